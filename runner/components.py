@@ -1,0 +1,29 @@
+"""The base of every configurable part: a frozen model of its own settings.
+
+A component's fields are its configuration schema, the text below each field is its help. Numbers, flags and words
+are strict (`"8"` is no `int`); paths and tuples take what YAML has for them, text and lists. Constructors read no
+file: work happens in named methods.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+Folder = Annotated[Path, Strict(False)]
+File = Annotated[Path, Strict(False)]
+PositiveInt = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Size = Annotated[tuple[PositiveInt, PositiveInt], Strict(False)]
+Names = Annotated[tuple[str, ...], Strict(False)]
+
+
+class Component(BaseModel):
+    """Settings that check themselves; unknown keys are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
+    )

@@ -1,0 +1,32 @@
+"""How image files become arrays: size, colours, interpolation, decoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from runner.components import Component, Size
+
+ColorMode = Literal["grayscale", "rgb", "rgba"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+
+
+class ImageSettings(Component):
+    """The keys every source of image files shares."""
+
+    target_size: Size = (256, 256)
+    """Height and width every image is resized to, in pixels."""
+
+    color_mode: ColorMode = "rgb"
+    """Channels of a sample: 1, 3 or 4."""
+
+    interpolation: Interpolation = "bilinear"
+    """The resizing filter."""
+
+    antialias: bool = True
+    """Whether shrinking filters out what the smaller image cannot show; `false`: as `tf.image.resize`."""
+
+    keep_aspect_ratio: bool = False
+    """Whether to crop the centre to the target's shape before resizing, as Keras does, instead of distorting."""
+
+    decode: Literal["exact", "fast"] = "fast"
+    """`exact`: the pixels of `keras.utils.load_img`; `fast`: nearest and bilinear by quicker code, else exact."""

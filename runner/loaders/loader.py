@@ -1,0 +1,64 @@
+"""What every loader is: something that gives the batches of any epoch, from any step on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from runner.plan import Plan
+from runner.samples import Batch
+from runner.sources.source import Source
+
+
+class Loader(ABC):
+    """Carries a plan out over a source.
+
+    Whatever the strategy, batch `step` of `epoch` holds the same samples in the same order with the same bits.
+    """
+
+    def __init__(self, source: Source, plan: Plan) -> None:
+        self.source, self.plan = source, plan
+
+    def __len__(self) -> int:
+        """Steps in one epoch of the plan."""
+        return self.plan.num_steps
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in the split."""
+        return self.plan.num_samples
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The classes, in the order of their codes; None where the data has no classes."""
+        heads = self.source.labels.heads
+        return (heads[0].class_names or None) if heads else None
+
+    @abstractmethod
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one pass over the split, from step `start` on. Batches may be kept."""
+
+    def stream(self, first_step: int, num_steps: int) -> Iterator[Batch]:
+        """`num_steps` batches from global step `first_step` on, across passes: nothing skipped, nothing twice."""
+        epoch, start = divmod(first_step, len(self))
+        remaining = num_steps
+        while remaining > 0:
+            for batch in self.epoch(epoch, start):
+                yield batch
+                remaining -= 1
+                if remaining == 0:
+                    return
+            epoch, start = epoch + 1, 0
+
+    def close(self) -> None:  # noqa: B027
+        """Stop workers and free what the loader holds; closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,58 @@
+"""The keys every loader accepts, so that a sweep can cross them with every strategy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from runner.components import Component, Count, PositiveInt
+from runner.loaders.loader import Loader
+from runner.plan import Plan
+from runner.sources.source import Source
+
+
+class LoaderSettings(Component):
+    """How batches are made. Strategies differ in when, where and by whom samples are read."""
+
+    batch_size: PositiveInt = 32
+    """Samples per training step."""
+
+    workers: Count = 4
+    """Threads or processes that read samples; 0 reads in the caller's thread."""
+
+    use_multiprocessing: bool = False
+    """Whether the workers are processes; threads are faster unless user code holds the GIL."""
+
+    max_queue_size: PositiveInt = 10
+    """Batches read ahead of the model, at most."""
+
+    shuffle: bool = True
+    """Whether training visits the samples in a new order every epoch."""
+
+    drop_remainder: bool = False
+    """Whether an epoch of training leaves out its last, smaller batch."""
+
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    """How long a worker may take over one batch before the run ends with an error."""
+
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Keys this kind accepts and does not use."""
+
+    def normalised(self) -> Self:
+        """These settings with every key that has no effect at its default, so that equal runs look equal."""
+        defaults = {name: type(self).model_fields[name].default for name in self.idle_keys()}
+        return self.model_copy(update=defaults)
+
+    def idle_keys(self) -> tuple[str, ...]:
+        """The keys that have no effect as things stand."""
+        in_caller = ("use_multiprocessing", "max_queue_size", "timeout_seconds") if self.workers == 0 else ()
+        return tuple(dict.fromkeys((*self.unused, *in_caller)))
+
+    @abstractmethod
+    def build(self, source: Source, plan: Plan) -> Loader:
+        """A loader that carries `plan` out over `source`.
+
+        Raises `ConfigurationError` if this kind cannot load from such a source.
+        """

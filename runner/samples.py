@@ -1,0 +1,47 @@
+"""The words for data: what an array looks like, and what a batch holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Indices = NDArray[np.int64]
+Targets = Array | dict[str, Array] | None
+"""`y` of a batch: one array, one array per head by the head's name, or nothing."""
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """Shape (without the batch dimension) and dtype of one sample's array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of one sample."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a training step consumes.
+
+    `x` has shape `(n, *sample shape)`; `y` follows `class_mode`; `sample_weight` has shape `(n,)`, float32, or is
+    None; `ids` are the n samples' ids, in the order of the rows.
+    """
+
+    x: Array
+    y: Targets
+    sample_weight: Array | None
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)

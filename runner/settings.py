@@ -1,0 +1,51 @@
+"""The whole configuration as one checked model: what YAML and command line may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from runner.components import Component
+from runner.loaders.directory_flow import DirectoryFlow
+from runner.loaders.generator import Generator
+from runner.loaders.in_memory import InMemory
+from runner.loaders.sequence import Sequence
+from runner.models.cnn import CNN
+from runner.models.mlp import MLP
+from runner.sources.arrays import Arrays
+from runner.sources.digits import Digits
+from runner.sources.directory import Directory
+from runner.stages.settings import Train
+
+AnyData = Annotated[Digits | Directory | Arrays, Field(discriminator="kind")]
+AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow, Field(discriminator="kind")]
+AnyModel = Annotated[MLP | CNN, Field(discriminator="kind")]
+
+
+class Settings(Component):
+    """A run: which data, read how, by which model, trained how."""
+
+    mode: Literal["run", "fit"] = "run"
+    """What to do: `run` fits, evaluates and predicts; `fit` only fits."""
+
+    seed: NonNegativeInt = 0
+    """The seed of everything random: initial weights, dropout, order of the samples."""
+
+    deterministic: bool = True
+    """Whether the backend must use operations that give the same bits every time."""
+
+    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    """The framework Keras computes with."""
+
+    data: AnyData
+    """Where the samples come from."""
+
+    loader: AnyLoader
+    """How they reach the model."""
+
+    model: AnyModel
+    """What is trained."""
+
+    train: Train
+    """How it is trained."""

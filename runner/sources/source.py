@@ -1,0 +1,46 @@
+"""The role every source plays, whatever its samples are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from runner.labels import Labels
+from runner.samples import Array, ArraySpec
+
+
+class Source(Protocol):
+    """Where samples live. The same index always gives the same sample.
+
+    A source travels to worker processes by pickle, so it holds tables and settings, never open files, and never
+    imports Keras or TensorFlow.
+    """
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The samples' stable names, by index."""
+
+    @property
+    def labels(self) -> Labels:
+        """The samples' labels, by index."""
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Shape and dtype of every sample's array."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int, out: Array | None = None) -> Array:
+        """The array of sample `index`, written into `out` where given (of `spec`'s shape and dtype).
+
+        Raises `BadSampleError` with the file's path if it cannot be read.
+        """
+
+
+@runtime_checkable
+class FileSource(Source, Protocol):
+    """A source with one file per sample."""
+
+    def path(self, index: int) -> Path:
+        """The file of sample `index`."""
