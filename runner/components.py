@@ -24,6 +24,4 @@ Names = Annotated[tuple[str, ...], Strict(False)]
 class Component(BaseModel):
     """Settings that check themselves; unknown keys are refused."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)

@@ -90,6 +90,15 @@ def class_head(mode: ClassMode | None, class_names: Sequence[str]) -> tuple[Head
     return (Head("", mode, tuple(class_names)),)
 
 
+def encode_classes(values: Array) -> tuple[tuple[str, ...], Indices]:
+    """Class names in the order of their codes, and the code of each value, shape `(n,)`, int64.
+
+    Classes stand in the order of their values: numbers by size, text by alphabet.
+    """
+    classes, codes = np.unique(values, return_inverse=True)
+    return tuple(str(value) for value in classes), codes.astype(np.int64)
+
+
 def _some(names: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(names[:most]) or "none"
     return f"{shown}, …" if len(names) > most else shown

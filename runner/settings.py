@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, model_validator
 
 from runner.components import Component
 from runner.loaders.directory_flow import DirectoryFlow
@@ -29,7 +29,7 @@ class Settings(Component):
     mode: Literal["run", "fit"] = "run"
     """What to do: `run` fits, evaluates and predicts; `fit` only fits."""
 
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """The seed of everything random: initial weights, dropout, order of the samples."""
 
     deterministic: bool = True
@@ -49,3 +49,12 @@ class Settings(Component):
 
     train: Train
     """How it is trained."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.loader.kind == "directory_flow" and self.data.kind == "arrays":
+            raise ValueError(
+                "loader=directory_flow must read from files, got data=arrays; "
+                "choose loader=in_memory, generator or sequence"
+            )
+        return self

@@ -1,19 +1,113 @@
-"""`loader=directory_flow`."""
+"""`loader=directory_flow`: the endless iterator over class folders, as Keras's `flow_from_directory` had it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
-from runner.loaders.loader import Loader
+from runner.errors import ConfigurationError
+from runner.loaders.assemble import assemble
+from runner.loaders.sequence import SequenceLoader
 from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
-from runner.sources.source import Source
+from runner.samples import Batch, Indices, Targets
+from runner.sources.source import FileSource, Source, has_files
+
+FlowBatch = tuple[Any, ...]
+
+
+class DirectoryFlowLoader(SequenceLoader):
+    """An endless iterator of `(x, y)` over image files, in a new order each epoch.
+
+    `next(flow)` goes on where the last call stopped, over the ends of epochs; `flow[i]` is batch `i` of the epoch
+    the iterator is in; `reset()` goes back to the first batch of the first epoch.
+    """
+
+    source: FileSource
+
+    def __init__(self, source: FileSource, plan: Plan, settings: LoaderSettings) -> None:
+        super().__init__(source, plan, settings)
+        self.batch_size, self.shuffle = plan.batch_size, plan.shuffle
+        self.target_size = source.spec.shape[:2]
+        self.image_shape = source.spec.shape
+        self.reset()
+
+    @property
+    def samples(self) -> int:
+        """Samples in the flow."""
+        return self.num_samples
+
+    n = samples
+
+    @property
+    def filenames(self) -> list[str]:
+        """The files, relative to their folder, by sample."""
+        return list(self.source.ids)
+
+    @property
+    def filepaths(self) -> list[str]:
+        """The files with their folder, by sample."""
+        return [str(self.source.path(index)) for index in range(self.num_samples)]
+
+    @property
+    def classes(self) -> Indices | None:
+        """The class number of each sample, shape `(samples,)`; None for data without classes."""
+        return self.source.labels.columns[0] if self.class_names else None
+
+    @property
+    def class_indices(self) -> dict[str, int]:
+        """The class numbers by class name."""
+        return {name: code for code, name in enumerate(self.class_names or ())}
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names or ())
+
+    def reset(self) -> None:
+        """Go back to the first batch of the first epoch."""
+        self.total_batches_seen = 0
+        self._batches: Iterator[Batch] | None = None
+
+    def __iter__(self) -> Iterator[FlowBatch]:
+        return self
+
+    def __next__(self) -> FlowBatch:
+        if self._batches is None:
+            self._batches = self._endless()
+        batch = next(self._batches)
+        self.total_batches_seen += 1
+        return _pair(batch)
+
+    def _endless(self) -> Iterator[Batch]:
+        epoch = 0
+        while True:
+            yield from self.epoch(epoch)
+            epoch += 1
+
+    def __getitem__(self, index: int) -> FlowBatch:
+        epoch = self.total_batches_seen // len(self)
+        return _pair(assemble(self.source, self.plan.batch(epoch, range(len(self))[index])))
+
+
+def _pair(batch: Batch) -> FlowBatch:
+    y: Targets = batch.y
+    return (batch.x,) if y is None else (batch.x, y)
 
 
 class DirectoryFlow(LoaderSettings):
-    """directory_flow."""
+    """The flow from class folders: an endless iterator that knows its files and classes."""
 
     kind: Literal["directory_flow"] = "directory_flow"
 
-    def build(self, source: Source, plan: Plan) -> Loader:  # noqa: D102
-        raise NotImplementedError
+    def build(self, source: Source, plan: Plan) -> DirectoryFlowLoader:
+        """A flow over the files of `source`.
+
+        Raises `ConfigurationError` if the data has no files.
+        """
+        if not has_files(source):
+            raise ConfigurationError(
+                "loader=directory_flow must read from files, got data that holds none; "
+                "choose loader=sequence, generator or in_memory, or data=directory"
+            )
+        return DirectoryFlowLoader(source, plan, self)

@@ -1,19 +1,38 @@
-"""`loader=generator`."""
+"""`loader=generator`: one plain Python generator, read in the caller's thread."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
+from runner.loaders.assemble import assemble
 from runner.loaders.loader import Loader
-from runner.loaders.settings import LoaderSettings
+from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.plan import Plan
+from runner.samples import ArraySpec, Batch
 from runner.sources.source import Source
 
 
+class GeneratorLoader(Loader):
+    """Reads each batch when it is asked for."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one pass, from step `start` on."""
+        for step in range(start, len(self)):
+            yield assemble(self.source, self.plan.batch(epoch, step))
+
+
 class Generator(LoaderSettings):
-    """generator."""
+    """One Python generator: the simplest way, with nothing beside the model's own thread."""
 
     kind: Literal["generator"] = "generator"
 
-    def build(self, source: Source, plan: Plan) -> Loader:  # noqa: D102
-        raise NotImplementedError
+    unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")
+
+    def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
+        """The batches the model has not let go of."""
+        return IN_FLIGHT * min(self.batch_size, num_samples) * spec.num_bytes
+
+    def build(self, source: Source, plan: Plan) -> GeneratorLoader:
+        """A loader that reads in the caller's thread."""
+        return GeneratorLoader(source, plan)

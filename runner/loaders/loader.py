@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
+from runner.errors import RunnerError
 from runner.plan import Plan
 from runner.samples import Batch
 from runner.sources.source import Source
@@ -41,16 +43,21 @@ class Loader(ABC):
         """The batches of one pass over the split, from step `start` on. Batches may be kept."""
 
     def stream(self, first_step: int, num_steps: int) -> Iterator[Batch]:
-        """`num_steps` batches from global step `first_step` on, across passes: nothing skipped, nothing twice."""
-        epoch, start = divmod(first_step, len(self))
-        remaining = num_steps
-        while remaining > 0:
-            for batch in self.epoch(epoch, start):
+        """`num_steps` batches from global step `first_step` on, across passes: nothing skipped, nothing twice.
+
+        Raises `RunnerError` if a pass ends before its last step.
+        """
+        end = first_step + num_steps
+        while first_step < end:
+            epoch, start = divmod(first_step, len(self))
+            steps = min(len(self) - start, end - first_step)
+            given = 0
+            for batch in islice(self.epoch(epoch, start), steps):
                 yield batch
-                remaining -= 1
-                if remaining == 0:
-                    return
-            epoch, start = epoch + 1, 0
+                given += 1
+            if given < steps:
+                raise RunnerError(f"epoch {epoch} of the data ended after {start + given} of {len(self)} steps")
+            first_step += steps
 
     def close(self) -> None:  # noqa: B027
         """Stop workers and free what the loader holds; closing twice is fine."""

@@ -1,19 +1,58 @@
-"""`loader=sequence`."""
+"""`loader=sequence`: workers read batches ahead of the model, beside its training."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
+from runner.loaders.assemble import assemble, complete
 from runner.loaders.loader import Loader
+from runner.loaders.processes import Processes
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.threads import Threads
+from runner.loaders.workers import Workers, read_ahead
 from runner.plan import Plan
+from runner.samples import Batch
 from runner.sources.source import Source
 
 
+class SequenceLoader(Loader):
+    """Reads up to `max_queue_size` batches ahead with a pool of workers that lives as long as the loader."""
+
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings) -> None:
+        super().__init__(source, plan)
+        self._settings = settings
+        self._workers: Workers | None = None
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one pass, from step `start` on."""
+        batches = (self.plan.batch(epoch, step) for step in range(start, len(self)))
+        if self._settings.workers == 0:
+            yield from (assemble(self.source, indices) for indices in batches)
+            return
+        if self._workers is None:
+            self._workers = start_workers(self.source, self._settings)
+        for indices, x in read_ahead(self._workers, batches, self._settings.max_queue_size):
+            yield complete(self.source, indices, x)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+
+def start_workers(source: Source, settings: LoaderSettings) -> Workers:
+    """The pool of threads or processes that `settings` ask for; at least one worker."""
+    kind = Processes if settings.use_multiprocessing else Threads
+    return kind(source, max(1, settings.workers), settings.timeout_seconds)
+
+
 class Sequence(LoaderSettings):
-    """sequence."""
+    """Workers read batches ahead, beside training; what `keras.utils.Sequence` was for."""
 
     kind: Literal["sequence"] = "sequence"
 
-    def build(self, source: Source, plan: Plan) -> Loader:  # noqa: D102
-        raise NotImplementedError
+    def build(self, source: Source, plan: Plan) -> SequenceLoader:
+        """A loader with workers; they start at the first batch."""
+        return SequenceLoader(source, plan, self)

@@ -10,7 +10,11 @@ from pydantic import Field
 from runner.components import Component, Count, PositiveInt
 from runner.loaders.loader import Loader
 from runner.plan import Plan
+from runner.samples import ArraySpec
 from runner.sources.source import Source
+
+IN_FLIGHT = 4
+"""Batches the framework may hold at a time: the one in the step, and those it has taken in advance."""
 
 
 class LoaderSettings(Component):
@@ -49,6 +53,14 @@ class LoaderSettings(Component):
         """The keys that have no effect as things stand."""
         in_caller = ("use_multiprocessing", "max_queue_size", "timeout_seconds") if self.workers == 0 else ()
         return tuple(dict.fromkeys((*self.unused, *in_caller)))
+
+    def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
+        """Bytes of memory a loader of these settings holds for `num_samples` samples, beside the framework's.
+
+        Streaming: the batches read ahead, and those the model has not let go of.
+        """
+        ahead = self.max_queue_size if self.workers else 0
+        return (ahead + IN_FLIGHT) * min(self.batch_size, num_samples) * spec.num_bytes
 
     @abstractmethod
     def build(self, source: Source, plan: Plan) -> Loader:

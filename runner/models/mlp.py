@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, Strict
 
 from runner.components import Fraction, PositiveInt
-from runner.models.settings import ModelSettings
+from runner.models.settings import ModelSettings, Task
 
 if TYPE_CHECKING:
     import keras
-
-    from runner.models.outputs import Outputs
-    from runner.samples import ArraySpec
 
 
 class MLP(ModelSettings):
@@ -27,5 +24,17 @@ class MLP(ModelSettings):
     dropout: Fraction = 0.0
     """Share of the last hidden layer's units dropped while training."""
 
-    def build(self, spec: ArraySpec, outputs: Outputs) -> keras.Model:  # noqa: D102
-        raise NotImplementedError
+    def build(self, task: Task) -> keras.Model:
+        """Flatten, then one dense layer with relu for each of `hidden_units`, then the outputs."""
+        import keras
+
+        from runner.models.heads import model_of
+        from runner.models.scaling import scaled_input
+
+        inputs, x = scaled_input(task.spec, task.scaling)
+        x = keras.layers.Flatten()(x)
+        for units in self.hidden_units:
+            x = keras.layers.Dense(units, activation="relu")(x)
+        if self.dropout:
+            x = keras.layers.Dropout(self.dropout)(x)
+        return model_of(inputs, x, task)

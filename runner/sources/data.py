@@ -11,9 +11,12 @@ from typing import Literal
 from pydantic import NonNegativeInt
 
 from runner.components import Component, Fraction
+from runner.errors import DataError
 from runner.labels import Head
-from runner.samples import ArraySpec
-from runner.sources.source import Source
+from runner.samples import SPLITS, ArraySpec
+from runner.sources.selection import select
+from runner.sources.source import Source, has_files
+from runner.splits import split_by_fraction
 
 Scale = Literal["auto", "none", "unit", "signed"]
 
@@ -28,15 +31,26 @@ class Dataset:
     splits: Mapping[str, Source]
     heads: tuple[Head, ...]
     spec: ArraySpec
+    notes: tuple[str, ...] = ()
+    """What a person should know about how the data was taken."""
+    files: tuple[Path, ...] = ()
+    """Files that hold many samples each; empty where every sample is a file of its own."""
+
+    def stat(self) -> Iterator[tuple[str, int, int]]:
+        """Name, size in bytes and time of change in nanoseconds of everything the samples are read from."""
+        for source in self.splits.values():
+            if has_files(source):
+                yield from (_stat(name, source.path(index)) for index, name in enumerate(source.ids))
+        yield from (_stat(file.name, file) for file in self.files)
 
 
 class Data(Component):
     """The keys every data component has."""
 
-    validation_split: Fraction = 0.1
+    validation_split: Fraction = 0.2
     """Share of the samples held out for validation where the data brings no validation split of its own."""
 
-    test_split: Fraction = 0.1
+    test_split: Fraction = 0.0
     """Share of the samples held out for the test where the data brings no test split of its own."""
 
     split_seed: NonNegativeInt = 0
@@ -52,6 +66,34 @@ class Data(Component):
         Raises `DataError` if there is nothing to train on.
         """
 
+    def dataset(
+        self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()
+    ) -> Dataset:
+        """The splits the data brings as `sources`, and those it does not bring held out of `train` by fraction."""
+        shares = {"validation": self.validation_split, "test": self.test_split}
+        missing = {split: 0.0 if split in sources else share for split, share in shares.items()}
+        parts = split_by_fraction(sources["train"].ids, **missing, seed=self.split_seed)
+        held_out = {split: select(sources["train"], indices) for split, indices in parts.items() if len(indices)}
+        if "train" not in held_out:
+            raise DataError(f"no samples are left to train on: {_shares(missing)} of {len(sources['train'])} samples")
+        splits = {**sources, **held_out}
+        notes = tuple(
+            f"data.{split}_split={share} of {len(sources['train'])} samples took none: there is no {split} split"
+            for split, share in missing.items()
+            if share and split not in splits
+        )
+        ordered = {split: splits[split] for split in SPLITS if split in splits and len(splits[split])}
+        return Dataset(ordered, heads, sources["train"].spec, notes, files)
+
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The keys whose paths do not exist, with those paths."""
         return iter(())
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"data.{split}_split={share}" for split, share in shares.items())
+
+
+def _stat(name: str, file: Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return name, status.st_size, status.st_mtime_ns

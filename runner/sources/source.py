@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 from runner.labels import Labels
 from runner.samples import Array, ArraySpec
@@ -13,7 +13,7 @@ from runner.samples import Array, ArraySpec
 class Source(Protocol):
     """Where samples live. The same index always gives the same sample.
 
-    A source travels to worker processes by pickle, so it holds tables and settings, never open files, and never
+    A source travels to worker processes by pickle: it holds tables and settings, never open files, and never
     imports Keras or TensorFlow.
     """
 
@@ -38,9 +38,13 @@ class Source(Protocol):
         """
 
 
-@runtime_checkable
 class FileSource(Source, Protocol):
     """A source with one file per sample."""
 
     def path(self, index: int) -> Path:
         """The file of sample `index`."""
+
+
+def has_files(source: Source) -> TypeGuard[FileSource]:
+    """Whether `source` has one file per sample."""
+    return callable(getattr(source, "path", None))

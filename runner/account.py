@@ -1,0 +1,63 @@
+"""The account of a run: what was chosen, what the data is, what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.loaders.memory import format_bytes
+from runner.settings import AnyLoader, Settings
+from runner.sources.data import Dataset
+
+Line = tuple[str, str]
+
+
+def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[Line]:
+    """The splits, the classes, and the memory all samples would take beside what is free."""
+    counts = "  ".join(f"{split} {len(source):,}" for split, source in dataset.splits.items())
+    num_samples = sum(len(source) for source in dataset.splits.values())
+    shape = "×".join(map(str, dataset.spec.shape))
+    yield "data", f"{config.data.kind}: {counts}"
+    yield from (("", _classes(head.class_names)) for head in dataset.heads if head.class_names)
+    whole = format_bytes(num_samples * dataset.spec.num_bytes)
+    yield "", f"{shape} {dataset.spec.dtype} a sample, {whole} in all; {format_bytes(available)} of memory are free"
+    yield from (("", f"note: {note}") for note in dataset.notes)
+
+
+def loader_lines(loader: AnyLoader, needed: int) -> Iterator[Line]:
+    """How samples will be read, what that holds in memory, and which keys have no effect."""
+    used = loader.normalised()
+    yield "loader", f"{used.kind}: batches of {used.batch_size}, {_readers(used)}; holds {format_bytes(needed)}"
+    changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
+    if changed:
+        yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect here"
+
+
+def training_lines(config: Settings, steps_per_epoch: int, num_weights: int) -> Iterator[Line]:
+    """The model and how it is trained."""
+    train = config.train
+    yield "model", f"{config.model.kind}: {num_weights:,} weights"
+    yield (
+        "train",
+        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {train.optimizer.name} at {train.learning_rate:g}, "
+        f"seed {config.seed}, {config.backend}",
+    )
+
+
+def origin_lines(foreign_files: tuple[Path, ...]) -> Iterator[Line]:
+    """The user's own configuration files that took part."""
+    for number, file in enumerate(foreign_files):
+        yield "" if number else "with", str(file)
+
+
+def _classes(names: tuple[str, ...], most: int = 10) -> str:
+    shown = ", ".join(names[:most])
+    return f"{len(names)} classes: {shown}{', …' if len(names) > most else ''}"
+
+
+def _readers(loader: AnyLoader) -> str:
+    if loader.kind == "generator" or loader.workers == 0:
+        return "read in the model's own thread"
+    kind = "processes" if loader.use_multiprocessing else "threads"
+    ahead = "" if loader.kind == "in_memory" else f", up to {loader.max_queue_size} batches ahead"
+    return f"{loader.workers} {kind}{ahead}"

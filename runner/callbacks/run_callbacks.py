@@ -1,0 +1,34 @@
+"""One list of callbacks for the whole run, though `fit` is called once per epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+class RunCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
+    """Lets `on_train_begin` through at the first call of `fit` only, and `on_train_end` only at `finish`.
+
+    So callbacks that count over epochs (early stopping, learning-rate reduction, the history) never begin anew.
+    """
+
+    def __init__(self, callbacks: list[keras.callbacks.Callback], model: keras.Model, **params: Any) -> None:
+        super().__init__(callbacks, add_history=True, model=model, verbose=0, **params)
+        self._begun = False
+        self._logs: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begin the run, once."""
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Remember the logs: the end of one `fit` is not the end of the run."""
+        self._logs = logs
+
+    def finish(self) -> None:
+        """End the run."""
+        if self._begun:
+            super().on_train_end(self._logs)

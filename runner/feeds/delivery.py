@@ -1,0 +1,72 @@
+"""The batches on their way to Keras: what was handed over, and what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from runner.loaders.loader import Loader
+from runner.records.digests import IdStream
+from runner.samples import Batch
+
+KerasBatch = tuple[Any, ...]
+
+
+class Delivery:
+    """Hands the batches of a loader over by global step, and remembers whose ids they held.
+
+    `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text.
+    """
+
+    def __init__(self, loader: Loader, on_step: Callable[[int], None] = lambda step: None) -> None:
+        self.loader = loader
+        self.failure: Exception | None = None
+        self._on_step = on_step
+        self._ids: dict[int, tuple[str, ...]] = {}
+
+    def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
+        """`num_steps` batches from global step `first_step` on."""
+        with self._remembering_failure():
+            for step, batch in enumerate(self.loader.stream(first_step, num_steps), first_step):
+                yield self.hand_over(step, batch)
+
+    def hand_over(self, step: int, batch: Batch) -> KerasBatch:
+        """The batch as Keras takes it: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+
+        A tuple, always: a list of targets breaks `fit` on TensorFlow.
+        """
+        self._ids[step] = batch.ids
+        self._on_step(step)
+        if batch.y is None:
+            return (batch.x,)
+        return (batch.x, batch.y) if batch.sample_weight is None else (batch.x, batch.y, batch.sample_weight)
+
+    def settle(self, ids: IdStream, first_step: int, num_steps: int) -> int:
+        """Add the ids of the steps that were trained on to `ids`; forget what was only read ahead.
+
+        Returns the number of samples in these steps.
+        """
+        trained = [self._ids[step] for step in range(first_step, first_step + num_steps)]
+        for names in trained:
+            ids.update(names)
+        self._ids.clear()
+        return sum(len(names) for names in trained)
+
+    @contextlib.contextmanager
+    def _remembering_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.failure = error
+            raise
+
+    @contextlib.contextmanager
+    def raising_failures(self) -> Iterator[None]:
+        """Whatever error comes out of Keras, raise the loader's own where there is one."""
+        try:
+            yield
+        except Exception as error:
+            if self.failure is None or self.failure is error:
+                raise
+            raise self.failure from None

@@ -1,0 +1,53 @@
+"""The one way from sample indices to the arrays of a batch, which every strategy takes.
+
+    allocate(spec, n) ─> fill(source, indices, out) ─> complete(source, indices, x)
+
+`fill` runs wherever a strategy reads: in the caller's thread, in worker threads on pieces of a batch, in worker
+processes on shared memory. That is why the strategies agree.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from runner.samples import Array, ArraySpec, Batch, Indices
+from runner.sources.source import Source
+
+ALIGNMENT = 64
+"""Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""
+
+
+def allocate(spec: ArraySpec, num_samples: int) -> Array:
+    """An uninitialised array of shape `(num_samples, *spec.shape)` that begins on an aligned address."""
+    num_bytes = num_samples * spec.num_bytes
+    buffer = np.empty(num_bytes + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT
+    return buffer[start : start + num_bytes].view(spec.dtype).reshape((num_samples, *spec.shape))
+
+
+def fill(source: Source, indices: Indices, out: Array) -> None:
+    """Read the samples at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`."""
+    for row, index in enumerate(indices.tolist()):
+        source.read(index, out[row])
+
+
+def complete(source: Source, indices: Indices, x: Array) -> Batch:
+    """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
+    ids = source.ids
+    return Batch(x, source.labels.encode(indices, x), None, tuple([ids[index] for index in indices.tolist()]))
+
+
+def assemble(source: Source, indices: Indices) -> Batch:
+    """The batch of the samples at `indices`, read here and now."""
+    x = allocate(source.spec, len(indices))
+    fill(source, indices, x)
+    return complete(source, indices, x)
+
+
+def pieces(indices: Indices, most: int) -> list[tuple[int, Indices]]:
+    """`indices` in even pieces of at most `most`, each with the row it begins at."""
+    count = math.ceil(len(indices) / most)
+    bounds = [len(indices) * piece // count for piece in range(count + 1)]
+    return [(start, indices[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]

@@ -1,0 +1,57 @@
+"""Who reads the samples of a batch: the caller, threads or processes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Protocol
+
+from runner.samples import Array, Indices
+
+PIECE = 8
+"""Samples handed to a worker at once; measured: one sample a task costs 0.1 ms each, a whole batch idles workers."""
+
+
+class PendingArray(Protocol):
+    """The array of a batch that workers are reading."""
+
+    def result(self) -> Array:
+        """The array, once it is read.
+
+        Raises what a worker raised, or `WorkerError` if one died or took too long.
+        """
+
+    def cancel(self) -> None:
+        """Give the array up; returns once no worker writes to it any more."""
+
+
+class Workers(Protocol):
+    """Reads batches in the background, in the order they are asked for."""
+
+    def submit(self, indices: Indices) -> PendingArray:
+        """Begin to read the samples at `indices`."""
+
+    def close(self) -> None:
+        """Stop; waits for what is being read."""
+
+
+def read_ahead(workers: Workers, batches: Iterable[Indices], most: int) -> Iterator[tuple[Indices, Array]]:
+    """The indices and the array of each of `batches`, in order, with up to `most` of them being read ahead.
+
+    Whoever asks for the next array hands out the work as well: no thread of its own, and nothing is read of an
+    iterator that nobody asks. Closing it gives up what was read ahead.
+    """
+    todo = iter(batches)
+    waiting: deque[tuple[Indices, PendingArray]] = deque()
+    try:
+        for indices in islice(todo, most):
+            waiting.append((indices, workers.submit(indices)))
+        while waiting:
+            indices, pending = waiting.popleft()
+            array = pending.result()
+            waiting.extend((following, workers.submit(following)) for following in islice(todo, 1))
+            yield indices, array
+    finally:
+        for _, pending in waiting:
+            pending.cancel()

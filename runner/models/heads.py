@@ -1,0 +1,27 @@
+"""The last layers of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from runner.models.outputs import Output
+from runner.models.scaling import unscaled
+from runner.models.settings import Task
+
+
+def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
+    """The model from `inputs` over `features`, shape `(batch, n)`, to the outputs of `task`.
+
+    One output is handed over alone, several as a dict by name.
+    """
+    outputs = {output.name: _attach(features, output, task) for output in task.outputs}
+    return keras.Model(inputs, next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+
+
+def _attach(features: Any, output: Output, task: Task) -> Any:
+    if not output.reconstruction:
+        return keras.layers.Dense(output.units, activation=output.activation, name=output.name)(features)
+    flat = keras.layers.Dense(output.units, name=f"{output.name}_values")(features)
+    return unscaled(keras.layers.Reshape(output.shape)(flat), task.scaling, output.name)

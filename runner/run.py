@@ -1,0 +1,223 @@
+"""A run from its settings: assembles the parts, runs the stages, closes the record whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.account import data_lines, loader_lines, origin_lines, training_lines
+from runner.errors import DataError
+from runner.loaders.loader import Loader
+from runner.loaders.memory import available_bytes, refuse_too_large
+from runner.models.settings import Task, task_of
+from runner.plan import Plan
+from runner.records.config_yaml import write_config
+from runner.records.digests import data_fingerprint, weights_digest
+from runner.records.files import replacing
+from runner.records.folder import new_run_folder, point_latest
+from runner.records.metrics import MetricsTable
+from runner.records.predictions import write_predictions
+from runner.records.record import RunRecord
+from runner.settings import Settings
+from runner.sources.data import Dataset
+from runner.stages.backend import require_backend, start_backend
+from runner.terminal import Terminal
+
+if TYPE_CHECKING:
+    import keras
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from: what was typed, what it overrides, and the user's own files that took part."""
+
+    argv: Sequence[str] = ()
+    overrides: Sequence[str] = ()
+    foreign_files: tuple[Path, ...] = ()
+
+
+def build_loader(config: Settings, split: str = "train") -> Loader:
+    """The loader of one split: `train`, `validation` or `test`; only `train` is shuffled.
+
+    Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
+    if the loader needs more memory than there is.
+    """
+    dataset = config.data.open()
+    if split not in dataset.splits:
+        raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
+    refuse_too_large(_needed_bytes(config, dataset, (split,)), available_bytes(), kind=config.loader.kind)
+    return _loader(config, dataset, split)
+
+
+def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:  # noqa: B008
+    """Do what `config.mode` says and return the closed record, whose `path` is the run's folder.
+
+    Without a `folder` a new one is made below `outputs/runs`. An error closes the record as failed, Ctrl-C as
+    interrupted, and is raised again.
+    """
+    require_backend(config.backend)
+    folder = new_run_folder() if folder is None else folder
+    with _recording(config, folder, origin) as record:
+        _Run(config, record, origin, Terminal()).stages()
+    return record
+
+
+@contextmanager
+def _recording(config: Settings, folder: Path, origin: Origin) -> Iterator[RunRecord]:
+    """A record that is closed however the block ends."""
+    write_config(folder, config.model_dump(mode="json"))
+    seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
+    record = RunRecord.open(folder, backend=config.backend, seeds=seeds, **vars(origin))
+    if folder.parent.name == "runs":
+        point_latest(folder.parent.parent, folder)
+    try:
+        yield record
+    except KeyboardInterrupt as interrupt:
+        log.warning("interrupted")
+        record.close("interrupted", interrupt)
+        raise
+    except BaseException as error:
+        log.error("the run failed", exc_info=error)
+        record.close("failed", error)
+        raise
+    record.close("completed")
+
+
+class _Run:
+    """The stages of one run, one after the other, each of them into the record."""
+
+    def __init__(self, config: Settings, record: RunRecord, origin: Origin, terminal: Terminal) -> None:
+        self.config, self.record, self.origin, self.terminal = config, record, origin, terminal
+        self.loaders: dict[str, Loader] = {}
+
+    def stages(self) -> None:
+        """Open the data, build the model, then fit, evaluate and predict."""
+        self.terminal.path("run", self.record.path)
+        self._tell(origin_lines(self.origin.foreign_files))
+        with self.record.stage("data"):
+            dataset = self._open_data()
+        with self.record.stage("import"):
+            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+        with ExitStack() as closing:
+            for split in dataset.splits:
+                self.loaders[split] = closing.enter_context(_loader(self.config, dataset, split))
+            with self.record.stage("build"):
+                task, model = self._build_model(dataset)
+            with self.record.stage("fit"):
+                self._fit(task, model)
+            if self.config.mode == "run":
+                self._evaluate_and_predict(dataset, task, model)
+        self.terminal.path("record", self.record.path)
+
+    def _open_data(self) -> Dataset:
+        config, dataset, available = self.config, self.config.data.open(), available_bytes()
+        needed = _needed_bytes(config, dataset, tuple(dataset.splits))
+        self._tell(data_lines(config, dataset, available))
+        self._tell(loader_lines(config.loader, needed))
+        self.record.update(loader=config.loader.normalised().model_dump(mode="json"), data=_summary(dataset))
+        refuse_too_large(needed, available, kind=config.loader.kind)
+        return dataset
+
+    def _build_model(self, dataset: Dataset) -> tuple[Task, keras.Model]:
+        from runner.models.compiled import compile_model
+
+        train, task = self.config.train, task_of(dataset, self.config.data.scale)
+        model = self.config.model.build(task)
+        compile_model(model, task, optimizer=train.optimizer.name, learning_rate=train.learning_rate)
+        steps = train.steps_per_epoch or len(self.loaders["train"])
+        self._tell(training_lines(self.config, steps, model.count_params()))
+        return task, model
+
+    def _fit(self, task: Task, model: keras.Model) -> None:
+        from runner.stages.fit import Observer, Training, fit
+
+        loaders, path = self.loaders, self.record.path
+        training = Training(model, task.outputs, loaders["train"], loaders.get("validation"), self.config.train)
+        metrics = MetricsTable(path)
+        with self.terminal.training(
+            epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch
+        ) as view:
+
+            def on_epoch(epoch: int, row: dict[str, float]) -> None:
+                metrics.append(epoch, row)
+                view.on_epoch(epoch, row)
+
+            result = fit(training, checkpoints=path / "checkpoints", observer=Observer(view.on_step, on_epoch))
+        with replacing(path / "model.keras") as temporary:
+            model.save(temporary)
+        digests = {"ids": result.pop("ids"), "weights": weights_digest(_weights(model))}
+        self.record.update(digests=digests, results={"fit": result})
+
+    def _evaluate_and_predict(self, dataset: Dataset, task: Task, model: keras.Model) -> None:
+        from runner.stages.evaluate import evaluate
+        from runner.stages.predict import predict
+
+        split = next((name for name in ("test", "validation") if name in dataset.splits), None)
+        if split is None:
+            self.terminal.note("the data has no test or validation split: nothing to evaluate")
+            return
+        if split != "test":
+            self.terminal.note("the data has no test split: evaluating on validation")
+        loader, source = self.loaders[split], dataset.splits[split]
+        with self.record.stage("evaluate"):
+            results = evaluate(model, loader)
+        with self.record.stage("predict"):
+            predicted = predict(model, task.outputs, loader)
+            write_predictions(
+                self.record.path / "predictions.csv",
+                source.ids,
+                heads=dataset.heads,
+                outputs=predicted,
+                codes=source.labels.columns,
+            )
+        self.terminal.results(split, results)
+        self.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})
+
+    def _tell(self, lines: Iterator[tuple[str, str]]) -> None:
+        told = list(lines)
+        self.terminal.lines(told)
+        for word, text in told:
+            log.info("%s", f"{word}: {text}" if word else text)
+
+
+def _loader(config: Settings, dataset: Dataset, split: str) -> Loader:
+    settings, source, training = config.loader.normalised(), dataset.splits[split], split == "train"
+    try:
+        plan = Plan(
+            num_samples=len(source),
+            batch_size=settings.batch_size,
+            seed=config.seed,
+            shuffle=settings.shuffle and training,
+            drop_remainder=settings.drop_remainder and training,
+        )
+    except ValueError as error:
+        raise DataError(f"{split}: {error}") from error
+    return settings.build(source, plan)
+
+
+def _needed_bytes(config: Settings, dataset: Dataset, splits: Sequence[str]) -> int:
+    loader = config.loader.normalised()
+    return sum(loader.num_bytes(dataset.spec, len(dataset.splits[split])) for split in splits)
+
+
+def _summary(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "samples": {split: len(source) for split, source in dataset.splits.items()},
+        "shape": dataset.spec.shape,
+        "dtype": str(dataset.spec.dtype),
+        "classes": {head.name or "label": head.class_names for head in dataset.heads},
+        "fingerprint": data_fingerprint(dataset.stat()),
+        "notes": dataset.notes,
+    }
+
+
+def _weights(model: keras.Model) -> Iterator[tuple[str, Any]]:
+    import numpy as np
+
+    return ((variable.path, np.asarray(variable)) for variable in model.variables)

@@ -1,0 +1,92 @@
+"""The base of data that lies as image files in one folder per class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from runner.components import Folder, Names
+from runner.errors import DataError
+from runner.images import ImageSettings
+from runner.images.reader import ImageReader
+from runner.labels import NO_LABELS, ClassMode, Head, Labels, class_head
+from runner.sources.data import Data, Dataset
+from runner.sources.image_files import ImageFiles
+from runner.sources.listing import (
+    list_classes,
+    list_folders,
+    list_images,
+    refuse_missing,
+    refuse_unknown,
+)
+
+Listed = tuple[list[str], list[int]]
+
+
+class ClassFolders(Data, ImageSettings):
+    """Image files whose class is the folder they lie in, nested as deep as you like."""
+
+    root: Folder
+    """The folder that holds the class folders."""
+
+    class_mode: ClassMode | None = "categorical"
+    """What `y` is: categorical (one-hot), sparse (class numbers), binary, input (the image), null (nothing)."""
+
+    classes: Names | None = None
+    """The class folders to use, in the order of their class numbers; null: all, sorted by name."""
+
+    @abstractmethod
+    def split_folders(self) -> Mapping[str, Path]:
+        """The folder of each split the data brings; only `train` if it brings none of its own."""
+
+    def open(self) -> Dataset:
+        """List the files and split them; reads the head of one file to learn its depth.
+
+        Raises `DataError` if there are no images, or no class folders where the class mode needs them.
+        """
+        folders = self.split_folders()
+        classes = self._class_names(folders["train"])
+        listed = {split: self._list(folder, classes) for split, folder in folders.items()}
+        reader = self.reader(_first_image(folders["train"], listed["train"][0]))
+        heads = class_head(self.class_mode, classes)
+        sources = {
+            split: self._source(folder, listed[split], heads=heads, reader=reader)
+            for split, folder in folders.items()
+        }
+        return self.dataset(sources, heads)
+
+    @property
+    def _has_classes(self) -> bool:
+        return self.class_mode not in (None, "input")
+
+    def _class_names(self, folder: Path) -> tuple[str, ...]:
+        if self.classes is not None:
+            refuse_missing(folder, self.classes)
+            return self.classes
+        return tuple(list_folders(folder)) if self._has_classes else ()
+
+    def _list(self, folder: Path, classes: tuple[str, ...]) -> Listed:
+        if self._has_classes and self.classes is None:
+            refuse_unknown(folder, classes)
+        return list_classes(folder, classes) if classes else (list_images(folder), [])
+
+    def _source(self, folder: Path, listed: Listed, *, heads: tuple[Head, ...], reader: ImageReader) -> ImageFiles:
+        ids, codes = listed
+        if folder != self.root and folder.is_relative_to(self.root):
+            # Ids are relative to the root, so that no two splits share one.
+            prefix = folder.relative_to(self.root).as_posix()
+            folder, ids = self.root, [f"{prefix}/{name}" for name in ids]
+        column = np.array(codes if self._has_classes else [], np.int64)
+        return ImageFiles(folder, ids, Labels(heads, (column,)) if heads else NO_LABELS, reader)
+
+
+def _first_image(folder: Path, ids: list[str]) -> Path:
+    if not ids:
+        raise DataError(
+            f"{folder} holds no images in class folders; expected {folder}/CLASS/IMAGE.jpg (or .png, …); "
+            "for images without classes choose data.class_mode=null or input"
+        )
+    return folder / ids[0]

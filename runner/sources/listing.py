@@ -1,0 +1,73 @@
+"""Which image files a folder holds, and in which class folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.errors import DataError
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
+"""Suffixes of the image files that are read, in lower case; every other file is left out."""
+
+
+def list_images(folder: Path) -> list[str]:
+    """The image files below `folder`, at any depth: sorted paths relative to it, with forward slashes.
+
+    Hidden files and folders are left out. Linked folders are followed only directly below `folder`, so that no
+    circle of links can be walked for ever.
+    """
+    return sorted(_walk(os.fspath(folder), "", follow_links=True))
+
+
+def _walk(folder: str, prefix: str, *, follow_links: bool) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=follow_links):
+                yield from _walk(entry.path, f"{prefix}{entry.name}/", follow_links=False)
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
+                yield prefix + entry.name
+
+
+def list_folders(folder: Path) -> list[str]:
+    """The names of the visible folders directly in `folder`, sorted."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def list_classes(folder: Path, classes: tuple[str, ...]) -> tuple[list[str], list[int]]:
+    """The image files in the class folders of `folder`, class by class, and the class code of each.
+
+    Raises `DataError` if a class folder is missing, or if `folder` has a class folder that is not in `classes`
+    (a class the model would know nothing of).
+    """
+    ids, codes = [], []
+    for code, name in enumerate(classes):
+        if not (folder / name).is_dir():
+            continue
+        images = list_images(folder / name)
+        ids += [f"{name}/{image}" for image in images]
+        codes += [code] * len(images)
+    return ids, codes
+
+
+def refuse_missing(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise `DataError` if one of the classes asked for has no folder."""
+    missing = [name for name in classes if not (folder / name).is_dir()]
+    if missing:
+        raise DataError(
+            f"data.classes names {', '.join(missing)}, but {folder} has only the folders "
+            f"{', '.join(list_folders(folder)) or '(none)'}"
+        )
+
+
+def refuse_unknown(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise `DataError` if `folder` has a class folder the training data does not have."""
+    unknown = [name for name in list_folders(folder) if name not in classes]
+    if unknown:
+        raise DataError(
+            f"{folder} has the class folders {', '.join(unknown)}, which the training data does not have; "
+            "remove them, or list the classes to use with data.classes=[…]"
+        )

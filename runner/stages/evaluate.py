@@ -1,0 +1,18 @@
+"""Evaluation: loss and metrics over one pass."""
+
+from __future__ import annotations
+
+import keras
+
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.loaders.loader import Loader
+
+
+def evaluate(model: keras.Model, loader: Loader) -> dict[str, float]:
+    """Loss and metrics of `model` over all samples of `loader`."""
+    delivery = Delivery(loader)
+    data = feed(delivery)
+    with delivery.raising_failures():
+        results = model.evaluate(data.data, steps=data.steps, return_dict=True, verbose=0)
+    return {name: float(value) for name, value in results.items()}

@@ -1,0 +1,41 @@
+"""Prediction: what the model says about every sample, in the source's order."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from runner.errors import RunnerError
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.loaders.loader import Loader
+from runner.models.outputs import Output
+from runner.samples import Array
+
+
+def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> list[Array]:
+    """One array per output: probabilities, shape `(num_samples, *output shape)`.
+
+    For a reconstruction, each sample's mean squared error, shape `(num_samples,)`: the reconstructions themselves
+    may be larger than memory.
+
+    Raises `RunnerError` if the loader shuffles: rows could not be told apart.
+    """
+    if loader.plan.shuffle:
+        raise RunnerError("predictions must be made in the source's order; build the loader with shuffle=False")
+    delivery = Delivery(loader)
+    data = feed(delivery)
+    with delivery.raising_failures():
+        predicted = _reporting_errors(model, outputs).predict(data.data, steps=data.steps, verbose=0)
+    by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
+    return [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
+
+
+def _reporting_errors(model: keras.Model, outputs: tuple[Output, ...]) -> keras.Model:
+    """`model`, with the error of each reconstruction in its place."""
+    if not any(output.reconstruction for output in outputs):
+        return model
+    sample, reconstruction = model.inputs[0], model.outputs[0]
+    axes = tuple(range(1, len(sample.shape)))
+    error = keras.ops.mean(keras.ops.square(sample - reconstruction), axis=axes)
+    return keras.Model(model.inputs, error)

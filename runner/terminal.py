@@ -1,0 +1,97 @@
+"""What a person sees of a run on the terminal: what was chosen, the data, progress, results."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Line = tuple[str, str]
+
+
+class Terminal:
+    """Writes the account of a run; plain lines where the output is no terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+
+    def lines(self, lines: list[Line]) -> None:
+        """Words in a column of their own, each with what belongs to it."""
+        for word, text in lines:
+            self._console.print(f"[bold]{escape(word):<10}[/bold]{escape(text)}")
+
+    def note(self, text: str) -> None:
+        """Something a person should know and need not act on."""
+        self._console.print(f"{'':<10}[yellow]{escape(text)}[/yellow]")
+
+    @contextlib.contextmanager
+    def training(self, *, epochs: int, steps_per_epoch: int) -> Iterator[TrainingView]:
+        """Progress over the whole run, and a line for every epoch."""
+        columns = (
+            TextColumn("[bold]fit       [/bold]"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            yield TrainingView(self._console, progress, epochs, steps_per_epoch)
+
+    def results(self, title: str, values: Mapping[str, float]) -> None:
+        """The loss and metrics of a stage, on one line."""
+        self.lines([(title, "  ".join(f"{name} {value:.4f}" for name, value in values.items()))])
+
+    def path(self, word: str, folder: Path) -> None:
+        """Where something lies; never wrapped, so that it can be copied."""
+        self._console.print(f"[bold]{word:<10}[/bold]{escape(str(folder))}", soft_wrap=True)
+
+
+class TrainingView:
+    """The live part of the account, while the model trains."""
+
+    def __init__(self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int) -> None:
+        self._console, self._progress, self._epochs = console, progress, epochs
+        self._task = progress.add_task("fit", total=epochs * steps_per_epoch)
+
+    def on_step(self, step: int) -> None:
+        """A batch is on its way to the model."""
+        self._progress.update(self._task, completed=step + 1)
+
+    def on_epoch(self, epoch: int, row: Mapping[str, float]) -> None:
+        """An epoch is done."""
+        if epoch == 1:
+            self._console.print(_epoch_header(row, self._epochs))
+        self._console.print(_epoch_line(epoch, row, self._epochs))
+
+
+HIDDEN = ("learning_rate", "samples_seen")
+"""Columns of metrics.csv the terminal has no room for."""
+
+
+def _shown(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name not in HIDDEN}
+
+
+def _width(name: str) -> int:
+    return max(len(name), 8)
+
+
+def _epoch_header(row: Mapping[str, float], epochs: int) -> str:
+    names = "  ".join(f"{name:>{_width(name)}}" for name in _shown(row))
+    return f"[bold]{'epoch':<10}[/bold]{'':>{2 * len(str(epochs)) + 1}}  [dim]{names}[/dim]"
+
+
+def _epoch_line(epoch: int, row: Mapping[str, float], epochs: int) -> str:
+    digits = len(str(epochs))
+    values = "  ".join(f"{_number(name, value):>{_width(name)}}" for name, value in _shown(row).items())
+    return f"{'':<10}{epoch:>{digits}}/{epochs}  {values}"
+
+
+def _number(name: str, value: float) -> str:
+    if name == "images_per_second":
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if name == "seconds" else f"{value:.4f}"
