@@ -1,5 +1,6 @@
 """Pixels: from an image file to an array of a fixed size."""
 
+from runner.images.reader import ImageReader
 from runner.images.settings import ImageSettings
 
-__all__ = ["ImageSettings"]
+__all__ = ["ImageReader", "ImageSettings"]

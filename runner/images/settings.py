@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from runner.components import Component, Size
 
@@ -30,3 +32,14 @@ class ImageSettings(Component):
 
     decode: Literal["exact", "fast"] = "fast"
     """`exact`: the pixels of `keras.utils.load_img`; `fast`: nearest and bilinear by quicker code, else exact."""
+
+    @model_validator(mode="after")
+    def _antialias_has_a_meaning(self) -> Self:
+        quick = self.interpolation in ("nearest", "bilinear")
+        if not self.antialias and not (self.decode == "fast" and quick):
+            raise ValueError(
+                "antialias=false must go with decode=fast and interpolation=bilinear or nearest, "
+                f"got decode={self.decode} interpolation={self.interpolation}; "
+                "load_img's filters always antialias: set antialias=true, or change the others"
+            )
+        return self

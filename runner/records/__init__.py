@@ -1,0 +1,1 @@
+"""What happened, as files: the folder of a run and everything that is written into it."""

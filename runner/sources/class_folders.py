@@ -47,10 +47,13 @@ class ClassFolders(Data, ImageSettings):
 
         Raises `DataError` if there are no images, or no class folders where the class mode needs them.
         """
+        # Decoders are imported here: the configuration imports this module and must not wait for them.
+        from runner.images.opening import open_reader
+
         folders = self.split_folders()
         classes = self._class_names(folders["train"])
         listed = {split: self._list(folder, classes) for split, folder in folders.items()}
-        reader = self.reader(_first_image(folders["train"], listed["train"][0]))
+        reader = open_reader(self, _first_image(folders["train"], listed["train"][0]))
         heads = class_head(self.class_mode, classes)
         sources = {
             split: self._source(folder, listed[split], heads=heads, reader=reader)

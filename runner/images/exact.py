@@ -1,0 +1,124 @@
+"""`decode=exact`: the pixels of `keras.utils.load_img`, by Pillow."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from runner.errors import BadSampleError
+from runner.images.crop import crop_box
+from runner.images.files import read_bytes, reason
+from runner.images.settings import ImageSettings
+from runner.samples import Array, ArraySpec
+
+MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+_WHITE = 65_535
+"""White in a 16-bit image."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactReader:
+    """Reads any file Pillow knows, bit for bit as `load_img`: no rotation by EXIF, the first frame only.
+
+    16-bit grayscale, which `load_img` cuts off at 255 or leaves unscaled, is scaled.
+    """
+
+    settings: ImageSettings
+    spec: ArraySpec
+
+    def read(self, path: Path | str, out: Array) -> None:
+        """Writes the image of `path` into `out`; raises `BadSampleError`."""
+        self.write(self.decode(read_bytes(path), path), path, out)
+
+    def decode(self, data: bytes, path: Path | str) -> Image.Image:
+        """The whole image in mode L, RGB or RGBA, or F (0..1) where the spec is float32.
+
+        Raises `BadSampleError`.
+        """
+        try:
+            return _decoded(data, MODES[self.settings.color_mode], as_float=self.spec.dtype == np.float32)
+        except MemoryError:
+            raise
+        # each of Pillow's plugins has its own: OSError, SyntaxError, ValueError, struct.error, …
+        except Exception as error:
+            raise BadSampleError(str(path), reason(error)) from error
+
+    def write(self, image: Image.Image, path: Path | str, out: Array) -> None:
+        """Resizes what `decode` gave and writes it into `out`.
+
+        Raises `BadSampleError` if the image is too thin to crop to the target's shape.
+        """
+        try:
+            image = self._resized(image)
+        except ValueError as error:
+            raise BadSampleError(str(path), reason(error)) from error
+        out[...] = np.asarray(image).reshape(self.spec.shape)
+        if out.dtype == np.float32:
+            np.clip(out, 0, 1, out=out)  # bicubic and lanczos overshoot; Pillow clips 8-bit images itself
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        height, width = target_size = self.settings.target_size
+        if image.size == (width, height):
+            return image
+        keep = self.settings.keep_aspect_ratio
+        box = crop_box((image.height, image.width), target_size, keep_aspect_ratio=keep)
+        resampling = FILTERS[self.settings.interpolation]
+        return image.resize((width, height), resampling, box=(box.left, box.top, box.right, box.bottom))
+
+
+def is_16_bit(path: Path) -> bool:
+    """Whether the header of `path` is that of a 16-bit grayscale image.
+
+    A file that cannot be read is none: the error is for whoever reads its pixels.
+    """
+    try:
+        with Image.open(path) as image:
+            return _has_16_bits(image)
+    except Exception:
+        return False
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    return image.mode == "I" or image.mode.startswith("I;16")
+
+
+def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
+    image: Image.Image = Image.open(io.BytesIO(data))
+    image.load()
+    if _has_16_bits(image):
+        values = _values_of_16_bits(image)
+        if as_float:
+            return Image.fromarray(values.astype(np.float32) / np.float32(_WHITE))
+        # 65,535 = 255 x 257; 257 is odd, so that no value lies half-way
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode != mode:
+        image = _converted(image, mode)
+    return Image.fromarray(np.asarray(image, np.float32) / np.float32(255)) if as_float else image
+
+
+def _values_of_16_bits(image: Image.Image) -> Array:
+    """The values as int32. Raises `ValueError` if they need more than 16 bits, as mode I may."""
+    values = np.asarray(image).astype(np.int32)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > _WHITE:
+        raise ValueError(f"gray values must be 0 to {_WHITE:,}, got {low:,} to {high:,}; save it with 16 bits")
+    return values
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    # Pillow drops a palette's table of transparency here in any case, but warns at every image
+    if mode != "RGBA" and isinstance(image.info.get("transparency"), bytes):
+        del image.info["transparency"]
+    return image.convert(mode)

@@ -1,0 +1,41 @@
+"""config.yaml: the resolved configuration of a run, which `rerun` and `resume` start from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.records.files import write_atomically
+
+NAME = "config.yaml"
+EXPONENT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text such as ``1e5``: text to YAML 1.1, but a number to OmegaConf."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write a value that occurs twice in full, twice: anchors are hard to read and to edit."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML turns a NEL or another odd line end into a space, except between double quotes.
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
+_Dumper.add_representer(str, _text)
+
+
+def write_config(folder: Path, document: dict[str, Any]) -> None:
+    """Write `document`, plain values only (pydantic's JSON mode), to `folder`/config.yaml.
+
+    It reads back equal with PyYAML's ``safe_load`` and with OmegaConf.
+    """
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    write_atomically(folder / NAME, text)

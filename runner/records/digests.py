@@ -1,0 +1,67 @@
+"""Short texts that are equal when what they stand for is: ids delivered, weights, files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from runner.samples import Array
+
+
+class IdStream:
+    """A digest of the ids delivered so far, in their order; how they fell into batches is no part.
+
+    Each id's digest takes in the one before, so `hexdigest()` is the whole state: a stream begun
+    with it goes on as if it had never stopped.
+    """
+
+    def __init__(self, state: str | None = None) -> None:
+        self._digest = hashlib.sha256().digest() if state is None else bytes.fromhex(state)
+
+    def update(self, ids: Iterable[str]) -> None:
+        """Take in the next ids."""
+        digest = self._digest
+        for sample_id in ids:
+            # The digest's fixed length parts the ids: ("ab", "c") differs from ("a", "bc").
+            digest = hashlib.sha256(digest + _encoded(sample_id)).digest()
+        self._digest = digest
+
+    def hexdigest(self) -> str:
+        """The digest as 64 hexadecimal digits."""
+        return self._digest.hex()
+
+
+def weights_digest(arrays: Iterable[tuple[str, Array]]) -> str:
+    """SHA-256 over name, dtype, shape and bytes of each array, in the order given.
+
+    Names must not be Keras's variable paths: those change when a model is loaded from a file, and
+    with the number of models built before in the process. A position does.
+    """
+    digest = hashlib.sha256()
+    for name, array in arrays:
+        # The name of the dtype as well: bfloat16 and others like it are all `V2` by their letter.
+        for text in (name, array.dtype.name, array.dtype.str, repr(array.shape)):
+            digest.update(_framed(text))
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def data_fingerprint(entries: Iterable[tuple[str, int, int]]) -> str:
+    """SHA-256 over (id, size in bytes, time of the last change in ns), in the order given.
+
+    Reads no file: a file that changed and kept both its size and its time goes unnoticed.
+    """
+    digest = hashlib.sha256()
+    for sample_id, size_bytes, changed_ns in entries:
+        digest.update(_framed(sample_id) + _framed(f"{size_bytes} {changed_ns}"))
+    return digest.hexdigest()
+
+
+def _framed(text: str) -> bytes:
+    data = _encoded(text)
+    return len(data).to_bytes(8, "little") + data
+
+
+def _encoded(text: str) -> bytes:
+    # File names may hold bytes that are no UTF-8; Python has them as lone surrogates.
+    return text.encode("utf-8", "surrogatepass")

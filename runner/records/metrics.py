@@ -1,0 +1,64 @@
+"""metrics.csv: one row per epoch, whole after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import SupportsFloat
+
+from runner.errors import RunnerError
+from runner.records.tables import read_table, write_table
+
+NAME = "metrics.csv"
+EPOCH = "epoch"
+
+
+class MetricsTable:
+    """The table of one run; the file is rewritten with each row, so a kill leaves a whole table.
+
+    The first row fixes the columns' order. A column that comes later stands at the end, blank in
+    the rows before; a value that is missing, or None, is blank (`val_*` every second epoch, say).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._columns = [EPOCH]
+        self._rows: list[dict[str, str]] = []
+
+    def append(self, epoch: int, values: Mapping[str, SupportsFloat | None]) -> None:
+        """Add the row of one epoch; numbers are written with all their digits.
+
+        Raises `RunnerError` where the file cannot be written, or where one was there before.
+        """
+        self._columns += [name for name in values if name not in self._columns]
+        self._rows.append({name: _cell(value) for name, value in {**values, EPOCH: epoch}.items()})
+        rows = ([row.get(name, "") for name in self._columns] for row in self._rows)
+        write_table(self.path, [self._columns, *rows], overwrite=len(self._rows) > 1)
+
+
+def read_metrics(folder: Path) -> list[dict[str, int | float | None]]:
+    """The rows of a run's table, blank cells as None; no rows where no epoch has ended.
+
+    Raises `RunnerError` where the file cannot be read, or holds something else than numbers.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return []
+    header, *rows = read_table(path) or [[]]
+    try:
+        return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
+    except ValueError as error:
+        raise RunnerError(f"{path} is no table of metrics: {error}") from error
+
+
+def _cell(value: SupportsFloat | None) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, Integral) else repr(float(value))
+
+
+def _number(cell: str) -> int | float | None:
+    if not cell:
+        return None
+    return int(cell) if cell.lstrip("-").isdecimal() else float(cell)

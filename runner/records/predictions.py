@@ -1,0 +1,84 @@
+"""predictions.csv: what the model says about each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from runner.errors import RunnerError
+from runner.labels import Head
+from runner.records.prediction_columns import prediction_columns
+from runner.records.tables import write_table
+from runner.samples import Array, Indices
+
+NAME = "predictions.csv"
+BLOCK = 4096
+"""Samples turned into rows at a time."""
+
+THRESHOLD = 0.5
+"""A binary head says the second class above it, not at it, as Keras's `binary_accuracy` does."""
+
+
+def write_predictions(
+    path: Path,
+    ids: Sequence[str],
+    *,
+    heads: Sequence[Head],
+    outputs: Sequence[Array],
+    codes: Sequence[Indices] | None = None,
+) -> None:
+    """Write one row per sample, in the order of `ids`; `prediction_columns` has the header.
+
+    `outputs` holds one array per head: probabilities, `(n, classes)`; for a `binary` head those of
+    the second class, `(n,)` or `(n, 1)`; for an `input` head each sample's mean squared error,
+    `(n,)`. `codes` are the true class codes per head, -1 where one is not known; without it there
+    is no label column. Numbers have just the digits that read back as the same float32 (float64
+    if the outputs are).
+
+    Raises `RunnerError` where shapes do not fit, or where the file exists or cannot be written.
+    """
+    header = prediction_columns(heads, labelled=codes is not None)
+    arrays = [_checked(head, out, len(ids)) for head, out in zip(heads, outputs, strict=True)]
+    write_table(path, chain([header], _rows(ids, heads, arrays, codes)))
+
+
+def _checked(head: Head, output: Array, num_samples: int) -> Array:
+    """The output as `(n, columns)`, float32 or float64."""
+    array = np.asarray(output)
+    array = array[:, None] if array.ndim == 1 else array
+    expected = (num_samples, 1 if head.mode in ("binary", "input") else len(head.class_names))
+    if array.shape != expected:
+        raise RunnerError(
+            f"predictions{f' of {head.name}' if head.name else ''} ({head.mode}) must have shape "
+            f"{expected}, got {array.shape}; the model's output must fit the classes of the data"
+        )
+    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+
+
+def _rows(
+    ids: Sequence[str],
+    heads: Sequence[Head],
+    arrays: Sequence[Array],
+    codes: Sequence[Indices] | None,
+) -> Iterator[Iterable[object]]:
+    for start in range(0, len(ids), BLOCK):
+        rows = slice(start, start + BLOCK)
+        cells: list[Iterable[object]] = [ids[rows]]
+        for number, (head, array) in enumerate(zip(heads, arrays, strict=True)):
+            cells += _cells(head, array[rows], None if codes is None else codes[number][rows])
+        yield from zip(*cells, strict=True)
+
+
+def _cells(head: Head, array: Array, codes: Indices | None) -> list[Iterable[object]]:
+    """The columns of one head, a block of rows long."""
+    if head.mode == "input":
+        return [array[:, 0]]
+    names = np.array([*head.class_names, ""], object)
+    labels = [] if codes is None else [names[codes]]
+    if head.mode == "binary":
+        second = array[:, 0]
+        return [*labels, names[(second > THRESHOLD).astype(int)], 1 - second, second]
+    return [*labels, names[array.argmax(axis=1)], *array.T]

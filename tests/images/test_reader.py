@@ -1,0 +1,150 @@
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.errors import BadSampleError
+from runner.images.opening import open_reader
+from runner.images.settings import ImageSettings
+
+DECODERS = ["exact", "fast"]
+
+
+def _read(path: Path, **keys: object) -> np.ndarray:
+    reader = open_reader(ImageSettings(**keys), path)
+    out = np.empty(reader.spec.shape, reader.spec.dtype)
+    reader.read(path, out)
+    return out
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(("color_mode", "channels"), [("grayscale", 1), ("rgb", 3), ("rgba", 4)])
+def test_reader_spec_has_the_size_and_the_channels(kinds, decode, color_mode, channels) -> None:
+    settings = ImageSettings(target_size=(20, 30), color_mode=color_mode, decode=decode)
+    spec = open_reader(settings, kinds[0]).spec
+    assert (spec.shape, spec.dtype) == ((20, 30, channels), np.uint8)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_reader_survives_pickling(photographs, decode) -> None:
+    reader = open_reader(ImageSettings(target_size=(50, 60), decode=decode), photographs[0])
+    copy = pickle.loads(pickle.dumps(reader))
+    assert copy == reader
+    out = np.empty(reader.spec.shape, np.uint8)
+    copy.read(photographs[0], out)
+    np.testing.assert_array_equal(out, _read(photographs[0], target_size=(50, 60), decode=decode))
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_reader_writes_only_its_row_of_a_batch(photographs, decode) -> None:
+    reader = open_reader(ImageSettings(target_size=(17, 19), decode=decode, color_mode="grayscale"), photographs[0])
+    batch = np.full((3, 17, 19, 1), 7, np.uint8)
+    reader.read(str(photographs[0]), batch[1])
+    assert (batch[::2] == 7).all() and batch[1].std() > 5
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_reader_gives_the_same_pixels_in_every_thread(photographs, kinds, decode) -> None:
+    paths = [*photographs, *kinds] * 3
+    reader = open_reader(ImageSettings(target_size=(64, 48), decode=decode), paths[0])
+
+    def read(path: Path) -> bytes:
+        out = np.empty(reader.spec.shape, np.uint8)
+        reader.read(path, out)
+        return out.tobytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, paths)) == [read(path) for path in paths]
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "no such file"),
+        (b"", "empty file"),
+        (b"hello, I am text", "cannot identify image file"),
+    ],
+)
+def test_reader_names_a_bad_file_and_the_reason(tmp_path: Path, decode, content, reason) -> None:
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadSampleError) as caught:
+        _read(path, decode=decode)
+    assert (caught.value.name, caught.value.reason) == (str(path), reason)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("kept", [20, 40, 60, 300, 900, -40])
+def test_reader_names_every_truncated_file(kinds, tmp_path: Path, decode, kept) -> None:
+    for kind in kinds:
+        data = kind.read_bytes()
+        path = tmp_path / kind.name
+        path.write_bytes(data[: min(kept, len(data) - 40)])
+        try:
+            _read(path, decode=decode)
+        except BadSampleError as error:
+            assert error.name == str(path) and error.reason and "BytesIO" not in error.reason
+
+
+def test_reader_refuses_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadSampleError, match="is a directory"):
+        _read(tmp_path)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "lanczos"])
+def test_reader_scales_16_bits_to_one(deep: Path, decode, interpolation) -> None:
+    keys = {"color_mode": "grayscale", "decode": decode, "interpolation": interpolation}
+    whole = _read(deep, target_size=(30, 40), **keys)
+    with Image.open(deep) as image:
+        expected = np.asarray(image).astype(np.float32)[..., None] / 65_535
+    np.testing.assert_allclose(whole, expected, atol=1e-7)
+    smaller = _read(deep, target_size=(13, 17), **keys)
+    assert smaller.dtype == np.float32 and 0 <= smaller.min() < 0.1 and 0.9 < smaller.max() <= 1
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_reader_scales_8_bits_to_one_beside_16_bits(deep: Path, kinds, decode) -> None:
+    settings = ImageSettings(color_mode="grayscale", target_size=(44, 60), decode=decode)
+    out = np.empty((44, 60, 1), np.float32)
+    for path in kinds:
+        open_reader(settings, deep).read(path, out)
+        expected = _read(path, color_mode="grayscale", target_size=(44, 60), decode=decode)
+        np.testing.assert_allclose(out * 255, expected, atol=1e-4, err_msg=path.name)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
+def test_reader_scales_16_bits_to_8_among_8_bits(deep: Path, kinds, decode, color_mode) -> None:
+    reader = open_reader(ImageSettings(color_mode=color_mode, target_size=(30, 40), decode=decode), kinds[0])
+    out = np.empty(reader.spec.shape, np.uint8)
+    reader.read(deep, out)
+    with Image.open(deep) as image:
+        expected = np.round(np.asarray(image) / 257)
+    np.testing.assert_array_equal(out[..., 0], expected)
+
+
+def test_reader_refuses_gray_beyond_16_bits(tmp_path: Path) -> None:
+    path = tmp_path / "counts.tiff"
+    Image.fromarray(np.full((5, 5), 70_000, np.int32)).save(path)
+    with pytest.raises(BadSampleError, match="gray values must be 0 to 65,535, got 70,000 to 70,000"):
+        _read(path, color_mode="grayscale")
+
+
+def test_settings_import_no_decoder_and_readers_no_keras() -> None:
+    code = (
+        "import sys; from pathlib import Path; from runner.images import ImageSettings;"
+        "heavy = {'PIL', 'cv2', 'simplejpeg', 'pandas', 'keras', 'tensorflow'};"
+        "print(sorted(heavy & set(sys.modules)));"
+        "from runner.images.opening import open_reader; open_reader(ImageSettings(), Path('absent'));"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines() == ["[]", "['PIL', 'cv2', 'simplejpeg']"]

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from runner.images.opening import open_reader
+from runner.images.settings import ImageSettings
+
+
+@pytest.mark.parametrize(
+    ("decode", "interpolation"), [("exact", "bilinear"), ("exact", "nearest"), ("fast", "bicubic")]
+)
+def test_settings_refuse_antialias_false_without_a_meaning(decode: str, interpolation: str) -> None:
+    message = (
+        "antialias=false must go with decode=fast and interpolation=bilinear or nearest, "
+        f"got decode={decode} interpolation={interpolation}; "
+    )
+    with pytest.raises(ValidationError, match=message):
+        ImageSettings(antialias=False, decode=decode, interpolation=interpolation)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_settings_take_antialias_false_with_fast(interpolation: str) -> None:
+    assert not ImageSettings(antialias=False, interpolation=interpolation).antialias
+
+
+@pytest.mark.parametrize(
+    ("decode", "interpolation", "name"),
+    [
+        ("fast", "bilinear", "FastReader"),
+        ("fast", "nearest", "FastReader"),
+        ("fast", "lanczos", "ExactReader"),
+        ("exact", "bilinear", "ExactReader"),
+    ],
+)
+def test_settings_choose_the_reader(decode: str, interpolation: str, name: str) -> None:
+    settings = ImageSettings(decode=decode, interpolation=interpolation)
+    assert type(open_reader(settings, Path("absent.png"))).__name__ == name

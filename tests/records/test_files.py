@@ -1,0 +1,94 @@
+"""Files are whole or not there."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from runner.errors import RunnerError
+from runner.records.files import replacing, write_atomically
+
+
+def test_write_atomically_writes_text_as_utf8_and_bytes_as_they_are(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.txt", "Straße\r\n")
+    write_atomically(tmp_path / "b.bin", b"\x00\xff")
+    assert (tmp_path / "a.txt").read_bytes() == "Straße\r\n".encode()
+    assert (tmp_path / "b.bin").read_bytes() == b"\x00\xff"
+
+
+def test_write_atomically_leaves_nothing_else_in_the_folder(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.txt", "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_write_atomically_refuses_an_existing_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RunnerError, match=r"a\.txt exists already and is not overwritten"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_write_atomically_overwrites_when_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    write_atomically(path, "new", overwrite=True)
+    assert path.read_text() == "new"
+
+
+def test_write_atomically_takes_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.txt", "caf\udce9")
+    assert (tmp_path / "a.txt").read_text() == "caf\\udce9"
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
+def test_replacing_keeps_the_suffixes_in_the_temporary_name(tmp_path: Path, name: str) -> None:
+    with replacing(tmp_path / name) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffixes == Path(name).suffixes
+        assert temporary.name != name
+        temporary.write_text("weights")
+    assert (tmp_path / name).read_text() == "weights"
+
+
+def test_replacing_keeps_the_old_file_until_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
+def test_replacing_leaves_no_trace_of_a_block_that_raises(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(type(error)), replacing(path, overwrite=True) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_replacing_clears_what_a_killed_writer_left(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("of a killed process")
+        left = temporary
+    left.write_text("half")
+    with replacing(tmp_path / "a.txt", overwrite=True) as temporary:
+        assert not temporary.exists()
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_replacing_names_the_file_when_the_disk_is_full(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RunnerError, match=r"cannot write .*a\.txt: No space left on device"),
+        replacing(tmp_path / "a.txt"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_write_atomically_names_the_file_of_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError, match=r"cannot write .*gone/a\.txt: No such file"):
+        write_atomically(tmp_path / "gone" / "a.txt", "text")

@@ -1,0 +1,48 @@
+"""run.log holds what the runner's loggers say."""
+
+import logging
+import re
+from pathlib import Path
+
+from runner.records.log import close_log, open_log
+
+
+def test_log_has_time_level_name_and_message(tmp_path: Path) -> None:
+    handler = open_log(tmp_path)
+    logging.getLogger("runner.stages.fit").info("epoch %d", 3)
+    close_log(handler)
+    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 INFO runner\.stages\.fit: epoch 3\n"
+    assert re.fullmatch(line, (tmp_path / "run.log").read_text())
+
+
+def test_log_leaves_out_other_loggers_and_debugging(tmp_path: Path) -> None:
+    handler = open_log(tmp_path)
+    logging.getLogger("elsewhere").error("not ours")
+    logging.getLogger("runner").debug("too much")
+    close_log(handler)
+    assert (tmp_path / "run.log").read_text() == ""
+
+
+def test_closed_log_takes_nothing_more(tmp_path: Path) -> None:
+    handler = open_log(tmp_path)
+    close_log(handler)
+    close_log(handler)
+    logging.getLogger("runner").error("too late")
+    assert handler not in logging.getLogger("runner").handlers
+    assert (tmp_path / "run.log").read_text() == ""
+
+
+def test_log_is_added_to_and_never_begun_anew(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        handler = open_log(tmp_path)
+        logging.getLogger("runner").info(text)
+        close_log(handler)
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["first", "second"]
+
+
+def test_log_takes_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
+    handler = open_log(tmp_path)
+    logging.getLogger("runner").warning("caf\udce9.png is damaged")
+    close_log(handler)
+    assert "caf\\udce9.png is damaged" in (tmp_path / "run.log").read_text()

@@ -1,0 +1,58 @@
+"""A process is told from another one with the same number."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import psutil
+import pytest
+
+from runner.records.process import is_alive, process_identity
+
+CHILD = (
+    "import json, sys; from runner.records.process import process_identity;"
+    "print(json.dumps(process_identity()), flush=True); sys.stdin.read()"
+)
+
+
+def test_this_process_is_alive() -> None:
+    identity = process_identity()
+    assert identity["pid"] == os.getpid()
+    assert is_alive(json.loads(json.dumps(identity)))
+
+
+def test_a_killed_child_is_not_alive_even_before_it_is_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        identity = json.loads(child.stdout.readline())  # type: ignore[union-attr]
+        assert is_alive(identity)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(identity)
+        child.wait()
+        assert not is_alive(identity)
+
+
+def test_a_process_that_got_the_number_later_is_another_one() -> None:
+    identity = process_identity()
+    assert not is_alive({**identity, "started_seconds_after_boot": 0.0})
+
+
+def test_no_process_outlives_a_boot() -> None:
+    assert not is_alive({**process_identity(), "boot_id": "an earlier one"})
+
+
+@pytest.mark.parametrize("identity", [{"host": "elsewhere", "pid": 1, "boot_id": "x"}, {}])
+def test_a_process_nothing_is_known_of_may_be_alive(identity: dict[str, Any]) -> None:
+    assert is_alive(identity)
+
+
+def test_setting_the_clock_does_not_change_who_a_process_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    identity = process_identity()
+    create_time, boot_time = psutil.Process.create_time, psutil.boot_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda p: create_time(p) + 3600)
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + 3600)
+    assert is_alive(identity)

@@ -1,0 +1,93 @@
+"""A run's folder can be read whatever became of the run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.errors import RunnerError
+from runner.records import reading
+from runner.records.metrics import read_metrics
+from runner.records.reading import read_run
+from runner.records.record import RunRecord
+
+CHILD = """
+import itertools, pathlib, sys
+from runner.records import reading
+from runner.records.metrics import MetricsTable
+from runner.records.record import RunRecord
+folder = pathlib.Path(sys.argv[1])
+record, table = RunRecord.open(folder, backend="jax"), MetricsTable(folder)
+with record.stage("fit"):
+    for epoch in itertools.count(1):
+        table.append(epoch, {"loss": 1 / epoch})
+        record.update(results={"fit": {"epochs": epoch, "padding": "x" * 100_000}})
+"""
+
+
+def test_read_run_says_what_a_living_process_wrote(tmp_path: Path) -> None:
+    record = RunRecord.open(tmp_path, backend="jax")
+    assert read_run(tmp_path) == record.document
+    assert read_run(tmp_path)["status"] == "running"
+    record.close("failed", ValueError("no"))
+    assert read_run(tmp_path)["status"] == "failed"
+
+
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.013, 0.05])
+def test_killed_run_reads_whole_and_as_killed(tmp_path: Path, delay_seconds: float) -> None:
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)]) as child:
+        while len(read_metrics(tmp_path)) < 3 and child.poll() is None:
+            time.sleep(0.01)
+        assert read_run(tmp_path)["status"] == "running"
+        time.sleep(delay_seconds)
+        child.kill()
+    document, rows = read_run(tmp_path), read_metrics(tmp_path)
+    assert (document["status"], document["stage"]) == ("killed", "fit")
+    assert len(rows) - document["results"]["fit"]["epochs"] in (0, 1)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
+
+
+def test_run_that_ends_while_it_is_read_is_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = RunRecord.open(tmp_path, backend="jax")
+
+    def end(_: object) -> bool:
+        record.close("completed")
+        return False
+
+    monkeypatch.setattr(reading, "is_alive", end)
+    assert read_run(tmp_path)["status"] == "completed"
+
+
+def test_run_of_another_host_stays_running(tmp_path: Path) -> None:
+    process = {"host": "elsewhere", "boot_id": "x", "pid": os.getpid()}
+    (tmp_path / "run.json").write_text(json.dumps({"status": "running", "process": process}))
+    assert read_run(tmp_path)["status"] == "running"
+
+
+def test_read_run_names_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError, match=r"run\.json does not exist; give the folder of a run"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b'{"status": "runn', b"", b"\xff"])
+def test_read_run_names_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(RunnerError, match=r"run\.json is damaged, and no JSON: "):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '"status"'])
+def test_read_run_names_a_file_that_is_no_record(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunnerError, match=r"run\.json is no record of a run: it has no status"):
+        read_run(tmp_path)
+
+
+def test_read_run_names_a_file_it_may_not_read(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(RunnerError, match=r"cannot read .*run\.json: "):
+        read_run(tmp_path)
