@@ -8,7 +8,7 @@ file: work happens in named methods.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
@@ -25,3 +25,15 @@ class Component(BaseModel):
     """Settings that check themselves; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    def document(self) -> dict[str, Any]:
+        """The settings as plain values, as YAML and JSON have them; each component begins with its `kind`."""
+        document: dict[str, Any] = _kind_first(self.model_dump(mode="json"))
+        return document
+
+
+def _kind_first(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ordered = {"kind": value["kind"], **value} if "kind" in value else value
+    return {key: _kind_first(item) for key, item in ordered.items()}

@@ -16,8 +16,7 @@ from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.models.settings import Task, task_of
 from runner.plan import Plan
 from runner.records.config_yaml import write_config
-from runner.records.digests import data_fingerprint, weights_digest
-from runner.records.files import replacing
+from runner.records.digests import data_fingerprint
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.metrics import MetricsTable
 from runner.records.predictions import write_predictions
@@ -55,7 +54,7 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     return _loader(config, dataset, split)
 
 
-def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:  # noqa: B008
+def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
     """Do what `config.mode` says and return the closed record, whose `path` is the run's folder.
 
     Without a `folder` a new one is made below `outputs/runs`. An error closes the record as failed, Ctrl-C as
@@ -71,7 +70,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
 @contextmanager
 def _recording(config: Settings, folder: Path, origin: Origin) -> Iterator[RunRecord]:
     """A record that is closed however the block ends."""
-    write_config(folder, config.model_dump(mode="json"))
+    write_config(folder, config.document())
     seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
     record = RunRecord.open(folder, backend=config.backend, seeds=seeds, **vars(origin))
     if folder.parent.name == "runs":
@@ -120,7 +119,7 @@ class _Run:
         needed = _needed_bytes(config, dataset, tuple(dataset.splits))
         self._tell(data_lines(config, dataset, available))
         self._tell(loader_lines(config.loader, needed))
-        self.record.update(loader=config.loader.normalised().model_dump(mode="json"), data=_summary(dataset))
+        self.record.update(loader=config.loader.normalised().document(), data=_summary(dataset))
         refuse_too_large(needed, available, kind=config.loader.kind)
         return dataset
 
@@ -136,22 +135,19 @@ class _Run:
 
     def _fit(self, task: Task, model: keras.Model) -> None:
         from runner.stages.fit import Observer, Training, fit
+        from runner.stages.save import save
 
         loaders, path = self.loaders, self.record.path
         training = Training(model, task.outputs, loaders["train"], loaders.get("validation"), self.config.train)
         metrics = MetricsTable(path)
-        with self.terminal.training(
-            epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch
-        ) as view:
+        with self.terminal.training(epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch) as view:
 
             def on_epoch(epoch: int, row: dict[str, float]) -> None:
                 metrics.append(epoch, row)
                 view.on_epoch(epoch, row)
 
             result = fit(training, checkpoints=path / "checkpoints", observer=Observer(view.on_step, on_epoch))
-        with replacing(path / "model.keras") as temporary:
-            model.save(temporary)
-        digests = {"ids": result.pop("ids"), "weights": weights_digest(_weights(model))}
+        digests = {"ids": result.pop("ids"), "weights": save(model, path / "model.keras")}
         self.record.update(digests=digests, results={"fit": result})
 
     def _evaluate_and_predict(self, dataset: Dataset, task: Task, model: keras.Model) -> None:
@@ -215,9 +211,3 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": data_fingerprint(dataset.stat()),
         "notes": dataset.notes,
     }
-
-
-def _weights(model: keras.Model) -> Iterator[tuple[str, Any]]:
-    import numpy as np
-
-    return ((variable.path, np.asarray(variable)) for variable in model.variables)

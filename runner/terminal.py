@@ -38,7 +38,8 @@ class Terminal:
             TextColumn("steps"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True) as progress:
+        live = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
             yield TrainingView(self._console, progress, epochs, steps_per_epoch)
 
     def results(self, title: str, values: Mapping[str, float]) -> None:
@@ -77,11 +78,15 @@ def _shown(row: Mapping[str, float]) -> dict[str, float]:
 
 
 def _width(name: str) -> int:
-    return max(len(name), 8)
+    return max(len(_title(name)), 8)
+
+
+def _title(name: str) -> str:
+    return {"images_per_second": "images/s"}.get(name, name)
 
 
 def _epoch_header(row: Mapping[str, float], epochs: int) -> str:
-    names = "  ".join(f"{name:>{_width(name)}}" for name in _shown(row))
+    names = "  ".join(f"{_title(name):>{_width(name)}}" for name in _shown(row))
     return f"[bold]{'epoch':<10}[/bold]{'':>{2 * len(str(epochs)) + 1}}  [dim]{names}[/dim]"
 
 

@@ -1,0 +1,1 @@
+"""Callbacks of Keras: what happens beside training."""

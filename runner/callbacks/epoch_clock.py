@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,13 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
             EpochResult(
                 epoch=epoch,
                 logs=dict(logs or {}),
-                learning_rate=float(self.model.optimizer.learning_rate),
+                learning_rate=shortest(self.model.optimizer.learning_rate),
                 seconds=now - self._began,
                 training_seconds=(self._trained or now) - self._began,
             )
         )
+
+
+def shortest(value: Any) -> float:
+    """A float32 as the float with the fewest digits that reads back as it: 0.001, not 0.0010000000474974513."""
+    return float(str(np.float32(value)))

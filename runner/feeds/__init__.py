@@ -1,0 +1,1 @@
+"""Feeds: the only part of loading that knows Keras."""

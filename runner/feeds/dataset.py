@@ -15,17 +15,16 @@ PEEKED = 2
 """Batches Keras asks for and throws away on TensorFlow, to learn shapes and dtypes, before it asks again."""
 
 
-class LoaderDataset(keras.utils.PyDataset):
+class LoaderDataset(keras.utils.PyDataset):  # type: ignore[misc]
     """The batches of a loader by index: `model.fit(LoaderDataset(loader), epochs=3, shuffle=False)`.
 
     Workers and reading ahead are the loader's own, so Keras is given none. An epoch has `num_steps` steps, one pass
     over the data unless told otherwise, and goes on where the last one ended. The next epoch begins when
-    `on_epoch_end` follows the delivery of the last index: Keras calls it once too often, before the first epoch.
+    `on_epoch_end` follows the delivery of the last index: Keras calls it once too often, before the first epoch, and
+    in epochs so short that Keras peeks at their end, only what follows `on_epoch_begin` counts.
     """
 
-    def __init__(
-        self, loader: Loader | Delivery, *, first_step: int = 0, num_steps: int | None = None
-    ) -> None:
+    def __init__(self, loader: Loader | Delivery, *, first_step: int = 0, num_steps: int | None = None) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self._delivery = loader if isinstance(loader, Delivery) else Delivery(loader)
         self._first_step, self._num_steps = first_step, num_steps or len(self._delivery.loader)
@@ -33,7 +32,7 @@ class LoaderDataset(keras.utils.PyDataset):
         self._begin()
 
     def _begin(self) -> None:
-        self._next, self._finished = 0, False
+        self._next, self._finished, self._begun = 0, False, self._num_steps > PEEKED
         self._peeked: dict[int, KerasBatch] = {}
         self._batches: Iterator[KerasBatch] = self._delivery.steps(self._first_step, self._num_steps)
 
@@ -61,9 +60,13 @@ class LoaderDataset(keras.utils.PyDataset):
         step, loader = self._first_step + index, self._delivery.loader
         return self._delivery.hand_over(step, assemble(loader.source, loader.plan.batch(*divmod(step, len(loader)))))
 
+    def on_epoch_begin(self) -> None:
+        """From here on, what Keras asks for is for training."""
+        self._begun = True
+
     def on_epoch_end(self) -> None:
         """Go on to the next epoch, if this one was delivered to its end."""
         with self._lock:
-            if self._finished:
+            if self._begun and self._finished:
                 self._first_step += self._num_steps
                 self._begin()

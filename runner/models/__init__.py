@@ -1,0 +1,1 @@
+"""Models: from the task the data sets to a Keras model."""

@@ -1,0 +1,1 @@
+"""Stages: what a run does, one after the other."""

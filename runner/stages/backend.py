@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import logging
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Literal
 
 from runner.errors import ConfigurationError
 
 Backend = Literal["tensorflow", "jax"]
+
+log = logging.getLogger(__name__)
 
 
 def require_backend(name: Backend) -> None:
@@ -24,21 +30,46 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
 
     Raises `ConfigurationError` if Keras already runs on another backend in this process.
     """
-    require_backend(name)
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = name
-    # TensorFlow's notes on how it was compiled are no news to the reader of a run's account.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, no notes
+    with _stderr_to_log():
+        import keras
 
-    if keras.backend.backend() != name:
-        raise ConfigurationError(
-            f"backend={name} must be chosen before Keras is imported; in this process it already runs on "
-            f"{keras.backend.backend()}: set KERAS_BACKEND={name} in the environment, or start a new process"
-        )
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    if deterministic and name == "tensorflow":
-        import tensorflow as tf
+        if keras.backend.backend() != name:
+            raise ConfigurationError(
+                f"backend={name} must be chosen before Keras is imported; this process already runs on "
+                f"{keras.backend.backend()}: set KERAS_BACKEND={name} in the environment, or start a new process"
+            )
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        if name == "tensorflow":
+            _start_tensorflow(deterministic=deterministic)
 
+
+def _start_tensorflow(*, deterministic: bool) -> None:
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # looks for drivers now, while what it says of them goes to the log
+    if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def _stderr_to_log() -> Iterator[None]:
+    """What is written to stderr goes to the log, line by line.
+
+    TensorFlow tells how it was compiled and which drivers it did not find before any of its settings can stop it.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            for line in said.read().decode(errors="replace").splitlines():
+                log.info("%s", line)

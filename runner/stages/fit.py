@@ -117,8 +117,10 @@ def _callbacks(training: Training, checkpoints: Path, clock: EpochClock) -> list
 
 
 def _row(result: EpochResult, samples: int, samples_seen: int) -> dict[str, float]:
+    # Keras gives the logs in alphabetical order; the loss comes first, here and for validation.
+    names = sorted(result.logs, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") != "loss"))
     return {
-        **result.logs,
+        **{name: result.logs[name] for name in names},
         "learning_rate": result.learning_rate,
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
@@ -129,9 +131,7 @@ def _row(result: EpochResult, samples: int, samples_seen: int) -> dict[str, floa
 def _refuse_unknown_monitor(training: Training) -> None:
     known = list(_monitored(training))
     if training.monitor not in known:
-        raise ConfigurationError(
-            f"train.monitor must be auto or one of {', '.join(known)}, got {training.monitor!r}"
-        )
+        raise ConfigurationError(f"train.monitor must be auto or one of {', '.join(known)}, got {training.monitor!r}")
 
 
 def _monitored(training: Training) -> Iterator[str]:

@@ -1,0 +1,42 @@
+"""The benchmark's data: JPEG photographs in class folders, the same on every machine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CLASSES = ("china.jpg", "flower.jpg")
+"""Photographs that scikit-learn ships; each class is cut from one of them."""
+
+
+def make_photographs(root: Path, per_class: int) -> None:
+    """Write `per_class` JPEG files of about 500×375 pixels and 60 kB for each class, unless they are there."""
+    jobs = [(name, number) for name in CLASSES for number in range(per_class)]
+    missing = [job for job in jobs if not _file(root, *job).exists()]
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(partial(_cut, root), missing, chunksize=16))
+
+
+def _file(root: Path, name: str, number: int) -> Path:
+    return root / Path(name).stem / f"{number:04d}.jpg"
+
+
+def _cut(root: Path, job: tuple[str, int]) -> None:
+    """A random part of the photograph, scaled to a random size, with a little noise as sensors have it."""
+    from sklearn.datasets import load_sample_image
+
+    name, number = job
+    random = np.random.default_rng([CLASSES.index(name), number])
+    photograph = Image.fromarray(load_sample_image(name))
+    width, height = int(random.integers(440, 560)), int(random.integers(330, 420))
+    left, top = random.uniform(0, 0.2, 2) * photograph.size
+    box = (left, top, left + 0.75 * photograph.width, top + 0.75 * photograph.height)
+    pixels = np.asarray(photograph.resize((width, height), Image.Resampling.BICUBIC, box=box), np.float32)
+    noisy = np.clip(pixels + random.normal(0, 4, (height, width, 1)), 0, 255).astype(np.uint8)
+    file = _file(root, name, number)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noisy).save(file, quality=90)

@@ -1,0 +1,102 @@
+"""One list of callbacks under many calls of fit."""
+
+import keras
+import numpy as np
+import pytest
+
+from runner.callbacks.checkpoint import Checkpoint
+from runner.callbacks.epoch_clock import EpochClock, shortest
+from runner.callbacks.run_callbacks import RunCallbacks
+
+X, Y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
+
+
+@pytest.fixture
+def model():
+    made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    made.compile("sgd", "mse")
+    return made
+
+
+def fit_each_epoch(model, callbacks, epochs):
+    run = RunCallbacks(callbacks, model, epochs=epochs)
+    done = 0
+    for epoch in range(epochs):
+        model.fit(X, Y, initial_epoch=epoch, epochs=epoch + 1, callbacks=run, verbose=0, validation_data=(X, Y))
+        done += 1
+        if model.stop_training:
+            break
+    run.finish()
+    return done
+
+
+class Hooks(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_begin(self, logs=None):
+        self.seen.append("begin")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(epoch)
+
+    def on_train_end(self, logs=None):
+        self.seen.append("end")
+
+
+def test_run_callbacks_begin_and_end_once(model):
+    hooks = Hooks()
+    fit_each_epoch(model, [hooks], 3)
+    assert hooks.seen == ["begin", 0, 1, 2, "end"]
+
+
+def test_run_callbacks_keep_one_history(model):
+    fit_each_epoch(model, [], 3)
+    assert model.history.epoch == [0, 1, 2]
+
+
+def test_early_stopping_counts_over_the_calls_of_fit(model):
+    # Zero targets of zero inputs: the loss never improves.
+    assert fit_each_epoch(model, [keras.callbacks.EarlyStopping("val_loss", patience=2)], 10) == 3
+
+
+def test_early_stopping_gives_the_best_weights_back_at_the_end_of_the_run(model):
+    class Worsen(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.layers[-1].bias.assign([float(epoch)])
+
+    model.optimizer.learning_rate = 0.0
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
+    fit_each_epoch(model, [Worsen(), stopping], 10)
+    assert float(model.layers[-1].bias[0]) == 0.0
+
+
+def test_checkpoint_leaves_one_whole_file(model, tmp_path):
+    fit_each_epoch(model, [Checkpoint(tmp_path / "last.keras")], 2)
+    assert [file.name for file in tmp_path.iterdir()] == ["last.keras"]
+    assert keras.saving.load_model(tmp_path / "last.keras").count_params() == 3
+
+
+def test_checkpoint_of_the_best_epoch_is_not_overwritten_by_a_worse_one(model, tmp_path):
+    class Bias(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.layers[-1].bias.assign([[3.0], [1.0], [2.0]][epoch])
+
+    model.optimizer.learning_rate = 0.0
+    best = Checkpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True)
+    fit_each_epoch(model, [Bias(), best], 3)
+    assert float(keras.saving.load_model(tmp_path / "best.keras").layers[-1].bias[0]) == 1.0
+
+
+def test_epoch_clock_tells_once_per_epoch_with_validation(model):
+    results = []
+    fit_each_epoch(model, [EpochClock(results.append)], 2)
+    assert [result.epoch for result in results] == [0, 1]
+    assert set(results[0].logs) == {"loss", "val_loss"}
+    assert 0 < results[0].training_seconds < results[0].seconds
+    assert results[0].learning_rate == 0.01
+
+
+def test_shortest_reads_back_as_the_same_float32():
+    assert shortest(np.float32(0.001)) == 0.001

@@ -1,0 +1,55 @@
+"""Loaders over tiny arrays, whose every sample holds its own number."""
+
+import numpy as np
+import pytest
+
+from runner.labels import Head, Labels
+from runner.loaders.directory_flow import DirectoryFlowLoader
+from runner.loaders.generator import Generator
+from runner.loaders.in_memory import InMemory
+from runner.loaders.sequence import Sequence
+from runner.plan import Plan
+from runner.samples import ArraySpec
+
+NUM_SAMPLES = 10
+KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
+
+
+class Numbers:
+    """Sample `i` is the array `[i]`, its class is `i % 2`."""
+
+    spec = ArraySpec((1,), np.dtype(np.float32))
+    ids = tuple(f"n{number}" for number in range(NUM_SAMPLES))
+    labels = Labels((Head("", "sparse", ("even", "odd")),), (np.arange(NUM_SAMPLES) % 2,))
+
+    def __len__(self):
+        return NUM_SAMPLES
+
+    def read(self, index, out=None):
+        if index == getattr(self, "bad", None):
+            raise OSError(f"sample {index} is bad")
+        out[...] = index
+        return out
+
+
+@pytest.fixture
+def numbers():
+    return Numbers()
+
+
+@pytest.fixture(params=[*KINDS, "directory_flow"])
+def loader(request, numbers):
+    """A loader of each kind, 3 steps a pass: batches of 4, 4 and 2."""
+    plan = Plan(num_samples=NUM_SAMPLES, batch_size=4, seed=3)
+    if request.param == "directory_flow":
+        made = DirectoryFlowLoader(numbers, plan, Sequence(workers=1))
+    else:
+        made = KINDS[request.param].build(numbers, plan)
+    with made:
+        yield made
+
+
+@pytest.fixture
+def sequence(numbers):
+    with Sequence(workers=2).build(numbers, Plan(num_samples=NUM_SAMPLES, batch_size=4, seed=3)) as made:
+        yield made

@@ -1,0 +1,90 @@
+"""What Keras is trained on, whatever the feed."""
+
+import keras
+import numpy as np
+import pytest
+
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.records.digests import IdStream
+
+
+class Seen(keras.layers.Layer):
+    """Adds up, per sample, how often it went through the model while training."""
+
+    def build(self, shape):
+        self.counts = self.add_weight(shape=(10,), initializer="zeros", trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.counts.assign_add(keras.ops.sum(keras.ops.one_hot(keras.ops.cast(x[:, 0], "int32"), 10), axis=0))
+        return x
+
+
+@pytest.fixture
+def counting():
+    inputs = keras.Input((1,))
+    seen = Seen()
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(seen(inputs)))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model, seen
+
+
+def fit_by_steps(model, loader, *, steps, epochs):
+    delivery = Delivery(loader)
+    for epoch in range(epochs):
+        data = feed(delivery, first_step=epoch * steps, num_steps=steps)
+        model.fit(data.data, steps_per_epoch=data.steps, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
+    return delivery
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(1, 6), (2, 3), (3, 2), (6, 1)])
+def test_feed_trains_on_each_sample_once_per_pass_whatever_the_steps_per_epoch(loader, counting, steps, epochs):
+    model, seen = counting
+    fit_by_steps(model, loader, steps=steps, epochs=epochs)
+    assert np.asarray(seen.counts).tolist() == [2.0] * 10
+    assert int(model.optimizer.iterations) == 6
+
+
+def test_feed_does_not_count_what_was_only_read_ahead(loader, counting):
+    delivery, ids, expected = Delivery(loader), IdStream(), IdStream()
+    data = feed(delivery, num_steps=2)
+    counting[0].fit(data.data, steps_per_epoch=data.steps, shuffle=False, verbose=0)
+    assert delivery.settle(ids, 0, 2) == 8
+    for batch in loader.stream(0, 2):
+        expected.update(batch.ids)
+    assert ids.hexdigest() == expected.hexdigest()
+
+
+def test_feed_evaluates_and_predicts_over_one_pass(loader, counting):
+    model, _ = counting
+    data = feed(Delivery(loader))
+    assert np.isfinite(model.evaluate(data.data, steps=data.steps, verbose=0)[0])
+    data = feed(Delivery(loader))
+    assert model.predict(data.data, steps=data.steps, verbose=0).shape == (10, 2)
+
+
+def test_feed_validates_on_the_whole_split_every_time(loader, counting):
+    model, _ = counting
+    losses = []
+    for _ in range(2):
+        data, validation = feed(Delivery(loader), num_steps=1), feed(Delivery(loader))
+        model.optimizer.learning_rate = 0.0
+        history = model.fit(
+            data.data,
+            steps_per_epoch=data.steps,
+            validation_data=validation.data,
+            validation_steps=validation.steps,
+            shuffle=False,
+            verbose=0,
+        )
+        losses.append(history.history["val_loss"][0])
+    assert losses[0] == losses[1]
+
+
+def test_feed_raises_the_loaders_own_error(loader, counting, numbers):
+    numbers.bad = 5
+    delivery = Delivery(loader)
+    data = feed(delivery)
+    with pytest.raises(OSError, match="sample 5 is bad"), delivery.raising_failures():
+        counting[0].fit(data.data, steps_per_epoch=data.steps, shuffle=False, verbose=0)

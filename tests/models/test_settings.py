@@ -1,0 +1,23 @@
+"""The task a data set sets."""
+
+import numpy as np
+import pytest
+
+from runner.labels import Head
+from runner.models.settings import task_of
+from runner.samples import ArraySpec
+from runner.sources.data import Dataset
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "expected"),
+    [
+        (np.uint8, "auto", "unit"),
+        (np.float32, "auto", "none"),
+        (np.uint8, "none", "none"),
+        (np.float32, "signed", "signed"),
+    ],
+)
+def test_scale_auto_is_unit_for_8_bit_samples_alone(dtype, scale, expected):
+    dataset = Dataset({}, (Head("", "input"),), ArraySpec((2,), np.dtype(dtype)))
+    assert task_of(dataset, scale).scaling == expected

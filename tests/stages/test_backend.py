@@ -1,0 +1,40 @@
+"""The backend: found, started, quiet."""
+
+import logging
+import os
+
+import keras
+import pytest
+
+from runner.errors import ConfigurationError
+from runner.stages import backend
+
+
+def test_missing_backend_is_named_with_its_mend(monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"backend=jax must be an installed package.*keras-runner\[jax\]"):
+        backend.require_backend("jax")
+
+
+def test_another_backend_than_the_one_running_is_refused():
+    other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    pytest.importorskip(other)
+    with pytest.raises(ConfigurationError, match=f"this process already runs on {keras.backend.backend()}"):
+        backend.start_backend(other, seed=0, deterministic=True)
+
+
+def test_start_seeds_all_that_is_random():
+    weights = []
+    for _ in range(2):
+        backend.start_backend(keras.backend.backend(), seed=7, deterministic=True)
+        layer = keras.layers.Dense(3)
+        layer.build((None, 4))
+        weights.append(keras.ops.convert_to_numpy(layer.kernel))
+    assert (weights[0] == weights[1]).all()
+
+
+def test_what_is_said_on_stderr_meanwhile_goes_to_the_log(caplog, capfd):
+    with caplog.at_level(logging.INFO, "runner"), backend._stderr_to_log():
+        os.write(2, b"no driver found\n")
+    assert "no driver found" in caplog.text
+    assert capfd.readouterr().err == ""
