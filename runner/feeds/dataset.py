@@ -1,27 +1,30 @@
-"""A loader as a `keras.utils.PyDataset`."""
+"""A loader as a data set of Keras's own kind."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import keras
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
 from runner.loaders.assemble import assemble
 from runner.loaders.loader import Loader
 
-PEEKED = 2
-"""Batches Keras asks for and throws away on TensorFlow, to learn shapes and dtypes, before it asks again."""
 
+class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
+    """The batches of a loader, for `fit`, `evaluate` and `predict`: `model.fit(LoaderDataset(loader), epochs=3)`.
 
-class LoaderDataset(keras.utils.PyDataset):  # type: ignore[misc]
-    """The batches of a loader by index: `model.fit(LoaderDataset(loader), epochs=3, shuffle=False)`.
+    A `PyDataset`, so it has a length and gives any batch by its index. A data adapter as well, which Keras takes as
+    it is: the training thread itself pulls the batches, on every backend, in the plan's order; none is read only to
+    learn its shape, and Keras starts no workers beside the loader's own. (No public name leads to that base class.
+    Keras passes `class_weight` to adapters it makes itself, so it has no effect here.)
 
-    Workers and reading ahead are the loader's own, so Keras is given none. An epoch has `num_steps` steps, one pass
-    over the data unless told otherwise, and goes on where the last one ended. The next epoch begins when
-    `on_epoch_end` follows the delivery of the last index: Keras calls it once too often, before the first epoch, and
-    in epochs so short that Keras peeks at their end, only what follows `on_epoch_begin` counts.
+    An epoch has `num_steps` steps, one pass over the data unless told otherwise, and goes on where the last one
+    ended. The next epoch begins when `on_epoch_end` follows the delivery of the last batch: Keras calls it once too
+    often, before the first epoch.
     """
 
     def __init__(self, loader: Loader | Delivery, *, first_step: int = 0, num_steps: int | None = None) -> None:
@@ -29,44 +32,60 @@ class LoaderDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._delivery = loader if isinstance(loader, Delivery) else Delivery(loader)
         self._first_step, self._num_steps = first_step, num_steps or len(self._delivery.loader)
         self._lock = threading.Lock()
-        self._begin()
+        self._rewind()
 
-    def _begin(self) -> None:
-        self._next, self._finished, self._begun = 0, False, self._num_steps > PEEKED
-        self._peeked: dict[int, KerasBatch] = {}
+    def _rewind(self) -> None:
+        self._next, self._finished = 0, False
         self._batches: Iterator[KerasBatch] = self._delivery.steps(self._first_step, self._num_steps)
 
     def __len__(self) -> int:
         return self._num_steps
 
     def __getitem__(self, index: int) -> KerasBatch:
-        """Batch `index` of the present epoch."""
+        """Batch `index` of the present epoch; asked for in their order, batches are read ahead."""
         index = range(self._num_steps)[index]
         with self._lock:
-            batch = self._peeked.pop(index, None) or self._load(index)
+            if index == 0:
+                self._rewind()
+            batch = self._in_turn() if index == self._next else self._out_of_turn(index)
             self._finished = self._finished or index == self._num_steps - 1
             return batch
 
-    def _load(self, index: int) -> KerasBatch:
-        if index != self._next:
-            return self._out_of_turn(index)
+    def _in_turn(self) -> KerasBatch:
         batch = next(self._batches)
         self._next += 1
-        if index < PEEKED:
-            self._peeked[index] = batch
         return batch
 
     def _out_of_turn(self, index: int) -> KerasBatch:
         step, loader = self._first_step + index, self._delivery.loader
         return self._delivery.hand_over(step, assemble(loader.source, loader.plan.batch(*divmod(step, len(loader)))))
 
-    def on_epoch_begin(self) -> None:
-        """From here on, what Keras asks for is for training."""
-        self._begun = True
-
     def on_epoch_end(self) -> None:
         """Go on to the next epoch, if this one was delivered to its end."""
         with self._lock:
-            if self._begun and self._finished:
+            if self._finished:
                 self._first_step += self._num_steps
-                self._begin()
+                self._rewind()
+
+    def get_numpy_iterator(self) -> Any:
+        """The batches of the present epoch; every backend takes a plain iterable for its own kind of data set."""
+        return self
+
+    get_tf_dataset = get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a full batch."""
+        return self._delivery.loader.plan.batch_size
+
+    @property
+    def has_partial_batch(self) -> bool:
+        """Whether some batch is smaller than the others."""
+        plan = self._delivery.loader.plan
+        return not plan.drop_remainder and plan.num_samples % plan.batch_size != 0
+
+    @property
+    def partial_batch_size(self) -> int | None:
+        """The size of the smaller batch; None if there is none."""
+        plan = self._delivery.loader.plan
+        return plan.num_samples % plan.batch_size if self.has_partial_batch else None

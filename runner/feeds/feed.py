@@ -1,17 +1,14 @@
-"""Which kind of feed carries which kind of loader into Keras."""
+"""Which feed carries a loader into Keras."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from runner.feeds.adapter import LoaderAdapter
 from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
 from runner.feeds.generator import endless
-from runner.loaders.directory_flow import DirectoryFlowLoader
 from runner.loaders.generator import GeneratorLoader
-from runner.loaders.sequence import SequenceLoader
 
 
 @dataclass(frozen=True)
@@ -23,14 +20,10 @@ class Feed:
 
 
 def feed(delivery: Delivery, *, first_step: int = 0, num_steps: int | None = None) -> Feed:
-    """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on."""
-    num_steps = num_steps or len(delivery.loader)
-    match delivery.loader:
-        case GeneratorLoader():
-            return Feed(endless(delivery, first_step), num_steps)
-        case DirectoryFlowLoader():
-            return Feed(LoaderAdapter(delivery, first_step=first_step, num_steps=num_steps))
-        case SequenceLoader():
-            return Feed(LoaderDataset(delivery, first_step=first_step, num_steps=num_steps))
-        case _:
-            return Feed(LoaderAdapter(delivery, first_step=first_step, num_steps=num_steps))
+    """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on.
+
+    A generator goes as a generator, every other loader as a data set.
+    """
+    if isinstance(delivery.loader, GeneratorLoader):
+        return Feed(endless(delivery, first_step), num_steps or len(delivery.loader))
+    return Feed(LoaderDataset(delivery, first_step=first_step, num_steps=num_steps))

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, model_validator
 
 from runner.components import Component, Fraction
 from runner.errors import DataError
@@ -58,6 +58,15 @@ class Data(Component):
 
     scale: Scale = "auto"
     """Scaling inside the model: `unit` x/255, `signed` 2(x/255 - 0.5), `auto` unit for 8-bit images, else none."""
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        if self.validation_split + self.test_split >= 1:
+            raise ValueError(
+                f"validation_split + test_split must be below 1, got {self.validation_split} + {self.test_split}; "
+                "nothing would be left to train on"
+            )
+        return self
 
     @abstractmethod
     def open(self) -> Dataset:

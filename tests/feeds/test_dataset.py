@@ -1,4 +1,6 @@
-"""LoaderDataset: the PyDataset that can be driven by hand."""
+"""LoaderDataset: a PyDataset that Keras pulls from on the training thread."""
+
+import threading
 
 import keras
 import numpy as np
@@ -8,15 +10,6 @@ from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
 
 
-def delivered(dataset, monkeypatch):
-    """Steps in the order Keras first got them."""
-    steps, hand_over = [], Delivery.hand_over
-    monkeypatch.setattr(
-        Delivery, "hand_over", lambda self, step, batch: (steps.append(step), hand_over(self, step, batch))[1]
-    )
-    return steps
-
-
 @pytest.fixture
 def model():
     made = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
@@ -24,50 +17,63 @@ def model():
     return made
 
 
+@pytest.fixture
+def told(sequence):
+    """A delivery over the loader, and the steps it has handed over."""
+    steps = []
+    return Delivery(sequence, steps.append), steps
+
+
 def test_dataset_is_a_pydataset_of_one_pass(sequence):
     dataset = LoaderDataset(sequence)
     assert isinstance(dataset, keras.utils.PyDataset)
-    assert len(dataset) == len(sequence) == 3
+    assert len(dataset) == dataset.num_batches == len(sequence) == 3
 
 
-def test_dataset_gives_the_plans_batches_epoch_after_epoch_by_hand(sequence, model, monkeypatch):
-    dataset = LoaderDataset(sequence)
-    steps = delivered(dataset, monkeypatch)
-    model.fit(dataset, epochs=3, shuffle=False, verbose=0)
-    assert steps == list(range(9))
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 5])
+def test_dataset_by_hand_gives_every_step_once_and_in_order(told, model, num_steps):
+    delivery, steps = told
+    model.fit(LoaderDataset(delivery, num_steps=num_steps), epochs=3, verbose=0)
+    assert steps == list(range(3 * num_steps))
 
 
-def test_dataset_by_hand_beside_validation_keeps_count(sequence, model, monkeypatch):
-    dataset = LoaderDataset(sequence)
-    steps = delivered(dataset, monkeypatch)
-    model.fit(dataset, epochs=2, shuffle=False, verbose=0, validation_data=(np.zeros((2, 1)), np.zeros(2)))
+def test_dataset_by_hand_beside_validation_keeps_count(told, sequence, model):
+    delivery, steps = told
+    validation = LoaderDataset(sequence)
+    model.fit(LoaderDataset(delivery), epochs=2, verbose=0, validation_data=validation, shuffle=False)
     assert steps == list(range(6))
 
 
-def test_dataset_reads_no_batch_twice_though_keras_asks_twice(sequence, monkeypatch):
-    dataset = LoaderDataset(sequence)
-    steps = delivered(dataset, monkeypatch)
-    first = [dataset[0], dataset[1]]
-    again = [dataset[0], dataset[1], dataset[2]]
-    assert steps == [0, 1, 2]
-    assert all(a is b for a, b in zip(first, again, strict=False))
+def test_dataset_is_pulled_by_the_thread_that_trains(sequence, model):
+    threads = set()
+    delivery = Delivery(sequence, lambda step: threads.add(threading.current_thread()))
+    model.fit(LoaderDataset(delivery), verbose=0)
+    assert threads == {threading.main_thread()}
+
+
+def test_dataset_reads_nothing_before_it_is_iterated(told):
+    delivery, steps = told
+    iterator = iter(LoaderDataset(delivery).get_tf_dataset())
+    assert steps == []
+    next(iterator)
+    assert steps == [0]
 
 
 def test_dataset_gives_any_batch_out_of_turn(sequence):
     dataset = LoaderDataset(sequence)
     expected = list(sequence.epoch(0))
-    for index in (2, 0, 1, -1):
+    for index in (2, 0, 1, -1, 1):
         assert np.array_equal(dataset[index][0], expected[index].x)
 
 
-def test_dataset_stays_in_its_epoch_until_the_last_index_was_given(sequence):
-    dataset = LoaderDataset(sequence)
-    first = dataset[0][0]
+def test_dataset_begins_anew_where_an_epoch_was_left_early(told, sequence):
+    delivery, steps = told
+    dataset = LoaderDataset(delivery)
+    next(iter(dataset))
     dataset.on_epoch_end()
-    assert np.array_equal(dataset[0][0], first)
-    dataset[len(dataset) - 1]
-    dataset.on_epoch_end()
-    assert np.array_equal(dataset[0][0], next(sequence.epoch(1)).x)
+    given = [x for x, _ in dataset]
+    assert steps == [0, 0, 1, 2]
+    assert all(np.array_equal(x, batch.x) for x, batch in zip(given, sequence.epoch(0), strict=True))
 
 
 def test_dataset_refuses_an_index_beyond_its_end(sequence):
@@ -77,6 +83,11 @@ def test_dataset_refuses_an_index_beyond_its_end(sequence):
 
 def test_dataset_of_more_than_a_pass_goes_on_over_its_end(sequence):
     dataset = LoaderDataset(sequence, first_step=2, num_steps=3)
-    given = np.concatenate([dataset[index][0] for index in range(3)])
+    given = np.concatenate([x for x, _ in dataset])
     expected = np.concatenate([batch.x for batch in sequence.stream(2, 3)])
     assert np.array_equal(given, expected)
+
+
+def test_dataset_knows_its_smaller_batch(sequence):
+    dataset = LoaderDataset(sequence)
+    assert (dataset.batch_size, dataset.has_partial_batch, dataset.partial_batch_size) == (4, True, 2)

@@ -1,0 +1,59 @@
+"""Every command and every piece of Python in the README runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMANDS = [
+    line.removeprefix("$ python -m runner ")
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
+
+
+@pytest.fixture
+def workplace(tmp_path, digits_root, monkeypatch):
+    """A folder with what the recipes name: photos of three classes, arrays.npz, and the digits."""
+    random = np.random.default_rng(0)
+    for name in ("bird", "cat", "dog"):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for number in range(20):
+            pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.jpg")
+    x, y = random.normal(size=(60, 5)).astype(np.float32), random.integers(0, 3, 60)
+    np.savez(tmp_path / "arrays.npz", x=x, y=y)
+    (tmp_path / "outputs" / "data").mkdir(parents=True)
+    (tmp_path / "outputs" / "data" / "digits").symlink_to(digits_root)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", SINGLE)
+def test_readme_command_runs(command, workplace):
+    import runner
+
+    record = runner.run(runner.compose([*shlex.split(command), "train.epochs=1"]))
+    assert record.document["status"] == "completed"
+    assert (record.path / "predictions.csv").exists()
+
+
+def test_readme_python_runs(workplace):
+    namespace = {}
+    for code in PYTHON:
+        exec(code.replace("epochs=3", "epochs=1"), namespace)
+    assert namespace["record"].document["status"] == "completed"
+
+
+def test_readme_has_a_recipe_for_every_loader_and_source():
+    root = Path(__file__).parents[1] / "conf"
+    for group in ("loader", "data"):
+        for file in (root / group).glob("*.yaml"):
+            assert f"{group}={file.stem}" in "\n".join(COMMANDS)
