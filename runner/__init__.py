@@ -1,0 +1,26 @@
+"""A configuration-driven Keras training runner: choose how the data reaches the model.
+
+`compose`, `build_loader` and `run` are the command line's parts, for Python; importing the package imports none of
+what they need.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.config.jobs import compose as compose
+    from runner.running import build_loader as build_loader
+    from runner.running import run as run
+
+__all__ = ["build_loader", "compose", "run"]
+
+HOMES = {"compose": "runner.config.jobs", "build_loader": "runner.running", "run": "runner.running"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use."""
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

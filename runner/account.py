@@ -20,14 +20,20 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     yield "data", f"{config.data.kind}: {counts}"
     yield from (("", _classes(head.class_names)) for head in dataset.heads if head.class_names)
     whole = format_bytes(num_samples * dataset.spec.num_bytes)
-    yield "", f"{shape} {dataset.spec.dtype} a sample, {whole} in all; {format_bytes(available)} of memory are free"
+    yield (
+        "",
+        f"{shape} {dataset.spec.dtype} a sample, {whole} in all; {format_bytes(available)} of memory are free",
+    )
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
 def loader_lines(loader: AnyLoader, needed: int) -> Iterator[Line]:
     """How samples will be read, what that holds in memory, and which keys have no effect."""
     used = loader.normalised()
-    yield "loader", f"{used.kind}: batches of {used.batch_size}, {_readers(used)}; holds {format_bytes(needed)}"
+    yield (
+        "loader",
+        f"{used.kind}: batches of {used.batch_size}, {_readers(used)}; holds {format_bytes(needed)}",
+    )
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
     if changed:
         yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect here"
@@ -39,7 +45,7 @@ def training_lines(config: Settings, steps_per_epoch: int, num_weights: int) -> 
     yield "model", f"{config.model.kind}: {num_weights:,} weights"
     yield (
         "train",
-        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {train.optimizer.name} at {train.learning_rate:g}, "
+        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {train.optimizer.name} at {train.describe_rate()}, "
         f"seed {config.seed}, {config.backend}",
     )
 

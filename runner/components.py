@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 
-Folder = Annotated[Path, Strict(False)]
-File = Annotated[Path, Strict(False)]
+Folder = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "directory-path"})]
+File = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "file-path"})]
 PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

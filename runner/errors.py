@@ -4,7 +4,11 @@
     ├── ConfigurationError      exit code 2   what was typed or written cannot work; no run folder
     ├── DataError               exit code 4   the data was refused after it was read
     │   └── BadSampleError                    one sample, named by its path or id
+    ├── TrainingError           exit code 1   the training cannot go on
     └── WorkerError             exit code 1   a worker died or stalled
+
+    KeyboardInterrupt           exit code 130 Ctrl-C
+    └── Terminated              exit code 143 SIGTERM
 
 Each message says what was given, what is expected and how to mend it. `__main__` prints the message alone and
 ends with `exit_code`; anything that is not a `RunnerError` is a bug, or an error of the user's own code, and keeps
@@ -55,5 +59,15 @@ class BadSampleError(DataError):
         return type(self), (self.name, self.reason)
 
 
+class TrainingError(RunnerError):
+    """The training cannot go on: its loss is no number any more."""
+
+
 class WorkerError(RunnerError):
     """A worker thread or process died, or gave no answer in `loader.timeout_seconds`."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what ends a run the way Ctrl-C does, by a scheduler's hand."""
+
+    exit_code = 143

@@ -11,7 +11,9 @@ from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
+from runner.models.application import Application
 from runner.models.cnn import CNN
+from runner.models.cnn3d import CNN3D
 from runner.models.mlp import MLP
 from runner.sources.arrays import Arrays
 from runner.sources.digits import Digits
@@ -20,7 +22,7 @@ from runner.stages.settings import Train
 
 AnyData = Annotated[Digits | Directory | Arrays, Field(discriminator="kind")]
 AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow, Field(discriminator="kind")]
-AnyModel = Annotated[MLP | CNN, Field(discriminator="kind")]
+AnyModel = Annotated[MLP | CNN | CNN3D | Application, Field(discriminator="kind")]
 
 
 class Settings(Component):

@@ -28,6 +28,10 @@ class Terminal:
         """Something a person should know and need not act on."""
         self._console.print(f"{'':<10}[yellow]{escape(text)}[/yellow]")
 
+    def waiting(self, text: str) -> contextlib.AbstractContextManager[object]:
+        """Show that something goes on that tells nothing of itself; nothing where the output is no terminal."""
+        return self._console.status(text) if self._console.is_terminal else contextlib.nullcontext()
+
     @contextlib.contextmanager
     def training(self, *, epochs: int, steps_per_epoch: int) -> Iterator[TrainingView]:
         """Progress over the whole run, and a line for every epoch."""
@@ -62,7 +66,7 @@ class TrainingView:
         """A batch is on its way to the model."""
         self._progress.update(self._task, completed=step + 1)
 
-    def on_epoch(self, epoch: int, row: Mapping[str, float]) -> None:
+    def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
         """An epoch is done."""
         if epoch == 1:
             self._console.print(_epoch_header(row, self._epochs))
@@ -73,7 +77,7 @@ HIDDEN = ("learning_rate", "samples_seen")
 """Columns of metrics.csv the terminal has no room for."""
 
 
-def _shown(row: Mapping[str, float]) -> dict[str, float]:
+def _shown(row: Mapping[str, float | None]) -> dict[str, float | None]:
     return {name: value for name, value in row.items() if name not in HIDDEN}
 
 
@@ -85,18 +89,20 @@ def _title(name: str) -> str:
     return {"images_per_second": "images/s"}.get(name, name)
 
 
-def _epoch_header(row: Mapping[str, float], epochs: int) -> str:
+def _epoch_header(row: Mapping[str, float | None], epochs: int) -> str:
     names = "  ".join(f"{_title(name):>{_width(name)}}" for name in _shown(row))
     return f"[bold]{'epoch':<10}[/bold]{'':>{2 * len(str(epochs)) + 1}}  [dim]{names}[/dim]"
 
 
-def _epoch_line(epoch: int, row: Mapping[str, float], epochs: int) -> str:
+def _epoch_line(epoch: int, row: Mapping[str, float | None], epochs: int) -> str:
     digits = len(str(epochs))
     values = "  ".join(f"{_number(name, value):>{_width(name)}}" for name, value in _shown(row).items())
     return f"{'':<10}{epoch:>{digits}}/{epochs}  {values}"
 
 
-def _number(name: str, value: float) -> str:
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
     if name == "images_per_second":
         return f"{value:,.0f}"
     return f"{value:.2f}" if name == "seconds" else f"{value:.4f}"

@@ -22,7 +22,7 @@ LAYERS = [
     {"settings"},
     {"account"},
     {"terminal"},
-    {"run"},
+    {"running"},
     {"config"},
     {"__main__"},
 ]
@@ -79,7 +79,7 @@ def test_modules_form_no_cycle():
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_only_the_keras_layers_import_keras(module):
     frameworks = {name.split(".")[0] for name in imported(module)} & {"keras", "tensorflow", "jax", "torch"}
-    if part_of(module) not in KERAS_LAYERS | {"run"}:
+    if part_of(module) not in KERAS_LAYERS | {"running"}:
         assert not frameworks
 
 

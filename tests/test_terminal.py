@@ -7,7 +7,14 @@ from rich.console import Console
 
 from runner.terminal import Terminal
 
-ROW = {"loss": 0.5, "accuracy": 0.75, "learning_rate": 0.001, "seconds": 1.5, "samples_seen": 10, "images_per_second": 1234.5}
+ROW = {
+    "loss": 0.5,
+    "accuracy": 0.75,
+    "learning_rate": 0.001,
+    "seconds": 1.5,
+    "samples_seen": 10,
+    "images_per_second": 1234.5,
+}
 
 
 def account(act, *, terminal=False):

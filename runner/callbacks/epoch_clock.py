@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: its logs as Keras gives them, and its durations."""
+    """One epoch: its logs as Keras gives them, the learning rate it ended with, and its durations."""
 
     epoch: int
     logs: dict[str, float]
@@ -40,12 +40,14 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Stop the clock and tell."""
-        now = time.perf_counter()
+        now, logs = time.perf_counter(), dict(logs or {})
+        # ReduceLROnPlateau notes the epoch's rate here before it lowers the optimizer's.
+        rate = logs.pop("learning_rate", self.model.optimizer.learning_rate)
         self._on_result(
             EpochResult(
                 epoch=epoch,
-                logs=dict(logs or {}),
-                learning_rate=shortest(self.model.optimizer.learning_rate),
+                logs=logs,
+                learning_rate=shortest(rate),
                 seconds=now - self._began,
                 training_seconds=(self._trained or now) - self._began,
             )

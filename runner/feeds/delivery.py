@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.loaders.loader import Loader
 from runner.records.digests import IdStream
-from runner.samples import Batch
+from runner.samples import Array, Batch
 
 KerasBatch = tuple[Any, ...]
 
@@ -16,13 +16,19 @@ KerasBatch = tuple[Any, ...]
 class Delivery:
     """Hands the batches of a loader over by global step, and remembers whose ids they held.
 
-    `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text.
+    `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text. `weigh` gives
+    the sample weights of a batch, those it has unless told otherwise.
     """
 
-    def __init__(self, loader: Loader, on_step: Callable[[int], None] = lambda step: None) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        on_step: Callable[[int], None] = lambda step: None,
+        weigh: Callable[[Batch], Array | None] = lambda batch: batch.sample_weight,
+    ) -> None:
         self.loader = loader
         self.failure: Exception | None = None
-        self._on_step = on_step
+        self._on_step, self._weigh = on_step, weigh
         self._ids: dict[int, tuple[str, ...]] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
@@ -40,7 +46,12 @@ class Delivery:
         self._on_step(step)
         if batch.y is None:
             return (batch.x,)
-        return (batch.x, batch.y) if batch.sample_weight is None else (batch.x, batch.y, batch.sample_weight)
+        weights = self._weigh(batch)
+        return (batch.x, batch.y) if weights is None else (batch.x, batch.y, weights)
+
+    def ids(self, step: int) -> tuple[str, ...]:
+        """The ids in a batch that was handed over and is not settled."""
+        return self._ids[step]
 
     def settle(self, ids: IdStream, first_step: int, num_steps: int) -> int:
         """Add the ids of the steps that were trained on to `ids`; forget what was only read ahead.

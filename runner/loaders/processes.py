@@ -74,8 +74,7 @@ class Processes:
         block = self._block(len(indices) * self.source.spec.num_bytes)
         with self._watched_start():
             futures = [
-                self._executor.submit(_fill_shared, block.name, start, piece)
-                for start, piece in pieces(indices, PIECE)
+                self._executor.submit(_fill_shared, block.name, start, piece) for start, piece in pieces(indices, PIECE)
             ]
         return PendingProcesses(self, block, len(indices), futures)
 

@@ -14,7 +14,8 @@ from runner.models.settings import Task
 def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
     """The model from `inputs` over `features`, shape `(batch, n)`, to the outputs of `task`.
 
-    One output is handed over alone, several as a dict by name.
+    One output is handed over alone, several as a dict by name. Outputs are float32 whatever the precision of the
+    layers before: a float16 softmax has too few digits for a loss.
     """
     outputs = {output.name: _attach(features, output, task) for output in task.outputs}
     return keras.Model(inputs, next(iter(outputs.values())) if len(outputs) == 1 else outputs)
@@ -22,6 +23,8 @@ def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
 
 def _attach(features: Any, output: Output, task: Task) -> Any:
     if not output.reconstruction:
-        return keras.layers.Dense(output.units, activation=output.activation, name=output.name)(features)
-    flat = keras.layers.Dense(output.units, name=f"{output.name}_values")(features)
+        return keras.layers.Dense(output.units, activation=output.activation, dtype="float32", name=output.name)(
+            features
+        )
+    flat = keras.layers.Dense(output.units, dtype="float32", name=f"{output.name}_values")(features)
     return unscaled(keras.layers.Reshape(output.shape)(flat), task.scaling, output.name)

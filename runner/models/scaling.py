@@ -9,25 +9,41 @@ import keras
 from runner.models.settings import Scaling
 from runner.samples import ArraySpec
 
-# (factor, offset) of y = factor · x + offset, for 8-bit values.
-_FACTORS: dict[Scaling, tuple[float, float]] = {"unit": (1 / 255, 0.0), "signed": (2 / 255, -1.0)}
+# Of each channel of an image from 0 to 255, as keras.applications.imagenet_utils.preprocess_input has them.
+_TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
+
+# (factor, offset) of y = factor · x + offset, for values from 0 to 255; by channel where there are three.
+_FACTORS: dict[Scaling, tuple[Any, Any]] = {
+    "unit": (1 / 255, 0.0),
+    "signed": (2 / 255, -1.0),
+    "torch": (
+        [1 / (255 * deviation) for deviation in _TORCH_DEVIATION],
+        [-mean / deviation for mean, deviation in zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True)],
+    ),
+    "caffe": ([1.0, 1.0, 1.0], [-mean for mean in _CAFFE_MEAN]),
+}
+_UNSCALED = ("none", "builtin")
 
 
 def scaled_input(spec: ArraySpec, scaling: Scaling) -> tuple[Any, Any]:
     """The model's input, float32 of any batch size, and that input scaled.
 
     The input is float32 though batches travel as uint8: a uint8 input would make the saved model truncate floats.
+    Scaling is float32 whatever the precision: 16 bits would round pixels. It is made of Keras's own layers, so that
+    a saved model loads without the runner.
     """
     inputs = keras.Input(spec.shape, dtype="float32", name="sample")
-    if scaling == "none":
+    if scaling in _UNSCALED:
         return inputs, inputs
     factor, offset = _FACTORS[scaling]
-    return inputs, keras.layers.Rescaling(factor, offset, name="scale")(inputs)
+    x = keras.ops.flip(inputs, axis=-1) if scaling == "caffe" else inputs
+    return inputs, keras.layers.Rescaling(factor, offset, dtype="float32", name="scale")(x)
 
 
 def unscaled(x: Any, scaling: Scaling, name: str) -> Any:
-    """`x`, in the scaled range, taken back to the range the samples have."""
-    if scaling == "none":
-        return keras.layers.Identity(name=name)(x)
+    """`x`, in the scaled range, taken back to the range the samples have; not for scalings by channel."""
+    if scaling in _UNSCALED:
+        return keras.layers.Identity(dtype="float32", name=name)(x)
     factor, offset = _FACTORS[scaling]
-    return keras.layers.Rescaling(1 / factor, -offset / factor, name=name)(x)
+    return keras.layers.Rescaling(1 / factor, -offset / factor, dtype="float32", name=name)(x)

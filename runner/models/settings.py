@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runner.components import Component
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
     import keras
 
 
-Scaling = Literal["none", "unit", "signed"]
+Scaling = Literal["none", "unit", "signed", "torch", "caffe", "builtin"]
+"""What the model does to its input first; `torch` and `caffe` as `keras.applications` has them, `builtin`: the network
+scales by itself."""
+
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+JitCompile = Literal["auto"] | bool
 
 
 @dataclass(frozen=True)
@@ -27,16 +34,16 @@ class Task:
     outputs: tuple[Output, ...]
 
 
-def task_of(dataset: Dataset, scale: Scale) -> Task:
-    """The task that `dataset` sets; `scale=auto` is `unit` for 8-bit samples and `none` for all others."""
-    spec = dataset.spec
-    automatic: Scaling = "unit" if spec.dtype == "uint8" else "none"
-    outputs = tuple(output_of(head, spec.shape) for head in dataset.heads)
-    return Task(spec, automatic if scale == "auto" else scale, outputs)
-
-
 class ModelSettings(Component):
     """A model's own settings; input and outputs follow from the data."""
+
+    def automatic_scaling(self, spec: ArraySpec) -> Scaling:
+        """What `data.scale=auto` means for samples of `spec`: `unit` for 8-bit samples, `none` for all others."""
+        return "unit" if spec.dtype == "uint8" else "none"
+
+    def missing_paths(self) -> Iterator[tuple[str, Path]]:
+        """The keys whose paths do not exist, with those paths."""
+        return iter(())
 
     @abstractmethod
     def build(self, task: Task) -> keras.Model:
@@ -44,3 +51,10 @@ class ModelSettings(Component):
 
         Raises `DataError` if this kind cannot take samples of that shape.
         """
+
+
+def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
+    """The task that `dataset` sets to `model`, which says what `scale=auto` is."""
+    spec = dataset.spec
+    outputs = tuple(output_of(head, spec.shape) for head in dataset.heads)
+    return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)

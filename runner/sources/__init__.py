@@ -1,0 +1,1 @@
+"""Sources: where samples live, and what opens them."""

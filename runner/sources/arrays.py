@@ -139,7 +139,8 @@ def _class_column(values: Array) -> Array | None:
         return values.astype(str) if values.dtype.kind == "S" else values
     one_hot = values.ndim == 2 and values.dtype.kind in "iubf" and bool(np.isin(values, (0, 1)).all())
     if one_hot and bool((values.sum(axis=1) == 1).all()):
-        return np.argmax(values, axis=1)
+        codes: Array = np.argmax(values, axis=1)
+        return codes
     if values.ndim == 1 and values.dtype.kind == "f" and bool((values == np.rint(values)).all()):
         return values.astype(np.int64)
     return None

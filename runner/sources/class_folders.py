@@ -56,8 +56,7 @@ class ClassFolders(Data, ImageSettings):
         reader = open_reader(self, _first_image(folders["train"], listed["train"][0]))
         heads = class_head(self.class_mode, classes)
         sources = {
-            split: self._source(folder, listed[split], heads=heads, reader=reader)
-            for split, folder in folders.items()
+            split: self._source(folder, listed[split], heads=heads, reader=reader) for split, folder in folders.items()
         }
         return self.dataset(sources, heads)
 

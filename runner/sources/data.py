@@ -75,9 +75,7 @@ class Data(Component):
         Raises `DataError` if there is nothing to train on.
         """
 
-    def dataset(
-        self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()
-    ) -> Dataset:
+    def dataset(self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()) -> Dataset:
         """The splits the data brings as `sources`, and those it does not bring held out of `train` by fraction."""
         shares = {"validation": self.validation_split, "test": self.test_split}
         missing = {split: 0.0 if split in sources else share for split, share in shares.items()}

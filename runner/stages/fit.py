@@ -11,6 +11,8 @@ import keras
 
 from runner.callbacks.checkpoint import Checkpoint
 from runner.callbacks.epoch_clock import EpochClock, EpochResult
+from runner.callbacks.finite_loss import FiniteLoss
+from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.run_callbacks import RunCallbacks
 from runner.errors import ConfigurationError
 from runner.feeds.delivery import Delivery
@@ -18,6 +20,7 @@ from runner.feeds.feed import feed
 from runner.loaders.loader import Loader
 from runner.models.outputs import Output, metric_names
 from runner.records.digests import IdStream
+from runner.stages.class_weights import class_weights
 from runner.stages.settings import Train
 
 
@@ -36,6 +39,10 @@ class Training:
         """Steps between two reports."""
         return self.settings.steps_per_epoch or len(self.train)
 
+    def validates(self, epoch: int) -> bool:
+        """Whether `epoch`, counted from 0, ends with validation."""
+        return (epoch + 1) % self.settings.validation_every == 0 or epoch + 1 == self.settings.epochs
+
     @property
     def monitor(self) -> str:
         """The value that decides which epoch is the best."""
@@ -49,7 +56,7 @@ class Observer:
     """Whom training tells: of every step handed over, and of every epoch's row of metrics."""
 
     on_step: Callable[[int], None]
-    on_epoch: Callable[[int, dict[str, float]], None]
+    on_epoch: Callable[[int, dict[str, float | None]], None]
 
 
 def fit(training: Training, *, checkpoints: Path, observer: Observer) -> dict[str, Any]:
@@ -57,23 +64,31 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer) -> dict[st
 
     Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
     is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch.
+
+    Raises `ConfigurationError` where `train` names what the data or the model do not have, and `TrainingError` where
+    the loss is no number any more.
     """
     _refuse_unknown_monitor(training)
-    delivery, ids = Delivery(training.train, observer.on_step), IdStream()
+    delivery, ids, finite = _delivery(training, observer), IdStream(), FiniteLoss()
     results: list[EpochResult] = []
     callbacks = RunCallbacks(
-        _callbacks(training, checkpoints, EpochClock(results.append)),
+        [
+            *([finite] if training.settings.terminate_on_nan else []),
+            *_callbacks(training, checkpoints),
+            EpochClock(results.append),
+        ],
         training.model,
         epochs=training.settings.epochs,
         steps=training.steps_per_epoch,
     )
     samples_seen = 0
     for epoch in range(training.settings.epochs):
-        _fit_epoch(training, delivery, callbacks, epoch)
         steps = training.steps_per_epoch
+        with finite.naming_batch(delivery, epoch * steps):
+            _fit_epoch(training, delivery, callbacks, epoch)
         samples = delivery.settle(ids, epoch * steps, steps)
         samples_seen += samples
-        observer.on_epoch(epoch + 1, _row(results[-1], samples, samples_seen))
+        observer.on_epoch(epoch + 1, _row(training, results[-1], samples, samples_seen))
         if training.model.stop_training:
             break
     callbacks.finish()
@@ -86,10 +101,17 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer) -> dict[st
     }
 
 
+def _delivery(training: Training, observer: Observer) -> Delivery:
+    given = training.settings.class_weight
+    if given is None:
+        return Delivery(training.train, observer.on_step)
+    return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels))
+
+
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, epoch: int) -> None:
     steps = training.steps_per_epoch
     train = feed(delivery, first_step=epoch * steps, num_steps=steps)
-    validating = Delivery(training.validation) if training.validation else None
+    validating = Delivery(training.validation) if training.validation and training.validates(epoch) else None
     validation = feed(validating) if validating else None
     with delivery.raising_failures(), (validating or delivery).raising_failures():
         training.model.fit(
@@ -105,27 +127,33 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
         )
 
 
-def _callbacks(training: Training, checkpoints: Path, clock: EpochClock) -> list[keras.callbacks.Callback]:
-    stopping = training.settings.early_stopping
+def _callbacks(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
+    stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
     checkpoints.mkdir()
     return [
-        *([keras.callbacks.EarlyStopping(training.monitor, **stopping.model_dump())] if stopping else []),
+        *([EarlyStopping(training.monitor, **stopping.model_dump())] if stopping else []),
+        *([ReduceLROnPlateau(training.monitor, **plateau.model_dump())] if plateau else []),
         Checkpoint(checkpoints / "last.keras"),
         Checkpoint(checkpoints / "best.keras", monitor=training.monitor, save_best_only=True),
-        clock,
     ]
 
 
-def _row(result: EpochResult, samples: int, samples_seen: int) -> dict[str, float]:
-    # Keras gives the logs in alphabetical order; the loss comes first, here and for validation.
-    names = sorted(result.logs, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") != "loss"))
+def _row(training: Training, result: EpochResult, samples: int, samples_seen: int) -> dict[str, float | None]:
     return {
-        **{name: result.logs[name] for name in names},
+        **_scores(result.logs, validated=training.validation is not None),
         "learning_rate": result.learning_rate,
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
         "images_per_second": round(samples / result.training_seconds, 1),
     }
+
+
+def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | None]:
+    """Loss and metrics, then those of validation, None in an epoch that had none; in each, the loss comes first."""
+    names = sorted((name for name in logs if not name.startswith("val_")), key=lambda name: name != "loss")
+    if validated:
+        names += [f"val_{name}" for name in names]
+    return {name: logs.get(name) for name in names}
 
 
 def _refuse_unknown_monitor(training: Training) -> None:

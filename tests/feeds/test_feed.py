@@ -34,7 +34,9 @@ def fit_by_steps(model, loader, *, steps, epochs):
     delivery = Delivery(loader)
     for epoch in range(epochs):
         data = feed(delivery, first_step=epoch * steps, num_steps=steps)
-        model.fit(data.data, steps_per_epoch=data.steps, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
+        model.fit(
+            data.data, steps_per_epoch=data.steps, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0
+        )
     return delivery
 
 

@@ -28,7 +28,7 @@ def task(head, shape=(8, 6, 1), dtype=np.uint8, scaling="unit"):
 
 def built(settings, made):
     model = settings.build(made)
-    compile_model(model, made, optimizer="adam", learning_rate=0.01)
+    compile_model(model, made, optimizer=keras.optimizers.Adam(0.01))
     return model
 
 

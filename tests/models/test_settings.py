@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runner.labels import Head
+from runner.models.mlp import MLP
 from runner.models.settings import task_of
 from runner.samples import ArraySpec
 from runner.sources.data import Dataset
@@ -20,4 +21,4 @@ from runner.sources.data import Dataset
 )
 def test_scale_auto_is_unit_for_8_bit_samples_alone(dtype, scale, expected):
     dataset = Dataset({}, (Head("", "input"),), ArraySpec((2,), np.dtype(dtype)))
-    assert task_of(dataset, scale).scaling == expected
+    assert task_of(dataset, scale, MLP()).scaling == expected

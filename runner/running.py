@@ -1,4 +1,4 @@
-"""A run from its settings: assembles the parts, runs the stages, closes the record whatever happens."""
+"""A run, from its settings to its record: assembles the parts, runs the stages, closes the record whatever happens."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class _Run:
         self._tell(origin_lines(self.origin.foreign_files))
         with self.record.stage("data"):
             dataset = self._open_data()
-        with self.record.stage("import"):
+        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         with ExitStack() as closing:
             for split in dataset.splits:
@@ -125,11 +125,14 @@ class _Run:
 
     def _build_model(self, dataset: Dataset) -> tuple[Task, keras.Model]:
         from runner.models.compiled import compile_model
+        from runner.models.precision import precision
 
-        train, task = self.config.train, task_of(dataset, self.config.data.scale)
-        model = self.config.model.build(task)
-        compile_model(model, task, optimizer=train.optimizer.name, learning_rate=train.learning_rate)
+        train, task = self.config.train, task_of(dataset, self.config.data.scale, self.config.model)
         steps = train.steps_per_epoch or len(self.loaders["train"])
+        with precision(train.precision):
+            model = self.config.model.build(task)
+            optimizer = train.build_optimizer(train.epochs * steps)
+            compile_model(model, task, optimizer=optimizer, jit_compile=train.jit_compile)
         self._tell(training_lines(self.config, steps, model.count_params()))
         return task, model
 
@@ -142,7 +145,7 @@ class _Run:
         metrics = MetricsTable(path)
         with self.terminal.training(epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch) as view:
 
-            def on_epoch(epoch: int, row: dict[str, float]) -> None:
+            def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
                 metrics.append(epoch, row)
                 view.on_epoch(epoch, row)
 

@@ -9,7 +9,7 @@ import yaml
 
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
-from runner.run import build_loader, run
+from runner.running import build_loader, run
 
 QUICK = ["train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
 
@@ -84,7 +84,7 @@ def test_binary_accuracy_can_be_computed_again_from_the_predictions(quick, folde
 
 
 def test_reconstruction_is_told_by_its_error(quick, folder):
-    document = run(quick("data.class_mode=input", "model=mlp"), folder=folder).document
+    document = run(quick("data.class_mode=input"), folder=folder).document
     table = rows(folder / "predictions.csv")
     error = np.mean([float(row["mean_squared_error"]) for row in table])
     assert error == pytest.approx(document["results"]["evaluate"]["loss"], rel=1e-3)
@@ -188,13 +188,17 @@ def test_interrupt_closes_the_record(quick, folder, monkeypatch):
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
-    monkeypatch.setattr("runner.run.available_bytes", lambda: 50_000)
-    with pytest.raises(DataError, match=r"loader=in_memory needs 1\d\d\.\d kB .* and 50\.0 kB are free; choose loader="):
+    monkeypatch.setattr("runner.running.available_bytes", lambda: 50_000)
+    with pytest.raises(
+        DataError, match=r"loader=in_memory needs 1\d\d\.\d kB .* and 50\.0 kB are free; choose loader="
+    ):
         run(quick("loader=in_memory"), folder=folder)
 
 
 def test_unknown_monitor_is_refused_with_those_there_are(quick, folder):
-    with pytest.raises(ConfigurationError, match=r"train.monitor must be auto or one of loss, accuracy, val_loss, val_acc"):
+    with pytest.raises(
+        ConfigurationError, match=r"train.monitor must be auto or one of loss, accuracy, val_loss, val_acc"
+    ):
         run(quick("train.monitor=val_acuracy"), folder=folder)
 
 

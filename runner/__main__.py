@@ -1,0 +1,244 @@
+"""`python -m runner`: flags, exit codes, and what is printed when something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from runner.errors import ConfigurationError, RunnerError, Terminated
+
+if TYPE_CHECKING:
+    from runner.config.jobs import Job
+    from runner.config.launch import Outcome, Work
+
+INTERRUPTED = 130
+BACKENDS = ("tensorflow", "jax", "torch")
+
+YES: dict[str, Any] = {"action": "store_true"}
+FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("-h", "--help"): YES | {"help": "this page; keys are those of the choices given beside it"},
+    ("-m", "--multirun"): YES | {"help": "a run for every combination of values, as in seed=0,1"},
+    ("-c", "--cfg"): {"choices": ["job"], "help": "print the configuration that would run, and stop"},
+    ("--schema",): YES | {"help": "print the JSON schema of the configuration, for editors"},
+    ("--version",): YES | {"help": "print the version"},
+    ("-i", "--info"): {"nargs": "?", "const": "all", "help": "print what Hydra knows: searchpath, defaults-tree, …"},
+    ("--hydra-help",): YES | {"help": "print Hydra's own help"},
+    ("-sc", "--shell-completion"): YES | {"help": "install completion for keras-runner: install=bash"},
+}
+
+REFUSED = {
+    ("--config-dir", "-cd"): "put files of yours into ./conf, which goes first",
+    ("--config-path", "-cp"): "put files of yours into ./conf, which goes first",
+    ("--config-name", "-cn"): "choose a file of each group instead, as in loader=generator",
+    ("--experimental-rerun",): "give the overrides again",
+    ("--package", "-p"): "--cfg job prints the whole configuration",
+    ("--resolve",): "--cfg job is resolved already",
+    ("--run", "-r"): "a run needs no flag",
+}
+"""Flags of Hydra's that would do something else than they promise, and what to do instead."""
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    code = execute(sys.argv[1:])
+    _leave(code)
+    return code
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Do what these arguments say; the exit code. Whatever goes wrong is printed here and raised nowhere."""
+    return _guarded(lambda: _dispatch(arguments))
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    flags = _parse(arguments)
+    if flags.info or flags.hydra_help or flags.shell_completion:
+        from runner.config.launch import hydra_itself
+
+        return hydra_itself(arguments)
+    if flags.help or flags.version or flags.schema or flags.cfg:
+        sys.stdout.write(_answer(flags))
+        return 0
+    with _terminable():
+        return (_sweep if flags.multirun else _run)(flags.overrides, _work(arguments))
+
+
+def _answer(flags: argparse.Namespace) -> str:
+    """What flags that only print are for."""
+    if flags.version:
+        return f"keras-runner {_version()}\n"
+    if flags.help:
+        from runner.config.help import help_text
+
+        return help_text(flags.overrides, _parser().format_help())
+    if flags.schema:
+        from runner.config.schema import json_schema
+
+        return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    from omegaconf import OmegaConf
+
+    from runner.config.jobs import prepare
+
+    if flags.multirun:
+        raise ConfigurationError("--cfg prints one configuration: leave -m and lists of values out")
+    return OmegaConf.to_yaml(OmegaConf.create(prepare(flags.overrides).settings.document()))
+
+
+def _run(overrides: Sequence[str], work: Work) -> int:
+    from runner.config.jobs import prepare
+
+    job = prepare(overrides)
+    # Imported after the check: what is wrong is told before the rest is loaded.
+    from runner.config.launch import launch
+    from runner.records.folder import new_run_folder
+
+    return launch(job, new_run_folder(), work)
+
+
+def _sweep(overrides: Sequence[str], work: Work) -> int:
+    from runner.config.jobs import prepare_sweep
+
+    sweep = prepare_sweep(overrides)
+    from runner.config.launch import launch_sweep
+    from runner.records.folder import new_sweep_folder
+
+    folder = new_sweep_folder()
+    sys.stdout.write(f"sweep     {folder}: {len(sweep.jobs)} jobs\n")
+    outcomes = launch_sweep(sweep, folder, work)
+    failed = [outcome for outcome in outcomes if outcome.exit_code]
+    if failed:
+        _complain(f"{len(failed)} of {len(sweep.jobs)} jobs failed", *map(_named, failed))
+    return _sweep_code(outcomes)
+
+
+def _sweep_code(outcomes: Sequence[Outcome]) -> int:
+    last = outcomes[-1].exit_code if outcomes else 0
+    return last if last >= INTERRUPTED else int(any(outcome.exit_code for outcome in outcomes))
+
+
+def _named(outcome: Outcome) -> str:
+    return f"{outcome.folder}: {' '.join(outcome.job.typed)}"
+
+
+def _work(arguments: Sequence[str]) -> Work:
+    """One run in its folder; errors are told within Hydra, which would print a traceback of its own."""
+
+    def work(job: Job, folder: Path) -> int:
+        from runner.running import Origin, run
+
+        origin = Origin(argv=arguments, overrides=job.typed, foreign_files=job.foreign_files)
+        run(job.settings, folder=folder, origin=origin)
+        return 0
+
+    return lambda job, folder: _guarded(lambda: work(job, folder))
+
+
+def _guarded(action: Callable[[], int]) -> int:
+    """The exit code of an action, or of the exception it ended with, which is told on stderr."""
+    try:
+        return action()
+    except ConfigurationError as error:
+        many = len(error.problems) > 1
+        _complain(f"{len(error.problems)} problems in the configuration" if many else error.problems[0],
+                  *(error.problems if many else ()))  # fmt: skip
+        return error.exit_code
+    except RunnerError as error:
+        _complain(*str(error).splitlines())
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        _complain("interrupted")
+        return getattr(interrupt, "exit_code", INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        return 1
+
+
+def _complain(first: str, *others: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write("\n  ".join((f"error: {first}", *others)) + "\n")
+
+
+def _leave(code: int) -> None:
+    """End the process at once if a backend was used, or return.
+
+    After a `fit` on TensorFlow that was interrupted the interpreter hangs at exit, waiting for threads that wait for
+    a batch. All files are written and closed by now; what is buffered goes out here.
+    """
+    if any(backend in sys.modules for backend in BACKENDS):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second one ends the process."""
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}; see --help")
+
+
+class _Refuse(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> NoReturn:
+        raise ConfigurationError(f"{option_string} is not supported: {self.const}")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    flags, unknown = _parser().parse_known_intermixed_args(arguments)
+    if unknown:
+        raise ConfigurationError([_unknown(flag) for flag in unknown])
+    return flags
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m runner", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    group = parser.add_argument_group("flags")
+    for names, options in FLAGS.items():
+        group.add_argument(*names, **options)
+    for names, mend in REFUSED.items():
+        group.add_argument(*names, nargs="?", action=_Refuse, const=mend, help=argparse.SUPPRESS)
+    return parser
+
+
+def _unknown(flag: str) -> str:
+    from runner.config.nearest import hint
+
+    known = [name for names in (*FLAGS, *REFUSED) for name in names if name.startswith("--")]
+    return f"{flag} is no flag{hint(flag.partition('=')[0], known) or '; see --help'}"
+
+
+def _version() -> str:
+    try:
+        return metadata.version("keras-runner")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

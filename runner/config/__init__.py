@@ -1,0 +1,1 @@
+"""Configuration with every problem at once: the only part, beside `__main__`, that knows Hydra."""

@@ -1,0 +1,203 @@
+"""The configuration files as Hydra composes them: groups, their options, and what came from which file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigSource
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.config.places import PRIMARY, USER, UserConf, our_conf, shown, user_conf
+from runner.errors import ConfigurationError
+
+VERSION_BASE = "1.3"
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, RecursionError)
+"""What reading and composing files raises; a defaults list that includes itself ends in a RecursionError."""
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """One file that takes part: its content, without defaults list, belongs at the dotted `package`."""
+
+    path: Path
+    package: str
+    content: Any
+    defaults: tuple[Any, ...]
+    foreign: bool
+
+    def has(self, key: str) -> bool:
+        """Whether the file sets the dotted `key`, or something below it."""
+        node = self.content
+        for part in _below(self.package, key):
+            if not isinstance(node, dict) or part not in node:
+                return False
+            node = node[part]
+        return True
+
+    def sets_hydra(self) -> bool:
+        """Whether it configures Hydra itself."""
+        packages = (self.package, *(self.content if self.package == "" else ()))
+        entries = [str(key) for entry in self.defaults if isinstance(entry, dict) for key in entry]
+        return any(name.split(".")[0] == "hydra" for name in map(str, packages)) or any(
+            entry.removeprefix("override ").strip().lstrip("/").startswith("hydra/") for entry in entries
+        )
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a choice of files gives; later files win."""
+
+    config: DictConfig
+    files: tuple[ConfigFile, ...]
+
+    def file_of(self, key: str) -> Path | None:
+        """The file the value of a dotted key comes from; None if no file sets it."""
+        return next((file.path for file in reversed(self.files) if file.has(key)), None)
+
+    @property
+    def foreign_files(self) -> tuple[Path, ...]:
+        """The user's own files that took part, each once, in the order they were merged."""
+        return tuple(dict.fromkeys(file.path for file in self.files if file.foreign))
+
+
+class Library:
+    """All files that can be chosen; `open_library` opens it."""
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self.loader = loader
+        self.groups: Mapping[str, tuple[str, ...]] = dict(self._list_groups(""))
+        self.defaults: Mapping[str, str] = self._list_defaults()
+        self._compositions: dict[tuple[str, ...], Composition] = {}
+
+    def compose(self, overrides: Sequence[str]) -> Composition:
+        """The composition of these choices of files and Hydra settings; made once for the same choices.
+
+        Raises `ConfigurationError` if a file cannot be read or merged.
+        """
+        key = tuple(overrides)
+        if key not in self._compositions:
+            try:
+                self._compositions[key] = self._compose(list(overrides))
+            except COMPOSITION_ERRORS as error:
+                raise ConfigurationError(_words(error)) from error
+        return self._compositions[key]
+
+    def problem_of(self, group: str, option: str) -> str | None:
+        """Why the file of an option cannot be used, as far as that can be told from the file alone."""
+        source = self._source_of(f"{group}/{option}")
+        path = _path(source, f"{group}/{option}")
+        try:
+            file = _file(source, f"{group}/{option}")
+        except COMPOSITION_ERRORS as error:
+            return _words(error, path)
+        if not isinstance(file.content, dict):
+            return f"{shown(path)} must hold keys and their values, got a list"
+        return _hydra_problem(file)
+
+    def _compose(self, overrides: list[str]) -> Composition:
+        files = tuple(self._files(overrides))
+        problems = [problem for file in files if (problem := _hydra_problem(file))]
+        if problems:
+            raise ConfigurationError(problems)
+        config = self.loader.load_configuration(PRIMARY, overrides, RunMode.RUN)
+        OmegaConf.set_struct(config, False)
+        del config["hydra"]
+        return Composition(config, files)
+
+    def _files(self, overrides: list[str]) -> Iterator[ConfigFile]:
+        for default in self.loader.compute_defaults_list(PRIMARY, overrides, RunMode.RUN).defaults:
+            if default.config_path is not None:
+                source = self._source_of(default.config_path)
+                if source.provider == USER or not default.config_path.startswith("hydra/"):
+                    yield _file(source, default.config_path, default.package or "")
+
+    def _source_of(self, config_path: str) -> ConfigSource:
+        return next(source for source in self.loader.get_sources() if source.is_config(config_path))
+
+    def _list_groups(self, parent: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for name in self.loader.list_groups(parent):
+            group = f"{parent}/{name}".lstrip("/")
+            if group != "hydra":
+                options = self.loader.get_group_options(group)
+                if options:
+                    yield group, tuple(options)
+                yield from self._list_groups(group)
+
+    def _list_defaults(self) -> dict[str, str]:
+        entries = _file(self._source_of(PRIMARY), PRIMARY).defaults
+        pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
+        return {group: option for group, option in pairs if not group.startswith("override ")}
+
+
+@contextmanager
+def open_library() -> Iterator[Library]:
+    """Open the files, ours and the user's; a Hydra application around the block stays as it was.
+
+    Raises `ConfigurationError` if the user's folder cannot be used.
+    """
+    user_conf()
+    Plugins.instance().register(UserConf)
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"):
+            yield Library(GlobalHydra.instance().config_loader())
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def _file(source: ConfigSource, config_path: str, package: str | None = None) -> ConfigFile:
+    """The file's content; `package` is where Hydra puts it, by default what its header or its group say."""
+    result = source.load_config(config_path)
+    content = OmegaConf.to_container(result.config, resolve=False)
+    defaults: Any = content.pop("defaults", ()) if isinstance(content, dict) else ()
+    if package is None:
+        group, header = config_path.rpartition("/")[0].replace("/", "."), result.header.get("package")
+        package = group if header is None else header.replace("_global_", "")
+    listed = tuple(defaults) if isinstance(defaults, list) else ()
+    return ConfigFile(_path(source, config_path), package, content, listed, foreign=source.provider == USER)
+
+
+def _path(source: ConfigSource, config_path: str) -> Path:
+    return Path(source.path, f"{config_path}.yaml")
+
+
+def _below(package: str, key: str) -> list[str]:
+    """The parts of a key within a package; a part no file has, if the key lies elsewhere."""
+    parts, outer = key.split("."), package.split(".") if package else []
+    return parts[len(outer) :] if parts[: len(outer)] == outer else ["\0"]
+
+
+def _hydra_problem(file: ConfigFile) -> str | None:
+    if file.foreign and isinstance(file.content, dict) and file.sets_hydra():
+        return f"{shown(file.path)} must not configure Hydra; give hydra.… on the command line"
+    return None
+
+
+def _words(error: Exception, path: Path | None = None) -> str:
+    """What reading or composing complained about, in one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark, context = error.problem_mark, error.context_mark
+        since = f" ({error.context} that begins in line {context.line + 1})" if context is not None else ""
+        return f"{shown(Path(mark.name))}, line {mark.line + 1}: {error.problem}{since}"
+    where = "" if path is None else f"{shown(path)}: "
+    if isinstance(error, RecursionError):
+        return f"{where}the defaults lists include each other without end; in a file of group loader write `- sequence`"
+    if isinstance(error, UnicodeDecodeError):
+        return f"{where or 'a file under conf: '}must be text in UTF-8, got other bytes"
+    lines = str(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error).splitlines()
+    keys = [line.strip().removeprefix("full_key: ") for line in lines if "full_key:" in line]
+    return where + "".join(f"{key}: " for key in keys) + (lines[0] if lines else type(error).__name__)

@@ -1,0 +1,45 @@
+"""Paths a configuration names that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.config.nearest import nearest
+from runner.config.schema import Schema
+from runner.config.validation import Problem
+from runner.settings import Settings
+
+
+def missing_paths(settings: Settings) -> Iterator[Problem]:
+    """A problem for every path that must exist and does not, of all components that name some."""
+    for group in Settings.model_fields:
+        component = getattr(settings, group)
+        for name, path in component.missing_paths() if hasattr(component, "missing_paths") else ():
+            key = f"{group}.{name}"
+            kind = _kind((group, component.kind, name))
+            yield Problem(key, f"{key} must be an existing {kind}, got {path}{_why(path)}")
+
+
+def _kind(location: tuple[str, ...]) -> str:
+    schema = Schema()
+    return schema.expected(schema.resolve(schema.locate(location).node or {})).removeprefix("a ")
+
+
+def _why(path: Path) -> str:
+    if path.exists():
+        return f", which is a {'folder' if path.is_dir() else 'file'}"
+    looked = next((parent for parent in path.parents if parent.is_dir()), Path())
+    meant = _meant(path, looked)
+    return f" (looked in {looked.resolve()})" + (f"; did you mean {meant}?" if meant is not None else "")
+
+
+def _meant(path: Path, looked: Path) -> Path | None:
+    """The path with the first part that is not there replaced by the name most like it, if that exists."""
+    missing, *rest = path.relative_to(looked).parts
+    try:
+        found = nearest(missing, sorted(entry.name for entry in looked.iterdir()))
+    except OSError:
+        return None
+    meant = looked / found / Path(*rest) if found is not None else None
+    return meant if meant is not None and meant.exists() else None

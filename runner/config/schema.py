@@ -1,0 +1,209 @@
+"""The configuration's JSON schema, asked by key: what a key may be, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from runner.settings import Settings
+
+Node = Mapping[str, Any]
+
+FORMATS = {"directory-path": "a folder", "file-path": "a file", "path": "a path"}
+NUMBERS = {"integer": ("a whole number", "whole numbers"), "number": ("a number", "numbers")}
+FEW: dict[str, list[Any]] = {"boolean": [True, False], "null": [None]}
+LIMITS = {
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "of at most",
+    "exclusiveMaximum": "below",
+}
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The shapes a group of keys can have: components by the value of one of their keys, `kind` or `name`."""
+
+    property: str
+    components: Mapping[str, Node]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a location leads: a dotted key, and what it may be; `node` is None if the key does not exist.
+
+    `owner` is the component that has the key or should have it, `tag` says which of the `variants` it is.
+    """
+
+    key: str
+    node: Node | None
+    owner: Node
+    variants: Variants | None = None
+    tag: str | None = None
+
+
+class Schema:
+    """A walk through the schema; making one takes time, so do it when it is needed."""
+
+    def __init__(self) -> None:
+        self.root = json_schema()
+
+    def locate(self, location: Sequence[str | int]) -> Place:
+        """Where a location of pydantic's leads.
+
+        Tags of unions are no part of the key; what lies within a list or a free mapping is told by the whole of it.
+        """
+        place = Place("", self.root, self.root)
+        node, variants, tag = self.root, None, None
+        rest = list(location)
+        while rest:
+            part, node = str(rest.pop(0)), self.resolve(node)
+            found = self.variants(node)
+            if found is not None:
+                variants, tag, node = found, part, found.components[part]
+            elif "properties" in node:
+                key = f"{place.key}.{part}".removeprefix(".")
+                place = Place(key, node["properties"].get(part), node, variants, tag)
+                if place.node is None:
+                    break
+                node, variants, tag = place.node, None, None
+            else:  # the tag of a union, or an index
+                node = next((shape for shape in self.shapes(node) if self.variants(shape) or "properties" in shape), {})
+        return place
+
+    def resolve(self, node: Node) -> Node:
+        """A node itself, where it is a reference, or something that may be null as well."""
+        if "$ref" in node:
+            definition: Node = self.root["$defs"][node["$ref"].rpartition("/")[2]]
+            return definition
+        shapes = [shape for shape in node.get("anyOf", ()) if shape.get("type") != "null"]
+        return self.resolve(shapes[0]) if len(shapes) == 1 else node
+
+    def shapes(self, node: Node) -> list[Node]:
+        """What a node may be one of; itself, if it is no union."""
+        return list(map(self.resolve, node.get("anyOf") or node.get("oneOf") or (node,)))
+
+    def variants(self, node: Node) -> Variants | None:
+        """The components a node tells apart by one of their keys; None if it does not."""
+        told = self.resolve(node).get("discriminator")
+        if told is None:
+            return None
+        components = {tag: self.resolve({"$ref": reference}) for tag, reference in told["mapping"].items()}
+        return Variants(told["propertyName"], components)
+
+    def component(self, node: Node, value: Any) -> Node:
+        """The component that `value` is one of, where a node has several; else the node."""
+        variants = self.variants(node)
+        if variants is None:
+            return self.resolve(node)
+        value = value if isinstance(value, dict) else node.get("default", {})
+        return variants.components.get(value.get(variants.property), {})
+
+    def keys(self, node: Node, value: Any, prefix: str = "", *, closed: bool = True) -> Iterator[tuple[str, Node]]:
+        """Every key of a group, as deep as `value` chooses its components, with what it may be; without `kind`.
+
+        A group of keys that is null stands for its keys, unless `closed` are to be opened.
+        """
+        variants = self.variants(node)
+        for name, child in self.component(node, value).get("properties", {}).items():
+            below = value.get(name) if isinstance(value, dict) else None
+            shut = closed and below is None and child.get("default", "") is None
+            if "properties" in self.component(child, below) and not shut:
+                yield from self.keys(child, below, f"{prefix}{name}.", closed=closed)
+            elif variants is not None and name == variants.property:
+                if name != "kind":
+                    yield f"{prefix}{name}", {"enum": list(variants.components), "default": child.get("default")}
+            else:
+                yield f"{prefix}{name}", child
+
+    def options(self, node: Node) -> list[Any]:
+        """The values a key can have, if they are but a few words."""
+        if "const" in node:
+            return [node["const"]]
+        if node.get("type") in FEW:
+            return FEW[node["type"]]
+        if "anyOf" in node:
+            options = [self.options(shape) for shape in node["anyOf"]]
+            return [] if [] in options else [option for shape in options for option in shape]
+        return list(node.get("enum", ()))
+
+    def expected(self, node: Node) -> str:
+        """What a key must be: `a whole number of at least 1`, `one of categorical, sparse, null`."""
+        options = self.options(node)
+        if options:
+            few = len(options) == 1 or node.get("type") == "boolean"
+            return " or ".join(map(plain, options)) if few else f"one of {', '.join(map(plain, options))}"
+        if "$ref" in node or "properties" in node:
+            return f"a group of keys ({', '.join(self.resolve(node).get('properties', ()))})"
+        variants = self.variants(node)
+        if variants is not None:
+            return f"a group of keys with {variants.property} one of {', '.join(variants.components)}"
+        if "anyOf" in node or "oneOf" in node:
+            shapes = node.get("anyOf") or node["oneOf"]
+            return ", or ".join(map(self._expected_shape, shapes))
+        return _expected(node)
+
+    def _expected_shape(self, node: Node) -> str:
+        """As `expected`, but of several components only that there are some: the list would hide the other shapes."""
+        variants = self.variants(node)
+        return self.expected(node) if variants is None else f"a group of keys with a {variants.property}"
+
+
+@cache
+def json_schema() -> Node:
+    """The JSON schema of `Settings`; 13 ms."""
+    return Settings.model_json_schema()
+
+
+def plain(value: Any) -> str:
+    """A value as YAML writes it, on one line; text as it is."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {shown(item)}' for key, item in value.items())}}}"
+    return json.dumps(value, default=str)
+
+
+def shown(value: Any) -> str:
+    """A value as it was given: as `plain`, and text in quotes."""
+    return repr(value) if isinstance(value, str) else plain(value)
+
+
+def _expected(node: Node) -> str:
+    kind = node.get("type")
+    if kind in NUMBERS:
+        return " ".join((NUMBERS[kind][0], *_limits(node)))
+    if kind == "array":
+        return _expected_list(node)
+    if kind == "string":
+        return FORMATS.get(node.get("format", ""), "text")
+    return _expected_mapping(node) if kind == "object" else "something else"
+
+
+def _expected_mapping(node: Node) -> str:
+    values = node.get("additionalProperties")
+    return f"a mapping of {_plural(values)}" if isinstance(values, dict) else "a mapping"
+
+
+def _expected_list(node: Node) -> str:
+    items: Node = node["prefixItems"][0] if "prefixItems" in node else node.get("items", {})
+    noun = _plural(items)
+    least, most = node.get("minItems"), node.get("maxItems")
+    if least is not None and least == most:
+        return f"a list of {least} {noun}"
+    return f"a list of {least} or more {noun}" if least else f"a list of {noun}"
+
+
+def _plural(node: Node) -> str:
+    kind = node.get("type")
+    return " ".join((NUMBERS[kind][1], *_limits(node))) if kind in NUMBERS else "texts"
+
+
+def _limits(node: Node) -> list[str]:
+    limits = [f"{words} {plain(node[name])}" for name, words in LIMITS.items() if name in node]
+    return [" and ".join(limits)] if limits else []

@@ -1,0 +1,129 @@
+"""`model=application`: a network of `keras.applications`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from runner.components import File, Fraction
+from runner.errors import ConfigurationError, DataError
+from runner.models.application_names import ApplicationName, preprocessing, takes_any_scaling
+from runner.models.settings import ModelSettings, Scaling, Task
+from runner.samples import ArraySpec
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Application(ModelSettings):
+    """A well-known network without its top, pooled, under the outputs the data asks for."""
+
+    kind: Literal["application"] = "application"
+
+    name: ApplicationName
+    """The network, by its name in `keras.applications`."""
+
+    weights: File | None = None
+    """The weights to begin with, a file or a run's folder; null: random. Nothing is downloaded."""
+
+    trainable: bool | Annotated[int, Field(ge=1)] = True
+    """Whether the network is trained, or how many of its last layers are; the outputs always are."""
+
+    pooling: Literal["avg", "max"] = "avg"
+    """How the network's feature maps become features."""
+
+    dropout: Fraction = 0.2
+    """Share of the features dropped while training."""
+
+    @model_validator(mode="after")
+    def _weights_are_a_file(self) -> Self:
+        if self.weights is not None and str(self.weights) == "imagenet":
+            raise ValueError(
+                "weights must be null, a file or a run's folder, got 'imagenet': nothing is downloaded; where there is "
+                f"a network, save keras.applications.{self.name}(include_top=False) as a .keras file"
+            )
+        return self
+
+    def missing_paths(self) -> Iterator[tuple[str, Path]]:
+        """The weights, if they do not exist."""
+        if self.weights is not None and not self.weights.exists():
+            yield "weights", self.weights
+
+    def automatic_scaling(self, spec: ArraySpec) -> Scaling:
+        """The network's own preprocessing, of values from 0 to 255."""
+        return preprocessing(self.name)
+
+    def build(self, task: Task) -> keras.Model:
+        """The network as one layer over the scaled images, then the outputs.
+
+        Samples have shape `(height, width, 3)`. Raises `DataError` where they are too small for the network.
+        """
+        import keras
+
+        from runner.models.heads import model_of
+        from runner.models.scaling import scaled_input
+
+        self._refuse(task)
+        inputs, x = scaled_input(task.spec, task.scaling)
+        x = self._network(task)(x)
+        if self.dropout:
+            x = keras.layers.Dropout(self.dropout)(x)
+        return model_of(inputs, x, task)
+
+    def _refuse(self, task: Task) -> None:
+        if len(task.spec.shape) != 3 or task.spec.shape[-1] != 3:
+            raise DataError(
+                f"model=application needs samples of shape (height, width, 3), got {task.spec.shape}; "
+                "choose data.color_mode=rgb for images, another model for anything else"
+            )
+        if any(output.reconstruction for output in task.outputs):
+            raise ConfigurationError(
+                "model=application must predict labels, got data.class_mode=input; choose model=cnn or mlp"
+            )
+        if task.scaling not in ("builtin", "none") and not takes_any_scaling(self.name):
+            raise ConfigurationError(
+                f"data.scale must be auto or none with model.name={self.name}, which scales its input itself, "
+                f"got {task.scaling}"
+            )
+
+    def _network(self, task: Task) -> keras.Model:
+        import keras
+
+        from runner.models.pretrained import load_weights
+
+        try:
+            network = getattr(keras.applications, self.name)(
+                include_top=False,
+                weights=None,
+                input_shape=task.spec.shape,
+                pooling=self.pooling,
+                **self._own_scaling(task.scaling),
+            )
+        except ValueError as error:
+            size = "×".join(map(str, task.spec.shape[:2]))
+            raise DataError(
+                f"model.name={self.name} cannot take images of {size}: {error}; give a larger data.target_size"
+            ) from error
+        if self.weights is not None:
+            load_weights(network, self.weights)
+        self._freeze(network)
+        return network
+
+    def _own_scaling(self, scaling: Scaling) -> dict[str, Any]:
+        optional = preprocessing(self.name) == "builtin" and takes_any_scaling(self.name)
+        return {"include_preprocessing": scaling == "builtin"} if optional else {}
+
+    def _freeze(self, network: keras.Model) -> None:
+        if isinstance(self.trainable, bool):
+            network.trainable = self.trainable
+            return
+        if self.trainable > len(network.layers):
+            raise ConfigurationError(
+                f"model.trainable must be true, false or at most {len(network.layers)}, the layers of {self.name}, "
+                f"got {self.trainable}"
+            )
+        for layer in network.layers[: -self.trainable]:
+            layer.trainable = False

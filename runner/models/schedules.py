@@ -1,0 +1,186 @@
+"""Keras's learning-rate schedules: `train.learning_rate` as more than a number.
+
+Steps are training steps, one a batch, counted over the whole run; where gradients are accumulated, Keras counts
+the batches all the same. A schedule is named as Keras names its class.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
+
+from runner.components import Component, Count, PositiveInt
+
+if TYPE_CHECKING:
+    import keras
+
+Rate = Annotated[float, Field(gt=0)]
+FinalRate = Annotated[float, Field(ge=0)]
+
+
+class Schedule(Component):
+    """A learning rate that changes with the steps."""
+
+    name: str
+
+    @abstractmethod
+    def arguments(self, num_steps: int) -> dict[str, Any]:
+        """Keras's arguments, for a run of `num_steps` steps."""
+
+    def build(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The schedule, for a run of `num_steps` steps."""
+        import keras
+
+        made = getattr(keras.optimizers.schedules, type(self).__name__)
+        return made(**self.arguments(num_steps))
+
+
+class Decay(Schedule):
+    """A schedule with a first rate and a number of steps."""
+
+    initial_learning_rate: FinalRate
+    """The rate of the first step."""
+
+    decay_steps: PositiveInt | None = None
+    """Steps the decay takes; null: what the run has."""
+
+    def arguments(self, num_steps: int) -> dict[str, Any]:
+        """The fields, with `decay_steps` filled in."""
+        return {**self.model_dump(exclude={"name"}), "decay_steps": self.decay_steps or num_steps}
+
+
+class CosineDecay(Decay):
+    """Half a cosine down, after a linear warm-up where one is given."""
+
+    name: Literal["cosine_decay"] = "cosine_decay"
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The last rate, as a share of the highest."""
+
+    warmup_target: Rate | None = None
+    """The rate the warm-up rises to; null: no warm-up."""
+
+    warmup_steps: Count = 0
+    """Steps of the warm-up, before the decay begins."""
+
+    @model_validator(mode="after")
+    def _warmup_is_whole(self) -> Self:
+        if (self.warmup_target is None) != (self.warmup_steps == 0):
+            raise ValueError(
+                "warmup_target and warmup_steps must be given together, got "
+                f"warmup_target={self.warmup_target} and warmup_steps={self.warmup_steps}"
+            )
+        return self
+
+    def arguments(self, num_steps: int) -> dict[str, Any]:
+        """The fields; unless given, the decay takes what the warm-up leaves of the run."""
+        return super().arguments(max(num_steps - self.warmup_steps, 1))
+
+
+class ExponentialDecay(Decay):
+    """The rate times `decay_rate` for every `decay_steps`."""
+
+    name: Literal["exponential_decay"] = "exponential_decay"
+
+    decay_rate: Rate
+    """What `decay_steps` steps multiply the rate by."""
+
+    staircase: bool = False
+    """Whether the rate changes only every `decay_steps`."""
+
+
+class InverseTimeDecay(Decay):
+    """The rate divided by 1 + `decay_rate` · step / `decay_steps`."""
+
+    name: Literal["inverse_time_decay"] = "inverse_time_decay"
+
+    decay_rate: Rate
+    """How fast the rate falls."""
+
+    staircase: bool = False
+    """Whether the rate changes only every `decay_steps`."""
+
+
+class PolynomialDecay(Decay):
+    """A polynomial down to `end_learning_rate`."""
+
+    name: Literal["polynomial_decay"] = "polynomial_decay"
+
+    end_learning_rate: FinalRate = 0.0001
+    """The last rate."""
+
+    power: Rate = 1.0
+    """The polynomial's power; 1 is a straight line."""
+
+    cycle: bool = False
+    """Whether the decay begins anew past its end."""
+
+
+class CosineDecayRestarts(Schedule):
+    """Cosine decay that begins anew."""
+
+    name: Literal["cosine_decay_restarts"] = "cosine_decay_restarts"
+
+    initial_learning_rate: FinalRate
+    """The rate of the first step."""
+
+    first_decay_steps: PositiveInt
+    """Steps of the first decay."""
+
+    t_mul: Rate = 2.0
+    """How much longer each decay is than the one before."""
+
+    m_mul: Rate = 1.0
+    """How much higher each decay begins than the one before."""
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The last rate of a decay, as a share of its first."""
+
+    def arguments(self, num_steps: int) -> dict[str, Any]:
+        """The fields."""
+        return self.model_dump(exclude={"name"})
+
+
+class PiecewiseConstantDecay(Schedule):
+    """One rate after the other."""
+
+    name: Literal["piecewise_constant_decay"] = "piecewise_constant_decay"
+
+    boundaries: Annotated[tuple[PositiveInt, ...], Strict(False), Field(min_length=1)]
+    """The last step of each rate but the last."""
+
+    values: Annotated[tuple[FinalRate, ...], Strict(False)]
+    """The rates: one more than boundaries."""
+
+    @model_validator(mode="after")
+    def _boundaries_rise(self) -> Self:
+        if list(self.boundaries) != sorted(set(self.boundaries)):
+            raise ValueError(f"boundaries must rise, got {list(self.boundaries)}")
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ValueError(
+                f"values must be one more than boundaries, got {len(self.values)} values "
+                f"and {len(self.boundaries)} boundaries"
+            )
+        return self
+
+    def arguments(self, num_steps: int) -> dict[str, Any]:
+        """The fields, as lists."""
+        return {"boundaries": list(self.boundaries), "values": list(self.values)}
+
+
+AnySchedule = Annotated[
+    CosineDecay | CosineDecayRestarts | ExponentialDecay | InverseTimeDecay | PiecewiseConstantDecay | PolynomialDecay,
+    Field(discriminator="name"),
+]
+
+
+def _form(value: Any) -> str:
+    return "schedule" if isinstance(value, dict | Schedule) else "constant"
+
+
+# Told apart by form, so that a mistake in the one is not also reported as a mistake in the other.
+AnyLearningRate = Annotated[
+    Annotated[Rate, Tag("constant")] | Annotated[AnySchedule, Tag("schedule")], Discriminator(_form)
+]

@@ -1,0 +1,50 @@
+"""Callbacks that watch a value not every epoch has: no warning, no count."""
+
+import keras
+import pytest
+
+from runner.callbacks.checkpoint import Checkpoint
+from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
+
+WITH, WITHOUT = {"loss": 1.0, "val_loss": 1.0}, {"loss": 1.0}
+
+
+@pytest.fixture
+def model():
+    made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    made.compile(keras.optimizers.SGD(0.1), "mse")
+    return made
+
+
+def begun(callback, model):
+    callback.set_model(model)
+    callback.on_train_begin()
+    return callback
+
+
+def test_early_stopping_counts_epochs_with_a_value(model):
+    stopping = begun(EarlyStopping("val_loss", patience=2), model)
+    stopped = []
+    for epoch, logs in enumerate([WITH, WITHOUT, WITHOUT, WITH, WITHOUT, WITH]):
+        stopping.on_epoch_end(epoch, logs)
+        stopped.append(bool(model.stop_training))
+    assert stopped == [False] * 5 + [True]
+
+
+def test_plateau_counts_epochs_with_a_value(model):
+    plateau = begun(ReduceLROnPlateau("val_loss", patience=1, factor=0.5), model)
+    rates = []
+    for epoch, logs in enumerate([WITH, WITHOUT, WITHOUT, WITH]):
+        plateau.on_epoch_end(epoch, dict(logs))
+        rates.append(float(model.optimizer.learning_rate))
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.05])
+
+
+def test_best_checkpoint_is_of_an_epoch_with_a_value_and_the_last_of_any(model, tmp_path):
+    best = begun(Checkpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True), model)
+    last = begun(Checkpoint(tmp_path / "last.keras"), model)
+    for callback in (best, last):
+        callback.on_epoch_end(0, WITHOUT)
+    assert [file.name for file in tmp_path.iterdir()] == ["last.keras"]
+    best.on_epoch_end(1, WITH)
+    assert (tmp_path / "best.keras").exists()

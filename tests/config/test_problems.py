@@ -1,0 +1,131 @@
+"""What is said to a configuration that cannot work: all of it, at once, and how to mend it."""
+
+import pytest
+
+from runner import compose
+from runner.errors import ConfigurationError
+
+
+def test_all_problems_are_told_at_once(problems):
+    told = problems("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2")
+    assert sorted(told) == [
+        "data.class_mode must be one of categorical, sparse, binary, input, null, got 'bianry'; did you mean binary?",
+        "loader.batch_sise is no key of loader=sequence; did you mean loader.batch_size?",
+        "loader.workers must be a whole number of at least 0, got 'x'",
+        "train.epochs must be a whole number of at least 1, got -2",
+    ]
+
+
+ONE_PROBLEM = {
+    "lodaer=sequence": "lodaer is no key; did you mean loader?",
+    "loader=sequense": "loader must be one of directory_flow, generator, in_memory, sequence, got 'sequense'; "
+    "did you mean sequence?",
+    "train=none": "train must be one of default, got 'none'",
+    "loader=null": "loader must be one of directory_flow, generator, in_memory, sequence, got null",
+    "loader={kind: sequence}": "loader must be one of directory_flow, generator, in_memory, sequence, "
+    "got {kind: 'sequence'}",
+    "~loader": "loader must stay: choose one of directory_flow, generator, in_memory, sequence",
+    "sead=1": "sead is no key; did you mean seed?",
+    "zzz=1": "zzz is no key",
+    "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",
+    "train.early_stopping.patiense=3": "train.early_stopping.patiense is no key of train.early_stopping; "
+    "did you mean train.early_stopping.patience?",
+    "train.batch_size=8": "train.batch_size is no key of train; did you mean loader.batch_size?",
+    "train.cooldown=8": "train.cooldown is no key of train; did you mean train.reduce_lr_on_plateau.cooldown?",
+    "model.hidden_units=[3]": "model.hidden_units is no key of model=cnn; it belongs to model=mlp",
+    "model.zzz=3": "model.zzz is no key of model=cnn; its keys are filters, dense_units, dropout",
+    "loader.kind=generator": "loader.kind must not be changed by itself, got 'generator'; use loader=generator",
+    "loader.kind=generater": "loader.kind must not be changed by itself, got 'generater'; "
+    "did you mean loader=generator?",
+    "data.target_size=[8,x]": "data.target_size must be a list of 2 whole numbers of at least 1, got [8, 'x']",
+    "data.target_size=8": "data.target_size must be a list of 2 whole numbers of at least 1, got 8",
+    "model.filters=[]": "model.filters must be a list of 1 or more whole numbers of at least 1, got []",
+    "loader.shuffle='yes'": "loader.shuffle must be true or false, got 'yes'",
+    "loader.workers=2.0": "loader.workers must be a whole number of at least 0, got 2.0",
+    "loader.workers='2'": "loader.workers must be a whole number of at least 0, got '2'",
+    "loader.workers=true": "loader.workers must be a whole number of at least 0, got true",
+    "model.dropout=1": "model.dropout must be a number of at least 0 and below 1, got 1",
+    "loader.timeout_seconds=0": "loader.timeout_seconds must be a number above 0, got 0",
+    "train.optimizer.name=adm": "train.optimizer.name must be one of adadelta, adafactor, adagrad, adam, adamax, "
+    "adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean adam?",
+    "data.root=3": "data.root must be a folder, got 3",
+    "seed=${nope}": "seed must be a value that can be found, got '${nope}': Interpolation key 'nope' not found",
+    "model.filters.7=3": "model.filters.7=3 cannot be set: list index out of range",
+    "model@x=cnn": "model@x=cnn must be written without @: a file of a group always sets the keys of that group",
+    "~train.zzz": "train.zzz must be set by a file to be removed from it; it is at its default already",
+    "~train.epochs=3": "~train.epochs=3 must name the value the key has, 15, or none: ~train.epochs",
+    "fit": "'fit' must be key=value, group=choice or a flag; see --help",
+    "=3": "'=3' must begin with a key, key=value",
+    "hydra.run.dir=x": "hydra.run.dir must not be set: every run makes a folder of its own below outputs/runs",
+    "hydra/launcher=joblib": "hydra/launcher must not be set: jobs run one after the other",
+    "hydra.vrbose=1": "hydra.vrbose: Key 'vrbose' not in 'HydraConf'",
+    "loader.workers=1,2": "loader.workers=1,2 gives several values, which needs -m; one list is written "
+    "'loader.workers=[1,2]', one text with commas \"loader.workers='1,2'\"",
+    "seed=range(1,3)": "seed=range(1,3) gives several values, which needs -m",
+}
+
+
+@pytest.mark.parametrize("override", ONE_PROBLEM)
+def test_problem_is_told_with_its_mend(override, problems):
+    assert problems(override) == [ONE_PROBLEM[override]]
+
+
+def test_unreadable_override_is_told_and_the_others_are_checked(problems):
+    first, second = problems("loader.batch_size=[1,", "seed=x")
+    assert first.startswith("loader.batch_size=[1, cannot be read (no viable alternative at input '[1,'); check that")
+    assert second.startswith("seed must be a whole number")
+
+
+def test_missing_mandatory_value_is_told(problems):
+    assert problems("data=directory") == ["data.root must be given, a folder: data.root=…"]
+
+
+def test_keys_of_the_nearest_choice_are_checked(problems):
+    told = problems("model=mpl", "model.hidden_unit=[3]")
+    assert told[0].endswith("got 'mpl'; did you mean mlp?")
+    assert told[1] == "model.hidden_unit is no key of model=mlp; did you mean model.hidden_units?"
+
+
+def test_what_fields_have_to_do_with_each_other_is_told_beside_bad_fields(problems):
+    told = problems("data.antialias=false", "data.decode=exact", "data.class_mode=x", "seed=x")
+    assert any(problem.startswith("data.antialias=false must go with decode=fast") for problem in told)
+    assert len(told) == 3
+
+
+def test_what_components_have_to_do_with_each_other_is_told_beside_bad_fields(problems):
+    told = problems("data=arrays", "loader=directory_flow", "train.epochs=x", "data.validation_split=2")
+    assert told[-1].startswith("loader=directory_flow must read from files, got data=arrays")
+    assert "data.path must be given, a file: data.path=…" in told
+    assert len(told) == 4
+
+
+def test_mending_invents_no_problem(problems):
+    told = problems("train.learning_rate.name=piecewise_constant_decay")
+    assert all("must be given" in problem for problem in told)
+
+
+def test_plus_typed_by_habit_works(workplace):
+    assert compose(["+train.epochs=3", "++seed=4", "+loader=generator"]).train.epochs == 3
+
+
+def test_key_removed_from_a_file_takes_the_schemas_default(workplace):
+    assert compose(["~train.epochs"]).train.epochs == 10
+
+
+def test_compose_raises_every_problem(workplace):
+    with pytest.raises(ConfigurationError, match=r"sead is no key.*\nloader.workers must be"):
+        compose(["sead=1", "loader.workers=x"])
+
+
+def test_values_may_refer_to_each_other(workplace):
+    assert compose(["seed=7", "data.split_seed=${seed}"]).data.split_seed == 7
+
+
+def test_compose_leaves_a_hydra_application_around_it_alone(workplace):
+    from hydra import initialize
+    from hydra.core.global_hydra import GlobalHydra
+
+    with initialize(version_base="1.3"):
+        before = GlobalHydra.instance().hydra
+        compose()
+        assert GlobalHydra.instance().hydra is before

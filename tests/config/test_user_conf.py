@@ -1,0 +1,174 @@
+"""The user's ./conf: adds and overrides group files, and is named wherever it took part."""
+
+from pathlib import Path
+
+import pytest
+
+from runner import compose
+from runner.config.jobs import prepare, prepare_sweep
+
+MINE = "defaults: [sequence]\nworkers: 3\n"
+
+
+def test_file_adds_a_choice(workplace):
+    workplace(conf__loader__mine=MINE)
+    assert compose(["loader=mine"]).loader.workers == 3
+    assert compose(["loader=mine"]).loader.kind == "sequence"
+
+
+def test_file_of_a_shipped_name_takes_its_place(workplace):
+    workplace(conf__train__default="epochs: 2\n")
+    assert compose().train.epochs == 2
+
+
+def test_file_serves_sweeps(workplace):
+    workplace(conf__loader__mine=MINE)
+    sweep = prepare_sweep(["loader=mine,generator"])
+    assert [job.settings.loader.workers for job in sweep.jobs] == [3, 4]
+
+
+def test_new_group_can_be_chosen_without_a_plus(workplace):
+    workplace(conf__experiment__small="# @package _global_\nseed: 9\ntrain:\n  epochs: 1\n")
+    job = prepare(["experiment=small", "train.epochs=4"])
+    assert (job.settings.seed, job.settings.train.epochs) == (9, 4)
+    assert job.overrides == ("+experiment=small", "++train.epochs=4")
+    assert job.typed == ("experiment=small", "train.epochs=4")
+
+
+def test_foreign_files_that_took_part_are_named(workplace, tmp_path):
+    workplace(conf__loader__mine=MINE, conf__loader__other=MINE, conf__train__default="epochs: 2\n")
+    files = prepare(["loader=mine"]).foreign_files
+    assert files == (tmp_path / "conf/loader/mine.yaml", tmp_path / "conf/train/default.yaml")
+
+
+def test_no_foreign_files_without_a_folder(workplace):
+    assert prepare([]).foreign_files == ()
+
+
+def test_our_own_folder_is_nobody_elses(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert prepare([]).foreign_files == ()
+
+
+def test_primary_file_is_refused(workplace, problems):
+    workplace(conf__config="seed: 3\n")
+    (told,) = problems()
+    assert told.startswith("conf/config.yaml must not exist: it would replace the runner's own; move its keys to")
+
+
+FORBIDDEN = "conf/train/mine.yaml must not configure Hydra; give hydra.… on the command line"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# @package _global_\nhydra:\n  verbose: true\n",
+        "# @package _global_\nhydra:\n  searchpath: [x]\n",
+        "# @package hydra\nverbose: true\n",
+        "# @package _global_\ndefaults:\n  - override /hydra/launcher: basic\n",
+        "defaults:\n  - override /hydra/job_logging: default\n",
+    ],
+)
+def test_file_that_configures_hydra_is_refused(text, workplace, problems):
+    workplace(conf__train__mine=text)
+    assert problems("train=mine") == [FORBIDDEN]
+
+
+def test_file_that_configures_hydra_is_refused_where_another_file_includes_it(workplace, problems):
+    workplace(conf__train__mine="# @package _global_\nhydra:\n  verbose: true\n", conf__train__top="defaults: [mine]\n")
+    assert problems("train=top") == [FORBIDDEN]
+
+
+def test_file_in_hydras_own_groups_is_refused(workplace, problems):
+    workplace(conf__hydra__job_logging__none="root:\n  level: DEBUG\n")
+    (told,) = problems()
+    assert told == "conf/hydra/job_logging/none.yaml must not configure Hydra; give hydra.… on the command line"
+
+
+def test_bad_value_names_its_file(workplace, problems):
+    workplace(conf__loader__mine="defaults: [sequence]\nworkers: x\nbatch_sise: 3\n")
+    assert sorted(problems("loader=mine")) == [
+        "loader.batch_sise is no key of loader=sequence; did you mean loader.batch_size? (in conf/loader/mine.yaml)",
+        "loader.workers must be a whole number of at least 0, got 'x' (in conf/loader/mine.yaml)",
+    ]
+
+
+def test_bad_value_names_no_file_where_the_command_line_set_it(workplace, problems):
+    workplace(conf__loader__mine=MINE)
+    assert problems("loader=mine", "loader.workers=x") == [
+        "loader.workers must be a whole number of at least 0, got 'x'"
+    ]
+
+
+def test_last_file_that_sets_a_key_is_named(workplace, problems):
+    workplace(
+        conf__loader__mine="defaults: [sequence]\nworkers: x\n", conf__loader__top="defaults: [mine]\nworkers: y\n"
+    )
+    (told,) = problems("loader=top")
+    assert told.endswith("got 'y' (in conf/loader/top.yaml)")
+
+
+def test_wrong_top_level_key_names_its_file(workplace, problems):
+    workplace(conf__train__mine="# @package _global_\nsead: 1\n")
+    assert "sead is no key; did you mean seed? (in conf/train/mine.yaml)" in problems("train=mine")
+
+
+def test_mandatory_value_of_a_file_must_be_given(workplace, problems):
+    workplace(conf__data__mine="kind: directory\nroot: ???\ntarget_size: [8, 8]\n")
+    assert problems("data=mine") == ["data.root must be given: data.root=… (in conf/data/mine.yaml)"]
+
+
+def test_file_without_a_kind_is_told(workplace, problems):
+    workplace(conf__loader__mine="workers: 3\n")
+    (told,) = problems("loader=mine")
+    assert told.startswith("loader.kind must be one of directory_flow, generator, in_memory, sequence, got nothing")
+
+
+def test_wrong_kind_is_told_and_the_nearest_ones_keys_are_checked(workplace, problems):
+    workplace(conf__loader__mine="kind: genarator\nbatch_size: 0\n")
+    told = problems("loader=mine")
+    assert told[0].endswith("got 'genarator'; did you mean generator? (in conf/loader/mine.yaml)")
+    assert told[1].startswith("loader.batch_size must be a whole number of at least 1, got 0")
+
+
+def test_bad_interpolation_names_its_file(workplace, problems):
+    workplace(conf__loader__mine="defaults: [sequence]\nworkers: ${nope}\n")
+    assert problems("loader=mine") == [
+        "loader.workers must be a value that can be found, got '${nope}': Interpolation key 'nope' not found "
+        "(in conf/loader/mine.yaml)"
+    ]
+
+
+TORN = {
+    "a: [1,\nb: 2\n": "line 3: expected ',' or ']', but got '<stream end>'",
+    "a: 1\na: 2\n": "line 2: found duplicate key a (while constructing a mapping that begins in line 1)",
+    "- 1\n": "must hold keys and their values, got a list",
+    "3\n": "Invalid loaded object type: int",
+    "workers: ${b\n": "workers: no viable alternative at input '${b'",
+}
+
+
+@pytest.mark.parametrize("text", TORN)
+def test_torn_file_is_told_and_the_rest_is_checked(text, workplace, problems):
+    workplace(conf__loader__mine=text)
+    first, second = problems("loader=mine", "seed=x")
+    assert first.startswith("conf/loader/mine.yaml")
+    assert TORN[text] in first
+    assert second.startswith("seed must be")
+
+
+def test_file_that_is_no_text_is_told(workplace, problems):
+    workplace(conf__loader__mine="")
+    Path("conf/loader/mine.yaml").write_bytes(b"\xff\xfe\x00")
+    assert problems("loader=mine") == ["conf/loader/mine.yaml: must be text in UTF-8, got other bytes"]
+
+
+def test_file_that_includes_an_unknown_one_is_told(workplace, problems):
+    workplace(conf__loader__mine="defaults: [sequense]\n")
+    assert problems("loader=mine") == ["In 'loader/mine': Could not load 'loader/sequense'."]
+
+
+def test_files_that_include_each_other_are_told(workplace, problems):
+    workplace(conf__loader__mine="# @package _global_\ndefaults:\n  - /loader: sequence\n")
+    (told,) = problems("loader=mine")
+    assert "include each other without end" in told

@@ -1,0 +1,198 @@
+"""Networks of keras.applications: their pixels, their weights, what of them is trained."""
+
+import importlib
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from runner.errors import ConfigurationError, DataError
+from runner.labels import Head
+from runner.models.application import Application
+from runner.models.application_names import ApplicationName, preprocessing
+from runner.models.compiled import compile_model
+from runner.models.outputs import output_of
+from runner.models.scaling import scaled_input
+from runner.models.settings import Task
+from runner.samples import ArraySpec
+
+NAMES = get_args(ApplicationName)
+SPEC = ArraySpec((32, 32, 3), np.dtype(np.uint8))
+# One network of each way of preprocessing; the smallest there are.
+SMALL = {"signed": "MobileNet", "builtin": "MobileNetV3Small"}
+PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+
+
+def task(scaling=None, name="MobileNet", spec=SPEC, mode="sparse"):
+    head = Head("", mode, ("a", "b") if mode == "sparse" else ())
+    return Task(spec, scaling or preprocessing(name), (output_of(head, spec.shape),))
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return Application(name="MobileNet").build(task())
+
+
+def module_of(name):
+    return importlib.import_module(getattr(keras.applications, name).__module__)
+
+
+def test_every_network_of_keras_is_there():
+    found = {name for name, item in vars(keras.applications).items() if callable(item)}
+    assert found == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pixels_are_scaled_as_the_networks_own_module_does(name):
+    expected = module_of(name).preprocess_input(PIXELS.astype(np.float32))
+    inputs, scaled = scaled_input(SPEC, Application(name=name).automatic_scaling(SPEC))
+    given = keras.Model(inputs, scaled)(PIXELS)
+    np.testing.assert_allclose(given, expected, rtol=1e-6, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_that_scale_by_themselves_are_those_whose_module_does_nothing(name):
+    untouched = np.array_equal(module_of(name).preprocess_input(PIXELS.astype(np.float32)), PIXELS)
+    assert (preprocessing(name) == "builtin") == untouched
+
+
+@pytest.mark.parametrize("scaling", ["torch", "caffe"])
+def test_scaling_by_channel_is_saved_with_the_model(scaling, tmp_path):
+    model = keras.Model(*scaled_input(SPEC, scaling))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(loaded.predict(PIXELS, verbose=0), model.predict(PIXELS, verbose=0))
+
+
+@pytest.mark.parametrize("name", SMALL.values())
+def test_network_trains_and_is_saved(name, tmp_path):
+    made = task(name=name)
+    model = Application(name=name, pooling="max").build(made)
+    compile_model(model, made, optimizer="adam")
+    model.fit(PIXELS, np.float32([0, 1, 0, 1]), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert np.array_equal(loaded.predict(PIXELS, verbose=0), model.predict(PIXELS, verbose=0))
+
+
+def test_network_whose_layers_scale_does_so_only_where_scaling_is_automatic():
+    settings = Application(name="MobileNetV3Small")
+    layers = {
+        scaling: [
+            type(layer).__name__ for layer in settings.build(task(scaling)).layers[1 + (scaling == "unit")].layers
+        ]
+        for scaling in ("builtin", "unit", "none")
+    }
+    assert "Rescaling" in layers["builtin"]
+    assert "Rescaling" not in layers["unit"] + layers["none"]
+
+
+def test_network_that_cannot_leave_its_scaling_out_refuses_another():
+    with pytest.raises(
+        ConfigurationError, match=r"data.scale must be auto or none with model.name=EfficientNetB0, .* got unit"
+    ):
+        Application(name="EfficientNetB0").build(task("unit"))
+
+
+def base_of(model):
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
+@pytest.mark.parametrize(("trainable", "expected"), [(True, None), (False, 0), (3, 2)])
+def test_trainable_layers_are_those_asked_for(trainable, expected):
+    # The last three layers of MobileNet are batch normalisation (2 weights), relu and pooling.
+    model = Application(name="MobileNet", trainable=trainable).build(task())
+    base = base_of(model)
+    wanted = 81 if expected is None else expected
+    assert len(base.trainable_weights) == wanted
+    assert len(model.trainable_weights) == wanted + 2
+
+
+def test_more_trainable_layers_than_there_are_is_refused():
+    with pytest.raises(ConfigurationError, match=r"model.trainable must be true, false or at most 87, .* got 900"):
+        Application(name="MobileNet", trainable=900).build(task())
+
+
+def assert_base_has(model, expected):
+    assert all(np.array_equal(a, b) for a, b in zip(base_of(model).get_weights(), expected.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("suffix", ["weights.h5", "keras"])
+def test_weights_of_a_bare_network_are_taken_over(mobilenet, tmp_path, suffix):
+    file = tmp_path / f"base.{suffix}"
+    (base_of(mobilenet).save if suffix == "keras" else base_of(mobilenet).save_weights)(file)
+    assert_base_has(Application(name="MobileNet", weights=file).build(task()), base_of(mobilenet))
+
+
+def test_weights_of_a_run_are_taken_over_by_its_folder(mobilenet, tmp_path):
+    mobilenet.save(tmp_path / "model.keras")
+    assert_base_has(Application(name="MobileNet", weights=tmp_path).build(task()), base_of(mobilenet))
+
+
+def test_weights_of_a_network_with_its_top_are_taken_over(tmp_path):
+    whole = keras.applications.MobileNet(weights=None, input_shape=(32, 32, 3), classes=5)
+    whole.save(tmp_path / "whole.keras")
+    base = base_of(Application(name="MobileNet", weights=tmp_path / "whole.keras").build(task()))
+    assert np.array_equal(base.get_weights()[-1], whole.get_weights()[len(base.weights) - 1])
+
+
+def test_statistics_of_normalisation_take_effect_with_the_weights(tmp_path):
+    made = task(name="EfficientNetB0")
+    first = Application(name="EfficientNetB0").build(made)
+    normalisation = next(layer for layer in base_of(first).layers if isinstance(layer, keras.layers.Normalization))
+    normalisation.set_weights([np.float32([1, 2, 3]), np.float32([4, 5, 6]), np.int32(0)][: len(normalisation.weights)])
+    normalisation.finalize_state()
+    base_of(first).save(tmp_path / "base.keras")
+    second = Application(name="EfficientNetB0", weights=tmp_path / "base.keras").build(made)
+    expected, given = (base_of(model).predict(PIXELS, verbose=0) for model in (first, second))
+    assert np.array_equal(given, expected)
+
+
+def test_weights_of_another_network_are_refused(mobilenet, tmp_path):
+    base_of(mobilenet).save(tmp_path / "base.keras")
+    with pytest.raises(
+        DataError, match=r"model.weights=.*base.keras must hold weights of MobileNetV3Small: no part of mobile"
+    ):
+        Application(name="MobileNetV3Small", weights=tmp_path / "base.keras").build(task("builtin"))
+
+
+def test_file_that_holds_no_weights_is_refused(tmp_path):
+    (tmp_path / "x.weights.h5").write_text("no weights")
+    with pytest.raises(DataError, match=r"model.weights=.*x.weights.h5 must hold weights of mobilenet"):
+        Application(name="MobileNet", weights=tmp_path / "x.weights.h5").build(task())
+
+
+def test_missing_weights_are_told_by_their_key(tmp_path):
+    file = tmp_path / "nowhere.keras"
+    assert list(Application(name="MobileNet", weights=file).missing_paths()) == [("weights", file)]
+    assert not list(Application(name="MobileNet").missing_paths())
+
+
+def test_weights_to_be_downloaded_are_refused():
+    with pytest.raises(
+        ValidationError, match="weights must be null, a file or a run's folder, got 'imagenet': nothing is"
+    ):
+        Application(name="VGG16", weights="imagenet")
+
+
+def test_images_too_small_for_the_network_are_refused_in_keras_words():
+    spec = ArraySpec((40, 40, 3), np.dtype(np.uint8))
+    with pytest.raises(
+        DataError, match=r"model.name=Xception cannot take images of 40×40: Input size must be at least 71x71"
+    ):
+        Application(name="Xception").build(task(spec=spec))
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 1), (32, 32), (5,)])
+def test_samples_that_are_no_colour_images_are_refused(shape):
+    with pytest.raises(
+        DataError, match=r"needs samples of shape \(height, width, 3\), got .*; choose data.color_mode=rgb"
+    ):
+        Application(name="MobileNet").build(task(spec=ArraySpec(shape, np.dtype(np.uint8))))
+
+
+def test_reconstruction_is_refused():
+    with pytest.raises(ConfigurationError, match=r"model=application must predict labels, got data.class_mode=input"):
+        Application(name="MobileNet").build(task(mode="input"))

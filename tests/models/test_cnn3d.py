@@ -1,0 +1,43 @@
+"""cnn3d: volumes with a channel axis and without."""
+
+import keras
+import numpy as np
+import pytest
+
+from runner.errors import DataError
+from runner.labels import Head
+from runner.models.cnn3d import CNN3D
+from runner.models.compiled import compile_model
+from runner.models.outputs import output_of
+from runner.models.settings import Task
+from runner.samples import ArraySpec
+
+SMALL = CNN3D(filters=(4, 8), dense_units=8)
+
+
+def task(shape, dtype=np.float32):
+    head = Head("", "sparse", ("a", "b", "c"))
+    return Task(ArraySpec(shape, np.dtype(dtype)), "none", (output_of(head, shape),))
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 4, 2), (8, 6, 4)])
+def test_cnn3d_trains_on_volumes(shape, tmp_path):
+    made = task(shape)
+    model = SMALL.build(made)
+    compile_model(model, made, optimizer="adam")
+    x = np.random.default_rng(0).normal(size=(6, *shape)).astype(np.float32)
+    history = model.fit(x, np.float32([0, 1, 2, 0, 1, 2]), epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_cnn3d_refuses_what_is_no_volume():
+    with pytest.raises(DataError, match=r"model=cnn3d needs samples of shape .*, got \(8, 6\); choose model=cnn"):
+        SMALL.build(task((8, 6)))
+
+
+def test_cnn3d_refuses_more_halvings_than_the_volume_has_voxels():
+    with pytest.raises(DataError, match=r"halves depth, height and width 2 times, too often for samples of 8×6×3"):
+        SMALL.build(task((8, 6, 3, 1)))

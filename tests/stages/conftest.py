@@ -1,0 +1,102 @@
+"""Training on tiny data, whatever the loader."""
+
+import keras
+import numpy as np
+import pytest
+
+from runner.labels import Head, Labels
+from runner.loaders.generator import Generator
+from runner.loaders.in_memory import InMemory
+from runner.loaders.sequence import Sequence
+from runner.models.compiled import compile_model
+from runner.models.heads import model_of
+from runner.models.outputs import output_of
+from runner.models.precision import precision
+from runner.models.scaling import scaled_input
+from runner.models.settings import Task
+from runner.plan import Plan
+from runner.samples import ArraySpec
+from runner.stages.fit import Observer, Training, fit
+from runner.stages.settings import Train
+
+CODES = np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])
+LOADERS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
+
+
+class Points:
+    """Ten points around two centres; sample `bad`, where set, is not a number."""
+
+    spec = ArraySpec((3,), np.dtype(np.float32))
+    ids = tuple(f"point-{number}" for number in range(len(CODES)))
+    bad = None
+
+    def __init__(self, mode="sparse"):
+        self.labels = Labels((Head("", mode, ("left", "right")),), (CODES,))
+        noise = np.random.default_rng(0).normal(size=(len(CODES), 3))
+        self.values = np.float32(noise + np.where(CODES, 1.0, -1.0)[:, None])
+
+    def __len__(self):
+        return len(CODES)
+
+    def read(self, index, out=None):
+        out[...] = np.nan if index == self.bad else self.values[index]
+        return out
+
+
+def load(source, kind="sequence", *, shuffle=True):
+    """A loader of 3 steps a pass: batches of 4, 4 and 2."""
+    return LOADERS[kind].build(source, Plan(num_samples=len(source), batch_size=4, seed=3, shuffle=shuffle))
+
+
+def build(source, settings, num_steps=9):
+    """A model of one hidden layer, the same every time. TensorFlow's relu would turn NaN into 0."""
+    keras.utils.set_random_seed(0)
+    task = Task(source.spec, "none", tuple(output_of(head, source.spec.shape) for head in source.labels.heads))
+    with precision(settings.precision):
+        inputs, x = scaled_input(task.spec, task.scaling)
+        model = model_of(inputs, keras.layers.Dense(4, activation="tanh")(x), task)
+        optimizer = settings.build_optimizer(num_steps)
+        compile_model(model, task, optimizer=optimizer, jit_compile=settings.jit_compile)
+    return model, task
+
+
+class Trained:
+    """A training that is over: its model, the rows it reported, and what it returned."""
+
+    def __init__(self, folder, source, settings, *, kind="sequence", validation=False):
+        self.rows = []
+        self.model, task = build(source, settings)
+        with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
+            training = Training(self.model, task.outputs, loader, held_out if validation else None, settings)
+            observer = Observer(lambda step: None, lambda epoch, row: self.rows.append(row))
+            self.result = fit(training, checkpoints=folder, observer=observer)
+
+    def column(self, name):
+        return [row[name] for row in self.rows]
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Train on `source` as the settings given by keyword say; no shuffling by Keras, one call after the other."""
+    folders = (tmp_path / str(number) for number in range(9))
+
+    def run(source=None, *, kind="sequence", validation=False, **settings):
+        settings = Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
+        return Trained(next(folders), source or Points(), settings, kind=kind, validation=validation)
+
+    return run
+
+
+@pytest.fixture
+def reference():
+    """The same training as a single `fit` of Keras over batches of the plan."""
+
+    def run(source=None, **settings):
+        source, settings = source or Points(), Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
+        model, _ = build(source, settings)
+        with load(source) as loader:
+            batches = [(batch.x, batch.y) for batch in loader.stream(0, 3 * settings.epochs)]
+        model.fit((batch for batch in batches), steps_per_epoch=3, epochs=settings.epochs, shuffle=False, verbose=0)
+        return model
+
+    return run

@@ -1,0 +1,91 @@
+"""What each class counts in the loss."""
+
+import numpy as np
+import pytest
+from sklearn.utils.class_weight import compute_class_weight
+
+from runner.errors import ConfigurationError
+from runner.labels import NO_LABELS, Head, Labels
+from runner.samples import Batch
+from runner.stages.class_weights import ClassWeights, class_weights
+from runner.stages.settings import Train
+
+from .conftest import CODES, LOADERS, Points, build, load
+
+NAMES = ("left", "right")
+
+
+def labels(mode="sparse", codes=CODES, names=NAMES):
+    return Labels((Head("", mode, names),), (codes,))
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=CODES)
+    np.testing.assert_allclose(class_weights("balanced", labels()).by_code, expected, rtol=1e-6)
+
+
+def test_balanced_weights_do_not_count_a_class_without_samples():
+    weights = class_weights("balanced", labels(names=(*NAMES, "nowhere"))).by_code
+    assert weights[2] == 1
+    assert weights[CODES].mean() == pytest.approx(1)
+
+
+def test_classes_not_named_count_one():
+    assert class_weights({"right": 3.0}, labels()).by_code.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("mode", ["categorical", "sparse", "binary"])
+def test_each_sample_gets_the_weight_of_its_class(mode):
+    y = Head("", mode, NAMES).encode(CODES)
+    weights = class_weights({"left": 2.0, "right": 5.0}, labels(mode))(Batch(y, y, None, ("",) * len(y)))
+    assert weights.dtype == np.float32
+    assert weights.tolist() == [5.0 if code else 2.0 for code in CODES]
+
+
+def test_weights_of_the_samples_themselves_are_kept():
+    given = ClassWeights(np.float32([2, 5]))(Batch(CODES, CODES[3:5], np.float32([10, 100]), ("a", "b")))
+    assert given.tolist() == [50, 200]
+
+
+def test_unknown_classes_are_named_all_at_once_with_the_nearest():
+    with pytest.raises(ConfigurationError) as caught:
+        class_weights({"rigth": 2.0, "up": 1.0}, labels())
+    assert caught.value.problems == (
+        "train.class_weight must name classes of the data (left, right), got 'rigth'; did you mean 'right'?",
+        "train.class_weight must name classes of the data (left, right), got 'up'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        (NO_LABELS, "no target"),
+        (Labels((Head("", "input"),), (CODES[:0],)), "one: input"),
+        (Labels((Head("p", "binary", NAMES), Head("q", "sparse", NAMES)), (CODES, CODES)), "p: binary, q: sparse"),
+    ],
+)
+def test_data_without_a_single_class_is_refused(data, got):
+    with pytest.raises(ConfigurationError, match=f"needs data with one target of class_mode .*, got {got}; set train"):
+        class_weights("balanced", data)
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("mode", ["categorical", "sparse", "binary"])
+def test_training_is_weighted_as_keras_weights_classes(train, kind, mode):
+    source, settings = Points(mode), Train(learning_rate=0.1)
+    expected, _ = build(source, settings)
+    with load(source) as loader:
+        for batch in loader.stream(0, 6):
+            expected.train_on_batch(batch.x, batch.y, class_weight={0: 0.5, 1: 4.0})
+    trained = train(source, kind=kind, epochs=2, class_weight={"left": 0.5, "right": 4.0})
+    for ours, keras_own in zip(trained.model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, keras_own, rtol=1e-5, atol=1e-6)
+
+
+def test_validation_is_not_weighted(train):
+    weighted, plain = (
+        train(validation=True, epochs=1, learning_rate=1e-30, class_weight=weights) for weights in ({"left": 0.0}, None)
+    )
+    assert weighted.column("loss") != plain.column("loss")
+    assert weighted.column("accuracy") == plain.column("accuracy")
+    assert weighted.column("val_loss") == plain.column("val_loss")

@@ -1,0 +1,175 @@
+"""Training by one call of fit per epoch."""
+
+import keras
+import numpy as np
+import pytest
+
+from runner.errors import ConfigurationError, TrainingError
+
+from .conftest import LOADERS, Points, load
+
+SCHEDULE = {"name": "exponential_decay", "initial_learning_rate": 0.1, "decay_rate": 0.5, "decay_steps": 3}
+
+
+def same_weights(model, other):
+    return all(np.array_equal(a, b) for a, b in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_training_by_epochs_gives_the_weights_of_a_single_fit(train, reference, kind):
+    assert same_weights(train(kind=kind).model, reference())
+
+
+def test_averaged_weights_are_those_of_a_single_fit(train, reference):
+    optimizer = {"name": "sgd", "use_ema": True, "ema_momentum": 0.8}
+    trained = train(optimizer=optimizer)
+    assert same_weights(trained.model, reference(optimizer=optimizer))
+    assert not same_weights(trained.model, reference(optimizer={"name": "sgd"}))
+    assert trained.model.optimizer.use_ema
+
+
+def test_averaged_weights_under_loss_scaling_are_those_of_a_single_fit(train, reference):
+    settings = {"optimizer": {"name": "sgd", "use_ema": True}, "precision": "mixed_float16"}
+    assert same_weights(train(**settings).model, reference(**settings))
+
+
+def test_averages_that_overwrite_while_training_are_those_of_a_single_fit(train, reference):
+    settings = {"optimizer": {"name": "adam", "use_ema": True, "ema_overwrite_frequency": 2}}
+    assert same_weights(train(**settings).model, reference(**settings))
+
+
+def test_checkpoints_hold_an_optimizer_that_averages(train, tmp_path):
+    train(optimizer={"name": "sgd", "use_ema": True})
+    assert keras.saving.load_model(tmp_path / "0" / "last.keras").optimizer.use_ema
+
+
+def test_best_weights_win_over_averages(train):
+    settings = {"early_stopping": {"patience": 9, "restore_best_weights": True}, "monitor": "val_loss"}
+    trained = train(optimizer={"name": "sgd", "use_ema": True}, validation=True, **settings)
+    with load(Points(), shuffle=False) as loader:
+        batches = list(loader.epoch(0))
+    x, y = (np.concatenate([getattr(batch, name) for batch in batches]) for name in "xy")
+    loss = trained.model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(min(trained.column("val_loss")), rel=1e-5)
+
+
+def test_gradients_are_accumulated_over_the_calls_of_fit(train, reference):
+    # Updates after steps 2, 4, 6, 8 of 9: two of them join the gradients of two epochs.
+    settings = {"optimizer": {"name": "sgd", "gradient_accumulation_steps": 2}}
+    assert same_weights(train(**settings).model, reference(**settings))
+
+
+def test_schedule_goes_on_over_the_calls_of_fit_and_shows_in_the_rows(train, reference):
+    trained = train(learning_rate=SCHEDULE)
+    assert trained.column("learning_rate") == pytest.approx([0.05, 0.025, 0.0125])
+    assert same_weights(trained.model, reference(learning_rate=SCHEDULE))
+
+
+def test_learning_rate_is_lowered_on_a_plateau(train):
+    # No change is as large as min_delta: the first epoch is the best, each later one lowers the rate for the next.
+    trained = train(epochs=4, reduce_lr_on_plateau={"patience": 1, "factor": 0.5, "min_delta": 100, "min_lr": 0.04})
+    assert trained.column("learning_rate") == pytest.approx([0.1, 0.1, 0.05, 0.04])
+
+
+def test_learning_rate_stands_where_it_stood_before_the_plateau_callback(train):
+    plain, lowered = train(epochs=1), train(epochs=1, reduce_lr_on_plateau={})
+    assert list(plain.rows[0]) == list(lowered.rows[0])
+
+
+def test_validation_happens_every_so_many_epochs_and_in_the_last(train):
+    trained = train(epochs=5, validation=True, validation_every=2)
+    assert [value is not None for value in trained.column("val_loss")] == [False, True, False, True, True]
+    assert list(trained.rows[0]) == list(trained.rows[1])
+    assert list(trained.rows[0])[:4] == ["loss", "accuracy", "val_loss", "val_accuracy"]
+
+
+def test_rows_have_no_validation_where_there_is_none(train):
+    assert "val_loss" not in train(epochs=1).rows[0]
+
+
+def test_early_stopping_counts_the_epochs_that_validate(train):
+    trained = train(
+        epochs=9,
+        validation=True,
+        validation_every=2,
+        learning_rate=1e-30,
+        early_stopping={"patience": 2, "min_delta": 1},
+    )
+    assert trained.result["epochs"] == 6
+    assert trained.result["stopped_early"]
+
+
+def test_best_checkpoint_and_plateau_pass_over_epochs_without_validation(train, tmp_path):
+    train(epochs=3, validation=True, validation_every=2, reduce_lr_on_plateau={"patience": 0})
+    assert {file.name for file in (tmp_path / "0").iterdir()} == {"best.keras", "last.keras"}
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_model_computes_in_half_precision_and_answers_in_full(train, policy):
+    model = train(precision=policy).model
+    assert model.layers[-2].compute_dtype == policy.removeprefix("mixed_")
+    assert model.layers[-1].compute_dtype == "float32"
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert model.predict(np.zeros((1, 3), np.float32), verbose=0).dtype == np.float32
+    assert keras.config.dtype_policy().name == "float32"
+    assert hasattr(model.optimizer, "dynamic_scale") == (policy == "mixed_float16")
+
+
+@pytest.fixture
+def determinism():
+    """Turns TensorFlow's determinism on and off; other tests of this process may have turned it on."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow alone has no XLA with determinism")
+    from tensorflow.python.framework import config
+
+    before = config.is_op_determinism_enabled()
+    switch = {True: config.enable_op_determinism, False: config.disable_op_determinism}
+    yield lambda on: switch[on]()
+    switch[before]()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_training_step_is_compiled_as_told(train, determinism, compiled):
+    determinism(False)
+    trained = train(jit_compile=compiled)
+    assert trained.model.jit_compile is compiled
+    assert np.isfinite(trained.column("loss")).all()
+
+
+def test_compilation_that_determinism_rules_out_is_refused(train, determinism):
+    determinism(True)
+    with pytest.raises(
+        ConfigurationError, match=r"train.jit_compile must be auto or false .*, got true; .* deterministic="
+    ):
+        train(jit_compile=True)
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_loss_that_is_no_number_ends_the_run_and_names_the_batch(train, kind):
+    source = Points()
+    with load(source) as loader:
+        wanted = list(loader.stream(0, 3))[1].ids
+    source.bad = source.ids.index(wanted[0])
+    with pytest.raises(
+        TrainingError, match=r"the loss became nan at step 1 \(step 1 of pass 0 over the data\)"
+    ) as caught:
+        train(source, kind=kind)
+    assert f"on the samples {', '.join(wanted)}; look at them" in str(caught.value)
+
+
+def test_loss_that_is_no_number_is_found_in_a_later_epoch(train):
+    with pytest.raises(TrainingError, match=r"at step [3-8] \(step [0-2] of pass [12] over the data\)"):
+        train(learning_rate={"name": "piecewise_constant_decay", "boundaries": [2], "values": [0.1, 1e38]})
+
+
+def test_loss_that_is_no_number_leaves_the_last_checkpoint(train, tmp_path):
+    with pytest.raises(TrainingError):
+        train(learning_rate={"name": "piecewise_constant_decay", "boundaries": [3], "values": [0.1, 1e38]})
+    last = keras.saving.load_model(tmp_path / "0" / "last.keras")
+    assert all(np.isfinite(weight).all() for weight in last.get_weights())
+
+
+def test_loss_that_is_no_number_is_let_be_where_told(train):
+    source = Points()
+    source.bad = 0
+    assert np.isnan(train(source, terminate_on_nan=False).column("loss")).all()

@@ -1,0 +1,260 @@
+"""The command line: exit codes, what is printed, what is imported, what is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import runner
+import runner.running
+from runner import __main__ as cli
+from runner.errors import BadSampleError, DataError, Terminated
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy"}
+QUICK = ["mode=fit", "train.epochs=1", "model=mlp"]
+
+
+def start(*arguments, cwd):
+    """`python -m runner` in a process of its own."""
+    command = [sys.executable, "-m", "runner", *arguments]
+    return subprocess.run(command, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def fake_run(monkeypatch):
+    """Runs that only note what they were given, and raise what the test puts into `.raises`, by seed."""
+
+    def run(settings, *, folder, origin):
+        run.calls.append((settings, folder, origin))
+        if settings.seed in run.raises:
+            raise run.raises[settings.seed]
+
+    run.calls, run.raises = [], {}
+    monkeypatch.setattr(sys.modules["runner.running"], "run", run)
+    return run
+
+
+# In processes of their own: speed, imports, exit codes as the shell sees them
+
+
+def test_wrong_configuration_ends_with_2_in_a_second_and_without_a_folder(tmp_path):
+    begun = time.perf_counter()
+    done = start("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2", cwd=tmp_path)
+    seconds = time.perf_counter() - begun
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: 4 problems in the configuration\n  ")
+    assert len(done.stderr.splitlines()) == 5
+    assert list(tmp_path.iterdir()) == []
+    assert seconds < 3  # the promise is one second; test machines may be busy
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    code = "import sys; import runner.__main__ as m; m.execute(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "loader.batch_size=32" in done.stdout
+    assert not set(done.stderr.split()) & HEAVY
+
+
+def test_wrong_configuration_imports_nothing_heavy(tmp_path):
+    code = "import sys; import runner.__main__ as m; m.execute(['sead=1']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & HEAVY
+    assert done.stderr == "error: sead is no key; did you mean seed?\n"
+
+
+def test_importing_the_package_imports_next_to_nothing():
+    code = "import sys; before = set(sys.modules); import runner; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {name for name in done.stdout.split() if name.split(".")[0] in HEAVY | {"pydantic", "hydra", "numpy"}}
+
+
+def test_run_leaves_a_folder_with_hydras_files_and_what_was_typed(tmp_path, digits_root):
+    overrides = [*QUICK, f"data.root={digits_root}"]
+    done = start(*overrides, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs/runs").iterdir()
+    assert {file.name for file in (folder / ".hydra").iterdir()} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    record = json.loads((folder / "run.json").read_text())
+    assert record["argv"] == record["overrides"] == overrides
+    assert (tmp_path / "outputs/latest").resolve() == folder
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_a_run_at_once_and_closes_its_record(number, code, tmp_path, digits_root):
+    command = [sys.executable, "-m", "runner", "model=mlp", "train.epochs=5000", f"data.root={digits_root}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stdout if "2/5000" in line)
+        process.send_signal(number)
+        begun = time.perf_counter()
+        process.communicate(timeout=60)
+    assert process.returncode == code
+    assert time.perf_counter() - begun < 10
+    (folder,) = (tmp_path / "outputs/runs").iterdir()
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+
+
+# In this process: what is done with the flags and with the errors of a run
+
+
+def test_run_is_given_settings_folder_and_origin(here, fake_run):
+    (here / "conf/loader").mkdir(parents=True)
+    (here / "conf/loader/mine.yaml").write_text("defaults: [sequence]\n")
+    assert cli.execute(["seed=5", "loader=mine"]) == 0
+    ((settings, folder, origin),) = fake_run.calls
+    assert settings.seed == 5
+    assert [file.name for file in folder.iterdir()] == [".hydra"]
+    assert origin.argv == ["seed=5", "loader=mine"]
+    assert origin.overrides == ("seed=5", "loader=mine")
+    assert origin.foreign_files == (here / "conf/loader/mine.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "printed"),
+    [
+        (DataError("no images under photos"), 4, "error: no images under photos\n"),
+        (BadSampleError("a.png", "torn"), 4, "error: a.png: torn\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (Terminated(), 143, "error: interrupted\n"),
+    ],
+)
+def test_error_of_a_run_is_told_without_a_traceback(error, code, printed, here, fake_run, capsys):
+    fake_run.raises[0] = error
+    assert cli.execute([]) == code
+    assert capsys.readouterr().err == printed
+
+
+def test_bug_keeps_its_traceback(here, fake_run, capsys):
+    fake_run.raises[0] = ZeroDivisionError("by zero")
+    assert cli.execute([]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert "HYDRA_FULL_ERROR" not in printed
+    assert printed.endswith("ZeroDivisionError: by zero\n")
+
+
+def test_failing_job_stops_no_other_and_is_listed(here, fake_run, capsys):
+    fake_run.raises = {1: DataError("no images"), 2: ZeroDivisionError()}
+    assert cli.execute(["-m", "seed=0,1,2,3"]) == 1
+    assert [settings.seed for settings, _, _ in fake_run.calls] == [0, 1, 2, 3]
+    (sweep,) = (here / "outputs/sweeps").iterdir()
+    last = capsys.readouterr().err.splitlines()[-3:]
+    assert last == [
+        "error: 2 of 4 jobs failed",
+        f"  outputs/sweeps/{sweep.name}/1: seed=1",
+        f"  outputs/sweeps/{sweep.name}/2: seed=2",
+    ]
+
+
+def test_jobs_of_a_sweep_have_folders_by_number(here, fake_run):
+    assert cli.execute(["--multirun", "loader=generator,in_memory"]) == 0
+    (sweep,) = (here / "outputs/sweeps").iterdir()
+    assert [folder.resolve() for _, folder, _ in fake_run.calls] == [sweep / "0", sweep / "1"]
+    assert (sweep / "1/.hydra/config.yaml").exists()
+    assert fake_run.calls[1][2].overrides == ("loader=in_memory",)
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_interrupt_ends_a_sweep(error, code, here, fake_run):
+    fake_run.raises[1] = error
+    assert cli.execute(["-m", "seed=0,1,2"]) == code
+    assert [settings.seed for settings, _, _ in fake_run.calls] == [0, 1]
+
+
+def test_shuffled_sweep_runs_every_job(here, fake_run):
+    assert cli.execute(["-m", "seed=shuffle(range(0,8))"]) == 0
+    assert sorted(settings.seed for settings, _, _ in fake_run.calls) == list(range(8))
+
+
+def test_sweep_takes_hydras_keys_and_removals(here, fake_run):
+    assert cli.execute(["-m", "hydra.job.name=mine", "seed=0,1", "~train.epochs"]) == 0
+    assert [(settings.seed, settings.train.epochs) for settings, _, _ in fake_run.calls] == [(0, 10), (1, 10)]
+
+
+def test_no_job_starts_where_one_is_wrong(here, fake_run, capsys):
+    assert cli.execute(["-m", "seed=0,x"]) == 2
+    assert fake_run.calls == []
+    assert not (here / "outputs").exists()
+    assert capsys.readouterr().err.endswith("got 'x' (job 1: seed=x)\n")
+
+
+def test_sigterm_handler_is_put_back(here, fake_run):
+    before = signal.getsignal(signal.SIGTERM)
+    cli.execute([])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_cfg_prints_a_configuration_that_composes_to_itself(here, capsys):
+    import yaml
+
+    assert cli.execute(["--cfg", "job", "loader=generator", "seed=3"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed == json.loads(runner.compose(["loader=generator", "seed=3"]).model_dump_json())
+    assert not (here / "outputs").exists()
+
+
+def test_schema_is_a_json_schema_with_descriptions(here, capsys):
+    assert cli.execute(["--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["properties"]["seed"]["description"].startswith("The seed of everything random")
+
+
+def test_help_may_stand_anywhere(here, capsys):
+    assert cli.execute(["loader=generator", "-h", "model=mlp"]) == 0
+    printed = capsys.readouterr().out
+    assert "--multirun" in printed
+    assert "model=mlp: What is trained." in printed
+
+
+def test_version_is_printed(here, capsys):
+    assert cli.execute(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("keras-runner ")
+
+
+def test_hydra_answers_its_own_flags(here, capsys):
+    assert cli.execute(["--info", "searchpath"]) == 0
+    assert str(ROOT / "conf") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hepl"], "--hepl is no flag; did you mean --help?"),
+        (["-x"], "-x is no flag; see --help"),
+        (["--multirn", "seed=1,2"], "--multirn is no flag; did you mean --multirun?"),
+        (["--cfg", "hydra"], "argument -c/--cfg: invalid choice: 'hydra' (choose from 'job'); see --help"),
+        (["--cfg", "job", "-m"], "--cfg prints one configuration: leave -m and lists of values out"),
+        (["--config-dir", "x"], "--config-dir is not supported: put files of yours into ./conf, which goes first"),
+        (
+            ["--config-name=x"],
+            "--config-name is not supported: choose a file of each group instead, as in loader=generator",
+        ),
+        (["--resolve"], "--resolve is not supported: --cfg job is resolved already"),
+    ],
+)
+def test_unknown_or_unsupported_flag_is_refused(arguments, message, here, capsys):
+    assert cli.execute(arguments) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_package_runs_from_python(fake_run):
+    assert runner.run(runner.compose([]), folder=None, origin=None) is None
+    assert len(fake_run.calls) == 1
+
+
+def test_package_names_what_it_lacks():
+    with pytest.raises(AttributeError, match="module 'runner' has no attribute 'nope'"):
+        _ = runner.nope
