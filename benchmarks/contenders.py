@@ -23,7 +23,13 @@ def runner_loader(kind: str, **settings: Any) -> Callable[[Path], Epochs]:
         keys = {"data.root": root, "loader.batch_size": BATCH_SIZE, **settings}
         overrides = [f"{key}={value}" for key, value in keys.items()]
         config = runner.compose(
-            ["data=directory", f"loader={kind}", f"data.target_size=[{SIDE},{SIDE}]", "data.validation_split=0", *overrides]
+            [
+                "data=directory",
+                f"loader={kind}",
+                f"data.target_size=[{SIDE},{SIDE}]",
+                "data.validation_split=0",
+                *overrides,
+            ]
         )
         return runner.build_loader(config).epoch
 

@@ -59,4 +59,9 @@ class Settings(Component):
                 "loader=directory_flow must read from files, got data=arrays; "
                 "choose loader=in_memory, generator or sequence"
             )
+        if self.backend == "tensorflow" and self.deterministic and self.train.jit_compile is True:
+            raise ValueError(
+                "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
+                "Keras turns XLA off there: set deterministic=false"
+            )
         return self

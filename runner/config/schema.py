@@ -100,7 +100,8 @@ class Schema:
         if variants is None:
             return self.resolve(node)
         value = value if isinstance(value, dict) else node.get("default", {})
-        return variants.components.get(value.get(variants.property), {})
+        tag = value.get(variants.property)
+        return variants.components.get(tag, {}) if isinstance(tag, str) else {}
 
     def keys(self, node: Node, value: Any, prefix: str = "", *, closed: bool = True) -> Iterator[tuple[str, Node]]:
         """Every key of a group, as deep as `value` chooses its components, with what it may be; without `kind`.

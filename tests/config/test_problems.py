@@ -53,7 +53,7 @@ ONE_PROBLEM = {
     "model.filters.7=3": "model.filters.7=3 cannot be set: list index out of range",
     "model@x=cnn": "model@x=cnn must be written without @: a file of a group always sets the keys of that group",
     "~train.zzz": "train.zzz must be set by a file to be removed from it; it is at its default already",
-    "~train.epochs=3": "~train.epochs=3 must name the value the key has, 15, or none: ~train.epochs",
+    "~train.epochs=3": "~train.epochs=3 must name the value the key has, 20, or none: ~train.epochs",
     "fit": "'fit' must be key=value, group=choice or a flag; see --help",
     "=3": "'=3' must begin with a key, key=value",
     "hydra.run.dir=x": "hydra.run.dir must not be set: every run makes a folder of its own below outputs/runs",

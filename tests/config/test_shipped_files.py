@@ -32,7 +32,7 @@ def given(tmp_path, monkeypatch):
 def test_default_composes():
     config = compose()
     assert (config.data.kind, config.loader.kind, config.model.kind) == ("digits", "sequence", "cnn")
-    assert config.train.epochs == 15
+    assert config.train.epochs == 20
 
 
 @pytest.mark.parametrize("file", CHOICES, ids=choice)
