@@ -9,6 +9,7 @@ processes on shared memory. That is why the strategies agree.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,4 +51,4 @@ def pieces(indices: Indices, most: int) -> list[tuple[int, Indices]]:
     """`indices` in even pieces of at most `most`, each with the row it begins at."""
     count = math.ceil(len(indices) / most)
     bounds = [len(indices) * piece // count for piece in range(count + 1)]
-    return [(start, indices[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [(start, indices[start:end]) for start, end in pairwise(bounds)]

@@ -1,0 +1,38 @@
+"""Nothing of a loader outlives its process, however that ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+
+SCRIPT = """
+import multiprocessing, sys, time
+import runner
+
+if __name__ == "__main__":
+    keys = [f"data.root={sys.argv[1]}", "loader.workers=2", "loader.use_multiprocessing=true"]
+    batches = runner.build_loader(runner.compose(keys)).epoch(0)
+    next(batches)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_worker_processes_and_shared_memory_go_with_a_killed_parent(digits_root, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    before = set(os.listdir("/dev/shm"))
+    with subprocess.Popen([sys.executable, script, digits_root], stdout=subprocess.PIPE, text=True) as process:
+        children = [int(pid) for pid in process.stdout.readline().split()]
+        process.send_signal(signal.SIGKILL)
+    assert len(children) == 2
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and (
+        set(os.listdir("/dev/shm")) - before or any(map(psutil.pid_exists, children))
+    ):
+        time.sleep(0.05)
+    assert not any(map(psutil.pid_exists, children))
+    assert not set(os.listdir("/dev/shm")) - before
