@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
@@ -55,8 +55,7 @@ class PendingProcesses:
         """Give the batch up; its block is free once no process writes to it."""
         for future in self.futures:
             future.cancel()
-        wait(self.futures, self.pool.timeout_seconds)
-        self.pool.free.append(self.block)
+        self.pool.abandoned.append(self)
 
 
 class Processes:
@@ -65,6 +64,7 @@ class Processes:
     def __init__(self, source: Source, num_workers: int, timeout_seconds: float) -> None:
         self.source, self.timeout_seconds = source, timeout_seconds
         self.free: list[SharedMemory] = []
+        self.abandoned: list[PendingProcesses] = []
         self._blocks: list[SharedMemory] = []
         self._children: list[multiprocessing.process.BaseProcess] = []
         self._executor = ProcessPoolExecutor(
@@ -81,6 +81,9 @@ class Processes:
         return PendingProcesses(self, block, len(indices), futures)
 
     def _block(self, num_bytes: int) -> SharedMemory:
+        done = [batch for batch in self.abandoned if all(future.done() for future in batch.futures)]
+        self.abandoned = [batch for batch in self.abandoned if batch not in done]
+        self.free += [batch.block for batch in done]
         for position, free in enumerate(self.free):
             if free.size >= num_bytes:
                 return self.free.pop(position)
@@ -107,7 +110,7 @@ class Processes:
         for block in self._blocks:
             block.close()
             block.unlink()
-        self._blocks, self.free, self._children = [], [], []
+        self._blocks, self.free, self.abandoned, self._children = [], [], [], []
 
 
 class _Worker:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from weakref import WeakSet
 
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate, fill, pieces
 from runner.loaders.workers import PIECE
 from runner.samples import Array, Indices
 from runner.sources.source import Source
+
+CLOSE_SECONDS = 5.0
+"""How long closing waits for samples that are being read."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Threads:
     def __init__(self, source: Source, num_workers: int, timeout_seconds: float) -> None:
         self._source, self._timeout_seconds = source, timeout_seconds
         self._executor = ThreadPoolExecutor(num_workers, thread_name_prefix="loader")
+        self._reading: WeakSet[Future[None]] = WeakSet()
 
     def submit(self, indices: Indices) -> PendingThreads:
         """Begin to read the samples at `indices` into an array of their own."""
@@ -46,11 +51,14 @@ class Threads:
             self._executor.submit(fill, self._source, piece, x[start : start + len(piece)])
             for start, piece in pieces(indices, PIECE)
         ]
+        self._reading.update(futures)
         return PendingThreads(x, futures, self._timeout_seconds)
 
     def close(self) -> None:
-        """Stop the threads, without waiting for one that hangs in a read."""
+        """Stop the threads; one that hangs in a read is not waited for, since it cannot be ended."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        _, hanging = wait(set(self._reading), CLOSE_SECONDS)
+        self._executor.shutdown(wait=not hanging)
 
 
 def await_all(futures: list[Future[None]], timeout_seconds: float) -> None:

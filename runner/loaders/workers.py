@@ -23,7 +23,7 @@ class PendingArray(Protocol):
         """
 
     def cancel(self) -> None:
-        """Give the array up; returns once no worker writes to it any more."""
+        """Give the array up; what is not being read yet never will be."""
 
 
 class Workers(Protocol):

@@ -1,0 +1,166 @@
+"""What holds for every loader: the same batches, honest epochs, nothing left behind."""
+
+import hashlib
+import multiprocessing
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from runner import build_loader, compose
+from runner.errors import BadSampleError, RunnerError
+
+WAYS = {
+    "in_memory": ["loader=in_memory", "loader.workers=2"],
+    "in_memory in the caller": ["loader=in_memory", "loader.workers=0"],
+    "generator": ["loader=generator"],
+    "sequence in the caller": ["loader=sequence", "loader.workers=0"],
+    "sequence, 1 thread": ["loader=sequence", "loader.workers=1"],
+    "sequence, 4 threads": ["loader=sequence", "loader.workers=4", "loader.max_queue_size=3"],
+    "sequence, 1 process": ["loader=sequence", "loader.workers=1", "loader.use_multiprocessing=true"],
+    "sequence, 4 processes": ["loader=sequence", "loader.workers=4", "loader.use_multiprocessing=true"],
+    "directory_flow, 4 threads": ["loader=directory_flow", "loader.workers=4"],
+}
+
+
+@pytest.fixture
+def build(digits_root):
+    return lambda *overrides, split="train": build_loader(compose([f"data.root={digits_root}", *overrides]), split)
+
+
+def digest(batches):
+    """One digest of all ids, pixels, labels and weights, in their order."""
+    found = hashlib.sha256()
+    for batch in batches:
+        found.update("\0".join(batch.ids).encode())
+        for array in (batch.x, batch.y, batch.sample_weight):
+            found.update(b"" if array is None else str((array.shape, array.dtype)).encode() + array.tobytes())
+    return found.hexdigest()
+
+
+def shared_memory():
+    """The blocks of Python's own shared memory; other packages leave semaphores there."""
+    return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
+
+
+@pytest.fixture(scope="module")
+def expected(digits_root):
+    with build_loader(compose([f"data.root={digits_root}", "loader=generator"])) as loader:
+        return [digest(loader.epoch(epoch)) for epoch in range(3)]
+
+
+def test_every_epoch_has_an_order_of_its_own(expected):
+    assert len(set(expected)) == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_loader_gives_the_same_batches_over_three_epochs(way, build, expected):
+    with build(*WAYS[way]) as loader:
+        assert [digest(loader.epoch(epoch)) for epoch in range(3)] == expected
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_loader_gives_each_sample_once_per_epoch(way, build):
+    with build(*WAYS[way]) as loader:
+        ids = [name for batch in loader.epoch(0) for name in batch.ids]
+        assert sorted(ids) == sorted(loader.source.ids)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_loader_begins_at_any_step(way, build):
+    with build(*WAYS[way]) as loader:
+        tail = list(loader.epoch(1))[-3:]
+        assert digest(loader.epoch(1, start=len(loader) - 3)) == digest(tail)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_batches_may_be_kept(way, build, expected):
+    with build(*WAYS[way]) as loader:
+        kept = list(loader.epoch(0))
+        for _ in loader.epoch(1):
+            pass
+        assert digest(kept) == expected[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_loader_left_in_the_middle_leaves_nothing(way, build):
+    threads, shared = threading.active_count(), shared_memory()
+    loader = build(*WAYS[way])
+    batches = loader.epoch(0)
+    next(batches)
+    batches.close()
+    loader.close()
+    loader.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(5)  # a pool of processes has threads of its own, which end once they see it closed
+    assert threading.active_count() <= threads
+    assert multiprocessing.active_children() == []
+    assert shared_memory() <= shared
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bad_sample_is_named_by_its_path(way, tmp_path):
+    from runner.sources.digits import write_digits
+
+    write_digits(tmp_path / "digits")
+    bad = tmp_path / "digits" / "3" / "0003.png"
+    bad.write_bytes(b"no image")
+    keys = [f"data.root={tmp_path / 'digits'}", "data.validation_split=0", "data.test_split=0"]
+    with build_loader(compose([*keys, *WAYS[way]])) as loader, pytest.raises(BadSampleError, match=f"^{bad}: "):
+        for _ in loader.epoch(0):
+            pass
+
+
+@pytest.mark.parametrize("steps", [7, 40, 41, 95])
+def test_stream_goes_on_over_the_ends_of_passes(steps, build):
+    with build("loader=sequence", "loader.workers=2") as loader:
+        assert len(loader) == 40
+        whole = [name for epoch in range(5) for batch in loader.epoch(epoch) for name in batch.ids]
+        parts = [batch for first in range(0, 2 * steps, steps) for batch in loader.stream(first, steps)]
+        ids = [name for batch in parts for name in batch.ids]
+        assert ids == whole[: len(ids)]
+        assert len(parts) == 2 * steps
+
+
+def test_stream_that_ends_early_is_an_error(build, monkeypatch):
+    with build("loader=generator") as loader:
+        epoch = type(loader).epoch
+        monkeypatch.setattr(
+            type(loader), "epoch", lambda self, number, start=0: (b for b, _ in zip(epoch(self, number, start), "abc"))
+        )
+        with pytest.raises(RunnerError, match="epoch 0 of the data ended after 3 of 40 steps"):
+            list(loader.stream(0, 10))
+
+
+def test_only_training_is_shuffled_and_short_of_its_remainder(build):
+    keys = ["loader.drop_remainder=true", "loader.workers=1"]
+    with build(*keys) as train, build(*keys, split="validation") as validation:
+        assert {len(batch) for batch in train.epoch(0)} == {32}
+        given = [name for batch in validation.epoch(0) for name in batch.ids]
+        assert given == list(validation.source.ids)
+
+
+def test_seed_changes_the_order_and_not_the_split(build):
+    with build("loader=generator") as one, build("loader=generator", "seed=1") as other:
+        assert next(one.epoch(0)).ids != next(other.epoch(0)).ids
+        assert list(one.source.ids) == list(other.source.ids)
+
+
+def test_batches_begin_where_frameworks_take_them_without_a_copy(build):
+    for way in ("in_memory", "sequence, 4 threads", "sequence, 1 process"):
+        with build(*WAYS[way]) as loader:
+            assert all(batch.x.ctypes.data % 64 == 0 for batch in loader.epoch(0))
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape"), [("categorical", (32, 10)), ("sparse", (32,)), ("input", (32, 8, 8, 1)), ("null", None)]
+)
+def test_targets_follow_the_class_mode(mode, shape, build):
+    with build("loader=generator", f"data.class_mode={mode}") as loader:
+        batch = next(loader.epoch(0))
+    assert (None if batch.y is None else batch.y.shape) == shape
+    if mode == "input":
+        assert np.array_equal(batch.x, batch.y)
+        assert not np.shares_memory(batch.x, batch.y)

@@ -1,0 +1,74 @@
+"""Workers that die or hang end in an error, soon, and leave nothing behind."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from runner.errors import WorkerError
+from runner.labels import NO_LABELS
+from runner.loaders.sequence import Sequence
+from runner.plan import Plan
+from runner.samples import ArraySpec
+
+
+class Obedient:
+    """Its samples do what `order` says when a worker reads them."""
+
+    spec = ArraySpec((2,), np.dtype(np.float32))
+    ids = tuple("abcdefgh")
+    labels = NO_LABELS
+
+    def __init__(self, order):
+        self.order = order
+
+    def __len__(self):
+        return 8
+
+    def read(self, index, out=None):
+        if self.order == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.order == "hang":
+            time.sleep(3600)
+        out[...] = [index, len({"keras", "tensorflow", "jax"} & set(sys.modules))]
+        return out
+
+
+def load(order, **settings):
+    return Sequence(workers=1, use_multiprocessing=True, **settings).build(Obedient(order), Plan(8, 2, shuffle=False))
+
+
+def test_worker_process_that_dies_is_an_error_with_a_mend():
+    begun = time.monotonic()
+    with load("die") as loader, pytest.raises(WorkerError, match=r"a worker process died .* loader.use_multiprocess"):
+        next(loader.epoch(0))
+    assert time.monotonic() - begun < 15
+    assert multiprocessing.active_children() == []
+
+
+def test_worker_process_that_hangs_is_an_error_once_its_time_is_up():
+    with load("hang", timeout_seconds=2.0) as loader:
+        begun = time.monotonic()
+        with pytest.raises(WorkerError, match="workers gave no batch within loader.timeout_seconds=2"):
+            next(loader.epoch(0))
+        assert time.monotonic() - begun < 10
+    assert multiprocessing.active_children() == []
+
+
+def test_worker_processes_import_no_framework():
+    with load("tell") as loader:
+        rows = np.concatenate([batch.x for batch in loader.epoch(0)])
+    assert rows.tolist() == [[number, 0] for number in range(8)]
+
+
+def test_worker_processes_go_on_after_an_epoch_left_early():
+    with load("tell", max_queue_size=3) as loader:
+        for _ in range(4):
+            batches = loader.epoch(0)
+            next(batches)
+            batches.close()
+        assert [batch.x[0, 0] for batch in loader.epoch(0)] == [0, 2, 4, 6]
