@@ -1,0 +1,85 @@
+"""data=arrays: one .npz file."""
+
+import numpy as np
+import pytest
+
+from runner.errors import DataError
+from runner.sources.arrays import Arrays
+
+X = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    def open_with(class_mode="sparse", **arrays):
+        np.savez(tmp_path / "a.npz", **arrays)
+        return Arrays(path=tmp_path / "a.npz", class_mode=class_mode, validation_split=0.0).open()
+
+    return open_with
+
+
+def test_double_precision_becomes_single(opened):
+    train = opened(x=X, y=[0, 1, 2, 0, 1, 2]).splits["train"]
+    assert train.spec.dtype == np.float32
+    assert train.read(1).tolist() == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("y", "names", "codes"),
+    [
+        ([3, 10, 3, 10, 3, 10], ("3", "10"), [0, 1, 0, 1, 0, 1]),
+        ([[1], [0], [1], [0], [1], [0]], ("0", "1"), [1, 0, 1, 0, 1, 0]),
+        (["b", "a", "b", "a", "b", "a"], ("a", "b"), [1, 0, 1, 0, 1, 0]),
+        (np.eye(3)[[0, 1, 2, 2, 1, 0]], ("0", "1", "2"), [0, 1, 2, 2, 1, 0]),
+        ([0.0, 1.0, 0.0, 1.0, 0.0, 1.0], ("0", "1"), [0, 1, 0, 1, 0, 1]),
+    ],
+    ids=["numbers", "column", "names", "one-hot", "whole floats"],
+)
+def test_classes_are_taken_as_people_store_them(opened, y, names, codes):
+    labels = opened(x=X, y=y).splits["train"].labels
+    assert labels.heads[0].class_names == names
+    assert labels.columns[0].tolist() == codes
+
+
+def test_arrays_of_other_splits_are_the_splits(opened):
+    splits = opened(x=X, y=[0, 1] * 3, x_test=X[:2], y_test=[1, 0], x_validation=X[:1], y_validation=[1]).splits
+    assert {split: len(source) for split, source in splits.items()} == {"train": 6, "validation": 1, "test": 2}
+    assert splits["test"].labels.columns[0].tolist() == [1, 0]
+    assert list(splits["test"].ids) == ["test-0", "test-1"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y": [1]}, "must hold an array x, got y"),
+        ({"x": X}, "must hold an array y for data.class_mode=sparse, got x; .*class_mode=null or input"),
+        (
+            {"x": X, "y": [0, 1]},
+            r"y must hold one class per sample, of shape \(6,\), or one-hot rows; got shape \(2,\)",
+        ),
+        ({"x": X, "y": X[:, 0] + 0.5}, r"y must hold one class per sample.* of float64"),
+        ({"x": X, "y": [0, 1] * 3, "x_test": X[:, :1], "y_test": [0] * 6}, r"x_test must hold samples like those of x"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(opened, arrays, message):
+    with pytest.raises(DataError, match=message):
+        opened(**arrays)
+
+
+def test_file_with_python_objects_is_refused(opened):
+    with pytest.raises(DataError, match="must be an .npz file of arrays without Python objects"):
+        opened(x=np.array([{}, []], object))
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all"])
+def test_file_that_is_no_archive_is_refused(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz must be an \.npz file"):
+        Arrays(path=tmp_path / "a.npz").open()
+
+
+def test_rows_do_not_travel_to_workers(opened):
+    import pickle
+
+    train = opened(x=np.zeros((1000, 1000)), class_mode=None).splits["train"]
+    assert len(pickle.dumps(train)) < 10_000

@@ -1,0 +1,140 @@
+"""data=directory: class folders as people have them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.errors import DataError
+from runner.sources.directory import Directory
+
+
+def image(file, value=0):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((6, 6, 3), value, np.uint8)).save(file)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two classes of four images, one of them nested; a hidden folder and a text file beside them."""
+    for name in ("cat", "dog"):
+        for number in range(3):
+            image(tmp_path / name / f"{number}.png")
+        image(tmp_path / name / "more" / "deep.jpg")
+    image(tmp_path / ".thumbnails" / "x.png")
+    (tmp_path / "cat" / "notes.txt").write_text("no image")
+    image(tmp_path / "cat" / ".hidden.png")
+    return tmp_path
+
+
+def directory(root, **keys):
+    return Directory(root=root, target_size=(4, 4), **{"validation_split": 0.0, **keys})
+
+
+def test_classes_are_the_sorted_folders_and_ids_the_relative_paths(root):
+    train = directory(root).open().splits["train"]
+    assert train.labels.heads[0].class_names == ("cat", "dog")
+    assert list(train.ids[:4]) == ["cat/0.png", "cat/1.png", "cat/2.png", "cat/more/deep.jpg"]
+    assert train.labels.columns[0].tolist() == [0] * 4 + [1] * 4
+
+
+def test_chosen_classes_stand_in_the_order_given(root):
+    dataset = directory(root, classes=("dog", "cat")).open()
+    assert dataset.heads[0].class_names == ("dog", "cat")
+    assert dataset.splits["train"].ids[0] == "dog/0.png"
+
+
+def test_chosen_class_without_a_folder_is_named_with_those_there_are(root):
+    with pytest.raises(DataError, match=r"data.classes names cow, but .* has only the folders cat, dog"):
+        directory(root, classes=("cat", "cow")).open()
+
+
+def test_linked_class_folder_is_followed(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    image(elsewhere / "0.png")
+    (root / "bird").symlink_to(elsewhere)
+    assert "bird/0.png" in directory(root).open().splits["train"].ids
+
+
+@pytest.mark.parametrize("name", ["validation", "val"])
+def test_split_folders_are_the_splits(tmp_path, name):
+    for split in ("train", name, "test"):
+        image(tmp_path / split / "a" / "0.png")
+        image(tmp_path / split / "b" / "0.png")
+    splits = directory(tmp_path, validation_split=0.5, test_split=0.4).open().splits
+    assert {split: list(source.ids) for split, source in splits.items()} == {
+        "train": ["train/a/0.png", "train/b/0.png"],
+        "validation": [f"{name}/a/0.png", f"{name}/b/0.png"],
+        "test": ["test/a/0.png", "test/b/0.png"],
+    }
+
+
+def test_train_beside_other_folders_is_a_class(root):
+    image(root / "train" / "0.png")
+    assert directory(root).open().heads[0].class_names == ("cat", "dog", "train")
+
+
+def test_roots_of_their_own_are_splits(root, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    image(other / "dog" / "9.png")
+    splits = directory(root, validation_root=other).open().splits
+    assert list(splits["validation"].ids) == ["dog/9.png"]
+    assert splits["validation"].labels.columns[0].tolist() == [1]
+
+
+def test_class_that_training_lacks_is_refused(root, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    image(other / "cow" / "9.png")
+    with pytest.raises(DataError, match="has the class folders cow, which the training data does not have"):
+        directory(root, validation_root=other).open()
+
+
+def test_binary_needs_two_classes(root):
+    image(root / "cow" / "0.png")
+    with pytest.raises(DataError, match=r"data.class_mode=binary needs 2 classes, got 3 \(cat, cow, dog\); choose"):
+        directory(root, class_mode="binary").open()
+
+
+def test_folder_without_images_says_what_is_expected(tmp_path):
+    with pytest.raises(DataError, match=r"holds no images in class folders; expected .*/CLASS/IMAGE.jpg"):
+        directory(tmp_path).open()
+
+
+@pytest.mark.parametrize("mode", [None, "input"])
+def test_without_classes_the_folder_is_read_whole(root, mode):
+    image(root / "loose.png")
+    train = directory(root, class_mode=mode).open().splits["train"]
+    assert len(train) == 9
+    assert "loose.png" in train.ids
+
+
+def test_fractions_hold_out_the_same_files_whatever_is_added(root):
+    before = directory(root, validation_split=0.4).open().splits
+    for number in range(3, 40):
+        image(root / "cat" / f"{number}.png")
+    after = directory(root, validation_split=0.4).open().splits
+    for split in before:
+        assert set(before[split].ids) <= set(after[split].ids)
+
+
+def test_fraction_that_took_none_is_noted(tmp_path):
+    image(tmp_path / "a" / "0.png")
+    image(tmp_path / "b" / "0.png")
+    dataset = directory(tmp_path, validation_split=0.001).open()
+    assert dataset.notes == ("data.validation_split=0.001 of 2 samples took none: there is no validation split",)
+
+
+@pytest.mark.parametrize("mode", ["categorical", "sparse", "binary", "input", None])
+def test_labels_are_those_of_keras(root, mode):
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    flow = ImageDataGenerator().flow_from_directory(
+        str(root), target_size=(4, 4), class_mode=mode, shuffle=False, batch_size=8
+    )
+    train = directory(root, class_mode=mode).open().splits["train"]
+    ours = [name for name in train.ids if "thumb" not in name]
+    assert ours == [name for name in flow.filenames if "/." not in name and not name.startswith(".")]
+    if mode in ("categorical", "sparse", "binary") and len(flow.class_indices) == 2:
+        x = np.stack([train.read(index) for index in range(8)])
+        y, theirs = train.labels.encode(np.arange(8), x), flow[0][1]
+        assert (y.dtype, y.shape) == (theirs.dtype, theirs.shape)
+        assert np.array_equal(y, theirs)

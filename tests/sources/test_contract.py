@@ -1,0 +1,82 @@
+"""What every source keeps, whatever its samples are made of."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from runner.sources.arrays import Arrays
+from runner.sources.digits import Digits
+from runner.sources.directory import Directory
+
+
+@pytest.fixture
+def opened(request, tmp_path, digits_root):
+    """A data set of each kind."""
+    if request.param == "digits":
+        return Digits(root=digits_root).open()
+    if request.param == "directory":
+        return Directory(root=digits_root, target_size=(5, 7), class_mode="sparse").open()
+    x = np.random.default_rng(0).normal(size=(30, 2, 3))
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 3, x_test=x[:4], y_test=[0, 1, 2, 0])
+    return Arrays(path=tmp_path / "a.npz").open()
+
+
+@pytest.fixture(params=["train", "test", "validation"])
+def source(request, opened):
+    if request.param not in opened.splits:
+        pytest.skip("this data has no such split")
+    return opened.splits[request.param]
+
+
+every = pytest.mark.parametrize("opened", ["digits", "directory", "arrays"], indirect=True)
+
+
+@every
+def test_source_has_as_many_ids_and_labels_as_samples(source):
+    assert len(source) == len(source.ids) == len(source.labels.columns[0]) > 0
+
+
+@every
+def test_source_ids_are_unique_over_all_splits(opened):
+    ids = [name for source in opened.splits.values() for name in source.ids]
+    assert len(set(ids)) == len(ids)
+
+
+@every
+def test_source_reads_the_same_sample_every_time_and_into_out(source):
+    out = np.zeros(source.spec.shape, source.spec.dtype)
+    for index in (0, len(source) - 1):
+        first = source.read(index)
+        assert (first.shape, first.dtype) == (source.spec.shape, source.spec.dtype)
+        assert source.read(index, out) is out
+        assert np.array_equal(first, out)
+
+
+@every
+def test_source_gives_arrays_of_ones_own(source):
+    kept = source.read(0).copy()
+    source.read(0)[...] = 0
+    assert np.array_equal(source.read(0), kept)
+
+
+@every
+def test_source_reads_the_same_after_a_journey_by_pickle(source):
+    travelled = pickle.loads(pickle.dumps(source))
+    assert list(travelled.ids) == list(source.ids)
+    assert np.array_equal(travelled.read(0), source.read(0))
+
+
+@every
+def test_source_reads_the_same_from_many_threads(source):
+    indices = list(range(min(20, len(source)))) * 3
+    with ThreadPoolExecutor(4) as pool:
+        arrays = list(pool.map(source.read, indices))
+    assert all(np.array_equal(array, source.read(index)) for index, array in zip(indices, arrays))
+
+
+@every
+def test_source_is_of_the_shape_the_data_set_states(source, opened):
+    assert source.spec == opened.spec
+    assert source.labels.heads == opened.heads
