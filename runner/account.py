@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.loaders.memory import format_bytes
+from runner.records.trained import TrainedRun
 from runner.settings import AnyLoader, Settings
 from runner.sources.data import Dataset
 
@@ -48,6 +49,13 @@ def training_lines(config: Settings, steps_per_epoch: int, num_weights: int) -> 
         f"{train.epochs} epochs of {steps_per_epoch:,} steps, {train.optimizer.name} at {train.describe_rate()}, "
         f"seed {config.seed}, {config.backend}",
     )
+
+
+def model_lines(trained: TrainedRun, num_weights: int) -> Iterator[Line]:
+    """The model file of an earlier run, and what became of that run if it was not completed."""
+    yield "model", f"{trained.model_file}: {num_weights:,} weights"
+    if trained.document["status"] != "completed":
+        yield "", f"note: that run is {trained.document['status']}"
 
 
 def origin_lines(foreign_files: tuple[Path, ...]) -> Iterator[Line]:

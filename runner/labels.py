@@ -12,23 +12,27 @@ from runner.errors import DataError
 from runner.samples import Array, Indices, Targets
 
 ClassMode = Literal["categorical", "sparse", "binary", "input"]
+HeadMode = Literal["categorical", "sparse", "binary", "multi_label", "raw", "input"]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """One thing to predict: an output of the model and a target of the batch.
 
-    A model with a single head leaves `name` empty; `class_names` is empty where the target is no class.
+    A model with a single head leaves `name` empty; `class_names` is empty where the target is no class, and
+    `value_names` unless it is several numbers a sample.
     """
 
     name: str
-    mode: ClassMode
+    mode: HeadMode
     class_names: tuple[str, ...] = ()
+    value_names: tuple[str, ...] = ()
 
-    def encode(self, codes: Indices) -> Array:
-        """The target array of samples with these class codes, as Keras's `flow_from_directory` has it.
+    def encode(self, codes: Array) -> Array:
+        """The target array of samples with these labels, as Keras's `flow_from_*` has it.
 
-        `categorical`: one-hot, float32, shape `(n, classes)`; `sparse` and `binary`: float32, shape `(n,)`.
+        `categorical`: one-hot, float32, shape `(n, classes)`; `sparse` and `binary`: float32, shape `(n,)`;
+        `multi_label` and `raw`: the labels themselves, float32.
         """
         if self.mode == "categorical":
             one_hot = np.zeros((len(codes), len(self.class_names)), np.float32)
@@ -39,17 +43,22 @@ class Head:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of all samples: per head, one class code a sample, shape `(num_samples,)`, int64.
+    """The labels of all samples, a column a head, and what each sample counts in the loss.
 
-    A head of mode `input` has no codes (its target is the sample itself): its column is empty.
+    A column holds one class code a sample, shape `(num_samples,)`, int64. For a head of mode `multi_label`: 1 for each
+    class the sample has, else 0, shape `(num_samples, classes)`, uint8. Of mode `raw`: numbers, shape
+    `(num_samples,)` or `(num_samples, values)`, float32. Of mode `input` (the target is the sample itself): nothing.
+    `weights` has shape `(num_samples,)`, float32; None where all samples count the same.
     """
 
     heads: tuple[Head, ...]
-    columns: tuple[Indices, ...]
+    columns: tuple[Array, ...]
+    weights: Array | None = None
 
     def take(self, indices: Indices) -> Labels:
         """The labels of a selection of samples."""
-        return Labels(self.heads, tuple(c[indices] if len(c) else c for c in self.columns))
+        columns = tuple(c[indices] if len(c) else c for c in self.columns)
+        return Labels(self.heads, columns, None if self.weights is None else self.weights[indices])
 
     def encode(self, indices: Indices, x: Array) -> Targets:
         """`y` of the samples at `indices`, whose arrays are `x`: one array, or one per named head, or None."""
@@ -60,12 +69,22 @@ class Labels:
         return encoded[""] if list(encoded) == [""] else encoded or None
 
     def texts(self, head: int = 0) -> Sequence[str]:
-        """The class names of all samples under one head; empty where the head has no classes."""
-        names = self.heads[head].class_names
-        return [names[code] for code in self.columns[head]] if names else []
+        """The class names of all samples under one head, joined by | where a sample has several.
+
+        Empty where the head has no classes.
+        """
+        names, column = self.heads[head].class_names, self.columns[head]
+        if not names:
+            return []
+        return joined_names(names, column) if column.ndim == 2 else [names[code] for code in column]
 
 
 NO_LABELS = Labels((), ())
+
+
+def joined_names(names: Sequence[str], members: Array) -> list[str]:
+    """Per row of `members`, 0 or 1 for each class, the names of its classes: `cat|dog`."""
+    return ["|".join(names[code] for code in np.flatnonzero(row).tolist()) for row in members]
 
 
 def class_head(mode: ClassMode | None, class_names: Sequence[str]) -> tuple[Head, ...]:

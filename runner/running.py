@@ -7,24 +7,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.account import data_lines, loader_lines, origin_lines, training_lines
+from runner.checking import check_data
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
+from runner.loading import needed_bytes, open_loader
 from runner.models.settings import Task, task_of
-from runner.plan import Plan
 from runner.records.config_yaml import write_config
-from runner.records.digests import data_fingerprint
+from runner.records.data_section import data_section
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.metrics import MetricsTable
-from runner.records.predictions import write_predictions
+from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.record import RunRecord
+from runner.records.trained import read_trained
 from runner.settings import Settings
 from runner.sources.data import Dataset
 from runner.stages.backend import require_backend, start_backend
 from runner.terminal import Terminal
+from runner.using import Use
 
 if TYPE_CHECKING:
     import keras
@@ -50,20 +53,34 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     dataset = config.data.open()
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
-    refuse_too_large(_needed_bytes(config, dataset, (split,)), available_bytes(), kind=config.loader.kind)
-    return _loader(config, dataset, split)
+    refuse_too_large(needed_bytes(config, dataset, (split,)), available_bytes(), kind=config.loader.kind)
+    return open_loader(config, dataset, split, training=split == "train")
 
 
 def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
     """Do what `config.mode` says and return the closed record, whose `path` is the run's folder.
 
     Without a `folder` a new one is made below `outputs/runs`. An error closes the record as failed, Ctrl-C as
-    interrupted, and is raised again.
+    interrupted, and is raised again. Raises `DataError`, after the record was closed as completed, if `mode=check`
+    found something wrong with the data.
     """
-    require_backend(config.backend)
+    if config.mode != "check":
+        require_backend(config.backend)
+    trained = None if config.from_run is None else read_trained(config.from_run)
     folder = new_run_folder() if folder is None else folder
+    terminal, findings = Terminal(), None
     with _recording(config, folder, origin) as record:
-        _Run(config, record, origin, Terminal()).stages()
+        terminal.path("run", record.path)
+        terminal.account(origin_lines(origin.foreign_files))
+        if config.mode == "check":
+            findings = check_data(config, record, terminal)
+        elif trained is not None:
+            Use(config, trained, record, terminal).stages()
+        else:
+            _Run(config, record, terminal).stages()
+        terminal.path("record", record.path)
+    if findings:
+        raise DataError(findings)
     return record
 
 
@@ -91,35 +108,33 @@ def _recording(config: Settings, folder: Path, origin: Origin) -> Iterator[RunRe
 class _Run:
     """The stages of one run, one after the other, each of them into the record."""
 
-    def __init__(self, config: Settings, record: RunRecord, origin: Origin, terminal: Terminal) -> None:
-        self.config, self.record, self.origin, self.terminal = config, record, origin, terminal
+    def __init__(self, config: Settings, record: RunRecord, terminal: Terminal) -> None:
+        self.config, self.record, self.terminal = config, record, terminal
         self.loaders: dict[str, Loader] = {}
 
     def stages(self) -> None:
         """Open the data, build the model, then fit, evaluate and predict."""
-        self.terminal.path("run", self.record.path)
-        self._tell(origin_lines(self.origin.foreign_files))
         with self.record.stage("data"):
             dataset = self._open_data()
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         with ExitStack() as closing:
             for split in dataset.splits:
-                self.loaders[split] = closing.enter_context(_loader(self.config, dataset, split))
+                loader = open_loader(self.config, dataset, split, training=split == "train")
+                self.loaders[split] = closing.enter_context(loader)
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
                 self._fit(task, model)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
-        self.terminal.path("record", self.record.path)
 
     def _open_data(self) -> Dataset:
         config, dataset, available = self.config, self.config.data.open(), available_bytes()
-        needed = _needed_bytes(config, dataset, tuple(dataset.splits))
-        self._tell(data_lines(config, dataset, available))
-        self._tell(loader_lines(config.loader, needed))
-        self.record.update(loader=config.loader.normalised().document(), data=_summary(dataset))
+        needed = needed_bytes(config, dataset, tuple(dataset.splits))
+        self.terminal.account(data_lines(config, dataset, available))
+        self.terminal.account(loader_lines(config.loader, needed))
+        self.record.update(loader=config.loader.normalised().document(), data=data_section(dataset))
         refuse_too_large(needed, available, kind=config.loader.kind)
         return dataset
 
@@ -133,7 +148,7 @@ class _Run:
             model = self.config.model.build(task)
             optimizer = train.build_optimizer(train.epochs * steps)
             compile_model(model, task, optimizer=optimizer, jit_compile=train.jit_compile)
-        self._tell(training_lines(self.config, steps, model.count_params()))
+        self.terminal.account(training_lines(self.config, steps, model.count_params()))
         return task, model
 
     def _fit(self, task: Task, model: keras.Model) -> None:
@@ -155,7 +170,7 @@ class _Run:
 
     def _evaluate_and_predict(self, dataset: Dataset, task: Task, model: keras.Model) -> None:
         from runner.stages.evaluate import evaluate
-        from runner.stages.predict import predict
+        from runner.stages.predict import predict_to
 
         split = next((name for name in ("test", "validation") if name in dataset.splits), None)
         if split is None:
@@ -163,54 +178,10 @@ class _Run:
             return
         if split != "test":
             self.terminal.note("the data has no test split: evaluating on validation")
-        loader, source = self.loaders[split], dataset.splits[split]
+        loader, file = self.loaders[split], self.record.path / PREDICTIONS_CSV
         with self.record.stage("evaluate"):
             results = evaluate(model, loader)
         with self.record.stage("predict"):
-            predicted = predict(model, task.outputs, loader)
-            write_predictions(
-                self.record.path / "predictions.csv",
-                source.ids,
-                heads=dataset.heads,
-                outputs=predicted,
-                codes=source.labels.columns,
-            )
+            predict_to(file, model, loader, heads=dataset.heads, outputs=task.outputs)
         self.terminal.results(split, results)
         self.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})
-
-    def _tell(self, lines: Iterator[tuple[str, str]]) -> None:
-        told = list(lines)
-        self.terminal.lines(told)
-        for word, text in told:
-            log.info("%s", f"{word}: {text}" if word else text)
-
-
-def _loader(config: Settings, dataset: Dataset, split: str) -> Loader:
-    settings, source, training = config.loader.normalised(), dataset.splits[split], split == "train"
-    try:
-        plan = Plan(
-            num_samples=len(source),
-            batch_size=settings.batch_size,
-            seed=config.seed,
-            shuffle=settings.shuffle and training,
-            drop_remainder=settings.drop_remainder and training,
-        )
-    except ValueError as error:
-        raise DataError(f"{split}: {error}") from error
-    return settings.build(source, plan)
-
-
-def _needed_bytes(config: Settings, dataset: Dataset, splits: Sequence[str]) -> int:
-    loader = config.loader.normalised()
-    return sum(loader.num_bytes(dataset.spec, len(dataset.splits[split])) for split in splits)
-
-
-def _summary(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "samples": {split: len(source) for split, source in dataset.splits.items()},
-        "shape": dataset.spec.shape,
-        "dtype": str(dataset.spec.dtype),
-        "classes": {head.name or "label": head.class_names for head in dataset.heads},
-        "fingerprint": data_fingerprint(dataset.stat()),
-        "notes": dataset.notes,
-    }

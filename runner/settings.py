@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components import Component
+from runner.components import Component, Folder
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
@@ -16,20 +16,32 @@ from runner.models.cnn import CNN
 from runner.models.cnn3d import CNN3D
 from runner.models.mlp import MLP
 from runner.sources.arrays import Arrays
+from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
+from runner.sources.npy import Npy
 from runner.stages.settings import Train
 
-AnyData = Annotated[Digits | Directory | Arrays, Field(discriminator="kind")]
+AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays, Field(discriminator="kind")]
 AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow, Field(discriminator="kind")]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application, Field(discriminator="kind")]
+
+Mode = Literal["run", "fit", "evaluate", "predict", "check"]
+USING: tuple[Mode, ...] = ("evaluate", "predict")
+"""Modes that use the model of an earlier run."""
 
 
 class Settings(Component):
     """A run: which data, read how, by which model, trained how."""
 
-    mode: Literal["run", "fit"] = "run"
-    """What to do: `run` fits, evaluates and predicts; `fit` only fits."""
+    mode: Mode = "run"
+    """What to do: fit, evaluate and predict (`run`), one of these alone, or only read the data (`check`)."""
+
+    from_run: Folder | None = None
+    """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
+
+    split: Literal["train", "validation", "test"] | None = None
+    """What `mode=evaluate` and `predict` read; null: test, else validation; all samples where they have no labels."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """The seed of everything random: initial weights, dropout, order of the samples."""
@@ -63,5 +75,24 @@ class Settings(Component):
             raise ValueError(
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
                 "Keras turns XLA off there: set deterministic=false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _mode_has_what_it_needs(self) -> Self:
+        using = self.mode in USING
+        if using and self.from_run is None:
+            raise ValueError(
+                f"mode={self.mode} must be given the run whose model to use, got no from_run; "
+                "add from_run=latest or from_run=RUN_DIR"
+            )
+        if not using and self.from_run is not None:
+            raise ValueError(
+                f"from_run must go with mode=evaluate or mode=predict, got mode={self.mode}; "
+                "add mode=evaluate, or leave from_run out"
+            )
+        if not using and self.split is not None:
+            raise ValueError(
+                f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"
             )
         return self

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+log = logging.getLogger(__name__)
 
 Line = tuple[str, str]
 
@@ -24,6 +34,13 @@ class Terminal:
         for word, text in lines:
             self._console.print(f"[bold]{escape(word):<10}[/bold]{escape(text)}")
 
+    def account(self, lines: Iterable[Line]) -> None:
+        """As `lines`, and into the log."""
+        told = list(lines)
+        self.lines(told)
+        for word, text in told:
+            log.info("%s", f"{word}: {text}" if word else text)
+
     def note(self, text: str) -> None:
         """Something a person should know and need not act on."""
         self._console.print(f"{'':<10}[yellow]{escape(text)}[/yellow]")
@@ -35,16 +52,19 @@ class Terminal:
     @contextlib.contextmanager
     def training(self, *, epochs: int, steps_per_epoch: int) -> Iterator[TrainingView]:
         """Progress over the whole run, and a line for every epoch."""
-        columns = (
-            TextColumn("[bold]fit       [/bold]"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeRemainingColumn(),
-        )
+        columns = _columns("fit", "steps")
         live = self._console.is_terminal
         with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
             yield TrainingView(self._console, progress, epochs, steps_per_epoch)
+
+    @contextlib.contextmanager
+    def counting(self, word: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Progress over `total` things of one kind; called with how many more are done."""
+        live = self._console.is_terminal
+        columns = _columns(word, unit)
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+            task = progress.add_task(word, total=total)
+            yield lambda count: progress.update(task, advance=count)
 
     def results(self, title: str, values: Mapping[str, float]) -> None:
         """The loss and metrics of a stage, on one line."""
@@ -53,6 +73,11 @@ class Terminal:
     def path(self, word: str, folder: Path) -> None:
         """Where something lies; never wrapped, so that it can be copied."""
         self._console.print(f"[bold]{word:<10}[/bold]{escape(str(folder))}", soft_wrap=True)
+
+
+def _columns(word: str, unit: str) -> tuple[ProgressColumn, ...]:
+    title = TextColumn(f"[bold]{word:<10}[/bold]")
+    return title, BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()
 
 
 class TrainingView:

@@ -22,6 +22,8 @@ LAYERS = [
     {"settings"},
     {"account"},
     {"terminal"},
+    {"loading"},
+    {"using", "checking"},
     {"running"},
     {"config"},
     {"__main__"},
@@ -79,7 +81,7 @@ def test_modules_form_no_cycle():
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_only_the_keras_layers_import_keras(module):
     frameworks = {name.split(".")[0] for name in imported(module)} & {"keras", "tensorflow", "jax", "torch"}
-    if part_of(module) not in KERAS_LAYERS | {"running"}:
+    if part_of(module) not in KERAS_LAYERS | {"using", "running"}:
         assert not frameworks
 
 

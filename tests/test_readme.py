@@ -1,5 +1,6 @@
 """Every command and every piece of Python in the README runs."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -20,14 +21,23 @@ SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 @pytest.fixture
 def workplace(tmp_path, digits_root, monkeypatch):
-    """A folder with what the recipes name: photos of three classes, arrays.npz, and the digits."""
+    """A folder with what the recipes name: photos and a table of them, volumes, arrays, and the digits."""
     random = np.random.default_rng(0)
+    table = ["path,bi,multi"]
     for name in ("bird", "cat", "dog"):
         folder = tmp_path / "photos" / name
         folder.mkdir(parents=True)
         for number in range(20):
             pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.jpg")
+            table.append(f"photos/{name}/{number}.jpg,{'bird' if name == 'bird' else 'other'},{name}")
+    (tmp_path / "photos.csv").write_text("\n".join(table))
+    ids = [f"id-{number}" for number in range(20)]
+    (tmp_path / "volumes").mkdir()
+    for name in ids:
+        np.save(tmp_path / "volumes" / f"{name}.npy", random.normal(size=(16, 16, 16, 1)).astype(np.float32))
+    (tmp_path / "partition.json").write_text(json.dumps({"train": ids[:12], "validation": ids[12:]}))
+    (tmp_path / "labels.json").write_text(json.dumps({name: number % 3 for number, name in enumerate(ids)}))
     x, y = random.normal(size=(60, 5)).astype(np.float32), random.integers(0, 3, 60)
     np.savez(tmp_path / "arrays.npz", x=x, y=y)
     (tmp_path / "outputs" / "data").mkdir(parents=True)
@@ -40,9 +50,13 @@ def workplace(tmp_path, digits_root, monkeypatch):
 def test_readme_command_runs(command, workplace):
     import runner
 
-    record = runner.run(runner.compose([*shlex.split(command), "train.epochs=1"]))
+    if "from_run=latest" in command:
+        runner.run(runner.compose(["mode=fit", "model=mlp", "train.epochs=1"]))
+    quick = [] if "from_run" in command else ["train.epochs=1"]
+    record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
-    assert (record.path / "predictions.csv").exists()
+    left = {"mode=check": "check.json", "mode=evaluate": "run.json"}.get(command.split()[0], "predictions.csv")
+    assert (record.path / left).exists()
 
 
 def test_readme_python_runs(workplace):

@@ -11,9 +11,10 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.base import based, set_by_base
 from runner.config.library import Composition, Library
 from runner.config.nearest import hint, nearest
-from runner.config.overrides import bad_choice, for_hydra, tell_apart
+from runner.config.overrides import Typed, bad_choice, for_hydra, tell_apart
 from runner.config.paths import missing_paths
 from runner.config.places import shown
 from runner.config.plain import to_plain
@@ -40,8 +41,17 @@ class Check:
         choices = list(self._choices(typed.choices))
         self.composition = self._compose(choices, [override.input_line or "" for override in typed.hydra])
         if self.composition is not None:
-            self._judge(self.composition, typed.keys)
+            self._start_from_run(self.composition, typed)
         return self
+
+    def _start_from_run(self, composition: Composition, typed: Typed) -> None:
+        """Judge what was composed, on the base of the run that is named: without that, nothing can be judged."""
+        try:
+            self.composition = based(composition, typed)
+        except ConfigurationError as error:
+            self.problems += error.problems
+            return
+        self._judge(self.composition, [override for override in typed.keys if not set_by_base(override)])
 
     def _choices(self, overrides: Sequence[Override]) -> Iterator[str]:
         """The choices that can be composed: a bad one is told, and the nearest taken, so that its keys are checked."""

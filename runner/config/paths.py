@@ -12,13 +12,15 @@ from runner.settings import Settings
 
 
 def missing_paths(settings: Settings) -> Iterator[Problem]:
-    """A problem for every path that must exist and does not, of all components that name some."""
+    """A problem for every path that must exist and does not, of all components that will read some."""
     for group in Settings.model_fields:
+        if group == "model" and settings.from_run is not None:
+            continue  # the files it was built from were read when it was trained
         component = getattr(settings, group)
         for name, path in component.missing_paths() if hasattr(component, "missing_paths") else ():
             key = f"{group}.{name}"
             kind = _kind((group, component.kind, name))
-            yield Problem(key, f"{key} must be an existing {kind}, got {path}{_why(path)}")
+            yield Problem(key, f"{key} must be an existing {kind}, got {path}{why_missing(path)}")
 
 
 def _kind(location: tuple[str, ...]) -> str:
@@ -26,7 +28,8 @@ def _kind(location: tuple[str, ...]) -> str:
     return schema.expected(schema.resolve(schema.locate(location).node or {})).removeprefix("a ")
 
 
-def _why(path: Path) -> str:
+def why_missing(path: Path) -> str:
+    """What is at the path in place of what should be; else where it was looked for, and the path somebody meant."""
     if path.exists():
         return f", which is a {'folder' if path.is_dir() else 'file'}"
     looked = next((parent for parent in path.parents if parent.is_dir()), Path())

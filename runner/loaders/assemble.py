@@ -36,8 +36,9 @@ def fill(source: Source, indices: Indices, out: Array) -> None:
 
 def complete(source: Source, indices: Indices, x: Array) -> Batch:
     """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
-    ids = source.ids
-    return Batch(x, source.labels.encode(indices, x), None, tuple([ids[index] for index in indices.tolist()]))
+    ids, labels = source.ids, source.labels
+    weights = None if labels.weights is None else labels.weights[indices]
+    return Batch(x, labels.encode(indices, x), weights, tuple([ids[index] for index in indices.tolist()]))
 
 
 def assemble(source: Source, indices: Indices) -> Batch:

@@ -80,10 +80,15 @@ class DirectoryFlowLoader(SequenceLoader):
         return _pair(batch)
 
     def _endless(self) -> Iterator[Batch]:
-        epoch = 0
+        epoch, start = divmod(self.total_batches_seen, len(self))
         while True:
-            yield from self.epoch(epoch)
-            epoch += 1
+            yield from self.epoch(epoch, start)
+            epoch, start = epoch + 1, 0
+
+    def close(self) -> None:
+        """Stop the workers; `next` starts others and goes on."""
+        self._batches = None
+        super().close()
 
     def __getitem__(self, index: int) -> FlowBatch:
         epoch = self.total_batches_seen // len(self)
@@ -92,7 +97,9 @@ class DirectoryFlowLoader(SequenceLoader):
 
 def _pair(batch: Batch) -> FlowBatch:
     y: Targets = batch.y
-    return (batch.x,) if y is None else (batch.x, y)
+    if y is None:
+        return (batch.x,)
+    return (batch.x, y) if batch.sample_weight is None else (batch.x, y, batch.sample_weight)
 
 
 class DirectoryFlow(LoaderSettings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -19,6 +20,9 @@ from runner.sources.source import Source
 BLOCK = 64
 """Samples filled in one go."""
 
+AHEAD = 2
+"""Blocks under way or read, per worker, while filling."""
+
 
 class InMemoryLoader(Loader):
     """Holds all samples of the split in one array, filled by the workers at the first batch."""
@@ -27,6 +31,7 @@ class InMemoryLoader(Loader):
         super().__init__(source, plan)
         self._settings = settings
         self._held: Array | None = None
+        self._lock = threading.Lock()  # two threads that ask at once must not read everything twice
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on; each in an array of its own."""
@@ -40,20 +45,24 @@ class InMemoryLoader(Loader):
 
     def fill(self) -> Array:
         """All samples, shape `(num_samples, *spec.shape)`; read at the first call."""
-        if self._held is None:
-            held = allocate(self.source.spec, len(self.source))
-            if self._settings.workers:
-                self._fill_with_workers(held)
-            else:
-                fill(self.source, np.arange(len(held)), held)
-            self._held = held
-        return self._held
+        with self._lock:
+            if self._held is None:
+                self._held = self._read()
+            return self._held
 
-    def _fill_with_workers(self, held: Array) -> None:
+    def _read(self) -> Array:
+        held = allocate(self.source.spec, len(self.source))
+        if self._settings.workers:
+            self._read_with_workers(held)
+        else:
+            fill(self.source, np.arange(len(held)), held)
+        return held
+
+    def _read_with_workers(self, held: Array) -> None:
         blocks = (np.arange(start, min(start + BLOCK, len(held))) for start in range(0, len(held), BLOCK))
         workers = start_workers(self.source, self._settings)
         try:
-            for indices, x in read_ahead(workers, blocks, 2 * self._settings.workers):
+            for indices, x in read_ahead(workers, blocks, AHEAD * self._settings.workers):
                 held[indices[0] : indices[-1] + 1] = x
         finally:
             workers.close()
@@ -71,8 +80,10 @@ class InMemory(LoaderSettings):
     unused: ClassVar[tuple[str, ...]] = ("max_queue_size",)
 
     def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
-        """All samples, and the batches the model has not let go of."""
-        return (num_samples + IN_FLIGHT * self.batch_size) * spec.num_bytes
+        """All samples; beside them, while filling, the blocks being read; later the batches the model holds."""
+        filling = (AHEAD * self.workers + 1) * BLOCK if self.workers else 0
+        beside = max(min(filling, num_samples), IN_FLIGHT * min(self.batch_size, num_samples))
+        return (num_samples + beside) * spec.num_bytes
 
     def build(self, source: Source, plan: Plan) -> InMemoryLoader:
         """A loader that reads all samples at its first batch."""

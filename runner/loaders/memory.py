@@ -6,24 +6,43 @@ from pathlib import Path
 
 from runner.errors import DataError
 
-CGROUP = Path("/sys/fs/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")
 
 
-def available_bytes(cgroup: Path = CGROUP) -> int:
-    """Bytes this process may still take: what the machine has free, or what its container's limit leaves."""
+def available_bytes(cgroup: Path | None = None) -> int:
+    """Bytes this process may still take: what the machine has free, or what a limit leaves.
+
+    Containers and job schedulers set limits on the control group (version 2) of a process, or on one above it.
+    """
     import psutil
 
-    free = int(psutil.virtual_memory().available)
+    folder = _own_cgroup() if cgroup is None else cgroup
+    left = [_left(group) for group in (folder, *folder.parents)]
+    return min([int(psutil.virtual_memory().available), *(count for count in left if count is not None)])
+
+
+def _own_cgroup() -> Path:
+    lines = _read(Path("/proc/self/cgroup")).splitlines()
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    return CGROUPS / own
+
+
+def _left(cgroup: Path) -> int | None:
+    """Bytes a control group may still take; None if it has no limit."""
     limit, used = _read(cgroup / "memory.max"), _read(cgroup / "memory.current")
-    return free if limit is None or used is None else min(free, max(0, limit - used))
-
-
-def _read(file: Path) -> int | None:
-    try:
-        text = file.read_text().strip()
-    except OSError:
+    if not (limit.isdigit() and used.isdigit()):
         return None
-    return int(text) if text.isdigit() else None
+    # Files that were read stay in memory and count as used, until someone needs the room.
+    counts = dict(line.split() for line in _read(cgroup / "memory.stat").splitlines())
+    cached = sum(int(counts.get(name, 0)) for name in ("active_file", "inactive_file"))
+    return max(0, int(limit) - max(0, int(used) - cached))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 def refuse_too_large(needed: int, available: int, *, kind: str) -> None:

@@ -11,106 +11,168 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate, fill, pieces
+from runner.loaders.memory import format_bytes
 from runner.loaders.threads import await_all
-from runner.loaders.workers import PIECE
-from runner.samples import Array, Indices
+from runner.loaders.workers import CLOSE_SECONDS, PIECE
+from runner.samples import Array, ArraySpec, Indices
 from runner.sources.source import Source
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux has it; Docker gives a container 64 MB unless told otherwise."""
+
+
+@dataclass
+class _Block:
+    """Shared memory for one batch, and who has to do with it."""
+
+    memory: SharedMemory
+    futures: list[Future[None]] = field(default_factory=list)
+    wanted: bool = True
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody waits for what it holds and no process writes to it."""
+        return not self.wanted and all(future.done() for future in self.futures)
 
 
 @dataclass(frozen=True)
 class PendingProcesses:
     """A batch that processes are reading into a block of shared memory."""
 
-    pool: Processes
-    block: SharedMemory
+    block: _Block
     num_samples: int
-    futures: list[Future[None]]
+    spec: ArraySpec
+    timeout_seconds: float
 
     def result(self) -> Array:
         """A copy of the array, once all pieces are read."""
-        try:
-            await_all(self.futures, self.pool.timeout_seconds)
-        except BrokenProcessPool as error:
-            raise WorkerError(
-                "a worker process died while it read samples (killed by the system, perhaps for memory?); "
-                "lower loader.workers or loader.max_queue_size, or use threads: loader.use_multiprocessing=false"
-            ) from error
-        spec = self.pool.source.spec
-        x = allocate(spec, self.num_samples)
-        x[...] = np.ndarray(x.shape, spec.dtype, self.block.buf)
-        self.pool.free.append(self.block)
+        with _telling_of_death():
+            await_all(self.block.futures, self.timeout_seconds)
+        x = allocate(self.spec, self.num_samples)
+        x[...] = np.ndarray(x.shape, self.spec.dtype, self.block.memory.buf)
+        self.block.wanted = False
         return x
 
     def cancel(self) -> None:
-        """Give the batch up; its block is free once no process writes to it."""
-        for future in self.futures:
+        """Give the batch up."""
+        for future in self.block.futures:
             future.cancel()
-        self.pool.abandoned.append(self)
+        self.block.wanted = False
 
 
 class Processes:
     """A pool of spawned processes that read pieces of batches into shared memory."""
 
     def __init__(self, source: Source, num_workers: int, timeout_seconds: float) -> None:
-        self.source, self.timeout_seconds = source, timeout_seconds
-        self.free: list[SharedMemory] = []
-        self.abandoned: list[PendingProcesses] = []
-        self._blocks: list[SharedMemory] = []
-        self._children: list[multiprocessing.process.BaseProcess] = []
-        self._executor = ProcessPoolExecutor(
-            num_workers, multiprocessing.get_context("spawn"), initializer=_open, initargs=(source,)
-        )
+        self._spec, self._timeout_seconds = source.spec, timeout_seconds
+        self._blocks: list[_Block] = []
+        self._lock = threading.Lock()
+        self._context = _RememberingContext()
+        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(source,))
+        # Runs at `close`; else when nobody holds the pool any more, or at the interpreter's exit.
+        self._free = weakref.finalize(self, _free, self._blocks)
 
     def submit(self, indices: Indices) -> PendingProcesses:
-        """Begin to read the samples at `indices`."""
-        block = self._block(len(indices) * self.source.spec.num_bytes)
-        with self._watched_start():
-            futures = [
-                self._executor.submit(_fill_shared, block.name, start, piece) for start, piece in pieces(indices, PIECE)
-            ]
-        return PendingProcesses(self, block, len(indices), futures)
+        """Begin to read the samples at `indices`.
 
-    def _block(self, num_bytes: int) -> SharedMemory:
-        done = [batch for batch in self.abandoned if all(future.done() for future in batch.futures)]
-        self.abandoned = [batch for batch in self.abandoned if batch not in done]
-        self.free += [batch.block for batch in done]
-        for position, free in enumerate(self.free):
-            if free.size >= num_bytes:
-                return self.free.pop(position)
-        block = SharedMemory(create=True, size=max(1, num_bytes))
-        self._blocks.append(block)
-        return block
+        Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
+        """
+        block = self._take_block(len(indices) * self._spec.num_bytes)
+        pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds)
+        try:
+            with _telling_of_death():
+                for row, piece in pieces(indices, PIECE):
+                    block.futures.append(self._executor.submit(_fill_shared, block.memory.name, row, piece))
+        except BaseException:
+            pending.cancel()
+            raise
+        return pending
 
-    @contextlib.contextmanager
-    def _watched_start(self) -> Iterator[None]:
-        """Learn which processes the pool starts at its first task, so that `close` can end one that hangs."""
-        before = set() if self._children else {child.pid for child in multiprocessing.active_children()}
-        yield
-        if not self._children:
-            self._children = [child for child in multiprocessing.active_children() if child.pid not in before]
+    def _take_block(self, num_bytes: int) -> _Block:
+        with self._lock:
+            for block in self._blocks:
+                if block.is_free and block.memory.size >= num_bytes:
+                    block.wanted, block.futures = True, []
+                    return block
+            block = _Block(SharedMemory(create=True, size=max(1, num_bytes)))
+            self._blocks.append(block)
+            _reserve(block.memory)
+            return block
 
     def close(self) -> None:
         """Stop the processes, those that hang too, and free the shared memory."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for child in self._children:
-            child.join(timeout=1.0)
-            if child.is_alive():
-                child.kill()
-                child.join()
-        for block in self._blocks:
-            block.close()
-            block.unlink()
-        self._blocks, self.free, self.abandoned, self._children = [], [], [], []
+        killer = threading.Timer(CLOSE_SECONDS, self._context.kill)
+        killer.start()
+        self._executor.shutdown(cancel_futures=True)
+        killer.cancel()
+        killer.join()
+        self._free()
+
+
+class _RememberingContext(SpawnContext):
+    """Spawns processes, and remembers them, so that one that hangs can be ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.children: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        """A process of the pool, which it starts one by one, as there is work for them."""
+        child = SpawnProcess(*args, **options)
+        self.children.append(child)
+        return child
+
+    def kill(self) -> None:
+        """End all processes."""
+        for child in self.children:
+            child.kill()
+
+
+def _reserve(memory: SharedMemory) -> None:
+    """Take the room now: a worker that writes where there is none is killed by the system, without a word."""
+    file = SHARED_MEMORY / memory.name
+    if not file.exists():  # no Linux
+        return
+    try:
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, memory.size)
+    except OSError as error:
+        raise WorkerError(
+            f"{SHARED_MEMORY} has no room for a batch of {format_bytes(memory.size)}; give the container more (docker "
+            "run --shm-size=8g), lower loader.max_queue_size or loader.batch_size, or use threads: "
+            "loader.use_multiprocessing=false"
+        ) from error
+
+
+def _free(blocks: Sequence[_Block]) -> None:
+    for block in blocks:
+        block.memory.close()
+        block.memory.unlink()
+
+
+@contextlib.contextmanager
+def _telling_of_death() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process died while it read samples (killed by the system, perhaps for memory?); "
+            "lower loader.workers or loader.max_queue_size, or use threads: loader.use_multiprocessing=false"
+        ) from error
 
 
 class _Worker:

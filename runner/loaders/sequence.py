@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
+from runner.errors import WorkerError
 from runner.loaders.assemble import assemble, complete
 from runner.loaders.loader import Loader
 from runner.loaders.processes import Processes
@@ -23,6 +25,7 @@ class SequenceLoader(Loader):
         super().__init__(source, plan)
         self._settings = settings
         self._workers: Workers | None = None
+        self._lock = threading.Lock()  # frameworks pull batches in threads of their own
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
@@ -30,16 +33,25 @@ class SequenceLoader(Loader):
         if self._settings.workers == 0:
             yield from (assemble(self.source, indices) for indices in batches)
             return
-        if self._workers is None:
-            self._workers = start_workers(self.source, self._settings)
-        for indices, x in read_ahead(self._workers, batches, self._settings.max_queue_size):
-            yield complete(self.source, indices, x)
+        try:
+            for indices, x in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
+                yield complete(self.source, indices, x)
+        except WorkerError:
+            self.close()  # of no more use, and one that hangs would keep the interpreter from ending
+            raise
+
+    def _started_workers(self) -> Workers:
+        with self._lock:
+            if self._workers is None:
+                self._workers = start_workers(self.source, self._settings)
+            return self._workers
 
     def close(self) -> None:
-        """Stop the workers."""
-        if self._workers is not None:
-            self._workers.close()
-            self._workers = None
+        """Stop the workers; the next epoch starts others."""
+        with self._lock:
+            workers, self._workers = self._workers, None
+        if workers is not None:
+            workers.close()
 
 
 def start_workers(source: Source, settings: LoaderSettings) -> Workers:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from weakref import WeakSet
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate, fill, pieces
-from runner.loaders.workers import PIECE
+from runner.loaders.workers import CLOSE_SECONDS, PIECE
 from runner.samples import Array, Indices
 from runner.sources.source import Source
-
-CLOSE_SECONDS = 5.0
-"""How long closing waits for samples that are being read."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +37,89 @@ class PendingThreads:
             future.cancel()
 
 
+@dataclass(frozen=True)
+class _Piece:
+    source: Source
+    indices: Indices
+    out: Array
+    future: Future[None] = field(default_factory=Future)
+
+    def read(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        error = _error_of_fill(self.source, self.indices, self.out)
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
+
+
 class Threads:
-    """A pool of threads that read pieces of batches."""
+    """A pool of threads that read pieces of batches.
+
+    They are daemons, unlike those of `concurrent.futures`: a thread that hangs in a read cannot be ended, and the
+    interpreter's exit would wait for it for ever.
+    """
 
     def __init__(self, source: Source, num_workers: int, timeout_seconds: float) -> None:
         self._source, self._timeout_seconds = source, timeout_seconds
-        self._executor = ThreadPoolExecutor(num_workers, thread_name_prefix="loader")
-        self._reading: WeakSet[Future[None]] = WeakSet()
+        self._todo: SimpleQueue[_Piece | None] = SimpleQueue()
+        names = [f"loader-{number}" for number in range(num_workers)]
+        threads = [threading.Thread(target=_work, args=(self._todo,), name=name, daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
+        # Runs at `close`; else when nobody holds the pool any more, or at the interpreter's exit.
+        self._stop = weakref.finalize(self, _stop, self._todo, threads)
 
     def submit(self, indices: Indices) -> PendingThreads:
-        """Begin to read the samples at `indices` into an array of their own."""
+        """Begin to read the samples at `indices` into an array of their own.
+
+        Raises `RuntimeError` once the pool is closed.
+        """
         x = allocate(self._source.spec, len(indices))
-        futures = [
-            self._executor.submit(fill, self._source, piece, x[start : start + len(piece)])
-            for start, piece in pieces(indices, PIECE)
-        ]
-        self._reading.update(futures)
-        return PendingThreads(x, futures, self._timeout_seconds)
+        batch = [_Piece(self._source, piece, x[row : row + len(piece)]) for row, piece in pieces(indices, PIECE)]
+        for piece in batch:
+            self._todo.put(piece)
+        if not self._stop.alive:  # asked last: what was put before the pool closes, closing takes out again
+            raise RuntimeError("a loader that is closed reads no more")
+        return PendingThreads(x, [piece.future for piece in batch], self._timeout_seconds)
 
     def close(self) -> None:
-        """Stop the threads; one that hangs in a read is not waited for, since it cannot be ended."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        _, hanging = wait(set(self._reading), CLOSE_SECONDS)
-        self._executor.shutdown(wait=not hanging)
+        """Stop the threads; one that hangs in a read is left behind, and ends once the read does."""
+        self._stop()
 
 
-def await_all(futures: list[Future[None]], timeout_seconds: float) -> None:
+def _work(todo: SimpleQueue[_Piece | None]) -> None:
+    while (piece := todo.get()) is not None:
+        piece.read()
+        del piece  # an idle thread keeps no batch alive
+
+
+def _error_of_fill(source: Source, indices: Indices, out: Array) -> BaseException | None:
+    # A function of its own: the error's traceback must not hold the future that holds the error, since the array
+    # in that circle would stay in memory until the garbage collector comes.
+    try:
+        fill(source, indices, out)
+    except BaseException as error:
+        return error
+    return None
+
+
+def _stop(todo: SimpleQueue[_Piece | None], threads: Sequence[threading.Thread]) -> None:
+    with contextlib.suppress(Empty):
+        while True:
+            if (piece := todo.get_nowait()) is not None:
+                piece.future.cancel()
+                piece.future.set_running_or_notify_cancel()  # wakes whoever waits for it
+    for _ in threads:
+        todo.put(None)
+    deadline = time.monotonic() + CLOSE_SECONDS
+    for thread in threads:
+        if thread is not threading.current_thread():  # the garbage collector may run in any
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def await_all(futures: Sequence[Future[None]], timeout_seconds: float) -> None:
     """Wait for all `futures`; raises what the first failing one raised, or `WorkerError` when time is up."""
     deadline = time.monotonic() + timeout_seconds
     for future in futures:

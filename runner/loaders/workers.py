@@ -13,6 +13,10 @@ PIECE = 8
 """Samples handed to a worker at once; measured: one sample a task costs 0.1 ms each, a whole batch idles workers."""
 
 
+CLOSE_SECONDS = 2.0
+"""How long closing waits for the samples that are being read."""
+
+
 class PendingArray(Protocol):
     """The array of a batch that workers are reading."""
 
@@ -33,7 +37,7 @@ class Workers(Protocol):
         """Begin to read the samples at `indices`."""
 
     def close(self) -> None:
-        """Stop; waits for what is being read."""
+        """Stop; waits for what is being read, but not for ever."""
 
 
 def read_ahead(workers: Workers, batches: Iterable[Indices], most: int) -> Iterator[tuple[Indices, Array]]:
@@ -48,8 +52,9 @@ def read_ahead(workers: Workers, batches: Iterable[Indices], most: int) -> Itera
         for indices in islice(todo, most):
             waiting.append((indices, workers.submit(indices)))
         while waiting:
-            indices, pending = waiting.popleft()
-            array = pending.result()
+            indices, pending = waiting[0]
+            array = pending.result()  # if this fails, what else is read of its batch is given up with the others
+            waiting.popleft()
             waiting.extend((following, workers.submit(following)) for following in islice(todo, 1))
             yield indices, array
     finally:

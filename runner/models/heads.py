@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -17,8 +18,13 @@ def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
     One output is handed over alone, several as a dict by name. Outputs are float32 whatever the precision of the
     layers before: a float16 softmax has too few digits for a loss.
     """
-    outputs = {output.name: _attach(features, output, task) for output in task.outputs}
-    return keras.Model(inputs, next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+    if len(task.outputs) == 1:
+        return keras.Model(inputs, _attach(features, task.outputs[0], task))
+    # A head may be called like a layer (`sample`, `dense`): the dict's keys are the heads' names, layers have others.
+    outputs = {
+        output.name: _attach(features, replace(output, name=f"{output.name}_output"), task) for output in task.outputs
+    }
+    return keras.Model(inputs, outputs)
 
 
 def _attach(features: Any, output: Output, task: Task) -> Any:

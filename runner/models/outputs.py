@@ -39,6 +39,11 @@ def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
             return Output(name, (num_classes,), "softmax", "sparse_categorical_crossentropy", ("accuracy",))
         case "binary":
             return Output(name, (1,), "sigmoid", "binary_crossentropy", ("accuracy",))
+        case "multi_label":
+            return Output(name, (num_classes,), "sigmoid", "binary_crossentropy", ("binary_accuracy",))
+        case "raw":
+            num_values = max(1, len(head.value_names))
+            return Output(name, (num_values,), "linear", "mean_squared_error", ("mean_absolute_error",))
         case "input":
             loss, metrics = "mean_squared_error", ("mean_absolute_error",)
             return Output(name, sample_shape, "linear", loss, metrics, reconstruction=True)

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from runner.errors import RunnerError
-from runner.labels import Head
+from runner.labels import Head, joined_names
 from runner.records.prediction_columns import prediction_columns
 from runner.records.tables import write_table
-from runner.samples import Array, Indices
+from runner.samples import Array
 
 NAME = "predictions.csv"
 BLOCK = 4096
 """Samples turned into rows at a time."""
 
 THRESHOLD = 0.5
-"""A binary head says the second class above it, not at it, as Keras's `binary_accuracy` does."""
+"""A binary head says the second class above it, not at it, as Keras's `binary_accuracy` does; so does `multi_label`."""
 
 
 def write_predictions(
@@ -28,15 +28,16 @@ def write_predictions(
     *,
     heads: Sequence[Head],
     outputs: Sequence[Array],
-    codes: Sequence[Indices] | None = None,
+    codes: Sequence[Array] | None = None,
 ) -> None:
     """Write one row per sample, in the order of `ids`; `prediction_columns` has the header.
 
     `outputs` holds one array per head: probabilities, `(n, classes)`; for a `binary` head those of
-    the second class, `(n,)` or `(n, 1)`; for an `input` head each sample's mean squared error,
-    `(n,)`. `codes` are the true class codes per head, -1 where one is not known; without it there
-    is no label column. Numbers have just the digits that read back as the same float32 (float64
-    if the outputs are).
+    the second class, `(n,)` or `(n, 1)`; for a `raw` head its numbers, `(n,)` or `(n, values)`; for
+    an `input` head each sample's mean squared error, `(n,)`. `codes` are what is true, per head a
+    column as `Labels` has them; -1 is a class that is not known. Without it there is no label
+    column. Numbers have just the digits that read back as the same float32 (float64 if the
+    outputs are).
 
     Raises `RunnerError` where shapes do not fit, or where the file exists or cannot be written.
     """
@@ -49,7 +50,7 @@ def _checked(head: Head, output: Array, num_samples: int) -> Array:
     """The output as `(n, columns)`, float32 or float64."""
     array = np.asarray(output)
     array = array[:, None] if array.ndim == 1 else array
-    expected = (num_samples, 1 if head.mode in ("binary", "input") else len(head.class_names))
+    expected = (num_samples, _width(head))
     if array.shape != expected:
         raise RunnerError(
             f"predictions{f' of {head.name}' if head.name else ''} ({head.mode}) must have shape "
@@ -58,11 +59,17 @@ def _checked(head: Head, output: Array, num_samples: int) -> Array:
     return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
 
 
+def _width(head: Head) -> int:
+    if head.mode == "raw":
+        return max(1, len(head.value_names))
+    return 1 if head.mode in ("binary", "input") else len(head.class_names)
+
+
 def _rows(
     ids: Sequence[str],
     heads: Sequence[Head],
     arrays: Sequence[Array],
-    codes: Sequence[Indices] | None,
+    codes: Sequence[Array] | None,
 ) -> Iterator[Iterable[object]]:
     for start in range(0, len(ids), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -72,10 +79,16 @@ def _rows(
         yield from zip(*cells, strict=True)
 
 
-def _cells(head: Head, array: Array, codes: Indices | None) -> list[Iterable[object]]:
+def _cells(head: Head, array: Array, codes: Array | None) -> list[Iterable[object]]:
     """The columns of one head, a block of rows long."""
     if head.mode == "input":
         return [array[:, 0]]
+    if head.mode == "raw":
+        return [*([] if codes is None else codes.reshape(len(codes), -1).T), *array.T]
+    if head.mode == "multi_label":
+        members = (array > THRESHOLD).astype(int)
+        told = [members] if codes is None else [codes, members]
+        return [*(joined_names(head.class_names, rows) for rows in told), *members.T, *array.T]
     names = np.array([*head.class_names, ""], object)
     labels = [] if codes is None else [names[codes]]
     if head.mode == "binary":

@@ -122,6 +122,7 @@ def _first_document(backend: str) -> Document:
         "argv": [],
         "overrides": [],
         "foreign_files": [],
+        "from_run": {},
         "started": _now(),
         "finished": None,
         "process": process_identity(),

@@ -47,14 +47,27 @@ class ClassFolders(Data, ImageSettings):
 
         Raises `DataError` if there are no images, or no class folders where the class mode needs them.
         """
+        return self._open()
+
+    def open_for(self, heads: tuple[Head, ...]) -> Dataset:
+        """As `open`, with the heads of a model: a folder may lack some of its classes.
+
+        Raises `DataError` where there is a class folder the model does not know.
+        """
+        named = len(heads) == 1 and bool(heads[0].class_names)
+        if named and self._has_classes and self.classes in (None, heads[0].class_names):
+            return self._open(heads)
+        return super().open_for(heads)
+
+    def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
         # Decoders are imported here: the configuration imports this module and must not wait for them.
         from runner.images.opening import open_reader
 
         folders = self.split_folders()
-        classes = self._class_names(folders["train"])
+        classes = known[0].class_names if known else self._class_names(folders["train"])
         listed = {split: self._list(folder, classes) for split, folder in folders.items()}
         reader = open_reader(self, _first_image(folders["train"], listed["train"][0]))
-        heads = class_head(self.class_mode, classes)
+        heads = known or class_head(self.class_mode, classes)
         sources = {
             split: self._source(folder, listed[split], heads=heads, reader=reader) for split, folder in folders.items()
         }

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import NonNegativeInt, model_validator
 
 from runner.components import Component, Fraction
-from runner.errors import DataError
+from runner.errors import BadSampleError, DataError
 from runner.labels import Head
 from runner.samples import SPLITS, ArraySpec
+from runner.sources.relabelled import relabel
 from runner.sources.selection import select
 from runner.sources.source import Source, has_files
 from runner.splits import split_by_fraction
@@ -34,7 +35,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """What a person should know about how the data was taken."""
     files: tuple[Path, ...] = ()
-    """Files that hold many samples each; empty where every sample is a file of its own."""
+    """Files that hold many samples each, or say what the samples are; empty where every sample is a file that does."""
 
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and time of change in nanoseconds of everything the samples are read from."""
@@ -75,6 +76,13 @@ class Data(Component):
         Raises `DataError` if there is nothing to train on.
         """
 
+    def open_for(self, heads: tuple[Head, ...]) -> Dataset:
+        """As `open`, with the heads of a model: classes by name get its codes; `heads` is empty without labels.
+
+        Raises `DataError` as `open` does, and where the data has classes or targets the model does not know.
+        """
+        return in_words_of(heads, self.open())
+
     def dataset(self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()) -> Dataset:
         """The splits the data brings as `sources`, and those it does not bring held out of `train` by fraction."""
         shares = {"validation": self.validation_split, "test": self.test_split}
@@ -97,10 +105,21 @@ class Data(Component):
         return iter(())
 
 
+def in_words_of(heads: tuple[Head, ...], dataset: Dataset) -> Dataset:
+    """`dataset` with the heads of a model in place of its own; `heads` stays empty where it has no labels."""
+    splits = {split: relabel(source, heads) for split, source in dataset.splits.items()}
+    return replace(dataset, splits=splits, heads=heads if dataset.heads else ())
+
+
 def _shares(shares: Mapping[str, float]) -> str:
     return ", ".join(f"data.{split}_split={share}" for split, share in shares.items())
 
 
 def _stat(name: str, file: Path) -> tuple[str, int, int]:
-    status = file.stat()
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise BadSampleError(
+            str(file), "no such file" if isinstance(error, FileNotFoundError) else str(error)
+        ) from error
     return name, status.st_size, status.st_mtime_ns

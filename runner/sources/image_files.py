@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,10 @@ from runner.samples import Array, ArraySpec
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Images below one folder; a sample's id is its path relative to that folder, with forward slashes."""
+    """Images below one folder; a sample's id is its path relative to that folder, with forward slashes.
+
+    An absolute path is taken as it is.
+    """
 
     folder: Path
     ids: Sequence[str]
@@ -37,5 +41,5 @@ class ImageFiles:
     def read(self, index: int, out: Array | None = None) -> Array:
         """The decoded, resized pixels of sample `index`."""
         pixels = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
-        self.reader.read(f"{self.folder}/{self.ids[index]}", pixels)
+        self.reader.read(os.path.join(self.folder, self.ids[index]), pixels)  # noqa: PTH118  (a Path costs 3 µs more)
         return pixels

@@ -50,6 +50,11 @@ class Training:
             return "val_loss" if self.validation else "loss"
         return self.settings.monitor
 
+    @property
+    def mode(self) -> str:
+        """Which values of it are better; Keras knows that for a metric, but not for that of one output of several."""
+        return "max" if self.monitor.endswith("accuracy") else "min"
+
 
 @dataclass(frozen=True)
 class Observer:
@@ -129,12 +134,13 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
 
 def _callbacks(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
     stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
+    monitor, mode = training.monitor, training.mode
     checkpoints.mkdir()
     return [
-        *([EarlyStopping(training.monitor, **stopping.model_dump())] if stopping else []),
-        *([ReduceLROnPlateau(training.monitor, **plateau.model_dump())] if plateau else []),
+        *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
+        *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),
         Checkpoint(checkpoints / "last.keras"),
-        Checkpoint(checkpoints / "best.keras", monitor=training.monitor, save_best_only=True),
+        Checkpoint(checkpoints / "best.keras", monitor=monitor, mode=mode, save_best_only=True),
     ]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 
 from runner.errors import RunnerError
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
+from runner.labels import Head
 from runner.loaders.loader import Loader
 from runner.models.outputs import Output
+from runner.records.predictions import write_predictions
 from runner.samples import Array
 
 
@@ -29,6 +33,18 @@ def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> 
         predicted = _reporting_errors(model, outputs).predict(data.data, steps=data.steps, verbose=0)
     by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
     return [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
+
+
+def predict_to(
+    file: Path, model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
+) -> None:
+    """Write what `model` says about every sample of `loader` as a table, with a label column where there are labels.
+
+    Raises `RunnerError` where the file cannot be written.
+    """
+    source = loader.source
+    codes = source.labels.columns if source.labels.heads else None
+    write_predictions(file, source.ids, heads=heads, outputs=predict(model, outputs, loader), codes=codes)
 
 
 def _reporting_errors(model: keras.Model, outputs: tuple[Output, ...]) -> keras.Model:

@@ -11,13 +11,18 @@ from runner.records.files import replacing
 
 
 def save(model: keras.Model, file: Path) -> str:
-    """Write the model to `file` and return the digest of its weights.
-
-    Variables go by position: Keras changes their names when it loads a model, and the bytes of a file differ from
-    one writing to the next.
-    """
+    """Write the model to `file` and return the digest of its weights; the bytes differ from one writing to the next."""
     with replacing(file) as temporary:
         model.save(temporary)
+    return model_digest(model)
+
+
+def model_digest(model: keras.Model) -> str:
+    """The digest of the weights, the same for a model loaded from its file.
+
+    By position: Keras changes names when it loads a model. Without the states of random generators, which no file
+    has.
+    """
     return weights_digest(
-        (str(number), keras.ops.convert_to_numpy(variable)) for number, variable in enumerate(model.variables)
+        (str(number), keras.ops.convert_to_numpy(variable)) for number, variable in enumerate(model.weights)
     )

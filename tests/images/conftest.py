@@ -19,7 +19,7 @@ def _shipped(package: str, folder: str, *names: str) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Those shipped with scikit-learn, and with scikit-image where it is installed, as JPEG."""
+    """Those shipped with scikit-learn, and with scikit-image, as JPEG."""
     folder = tmp_path_factory.mktemp("photographs")
     found = _shipped("sklearn", "datasets/images", "china.jpg", "flower.jpg")
     found += _shipped("skimage", "data", "astronaut.png", "chelsea.png", "coffee.png")

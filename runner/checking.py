@@ -1,0 +1,125 @@
+"""`mode=check`: the data read and judged, without a model and without its framework."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from runner.account import Line, data_lines
+from runner.errors import BadSampleError
+from runner.loaders.loader import Loader
+from runner.loaders.memory import available_bytes, format_bytes
+from runner.loaders.settings import LoaderSettings
+from runner.loading import needed_bytes, open_loader
+from runner.records.files import write_atomically
+from runner.records.json_text import to_json
+from runner.records.record import RunRecord
+from runner.settings import AnyLoader, Settings
+from runner.sources.data import Dataset
+from runner.sources.source import has_files
+from runner.stages.check import KINDS, Finding, check, describe, first_batch
+from runner.stages.class_counts import class_counts
+from runner.terminal import Terminal
+
+CHECK_JSON = "check.json"
+SHOWN = 10
+"""Classes, and findings of one kind, that the terminal has room for; check.json has all."""
+
+
+def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
+    """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
+    with record.stage("data"):
+        dataset, available = config.data.open(), available_bytes()
+        terminal.account(data_lines(config, dataset, available))
+        counts, batch = class_counts(dataset), _batch(open_loader(config, dataset, next(iter(dataset.splits))))
+        needed = dict(_needed(config, dataset))
+    with record.stage("check"):
+        findings = _findings(config, dataset, terminal)
+    document = {
+        "samples": {split: len(source) for split, source in dataset.splits.items()},
+        "classes": counts,
+        "findings": {kind: _documents(kind, dataset, findings) for kind in KINDS},
+        "batch": batch,
+        "memory": {"available_bytes": available, "needed_bytes": needed},
+    }
+    write_atomically(record.path / CHECK_JSON, to_json(document))
+    number = Counter(finding.kind for finding in findings)
+    record.update(results={"check": {kind: number[kind] for kind in KINDS}}, data={"samples": document["samples"]})
+    terminal.account(_count_lines(counts, tuple(dataset.splits)))
+    terminal.account(_batch_lines(batch))
+    terminal.account(_memory_lines(needed, available))
+    terminal.account(_finding_lines(findings))
+    told = ", ".join(f"{number[kind]} {kind}" for kind in KINDS if number[kind])
+    return f"the data is not as it should be: {told}; all are named in {record.path / CHECK_JSON}" if told else None
+
+
+def _findings(config: Settings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
+    total = sum(map(len, dataset.splits.values()))
+    with terminal.counting("check", total, "samples") as on_samples:
+        return list(check(dataset, config.loader, on_samples))
+
+
+def _needed(config: Settings, dataset: Dataset) -> Iterator[tuple[str, int]]:
+    """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
+    keys = {name: getattr(config.loader, name) for name in LoaderSettings.model_fields}
+    for kind in get_args(get_args(AnyLoader)[0]):
+        loader = kind(**keys)
+        if loader.kind != "directory_flow" or all(map(has_files, dataset.splits.values())):
+            other = config.model_copy(update={"loader": loader})
+            yield loader.kind, needed_bytes(other, dataset, tuple(dataset.splits))
+
+
+def _batch(loader: Loader) -> dict[str, Any]:
+    batch = first_batch(loader)
+    if isinstance(batch, BadSampleError):
+        return {"error": str(batch)}
+    targets = batch.y if isinstance(batch.y, dict) else {} if batch.y is None else {"label": batch.y}
+    return {"x": describe(batch.x), "y": {name: describe(target) for name, target in targets.items()}}
+
+
+def _documents(kind: str, dataset: Dataset, findings: Sequence[Finding]) -> list[Any]:
+    return [
+        {"reason": finding.reason, "samples": [vars(sample) for sample in finding.samples]}
+        for finding in findings
+        if finding.kind == kind
+    ]
+
+
+def _count_lines(counts: Mapping[str, Mapping[str, Mapping[str, int]]], splits: tuple[str, ...]) -> Iterator[Line]:
+    for head, classes in counts.items():
+        width = max(len(head), *(len(name) for name in list(classes)[:SHOWN]))
+        yield "classes", f"{head:<{width}}" + "".join(f"{split:>12}" for split in splits)
+        for name, by_split in list(classes.items())[:SHOWN]:
+            yield "", f"{name:<{width}}" + "".join(f"{by_split[split]:>12,}" for split in splits)
+        if len(classes) > SHOWN:
+            yield "", f"and {len(classes) - SHOWN} more, in {CHECK_JSON}"
+
+
+def _batch_lines(batch: Mapping[str, Any]) -> Iterator[Line]:
+    if "error" in batch:
+        yield "batch", f"the first one cannot be read: {batch['error']}"
+        return
+    for number, (name, array) in enumerate({"x": batch["x"], **batch["y"]}.items()):
+        shape = "×".join(map(str, array["shape"]))
+        yield "" if number else "batch", f"{name}: {shape} {array['dtype']}, {array['min']:g} to {array['max']:g}"
+
+
+def _memory_lines(needed: Mapping[str, int], available: int) -> Iterator[Line]:
+    for number, (kind, count) in enumerate(needed.items()):
+        fits = "" if count <= available else ": does not fit"
+        yield "" if number else "memory", f"loader={kind} needs {format_bytes(count)}{fits}"
+    yield "", f"{format_bytes(available)} are free"
+
+
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    if not findings:
+        yield "findings", "none: every sample can be read, and no two are the same"
+    for number, kind in enumerate(kind for kind in KINDS if any(finding.kind == kind for finding in findings)):
+        found = [finding for finding in findings if finding.kind == kind]
+        yield "" if number else "findings", f"{kind}: {len(found):,}"
+        for finding in found[:SHOWN]:
+            names = " = ".join(f"{sample.id} ({sample.split})" for sample in finding.samples)
+            yield "", f"  {names}" + (f": {finding.reason}" if len(finding.samples) == 1 else "")
+        if len(found) > SHOWN:
+            yield "", f"  and {len(found) - SHOWN} more, in {CHECK_JSON}"

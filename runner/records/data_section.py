@@ -1,0 +1,22 @@
+"""What run.json says of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.records.digests import data_fingerprint
+from runner.records.heads import heads_document
+from runner.sources.data import Dataset
+
+
+def data_section(dataset: Dataset) -> dict[str, Any]:
+    """The splits, what a sample looks like, what it is told apart by, and a digest of all its files' states."""
+    return {
+        "samples": {split: len(source) for split, source in dataset.splits.items()},
+        "shape": dataset.spec.shape,
+        "dtype": str(dataset.spec.dtype),
+        "classes": {head.name or "label": head.class_names for head in dataset.heads},
+        "heads": heads_document(dataset.heads),
+        "fingerprint": data_fingerprint(dataset.stat()),
+        "notes": dataset.notes,
+    }

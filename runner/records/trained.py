@@ -1,0 +1,99 @@
+"""A run that left a model, as later runs use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.errors import ConfigurationError, RunnerError
+from runner.labels import Head
+from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.heads import read_heads
+from runner.records.reading import read_run
+
+MODELS = ("checkpoints/best.keras", "model.keras")
+"""The model files of a run, the one to use first."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run's folder, what its config.yaml and run.json say, and the model file to use, relative to the folder."""
+
+    folder: Path
+    config: dict[str, Any]
+    document: dict[str, Any]
+    model: str
+
+    @property
+    def model_file(self) -> Path:
+        """The model file to use."""
+        return self.folder / self.model
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What the model predicts: classes in the order of its codes."""
+        return read_heads(self.document["data"]["heads"])
+
+
+def read_trained(folder: Path) -> TrainedRun:
+    """The run in `folder`, whatever became of it as long as there is a model; reads no model.
+
+    Raises `ConfigurationError` where `folder` is no run, or one without a model.
+    """
+    config = _config(folder)
+    try:
+        document = read_run(folder)
+    except RunnerError as error:
+        raise ConfigurationError(f"from_run must be the folder of a run, got {folder}: {error}") from error
+    model = next((name for name in MODELS if (folder / name).is_file()), None)
+    if model is None or "heads" not in document["data"]:
+        raise ConfigurationError(_no_model(folder, document))
+    return TrainedRun(folder, config, document, model)
+
+
+def newest_training(outputs: Path) -> Path | None:
+    """The newest run that trained, or was to: a run that used a model, or only read data, is passed over.
+
+    The link `latest` goes first; folders of runs are named by their time.
+    """
+    runs = outputs / "runs"
+    older = sorted(runs.iterdir(), reverse=True) if runs.is_dir() else []
+    return next((folder.resolve() for folder in (outputs / "latest", *older) if _trains(folder)), None)
+
+
+def _trains(folder: Path) -> bool:
+    try:
+        return _config(folder).get("mode") in ("run", "fit")
+    except ConfigurationError:
+        return False
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG_YAML
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        jobs = f"; give one of its jobs, from_run={folder / '0'}" if (folder / "0").is_dir() else ""
+        mend = jobs or "; give a folder of outputs/runs, or from_run=latest"
+        raise ConfigurationError(
+            f"from_run must be the folder of a run, got {folder}, which has no {CONFIG_YAML}{mend}"
+        ) from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"from_run={folder}: {file} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigurationError(f"from_run={folder}: {file} must hold keys and their values")
+    return config
+
+
+def _no_model(folder: Path, document: dict[str, Any]) -> str:
+    """What is said of a run without a model, and which run to give in its place."""
+    used, stage = document.get("from_run") or {}, document.get("stage")
+    during = f" during {stage}" if stage else ""
+    mend = f"give from_run={used['path']}, whose model it used" if "path" in used else "give a run that was trained"
+    return (
+        f"from_run must be a run with a model, got {folder} ({document['status']}{during}), which has neither "
+        f"{' nor '.join(MODELS)}; {mend}"
+    )

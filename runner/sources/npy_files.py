@@ -1,0 +1,41 @@
+"""Samples that are an `.npy` file each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runner.labels import Labels
+from runner.samples import Array, ArraySpec
+from runner.sources.npy_reader import NpyReader
+
+
+@dataclass(frozen=True)
+class NpyFiles:
+    """Arrays below one folder; sample `a/b` is the file `a/b.npy`."""
+
+    folder: Path
+    ids: Sequence[str]
+    labels: Labels
+    reader: NpyReader
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Shape and dtype of the first file; float64 becomes float32."""
+        return self.reader.spec
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, index: int) -> Path:
+        """The file of sample `index`."""
+        return self.folder / f"{self.ids[index]}.npy"
+
+    def read(self, index: int, out: Array | None = None) -> Array:
+        """The values of sample `index`."""
+        values = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
+        self.reader.read(f"{self.folder}/{self.ids[index]}.npy", values)
+        return values

@@ -1,0 +1,222 @@
+"""A configuration that starts from an earlier run: what of it is kept, what is replaced, what is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runner import compose
+from runner.config.help import help_text
+from runner.config.jobs import prepare, prepare_sweep
+from runner.records.config_yaml import write_config
+
+RUN = "outputs/runs/2026-01-01_10-00-00_aaaaaa"
+HEADS = [{"name": "", "mode": "sparse", "class_names": ["cat", "dog"]}]
+
+
+@pytest.fixture
+def earlier(workplace):
+    """Leaves the folder of a run that was configured so; a model lies in it unless told otherwise."""
+
+    def leave(*overrides, name=RUN, model="checkpoints/best.keras", document=None, changes=None):
+        folder = Path(name)
+        folder.mkdir(parents=True)
+        write_config(folder, compose(overrides).document() | (changes or {}))
+        facts = {"status": "completed", "stage": None, "data": {"heads": HEADS}, "from_run": {}}
+        (folder / "run.json").write_text(json.dumps(facts | (document or {})))
+        if model:
+            (folder / model).parent.mkdir(exist_ok=True)
+            (folder / model).touch()
+        return folder
+
+    return leave
+
+
+def test_base_is_the_runs_configuration(earlier):
+    earlier("loader=generator", "loader.batch_size=7", "seed=5", "data.target_size=[4,4]")
+    config = compose(["mode=evaluate", f"from_run={RUN}"])
+    assert (config.mode, config.from_run, config.seed) == ("evaluate", Path(RUN), 5)
+    assert (config.loader.kind, config.loader.batch_size, config.data.target_size) == ("generator", 7, (4, 4))
+
+
+def test_chosen_group_is_composed_afresh(earlier):
+    earlier("loader=generator", "loader.batch_size=7", "seed=5")
+    config = compose(["mode=evaluate", f"from_run={RUN}", "loader=in_memory", "loader.workers=2"])
+    assert (config.loader.kind, config.loader.batch_size, config.loader.workers) == ("in_memory", 32, 2)
+    assert config.seed == 5
+
+
+def test_chosen_file_may_refer_to_the_runs_values(earlier, workplace):
+    workplace(conf__loader__mine="defaults: [sequence]\nworkers: ${seed}\n")
+    earlier("seed=5")
+    job = prepare(["mode=evaluate", f"from_run={RUN}", "loader=mine"])
+    assert job.settings.loader.workers == 5
+    assert [file.name for file in job.foreign_files] == ["mine.yaml"]
+
+
+def test_users_files_that_do_not_take_part_are_not_told(earlier, workplace):
+    earlier()
+    workplace(conf__loader__sequence="kind: sequence\nworkers: 9\n")
+    job = prepare(["mode=evaluate", f"from_run={RUN}"])
+    assert job.settings.loader.workers == 4
+    assert job.foreign_files == ()
+
+
+def test_typed_key_is_set(earlier):
+    Path("moved").mkdir()
+    earlier("data=directory", "data.root=moved", "data.target_size=[4,4]")
+    Path("moved").rename("elsewhere")
+    config = compose(["mode=predict", f"from_run={RUN}", "data.root=elsewhere", "split=train"])
+    assert (config.data.root, config.data.target_size, config.split) == (Path("elsewhere"), (4, 4), "train")
+
+
+def test_what_the_earlier_run_used_and_read_is_not_taken_over(earlier):
+    earlier("seed=5", changes={"mode": "evaluate", "from_run": "x", "split": "train"})
+    config = compose(["mode=predict", f"from_run={RUN}"])
+    assert (config.mode, config.from_run, config.split) == ("predict", Path(RUN), None)
+
+
+def test_settings_compose_to_themselves(earlier):
+    earlier("seed=5")
+    config = compose(["mode=predict", f"from_run={RUN}"])
+    assert type(config).model_validate_json(json.dumps(config.document())) == config
+
+
+def test_latest_is_the_newest_run_that_trained(earlier):
+    earlier("seed=1")
+    earlier("seed=2", name="outputs/runs/2026-01-02_10-00-00_bbbbbb")
+    earlier("seed=3", name="outputs/runs/2026-01-03_10-00-00_cccccc", model=None, changes={"mode": "check"})
+    Path("outputs/latest").symlink_to("runs/2026-01-03_10-00-00_cccccc")
+    config = compose(["mode=evaluate", "from_run=latest"])
+    assert config.seed == 2
+    assert config.from_run == Path("outputs/runs/2026-01-02_10-00-00_bbbbbb")
+
+
+def test_link_to_a_run_is_followed(earlier):
+    earlier("seed=5")
+    Path("outputs/latest").symlink_to("runs/" + Path(RUN).name)
+    assert compose(["mode=evaluate", "from_run=outputs/latest"]).from_run == Path(RUN)
+
+
+def test_sweep_may_go_over_runs(earlier):
+    earlier("seed=1", name="a")
+    earlier("seed=2", name="b")
+    sweep = prepare_sweep(["mode=evaluate", "from_run=a,b", "loader.workers=0,1"])
+    assert [(job.settings.seed, job.settings.loader.workers) for job in sweep.jobs] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+def test_help_shows_the_runs_values(earlier):
+    earlier("loader=generator", "loader.batch_size=7")
+    assert "loader.batch_size=7" in help_text(["mode=evaluate", f"from_run={RUN}"], "")
+
+
+def test_mode_without_a_run_is_refused_with_the_mend(problems):
+    assert problems("mode=predict") == [
+        "mode=predict must be given the run whose model to use, got no from_run; "
+        "add from_run=latest or from_run=RUN_DIR"
+    ]
+
+
+@pytest.mark.parametrize("mode", ["run", "fit"])
+def test_run_without_its_mode_is_refused(mode, earlier, problems):
+    earlier()
+    assert problems(f"mode={mode}", f"from_run={RUN}") == [
+        f"from_run must go with mode=evaluate or mode=predict, got mode={mode}; "
+        "add mode=evaluate, or leave from_run out"
+    ]
+
+
+def test_split_without_its_mode_is_refused(problems):
+    assert problems("split=test") == [
+        "split must go with mode=evaluate or mode=predict, got mode=run; leave split=test out"
+    ]
+
+
+def test_missing_folder_is_told_with_the_nearest(earlier, problems, tmp_path):
+    earlier(name="runs/first")
+    assert problems("mode=evaluate", "from_run=runs/fisrt") == [
+        f"from_run must be an existing folder, got runs/fisrt (looked in {tmp_path}/runs); did you mean runs/first?"
+    ]
+
+
+def test_latest_where_there_is_none_is_told(problems):
+    assert problems("mode=evaluate", "from_run=latest") == [
+        "from_run=latest must find a run that trained, got none in outputs/runs; start one, or give from_run=RUN_DIR"
+    ]
+
+
+def test_folder_that_is_no_run_is_told(workplace, problems):
+    Path("photos").mkdir()
+    assert problems("mode=evaluate", "from_run=photos") == [
+        "from_run must be the folder of a run, got photos, which has no config.yaml; "
+        "give a folder of outputs/runs, or from_run=latest"
+    ]
+
+
+def test_folder_of_a_sweep_is_told_its_jobs(workplace, problems):
+    Path("sweep/0").mkdir(parents=True)
+    (told,) = problems("mode=evaluate", "from_run=sweep")
+    assert told.endswith("which has no config.yaml; give one of its jobs, from_run=sweep/0")
+
+
+def test_run_without_a_record_is_told(earlier, problems):
+    (earlier() / "run.json").unlink()
+    (told,) = problems("mode=evaluate", f"from_run={RUN}")
+    assert told.startswith(f"from_run must be the folder of a run, got {RUN}: {RUN}/run.json does not exist")
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "cannot be read: "), ("- 1", "must hold keys")])
+def test_damaged_configuration_is_told(text, message, earlier, problems):
+    (earlier() / "config.yaml").write_text(text)
+    (told,) = problems("mode=evaluate", f"from_run={RUN}")
+    assert told.startswith(f"from_run={RUN}: {RUN}/config.yaml {message}")
+
+
+def test_failed_run_is_told_with_what_became_of_it(earlier, problems):
+    earlier(model=None, document={"status": "failed", "stage": "fit"})
+    assert problems("mode=evaluate", f"from_run={RUN}") == [
+        f"from_run must be a run with a model, got {RUN} (failed during fit), which has neither "
+        "checkpoints/best.keras nor model.keras; give a run that was trained"
+    ]
+
+
+def test_run_that_used_a_model_is_told_whose(earlier, problems):
+    earlier(model=None, document={"from_run": {"path": "outputs/runs/x"}})
+    (told,) = problems("mode=evaluate", f"from_run={RUN}")
+    assert told.endswith("; give from_run=outputs/runs/x, whose model it used")
+
+
+@pytest.mark.parametrize("override", ["model=mlp", "model.dropout=0.1", "train.epochs=3", "data.scale=none"])
+def test_what_the_model_has_decided_is_refused(override, earlier, problems):
+    earlier()
+    assert problems("mode=evaluate", f"from_run={RUN}", override) == [
+        f"{override} must not go with from_run: the model is made, and is used as it is; leave it out"
+    ]
+
+
+def test_key_cannot_be_removed_from_a_run(earlier, problems):
+    earlier()
+    assert problems("mode=evaluate", f"from_run={RUN}", "~data.root") == [
+        "~data.root must be written as data.root=VALUE: with from_run there is no file to remove a key from"
+    ]
+
+
+def test_problem_of_the_runs_own_values_names_its_file(earlier, problems):
+    earlier(changes={"seed": -1})
+    (told,) = problems("mode=evaluate", f"from_run={RUN}", "loader.workers=x")[:1]
+    assert told.startswith("seed must be a whole number")
+    assert told.endswith(f"(in {RUN}/config.yaml)")
+
+
+def test_typos_are_told_by_what_the_run_has(earlier, problems):
+    earlier("loader=generator")
+    assert problems("mode=evaluate", f"from_run={RUN}", "loader.batch_sise=3") == [
+        "loader.batch_sise is no key of loader=generator; did you mean loader.batch_size?"
+    ]
+
+
+def test_files_the_model_was_built_from_need_not_be_there_any_more(earlier, problems):
+    Path("pretrained.weights.h5").touch()
+    earlier("model=application", "model.weights=pretrained.weights.h5")
+    Path("pretrained.weights.h5").unlink()
+    assert problems("mode=evaluate", f"from_run={RUN}") == []

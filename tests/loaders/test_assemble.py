@@ -1,0 +1,31 @@
+"""From indices to arrays."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.loaders.assemble import ALIGNMENT, allocate, pieces
+from runner.samples import ArraySpec
+
+SHAPES = st.lists(st.integers(0, 7), max_size=3).map(tuple)
+DTYPES = st.sampled_from(["uint8", "uint16", "float32", "float64"]).map(np.dtype)
+
+
+@given(SHAPES, DTYPES, st.integers(0, 50))
+def test_allocated_arrays_are_aligned_and_writable_throughout(shape, dtype, num_samples):
+    array = allocate(ArraySpec(shape, dtype), num_samples)
+    array[...] = 1
+    assert (array.shape, array.dtype) == ((num_samples, *shape), dtype)
+    assert array.size == 0 or array.ctypes.data % ALIGNMENT == 0
+    assert array.flags.c_contiguous
+
+
+@given(st.integers(1, 300), st.integers(1, 40))
+def test_pieces_are_even_and_cover_the_indices(count, most):
+    indices = np.arange(1000, 1000 + count)
+    made = pieces(indices, most)
+    assert np.array_equal(np.concatenate([piece for _, piece in made]), indices)
+    assert all(piece[0] == indices[row] for row, piece in made)
+    sizes = [len(piece) for _, piece in made]
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1

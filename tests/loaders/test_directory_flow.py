@@ -1,0 +1,87 @@
+"""The endless iterator over class folders."""
+
+import numpy as np
+import pytest
+
+from runner.errors import ConfigurationError
+from runner.loaders.directory_flow import DirectoryFlow
+from runner.plan import Plan
+from runner.sources.digits import Digits
+
+
+@pytest.fixture(scope="module")
+def source(digits_root):
+    return Digits(root=digits_root, class_mode="sparse").open().splits["test"]
+
+
+@pytest.fixture
+def flow(source):
+    plan = Plan(len(source), 100, seed=1)
+    with DirectoryFlow(batch_size=100, workers=2, max_queue_size=2).build(source, plan) as made:
+        yield made
+
+
+def same(batch, other):
+    return all(np.array_equal(one, another) for one, another in zip(batch, other, strict=True))
+
+
+def test_flow_knows_its_files_and_classes_as_keras_names_them(flow, source, digits_root):
+    assert flow.samples == flow.n == flow.num_samples == len(source)
+    assert flow.class_indices == {str(digit): digit for digit in range(10)}
+    assert flow.num_classes == 10
+    assert flow.filenames == list(source.ids)
+    assert flow.filepaths == [f"{digits_root}/{name}" for name in source.ids]
+    assert [name[0] for name in flow.filenames] == [str(code) for code in flow.classes]
+    assert (flow.batch_size, flow.shuffle) == (100, True)
+    assert (flow.target_size, flow.image_shape) == ((8, 8), (8, 8, 1))
+
+
+def test_flow_without_classes_has_none(digits_root):
+    source = Digits(root=digits_root, class_mode=None).open().splits["test"]
+    flow = DirectoryFlow(workers=0).build(source, Plan(len(source), 32))
+    assert (flow.classes, flow.class_indices, flow.num_classes) == (None, {}, 0)
+    assert len(next(flow)) == 1
+
+
+def test_next_goes_on_over_the_ends_of_epochs(flow):
+    expected = [(batch.x, batch.y) for epoch in range(3) for batch in flow.epoch(epoch)]
+    assert all(same(next(flow), pair) for pair in expected)
+    assert flow.total_batches_seen == 3 * len(flow)
+
+
+def test_reset_goes_back_to_the_first_batch_of_the_first_epoch(flow):
+    first = next(flow)
+    for _ in range(len(flow)):
+        next(flow)
+    flow.reset()
+    assert same(next(flow), first)
+
+
+def test_index_is_of_the_epoch_the_flow_is_in(flow):
+    for epoch in range(2):
+        expected = [(batch.x, batch.y) for batch in flow.epoch(epoch)]
+        assert all(same(flow[step], pair) for step, pair in enumerate(expected))
+        assert same(flow[-1], expected[-1])
+        for _ in range(len(flow)):
+            next(flow)
+
+
+def test_index_beyond_the_epoch_is_an_index_error(flow):
+    for index in (len(flow), -len(flow) - 1):
+        with pytest.raises(IndexError):
+            flow[index]
+
+
+def test_flow_goes_on_after_it_was_closed(flow):
+    expected = [(batch.x, batch.y) for batch in flow.epoch(0)]
+    next(flow)
+    flow.close()
+    assert same(next(flow), expected[1])
+
+
+def test_flow_over_data_without_files_is_refused():
+    class Rows:
+        ids = ("a",)
+
+    with pytest.raises(ConfigurationError, match="loader=directory_flow must read from files, .* choose loader="):
+        DirectoryFlow().build(Rows(), Plan(1, 1))

@@ -1,0 +1,79 @@
+"""Everything decoded once, and held."""
+
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from runner.labels import NO_LABELS
+from runner.loaders.in_memory import InMemory
+from runner.plan import Plan
+from runner.samples import ArraySpec
+
+
+class Counting:
+    """Sample `i` is an image full of `i`; knows how many samples were read."""
+
+    labels = NO_LABELS
+
+    def __init__(self, num_samples, spec):
+        self.spec, self.reads = spec, 0
+        self.ids = tuple(map(str, range(num_samples)))
+
+    def __len__(self):
+        return len(self.ids)
+
+    def read(self, index, out=None):
+        self.reads += 1
+        out[...] = index % 256
+        return out
+
+
+def load(source, **settings):
+    settings = InMemory(**settings)
+    return settings.build(source, Plan(len(source), settings.batch_size))
+
+
+def test_samples_are_read_once_for_all_epochs():
+    source = Counting(100, ArraySpec((3,), np.dtype(np.uint8)))
+    with load(source, workers=0) as loader:
+        for epoch in range(3):
+            assert sum(len(batch) for batch in loader.epoch(epoch)) == 100
+    assert source.reads == 100
+
+
+def test_samples_are_read_once_for_two_threads_that_ask_together():
+    source = Counting(2000, ArraySpec((3,), np.dtype(np.uint8)))
+    with load(source, workers=0) as loader:
+        both = [threading.Thread(target=loader.fill) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+    assert source.reads == 2000
+
+
+def test_samples_are_read_again_after_closing():
+    source = Counting(10, ArraySpec((3,), np.dtype(np.uint8)))
+    loader = load(source, workers=0)
+    next(loader.epoch(0))
+    loader.close()
+    loader.close()
+    assert next(loader.epoch(0)).x.shape == (10, 3)
+    assert source.reads == 20
+
+
+@pytest.mark.parametrize(("workers", "num_samples"), [(0, 500), (2, 500), (4, 5000), (2, 40)])
+def test_memory_stated_holds_while_filling_and_training(workers, num_samples):
+    source = Counting(num_samples, ArraySpec((64, 64), np.dtype(np.uint8)))
+    loader = load(source, workers=workers)
+    stated = InMemory(workers=workers).num_bytes(source.spec, num_samples)
+    tracemalloc.start()
+    with loader:
+        for _ in loader.epoch(0):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert num_samples * source.spec.num_bytes < peak < stated + 500_000
+    assert stated < peak * 1.1 + 5 * 32 * source.spec.num_bytes

@@ -1,0 +1,70 @@
+"""How much memory there is, and who is refused."""
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.errors import DataError
+from runner.loaders.memory import available_bytes, format_bytes, refuse_too_large
+
+
+def limit(folder, *, most, used, cached=0):
+    folder.mkdir(exist_ok=True)
+    (folder / "memory.max").write_text(f"{most}\n")
+    (folder / "memory.current").write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon {used - cached}\nactive_file {cached}\ninactive_file 0\n")
+    return folder
+
+
+def test_free_memory_is_what_a_limit_leaves(tmp_path):
+    assert available_bytes(limit(tmp_path / "group", most=5000, used=2000)) == 3000
+
+
+def test_files_kept_in_memory_count_as_free(tmp_path):
+    assert available_bytes(limit(tmp_path / "group", most=5000, used=4900, cached=4000)) == 4100
+
+
+def test_limit_of_a_group_above_holds_too(tmp_path):
+    above = limit(tmp_path / "above", most=1000, used=100)
+    assert available_bytes(limit(above / "own", most=5000, used=0)) == 900
+
+
+def test_limit_that_is_exceeded_leaves_nothing(tmp_path):
+    assert available_bytes(limit(tmp_path / "group", most=1000, used=1100)) == 0
+
+
+@pytest.mark.parametrize("most", ["max", None])
+def test_without_a_limit_the_machine_counts(most, tmp_path):
+    folder = limit(tmp_path / "group", most=most, used=0) if most else tmp_path / "none"
+    assert available_bytes(folder) == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+
+
+def test_own_group_is_found():
+    assert 0 < available_bytes() <= psutil.virtual_memory().total
+
+
+def test_loader_that_does_not_fit_is_refused_with_the_figures():
+    refuse_too_large(10, 10, kind="in_memory")
+    expected = (
+        r"^loader=in_memory needs 3\.0 TB of memory for this data, and 64\.0 GB are free; "
+        r"choose loader=sequence, .*\(data\.target_size\)$"
+    )
+    with pytest.raises(DataError, match=expected):
+        refuse_too_large(3 * 10**12, 64 * 10**9, kind="in_memory")
+
+
+def test_streaming_that_does_not_fit_is_told_to_hold_less():
+    with pytest.raises(DataError, match=r"lower loader\.max_queue_size or loader\.batch_size"):
+        refuse_too_large(2, 1, kind="sequence")
+
+
+def test_bytes_have_a_decimal_prefix():
+    shown = [format_bytes(count) for count in (0, 999, 1000, 1_340_000, 2e9, 3e12, 5e15)]
+    assert shown == ["0 B", "999 B", "1.0 kB", "1.3 MB", "2.0 GB", "3.0 TB", "5000.0 TB"]
+
+
+@given(st.integers(1000, 10**15))
+def test_bytes_shown_are_near_the_bytes_there_are(count):
+    number, unit = format_bytes(count).split()
+    assert float(number) * {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit] == pytest.approx(count, rel=0.05)

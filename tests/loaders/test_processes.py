@@ -1,0 +1,122 @@
+"""What the pool of processes does with its processes and its shared memory."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from runner.errors import WorkerError
+from runner.loaders.processes import Processes
+from runner.loaders.sequence import Sequence
+from runner.plan import Plan
+from runner.samples import ArraySpec
+
+FORGOTTEN = """
+import sys
+import runner
+
+if __name__ == "__main__":
+    keys = [f"data.root={sys.argv[1]}", "loader.workers=1", f"loader.use_multiprocessing={sys.argv[2]}"]
+    loader = runner.build_loader(runner.compose(keys))
+    batches = loader.epoch(0)
+    print(len(next(batches)))
+"""
+
+
+def shared_memory():
+    return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
+
+
+def load(source, **settings):
+    settings = Sequence(**{"workers": 1, "use_multiprocessing": True, **settings})
+    return settings.build(source, Plan(len(source), 2, shuffle=False))
+
+
+def assert_nothing_left(threads):
+    assert multiprocessing.active_children() == []
+    assert threading.active_count() <= threads
+    assert not shared_memory()
+
+
+def test_all_processes_that_hang_are_ended_not_only_the_first(obedient):
+    threads = threading.active_count()
+    with load(obedient("hang"), workers=3, timeout_seconds=3.0) as loader:
+        with pytest.raises(WorkerError, match=r"loader\.timeout_seconds=3;"):
+            next(loader.epoch(0))
+        assert_nothing_left(threads)
+
+
+def test_process_that_dies_between_batches_is_a_worker_error_too(obedient):
+    threads = threading.active_count()
+    with load(obedient("die", since=4), max_queue_size=1) as loader:
+        batches = loader.epoch(0)
+        next(batches)
+        with pytest.raises(WorkerError, match="a worker process died"):
+            list(batches)
+        assert_nothing_left(threads)
+
+
+def test_broken_pool_takes_no_more_work(obedient):
+    pool = Processes(obedient("die", since=2), 1, 60)
+    try:
+        with pytest.raises(WorkerError, match="a worker process died"):
+            pool.submit(np.array([2])).result()
+        with pytest.raises(WorkerError, match="a worker process died"):
+            pool.submit(np.array([0]))
+    finally:
+        pool.close()
+
+
+def test_epoch_after_a_dead_worker_starts_others(obedient):
+    with load(obedient("die", since=4)) as loader:
+        with pytest.raises(WorkerError):
+            list(loader.epoch(0))
+        assert next(loader.epoch(0)).ids == ("s0", "s1")
+
+
+def test_memory_of_a_failed_batch_is_used_again(obedient):
+    with load(obedient("fail", since=6), max_queue_size=2) as loader:
+        for _ in range(3):
+            with pytest.raises(OSError, match="sample 6 is bad"):
+                list(loader.epoch(0))
+        assert len(shared_memory()) <= 4
+
+
+def test_memory_given_up_is_not_used_while_a_process_writes_to_it(obedient):
+    pool = Processes(obedient("doze", 64), 1, 60)
+    try:
+        for _ in range(5):
+            pool.submit(np.arange(32)).cancel()
+            rows = pool.submit(np.arange(32, 64)).result()
+            assert rows[:, 0].tolist() == list(range(32, 64))
+    finally:
+        pool.close()
+
+
+def test_batch_without_room_in_shared_memory_is_refused_with_a_mend(obedient):
+    source = obedient("obey")
+    source.spec = ArraySpec((1 << 42,), np.dtype(np.uint8))
+    pool = Processes(source, 1, 60)
+    try:
+        with pytest.raises(WorkerError, match=r"/dev/shm has no room for a batch of 4\.4 TB; .*docker.*--shm-size"):
+            pool.submit(np.arange(1))
+    finally:
+        pool.close()
+    assert not shared_memory()
+
+
+@pytest.mark.parametrize("use_multiprocessing", ["true", "false"])
+def test_loader_that_nobody_closed_ends_with_its_program(use_multiprocessing, digits_root, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(FORGOTTEN)
+    begun = time.monotonic()
+    command = [sys.executable, script, digits_root, use_multiprocessing]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("32\n", "")
+    assert time.monotonic() - begun < 30
+    assert not shared_memory()

@@ -1,0 +1,65 @@
+"""How far ahead is read, and what becomes of it."""
+
+import numpy as np
+import pytest
+
+from runner.loaders.workers import read_ahead
+
+
+class Remembering:
+    """Reads nothing, and remembers what it was asked; batch `bad` fails."""
+
+    def __init__(self, bad=None):
+        self.submitted, self.read, self.cancelled, self.bad = [], [], [], bad
+
+    def submit(self, indices):
+        self.submitted.append(int(indices[0]))
+        return Pending(self, int(indices[0]))
+
+
+class Pending:
+    def __init__(self, workers, number):
+        self.workers, self.number = workers, number
+
+    def result(self):
+        if self.number == self.workers.bad:
+            raise OSError("bad")
+        self.workers.read.append(self.number)
+        return np.array([self.number])
+
+    def cancel(self):
+        self.workers.cancelled.append(self.number)
+
+
+def batches(count):
+    return (np.array([number]) for number in range(count))
+
+
+def test_no_more_is_read_ahead_than_asked():
+    workers = Remembering()
+    for number, (indices, array) in enumerate(read_ahead(workers, batches(9), 3)):
+        assert indices[0] == array[0] == number
+        assert workers.submitted == list(range(min(9, number + 4)))
+    assert workers.cancelled == []
+
+
+def test_nothing_is_read_before_it_is_asked_for():
+    workers = Remembering()
+    reading = read_ahead(workers, batches(9), 3)
+    reading.close()
+    assert workers.submitted == []
+
+
+def test_what_was_read_ahead_is_given_up_with_the_iterator():
+    workers = Remembering()
+    reading = read_ahead(workers, batches(9), 3)
+    next(reading)
+    reading.close()
+    assert workers.cancelled == [1, 2, 3]
+
+
+def test_rest_of_a_bad_batch_is_given_up_with_what_was_read_ahead():
+    workers = Remembering(bad=1)
+    with pytest.raises(OSError, match="bad"):
+        list(read_ahead(workers, batches(9), 3))
+    assert (workers.read, workers.cancelled) == ([0], [1, 2, 3])

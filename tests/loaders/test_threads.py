@@ -1,0 +1,107 @@
+"""Threads that hang, fail or are forgotten."""
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from runner.errors import WorkerError
+from runner.loaders.sequence import Sequence
+from runner.loaders.threads import Threads
+from runner.loaders.workers import CLOSE_SECONDS
+from runner.plan import Plan
+
+HANGING = """
+import time
+import numpy as np
+from runner.labels import NO_LABELS
+from runner.loaders.threads import Threads
+from runner.samples import ArraySpec
+
+class Hanging:
+    spec, ids, labels = ArraySpec((1,), np.dtype(np.uint8)), ("a",), NO_LABELS
+    def __len__(self): return 1
+    def read(self, index, out=None): time.sleep(3600)
+
+threads = Threads(Hanging(), 2, 0.1)
+try:
+    threads.submit(np.arange(1)).result()
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def readers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
+
+
+def test_thread_that_hangs_is_an_error_and_closing_does_not_wait_for_it(obedient):
+    begun, source = time.monotonic(), obedient("hang")
+    loader = Sequence(workers=2, timeout_seconds=0.2).build(source, Plan(8, 2))
+    with loader, pytest.raises(WorkerError, match=r"no batch within loader\.timeout_seconds=0\.2; .*: raise loader"):
+        next(loader.epoch(0))
+    assert time.monotonic() - begun < CLOSE_SECONDS + 2
+    source.order = "obey"
+    for thread in readers():
+        thread.join(5)
+    assert readers() == []
+
+
+def test_thread_that_hangs_does_not_keep_the_interpreter_from_ending():
+    done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30, check=True)
+    assert (done.stdout, done.stderr) == ("WorkerError\n", "")
+
+
+def test_threads_close_at_once_after_a_bad_sample(obedient):
+    loader = Sequence(workers=1).build(obedient("fail", 64), Plan(64, 2, shuffle=False))
+    with pytest.raises(OSError, match="sample 0 is bad"):
+        next(loader.epoch(0))
+    begun = time.monotonic()
+    loader.close()
+    assert time.monotonic() - begun < CLOSE_SECONDS / 2
+    assert readers() == []
+
+
+def test_threads_that_nobody_closed_end_with_their_pool(obedient):
+    threads = Threads(obedient("obey"), 2, 60)
+    threads.submit(np.arange(8)).result()
+    del threads
+    gc.collect()
+    assert readers() == []
+
+
+def test_closed_threads_read_no_more(obedient):
+    threads = Threads(obedient("obey"), 1, 60)
+    threads.close()
+    threads.close()
+    with pytest.raises(RuntimeError, match="a loader that is closed reads no more"):
+        threads.submit(np.arange(2))
+
+
+def test_error_of_a_sample_keeps_no_batch_alive(obedient):
+    threads = Threads(obedient("fail"), 1, 60)
+    gc.collect()
+    gc.disable()
+    try:
+        pending = threads.submit(np.arange(8))
+        with pytest.raises(OSError, match="is bad"):
+            pending.result()
+        del pending
+        threads.close()
+        assert not [found for found in gc.get_objects() if type(found).__name__ == "_Piece"]
+    finally:
+        gc.enable()
+
+
+def test_epoch_begun_in_two_threads_starts_one_pool(obedient):
+    with Sequence(workers=2).build(obedient("doze"), Plan(8, 2)) as loader:
+        both = [threading.Thread(target=lambda: list(loader.epoch(0))) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        assert len(readers()) == 2

@@ -1,0 +1,267 @@
+"""`data=dataframe`: what a table of images may say."""
+
+import csv
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from runner.errors import DataError
+from runner.sources.dataframe import DataFrame
+
+IMAGES = [f"i/{number}.png" for number in range(4)]
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes four images and a table of columns as CSV; gives the data component over it."""
+    (tmp_path / "i").mkdir()
+    for number, name in enumerate(IMAGES):
+        Image.new("L", (4, 4), 40 * number).save(tmp_path / name)
+
+    def write(columns, **keys):
+        columns = {"path": IMAGES[: len(next(iter(columns.values()), IMAGES))], **columns}
+        with (tmp_path / "m.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
+        return component(tmp_path / "m.csv", **keys)
+
+    return write
+
+
+def component(manifest, **keys):
+    return DataFrame(manifest=manifest, **{"target_size": (4, 4), "validation_split": 0.0, **keys})
+
+
+def targets(data, split="train"):
+    source = data.open().splits[split]
+    return source.labels.encode(np.arange(len(source)), np.zeros((len(source), 1)))
+
+
+def test_ids_are_the_paths_as_the_table_has_them(make):
+    source = make({"label": ["a", "b", "a", "b"]}, label_columns=["label"]).open().splits["train"]
+    assert list(source.ids) == IMAGES
+    assert [int(source.read(index)[0, 0, 0]) for index in range(4)] == [0, 40, 80, 120]
+
+
+def test_paths_are_relative_to_the_root_where_one_is_given(make, tmp_path):
+    data = make({"path": ["0.png"]}, root=tmp_path / "i", class_mode=None)
+    assert data.open().splits["train"].path(0) == tmp_path / "i" / "0.png"
+
+
+def test_absolute_paths_are_taken_as_they_are(make, tmp_path):
+    data = make({"path": [str(tmp_path / IMAGES[2])]}, root=tmp_path / "i", class_mode=None)
+    source = data.open().splits["train"]
+    assert source.read(0)[0, 0, 0] == 80
+    assert source.path(0) == tmp_path / IMAGES[2]
+
+
+@pytest.mark.parametrize(
+    ("mode", "cells", "y"),
+    [
+        ("categorical", ["b", "a", "b", "c"], [[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        ("sparse", ["10", "9", "9", "10"], [1, 0, 0, 1]),
+        ("sparse", ["10", "9", "9", "x"], [0, 1, 1, 2]),
+        ("sparse", ["NA", "None", "null", "NA"], [0, 1, 2, 0]),
+        ("binary", [0, 1, 1, 0], [0, 1, 1, 0]),
+        ("multi_label", ["cat|dog", "dog", "[]", "ant, cat"], [[0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 1, 0]]),
+        ("multi_label", ["['cat', 'dog']", '["dog"]', "[dog|cat]", "cat"], [[1, 1], [0, 1], [1, 1], [1, 0]]),
+        ("raw", [1, "2.5", "-3e2", 0], [1, 2.5, -300, 0]),
+        ("multi_output", [1, 2, 3, 4], [1, 2, 3, 4]),
+    ],
+)
+def test_class_modes_have_the_shapes_of_keras(make, mode, cells, y):
+    found = targets(make({"label": cells}, label_columns=["label"], class_mode=mode))
+    assert found.dtype == np.float32
+    assert found.tolist() == y
+
+
+def test_input_and_null_read_no_label_column(make):
+    assert targets(make({"label": ["", "", "", ""]}, class_mode=None)) is None
+    assert targets(make({"label": [""] * 4}, class_mode="input", label_columns=["absent"])).shape == (4, 1)
+
+
+def test_mapping_of_columns_to_modes_makes_heads_by_their_names(make):
+    columns = {"bi": [1, 0, 1, 0], "multi": ["c", "a", "b", "a"], "size": [0.5, 1, 2, 3]}
+    data = make(columns, class_mode={"bi": "binary", "multi": "categorical", "size": "raw"})
+    found = targets(data)
+    assert {name: array.shape for name, array in found.items()} == {"bi": (4,), "multi": (4, 3), "size": (4,)}
+    assert [(head.name, head.mode) for head in data.open().heads] == [
+        ("bi", "binary"), ("multi", "categorical"), ("size", "raw"),
+    ]  # fmt: skip
+
+
+def test_label_columns_say_the_order_of_heads(make):
+    data = make({"p": [0, 1, 0, 1], "q": [0, 1, 1, 0]}, label_columns=["q", "p"], class_mode="sparse")
+    assert list(targets(data)) == ["q", "p"]
+
+
+def test_mapping_of_one_column_has_one_head_without_a_name(make):
+    assert targets(make({"bi": [1, 0, 1, 0]}, class_mode={"bi": "binary"})).tolist() == [1, 0, 1, 0]
+
+
+def test_raw_of_several_columns_is_one_target_and_multi_output_one_each(make):
+    columns = {"x": [1, 2, 3, 4], "y": [5, 6, 7, 8]}
+    together = make(columns, label_columns=["x", "y"], class_mode="raw")
+    assert targets(together).tolist() == [[1, 5], [2, 6], [3, 7], [4, 8]]
+    assert together.open().heads[0].value_names == ("x", "y")
+    apart = targets(make(columns, label_columns=["x", "y"], class_mode="multi_output"))
+    assert {name: array.tolist() for name, array in apart.items()} == columns | {"x": [1, 2, 3, 4]}
+
+
+def test_splits_follow_the_column(make):
+    columns = {"label": ["a", "b", "a", "b"], "part": ["train", "train", "val", "test"]}
+    splits = make(columns, label_columns=["label"], split_column="part").open().splits
+    assert {split: list(source.ids) for split, source in splits.items()} == {
+        "train": IMAGES[:2], "validation": IMAGES[2:3], "test": IMAGES[3:],
+    }  # fmt: skip
+
+
+def test_weights_reach_the_batch_of_each_split(make):
+    from runner.loaders.assemble import assemble
+
+    columns = {"label": ["a", "b", "a", "b"], "w": [1, 2, 0.5, 0], "part": ["test", "train", "train", "test"]}
+    splits = make(columns, label_columns=["label"], weight_column="w", split_column="part").open().splits
+    batch = assemble(splits["train"], np.array([1, 0]))
+    assert batch.sample_weight.dtype == np.float32
+    assert batch.sample_weight.tolist() == [0.5, 2]
+    assert splits["test"].labels.weights.tolist() == [1, 0]
+
+
+def test_parquet_gives_what_csv_gives(make, tmp_path):
+    pytest.importorskip("pyarrow")
+    columns = {"bi": [1, 0, 1, 0], "name": ["x", "y", "x", "x"], "tags": ["a|b", "b", "[]", "a"], "n": [1, 2, 3, 4.5]}
+    keys = {"class_mode": {"bi": "binary", "name": "sparse", "tags": "multi_label", "n": "raw"}, "weight_column": "n"}
+    from_csv = make(columns, **keys)
+    table = pd.DataFrame({"path": IMAGES, **columns, "unread": [object] * 4}).drop(columns="unread")
+    table["tags"] = [["a", "b"], ["b"], [], ["a"]]
+    table["name"] = table["name"].astype("category")
+    table.to_parquet(tmp_path / "m.parquet")
+    from_parquet = component(tmp_path / "m.parquet", **keys)
+    assert from_parquet.open().heads == from_csv.open().heads
+    for name, array in targets(from_csv).items():
+        assert np.array_equal(targets(from_parquet)[name], array)
+
+
+def test_whole_numbers_are_classes_without_a_decimal_point(tmp_path, make):
+    pytest.importorskip("pyarrow")
+    make({}, class_mode=None)
+    pd.DataFrame({"path": IMAGES, "c": [2.0, 10.0, 2.0, 10.0]}).to_parquet(tmp_path / "m.parquet")
+    data = component(tmp_path / "m.parquet", label_columns=["c"])
+    assert data.open().heads[0].class_names == ("2", "10")
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys", "message"),
+    [
+        ({"label": ["a", "", "b", ""]}, {}, "row 2, column 'label', must hold a class, got nothing .and 1 more rows"),
+        ({"label": ["a", "NaN", "b", "b"]}, {}, "row 2, column 'label', must hold a class, got nothing$"),
+        ({"label": [1, 2, "x", ""]}, {"class_mode": "raw"}, "row 3, column 'label', must hold a number, got 'x'"),
+        ({"label": [1, 2, 3, "1e39"]}, {"class_mode": "raw"}, "row 4, column 'label', must hold a number, got '1e.39'"),
+        ({"label": ["a", "b", "", "c"]}, {"class_mode": "multi_label"}, r"row 3, .* hold classes \(\[\] for none\)"),
+        ({"label": ["[]"] * 4}, {"class_mode": "multi_label"}, "column 'label', must hold classes; it names none"),
+        ({"label": ["a", "b", "c", "a"]}, {"class_mode": "binary"}, "column 'label': data.class_mode=binary needs 2"),
+        ({"label": ["a"] * 4}, {}, "needs at least 2 classes, got 1"),
+        ({"label": list("abab"), "path": ["x", "y", "x", "y"]}, {}, "must list each image once, got 2 in .*: x, y"),
+        ({"label": list("abab"), "path": ["x", "", "z", "w"]}, {}, "row 2, column 'path', must hold the path of an im"),
+        ({"label": []}, {}, "must list samples, got a table without rows"),
+        ({"lable": list("abab")}, {}, "must have the column 'label', got path, lable; did you mean 'lable'"),
+        ({"label": list("abab")}, {"path_column": "file", "weight_column": "w"}, "must have the columns 'file', 'w'"),
+        ({"label": list("abab"), "w": [1, 2, -1, 1]}, {"weight_column": "w"}, "row 3, .* hold a weight of at least 0"),
+        ({"label": list("abab"), "w": [1, 2, "", 1]}, {"weight_column": "w"}, "row 3, column 'w', must hold a number"),
+        (
+            {"label": list("abab"), "part": ["train", "dev", "test", "train"]},
+            {"split_column": "part"},
+            r"row 2, column 'part', must hold one of train, validation \(or val\) and test, got 'dev'",
+        ),
+        (
+            {"label": list("abab"), "part": ["val", "val", "test", "val"]},
+            {"split_column": "part"},
+            "column 'part', must have rows of train, got validation, test",
+        ),
+        (
+            {"label": list("abbx"), "part": ["train", "train", "test", "val"]},
+            {"split_column": "part"},
+            "row 4, column 'label', must hold a class of the training rows, got 'x'",
+        ),
+        (
+            {"label": ["a", "b", "a|x", "x"], "part": ["train", "train", "test", "val"]},
+            {"split_column": "part", "class_mode": "multi_label"},
+            r"row 3, column 'label', must hold only classes of the training rows, got 'a\|x' \(and 1 more rows\)",
+        ),
+    ],
+)  # fmt: skip
+def test_table_that_cannot_be_used_is_refused_by_row_and_column(make, columns, keys, message):
+    with pytest.raises(DataError, match=message):
+        make(columns, **{"label_columns": ["label"], **keys}).open()
+
+
+@pytest.mark.parametrize("content", [b"", b"path,label\n\xff\xfe,1\n", b'path,label\n"a,1\n'])
+def test_file_that_is_no_table_is_refused_by_name(tmp_path, content):
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(DataError, match="m.csv must be a CSV or Parquet file with a header: "):
+        component(tmp_path / "m.csv", label_columns=["label"]).open()
+
+
+def test_row_with_more_cells_than_the_header_is_refused_by_its_number(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label\n\na,1\nb,2,3\n")
+    with pytest.raises(DataError, match="m.csv: row 2 must have 2 cells, as the header, got 3; put quotes around"):
+        component(tmp_path / "m.csv", label_columns=["label"]).open()
+
+
+def test_parquet_that_is_cut_off_is_refused_by_name(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "m.parquet").write_bytes(b"PAR1 and so on")
+    with pytest.raises(DataError, match="m.parquet must be a CSV or Parquet file"):
+        component(tmp_path / "m.parquet", label_columns=["label"]).open()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"manifest": "m.xlsx"}, "manifest must end in .csv or .parquet, got m.xlsx"),
+        ({"label_columns": None}, "label_columns must name the columns to learn for class_mode=categorical, got null"),
+        ({"label_columns": []}, r"label_columns must name the columns to learn for class_mode=categorical, got \[\]"),
+        ({"label_columns": ["a", "a"]}, r"label_columns must name each column once, got \[a, a\]"),
+        ({"label_columns": ["a", "b c"]}, "names of letters a to z.*; got 'b c': rename"),
+        ({"class_mode": {}}, r"class_mode must map columns to modes, got \{\}"),
+        ({"class_mode": {"b": "raw"}}, r"must be null or the columns that class_mode maps, \[b\]; got \[a\]"),
+        ({"class_mode": None, "weight_column": "w"}, "weight_column must be null with class_mode=null, got 'w'"),
+    ],
+)  # fmt: skip
+def test_keys_that_do_not_go_together_are_refused_before_reading(keys, message):
+    with pytest.raises(ValidationError, match=message):
+        component(**{"manifest": "m.csv", "label_columns": ["a"], **keys})
+
+
+def test_name_of_an_only_output_may_be_anything(make):
+    assert targets(make({"Größe (cm)": [1, 2, 3, 4]}, label_columns=["Größe (cm)"], class_mode="raw")).tolist()[0] == 1
+
+
+def test_parquet_without_pyarrow_says_how_to_mend_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr("runner.sources.dataframe.find_spec", lambda name: None)
+    with pytest.raises(ValidationError, match=r"needs pyarrow, .*pip install 'keras-runner\[parquet\]'"):
+        component("m.parquet", label_columns=["a"])
+
+
+def test_missing_paths_are_named(tmp_path):
+    data = component(tmp_path / "m.csv", root=tmp_path / "r", class_mode=None)
+    assert [key for key, _ in data.missing_paths()] == ["manifest", "root"]
+
+
+def test_table_may_lack_classes_of_a_model(make):
+    heads = make({"label": list("abcc"), "tag": ["p|q", "p", "q", "r"]},
+                 class_mode={"label": "sparse", "tag": "multi_label"}).open().heads  # fmt: skip
+    other = make({"label": ["c"], "tag": ["r|p"]}, class_mode={"label": "sparse", "tag": "multi_label"}).open_for(heads)
+    labels = other.splits["train"].labels
+    assert labels.heads == heads
+    assert [column.tolist() for column in labels.columns] == [[2], [[1, 0, 1]]]
+
+
+def test_class_a_model_does_not_know_is_refused_by_row(make):
+    heads = make({"label": list("abab")}, label_columns=["label"]).open().heads
+    with pytest.raises(DataError, match="row 3, column 'label', must hold a class .*, got 'z'"):
+        make({"label": list("abzb")}, label_columns=["label"]).open_for(heads)

@@ -1,0 +1,259 @@
+"""`data=npy`: what its JSON files may say, and what an `.npy` file must be."""
+
+import contextlib
+import io
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from runner.errors import BadSampleError, DataError
+from runner.sources.npy import Npy
+
+SHAPE = (3, 2)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes arrays, a partition and labels; gives the data component over them."""
+
+    def write(arrays, partition, labels=None, **keys):
+        for name, array in arrays.items():
+            file = tmp_path / "data" / f"{name}.npy"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, array)
+        for name, content in (("partition", partition), ("labels", labels)):
+            text = content if isinstance(content, str) else json.dumps(content)
+            (tmp_path / f"{name}.json").write_text(text)
+        keys = {"validation_split": 0.0, "labels": tmp_path / "labels.json", **keys}
+        return Npy(root=tmp_path / "data", partition=tmp_path / "partition.json", **keys)
+
+    return write
+
+
+@pytest.fixture
+def one(make):
+    """A source of one good file `a`, and a second file `b` with the given bytes or array."""
+
+    def write(second):
+        data = make({"a": np.zeros(SHAPE, np.float32)}, {"train": ["a", "b"]}, class_mode=None)
+        file = data.root / "b.npy"
+        np.save(file, second) if isinstance(second, np.ndarray) else file.write_bytes(second)
+        return data.open().splits["train"]
+
+    return write
+
+
+def samples(number, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    return {f"id-{i}": (100 * rng.normal(size=SHAPE)).astype(dtype) for i in range(number)}
+
+
+def saved(array, version=None):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version)
+    return file.getvalue()
+
+
+def test_samples_stand_in_the_order_of_the_partition(make):
+    arrays = samples(4)
+    partition = {"train": ["id-3", "id-0"], "val": ["id-2"], "test": ["id-1"]}
+    dataset = make(arrays, partition, {"id-0": 0, "id-1": 1, "id-2": 0, "id-3": 1}).open()
+    assert {split: list(source.ids) for split, source in dataset.splits.items()} == {
+        "train": ["id-3", "id-0"], "validation": ["id-2"], "test": ["id-1"],
+    }  # fmt: skip
+    assert dataset.splits["train"].labels.columns[0].tolist() == [1, 0]
+    assert np.array_equal(dataset.splits["train"].read(0), arrays["id-3"])
+
+
+def test_ids_may_name_folders(make):
+    data = make({"p1/scan": np.ones(SHAPE), "p2/deep/scan": np.zeros(SHAPE)}, {"train": ["p1/scan", "p2/deep/scan"]},
+                class_mode=None)  # fmt: skip
+    assert data.open().splits["train"].path(1) == data.root / "p2" / "deep" / "scan.npy"
+
+
+def test_without_a_validation_list_a_fraction_is_held_out(make):
+    arrays = samples(50)
+    splits = make(arrays, {"train": list(arrays)}, class_mode=None, validation_split=0.5).open().splits
+    assert 10 < len(splits["validation"]) < 40
+    assert len(splits["train"]) + len(splits["validation"]) == 50
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ({"id-0": 10, "id-1": 9, "id-2": 10}, ("9", "10")),
+        ({"id-0": "cat", "id-1": "ant", "id-2": "cat"}, ("ant", "cat")),
+    ],
+)
+def test_classes_are_numbers_by_size_or_names_by_alphabet(make, labels, names):
+    dataset = make(samples(3), {"train": list(labels)}, labels).open()
+    assert dataset.heads[0].class_names == names
+    assert dataset.splits["train"].labels.columns[0].tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("mode", ["categorical", "binary", "sparse", "input", None])
+def test_class_modes_have_the_dtypes_of_keras(make, mode):
+    data = make(samples(2), {"train": ["id-0", "id-1"]}, {"id-0": 0, "id-1": 1}, class_mode=mode)
+    source = data.open().splits["train"]
+    x = np.stack([source.read(0), source.read(1)])
+    y = source.labels.encode(np.arange(2), x)
+    expected = {"categorical": np.eye(2), "input": x, None: None}.get(mode, np.arange(2))
+    assert y is None if expected is None else (y.dtype == np.float32 and np.array_equal(y, expected))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float32", "float64", ">f4", ">i8", "bool"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_plain_dtype_and_order_is_read(make, dtype, order):
+    arrays = {name: np.asarray(array, order=order) for name, array in samples(2, dtype).items()}
+    source = make(arrays, {"train": list(arrays)}, class_mode=None).open().splits["train"]
+    assert source.spec.dtype == (np.float32 if dtype == "float64" else np.dtype(dtype).newbyteorder("="))
+    for index, array in enumerate(arrays.values()):
+        assert np.array_equal(source.read(index), array.astype(source.spec.dtype))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved(np.arange(6, dtype=np.float32).reshape(SHAPE), (2, 0)),
+        saved(np.arange(6, dtype=">f4").reshape(SHAPE)),
+        saved(np.asarray(np.arange(6, dtype=np.float32).reshape(SHAPE), order="F")),
+    ],
+    ids=["another version", "another byte order", "another order"],
+)
+def test_file_with_another_header_and_the_same_kind_of_values_is_read(one, content):
+    assert np.array_equal(one(content).read(1), np.arange(6).reshape(SHAPE))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (np.zeros((2, 3), np.float32), r"holds float32 of shape \(2, 3\); expected float32 of shape \(3, 2\)"),
+        (np.zeros(SHAPE, np.int32), r"holds int32 of shape \(3, 2\); expected float32 of shape \(3, 2\)"),
+        (saved(np.zeros(SHAPE, np.float32))[:-5], "ends after 19 of 24 bytes of values; expected float32"),
+        (saved(np.zeros(SHAPE, np.float32))[:40], "ends within its header; expected"),
+        (saved(np.zeros(SHAPE, ">f4"))[:-1], "ends after 23 of 24 bytes of values; expected"),
+        (b"", "is empty; expected"),
+        (b"PK\3\4 not an array at all" * 20, "is no .npy file; expected"),
+        (b"\x93NUMPY\1\0" + b"\xff" * 300, "has a damaged header"),
+        (b"\x93NUMPY\1\0\4\0{bad" + b"\0" * 300, "has a damaged header"),
+        (np.array([[{}, 1]] * 3, object), "holds pickled Python objects, which are never loaded; expected"),
+    ],
+)  # fmt: skip
+def test_bad_file_is_named_with_what_was_found_and_expected(one, content, reason):
+    with pytest.raises(BadSampleError, match=f"b.npy: the file {reason}"):
+        one(content).read(1)
+
+
+def test_missing_file_is_found_when_it_is_read(make):
+    source = make(samples(1), {"train": ["id-0", "gone"]}, class_mode=None).open().splits["train"]
+    with pytest.raises(BadSampleError, match=r"data/gone.npy: no such file"):
+        source.read(1)
+
+
+def test_missing_file_is_named_by_the_fingerprint(make):
+    dataset = make(samples(1), {"train": ["id-0", "gone"]}, class_mode=None).open()
+    with pytest.raises(BadSampleError, match=r"data/gone.npy: no such file"):
+        list(dataset.stat())
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.array("text"), "samples must be whole numbers, floats or booleans, got <U4"),
+        (np.zeros(2, complex), "samples must be whole numbers, floats or booleans, got complex128"),
+        (np.float32(3), r"samples must hold values along at least one axis, got float32 of shape \(\)"),
+        (np.zeros((0, 3)), r"samples must hold values along at least one axis, got float64 of shape \(0, 3\)"),
+        (np.array([{}]), "the file holds pickled Python objects, which are never loaded; expected an .npy file"),
+    ],
+)
+def test_first_file_of_another_kind_is_refused_at_once(make, array, reason):
+    with pytest.raises(BadSampleError, match=f"a.npy: {reason}"):
+        make({"a": array}, {"train": ["a"]}, class_mode=None).open()
+
+
+def test_first_file_that_is_missing_is_refused_at_once(make):
+    with pytest.raises(BadSampleError, match=r"a.npy: no such file"):
+        make({}, {"train": ["a"]}, class_mode=None).open()
+
+
+def test_reading_leaves_no_file_open(one):
+    source = one(b"not an array")
+    before = len(os.listdir("/proc/self/fd"))
+    for index in (0, 1) * 5:
+        with contextlib.suppress(BadSampleError):
+            source.read(index)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("partition", "message"),
+    [
+        ('{"train": ["a"', "partition.json must be a JSON file: "),
+        (["a"], r"partition.json must hold one JSON object, \{…\}; got a list"),
+        ({"trian": ["a"]}, r"keys train, validation \(or val\) and test, got 'trian'; did you mean 'train'"),
+        ({"test": ["a"]}, "must list ids under train, got test"),
+        ({"train": []}, "must list ids under train, got train"),
+        ({"train": ["a"], "val": ["b"], "validation": []}, "must list each split once, got both validation and val"),
+        ({"train": "a"}, "must have a list of ids under train, got a"),
+        ({"train": ["a", 1.5, None]}, "must list ids as text under train, got 1.5, None"),
+        ({"train": ["../a"]}, "plain paths below data.root, without .. and not absolute; under train got '../a'"),
+        ({"train": ["a", "b/../../c", "/etc/d", "x//y", ""]}, "got 'b/../../c', '/etc/d', 'x//y', ''"),
+        ({"train": ["a", "b"], "test": ["b"]}, r"list each id once, got 1 more than once: 'b' \(train and test\)"),
+        ({"train": ["a", "a"]}, r"got 1 more than once: 'a' \(2 times in train\)"),
+    ],
+)  # fmt: skip
+def test_partition_that_cannot_be_used_is_refused(make, partition, message):
+    with pytest.raises(DataError, match=message):
+        make(samples(1), partition, class_mode=None).open()
+
+
+def test_ids_that_are_numbers_are_text(make):
+    dataset = make({"7": np.ones(SHAPE)}, {"train": [7]}, class_mode=None).open()
+    assert list(dataset.splits["train"].ids) == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"id-0": 0}, r"labels.json must have a label for every id, got none for 'id-1', 'id-2' \(2 in all\)"),
+        ({"id-0": 0, "id-1": 0.5, "id-2": 1}, "must have a class number or name for 'id-1', got 0.5"),
+        ({"id-0": 0, "id-1": None, "id-2": 1}, "must have a class number or name for 'id-1', got None"),
+        ({"id-0": 0, "id-1": 0, "id-2": 1}, r"needs at least 2 classes, got 1 \(0\)"),
+        ({"id-0": 0, "id-1": 1, "id-2": 7}, "must have only classes the training ids have, got '7' of 'id-2'"),
+        ('{"id-0"', "labels.json must be a JSON file: "),
+    ],
+)
+def test_labels_that_cannot_be_used_are_refused(make, labels, message):
+    with pytest.raises(DataError, match=message):
+        make(samples(3), {"train": ["id-0", "id-1"], "test": ["id-2"]}, labels).open()
+
+
+def test_labels_must_be_given_where_there_are_classes(make):
+    with pytest.raises(ValidationError, match="labels must be given for class_mode=sparse, got null"):
+        make({}, {}, labels=None).model_validate({"root": "x", "partition": "y"})
+
+
+def test_missing_paths_are_named(tmp_path):
+    data = Npy(root=tmp_path / "r", partition=tmp_path / "p", labels=tmp_path / "l")
+    assert [key for key, _ in data.missing_paths()] == ["root", "partition", "labels"]
+    unlabelled = Npy(root=tmp_path / "r", partition=tmp_path / "p", labels=tmp_path / "l", class_mode=None)
+    assert [key for key, _ in unlabelled.missing_paths()] == ["root", "partition"]
+
+
+def test_data_may_lack_classes_of_a_model(make):
+    trained = make(samples(3), {"train": ["id-0", "id-1", "id-2"]}, {"id-0": "a", "id-1": "b", "id-2": "c"}).open()
+    other = make({}, {"train": ["id-1"]}, {"id-1": "c"}).open_for(trained.heads)
+    assert other.heads == trained.heads
+    assert other.splits["train"].labels.columns[0].tolist() == [2]
+
+
+def test_many_ids_open_without_a_look_at_their_files(make):
+    ids = [f"p{i % 100}/id-{i}" for i in range(200_000)]
+    data = make({ids[0]: np.zeros(SHAPE)}, {"train": ids}, {name: i % 7 for i, name in enumerate(ids)})
+    begun = time.process_time()
+    assert len(data.open().splits["train"]) == 200_000
+    assert time.process_time() - begun < 3

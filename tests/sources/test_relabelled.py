@@ -1,0 +1,105 @@
+"""Labels told in the words of a model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runner.errors import DataError
+from runner.labels import NO_LABELS, Head, Labels
+from runner.samples import ArraySpec
+from runner.sources.relabelled import relabel
+
+MODEL = (Head("", "categorical", ("ant", "bee", "cow")),)
+
+
+class Rows:
+    """Samples 0, 1, … with the labels given."""
+
+    spec = ArraySpec((1,), np.dtype(np.float32))
+
+    def __init__(self, labels=NO_LABELS, size=3):
+        self.labels, self.ids = labels, tuple(map(str, range(size)))
+
+    def __len__(self):
+        return len(self.ids)
+
+    def read(self, index, out=None):
+        out[...] = index
+        return out
+
+
+def rows(names, column, mode="sparse", head=""):
+    return Rows(Labels((Head(head, mode, tuple(names)),), (np.array(column),)))
+
+
+def test_codes_follow_the_model_by_name():
+    labels = relabel(rows(["cow", "ant"], [0, 1, 0]), MODEL).labels
+    assert labels.heads == MODEL
+    assert labels.texts() == ["cow", "ant", "cow"]
+    assert labels.encode(np.array([0]), np.zeros(1)).tolist() == [[0, 0, 1]]
+
+
+def test_label_that_is_not_known_stays_so():
+    assert relabel(rows(["cow", "ant"], [0, -1, 1]), MODEL).labels.columns[0].tolist() == [2, -1, 0]
+
+
+def test_several_classes_a_sample_become_columns_of_the_model():
+    column, model = [[1, 0], [1, 1], [0, 0]], (Head("", "multi_label", ("ant", "bee", "cow")),)
+    assert relabel(rows(["cow", "ant"], column, mode="multi_label"), model).labels.columns[0].tolist() == [
+        [0, 0, 1],
+        [1, 0, 1],
+        [0, 0, 0],
+    ]
+
+
+def test_unknown_class_is_named_with_the_nearest():
+    message = r"only classes the model knows \(ant, bee, cow\), got beee; did you mean 'bee'\?"
+    with pytest.raises(DataError, match=message):
+        relabel(rows(["ant", "beee"], [0, 1, 0]), MODEL)
+
+
+def test_heads_are_found_by_name():
+    heads = (Head("size", "sparse", ("s", "l")), Head("kind", "sparse", ("ant", "cow")))
+    source = Rows(Labels(heads, (np.array([0, 1, 1]), np.array([1, 0, 1]))))
+    labels = relabel(source, (Head("kind", "sparse", ("cow", "ant")),)).labels
+    assert labels.columns[0].tolist() == [0, 1, 0]
+
+
+def test_head_the_data_lacks_is_told():
+    with pytest.raises(DataError, match=r"target the model predicts \(kind: sparse\), got size: sparse; set"):
+        relabel(rows("sl", [0, 1, 1], head="size"), (Head("kind", "sparse", ("cow", "ant")),))
+
+
+@pytest.mark.parametrize(
+    "head", [Head("", "multi_label", ("ant", "cow")), Head("", "raw"), Head("", "raw", (), ("width", "height"))]
+)
+def test_target_of_another_form_is_refused(head):
+    with pytest.raises(DataError, match="must have the target the model predicts"):
+        relabel(rows(["cow", "ant"], [0, 1, 0]), (head,))
+
+
+def test_numbers_are_taken_as_they_are():
+    source = rows((), [1.5, 2.5, 3.5], mode="raw")
+    assert relabel(source, (Head("", "raw"),)).labels.columns[0].tolist() == [1.5, 2.5, 3.5]
+
+
+def test_weights_are_kept():
+    source = rows(["cow", "ant"], [0, 1, 0])
+    source.labels = replace(source.labels, weights=np.float32([1, 2, 3]))
+    assert relabel(source, MODEL).labels.weights.tolist() == [1, 2, 3]
+
+
+def test_samples_without_labels_stay_without():
+    assert relabel(Rows(), MODEL).labels == NO_LABELS
+
+
+def test_reconstruction_needs_no_labels():
+    labels = relabel(Rows(), (Head("", "input"),)).labels
+    assert labels.encode(np.array([1]), np.array([[7.0]])).tolist() == [[7.0]]
+
+
+def test_samples_and_ids_are_the_sources_own():
+    source = relabel(rows(["cow", "ant"], [0, 1, 0]), MODEL)
+    assert (len(source), list(source.ids), source.spec) == (3, ["0", "1", "2"], Rows.spec)
+    assert source.read(2, np.zeros(1)).tolist() == [2]

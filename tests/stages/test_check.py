@@ -1,0 +1,225 @@
+"""The check of data: what is wrong with it, sample by sample, and what it needs."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner import compose
+from runner.errors import DataError, WorkerError
+from runner.labels import Head, Labels
+from runner.running import run
+from runner.samples import ArraySpec
+from runner.sources.data import Dataset
+from runner.stages.class_counts import class_counts
+from runner.stages.in_threads import in_threads
+
+KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Images of two classes in folders of splits, none like another."""
+    random, root = np.random.default_rng(0), tmp_path / "photos"
+    for split, count in (("train", 12), ("test", 4)):
+        for name in ("cat", "dog"):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(random.integers(0, 256, (9, 11, 3), np.uint8))
+                image.save(root / split / name / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Checks a configuration; returns check.json, and what was said to be wrong."""
+    folder = tmp_path / "run"
+
+    def start(*overrides):
+        folder.mkdir()
+        said = None
+        try:
+            run(compose(["mode=check", *overrides]), folder=folder)
+        except DataError as error:
+            said = str(error)
+        return json.loads((folder / "check.json").read_text()), said
+
+    start.folder = folder
+    return start
+
+
+def of(root, *overrides):
+    return ("data=directory", f"data.root={root}", "data.target_size=[8,8]", "loader.workers=2", *overrides)
+
+
+def ids(document, kind):
+    return [[sample["id"] for sample in finding["samples"]] for finding in document["findings"][kind]]
+
+
+def test_good_data_has_no_findings(check, photos, capsys):
+    document, said = check(*of(photos))
+    assert said is None
+    assert document["findings"] == {kind: [] for kind in KINDS}
+    assert "findings  none: every sample can be read, and no two are the same" in capsys.readouterr().out
+
+
+def test_samples_are_counted_by_class_and_split(check, photos):
+    (photos / "test/dog/00.png").unlink()
+    document, _ = check(*of(photos, "data.validation_split=0"))
+    assert document["samples"] == {"train": 24, "test": 7}
+    assert document["classes"]["label"]["dog"]["test"] == 3
+    assert document["classes"]["label"]["cat"] == {"train": 12, "test": 4}
+
+
+def test_first_batch_is_described(check, photos):
+    document, _ = check(*of(photos, "loader.batch_size=5"))
+    assert document["batch"]["x"]["shape"] == [5, 8, 8, 3]
+    assert document["batch"]["x"]["dtype"] == "uint8"
+    assert 0 <= document["batch"]["x"]["min"] < document["batch"]["x"]["max"] <= 255
+    assert document["batch"]["y"]["label"] == {"shape": [5, 2], "dtype": "float32", "min": 0.0, "max": 1.0}
+
+
+def test_memory_of_every_strategy_is_told_beside_what_is_free(check, photos):
+    memory = check(*of(photos, "data.validation_split=0", "loader.batch_size=4", "loader.max_queue_size=3"))[0][
+        "memory"
+    ]
+    sample = 8 * 8 * 3
+    assert memory["available_bytes"] > 1e6
+    assert memory["needed_bytes"]["sequence"] == memory["needed_bytes"]["directory_flow"] == 2 * 7 * 4 * sample
+    assert memory["needed_bytes"]["generator"] == 2 * 4 * 4 * sample
+    assert memory["needed_bytes"]["in_memory"] == (32 + 2 * 4 * 4) * sample
+
+
+@pytest.mark.parametrize("loader", ["sequence", "generator", "in_memory"])
+def test_bad_files_are_named_by_what_is_wrong(check, photos, loader):
+    cats = photos / "test/cat"
+    (cats / "00.png").write_bytes(b"")
+    (cats / "01.png").write_bytes((cats / "01.png").read_bytes()[:60])
+    (cats / "02.png").unlink()
+    (cats / "02.png").symlink_to("nowhere")
+    Image.fromarray(np.zeros((9, 11, 3), np.uint8)).save(cats / "03.png", format="JPEG")
+    document, said = check(*of(photos, f"loader={loader}"))
+    assert ids(document, "empty") == [["test/cat/00.png"]]
+    assert ids(document, "unreadable") == [["test/cat/01.png"]]
+    assert ids(document, "missing") == [["test/cat/02.png"]]
+    assert ids(document, "misnamed") == [["test/cat/03.png"]]
+    assert document["findings"]["misnamed"][0]["reason"] == "content is JPEG, name says .png"
+    assert said == (
+        "the data is not as it should be: 1 missing, 1 empty, 1 unreadable, 1 misnamed; "
+        f"all are named in {check.folder}/check.json"
+    )
+
+
+def test_equal_files_of_one_split_are_duplicates(check, photos):
+    shutil.copy(photos / "test/cat/00.png", photos / "test/dog/99.png")
+    document, _ = check(*of(photos))
+    assert ids(document, "duplicate") == [["test/cat/00.png", "test/dog/99.png"]]
+    assert ids(document, "leaking") == []
+
+
+def test_equal_files_of_two_splits_leak(check, photos, capsys):
+    shutil.copy(photos / "train/cat/00.png", photos / "test/cat/99.png")
+    document, said = check(*of(photos, "data.validation_split=0"))
+    assert ids(document, "leaking") == [["train/cat/00.png", "test/cat/99.png"]]
+    assert ids(document, "duplicate") == []
+    assert "1 leaking" in said
+    assert "train/cat/00.png (train) = test/cat/99.png (test)" in capsys.readouterr().out
+
+
+def test_files_of_one_size_are_not_equal_by_that(check, photos):
+    for number in range(2):
+        image = Image.fromarray(np.full((9, 11, 3), number, np.uint8))
+        image.save(photos / f"test/cat/flat{number}.bmp")
+    assert check(*of(photos))[1] is None
+
+
+def test_arrays_are_compared_by_content(check, tmp_path):
+    x = np.arange(40, dtype=np.float32).reshape(10, 4)
+    x[7] = x[2]
+    np.savez(tmp_path / "some.npz", x=x, y=np.arange(10) % 2)
+    document, _ = check("data=arrays", f"data.path={tmp_path}/some.npz", "data.validation_split=0")
+    assert ids(document, "duplicate") == [["train-2", "train-7"]]
+    assert "directory_flow" not in document["memory"]["needed_bytes"]
+
+
+def test_data_without_labels_is_checked_too(check, photos):
+    document, said = check(*of(photos, "data.class_mode=null"))
+    assert document["classes"] == document["batch"]["y"] == {}
+    assert said is None
+
+
+def test_batch_that_cannot_be_read_is_said(check, photos, capsys):
+    for file in photos.glob("train/*/*.png"):
+        file.write_bytes(b"torn")
+    document, _ = check(*of(photos, "data.validation_split=0"))
+    assert "train/cat/00.png: " in document["batch"]["error"]
+    assert len(document["findings"]["unreadable"]) == 24
+    printed = capsys.readouterr().out
+    assert "batch     the first one cannot be read: " in printed
+    assert "and 14 more, in check.json" in printed
+
+
+def test_record_is_completed_though_there_are_findings(check, photos):
+    (photos / "test/cat/00.png").write_bytes(b"")
+    check(*of(photos))
+    document = json.loads((check.folder / "run.json").read_text())
+    assert document["status"] == "completed"
+    assert document["results"]["check"] == {kind: int(kind == "empty") for kind in KINDS}
+    assert {file.name for file in check.folder.iterdir()} == {"config.yaml", "run.json", "run.log", "check.json"}
+
+
+def test_findings_end_with_4_and_no_framework_is_imported(photos, tmp_path):
+    (photos / "test/cat/00.png").write_bytes(b"")
+    code = "import sys; import runner.__main__ as m; print(m.execute(sys.argv[1:]), *sys.modules)"
+    command = [sys.executable, "-c", code, "mode=check", *of(photos)]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True)
+    code, *modules = done.stdout.splitlines()[-1].split()
+    assert code == "4", done.stderr
+    assert not {"keras", "tensorflow", "jax", "torch"} & set(modules)
+    assert done.stderr.startswith("error: the data is not as it should be: 1 empty; all are named in outputs/runs/")
+
+
+def test_folder_without_images_is_refused_as_ever(check, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="holds no images in class folders"):
+        run(compose(["mode=check", *of(tmp_path / "none")]), folder=tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_threads_keep_the_order(workers):
+    found = in_threads(lambda number: number * number, range(100), workers=workers, timeout_seconds=9)
+    assert list(found) == [number * number for number in range(100)]
+
+
+def test_threads_take_few_items_ahead():
+    taken = []
+    results = in_threads(abs, (taken.append(n) or n for n in range(1000)), workers=2, timeout_seconds=9)
+    assert next(results) == 0
+    assert len(taken) <= 9
+    results.close()
+
+
+def test_thread_that_hangs_is_told():
+    with pytest.raises(WorkerError, match=r"read no sample within loader\.timeout_seconds=0\.05"):
+        list(in_threads(time.sleep, [0.5], workers=1, timeout_seconds=0.05))
+
+
+class Tagged:
+    """Three samples with several classes each."""
+
+    ids, spec = ("a", "b", "c"), ArraySpec((2,), np.dtype(np.float32))
+    labels = Labels((Head("", "sparse", ("x", "y")),), (np.array([[1, 1], [0, 1], [0, 0]]),))
+
+    def __len__(self):
+        return 3
+
+
+def test_classes_are_counted_where_a_sample_has_several():
+    dataset = Dataset({"train": Tagged()}, Tagged.labels.heads, Tagged.spec)
+    assert class_counts(dataset) == {"label": {"x": {"train": 1}, "y": {"train": 2}}}

@@ -1,0 +1,244 @@
+"""`mode=evaluate` and `mode=predict`: a trained model on its own data and on other data."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from runner import compose
+from runner.errors import ConfigurationError, DataError, RunnerError
+from runner.running import build_loader, run
+
+QUICK = ["train.epochs=2", "train.learning_rate=0.01", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, digits_root):
+    """A short run over the digits, with sparse labels."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = compose([f"data.root={digits_root}", "data.class_mode=sparse", *QUICK])
+    return run(config, folder=folder)
+
+
+@pytest.fixture
+def final(trained, tmp_path):
+    """A copy of that run without its best checkpoint, so that its final model is used."""
+    folder = tmp_path / "final"
+    shutil.copytree(trained.path, folder)
+    (folder / "checkpoints/best.keras").unlink()
+    return folder
+
+
+@pytest.fixture
+def use(tmp_path, trained):
+    """Evaluates or predicts with the model of a run."""
+    folders = (tmp_path / f"use-{number}" for number in range(9))
+
+    def start(mode, *overrides, of=None):
+        folder = next(folders)
+        folder.mkdir()
+        return run(compose([f"mode={mode}", f"from_run={of or trained.path}", *overrides]), folder=folder)
+
+    return start
+
+
+@pytest.fixture
+def photos(digits_root, tmp_path):
+    """Folders of some digits, under the names given by keyword; returns what reads them as the run read its own."""
+
+    def copy(**names):
+        root = tmp_path / "photos"
+        for number, name in names.items():
+            shutil.copytree(digits_root / number.removeprefix("digit"), root / name)
+        keys = ("data=directory", f"data.root={root}", "data.target_size=[8,8]", "data.color_mode=grayscale")
+        return (*keys, "data.validation_split=0")
+
+    return copy
+
+
+def rows(record):
+    with (record.path / "predictions.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def accuracy(table):
+    return np.mean([row["label"] == row["predicted"] for row in table])
+
+
+def test_evaluation_of_the_same_model_gives_the_same_results(use, trained, final):
+    found, before = (run.document["results"]["evaluate"] for run in (use("evaluate", of=final), trained))
+    assert found["model"] == "model.keras"
+    assert {name: found[name] for name in before} == pytest.approx(before)
+
+
+def test_same_model_predicts_the_same(use, trained, final):
+    found, before = rows(use("predict", of=final)), rows(trained)
+    assert [row["id"] for row in found] == [row["id"] for row in before]
+    assert accuracy(found) == accuracy(before)
+
+
+def test_best_checkpoint_goes_before_the_final_model(use, trained, capsys):
+    document = use("evaluate").document
+    assert document["results"]["evaluate"]["model"] == "checkpoints/best.keras"
+    assert f"model     {trained.path}/checkpoints/best.keras" in capsys.readouterr().out
+
+
+def test_record_tells_whose_model_was_used(use, trained, final):
+    document = use("evaluate", of=final).document
+    assert document["status"] == "completed"
+    assert document["from_run"] == {
+        "path": str(final), "model": "model.keras", "weights": trained.document["digests"]["weights"]
+    }  # fmt: skip
+    assert set(document["seconds"]) == {"data", "import", "load", "evaluate", "total"}
+
+
+def test_accuracy_of_the_predictions_is_that_of_the_evaluation(use):
+    evaluated = use("evaluate", "split=train").document["results"]["evaluate"]
+    table = rows(use("predict", "split=train"))
+    assert evaluated["split"] == "train"
+    assert len(table) == 1276
+    assert accuracy(table) == pytest.approx(evaluated["accuracy"], abs=1e-6)
+
+
+@pytest.mark.parametrize("loader", ["in_memory", "generator", "sequence", "directory_flow"])
+def test_predictions_stand_in_the_sources_order_whatever_the_loader(use, trained, digits_root, loader):
+    record = use("predict", f"loader={loader}", "loader.batch_size=50", "split=train", "loader.drop_remainder=true")
+    with build_loader(compose([f"data.root={digits_root}"]), "train") as loader:
+        assert [row["id"] for row in rows(record)] == list(loader.source.ids)
+
+
+def test_folder_holds_a_record_of_its_own(use):
+    evaluated, predicted = use("evaluate"), use("predict")
+    assert {file.name for file in evaluated.path.iterdir()} == {"config.yaml", "run.json", "run.log"}
+    assert {file.name for file in predicted.path.iterdir()} == {
+        "config.yaml", "run.json", "run.log", "predictions.csv"
+    }  # fmt: skip
+
+
+def test_data_without_labels_is_predicted_whole(use, digits_root):
+    record = use("predict", "data.class_mode=null")
+    table = rows(record)
+    assert record.document["results"]["predict"]["split"] == "all"
+    assert "label" not in table[0]
+    assert [row["id"] for row in table] == sorted(f"{f.parent.name}/{f.name}" for f in digits_root.glob("*/*.png"))
+    assert np.mean([row["id"][0] == row["predicted"] for row in table]) > 0.7
+
+
+def test_data_without_labels_in_folders_of_splits_is_predicted_whole(use, photos, tmp_path):
+    data = photos(digit3="train/a", digit8="test/b")
+    table = rows(use("predict", *data, "data.class_mode=null"))
+    assert [row["id"].split("/")[0] for row in table] == ["train"] * 183 + ["test"] * 174
+
+
+def test_split_asked_for_is_read_where_there_are_no_labels(use):
+    assert len(rows(use("predict", "data.class_mode=null", "split=validation"))) == 169
+
+
+def test_classes_are_mapped_by_name(use, photos):
+    """A folder without most classes, and of another class mode: names lead to the model's codes."""
+    data = (*photos(digit7="7", digit4="4"), "data.class_mode=categorical", "split=train")
+    table = rows(use("predict", *data))
+    assert list(table[0]) == ["id", "label", "predicted", *"0123456789"]
+    assert {row["label"] for row in table} == {"4", "7"}
+    assert accuracy(table) > 0.7
+    assert use("evaluate", *data).document["results"]["evaluate"]["accuracy"] == pytest.approx(accuracy(table))
+
+
+def test_folder_may_hold_a_single_class(use, photos):
+    assert {row["label"] for row in rows(use("predict", *photos(digit7="7"), "split=train"))} == {"7"}
+
+
+def test_unknown_class_is_named(use, photos):
+    with pytest.raises(DataError, match=r"has the class folders seven, which the training data does not have"):
+        use("evaluate", *photos(digit7="seven", digit4="4"), "split=train")
+
+
+def test_arrays_are_mapped_by_name_too(use, digits_root, tmp_path):
+    with build_loader(compose([f"data.root={digits_root}"]), "train") as loader:
+        batch = next(loader.epoch(0))
+    names = np.array([name.split("/")[0] for name in batch.ids])
+    chosen = np.isin(names, ["1", "2", "9"])
+    np.savez(tmp_path / "some.npz", x=batch.x[chosen], y=names[chosen])
+    data = ("data=arrays", f"data.path={tmp_path}/some.npz", "data.validation_split=0", "split=train")
+    assert [row["label"] for row in rows(use("predict", *data))] == names[chosen].tolist()
+
+
+def test_unknown_class_of_an_array_is_named(use, tmp_path):
+    np.savez(tmp_path / "some.npz", x=np.zeros((2, 8, 8, 1), np.uint8), y=["1", "eleven"])
+    with pytest.raises(DataError, match=r"must have only classes the model knows \(0, 1, 2.*\), got eleven; remove"):
+        use("predict", "data=arrays", f"data.path={tmp_path}/some.npz", "data.validation_split=0", "split=train")
+
+
+def test_data_that_moved_is_found_by_its_root(use, digits_root, tmp_path, trained):
+    shutil.copytree(digits_root, tmp_path / "moved")
+    before, found = use("evaluate"), use("evaluate", f"data.root={tmp_path}/moved")
+    assert found.document["results"] == before.document["results"]
+
+
+def test_evaluation_needs_labels(use):
+    with pytest.raises(DataError, match="mode=evaluate needs labels, and the data has none; use mode=predict"):
+        use("evaluate", "data.class_mode=null")
+
+
+def test_target_of_another_kind_is_refused(use):
+    with pytest.raises(DataError, match=r"the target the model predicts \(sparse\), got input; set data.class_mode"):
+        use("evaluate", "data.class_mode=input")
+
+
+def test_samples_of_another_shape_are_refused_with_both(use):
+    with pytest.raises(DataError, match=r"takes samples of shape 8×8×1, got 16×8×1; for images set data.target_size"):
+        use("evaluate", "data.target_size=[16,8]")
+
+
+def test_samples_of_another_range_are_refused(use, tmp_path):
+    np.savez(tmp_path / "some.npz", x=np.zeros((2, 8, 8, 1), np.float32))
+    with pytest.raises(DataError, match="takes samples of uint8, got float32"):
+        use("predict", "data=arrays", f"data.path={tmp_path}/some.npz", "data.class_mode=null")
+
+
+def test_split_that_is_not_there_is_refused(use):
+    with pytest.raises(DataError, match="split must be one of train, validation, got 'test'"):
+        use("evaluate", "data.test_split=0", "split=test")
+
+
+def test_validation_stands_in_for_the_test_and_is_said(use, capsys):
+    assert use("evaluate", "data.test_split=0").document["results"]["evaluate"]["split"] == "validation"
+    assert "the data has no test split: reading validation" in capsys.readouterr().out
+
+
+def test_training_data_is_read_only_if_asked_for(use):
+    with pytest.raises(DataError, match="no test or validation split; add split=train"):
+        use("evaluate", "data.test_split=0", "data.validation_split=0")
+
+
+def test_damaged_model_file_is_named(use, final):
+    (final / "model.keras").write_bytes(b"no model")
+    with pytest.raises(RunnerError, match=f"{final}/model.keras cannot be loaded as a Keras model: "):
+        use("evaluate", of=final)
+
+
+def test_run_that_is_gone_leaves_no_folder(trained, tmp_path):
+    config = compose(["mode=evaluate", f"from_run={trained.path}"])
+    gone = config.model_copy(update={"from_run": tmp_path / "gone"})
+    with pytest.raises(ConfigurationError, match=r"gone, which has no config\.yaml"):
+        run(gone, folder=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_interrupted_run_may_be_used_and_is_said_to_be_one(use, final, capsys):
+    document = json.loads((final / "run.json").read_text())
+    (final / "run.json").write_text(json.dumps(document | {"status": "interrupted"}))
+    use("evaluate", of=final)
+    assert "note: that run is interrupted" in capsys.readouterr().out
+
+
+def test_reconstruction_is_evaluated_and_predicted(tmp_path, use, digits_root):
+    (tmp_path / "trained").mkdir()
+    config = compose([f"data.root={digits_root}", *QUICK, "data.class_mode=input"])
+    before = run(config, folder=tmp_path / "trained").document["results"]["evaluate"]
+    (tmp_path / "trained/checkpoints/best.keras").unlink()
+    found = use("evaluate", of=tmp_path / "trained").document["results"]["evaluate"]
+    assert found["loss"] == pytest.approx(before["loss"])
+    assert len(rows(use("predict", "data.class_mode=null", of=tmp_path / "trained"))) == 1797
