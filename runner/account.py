@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner.labels import Head
 from runner.loaders.memory import format_bytes
 from runner.records.trained import TrainedRun
 from runner.settings import AnyLoader, Settings
@@ -19,7 +20,7 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     num_samples = sum(len(source) for source in dataset.splits.values())
     shape = "×".join(map(str, dataset.spec.shape))
     yield "data", f"{config.data.kind}: {counts}"
-    yield from (("", _classes(head.class_names)) for head in dataset.heads if head.class_names)
+    yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole = format_bytes(num_samples * dataset.spec.num_bytes)
     yield (
         "",
@@ -64,9 +65,9 @@ def origin_lines(foreign_files: tuple[Path, ...]) -> Iterator[Line]:
         yield "" if number else "with", str(file)
 
 
-def _classes(names: tuple[str, ...], most: int = 10) -> str:
-    shown = ", ".join(names[:most])
-    return f"{len(names)} classes: {shown}{', …' if len(names) > most else ''}"
+def _classes(head: Head, most: int = 10) -> str:
+    names, prefix = head.class_names, f"{head.name}: " if head.name else ""
+    return f"{prefix}{len(names)} classes: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
 
 
 def _readers(loader: AnyLoader) -> str:

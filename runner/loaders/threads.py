@@ -47,11 +47,12 @@ class _Piece:
     def read(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
-        error = _error_of_fill(self.source, self.indices, self.out)
-        if error is None:
-            self.future.set_result(None)
-        else:
+        try:
+            fill(self.source, self.indices, self.out)
+        except BaseException as error:
             self.future.set_exception(error)
+        else:
+            self.future.set_result(None)
 
 
 class Threads:
@@ -93,16 +94,6 @@ def _work(todo: SimpleQueue[_Piece | None]) -> None:
     while (piece := todo.get()) is not None:
         piece.read()
         del piece  # an idle thread keeps no batch alive
-
-
-def _error_of_fill(source: Source, indices: Indices, out: Array) -> BaseException | None:
-    # A function of its own: the error's traceback must not hold the future that holds the error, since the array
-    # in that circle would stay in memory until the garbage collector comes.
-    try:
-        fill(source, indices, out)
-    except BaseException as error:
-        return error
-    return None
 
 
 def _stop(todo: SimpleQueue[_Piece | None], threads: Sequence[threading.Thread]) -> None:

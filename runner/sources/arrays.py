@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +33,7 @@ class ArraySamples:
     labels: Labels
     rows: Array
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         """`train-0`, `train-1`, …: unique in the whole file."""
         split = self.name.partition("_")[2] or "train"
@@ -39,7 +41,7 @@ class ArraySamples:
 
     @property
     def spec(self) -> ArraySpec:
-        """Shape of a row, and its dtype; float64 becomes float32."""
+        """Shape of a row, and its dtype."""
         return ArraySpec(self.rows.shape[1:], self.rows.dtype)
 
     def __len__(self) -> int:
@@ -57,7 +59,9 @@ class ArraySamples:
         return {"file": self.file, "name": self.name, "labels": self.labels}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, rows=_rows(_load(state["file"], [state["name"]])[state["name"]]))
+        self.__dict__.update(
+            state, rows=_rows(_load(state["file"], [state["name"]])[state["name"]], state["file"], state["name"])
+        )
 
 
 class Arrays(Data):
@@ -83,7 +87,9 @@ class Arrays(Data):
         """
         arrays = _load(self.path)
         rows = {
-            split: _rows(arrays[f"x{suffix}"]) for split, suffix in SUFFIX_OF_SPLIT.items() if f"x{suffix}" in arrays
+            split: _rows(arrays[name], self.path, name)
+            for split, suffix in SUFFIX_OF_SPLIT.items()
+            if (name := f"x{suffix}") in arrays
         }
         if "train" not in rows:
             raise DataError(f"{self.path} must hold an array x, got {', '.join(arrays) or 'no arrays'}")
@@ -110,10 +116,13 @@ class Arrays(Data):
         if self.class_mode == "input":
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
         values = {split: self._classes(arrays, split, len(array)) for split, array in rows.items()}
-        class_names, codes = encode_classes(np.concatenate(list(values.values())))
+        one_hot = [y for split in rows if _is_one_hot(y := arrays[f"y{SUFFIX_OF_SPLIT[split]}"])]
+        # Every column is a class, also one that no sample has.
+        columns = np.arange(max((y.shape[1] for y in one_hot), default=0))
+        class_names, codes = encode_classes(np.concatenate([*values.values(), columns]))
         heads = class_head(self.class_mode, class_names)
-        ends = np.cumsum([len(column) for column in values.values()])[:-1]
-        return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=True)}
+        ends = np.cumsum([len(column) for column in values.values()])  # the last piece: the columns
+        return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
 
     def _classes(self, arrays: Mapping[str, Array], split: str, num_samples: int) -> Array:
         name = f"y{SUFFIX_OF_SPLIT[split]}"
@@ -126,7 +135,8 @@ class Arrays(Data):
         if values is None or len(values) != num_samples:
             raise DataError(
                 f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; "
-                f"got shape {arrays[name].shape} of {arrays[name].dtype}"
+                f"got shape {arrays[name].shape} of {arrays[name].dtype}; targets that are no classes are read by "
+                "data=dataframe, and data.class_mode=null leaves them out"
             )
         return values
 
@@ -135,26 +145,41 @@ def _class_column(values: Array) -> Array | None:
     """One class per sample, shape `(n,)`, from class numbers, names or one-hot rows; None if it is neither."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.ndim == 1 and values.dtype.kind in "iubUS":
+    if values.ndim == 1 and values.dtype.kind in "bUS":
         return values.astype(str) if values.dtype.kind == "S" else values
-    one_hot = values.ndim == 2 and values.dtype.kind in "iubf" and bool(np.isin(values, (0, 1)).all())
-    if one_hot and bool((values.sum(axis=1) == 1).all()):
+    if _is_one_hot(values):
         codes: Array = np.argmax(values, axis=1)
         return codes
-    if values.ndim == 1 and values.dtype.kind == "f" and bool((values == np.rint(values)).all()):
+    if values.ndim == 1 and values.dtype.kind in "iuf" and bool((values == np.rint(values)).all()):
         return values.astype(np.int64)
     return None
 
 
-def _rows(array: Array) -> Array:
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+def _is_one_hot(values: Array) -> bool:
+    if values.ndim != 2 or values.shape[1] == 1 or values.dtype.kind not in "iubf":
+        return False
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+
+
+def _rows(array: Array, file: Path, name: str) -> Array:
+    """Samples as frameworks take them: numbers in the machine's own byte order, at most float32."""
+    if array.ndim < 2 or array.dtype.kind not in "biuf":
+        raise DataError(
+            f"{file}: {name} must hold numbers, of shape (samples, …) with at least two dimensions, got shape "
+            f"{array.shape} of {array.dtype}; numpy.reshape({name}, (-1, 1)) makes each number a sample"
+        )
+    too_wide = array.dtype.kind == "f" and array.dtype.itemsize > 4
+    return array.astype(np.float32 if too_wide else array.dtype.newbyteorder("="), copy=False)
 
 
 def _load(file: Path, names: list[str] | None = None) -> dict[str, Array]:
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{file} must be an .npz file of named arrays, got a single array; use np.savez")
-            return {name: archive[name] for name in names or archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{file} must be an .npz file of named arrays, got a single array; use numpy.savez")
+        with archive:
+            arrays = {name: archive[name] for name in names or archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
+    # NumPy gives the bytes of what is no array.
+    return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from pydantic import model_validator
 
 from runner.components import Folder, Names
 from runner.errors import DataError
@@ -19,9 +22,11 @@ from runner.sources.listing import (
     list_classes,
     list_folders,
     list_images,
+    list_loose_images,
     refuse_missing,
     refuse_unknown,
 )
+from runner.sources.told import some
 
 Listed = tuple[list[str], list[int]]
 
@@ -37,6 +42,13 @@ class ClassFolders(Data, ImageSettings):
 
     classes: Names | None = None
     """The class folders to use, in the order of their class numbers; null: all, sorted by name."""
+
+    @model_validator(mode="after")
+    def _each_class_once(self) -> Self:
+        twice = [name for name in dict.fromkeys(self.classes or ()) if (self.classes or ()).count(name) > 1]
+        if twice:
+            raise ValueError(f"classes must name each class folder once, got {some(twice)} more than once")
+        return self
 
     @abstractmethod
     def split_folders(self) -> Mapping[str, Path]:
@@ -71,7 +83,25 @@ class ClassFolders(Data, ImageSettings):
         sources = {
             split: self._source(folder, listed[split], heads=heads, reader=reader) for split, folder in folders.items()
         }
-        return self.dataset(sources, heads)
+        dataset = self.dataset(sources, heads)
+        notes = self.notes(folders, listed, () if known else classes)
+        return replace(dataset, notes=(*notes, *dataset.notes))
+
+    def notes(
+        self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
+    ) -> Iterator[str]:
+        """What the folders hold that is not read, and which of `classes` have nothing to learn from."""
+        whole = set() if self.classes or self._has_classes else set(folders.values())
+        for folder in dict.fromkeys((self.root, *folders.values())):
+            if folder not in whole and (loose := list_loose_images(folder)):
+                yield (
+                    f"{len(loose):,} image{'s' if len(loose) > 1 else ''} directly in {folder}, in none of the folders "
+                    f"that are read, {'are' if len(loose) > 1 else 'is'} left out: {some(loose)}"
+                )
+        codes = set(listed["train"][1])
+        empty = [name for code, name in enumerate(classes) if code not in codes]
+        if empty:
+            yield f"{folders['train']} holds no images of {len(empty):,} of its {len(classes):,} classes: {some(empty)}"
 
     @property
     def _has_classes(self) -> bool:

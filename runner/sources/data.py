@@ -96,6 +96,10 @@ class Data(Component):
             f"data.{split}_split={share} of {len(sources['train'])} samples took none: there is no {split} split"
             for split, share in missing.items()
             if share and split not in splits
+        ) + tuple(
+            f"the {split} data holds no samples: there is no {split} split"
+            for split, source in sources.items()
+            if not len(source)
         )
         ordered = {split: splits[split] for split in SPLITS if split in splits and len(splits[split])}
         return Dataset(ordered, heads, sources["train"].spec, notes, files)

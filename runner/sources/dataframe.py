@@ -27,6 +27,9 @@ from runner.sources.vocabulary import Known
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """What Keras and TensorFlow take as the name of one output of several."""
 
+DEFAULT_LABEL = "label"
+"""The column to learn where none is named."""
+
 
 class DataFrame(Data, ImageSettings):
     """Image files listed by a CSV or Parquet table, with labels, weights and splits in its columns."""
@@ -43,7 +46,7 @@ class DataFrame(Data, ImageSettings):
     """The column with the path of each image, which is its id."""
 
     label_columns: Names | None = None
-    """The columns to learn; several become outputs of their names. Null: those class_mode maps; or there are none."""
+    """The columns to learn; several become outputs of their names. Null: those class_mode maps, else `label`."""
 
     class_mode: (
         Literal["categorical", "sparse", "binary", "multi_label", "raw", "multi_output", "input"]
@@ -64,10 +67,10 @@ class DataFrame(Data, ImageSettings):
     def _columns_fit_the_mode(self) -> Self:
         if isinstance(self.class_mode, dict):
             self._check_mapping(self.class_mode)
-        elif self._has_labels and not self.label_columns:
+        elif self._has_labels and self.label_columns == ():
             raise ValueError(
-                f"label_columns must name the columns to learn for class_mode={self.class_mode}, got "
-                f"{'null' if self.label_columns is None else '[]'}; for data without labels choose class_mode=null"
+                f"label_columns must name the columns to learn for class_mode={self.class_mode}, got []; "
+                "for data without labels choose class_mode=null"
             )
         columns = self._learned
         if len(set(columns)) < len(columns):
@@ -162,7 +165,7 @@ class DataFrame(Data, ImageSettings):
         """The columns that are learned, in their order."""
         if not self._has_labels:
             return ()
-        return self.label_columns or (tuple(self.class_mode) if isinstance(self.class_mode, dict) else ())
+        return self.label_columns or (tuple(self.class_mode) if isinstance(self.class_mode, dict) else (DEFAULT_LABEL,))
 
     @property
     def _several_heads(self) -> bool:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from runner.components import Folder, Fraction, Size
+from runner.errors import DataError
+from runner.images.files import reason
 from runner.images.settings import ColorMode
-from runner.sources.class_folders import ClassFolders
+from runner.sources.class_folders import ClassFolders, Listed
 
 BRIGHTEST = 16
 """The largest value of a pixel as scikit-learn has it; 16 × 255/16 is white."""
+
+NUM_DIGITS = 1797
+"""How many there are."""
 
 
 class Digits(ClassFolders):
@@ -39,10 +44,30 @@ class Digits(ClassFolders):
     """Share of the digits held out for the test."""
 
     def split_folders(self) -> Mapping[str, Path]:
-        """One folder with all digits, written first if it is not there."""
+        """One folder with all digits, written first if it is not there.
+
+        Raises `DataError` if it cannot be written.
+        """
         if not self.root.is_dir():
-            write_digits(self.root)
+            try:
+                write_digits(self.root)
+            except OSError as error:
+                raise DataError(
+                    f"data.root={self.root} must be a folder the digits can be written to: {reason(error)}; set another"
+                ) from error
         return {"train": self.root}
+
+    def notes(
+        self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
+    ) -> Iterator[str]:
+        """As for all class folders; and that the folder holds other images than the digits, which stay as they are."""
+        yield from super().notes(folders, listed, classes)
+        found = len(listed["train"][0])
+        if found != NUM_DIGITS and self.classes is None:
+            yield (
+                f"{self.root} holds {found:,} images, not the {NUM_DIGITS:,} digits; set data.root to a new folder "
+                "to have those written"
+            )
 
 
 def write_digits(root: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
 from runner.components import Folder
+from runner.errors import DataError
 from runner.sources.class_folders import ClassFolders
 from runner.sources.listing import list_folders
 
@@ -39,11 +41,27 @@ class Directory(ClassFolders):
 
         The root is split by folders if it has a train/ folder and no folder but those of splits; with any other
         folder beside it, `train` is a class like the others.
+
+        Raises `DataError` if there are both val/ and validation/, or one split lies within another.
         """
         names = list_folders(self.root)
         if "train" in names and set(names) <= set(SPLIT_FOLDERS):
             folders = {SPLIT_FOLDERS[name]: self.root / name for name in names}
         else:
             folders = {"train": self.root}
+        if len(folders) < len(names) and "train" in folders and folders["train"] != self.root:
+            raise DataError(f"{self.root} must hold one folder to validate on, got val and validation; rename one")
         others = {"validation": self.validation_root, "test": self.test_root}
-        return {**{split: folder for split, folder in others.items() if folder is not None}, **folders}
+        folders = {**{split: folder for split, folder in others.items() if folder is not None}, **folders}
+        _refuse_nested(folders)
+        return folders
+
+
+def _refuse_nested(folders: Mapping[str, Path]) -> None:
+    """Raise `DataError` if two splits would read the same files."""
+    for (split, folder), (other, outer) in permutations(folders.items(), 2):
+        if folder.resolve().is_relative_to(outer.resolve()):
+            raise DataError(
+                f"the {split} folder {folder} must not lie in the {other} folder {outer}, or its images belong to "
+                "both; move it out, or set data.root to the folder that holds the training images alone"
+            )

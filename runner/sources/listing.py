@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import DataError
+from runner.images.files import reason
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
 """Suffixes of the image files that are read, in lower case; every other file is left out."""
@@ -16,20 +17,31 @@ def list_images(folder: Path) -> list[str]:
     """The image files below `folder`, at any depth: sorted paths relative to it, with forward slashes.
 
     Hidden files and folders are left out. Linked folders are followed only directly below `folder`, so that no
-    circle of links can be walked for ever.
+    circle of links can be walked for ever. Raises `DataError` if a folder cannot be read.
     """
-    return sorted(_walk(os.fspath(folder), "", follow_links=True))
+    try:
+        return sorted(_walk(os.fspath(folder), "", follow_links=True))
+    except OSError as error:
+        raise DataError(f"{error.filename or folder} cannot be listed: {reason(error)}") from error
+
+
+def list_loose_images(folder: Path) -> list[str]:
+    """The names of the visible image files directly in `folder`, sorted."""
+    return sorted(entry.name for entry in folder.iterdir() if _is_image(entry.name) and not entry.is_dir())
 
 
 def _walk(folder: str, prefix: str, *, follow_links: bool) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
             if entry.is_dir(follow_symlinks=follow_links):
-                yield from _walk(entry.path, f"{prefix}{entry.name}/", follow_links=False)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122
+                if not entry.name.startswith("."):
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/", follow_links=False)
+            elif _is_image(entry.name):
                 yield prefix + entry.name
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def list_folders(folder: Path) -> list[str]:
@@ -40,8 +52,7 @@ def list_folders(folder: Path) -> list[str]:
 def list_classes(folder: Path, classes: tuple[str, ...]) -> tuple[list[str], list[int]]:
     """The image files in the class folders of `folder`, class by class, and the class code of each.
 
-    Raises `DataError` if a class folder is missing, or if `folder` has a class folder that is not in `classes`
-    (a class the model would know nothing of).
+    A class without a folder has no files.
     """
     ids, codes = [], []
     for code, name in enumerate(classes):

@@ -96,10 +96,10 @@ def _refuse_missing(file: Path, wanted: Sequence[str], columns: Sequence[str]) -
     missing = [name for name in wanted if name not in columns]
     if missing:
         meant = [near[0] for name in missing if (near := get_close_matches(name, columns, n=1))]
-        mend = f"; did you mean {', '.join(map(repr, meant))}?" if meant else ""
+        mend = f"did you mean {', '.join(map(repr, meant))}?" if meant else "name its own with data.*_column(s)"
         raise DataError(
             f"{file} must have the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}, "
-            f"got {some(columns, most=SHOWN_COLUMNS)}{mend}"
+            f"got {some(columns, most=SHOWN_COLUMNS)}; {mend}"
         )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
-from pydantic import model_validator
 
 from runner.components import File, Folder
 from runner.errors import DataError
@@ -29,23 +28,14 @@ class Npy(Data):
     root: Folder
     """The folder that holds ID.npy for every id; an id may name folders: a/1 is a/1.npy."""
 
-    partition: File
+    partition: File = Path("partition.json")
     """The JSON file with the ids of each split: train, validation (or val), test."""
 
-    labels: File | None = None
-    """The JSON file with the class of each id, a number or a name; null only without classes."""
+    labels: File = Path("labels.json")
+    """The JSON file with the class of each id, a number or a name; not read where class_mode has no classes."""
 
     class_mode: ClassMode | None = "sparse"
     """What `y` is: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
-
-    @model_validator(mode="after")
-    def _labels_are_there(self) -> Self:
-        if self.labels is None and self._has_classes:
-            raise ValueError(
-                f"labels must be given for class_mode={self.class_mode}, got null; "
-                "for data without labels choose class_mode=null or input"
-            )
-        return self
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The folder and the files that do not exist."""
@@ -53,7 +43,7 @@ class Npy(Data):
             yield "root", self.root
         if not self.partition.is_file():
             yield "partition", self.partition
-        if self.labels is not None and self._has_classes and not self.labels.is_file():
+        if self._has_classes and not self.labels.is_file():
             yield "labels", self.labels
 
     def open(self) -> Dataset:
@@ -78,15 +68,14 @@ class Npy(Data):
             split: NpyFiles(self.root, ids, Labels(heads, (columns[split],)) if heads else NO_LABELS, reader)
             for split, ids in partition.items()
         }
-        used = (self.partition,) if self.labels is None or not self._has_classes else (self.partition, self.labels)
-        return self.dataset(sources, heads, used)
+        return self.dataset(sources, heads, (self.partition, self.labels) if self._has_classes else (self.partition,))
 
     @property
     def _has_classes(self) -> bool:
         return self.class_mode not in (None, "input")
 
     def _labelled(self, partition: Partition, known: Known) -> tuple[tuple[Head, ...], dict[str, Indices]]:
-        if self.labels is None or not self._has_classes:
+        if not self._has_classes:
             return class_head(self.class_mode, ()), dict.fromkeys(partition, np.empty(0, np.int64))
         names = read_labels(self.labels, partition)
         heads = class_head(self.class_mode, known.get("") or vocabulary(names["train"]))

@@ -82,21 +82,6 @@ def test_closed_threads_read_no_more(obedient):
         threads.submit(np.arange(2))
 
 
-def test_error_of_a_sample_keeps_no_batch_alive(obedient):
-    threads = Threads(obedient("fail"), 1, 60)
-    gc.collect()
-    gc.disable()
-    try:
-        pending = threads.submit(np.arange(8))
-        with pytest.raises(OSError, match="is bad"):
-            pending.result()
-        del pending
-        threads.close()
-        assert not [found for found in gc.get_objects() if type(found).__name__ == "_Piece"]
-    finally:
-        gc.enable()
-
-
 def test_epoch_begun_in_two_threads_starts_one_pool(obedient):
     with Sequence(workers=2).build(obedient("doze"), Plan(8, 2)) as loader:
         both = [threading.Thread(target=lambda: list(loader.epoch(0))) for _ in range(2)]

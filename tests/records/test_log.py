@@ -4,6 +4,8 @@ import logging
 import re
 from pathlib import Path
 
+import pytest
+
 from runner.records.log import close_log, open_log
 
 
@@ -41,7 +43,8 @@ def test_log_is_added_to_and_never_begun_anew(tmp_path: Path) -> None:
     assert [line.split(": ")[1] for line in lines] == ["first", "second"]
 
 
-def test_log_takes_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
+def test_log_takes_text_that_utf8_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("runner"), "propagate", False)  # pytest could not send such text on
     handler = open_log(tmp_path)
     logging.getLogger("runner").warning("caf\udce9.png is damaged")
     close_log(handler)

@@ -1,5 +1,6 @@
 """What every source keeps, whatever its samples are made of."""
 
+import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 
 from runner.sources.arrays import Arrays
+from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
+from runner.sources.npy import Npy
 
 
 @pytest.fixture
@@ -18,9 +21,36 @@ def opened(request, tmp_path, digits_root):
         return Digits(root=digits_root).open()
     if request.param == "directory":
         return Directory(root=digits_root, target_size=(5, 7), class_mode="sparse").open()
+    if request.param == "dataframe":
+        return listed_in_a_table(digits_root, tmp_path / "digits.csv")
     x = np.random.default_rng(0).normal(size=(30, 2, 3))
+    if request.param == "npy":
+        return one_file_each(x, tmp_path)
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 3, x_test=x[:4], y_test=[0, 1, 2, 0])
     return Arrays(path=tmp_path / "a.npz").open()
+
+
+def listed_in_a_table(digits_root, manifest):
+    """Some digits, with two targets and weights."""
+    files = [file.relative_to(digits_root) for digit in "359" for file in sorted((digits_root / digit).iterdir())[:9]]
+    rows = [f"{file.as_posix()},{file.parts[0]},{number}" for number, file in enumerate(files)]
+    manifest.write_text("\n".join(["path,digit,number", *rows]))
+    modes = {"digit": "sparse", "number": "raw"}
+    return DataFrame(
+        manifest=manifest, root=digits_root, class_mode=modes, weight_column="number", test_split=0.2
+    ).open()
+
+
+def one_file_each(arrays, folder):
+    """Float64 arrays as files, in all three splits."""
+    ids = [f"part/{number}" for number in range(len(arrays))]
+    (folder / "part").mkdir()
+    for name, array in zip(ids, arrays, strict=True):
+        np.save(folder / f"{name}.npy", array)
+    partition, labels = folder / "partition.json", folder / "labels.json"
+    partition.write_text(json.dumps({"train": ids[:20], "val": ids[20:26], "test": ids[26:]}))
+    labels.write_text(json.dumps({name: number % 3 for number, name in enumerate(ids)}))
+    return Npy(root=folder, partition=partition, labels=labels).open()
 
 
 @pytest.fixture(params=["train", "test", "validation"])
@@ -30,7 +60,7 @@ def source(request, opened):
     return opened.splits[request.param]
 
 
-every = pytest.mark.parametrize("opened", ["digits", "directory", "arrays"], indirect=True)
+every = pytest.mark.parametrize("opened", ["digits", "directory", "arrays", "npy", "dataframe"], indirect=True)
 
 
 @every

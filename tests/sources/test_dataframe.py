@@ -78,6 +78,10 @@ def test_class_modes_have_the_shapes_of_keras(make, mode, cells, y):
     assert found.tolist() == y
 
 
+def test_column_to_learn_is_called_label_unless_another_is_named(make):
+    assert targets(make({"label": list("abab")}, class_mode="sparse")).tolist() == [0, 1, 0, 1]
+
+
 def test_input_and_null_read_no_label_column(make):
     assert targets(make({"label": ["", "", "", ""]}, class_mode=None)) is None
     assert targets(make({"label": [""] * 4}, class_mode="input", label_columns=["absent"])).shape == (4, 1)
@@ -222,7 +226,6 @@ def test_parquet_that_is_cut_off_is_refused_by_name(tmp_path):
     ("keys", "message"),
     [
         ({"manifest": "m.xlsx"}, "manifest must end in .csv or .parquet, got m.xlsx"),
-        ({"label_columns": None}, "label_columns must name the columns to learn for class_mode=categorical, got null"),
         ({"label_columns": []}, r"label_columns must name the columns to learn for class_mode=categorical, got \[\]"),
         ({"label_columns": ["a", "a"]}, r"label_columns must name each column once, got \[a, a\]"),
         ({"label_columns": ["a", "b c"]}, "names of letters a to z.*; got 'b c': rename"),

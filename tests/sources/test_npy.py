@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from runner.errors import BadSampleError, DataError
 from runner.sources.npy import Npy
@@ -230,11 +229,6 @@ def test_ids_that_are_numbers_are_text(make):
 def test_labels_that_cannot_be_used_are_refused(make, labels, message):
     with pytest.raises(DataError, match=message):
         make(samples(3), {"train": ["id-0", "id-1"], "test": ["id-2"]}, labels).open()
-
-
-def test_labels_must_be_given_where_there_are_classes(make):
-    with pytest.raises(ValidationError, match="labels must be given for class_mode=sparse, got null"):
-        make({}, {}, labels=None).model_validate({"root": "x", "partition": "y"})
 
 
 def test_missing_paths_are_named(tmp_path):
