@@ -102,8 +102,10 @@ def _run(overrides: Sequence[str], work: Work) -> int:
     # Imported after the check: what is wrong is told before the rest is loaded.
     from runner.config.launch import launch
     from runner.records.folder import new_run_folder
+    from runner.resuming import resumable
 
-    return launch(job, new_run_folder(), work)
+    resumed = resumable(job.settings)
+    return launch(job, resumed.folder if resumed else new_run_folder(), work, again=resumed is not None)
 
 
 def _sweep(overrides: Sequence[str], work: Work) -> int:

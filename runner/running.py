@@ -22,7 +22,10 @@ from runner.records.folder import new_run_folder, point_latest
 from runner.records.metrics import MetricsTable
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.record import RunRecord
+from runner.records.resumable import ResumableRun
+from runner.records.state import State, drop_states, read_state
 from runner.records.trained import read_trained
+from runner.resuming import refuse_other_data, resumable
 from runner.settings import Settings
 from runner.sources.data import Dataset
 from runner.stages.backend import require_backend, start_backend
@@ -31,6 +34,8 @@ from runner.using import Use
 
 if TYPE_CHECKING:
     import keras
+
+MODEL, CHECKPOINTS = "model.keras", "checkpoints"
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +65,17 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
 def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
     """Do what `config.mode` says and return the closed record, whose `path` is the run's folder.
 
-    Without a `folder` a new one is made below `outputs/runs`. An error closes the record as failed, Ctrl-C as
-    interrupted, and is raised again. Raises `DataError`, after the record was closed as completed, if `mode=check`
-    found something wrong with the data.
+    Without a `folder` a new one is made below `outputs/runs`; a run that is resumed keeps its own. An error closes
+    the record as failed, Ctrl-C as interrupted, and is raised again. Raises `DataError`, after the record was closed
+    as completed, if `mode=check` found something wrong with the data.
     """
     if config.mode != "check":
         require_backend(config.backend)
+    resumed = resumable(config)
     trained = None if config.from_run is None else read_trained(config.from_run)
-    folder = new_run_folder() if folder is None else folder
+    folder = resumed.folder if resumed else folder or new_run_folder()
     terminal, findings = Terminal(), None
-    with _recording(config, folder, origin) as record:
+    with _recording(config, folder, origin, resumed) as record:
         terminal.path("run", record.path)
         terminal.account(origin_lines(origin.foreign_files))
         if config.mode == "check":
@@ -77,7 +83,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
         elif trained is not None:
             Use(config, trained, record, terminal).stages()
         else:
-            _Run(config, record, terminal).stages()
+            _Run(config, record, terminal, resumed).stages()
         terminal.path("record", record.path)
     if findings:
         raise DataError(findings)
@@ -85,11 +91,14 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
 
 
 @contextmanager
-def _recording(config: Settings, folder: Path, origin: Origin) -> Iterator[RunRecord]:
+def _recording(config: Settings, folder: Path, origin: Origin, resumed: ResumableRun | None) -> Iterator[RunRecord]:
     """A record that is closed however the block ends."""
-    write_config(folder, config.document())
-    seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
-    record = RunRecord.open(folder, backend=config.backend, seeds=seeds, **vars(origin))
+    if resumed is not None:
+        record = RunRecord.reopen(folder, resumed.document, **vars(origin), inexact=config.resume_inexact)
+    else:
+        write_config(folder, config.document())
+        seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
+        record = RunRecord.open(folder, backend=config.backend, seeds=seeds, **vars(origin))
     if folder.parent.name == "runs":
         point_latest(folder.parent.parent, folder)
     try:
@@ -108,8 +117,8 @@ def _recording(config: Settings, folder: Path, origin: Origin) -> Iterator[RunRe
 class _Run:
     """The stages of one run, one after the other, each of them into the record."""
 
-    def __init__(self, config: Settings, record: RunRecord, terminal: Terminal) -> None:
-        self.config, self.record, self.terminal = config, record, terminal
+    def __init__(self, config: Settings, record: RunRecord, terminal: Terminal, resumed: ResumableRun | None) -> None:
+        self.config, self.record, self.terminal, self.resumed = config, record, terminal, resumed
         self.loaders: dict[str, Loader] = {}
 
     def stages(self) -> None:
@@ -134,7 +143,10 @@ class _Run:
         needed = needed_bytes(config, dataset, tuple(dataset.splits))
         self.terminal.account(data_lines(config, dataset, available))
         self.terminal.account(loader_lines(config.loader, needed))
-        self.record.update(loader=config.loader.normalised().document(), data=data_section(dataset))
+        data = data_section(dataset)
+        if self.resumed is not None:
+            refuse_other_data(config, self.resumed, data["fingerprint"])
+        self.record.update(loader=config.loader.normalised().document(), data=data)
         refuse_too_large(needed, available, kind=config.loader.kind)
         return dataset
 
@@ -157,16 +169,39 @@ class _Run:
 
         loaders, path = self.loaders, self.record.path
         training = Training(model, task.outputs, loaders["train"], loaders.get("validation"), self.config.train)
-        metrics = MetricsTable(path)
+        metrics, start = MetricsTable(path), None
+        if self.resumed is not None:
+            start = self._state(path, metrics, training.steps_per_epoch)
         with self.terminal.training(epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch) as view:
 
             def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
                 metrics.append(epoch, row)
                 view.on_epoch(epoch, row)
 
-            result = fit(training, checkpoints=path / "checkpoints", observer=Observer(view.on_step, on_epoch))
-        digests = {"ids": result.pop("ids"), "weights": save(model, path / "model.keras")}
+            observer = Observer(view.on_step, on_epoch, self._tell_interruption)
+            result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
+        digests = {"ids": result.pop("ids"), "weights": save(model, path / MODEL)}
         self.record.update(digests=digests, results={"fit": result})
+
+    def _state(self, path: Path, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
+        """The state to go on from; what was written after it, or is made anew at the end, is taken away."""
+        start = read_state(path / CHECKPOINTS)
+        step = start.step if start else 0
+        epoch, done = divmod(step, steps_per_epoch)
+        where = (
+            f"epoch {epoch + 1}, after {done:,} of {steps_per_epoch:,} steps"
+            if start
+            else "the beginning: no state was written"
+        )
+        self.terminal.account([("resume", where)])
+        metrics.go_on(epoch)
+        drop_states(path / CHECKPOINTS, after=step)
+        for name in (MODEL, PREDICTIONS_CSV):
+            (path / name).unlink(missing_ok=True)
+        return start
+
+    def _tell_interruption(self) -> None:
+        self.terminal.note("interrupted: ending after this step, with its state written; once more ends at once")
 
     def _evaluate_and_predict(self, dataset: Dataset, task: Task, model: keras.Model) -> None:
         from runner.stages.evaluate import evaluate

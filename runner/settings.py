@@ -40,6 +40,12 @@ class Settings(Component):
     from_run: Folder | None = None
     """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
 
+    resume: Folder | None = None
+    """The run to go on with, in its folder and as it was configured; `latest`: the newest that trained."""
+
+    resume_inexact: bool = False
+    """Whether to go on with a run though the configuration, the data, the packages or the code are others now."""
+
     split: Literal["train", "validation", "test"] | None = None
     """What `mode=evaluate` and `predict` read; null: test, else validation; all samples where they have no labels."""
 
@@ -91,6 +97,10 @@ class Settings(Component):
                 f"from_run must go with mode=evaluate or mode=predict, got mode={self.mode}; "
                 "add mode=evaluate, or leave from_run out"
             )
+        if self.resume is not None and self.mode not in ("run", "fit"):
+            raise ValueError(f"resume must go with mode=run or mode=fit, got mode={self.mode}; leave one of them out")
+        if self.resume_inexact and self.resume is None:
+            raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if not using and self.split is not None:
             raise ValueError(
                 f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
     {"errors"},
-    {"components", "samples", "seeds"},
+    {"components", "samples", "seeds", "interruption"},
     {"cipher"},
     {"images", "labels", "splits", "plan"},
     {"sources"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"account"},
     {"terminal"},
     {"loading"},
-    {"using", "checking"},
+    {"using", "checking", "resuming"},
     {"running"},
     {"config"},
     {"__main__"},

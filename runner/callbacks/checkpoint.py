@@ -14,6 +14,8 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     The best epoch is looked for among those that have the monitored value.
     """
 
+    kept = ("best",)
+
     def __init__(self, file: Path, **settings: Any) -> None:
         self._file, self._temporary = file, file.with_name(f".writing-{file.name}")
         super().__init__(str(self._temporary), **settings)

@@ -21,6 +21,10 @@ class WhereMonitored:
 class EarlyStopping(WhereMonitored, keras.callbacks.EarlyStopping):  # type: ignore[misc]
     """Ends training once the value no longer improves; patience counts the epochs that have it."""
 
+    kept = ("wait", "best", "best_epoch", "best_weights", "stopped_epoch")
+
 
 class ReduceLROnPlateau(WhereMonitored, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
     """Lowers the learning rate once the value no longer improves; patience counts the epochs that have it."""
+
+    kept = ("wait", "best", "cooldown_counter")

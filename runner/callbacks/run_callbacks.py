@@ -42,8 +42,13 @@ class RunCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
         """Remember the logs: the end of one `fit` is not the end of the run."""
         self._logs = logs
 
+    def flush(self) -> None:
+        """Wait for the callbacks of the steps so far: on JAX, Keras runs those that allow it in other threads."""
+        if self._async_train:
+            self._flush_futures()
+
     def finish(self) -> None:
-        """End the run; a callback that gives earlier weights back has the last word."""
-        if self._begun:
-            self._averages.apply()
-            super().on_train_end(self._logs)
+        """End the run, also one without an epoch; a callback that gives earlier weights back has the last word."""
+        self.on_train_begin()
+        self._averages.apply()
+        super().on_train_end(self._logs)

@@ -34,10 +34,11 @@ class Outcome:
     exit_code: int
 
 
-def launch(job: Job, folder: Path, work: Work) -> int:
-    """Do the job within Hydra, which writes `.hydra` into the folder; the exit code."""
+def launch(job: Job, folder: Path, work: Work, *, again: bool = False) -> int:
+    """Do the job within Hydra, which writes `.hydra` into the folder unless it did so before; the exit code."""
     codes: list[int] = []
-    stopped = _hydra([*job.overrides, f"hydra.run.dir={_quoted(folder)}"], lambda _: codes.append(work(job, folder)))
+    where = [f"hydra.run.dir={_quoted(folder)}", *(["hydra.output_subdir=null"] if again else [])]
+    stopped = _hydra([*job.overrides, *where], lambda _: codes.append(work(job, folder)))
     return codes[0] if codes else stopped
 
 

@@ -54,15 +54,15 @@ class Delivery:
         return self._ids[step]
 
     def settle(self, ids: IdStream, first_step: int, num_steps: int) -> int:
-        """Add the ids of the steps that were trained on to `ids`; forget what was only read ahead.
-
-        Returns the number of samples in these steps.
-        """
-        trained = [self._ids[step] for step in range(first_step, first_step + num_steps)]
+        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps."""
+        trained = [self._ids.pop(step) for step in range(first_step, first_step + num_steps)]
         for names in trained:
             ids.update(names)
-        self._ids.clear()
         return sum(len(names) for names in trained)
+
+    def forget(self) -> None:
+        """Forget what was only read ahead."""
+        self._ids.clear()
 
     @contextlib.contextmanager
     def _remembering_failure(self) -> Iterator[None]:

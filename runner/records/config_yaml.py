@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from runner.errors import ConfigurationError
 from runner.records.files import write_atomically
 
 NAME = "config.yaml"
@@ -39,3 +40,24 @@ def write_config(folder: Path, document: dict[str, Any]) -> None:
     """
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
     write_atomically(folder / NAME, text)
+
+
+def read_config(folder: Path, key: str) -> dict[str, Any]:
+    """The configuration of the run in `folder`, which the key `key` names.
+
+    Raises `ConfigurationError` where `folder` is no run.
+    """
+    file = folder / NAME
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        jobs = f"; give one of its jobs, {key}={folder / '0'}" if (folder / "0").is_dir() else ""
+        mend = jobs or f"; give a folder of outputs/runs, or {key}=latest"
+        raise ConfigurationError(
+            f"{key} must be the folder of a run, got {folder}, which has no {NAME}{mend}"
+        ) from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{key}={folder}: {file} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigurationError(f"{key}={folder}: {file} must hold keys and their values")
+    return config

@@ -25,6 +25,13 @@ class MetricsTable:
         self.path = folder / NAME
         self._columns = [EPOCH]
         self._rows: list[dict[str, str]] = []
+        self._ours = False
+
+    def go_on(self, epochs: int) -> None:
+        """Take over the first `epochs` rows that are there already; later ones are forgotten."""
+        header, *rows = read_table(self.path) if self.path.exists() else [[EPOCH]]
+        self._columns, self._ours = header, True
+        self._rows = [dict(zip(header, row, strict=True)) for row in rows[:epochs]]
 
     def append(self, epoch: int, values: Mapping[str, SupportsFloat | None]) -> None:
         """Add the row of one epoch; numbers are written with all their digits.
@@ -34,7 +41,8 @@ class MetricsTable:
         self._columns += [name for name in values if name not in self._columns]
         self._rows.append({name: _cell(value) for name, value in {**values, EPOCH: epoch}.items()})
         rows = ([row.get(name, "") for name in self._columns] for row in self._rows)
-        write_table(self.path, [self._columns, *rows], overwrite=len(self._rows) > 1)
+        write_table(self.path, [self._columns, *rows], overwrite=self._ours)
+        self._ours = True
 
 
 def read_metrics(folder: Path) -> list[dict[str, int | float | None]]:

@@ -22,7 +22,7 @@ RUN_JSON = "run.json"
 Outcome = Literal["completed", "failed", "interrupted"]
 Document = dict[str, Any]
 
-KEPT = ("status", "stage", "error", "started", "finished", "process")
+KEPT = ("status", "stage", "error", "started", "finished", "process", "resumed")
 """The sections a record writes by itself; `update` takes all others."""
 
 
@@ -49,6 +49,24 @@ class RunRecord:
         """
         document = _merged(_first_document(backend), sections)
         write_atomically(folder / RUN_JSON, to_json(document))
+        return cls(folder, document, open_log(folder))
+
+    @classmethod
+    def reopen(cls, folder: Path, document: Document, **sections: object) -> RunRecord:
+        """Go on with the record of a run that has ended, whose run.json holds `document`.
+
+        `sections` say how that came about, and are added to `resumed` with the time.
+        """
+        again = {"time": _now(), **{name: to_plain(value) for name, value in sections.items()}}
+        document = document | {
+            "status": "running",
+            "stage": None,
+            "error": None,
+            "finished": None,
+            "process": process_identity(),
+            "resumed": [*document["resumed"], again],
+        }
+        write_atomically(folder / RUN_JSON, to_json(document), overwrite=True)
         return cls(folder, document, open_log(folder))
 
     @property
@@ -124,6 +142,7 @@ def _first_document(backend: str) -> Document:
         "foreign_files": [],
         "from_run": {},
         "started": _now(),
+        "resumed": [],
         "finished": None,
         "process": process_identity(),
         "seeds": {},

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from runner.errors import ConfigurationError, RunnerError
 from runner.labels import Head
-from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.config_yaml import read_config
 from runner.records.heads import read_heads
 from runner.records.reading import read_run
 
@@ -43,7 +41,7 @@ def read_trained(folder: Path) -> TrainedRun:
 
     Raises `ConfigurationError` where `folder` is no run, or one without a model.
     """
-    config = _config(folder)
+    config = read_config(folder, "from_run")
     try:
         document = read_run(folder)
     except RunnerError as error:
@@ -66,26 +64,9 @@ def newest_training(outputs: Path) -> Path | None:
 
 def _trains(folder: Path) -> bool:
     try:
-        return _config(folder).get("mode") in ("run", "fit")
+        return read_config(folder, "from_run").get("mode") in ("run", "fit")
     except ConfigurationError:
         return False
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG_YAML
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        jobs = f"; give one of its jobs, from_run={folder / '0'}" if (folder / "0").is_dir() else ""
-        mend = jobs or "; give a folder of outputs/runs, or from_run=latest"
-        raise ConfigurationError(
-            f"from_run must be the folder of a run, got {folder}, which has no {CONFIG_YAML}{mend}"
-        ) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"from_run={folder}: {file} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise ConfigurationError(f"from_run={folder}: {file} must hold keys and their values")
-    return config
 
 
 def _no_model(folder: Path, document: dict[str, Any]) -> str:

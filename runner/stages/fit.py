@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from runner.callbacks.checkpoint import Checkpoint
 from runner.callbacks.epoch_clock import EpochClock, EpochResult
 from runner.callbacks.finite_loss import FiniteLoss
 from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
+from runner.callbacks.progress import Progress
 from runner.callbacks.run_callbacks import RunCallbacks
 from runner.errors import ConfigurationError
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
+from runner.interruption import interruptible
 from runner.loaders.loader import Loader
 from runner.models.outputs import Output, metric_names
-from runner.records.digests import IdStream
+from runner.records.state import State, StateWriter
 from runner.stages.class_weights import class_weights
 from runner.stages.settings import Train
 
@@ -38,6 +41,10 @@ class Training:
     def steps_per_epoch(self) -> int:
         """Steps between two reports."""
         return self.settings.steps_per_epoch or len(self.train)
+
+    def is_state_due(self, step: int, seconds: float) -> bool:
+        """Whether to write a state after `step` steps, `seconds` after the last one."""
+        return self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
 
     def validates(self, epoch: int) -> bool:
         """Whether `epoch`, counted from 0, ends with validation."""
@@ -58,52 +65,66 @@ class Training:
 
 @dataclass(frozen=True)
 class Observer:
-    """Whom training tells: of every step handed over, and of every epoch's row of metrics."""
+    """Whom training tells: of every step handed over, of every epoch's row of metrics, and that it was interrupted."""
 
     on_step: Callable[[int], None]
     on_epoch: Callable[[int, dict[str, float | None]], None]
+    on_asked: Callable[[], None] = lambda: None
 
 
-def fit(training: Training, *, checkpoints: Path, observer: Observer) -> dict[str, Any]:
+def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
     """Train; returns the epochs run, whether they ended early, the samples seen and the digest of their ids.
 
     Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
-    is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch.
+    is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
+    with one of these as `start`, training goes on as if it had never stopped.
 
-    Raises `ConfigurationError` where `train` names what the data or the model do not have, and `TrainingError` where
-    the loss is no number any more.
+    Raises `ConfigurationError` where `train` names what the data or the model do not have, `TrainingError` where the
+    loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
     """
     _refuse_unknown_monitor(training)
-    delivery, ids, finite = _delivery(training, observer), IdStream(), FiniteLoss()
-    results: list[EpochResult] = []
-    callbacks = RunCallbacks(
-        [
-            *([finite] if training.settings.terminate_on_nan else []),
-            *_callbacks(training, checkpoints),
-            EpochClock(results.append),
-        ],
-        training.model,
-        epochs=training.settings.epochs,
-        steps=training.steps_per_epoch,
-    )
-    samples_seen = 0
-    for epoch in range(training.settings.epochs):
-        steps = training.steps_per_epoch
-        with finite.naming_batch(delivery, epoch * steps):
-            _fit_epoch(training, delivery, callbacks, epoch)
-        samples = delivery.settle(ids, epoch * steps, steps)
-        samples_seen += samples
-        observer.on_epoch(epoch + 1, _row(training, results[-1], samples, samples_seen))
-        if training.model.stop_training:
-            break
-    callbacks.finish()
+    with interruptible(observer.on_asked) as interruption, closing(StateWriter(checkpoints)) as writer:
+        delivery = _delivery(training, observer)
+        progress = Progress(delivery, writer, training.is_state_due, interruption, start)
+        _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
+    epochs = progress.step // training.steps_per_epoch
     return {
-        "epochs": len(results),
-        "stopped_early": len(results) < training.settings.epochs,
-        "steps": len(results) * training.steps_per_epoch,
-        "samples_seen": samples_seen,
-        "ids": ids.hexdigest(),
+        "epochs": epochs,
+        "stopped_early": epochs < training.settings.epochs,
+        "steps": progress.step,
+        "samples_seen": progress.samples_seen,
+        "ids": progress.ids,
     }
+
+
+def _train(
+    training: Training,
+    delivery: Delivery,
+    progress: Progress,
+    monitoring: list[keras.callbacks.Callback],
+    observer: Observer,
+) -> None:
+    settings, steps, finite = training.settings, training.steps_per_epoch, FiniteLoss()
+    results: list[EpochResult] = []
+    watching = [finite] if settings.terminate_on_nan else []
+    callbacks = RunCallbacks(
+        [*watching, *monitoring, EpochClock(results.append), progress],
+        training.model,
+        epochs=settings.epochs,
+        steps=steps,
+    )
+    progress.begin(callbacks)
+    while progress.step < settings.epochs * steps and not progress.stopped:
+        epoch, first_step, seen = progress.step // steps, progress.step, progress.samples_seen
+        with finite.naming_batch(delivery, first_step):
+            _fit_epoch(training, delivery, callbacks, epoch=epoch, first_step=first_step)
+        progress.advance((epoch + 1) * steps)
+        progress.stopped = bool(training.model.stop_training)
+        row = _row(training, results[-1], progress.samples_seen - seen, progress.samples_seen)
+        observer.on_epoch(epoch + 1, row)
+        progress.end_epoch(save=progress.stopped or epoch + 1 == settings.epochs)
+        delivery.forget()
+    callbacks.finish()
 
 
 def _delivery(training: Training, observer: Observer) -> Delivery:
@@ -113,9 +134,9 @@ def _delivery(training: Training, observer: Observer) -> Delivery:
     return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels))
 
 
-def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, epoch: int) -> None:
-    steps = training.steps_per_epoch
-    train = feed(delivery, first_step=epoch * steps, num_steps=steps)
+def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:
+    """One call of `fit`, for what is left of the epoch from global step `first_step` on."""
+    train = feed(delivery, first_step=first_step, num_steps=(epoch + 1) * training.steps_per_epoch - first_step)
     validating = Delivery(training.validation) if training.validation and training.validates(epoch) else None
     validation = feed(validating) if validating else None
     with delivery.raising_failures(), (validating or delivery).raising_failures():
@@ -135,7 +156,7 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
 def _callbacks(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
     stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
     monitor, mode = training.monitor, training.mode
-    checkpoints.mkdir()
+    checkpoints.mkdir(exist_ok=True)
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
         *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),

@@ -49,6 +49,26 @@ class ReduceLROnPlateau(Component):
     """The lowest learning rate."""
 
 
+class CheckpointEvery(Component):
+    """When to write a state that `resume` can go on from: whichever comes first; and at the end, always."""
+
+    seconds: Annotated[float, Field(gt=0)] | None = 60.0
+    """Seconds from one state to the next; null: time does not count."""
+
+    steps: PositiveInt | None = None
+    """Steps from one state to the next; null: they do not count."""
+
+    epochs: PositiveInt | None = None
+    """Epochs from one state to the next; null: they do not count."""
+
+    def is_due(self, step: int, seconds: float, *, steps_per_epoch: int) -> bool:
+        """Whether a state is due after `step` steps, `seconds` after the last one."""
+        if self.seconds is not None and seconds >= self.seconds:
+            return True
+        intervals = (self.steps, self.epochs and self.epochs * steps_per_epoch)
+        return any(interval and step % interval == 0 for interval in intervals)
+
+
 class Train(Component):
     """How the model is fitted."""
 
@@ -87,6 +107,9 @@ class Train(Component):
 
     terminate_on_nan: bool = True
     """Whether a loss that is NaN or infinite ends the run with an error that names the batch."""
+
+    checkpoint_every: CheckpointEvery = CheckpointEvery()
+    """How much of the training a crash may cost."""
 
     @model_validator(mode="after")
     def _one_owner_of_the_rate(self) -> Self:

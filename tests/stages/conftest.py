@@ -1,5 +1,8 @@
 """Training on tiny data, whatever the loader."""
 
+from contextlib import nullcontext
+from itertools import count
+
 import keras
 import numpy as np
 import pytest
@@ -49,27 +52,29 @@ def load(source, kind="sequence", *, shuffle=True):
 
 
 def build(source, settings, num_steps=9):
-    """A model of one hidden layer, the same every time. TensorFlow's relu would turn NaN into 0."""
+    """A model of one hidden layer and dropout, the same every time. TensorFlow's relu would turn NaN into 0."""
     keras.utils.set_random_seed(0)
     task = Task(source.spec, "none", tuple(output_of(head, source.spec.shape) for head in source.labels.heads))
     with precision(settings.precision):
         inputs, x = scaled_input(task.spec, task.scaling)
-        model = model_of(inputs, keras.layers.Dense(4, activation="tanh")(x), task)
+        hidden = keras.layers.Dropout(0.2)(keras.layers.Dense(4, activation="tanh")(x))
+        model = model_of(inputs, hidden, task)
         optimizer = settings.build_optimizer(num_steps)
         compile_model(model, task, optimizer=optimizer, jit_compile=settings.jit_compile)
     return model, task
 
 
 class Trained:
-    """A training that is over: its model, the rows it reported, and what it returned."""
+    """A training that is over, by an error of the type `ends` if given: its model, its rows, and what it returned."""
 
-    def __init__(self, folder, source, settings, *, kind="sequence", validation=False):
-        self.rows = []
+    def __init__(self, folder, source, settings, *, kind, validation, on_step=lambda step: None, start=None, ends=None):
+        self.folder, self.rows, self.result = folder, [], None
         self.model, task = build(source, settings)
         with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
             training = Training(self.model, task.outputs, loader, held_out if validation else None, settings)
-            observer = Observer(lambda step: None, lambda epoch, row: self.rows.append(row))
-            self.result = fit(training, checkpoints=folder, observer=observer)
+            observer = Observer(on_step, lambda epoch, row: self.rows.append(row))
+            with pytest.raises(ends) if ends else nullcontext():
+                self.result = fit(training, checkpoints=folder, observer=observer, start=start)
 
     def column(self, name):
         return [row[name] for row in self.rows]
@@ -78,11 +83,13 @@ class Trained:
 @pytest.fixture
 def train(tmp_path):
     """Train on `source` as the settings given by keyword say; no shuffling by Keras, one call after the other."""
-    folders = (tmp_path / str(number) for number in range(9))
+    folders = (tmp_path / str(number) for number in count())
 
-    def run(source=None, *, kind="sequence", validation=False, **settings):
+    def run(source=None, *, kind="sequence", validation=False, on_step=lambda step: None, start=None, ends=None,
+            folder=None, **settings):  # fmt: skip
         settings = Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
-        return Trained(next(folders), source or Points(), settings, kind=kind, validation=validation)
+        return Trained(folder or next(folders), source or Points(), settings, kind=kind, validation=validation,
+                       on_step=on_step, start=start, ends=ends)  # fmt: skip
 
     return run
 
