@@ -86,6 +86,7 @@ class TrainingView:
     def __init__(self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int) -> None:
         self._console, self._progress, self._epochs = console, progress, epochs
         self._task = progress.add_task("fit", total=epochs * steps_per_epoch)
+        self._has_header = False
 
     def on_step(self, step: int) -> None:
         """A batch is on its way to the model."""
@@ -93,8 +94,9 @@ class TrainingView:
 
     def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
         """An epoch is done."""
-        if epoch == 1:
+        if not self._has_header:
             self._console.print(_epoch_header(row, self._epochs))
+            self._has_header = True
         self._console.print(_epoch_line(epoch, row, self._epochs))
 
 

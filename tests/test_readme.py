@@ -50,9 +50,9 @@ def workplace(tmp_path, digits_root, monkeypatch):
 def test_readme_command_runs(command, workplace):
     import runner
 
-    if "from_run=latest" in command:
+    if "=latest" in command:
         runner.run(runner.compose(["mode=fit", "model=mlp", "train.epochs=1"]))
-    quick = [] if "from_run" in command else ["train.epochs=1"]
+    quick = [] if "from_run" in command else ["train.epochs=2" if "resume" in command else "train.epochs=1"]
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
     left = {"mode=check": "check.json", "mode=evaluate": "run.json"}.get(command.split()[0], "predictions.csv")

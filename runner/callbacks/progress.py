@@ -89,6 +89,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def end_epoch(self, *, save: bool) -> None:
         """Write a state if one is due, `save` or not; end the run if it is asked to."""
         if save or self._interruption.asked or self._is_due(self.step, time.monotonic() - self._saved_at):
+            self.model.reset_metrics()  # as the next epoch begins
             self.save()
         self._interruption.obey()
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.errors import ConfigurationError
 from runner.samples import Array, Batch
 
 Values = dict[str, Any]
@@ -40,12 +41,15 @@ def put_back(
 ) -> None:
     """The reverse of `take`, on a model that is built as that one was, all its variables there.
 
-    Raises `ValueError` if the arrays are those of another model.
+    Raises `ConfigurationError` if the arrays are those of another model.
     """
     variables = dict(_variables(model))
     missing = [name for name, variable in variables.items() if _shape(arrays.get(name)) != tuple(variable.shape)]
     if missing:
-        raise ValueError(f"the state is that of another model: {len(missing)} variables differ, {missing[0]} first")
+        raise ConfigurationError(
+            f"resume must go on with the same model and optimizer: {len(missing)} of {len(variables)} variables have "
+            "other shapes than in the state; start another run"
+        )
     for name, variable in variables.items():
         variable.assign(arrays[name])
     for name, callback in _with_state(callbacks):
@@ -77,7 +81,6 @@ def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
         "metrics": model.metrics_variables,
     }
     for role, variables in roles.items():
-        # The variables of a model's metrics are among its own, in some versions and backends.
         yield from ((f"{role}/{number}", variable) for number, variable in enumerate(variables))
 
 

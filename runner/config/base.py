@@ -14,7 +14,7 @@ from runner.config.places import shown
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
 from runner.records.folder import OUTPUTS
-from runner.records.resumable import read_resumable
+from runner.records.resumable import OF_THE_BATCHES, read_resumable
 from runner.records.trained import newest_training, read_trained
 from runner.settings import Settings
 
@@ -51,7 +51,10 @@ def based(composition: Composition, typed: Typed) -> Composition:
     base = {name: value for name, value in earlier.items() if name not in OF_ONE_RUN}
     config = OmegaConf.create(base)
     for group in chosen:
-        OmegaConf.update(config, group, OmegaConf.select(composition.config, group), merge=False, force_add=True)
+        node = OmegaConf.select(composition.config, group)
+        if (key, group) == ("resume", "loader"):  # another way to read the same batches
+            node = OmegaConf.merge(node, {name: base["loader"][name] for name in OF_THE_BATCHES})
+        OmegaConf.update(config, group, node, merge=False, force_add=True)
     OmegaConf.update(config, key, str(folder), force_add=True)
     files = [file for file in composition.files if file.package in chosen]
     rest = {name: value for name, value in base.items() if name not in chosen}

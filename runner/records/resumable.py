@@ -31,7 +31,7 @@ FREE = (
 )
 """Keys that may differ: what the weights depend on stays the same. The data may be moved; its fingerprint tells."""
 
-LOADER = ("batch_size", "shuffle", "drop_remainder")
+OF_THE_BATCHES = ("batch_size", "shuffle", "drop_remainder")
 """Keys of the loader that decide which batches there are; all others only decide how they are read."""
 
 
@@ -81,7 +81,7 @@ def read_resumable(folder: Path) -> ResumableRun:
 
 def _is_free(key: str) -> bool:
     group, _, name = key.partition(".")
-    return (group == "loader" and name not in LOADER) or any(f"{key}.".startswith(f"{free}.") for free in FREE)
+    return (group == "loader" and name not in OF_THE_BATCHES) or any(f"{key}.".startswith(f"{free}.") for free in FREE)
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -70,12 +70,11 @@ class StateWriter:
 
 
 def write_state(folder: Path, state: State) -> None:
-    """Write `state` as `folder`/state-<step>.npz, then remove all but the newest; `folder` is made if need be.
+    """Write `state` as `folder`/state-<step>.npz, then remove all but the newest.
 
     The file is NumPy's own, a zip archive with a checksum for every array. A kill at any moment leaves the states
     before it. Raises `RunnerError` if it cannot be written.
     """
-    folder.mkdir(exist_ok=True)
     dtypes = {name: array.dtype.name for name, array in state.arrays.items()}
     document = json.dumps({"values": state.document, "dtypes": dtypes}).encode()
     parts: dict[str, Any] = {DOCUMENT: np.frombuffer(document, np.uint8), **state.arrays}
@@ -104,7 +103,8 @@ def drop_states(folder: Path, after: int) -> None:
 
 
 def _read(step: int, path: Path) -> State:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: NumPy leaves a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         document = json.loads(archive[DOCUMENT].tobytes())
         # bfloat16 and others like it are bytes to NumPy's format, and get their name back here.
         arrays = {name: archive[name].view(np.dtype(dtype)) for name, dtype in document["dtypes"].items()}

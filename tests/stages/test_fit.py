@@ -101,7 +101,7 @@ def test_early_stopping_counts_the_epochs_that_validate(train):
 
 def test_best_checkpoint_and_plateau_pass_over_epochs_without_validation(train, tmp_path):
     train(epochs=3, validation=True, validation_every=2, reduce_lr_on_plateau={"patience": 0})
-    assert {file.name for file in (tmp_path / "0").iterdir()} == {"best.keras", "last.keras"}
+    assert {file.name for file in (tmp_path / "0").iterdir()} == {"best.keras", "last.keras", "state-000000000009.npz"}
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

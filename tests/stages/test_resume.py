@@ -1,13 +1,14 @@
 """Training that goes on from a state ends as if it had never stopped."""
 
 import os
+import shutil
 import signal
 
 import pytest
 
-from runner.errors import Terminated
+from runner.errors import ConfigurationError, Terminated
+from runner.records import state
 from runner.records.digests import weights_digest
-from runner.records.state import read_state
 
 from .conftest import LOADERS
 
@@ -49,9 +50,34 @@ def test_stopped_at_any_step_it_ends_as_if_never_stopped(train, settings):
     whole = train(validation=True, **settings)
     for step in range(0, whole.result["steps"], 2):
         first = train(validation=True, on_step=Stop(step), ends=Terminated, **settings)
-        kind, state = list(LOADERS)[step % len(LOADERS)], read_state(first.folder)
-        second = train(validation=True, kind=kind, start=state, folder=first.folder, **settings)
+        kind, start = list(LOADERS)[step % len(LOADERS)], state.read_state(first.folder)
+        second = train(validation=True, kind=kind, start=start, folder=first.folder, **settings)
         assert second.result == whole.result
-        epochs = state.step * whole.result["epochs"] // whole.result["steps"] if state else 0
+        epochs = start.step * whole.result["epochs"] // whole.result["steps"] if start else 0
         assert untimed([*first.rows[:epochs], *second.rows]) == untimed(whole.rows)
         assert digest(second.model) == digest(whole.model)
+
+
+@pytest.mark.parametrize("every", [{"epochs": 1}, {"seconds": 1e-9}, {"steps": 2}])
+def test_training_goes_on_from_every_state_that_is_written(train, tmp_path, every, monkeypatch):
+    monkeypatch.setattr(state, "KEPT", 99)
+    settings = {"checkpoint_every": every, "reduce_lr_on_plateau": {"patience": 0, "min_delta": 1.0}}
+    whole = train(validation=True, **settings)
+    steps = [int(file.stem.partition("-")[2]) for file in sorted(whole.folder.glob("state-*.npz"))]
+    assert steps == {"epochs": [3, 6, 9], "seconds": [*range(1, 10)], "steps": [2, 4, 6, 8, 9]}[next(iter(every))]
+    for number, step in enumerate(steps):
+        folder = tmp_path / f"from-{number}"
+        folder.mkdir()
+        shutil.copy(whole.folder / f"state-{step:012d}.npz", folder)
+        again = train(validation=True, start=state.read_state(folder), folder=folder, **settings)
+        assert again.result == whole.result
+        assert untimed(again.rows) == untimed(whole.rows[step // 3 :])
+        assert digest(again.model) == digest(whole.model)
+
+
+def test_state_of_another_model_is_refused(train):
+    trained = train(epochs=1)
+    start = state.read_state(trained.folder)
+    start.arrays["model/0"] = start.arrays["model/0"][:2]
+    with pytest.raises(ConfigurationError, match=r"the same model and optimizer: 1 of \d+ variables have other shapes"):
+        train(start=start, folder=trained.folder, epochs=2)

@@ -1,0 +1,201 @@
+"""`resume`: a run that was killed, or is to train on, in its own folder."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from runner import compose
+from runner.errors import ConfigurationError, DataError
+from runner.records.reading import read_run
+from runner.running import run
+
+QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
+TIMING = ("seconds", "images_per_second", "wait_share")
+
+
+def outcome(folder):
+    """All that must be the same, however often the run was killed."""
+    document = json.loads((folder / "run.json").read_text())
+    with (folder / "metrics.csv").open(newline="") as lines:
+        rows = [{name: cell for name, cell in row.items() if name not in TIMING} for row in csv.DictReader(lines)]
+    results = document["results"]
+    return {
+        "status": document["status"],
+        "digests": document["digests"],
+        "results": {**results, "fit": {name: results["fit"][name] for name in ("epochs", "steps", "samples_seen")}},
+        "metrics": rows,
+        "predictions": (folder / "predictions.csv").read_bytes(),
+    }
+
+
+@pytest.fixture(scope="module")
+def configured(digits_root, tmp_path_factory):
+    """Settings of short runs, and where they lie."""
+    root = tmp_path_factory.mktemp("runs")
+
+    def start(name, *overrides):
+        folder = root / name
+        if "resume" not in " ".join(overrides):
+            folder.mkdir()
+            overrides = [f"data.root={digits_root}", *QUICK, *overrides]
+        return run(compose(list(overrides)), folder=folder)
+
+    start.root = root
+    return start
+
+
+@pytest.fixture(scope="module")
+def whole(configured):
+    """The run that was never killed."""
+    return configured("whole").path
+
+
+def kill_after_first_state(folder, *overrides):
+    """Start a run in a process of its own, and kill it once it has left a state."""
+    code = "import sys; from pathlib import Path; import runner; " \
+           "runner.run(runner.compose(sys.argv[2:]), folder=Path(sys.argv[1]))"  # fmt: skip
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder), *overrides], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("checkpoints/state-*.npz")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_run_ends_as_if_it_was_never_killed(configured, whole, digits_root):
+    folder = configured.root / "killed"
+    kill_after_first_state(folder, f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=5")
+    assert read_run(folder)["status"] == "killed"
+    configured("killed", f"resume={folder}", "loader=in_memory")
+    assert outcome(folder) == outcome(whole)
+    document = read_run(folder)
+    assert [again["overrides"] for again in document["resumed"]] == [[]]
+    assert document["process"]["pid"] == os.getpid()
+
+
+def test_run_killed_before_its_first_state_begins_anew(configured, whole, digits_root, capsys):
+    folder = configured.root / "early"
+    config = compose([f"data.root={digits_root}", *QUICK])
+    kill_after_first_state(folder, f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=1")
+    for state in folder.glob("checkpoints/state-*.npz"):
+        state.unlink()
+    run(config.model_copy(update={"resume": folder}))
+    assert "the beginning: no state was written" in capsys.readouterr().out
+    assert outcome(folder) == outcome(whole)
+
+
+def test_completed_run_trains_on_as_if_it_had_been_asked_for_more(configured, whole):
+    more = configured("more", "train.epochs=2").path
+    configured("more", f"resume={more}", "train.epochs=3", "loader=generator")
+    assert outcome(more) == outcome(whole)
+
+
+def test_completed_run_is_not_gone_on_with(configured, whole):
+    with pytest.raises(ConfigurationError, match="is completed; to train on give more epochs than its 3: train.epoch"):
+        run(compose([f"resume={whole}"]))
+
+
+@pytest.mark.parametrize(
+    ("override", "difference"),
+    [
+        ("loader.batch_size=8", "loader.batch_size is 8, and was 64"),
+        ("seed=3", "seed is 3, and was 0"),
+        ("train.optimizer.beta_1=0.5", "train.optimizer.beta_1 is 0.5, and was 0.9"),
+        ("data.validation_split=0.3", "data.validation_split is 0.3, and was"),
+    ],
+)
+def test_other_configuration_is_refused_by_what_differs(whole, override, difference):
+    with pytest.raises(ConfigurationError, match=difference):
+        run(compose([f"resume={whole}", "train.epochs=4", override]))
+    assert read_run(whole)["status"] == "completed"
+
+
+def test_other_packages_and_code_are_refused_by_what_differs(configured, whole, tmp_path):
+    document = json.loads((whole / "run.json").read_text())
+    changed = document | {
+        "versions": document["versions"] | {"numpy": "1.0"},
+        "git": {"commit": "f" * 40, "dirty": True},
+    }
+    (whole / "run.json").write_text(json.dumps(changed))
+    try:
+        with pytest.raises(ConfigurationError) as refused:
+            run(compose([f"resume={whole}", "train.epochs=4"]))
+    finally:
+        (whole / "run.json").write_text(json.dumps(document))
+    text = str(refused.value)
+    assert "is installed, and was 1.0" in text
+    assert "and was at commit ffffffffffff, changed" in text
+    assert "resume_inexact=true goes on all the same" in text
+
+
+def test_other_learning_rate_by_more_epochs_is_refused(configured):
+    schedule = "train.learning_rate={name: cosine_decay, initial_learning_rate: 0.01}"
+    folder = configured("schedule", "train.epochs=1", schedule).path
+    with pytest.raises(ConfigurationError, match=r"train.epochs is 2, and was 1: the learning rate would fall"):
+        run(compose([f"resume={folder}", "train.epochs=2"]))
+
+
+def test_other_data_is_refused_unless_inexactness_is_wished(configured, digits_root, tmp_path):
+    folder = configured("other", "train.epochs=1").path
+    other = tmp_path / "digits"
+    for digit in "01":
+        (other / digit).mkdir(parents=True)
+        for file in sorted((digits_root / digit).iterdir())[:9]:
+            (other / digit / file.name).write_bytes(file.read_bytes())
+    for digit in "23456789":
+        (other / digit).mkdir()
+        (other / digit / "0.png").write_bytes(next((digits_root / digit).iterdir()).read_bytes())
+    overrides = [f"resume={folder}", "train.epochs=2", f"data.root={other}"]
+    with pytest.raises(DataError, match="whose files had other names, sizes or times of change"):
+        run(compose(overrides))
+    record = run(compose([*overrides, "resume_inexact=true"]))
+    assert record.document["status"] == "completed"
+    assert [again["inexact"] for again in record.document["resumed"]] == [False, True]
+
+
+def test_inexactness_goes_with_resume_alone():
+    with pytest.raises(ConfigurationError, match="resume_inexact must go with resume, got no resume"):
+        compose(["resume_inexact=true"])
+
+
+def test_running_run_is_not_gone_on_with(whole):
+    document = json.loads((whole / "run.json").read_text())
+    (whole / "run.json").write_text(json.dumps(document | {"status": "running", "process": {"host": "far", "pid": 7}}))
+    try:
+        with pytest.raises(ConfigurationError, match="which is still running on far as process 7; stop that first"):
+            compose([f"resume={whole}", "train.epochs=4"])
+    finally:
+        (whole / "run.json").write_text(json.dumps(document))
+
+
+def test_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match=r"resume must be the folder of a run, got .* which has no config.yaml"
+    ):
+        compose([f"resume={tmp_path}"])
+
+
+def test_resume_and_from_run_do_not_go_together(whole):
+    with pytest.raises(ConfigurationError, match="from_run and resume must not go together"):
+        compose([f"from_run={whole}", f"resume={whole}"])
+
+
+def test_killed_run_on_jax_ends_as_if_it_was_never_killed(configured, digits_root):
+    pytest.importorskip("jax")
+    root, overrides = configured.root, [f"data.root={digits_root}", *QUICK, "backend=jax"]
+    code = "import sys; from pathlib import Path; import runner; " \
+           "runner.run(runner.compose(sys.argv[2:]), folder=Path(sys.argv[1]) if sys.argv[1] else None)"  # fmt: skip
+    (root / "jax").mkdir()
+    subprocess.run([sys.executable, "-c", code, str(root / "jax"), *overrides], check=True, stdout=subprocess.DEVNULL)
+    kill_after_first_state(root / "jax-killed", *overrides, "train.checkpoint_every.steps=5")
+    subprocess.run([sys.executable, "-c", code, "", f"resume={root}/jax-killed", "loader=in_memory"], check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    assert outcome(root / "jax-killed") == outcome(root / "jax")
