@@ -137,7 +137,7 @@ def _show(query: _Query) -> None:
         shown = {"run": run.name, "folder": run.folder, **run.document, "config": run.config, "metrics": run.metrics}
         sys.stdout.write(to_json(shown))
         return
-    rows = [("run", run.folder), ("", run.name), *((key, value) for key, value in _told(run) if value not in (None, ""))]
+    rows = [("run", run.folder), ("", run.name), *_told(run)]
     sys.stdout.write("".join(f"{word:<10}{plain(value)}\n" for word, value in rows if plain(value)))
 
 

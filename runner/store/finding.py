@@ -39,7 +39,7 @@ def find_run(root: Path, name: str) -> Run:
         return found[0]
     if found:
         some = ", ".join(run.name for run in found[:3])
-        raise ConfigurationError(f"run must be one run, got {name}, which {len(found)} are called: {some}, …; type more")
+        raise ConfigurationError(f"run must be one run, got {name}, part of the name of {some}, …; type more of it")
     raise ConfigurationError(
         f"run must be a folder, {LATEST} or part of a run's name, got {name}, and no run below {root} is called so; "
         "python -m runner.runs list names them"
