@@ -47,7 +47,7 @@ options
   format=table          table, csv or json
   columns=[KEY,...]     what list shows
   sort=KEY              the order of list and compare, ascending; sort=-KEY descending
-  limit=N               the last N of them
+  limit=N               the newest N; with sort, the first N
   metric=KEY goal=max   what best goes by; goal=min or max is known for losses, errors and accuracies
   root=outputs          where the runs lie
   yes=true              let clean remove what it names
@@ -103,10 +103,9 @@ class _Query:
         every = [find_run(self.root, name) for name in self.names] or all_runs(self.root)
         self._refuse_unknown_keys(every)
         runs = [run for run in every if all(condition.holds(run) for condition in self.conditions)]
-        if (key := self.options.get("sort")) is not None:
-            runs = _sorted(runs, str(key))
-        limit = self.options.get("limit")
-        return runs if limit is None else runs[len(runs) - min(limit, len(runs)) :]
+        limit = self.options.get("limit", len(runs))
+        key = self.options.get("sort")
+        return runs[max(0, len(runs) - limit) :] if key is None else _sorted(runs, str(key))[:limit]
 
     def _refuse_unknown_keys(self, runs: Sequence[Run]) -> None:
         """A key that no run has is misspelt, most likely."""
