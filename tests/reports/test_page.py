@@ -38,6 +38,15 @@ def test_page_tells_status_configuration_and_results(digits, read):
     assert ["numpy", document["versions"]["numpy"]][1] in page.text
 
 
+def test_page_shows_what_was_typed_and_does_not_guess_where_nothing_was(copy, read):
+    write_report(copy)
+    assert "No key was given on a command line" in read(copy).text
+    document = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps(document | {"overrides": ["seed=1", "data.root=a b"]}))
+    write_report(copy)
+    assert "python -m runner seed=1 'data.root=a b'" in read(copy).text
+
+
 def test_page_opens_offline_and_holds_all_it_needs(digits, read):
     page = read(digits)
     (policy,) = page.of("meta", **{"http-equiv": "Content-Security-Policy"})
