@@ -32,8 +32,8 @@ ABSENT: Mapping[str, Any] = {
 }
 """What stands for sections that a half-written run.json does not have."""
 
-AT_THE_END_BYTES = 20_000_000
-"""The size of predictions.csv that is read in well under a second: larger ones are left to `runner.report`."""
+AT_THE_END_BYTES = 5_000_000
+"""The size of predictions.csv that is read in a fifth of a second: larger ones are left to `runner.report`."""
 
 
 def write_report(folder: Path, *, most_bytes: int | None = None) -> Path:
