@@ -8,21 +8,20 @@ import logging
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from runner.errors import ConfigurationError, RunnerError, Terminated
+from runner.commands import INTERRUPTED, complain, guarded
+from runner.errors import ConfigurationError, Terminated
 
 if TYPE_CHECKING:
     from runner.config.jobs import Job
     from runner.config.launch import Outcome, Work
 
-INTERRUPTED = 130
 BACKENDS = ("tensorflow", "jax", "torch")
 
 YES: dict[str, Any] = {"action": "store_true"}
@@ -58,7 +57,7 @@ def main() -> int:
 
 def execute(arguments: Sequence[str]) -> int:
     """Do what these arguments say; the exit code. Whatever goes wrong is printed here and raised nowhere."""
-    return _guarded(lambda: _dispatch(arguments))
+    return guarded(lambda: _dispatch(arguments))
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
@@ -120,7 +119,7 @@ def _sweep(overrides: Sequence[str], work: Work) -> int:
     outcomes = launch_sweep(sweep, folder, work)
     failed = [outcome for outcome in outcomes if outcome.exit_code]
     if failed:
-        _complain(f"{len(failed)} of {len(sweep.jobs)} jobs failed", *map(_named, failed))
+        complain(f"{len(failed)} of {len(sweep.jobs)} jobs failed", *map(_named, failed))
     return _sweep_code(outcomes)
 
 
@@ -143,32 +142,7 @@ def _work(arguments: Sequence[str]) -> Work:
         run(job.settings, folder=folder, origin=origin)
         return 0
 
-    return lambda job, folder: _guarded(lambda: work(job, folder))
-
-
-def _guarded(action: Callable[[], int]) -> int:
-    """The exit code of an action, or of the exception it ended with, which is told on stderr."""
-    try:
-        return action()
-    except ConfigurationError as error:
-        many = len(error.problems) > 1
-        _complain(f"{len(error.problems)} problems in the configuration" if many else error.problems[0],
-                  *(error.problems if many else ()))  # fmt: skip
-        return error.exit_code
-    except RunnerError as error:
-        _complain(*str(error).splitlines())
-        return error.exit_code
-    except KeyboardInterrupt as interrupt:
-        _complain("interrupted")
-        return getattr(interrupt, "exit_code", INTERRUPTED)
-    except Exception:
-        traceback.print_exc()
-        return 1
-
-
-def _complain(first: str, *others: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write("\n  ".join((f"error: {first}", *others)) + "\n")
+    return lambda job, folder: guarded(lambda: work(job, folder))
 
 
 def _leave(code: int) -> None:

@@ -16,6 +16,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loading import needed_bytes, open_loader
 from runner.models.settings import Task, task_of
+from runner.picturing import picture_data, picture_worst
 from runner.records.config_yaml import write_config
 from runner.records.data_section import data_section
 from runner.records.folder import new_run_folder, point_latest
@@ -25,6 +26,7 @@ from runner.records.record import RunRecord
 from runner.records.resumable import ResumableRun
 from runner.records.state import State, drop_states, read_state
 from runner.records.trained import read_trained
+from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.resuming import refuse_other_data, resumable
 from runner.settings import Settings
 from runner.sources.data import Dataset
@@ -75,7 +77,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     trained = None if config.from_run is None else read_trained(config.from_run)
     folder = resumed.folder if resumed else folder or new_run_folder()
     terminal, findings = Terminal(), None
-    with _recording(config, folder, origin, resumed) as record:
+    with _reporting(config, folder, terminal), _recording(config, folder, origin, resumed) as record:
         terminal.path("run", record.path)
         terminal.account(origin_lines(origin.foreign_files))
         if config.mode == "check":
@@ -84,7 +86,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
             Use(config, trained, record, terminal).stages()
         else:
             _Run(config, record, terminal, resumed).stages()
-        terminal.path("record", record.path)
+    terminal.path("record", record.path)
     if findings:
         raise DataError(findings)
     return record
@@ -114,6 +116,19 @@ def _recording(config: Settings, folder: Path, origin: Origin, resumed: Resumabl
     record.close("completed")
 
 
+@contextmanager
+def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[None]:
+    """A page on the run once its record is closed, however the block ends. No run fails for its page."""
+    try:
+        yield
+    finally:
+        if config.mode != "check":
+            try:
+                terminal.path("report", write_report(folder, most_bytes=AT_THE_END_BYTES))
+            except Exception as error:
+                terminal.note(f"no report was written: {type(error).__name__}: {error}")
+
+
 class _Run:
     """The stages of one run, one after the other, each of them into the record."""
 
@@ -125,6 +140,7 @@ class _Run:
         """Open the data, build the model, then fit, evaluate and predict."""
         with self.record.stage("data"):
             dataset = self._open_data()
+            picture_data(self.record.path, dataset)
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         with ExitStack() as closing:
@@ -218,5 +234,6 @@ class _Run:
             results = evaluate(model, loader)
         with self.record.stage("predict"):
             predict_to(file, model, loader, heads=dataset.heads, outputs=task.outputs)
+            picture_worst(self.record.path, split, loader.source, dataset.heads)
         self.terminal.results(split, results)
         self.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})

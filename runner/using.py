@@ -10,7 +10,9 @@ from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loading import needed_bytes, open_loader
+from runner.picturing import picture_data, picture_worst
 from runner.records.data_section import data_section
+from runner.records.heads import heads_document
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.record import RunRecord
 from runner.records.trained import TrainedRun
@@ -42,6 +44,7 @@ class Use:
             dataset = self._open()
             split = self._split(dataset)
             self._account(dataset, split)
+            picture_data(self.record.path, replace(dataset, splits={split: dataset.splits[split]}))
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         with open_loader(self.config, dataset, split) as loader:
@@ -106,8 +109,8 @@ class Use:
 
         model = load(self.trained.model_file)
         self.terminal.account(model_lines(self.trained, model.count_params()))
-        path = {"path": self.trained.folder, "model": self.trained.model, "weights": model_digest(model)}
-        self.record.update(from_run=path)
+        used = {"path": self.trained.folder, "model": self.trained.model, "weights": model_digest(model)}
+        self.record.update(from_run={**used, "heads": heads_document(self.trained.heads)})
         return model
 
     def _evaluate(self, model: keras.Model, loader: Loader, split: str) -> None:
@@ -124,6 +127,7 @@ class Use:
         file, heads = self.record.path / PREDICTIONS_CSV, self.trained.heads
         outputs = tuple(output_of(head, loader.source.spec.shape) for head in heads)
         predict_to(file, model, loader, heads=heads, outputs=outputs)
+        picture_worst(self.record.path, split, loader.source, heads)
         self.terminal.account([("predicted", f"{loader.num_samples:,} samples ({split})")])
         self.record.update(results={"predict": {"split": split, "model": self.trained.model}})
 

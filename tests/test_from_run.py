@@ -89,7 +89,8 @@ def test_record_tells_whose_model_was_used(use, trained, final):
     document = use("evaluate", of=final).document
     assert document["status"] == "completed"
     assert document["from_run"] == {
-        "path": str(final), "model": "model.keras", "weights": trained.document["digests"]["weights"]
+        "path": str(final), "model": "model.keras", "weights": trained.document["digests"]["weights"],
+        "heads": trained.document["data"]["heads"],
     }  # fmt: skip
     assert set(document["seconds"]) == {"data", "import", "load", "evaluate", "total"}
 
@@ -111,10 +112,9 @@ def test_predictions_stand_in_the_sources_order_whatever_the_loader(use, trained
 
 def test_folder_holds_a_record_of_its_own(use):
     evaluated, predicted = use("evaluate"), use("predict")
-    assert {file.name for file in evaluated.path.iterdir()} == {"config.yaml", "run.json", "run.log"}
-    assert {file.name for file in predicted.path.iterdir()} == {
-        "config.yaml", "run.json", "run.log", "predictions.csv"
-    }  # fmt: skip
+    every = {"config.yaml", "run.json", "run.log", "figures", "report.html"}
+    assert {file.name for file in evaluated.path.iterdir()} == every
+    assert {file.name for file in predicted.path.iterdir()} == every | {"predictions.csv"}
 
 
 def test_data_without_labels_is_predicted_whole(use, digits_root):

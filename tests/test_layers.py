@@ -10,15 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
     {"errors"},
+    {"commands"},
     {"components", "samples", "seeds", "interruption"},
     {"cipher"},
     {"images", "labels", "splits", "plan"},
     {"sources"},
     {"records"},
+    {"store"},
+    {"reports"},
     {"loaders"},
     {"feeds"},
     {"models", "callbacks"},
     {"stages"},
+    {"picturing"},
     {"settings"},
     {"account"},
     {"terminal"},
@@ -26,7 +30,7 @@ LAYERS = [
     {"using", "checking", "resuming"},
     {"running"},
     {"config"},
-    {"__main__"},
+    {"__main__", "runs", "report"},
 ]
 KERAS_LAYERS = {"feeds", "models", "callbacks", "stages"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ COMMANDS = [
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     for line in block.splitlines()
 ]
+ON_RUNS = re.findall(
+    r"python -m (runner\.runs|runner\.report) ([^\n)]+)", "".join(re.findall(r"```bash.*?```", README, re.S))
+)
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
@@ -57,6 +61,19 @@ def test_readme_command_runs(command, workplace):
     assert record.document["status"] == "completed"
     left = {"mode=check": "check.json", "mode=evaluate": "run.json"}.get(command.split()[0], "predictions.csv")
     assert (record.path / left).exists()
+
+
+def test_readme_commands_on_runs_work(workplace, capsys):
+    import runner
+    from runner import report, runs
+
+    first = runner.run(runner.compose(["model=mlp", "train.epochs=15", "loader=in_memory"])).path
+    shutil.copytree(first, first.with_name("2026-01-01_00-00-00_7550ad"))
+    modules = {"runner.runs": runs, "runner.report": report}
+    assert {module for module, _ in ON_RUNS} == set(modules)
+    for module, words in ON_RUNS:
+        assert modules[module].execute(shlex.split(words, comments=True)) == 0
+        assert capsys.readouterr().out
 
 
 def test_readme_python_runs(workplace):

@@ -39,7 +39,8 @@ def documents(folder):
 def test_run_leaves_a_complete_folder(quick, folder):
     run(quick(), folder=folder)
     assert {file.name for file in folder.iterdir()} == {
-        "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints",
+        "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints", "figures",
+        "report.html",
     }  # fmt: skip
     assert {file.name for file in (folder / "checkpoints").iterdir()} == {"best.keras", "last.keras"}
 

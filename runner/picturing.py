@@ -1,0 +1,47 @@
+"""Which samples of a run are pictured: some of each class, and those the model was most wrong about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from runner.labels import Head
+from runner.records.figures import write_class_counts, write_pictures
+from runner.reports.page import AT_THE_END_BYTES
+from runner.reports.predictions import judge_predictions, predictions_bytes
+from runner.sources.data import Dataset
+from runner.sources.source import Source
+from runner.stages.class_counts import class_counts
+
+EXAMPLE_CLASSES = 12
+EXAMPLES = 4
+"""Samples of each class; of data without classes, as many as of six."""
+
+
+def picture_data(folder: Path, dataset: Dataset) -> None:
+    """Write how many samples each class has, and pictures of some of the first split."""
+    write_class_counts(folder, class_counts(dataset))
+    split, source = next(iter(dataset.splits.items()))
+    write_pictures(folder, "examples", split, source, _examples(source))
+
+
+def picture_worst(folder: Path, split: str, source: Source, heads: tuple[Head, ...]) -> None:
+    """Write pictures of the samples that predictions.csv was most wrong about; its rows are those of `source`."""
+    if predictions_bytes(folder) <= AT_THE_END_BYTES:
+        judges = judge_predictions(folder, heads)
+        worst = dict.fromkeys(sample.row for judge in judges for sample in judge.worst.samples())
+        write_pictures(folder, "worst", split, source, [(row, "") for row in worst])
+
+
+def _examples(source: Source) -> Iterator[tuple[int, str]]:
+    """Samples by index, with their class."""
+    columns = zip(source.labels.heads, source.labels.columns, strict=True)
+    head, column = next(((head, column) for head, column in columns if head.class_names), (None, None))
+    if head is None or column is None:
+        yield from ((index, "") for index in range(min(len(source), 6 * EXAMPLES)))
+        return
+    for code, name in enumerate(head.class_names[:EXAMPLE_CLASSES]):
+        members = column[:, code] == 1 if column.ndim == 2 else column == code
+        yield from ((int(index), name) for index in np.flatnonzero(members)[:EXAMPLES])

@@ -1,0 +1,52 @@
+"""`python -m runner.report`: the page of a run, drawn again from its files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.commands import guarded
+from runner.config.words import read_words
+from runner.errors import ConfigurationError
+from runner.reports.page import write_report
+from runner.store.finding import find_run
+
+HELP = """\
+usage: python -m runner.report RUN [root=outputs]
+
+Draw report.html of a run from the files of its folder: every run ends with that, and this does it again.
+
+run
+  a folder, latest, or any part of a run's name that no other run has
+
+options
+  root=outputs          where the runs lie
+
+exit codes: 0 done; 1 the page cannot be written; 2 something typed cannot be meant
+"""
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    return guarded(lambda: execute(sys.argv[1:]), what="what was typed")
+
+
+def execute(texts: Sequence[str]) -> int:
+    """Do what these words say; 0. Raises `ConfigurationError` for words that cannot be meant."""
+    if not texts or texts[0] in ("help", "-h", "--help"):
+        sys.stdout.write(HELP)
+        return 0
+    words = read_words(texts, ("root",))
+    problems = [*words.problems, *(f"{asked.key} is no option of runner.report" for asked in words.asked)]
+    if len(words.names) != 1:
+        problems.append(f"name 1 run, got {len(words.names)}; see --help")
+    if problems:
+        raise ConfigurationError(problems)
+    run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])
+    sys.stdout.write(f"report    {write_report(run.folder)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+// Tables are sorted by a click, or Enter, on a column's heading: numbers by size, text by alphabet, blanks last.
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    heading.append(button);
+    button.addEventListener("click", () => {
+      const descending = heading.getAttribute("aria-sort") === "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      sort(table.tBodies[0], column, descending ? -1 : 1);
+    });
+  });
+}
+
+function sort(body, column, sign) {
+  const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+  const blank = (text) => text === "" || text === "–";
+  const compare = (a, b) => {
+    const [x, y] = [value(a), value(b)];
+    if (blank(x) || blank(y)) return blank(x) - blank(y);
+    const numbers = [Number(x), Number(y)];
+    if (!numbers.some(Number.isNaN)) return sign * (numbers[0] - numbers[1]);
+    return sign * x.localeCompare(y, undefined, { numeric: true });
+  };
+  body.append(...[...body.rows].sort(compare));
+}

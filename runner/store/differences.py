@@ -1,0 +1,44 @@
+"""What tells runs apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.store.run import Run
+
+OF_ONE_RUN = ("process", "started", "finished", "argv", "overrides", "stage", "seconds", "seeds", "loader")
+"""Sections of run.json in which any two runs differ, or that say again what config.yaml says."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key, the part of the record it belongs to, and what each of the runs has there; None for nothing."""
+
+    part: str
+    key: str
+    values: tuple[Any, ...]
+
+
+def differences(runs: Sequence[Run]) -> list[Difference]:
+    """Every key in which these runs are not the same, in the order of config.yaml and run.json."""
+    parts = [{("config", key): value for key, value in flat(run.config)} | dict(_recorded(run)) for run in runs]
+    keys = dict.fromkeys(key for part in parts for key in part)
+    rows = ((key, tuple(part.get(key) for part in parts)) for key in keys)
+    return [Difference(*key, values) for key, values in rows if any(value != values[0] for value in values)]
+
+
+def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted keys of nested mappings, and their values; a list, or an empty mapping, is one value."""
+    if isinstance(document, Mapping) and (document or not prefix):
+        for key, value in document.items():
+            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, document
+
+
+def _recorded(run: Run) -> Iterator[tuple[tuple[str, str], Any]]:
+    for section, content in run.document.items():
+        if section not in OF_ONE_RUN:
+            yield from (((section, key or section), value) for key, value in flat(content))

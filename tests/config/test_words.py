@@ -1,0 +1,43 @@
+"""Words after the commands."""
+
+import pytest
+
+from runner.config.words import Asked, read_words
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("loader=sequence", Asked("loader", "=", ("sequence",))),
+        ("seed=0,1", Asked("seed", "=", (0, 1))),
+        ("seed!=range(0,3)", Asked("seed", "!=", (0, 1, 2))),
+        ("a.b>=1e-3", Asked("a.b", ">=", (0.001,))),
+        ("a<=0.5", Asked("a", "<=", (0.5,))),
+        ("a<5", Asked("a", "<", (5,))),
+        ("split=null", Asked("split", "=", (None,))),
+        ("data.root='a, b'", Asked("data.root", "=", ("a, b",))),
+        ("data.root=x,'y z'", Asked("data.root", "=", ("x", "y z"))),
+        ("m.filters=[8,16]", Asked("m.filters", "=", ([8, 16],))),
+    ],
+)
+def test_condition_is_read_by_hydras_grammar(text, asked):
+    words = read_words([text], [])
+    assert (words.asked, words.problems) == ((asked,), ())
+
+
+def test_words_are_told_apart():
+    words = read_words(["latest", "outputs/runs/x", "format=csv", "seed=1"], ["format"])
+    assert words.names == ("latest", "outputs/runs/x")
+    assert words.options == {"format": "csv"}
+    assert words.asked == (Asked("seed", "=", (1,)),)
+
+
+def test_every_problem_is_told():
+    words = read_words(["a=[", "format=csv,json", "format>1", "b>1,2", "c=glob(x*)"], ["format"])
+    assert words.problems == (
+        "a=[ cannot be read; check that brackets and quotes are closed",
+        "format=csv,json must be one value after =; a list is written in brackets, [a,b]",
+        "format>1 must be one value after =; a list is written in brackets, [a,b]",
+        "b>1,2 must compare with one value: only = and != take several",
+        "c=glob(x*) cannot be read; check that brackets and quotes are closed",
+    )

@@ -1,0 +1,107 @@
+"""Real runs, whose pages are read."""
+
+import csv
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner import compose
+from runner.running import run
+
+QUICK = ["train.epochs=2", "loader.workers=2"]
+HOSTILE = "<script>alert(1)</script>"
+"""What a class of `table` is called."""
+
+
+class Page(HTMLParser):
+    """A page as its text, its elements with their attributes, and its tables as lists of rows."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.text, self.elements, self.tables, self._silent = "", [], {}, False
+        self._title = self._cell = None
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._silent = tag in ("script", "style")
+        if tag in ("h2", "h3"):
+            self._title = ""
+        if tag == "table":
+            self.tables[self._title.strip()] = []
+        if tag == "tr":
+            list(self.tables.values())[-1].append([])
+        if tag in ("td", "th"):
+            self._cell = list(self.tables.values())[-1][-1]
+            self._cell.append("")
+
+    def handle_endtag(self, tag):
+        self._silent = False
+        if tag in ("td", "th"):
+            self._cell = None
+
+    def handle_data(self, data):
+        if self._silent:
+            return
+        self.text += f" {data}"
+        if self._cell is not None:
+            self._cell[-1] += data.strip()
+        elif self._title is not None:
+            self._title = data if self._title == "" else self._title
+
+    def of(self, tag, **attributes):
+        return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
+
+
+@pytest.fixture(scope="session")
+def read():
+    """Reads the page of a run, its white space as one sees it."""
+
+    def read(folder):
+        page = Page((folder / "report.html").read_text(encoding="utf-8"))
+        page.text = re.sub(r"\s+", " ", page.text)
+        return page
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """Makes a run in a folder of its own; its folder."""
+
+    def start(*overrides):
+        folder = tmp_path_factory.mktemp("run")
+        run(compose([*QUICK, *overrides]), folder=folder)
+        return folder
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def digits(started, digits_root):
+    """A run over the digits that has learnt something, and not everything."""
+    return started(f"data.root={digits_root}", "data.class_mode=sparse", "model.filters=[8]")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Small images of three shades, one of them with a hostile name, and a table of all that can be said of them."""
+    root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    with (root / "table.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "bi", "multi", "tags", "brightness", "part"])
+        for number in range(90):
+            shade = number % 3
+            pixels = (80 * shade + rng.integers(0, 60, (6, 6))).astype(np.uint8)
+            Image.fromarray(pixels).save(root / f"{number}.png")
+            tags = "|".join(name for name, has in (("dark", shade < 2), ("odd", shade % 2)) if has)
+            names = ("a&b", "b", HOSTILE)
+            part = ("train", "train", "train", "validation", "test")[number // 3 % 5]
+            rows.writerow([f"{number}.png", shade > 1, names[shade], tags or "[]", pixels.mean() / 255, part])
+    return [
+        "data=dataframe", f"data.manifest={root}/table.csv", "data.split_column=part", "data.target_size=[6,6]",
+        "data.color_mode=grayscale", "model=mlp", "model.hidden_units=[8]",
+    ]  # fmt: skip

@@ -1,0 +1,237 @@
+"""The page of real runs, and of what is left of them."""
+
+import csv
+import json
+import shutil
+import time
+
+import pytest
+
+from runner import compose
+from runner.errors import RunnerError, TrainingError
+from runner.report import execute
+from runner.reports.page import NAME, number, seconds, write_report
+from runner.running import run
+
+HOSTILE = "<script>alert(1)</script>"
+"""What a class of `table` is called."""
+
+
+def rows(file):
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture
+def copy(digits, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(digits, folder)
+    return folder
+
+
+def test_page_tells_status_configuration_and_results(digits, read):
+    page, document = read(digits), json.loads((digits / "run.json").read_text())
+    assert page.of("span", **{"class": "status completed"})
+    accuracy = document["results"]["evaluate"]["accuracy"]
+    assert f"test accuracy {accuracy:.4f}" in page.text
+    assert ["train.epochs", "2"] in page.tables["What was configured"]
+    assert ["numpy", document["versions"]["numpy"]][1] in page.text
+
+
+def test_page_shows_what_was_typed_and_does_not_guess_where_nothing_was(copy, read):
+    write_report(copy)
+    assert "No key was given on a command line" in read(copy).text
+    document = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps(document | {"overrides": ["seed=1", "data.root=a b"]}))
+    write_report(copy)
+    assert "python -m runner seed=1 'data.root=a b'" in read(copy).text
+
+
+def test_page_opens_offline_and_holds_all_it_needs(digits, read):
+    page = read(digits)
+    (policy,) = page.of("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy["content"].startswith("default-src 'none'; img-src data:;")
+    addresses = [a[name] for _, a in page.elements for name in ("src", "href", "xlink:href") if a.get(name)]
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert (digits / NAME).stat().st_size < 300_000
+
+
+def test_no_two_elements_have_the_same_id(digits, read):
+    ids = [attributes["id"] for _, attributes in read(digits).elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_samples_per_class_are_those_of_the_data(digits, read):
+    header, *classes = read(digits).tables["Samples per class"]
+    samples = json.loads((digits / "run.json").read_text())["data"]["samples"]
+    assert header == ["class", *samples]
+    assert [sum(int(row[column]) for row in classes) for column in (1, 2, 3)] == list(samples.values())
+
+
+def test_confusion_matrix_and_scores_are_those_of_the_predictions(digits, read):
+    page, predictions = read(digits), rows(digits / "predictions.csv")
+    _, *matrix = page.tables["Confusion matrix"]
+    for name, *counts in matrix:
+        taken = [row["predicted"] for row in predictions if row["label"] == name]
+        assert list(map(int, counts)) == [taken.count(str(other)) for other in range(10)]
+    per_class = {row[0]: row for row in page.tables["Per class"][1:]}
+    claimed = [row["label"] for row in predictions if row["predicted"] == "3"]
+    assert per_class["3"][1] == f"{100 * claimed.count('3') / len(claimed):.1f} %"
+    assert per_class["3"][4] == str(sum(row["label"] == "3" for row in predictions))
+
+
+def test_most_wrong_samples_are_pictured_worst_first(digits, read):
+    page, predictions = read(digits), rows(digits / "predictions.csv")
+    wrong = [row for row in predictions if row["label"] != row["predicted"]]
+    worst = sorted(wrong, key=lambda row: float(row[row["label"]]))[:12]
+    pictured = [image["alt"] for image in page.of("img") if "title" not in image]
+    assert pictured == [row["id"] for row in worst]
+    assert sorted(row["id"] for row in rows(digits / "figures" / "worst.csv")) == sorted(pictured)
+
+
+def test_examples_are_pictures_of_four_samples_of_each_class(digits):
+    listed = rows(digits / "figures" / "examples.csv")
+    assert [row["label"] for row in listed] == [str(number) for number in range(10) for _ in range(4)]
+    assert all(row["id"].startswith(f"{row['label']}/") for row in listed)
+    assert all((digits / "figures" / row["file"]).exists() for row in listed)
+
+
+def test_curves_have_a_panel_for_each_metric_and_words_for_those_who_cannot_see(digits, read):
+    labels = [figure["aria-label"] for figure in read(digits).of("figure", role="img")]
+    assert [label.split(":")[0] for label in labels] == ["loss", "accuracy", "learning rate", "images per second"]
+    first, last = rows(digits / "metrics.csv")
+    assert f"val_loss from {float(first['val_loss']):.4g} to {float(last['val_loss']):.4g}" in labels[0]
+
+
+def test_page_is_the_same_when_it_is_drawn_again_from_files_alone(digits, tmp_path):
+    elsewhere = tmp_path / digits.name
+    shutil.copytree(digits, elsewhere)
+    (elsewhere / NAME).unlink()
+    assert execute([str(elsewhere)]) == 0
+    assert (elsewhere / NAME).read_text() == (digits / NAME).read_text()
+
+
+def test_page_takes_less_than_a_second(copy):
+    begun = time.perf_counter()
+    write_report(copy)
+    assert time.perf_counter() - begun < 1
+
+
+def test_hostile_class_is_text(started, table, read):
+    page = read(started(*table, "data.label_columns=[multi]"))
+    assert len(page.of("script")) == 1
+    assert HOSTILE in [row[0] for row in page.tables["Per class"]]
+    assert "a&b" in [row[0] for row in page.tables["Samples per class"]]
+
+
+def test_every_head_has_a_section_of_its_own_kind(started, table, read):
+    mode = "data.class_mode={bi: binary, multi: categorical, tags: multi_label, brightness: raw}"
+    page = read(started(*table, mode))
+    for head in ("bi", "multi", "tags", "brightness"):
+        assert f"Predictions: {head}" in page.text
+    assert "A sample may have several classes, so there is no confusion matrix." in page.text
+    (scored,) = page.tables["How far off"][1:]
+    assert scored[0] == "value"
+    assert page.of("figure", **{"aria-label": "value: predicted over true values"})
+
+
+def test_reconstruction_shows_the_samples_of_the_greatest_error(started, table, read):
+    folder = started(*table, "data.class_mode=input")
+    page = read(folder)
+    errors = {row["id"]: float(row["mean_squared_error"]) for row in rows(folder / "predictions.csv")}
+    pictured = [image["alt"] for image in page.of("img") if "title" not in image]
+    assert pictured == sorted(errors, key=errors.get, reverse=True)[:12]
+    assert "each sample's error is all there is to show" in page.text
+
+
+def test_predictions_without_labels_are_counted(digits, digits_root, tmp_path, read):
+    images, folder = tmp_path / "images", tmp_path / "run"
+    shutil.copytree(digits_root / "3", images / "unknown")
+    folder.mkdir()
+    keys = ["data=directory", f"data.root={images}", "data.class_mode=null", "data.color_mode=grayscale"]
+    run(compose(["mode=predict", f"from_run={digits}", *keys, "data.target_size=[8,8]"]), folder=folder)
+    page = read(folder)
+    assert "The data has no labels: what is predicted can be counted, not judged." in page.text
+    counted = page.tables["Predictions"][1:]
+    assert sum(int(count) for _, count in counted) == len(rows(folder / "predictions.csv"))
+
+
+def test_failed_run_shows_its_error_and_the_end_of_its_log(digits_root, tmp_path, read):
+    with pytest.raises(TrainingError):
+        run(compose([f"data.root={digits_root}", "train.learning_rate=1e30", "model=mlp"]), folder=tmp_path)
+    page = read(tmp_path)
+    assert "failed during fit" in page.text
+    assert "TrainingError the loss became " in page.text
+    assert "Traceback (most recent call last)" in page.text
+    assert page.of("details", open=None)
+    assert "Some samples, as the model is given them" in page.text
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("run.json", None),
+        ("run.json", '{"status": "running"}'),
+        ("run.json", '{"sta'),
+        ("config.yaml", None),
+        ("config.yaml", "a: ["),
+        ("metrics.csv", "epoch,loss\n1,x\n"),
+        ("predictions.csv", "id,other\n1,2\n"),
+        ("predictions.csv", "\ufffd"),
+        ("run.log", None),
+        ("figures/examples.csv", "x"),
+        ("figures/classes.csv", "head,class,train\nlabel,a,b\n"),
+        ("figures/worst.csv", None),
+        ("figures/worst/000.png", None),
+    ],
+)
+def test_page_of_a_damaged_folder_shows_what_there_is(copy, file, content):
+    (copy / file).unlink()
+    if content is not None:
+        (copy / file).write_text(content)
+    assert "<h1>" in write_report(copy).read_text()
+
+
+def test_other_table_of_predictions_is_told(copy, read):
+    (copy / "predictions.csv").write_text("id,other\n1,2\n")
+    write_report(copy)
+    assert "predictions.csv has other columns than its run's heads" in read(copy).text
+
+
+def test_large_table_of_predictions_is_left_to_the_command(copy, read):
+    write_report(copy, most_bytes=1000)
+    page = read(copy)
+    assert f"python -m runner.report {copy}" in page.text
+    assert "Confusion matrix" not in page.text
+
+
+def test_values_that_are_no_numbers_are_drawn(copy, read):
+    (copy / "metrics.csv").write_text("epoch,loss,val_loss\n1,nan,\n2,inf,0.5\n")
+    write_report(copy)
+    assert "loss from nan to inf" in " ".join(f["aria-label"] for f in read(copy).of("figure", role="img"))
+
+
+def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):
+    monkeypatch.setattr("runner.running.write_report", lambda *_, **__: 1 / 0)
+    started(f"data.root={digits_root}", "mode=fit", "model=mlp")
+    assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
+
+
+def test_command_refuses_what_cannot_be_meant(tmp_path):
+    with pytest.raises(RunnerError) as refused:
+        execute(["a", "b", "format=csv"])
+    assert refused.value.problems == ("format is no option of runner.report", "name 1 run, got 2; see --help")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (True, "true"), (1234, "1,234"), (0.5, "0.5000"), (1e-5, "1e-05"), ([1, 2.0], "[1, 2.0000]")],
+)
+def test_numbers_are_written_for_a_person(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(3.21, "3.2 s"), (61, "1 min 1 s"), (7260, "2 h 1 min"), (None, "–")])
+def test_durations_are_written_for_a_person(value, text):
+    assert seconds(value) == text

@@ -1,0 +1,70 @@
+"""Scores beside scikit-learn's."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, r2_score, root_mean_squared_error
+
+from runner.labels import Head
+from runner.reports.judges import judge_of
+from runner.reports.scores import class_scores, number_score
+
+NAMES = ("a", "b", "c")
+PAIRS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1, max_size=40)
+NUMBERS = st.lists(st.tuples(*[st.floats(-1e3, 1e3)] * 2), min_size=2, max_size=40)
+
+
+@given(PAIRS)
+def test_class_scores_are_scikit_learns(pairs):
+    truth, predicted = zip(*pairs)
+    expected = precision_recall_fscore_support(truth, predicted, labels=NAMES, zero_division=np.nan)
+    for number, score in enumerate(class_scores(NAMES, {pair: pairs.count(pair) for pair in pairs})):
+        for value, wanted in zip(
+            (score.precision, score.recall, score.f1, score.support), (row[number] for row in expected)
+        ):
+            assert value == pytest.approx(wanted) if value is not None else np.isnan(wanted)
+
+
+@given(NUMBERS)
+def test_number_scores_are_scikit_learns(pairs):
+    truth, predicted = zip(*pairs)
+    score = number_score("x", truth, predicted)
+    assert score.mae == pytest.approx(mean_absolute_error(truth, predicted))
+    assert score.rmse == pytest.approx(root_mean_squared_error(truth, predicted))
+    if np.var(truth) > 1e-6:
+        assert score.r2 == pytest.approx(r2_score(truth, predicted))
+
+
+def test_number_of_one_value_throughout_explains_nothing():
+    assert number_score("x", [1, 1], [1, 2]).r2 is None
+
+
+def test_class_judge_keeps_the_samples_it_was_most_wrong_about():
+    judge = judge_of(Head("", "sparse", NAMES), labelled=True)
+    for row in range(40):
+        wrong = row / 40
+        judge.take(row, f"id{row}", ["a", "b" if wrong > 0.5 else "a", str(1 - wrong), str(wrong), "0"])
+    assert [sample.id for sample in judge.worst.samples()] == [f"id{row}" for row in range(39, 27, -1)]
+    assert judge.worst.samples()[0].told == "2.5% for a, 97.5% for b"
+    assert judge.pairs == {("a", "a"): 21, ("a", "b"): 19}
+
+
+def test_label_set_judge_counts_by_class_even_where_a_name_has_the_bar():
+    judge = judge_of(Head("", "multi_label", ("x", "y", "x|y")), labelled=True)
+    judge.take(0, "first", ["x|y", "x", "1", "0", "0", "0.9", "0.2", "0.1"])
+    judge.take(1, "second", ["y", "y", "0", "1", "0", "0.1", "0.8", "0.1"])
+    assert [(score.found, score.support, score.claimed) for score in judge.scores()] == [
+        (0, 0, 1),
+        (1, 1, 1),
+        (0, 1, 0),
+    ]
+    assert [sample.id for sample in judge.worst.samples()] == ["first"]
+
+
+def test_number_judge_tells_how_far_off_a_sample_is():
+    judge = judge_of(Head("", "raw", (), ("w", "h")), labelled=True)
+    judge.take(0, "near", ["1", "2", "1", "2.5"])
+    judge.take(1, "far", ["1", "2", "4", "6"])
+    assert [(sample.id, sample.predicted) for sample in judge.worst.samples()] == [("far", "4, 6"), ("near", "1, 2.5")]
+    assert [score.mae for score in judge.scores()] == [1.5, 2.25]

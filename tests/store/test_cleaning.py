@@ -1,0 +1,64 @@
+"""What clean removes, and what it never does."""
+
+import os
+
+from runner.records.folder import point_latest
+from runner.store.cleaning import is_fruitless, remove, size_bytes
+from runner.store.finding import all_runs
+
+
+def old(folder):
+    os.utime(folder, (0, 0))
+
+
+def fruitless(store):
+    return [run for run in all_runs(store) if is_fruitless(run)]
+
+
+def test_failed_killed_and_half_written_runs_are_fruitless(store):
+    old(store / "runs" / "2026-01-06_00-00-00_ffffff")
+    assert [run.name[-6:] for run in fruitless(store)] == ["dddddd", "eeeeee", "ffffff", "abcdef"]
+
+
+def test_folder_without_record_that_was_just_made_is_left_alone(store):
+    assert "ffffff" not in [run.name[-6:] for run in fruitless(store)]
+
+
+def test_interrupted_and_running_runs_are_not_fruitless(make, root):
+    make("interrupted", status="interrupted")
+    from runner.records.record import RunRecord
+
+    (root / "runs" / "running").mkdir()
+    record = RunRecord.open(root / "runs" / "running", backend="jax")
+    assert fruitless(root) == []
+    record.close("completed")
+
+
+def test_remove_takes_folders_empty_sweeps_and_a_link_to_nothing(make, root):
+    kept = make("2026-01-01_00-00-00_aaaaaa")
+    gone = [make("2026-01-02_00-00-00_bbbbbb", status="failed"), make("2026-01-03_00-00-00_cccccc/0", status="failed")]
+    point_latest(root, gone[0])
+    remove(fruitless(root), root)
+    assert [run.folder for run in all_runs(root)] == [kept]
+    assert list((root / "sweeps").iterdir()) == []
+    assert (root / "latest").resolve() == kept
+
+
+def test_sweep_with_a_job_left_stays(make, root):
+    make("2026-01-03_00-00-00_cccccc/0", status="failed")
+    kept = make("2026-01-03_00-00-00_cccccc/1")
+    remove(fruitless(root), root)
+    assert [run.folder for run in all_runs(root)] == [kept]
+
+
+def test_link_goes_when_no_run_is_left(make, root):
+    point_latest(root, make("a", status="failed"))
+    remove(fruitless(root), root)
+    assert not (root / "latest").is_symlink()
+
+
+def test_size_is_that_of_all_files_and_follows_no_link(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    assert size_bytes(tmp_path) == 5

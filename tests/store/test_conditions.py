@@ -1,0 +1,38 @@
+"""Conditions on runs."""
+
+import pytest
+
+from runner.store.conditions import Condition
+from runner.store.run import Run
+
+HOLDING = [
+    ("seed", "=", (0,)),
+    ("seed", "=", (7, 0)),
+    ("seed", "!=", (1, 2)),
+    ("seed", "<", (1,)),
+    ("evaluate.accuracy", ">=", (0.9,)),
+    ("val_loss", "<=", (0.31,)),
+    ("started", ">", ("2020-01-01",)),
+    ("nothing", "!=", (1,)),
+    ("nothing", "=", (None,)),
+    ("digests.weights", "=", ("0" * 64,)),
+]
+NOT_HOLDING = [
+    ("seed", "=", (False,)),
+    ("seed", "=", ("sequence",)),
+    ("seed", "!=", (1, 0)),
+    ("seed", ">", (0,)),
+    ("nothing", "<", (1,)),
+    ("loader", ">", (1,)),
+    ("evaluate.accuracy", ">", ("0.1",)),
+]
+
+
+@pytest.mark.parametrize("condition", HOLDING)
+def test_condition_holds(make, condition):
+    assert Condition(*condition).holds(Run(make("a"), "a"))
+
+
+@pytest.mark.parametrize("condition", NOT_HOLDING)
+def test_condition_does_not_hold(make, condition):
+    assert not Condition(*condition).holds(Run(make("a"), "a"))

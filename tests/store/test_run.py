@@ -1,0 +1,49 @@
+"""A run, asked by key."""
+
+import pytest
+
+from runner.store.run import Run, goal_of
+
+KEYS = {
+    "run": "name",
+    "seed": 0,
+    "loader": "sequence",
+    "loader.workers": 2,
+    "train.optimizer": "adam",
+    "status": "completed",
+    "results.evaluate.accuracy": 0.9,
+    "evaluate.accuracy": 0.9,
+    "loss": 0.2,
+    "val_loss": pytest.approx(0.3),
+    "epoch": 3,
+    "nothing": None,
+    "seed.more": None,
+    "split": None,
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key_is_looked_up_in_configuration_record_and_metrics(make, key):
+    assert Run(make("a"), "name").value(key) == KEYS[key]
+
+
+def test_column_that_no_value_is_better_of_is_the_last_epochs(make):
+    folder = make("a")
+    (folder / "metrics.csv").write_text("epoch,f,val_accuracy\n1,5,0.7\n2,3,0.6\n")
+    assert (Run(folder, "").value("f"), Run(folder, "").value("val_accuracy")) == (3, 0.7)
+
+
+def test_half_written_run_is_read_for_what_there_is(store):
+    folders = {folder.name[-6:]: folder for folder in (store / "runs").iterdir()}
+    damaged, empty, killed = (Run(folders[name], name) for name in ("abcdef", "ffffff", "eeeeee"))
+    assert [run.status for run in (damaged, empty, killed)] == ["damaged", "unrecorded", "killed"]
+    assert [damaged.value(key) for key in ("loss", "loader", "results.evaluate.accuracy")] == [None, None, None]
+    assert killed.value("loss") == 0.1
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal"),
+    [("val_loss", "min"), ("bi_binary_accuracy", "max"), ("mean_absolute_error", "min"), ("f", None)],
+)
+def test_goal_is_known_for_losses_errors_and_accuracies(metric, goal):
+    assert goal_of(metric) == goal

@@ -1,0 +1,203 @@
+"""`python -m runner.runs`: what is printed, and what is left."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from runner.commands import guarded
+from runner.errors import ConfigurationError
+from runner.runs import COMMANDS, HELP, OPTIONS, execute
+
+HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy", "matplotlib", "jinja2"}
+
+
+@pytest.fixture
+def answer(store, capsys):
+    """What a command prints."""
+
+    def ask(*texts):
+        assert execute(texts) == 0
+        return capsys.readouterr().out
+
+    return ask
+
+
+def test_help_names_every_command_and_option(answer):
+    assert answer() == answer("--help") == answer("help") == HELP
+    words = HELP.split()
+    assert all(command in words for command in COMMANDS)
+    assert all(f"{option}=" in HELP for options in OPTIONS.values() for option in options)
+
+
+def test_list_shows_every_run_whatever_became_of_it(answer):
+    table = answer("list")
+    header, *lines = table.splitlines()
+    assert header.split() == ["run", "status", "evaluate.accuracy", "evaluate.loss", "seconds.total", "overrides"]
+    statuses = [line.split()[1] for line in lines]
+    assert statuses == ["completed"] * 4 + ["failed", "killed", "unrecorded", "damaged"]
+    assert lines[1].split()[2:4] == ["0.9500", "0.0500"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        (["loader=generator"], ["bbbbbb"]),
+        (["loader=generator,sequence", "evaluate.accuracy>=0.9", "seed=0"], ["aaaaaa", "bbbbbb"]),
+        (["results.evaluate.accuracy<0.9"], ["cccccc/10"]),
+        (["status!=completed", "limit=2"], ["ffffff", "abcdef"]),
+        (["sort=-val_loss", "status=completed", "limit=1"], ["bbbbbb"]),
+        (["sort=-evaluate.accuracy", "evaluate.accuracy>0"], ["bbbbbb", "cccccc/0", "aaaaaa", "cccccc/10"]),
+    ],
+)
+def test_list_takes_conditions_order_and_number(answer, conditions, found):
+    rows = list(csv.DictReader(io.StringIO(answer("list", "format=csv", *conditions))))
+    assert [row["run"].rpartition("_")[2] for row in rows] == found
+
+
+def test_list_gives_the_columns_asked_for_with_all_digits(answer):
+    printed = answer("list", "columns=[loader,val_loss,split]", "format=json", "seed=1")
+    (row,) = json.loads(printed)
+    assert row == {
+        "run": "2026-01-03_00-00-00_cccccc/0",
+        "loader": "sequence",
+        "val_loss": 0.30000000000000004,
+        "split": None,
+    }
+
+
+def test_compare_shows_only_what_differs_and_the_results(answer):
+    rows = json.loads(answer("compare", "aaaaaa", "bbbbbb", "format=json"))
+    assert list(rows[0]) == ["run", "status", "loader.kind", "train.epochs", "evaluate.accuracy", "evaluate.loss"]
+    assert [row["train.epochs"] for row in rows] == [3, 2]
+
+
+def test_diff_tells_two_runs_apart_part_by_part(answer):
+    rows = json.loads(answer("diff", "aaaaaa", "bbbbbb", "format=json"))
+    assert [(row["part"], row["key"]) for row in rows] == [
+        ("config", "loader.kind"),
+        ("config", "train.epochs"),
+        ("results", "evaluate.accuracy"),
+        ("results", "evaluate.loss"),
+    ]
+    assert [list(row.values())[2:] for row in rows][1] == [3, 2]
+
+
+def test_diff_tells_code_packages_data_and_digests_apart(answer, store):
+    file = store / "runs" / "2026-01-02_00-00-00_bbbbbb" / "run.json"
+    document = json.loads(file.read_text())
+    document["git"] = {"commit": "abc", "dirty": True}
+    document["versions"]["numpy"] = "0.1"
+    document["data"] = {"samples": {"train": 5}}
+    document["digests"]["weights"] = "f" * 64
+    file.write_text(json.dumps(document))
+    found = answer("diff", "aaaaaa", "bbbbbb")
+    for words in (["git", "commit"], ["versions", "numpy"], ["data", "samples.train"], ["digests", "weights"]):
+        assert any(line.split()[:2] == words for line in found.splitlines()), words
+    assert "ffffffffffff…" in found
+
+
+def test_diff_of_runs_that_are_alike_says_so(answer):
+    assert answer("diff", "aaaaaa", "aaaaaa").endswith("differ in nothing but their times\n")
+
+
+def test_show_tells_what_a_run_was(answer):
+    shown = answer("show", "dddddd")
+    assert "status    failed\n" in shown
+    assert "error     ValueError: no\n" in shown
+    assert "loader    sequence\n" in shown
+    assert json.loads(answer("show", "cccccc/0", "format=json"))["config"]["seed"] == 1
+
+
+@pytest.mark.parametrize("name", ["eeeeee", "abcdef", "2026-01-06_00-00-00_ffffff"])
+def test_show_reads_half_written_runs(answer, name):
+    assert "status" in answer("show", name)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["metric=val_loss"], "eeeeee"),
+        (["metric=val_loss", "status=completed", "loader=sequence"], "cccccc/10"),
+        (["metric=evaluate.accuracy"], "bbbbbb"),
+        (["metric=evaluate.accuracy", "goal=min"], "cccccc/10"),
+        (["metric=seconds.total", "goal=min", "loader=generator"], "bbbbbb"),
+    ],
+)
+def test_best_prints_one_folder(answer, words, found):
+    printed = answer("best", *words)
+    assert printed.count("\n") == 1
+    assert printed.strip().endswith(found)
+    assert printed.startswith("outputs/")
+
+
+def test_clean_names_and_only_then_removes(answer, store):
+    named = answer("clean")
+    assert [line.split()[0][-6:] for line in named.splitlines()[1:4]] == ["dddddd", "eeeeee", "abcdef"]
+    assert named.splitlines()[-1].endswith("would be removed; add yes=true to remove them")
+    assert (store / "runs" / "2026-01-04_00-00-00_dddddd").exists()
+    assert answer("clean", "status=failed", "yes=true").splitlines()[-1].endswith("removed")
+    left = {folder.name[-6:] for folder in (store / "runs").iterdir()}
+    assert left == {"aaaaaa", "bbbbbb", "eeeeee", "ffffff", "abcdef"}
+
+
+PROBLEMS = [
+    (["lst"], ["the command must be one of list, show, compare, diff, best, clean, got lst; did you mean list?"]),
+    (["list", "loder=x"], ["no run has a key loder; did you mean loader?"]),
+    (["list", "columns=[evaluate.acuracy]"], ["no run has a key evaluate.acuracy; did you mean evaluate.accuracy?"]),
+    (
+        ["list", "format=xml", "limit=0", "columns=a", "a=["],
+        [
+            "a=[ cannot be read; check that brackets and quotes are closed",
+            "format must be one of table, csv, json, got xml",
+            "columns must be a list of keys, [loader,val_loss], got a",
+            "limit must be a whole number above 0, got 0",
+        ],
+    ),
+    (["list", "latest"], ["latest must be KEY=VALUE or option=value: list takes no run"]),
+    (["show", "aaaaaa", "seed=1"], ["show takes no condition, got seed"]),
+    (["list", "metric=loss"], ["metric is no option of list"]),
+    (["diff", "aaaaaa"], ["name 2 runs, got 1; see help"]),
+    (["best"], ["best must be told what to go by; add metric=val_loss"]),
+    (["best", "metric=seed"], ["goal must say whether more of seed is better: add goal=max or goal=min"]),
+]
+
+
+@pytest.mark.parametrize(("texts", "problems"), PROBLEMS)
+def test_what_cannot_be_meant_is_refused_all_at_once(store, texts, problems):
+    with pytest.raises(ConfigurationError) as refused:
+        execute(texts)
+    assert list(refused.value.problems) == problems
+
+
+def test_exit_codes(store, capsys):
+    assert guarded(lambda: execute(["list", "limit=x", "format=y"]), what="what was typed") == 2
+    assert capsys.readouterr().err.startswith("error: 2 problems in what was typed\n  format must")
+    assert guarded(lambda: execute(["best", "metric=val_loss", "seed=99"])) == 1
+    assert capsys.readouterr().err == "error: no run that is meant has a number for val_loss\n"
+
+
+def test_empty_store_is_no_error(root, capsys):
+    assert execute(["list"]) == 0
+    assert execute(["clean"]) == 0
+    assert "nothing to clean" in capsys.readouterr().out
+
+
+def test_a_thousand_runs_are_listed_in_two_seconds_and_nothing_heavy_is_imported(make, root):
+    folder = make("2026-01-01_00-00-00_000000")
+    for number in range(1, 1000):
+        shutil.copytree(folder, folder.with_name(f"2026-01-01_00-00-00_{number:06x}"))
+    code = (
+        "import sys; from runner.runs import execute\n"
+        "execute(['list', 'loader=sequence', 'val_loss<1'])\nprint(*sys.modules, file=sys.stderr)"
+    )
+    begun = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], cwd=root.parent, capture_output=True, text=True, check=True)
+    assert time.perf_counter() - begun < 4  # twice what it may take, for a machine that is busy
+    assert len(done.stdout.splitlines()) == 1001
+    assert not set(done.stderr.split()) & HEAVY
