@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from runner.models.settings import Task, task_of
 from runner.picturing import picture_data, picture_worst
 from runner.records.config_yaml import write_config
 from runner.records.data_section import data_section
+from runner.records.figures import FOLDER as FIGURES
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.metrics import MetricsTable
 from runner.records.predictions import NAME as PREDICTIONS_CSV
@@ -140,6 +142,8 @@ class _Run:
         """Open the data, build the model, then fit, evaluate and predict."""
         with self.record.stage("data"):
             dataset = self._open_data()
+            if self.resumed is not None:
+                self._take_away_results()
             picture_data(self.record.path, dataset)
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
@@ -200,7 +204,7 @@ class _Run:
         self.record.update(digests=digests, results={"fit": result})
 
     def _state(self, path: Path, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
-        """The state to go on from; what was written after it, or is made anew at the end, is taken away."""
+        """The state to go on from; what was written after it is taken away."""
         start = read_state(path / CHECKPOINTS)
         step = start.step if start else 0
         epoch, done = divmod(step, steps_per_epoch)
@@ -212,9 +216,13 @@ class _Run:
         self.terminal.account([("resume", where)])
         metrics.go_on(epoch)
         drop_states(path / CHECKPOINTS, after=step)
-        for name in (MODEL, PREDICTIONS_CSV):
-            (path / name).unlink(missing_ok=True)
         return start
+
+    def _take_away_results(self) -> None:
+        """What is made anew at the end, or of the data as it is now."""
+        for name in (MODEL, PREDICTIONS_CSV):
+            (self.record.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.record.path / FIGURES, ignore_errors=True)
 
     def _tell_interruption(self) -> None:
         self.terminal.note("interrupted: ending after this step, with its state written; once more ends at once")

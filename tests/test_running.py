@@ -42,7 +42,11 @@ def test_run_leaves_a_complete_folder(quick, folder):
         "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints", "figures",
         "report.html",
     }  # fmt: skip
-    assert {file.name for file in (folder / "checkpoints").iterdir()} == {"best.keras", "last.keras"}
+    assert {file.name for file in (folder / "checkpoints").iterdir()} == {
+        "best.keras",
+        "last.keras",
+        "state-000000000080.npz",
+    }
 
 
 def test_run_records_how_it_went(quick, folder):
