@@ -10,9 +10,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
     {"errors"},
-    {"components", "samples", "seeds"},
+    {"components", "samples", "seeds", "extensions"},
     {"cipher"},
     {"images", "labels", "splits", "plan"},
+    {"changes"},
     {"sources"},
     {"records"},
     {"loaders"},
