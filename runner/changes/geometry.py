@@ -52,7 +52,8 @@ def sources(height: int, width: int, settings: Augment, draws: Draws) -> Array:
     cos, sin = zoom * math.cos(turn), zoom * math.sin(turn)
     columns, rows = symmetric(draws.move_right, right) * width, symmetric(draws.move_down, down) * height
     matrix = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    return matrix @ np.array([[1, 0, -columns], [0, 1, -rows], [0, 0, 1]])
+    moved: Array = matrix @ np.array([[1, 0, -columns], [0, 1, -rows], [0, 0, 1]])
+    return moved
 
 
 def _interpolated(image: Array, matrix: Array, fill_mode: FillMode) -> Array:
