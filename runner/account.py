@@ -27,6 +27,7 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
     yield "", f"{_told(read)} a sample{given}, {whole} in all; {free} of memory are free"
+    yield from _change_lines(config)
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
@@ -71,6 +72,15 @@ def origin_lines(foreign_files: tuple[Path, ...]) -> Iterator[Line]:
 def _classes(head: Head, most: int = 10) -> str:
     names, prefix = head.class_names, f"{head.name}: " if head.name else ""
     return f"{prefix}{len(names)} classes: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
+
+
+def _change_lines(config: Settings) -> Iterator[Line]:
+    augment = config.data.augment
+    if augment:
+        keys = augment.model_dump(mode="json", exclude_defaults=True)
+        yield "", f"augmented in training: {', '.join(f'{name} {value}' for name, value in keys.items())}"
+    if config.data.transform is not None:
+        yield "", f"every sample through {config.data.transform}"
 
 
 def _told(spec: ArraySpec) -> str:

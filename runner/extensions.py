@@ -41,5 +41,8 @@ def resolve(name: str, extensions: Sequence[str]) -> Any:
             "put it into the working directory, or install it"
         ) from error
     if not hasattr(imported, attribute):
-        raise ConfigurationError(f"{module} must have {attribute!r}, and has not; it is {imported.__file__}")
+        raise ConfigurationError(
+            f"{name} must be in {imported.__file__ or module}, which has no {attribute!r}; define it there, or correct "
+            "the name"
+        )
     return getattr(imported, attribute)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from runner.changes.augment import augment
 from runner.changes.change import Changes
 from runner.changes.transform import Function, Transform, transformed_spec
-from runner.errors import BadSampleError, DataError
+from runner.errors import ConfigurationError, DataError
 from runner.extensions import resolve
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.loader import Loader
-from runner.loaders.reader import Reader
+from runner.loaders.reader import Reader, naming
 from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
 from runner.settings import Settings
@@ -30,12 +30,9 @@ def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
     name = config.data.transform
     if name is None:
         return replace(dataset, spec=reader.spec)
-    try:
-        spec = transformed_spec(name, _function(config, name), reader.read(0, 0), config.seed)
-    except BadSampleError:
-        raise
-    except DataError as error:
-        raise BadSampleError(first.ids[0], str(error)) from error
+    function, array = _function(config, name), reader.read(0, 0)
+    with naming(first, 0):
+        spec = transformed_spec(name, function, array, config.seed)
     return replace(dataset, spec=spec)
 
 
@@ -93,4 +90,6 @@ def _augmentation(config: Settings, source: Source, *, training: bool) -> Change
 
 def _function(config: Settings, name: str) -> Function:
     function: Function = resolve(name, config.extensions)
+    if not callable(function):
+        raise ConfigurationError(f"data.transform must be a function, got {name}, which is {function!r}")
     return function

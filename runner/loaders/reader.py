@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from runner.changes.change import Changes
@@ -39,12 +41,19 @@ class Reader:
     def read(self, epoch: int, index: int) -> Array:
         """Sample `index` as it is in `epoch`."""
         array = self.source.read(index)
-        try:
+        with naming(self.source, index):
             for change in self.changes:
                 array = change(array, epoch, index)
-        except DataError as error:
-            raise BadSampleError(self.source.ids[index], str(error)) from error
-        except Exception as error:
-            error.add_note(f"while sample {self.source.ids[index]} was changed")
-            raise
         return array
+
+
+@contextmanager
+def naming(source: Source, index: int) -> Iterator[None]:
+    """Say which sample it was that could not be changed; an error of the user's own code stays what it is."""
+    try:
+        yield
+    except DataError as error:
+        raise BadSampleError(source.ids[index], str(error)) from error
+    except Exception as error:
+        error.add_note(f"while sample {source.ids[index]} was changed")
+        raise
