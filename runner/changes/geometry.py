@@ -44,14 +44,14 @@ def place(image: Array, settings: Augment, draws: Draws) -> Array:
 def sources(height: int, width: int, settings: Augment, draws: Draws) -> Array:
     """The matrix that takes a pixel of the result, (column, row, 1) counted from the centre, to where it comes from.
 
-    As Keras's layers: the zoom factor tells how much is shown (above 1: smaller), about the centre of the image.
+    As in Keras's layers a turn above 0 goes against the clock, and the zoom tells how much is shown (above 1: smaller).
     """
     down, right = settings.translation or (0.0, 0.0)
     zoom = 1 + symmetric(draws.zoom, settings.zoom)
     turn = 2 * math.pi * symmetric(draws.turn, settings.rotation)
     cos, sin = zoom * math.cos(turn), zoom * math.sin(turn)
     columns, rows = symmetric(draws.move_right, right) * width, symmetric(draws.move_down, down) * height
-    matrix = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     moved: Array = matrix @ np.array([[1, 0, -columns], [0, 1, -rows], [0, 0, 1]])
     return moved
 

@@ -21,7 +21,10 @@ def window(image: Array, height: int, width: int, draws: Draws) -> Array:
 
 @dataclass(frozen=True)
 class Fit:
-    """The largest centred part of an image in the shape of `spec`, resized to it, as `RandomCrop` does at inference."""
+    """The largest centred part of an image in the shape of `spec`, resized to it.
+
+    What `keras.layers.RandomCrop` says it shows at inference.
+    """
 
     spec: ArraySpec
 
