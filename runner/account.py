@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.labels import Head
+from runner.loaders.auto import Choice
 from runner.loaders.memory import format_bytes
+from runner.loaders.settings import LoaderSettings
 from runner.records.trained import TrainedRun
-from runner.settings import AnyLoader, Settings
+from runner.samples import ArraySpec
+from runner.settings import Settings
 from runner.sources.data import Dataset
 
 Line = tuple[str, str]
@@ -18,24 +21,25 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     """The splits, the classes, and the memory all samples would take beside what is free."""
     counts = "  ".join(f"{split} {len(source):,}" for split, source in dataset.splits.items())
     num_samples = sum(len(source) for source in dataset.splits.values())
-    shape = "×".join(map(str, dataset.spec.shape))
+    read = next(iter(dataset.splits.values())).spec
+    given = "" if read == dataset.spec else f", given as {_told(dataset.spec)}"
     yield "data", f"{config.data.kind}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
-    whole = format_bytes(num_samples * dataset.spec.num_bytes)
-    yield (
-        "",
-        f"{shape} {dataset.spec.dtype} a sample, {whole} in all; {format_bytes(available)} of memory are free",
-    )
+    whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
+    yield "", f"{_told(read)} a sample{given}, {whole} in all; {free} of memory are free"
+    yield from _change_lines(config)
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
-def loader_lines(loader: AnyLoader, needed: int) -> Iterator[Line]:
-    """How samples will be read, what that holds in memory, and which keys have no effect."""
-    used = loader.normalised()
+def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
+    """How samples will be read, what that holds in memory, why so, and which keys have no effect."""
+    loader, used = choice.settings, choice.settings.normalised()
     yield (
         "loader",
         f"{used.kind}: batches of {used.batch_size}, {_readers(used)}; holds {format_bytes(needed)}",
     )
+    if choice.reason is not None:
+        yield "", f"chosen by auto: {choice.reason}"
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
     if changed:
         yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect here"
@@ -70,7 +74,20 @@ def _classes(head: Head, most: int = 10) -> str:
     return f"{prefix}{len(names)} classes: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
 
 
-def _readers(loader: AnyLoader) -> str:
+def _change_lines(config: Settings) -> Iterator[Line]:
+    augment = config.data.augment
+    if augment:
+        keys = augment.model_dump(mode="json", exclude_defaults=True)
+        yield "", f"augmented in training: {', '.join(f'{name} {value}' for name, value in keys.items())}"
+    if config.data.transform is not None:
+        yield "", f"every sample through {config.data.transform}"
+
+
+def _told(spec: ArraySpec) -> str:
+    return f"{'×'.join(map(str, spec.shape)) or 'one number,'} {spec.dtype}"
+
+
+def _readers(loader: LoaderSettings) -> str:
     if loader.kind == "generator" or loader.workers == 0:
         return "read in the model's own thread"
     kind = "processes" if loader.use_multiprocessing else "threads"

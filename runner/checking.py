@@ -8,10 +8,12 @@ from typing import Any, get_args
 
 from runner.account import Line, data_lines
 from runner.errors import BadSampleError
+from runner.loaders.auto import Auto
+from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, format_bytes
-from runner.loaders.settings import LoaderSettings
-from runner.loading import needed_bytes, open_loader
+from runner.loaders.settings import LoaderKeys, LoaderSettings
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
 from runner.records.files import write_atomically
 from runner.records.json_text import to_json
 from runner.records.record import RunRecord
@@ -30,12 +32,14 @@ SHOWN = 10
 def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
     """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
     with record.stage("data"):
-        dataset, available = config.data.open(), available_bytes()
+        dataset, available = as_delivered(config, config.data.open()), available_bytes()
+        settings = choose_loader(config, dataset, tuple(dataset.splits), available).settings
         terminal.account(data_lines(config, dataset, available))
-        counts, batch = class_counts(dataset), _batch(open_loader(config, dataset, next(iter(dataset.splits))))
-        needed = dict(_needed(config, dataset))
+        counts = class_counts(dataset)
+        batch = _batch(open_loader(config, settings, dataset, next(iter(dataset.splits))))
+        needed = dict(_needed(config, settings, dataset))
     with record.stage("check"):
-        findings = _findings(config, dataset, terminal)
+        findings = _findings(settings, dataset, terminal)
     document = {
         "samples": {split: len(source) for split, source in dataset.splits.items()},
         "classes": counts,
@@ -54,20 +58,19 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     return f"the data is not as it should be: {told}; all are named in {record.path / CHECK_JSON}" if told else None
 
 
-def _findings(config: Settings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
+def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
     total = sum(map(len, dataset.splits.values()))
     with terminal.counting("check", total, "samples") as on_samples:
-        return list(check(dataset, config.loader, on_samples))
+        return list(check(dataset, settings, on_samples))
 
 
-def _needed(config: Settings, dataset: Dataset) -> Iterator[tuple[str, int]]:
+def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
     """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
-    keys = {name: getattr(config.loader, name) for name in LoaderSettings.model_fields}
+    keys = {name: getattr(settings, name) for name in (*LoaderKeys.model_fields, "workers")}
     for kind in get_args(get_args(AnyLoader)[0]):
-        loader = kind(**keys)
-        if loader.kind != "directory_flow" or all(map(has_files, dataset.splits.values())):
-            other = config.model_copy(update={"loader": loader})
-            yield loader.kind, needed_bytes(other, dataset, tuple(dataset.splits))
+        if kind is not Auto and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
+            loader = kind(**keys)
+            yield loader.kind, needed_bytes(config, loader, dataset, tuple(dataset.splits))
 
 
 def _batch(loader: Loader) -> dict[str, Any]:

@@ -1,22 +1,58 @@
-"""From a configuration and a source to a loader, and what loaders need."""
+"""From a configuration to data and loaders, and what loaders need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from runner.errors import DataError
+from runner.changes.augment import augment
+from runner.changes.change import Changes
+from runner.changes.transform import Function, Transform, transformed_spec
+from runner.errors import ConfigurationError, DataError
+from runner.extensions import resolve
+from runner.loaders.auto import Auto, Choice
 from runner.loaders.loader import Loader
+from runner.loaders.reader import Reader, naming
+from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
 from runner.settings import Settings
 from runner.sources.data import Dataset
+from runner.sources.source import Source
 
 
-def open_loader(config: Settings, dataset: Dataset, split: str, *, training: bool = False) -> Loader:
-    """The loader of one split; only for training are samples shuffled, or the last, smaller batch left out.
+def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
+    """`dataset` with the shape and dtype its samples have in a batch; reads one where `data.transform` changes them.
 
+    Raises `DataError` where the samples cannot be changed as `config` asks.
+    """
+    first = next(iter(dataset.splits.values()))
+    reader = Reader(first, _augmentation(config, first, training=False))
+    name = config.data.transform
+    if name is None:
+        return replace(dataset, spec=reader.spec)
+    function, array = _function(config, name), reader.read(0, 0)
+    with naming(first, 0):
+        spec = transformed_spec(name, function, array, config.seed)
+    return replace(dataset, spec=spec)
+
+
+def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
+    """The loader settings for these splits: those of `config`, or what `loader=auto` makes of `available` bytes."""
+    asked = config.loader
+    if not isinstance(asked, Auto):
+        return Choice(asked)
+    return asked.choose(needed_bytes(config, asked.candidate(), dataset, splits), available)
+
+
+def open_loader(
+    config: Settings, settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool = False
+) -> Loader:
+    """The loader of one split.
+
+    Only for training are samples augmented and shuffled, or the last, smaller batch left out.
     Raises `DataError` if the split has too few samples for a batch.
     """
-    settings, source = config.loader.normalised(), dataset.splits[split]
+    settings, source = settings.normalised(), dataset.splits[split]
     try:
         plan = Plan(
             num_samples=len(source),
@@ -27,10 +63,33 @@ def open_loader(config: Settings, dataset: Dataset, split: str, *, training: boo
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
-    return settings.build(source, plan)
+    return settings.build(source, plan, _changes(config, dataset, source, training=training))
 
 
-def needed_bytes(config: Settings, dataset: Dataset, splits: Sequence[str]) -> int:
+def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
     """Bytes the loaders of these splits hold together."""
-    loader = config.loader.normalised()
-    return sum(loader.num_bytes(dataset.spec, len(dataset.splits[split])) for split in splits)
+    loader, total = settings.normalised(), 0
+    for split in splits:
+        source = dataset.splits[split]
+        changed = _changes(config, dataset, source, training=split == "train")
+        total += loader.num_bytes(dataset.spec, len(source), source.spec if changed else None)
+    return total
+
+
+def _changes(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Changes:
+    """What happens to each sample on its way into a batch."""
+    changes, name = _augmentation(config, source, training=training), config.data.transform
+    if name is None:
+        return changes
+    return (*changes, Transform(name, _function(config, name), dataset.spec, config.seed, training))
+
+
+def _augmentation(config: Settings, source: Source, *, training: bool) -> Changes:
+    return augment(config.data.augment, source.spec, config.seed, training=training)
+
+
+def _function(config: Settings, name: str) -> Function:
+    function: Function = resolve(name, config.extensions)
+    if not callable(function):
+        raise ConfigurationError(f"data.transform must be a function, got {name}, which is {function!r}")
+    return function

@@ -15,7 +15,8 @@ from runner.checking import check_data
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
-from runner.loading import needed_bytes, open_loader
+from runner.loaders.settings import LoaderSettings
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
 from runner.models.settings import Task, task_of
 from runner.picturing import picture_data, picture_worst
 from runner.records.config_yaml import write_config
@@ -59,11 +60,12 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
     if the loader needs more memory than there is.
     """
-    dataset = config.data.open()
+    dataset, available = as_delivered(config, config.data.open()), available_bytes()
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
-    refuse_too_large(needed_bytes(config, dataset, (split,)), available_bytes(), kind=config.loader.kind)
-    return open_loader(config, dataset, split, training=split == "train")
+    settings = choose_loader(config, dataset, (split,), available).settings
+    refuse_too_large(needed_bytes(config, settings, dataset, (split,)), available, kind=settings.kind)
+    return open_loader(config, settings, dataset, split, training=split == "train")
 
 
 def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
@@ -141,7 +143,7 @@ class _Run:
     def stages(self) -> None:
         """Open the data, build the model, then fit, evaluate and predict."""
         with self.record.stage("data"):
-            dataset = self._open_data()
+            dataset, settings = self._open_data()
             if self.resumed is not None:
                 self._take_away_results()
             picture_data(self.record.path, dataset)
@@ -149,7 +151,7 @@ class _Run:
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         with ExitStack() as closing:
             for split in dataset.splits:
-                loader = open_loader(self.config, dataset, split, training=split == "train")
+                loader = open_loader(self.config, settings, dataset, split, training=split == "train")
                 self.loaders[split] = closing.enter_context(loader)
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
@@ -158,17 +160,19 @@ class _Run:
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
 
-    def _open_data(self) -> Dataset:
-        config, dataset, available = self.config, self.config.data.open(), available_bytes()
-        needed = needed_bytes(config, dataset, tuple(dataset.splits))
+    def _open_data(self) -> tuple[Dataset, LoaderSettings]:
+        config, available = self.config, available_bytes()
+        dataset = as_delivered(config, config.data.open())
+        choice = choose_loader(config, dataset, tuple(dataset.splits), available)
+        needed = needed_bytes(config, choice.settings, dataset, tuple(dataset.splits))
         self.terminal.account(data_lines(config, dataset, available))
-        self.terminal.account(loader_lines(config.loader, needed))
+        self.terminal.account(loader_lines(choice, needed))
         data = data_section(dataset)
         if self.resumed is not None:
             refuse_other_data(config, self.resumed, data["fingerprint"])
-        self.record.update(loader=config.loader.normalised().document(), data=data)
-        refuse_too_large(needed, available, kind=config.loader.kind)
-        return dataset
+        self.record.update(loader=choice.document(), data=data)
+        refuse_too_large(needed, available, kind=choice.settings.kind)
+        return dataset, choice.settings
 
     def _build_model(self, dataset: Dataset) -> tuple[Task, keras.Model]:
         from runner.models.compiled import compile_model

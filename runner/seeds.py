@@ -21,6 +21,12 @@ class Purpose(IntEnum):
     ORDER = 0
     """The order of one epoch; keyed by the epoch."""
 
+    AUGMENT = 1
+    """How one training image is augmented; keyed by the epoch and the sample's index."""
+
+    TRANSFORM = 2
+    """The random numbers of the user's own change of a sample; keyed by the epoch and the sample's index."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of one seed (any from 0 on), purpose and position; the same ones give the same stream for ever.

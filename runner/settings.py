@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components import Component, Folder
+from runner.components import Component, Folder, Names
+from runner.extensions import module_of
+from runner.loaders.auto import Auto
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
@@ -23,7 +25,7 @@ from runner.sources.npy import Npy
 from runner.stages.settings import Train
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays, Field(discriminator="kind")]
-AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow, Field(discriminator="kind")]
+AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto, Field(discriminator="kind")]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check"]
@@ -58,6 +60,9 @@ class Settings(Component):
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     """The framework Keras computes with."""
 
+    extensions: Names = ()
+    """Modules of yours whose functions the configuration may name; they are imported from the working directory."""
+
     data: AnyData
     """Where the samples come from."""
 
@@ -81,6 +86,27 @@ class Settings(Component):
             raise ValueError(
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
                 "Keras turns XLA off there: set deterministic=false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _extensions_are_listed(self) -> Self:
+        name = self.data.transform
+        if name is not None and module_of(name) not in self.extensions:
+            raise ValueError(
+                "data.transform must be a function of a module that extensions lists, written my_module.f; got "
+                f"{name!r} with extensions=[{', '.join(self.extensions)}]; "
+                f"add 'extensions=[{module_of(name) or 'my_module'}]'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        crop, size = self.data.augment.crop, getattr(self.data, "target_size", None)
+        if crop is not None and size is not None and (crop[0] > size[0] or crop[1] > size[1]):
+            raise ValueError(
+                f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size images are read "
+                f"in, got [{crop[0]}, {crop[1]}]; raise data.target_size"
             )
         return self
 

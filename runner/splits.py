@@ -13,6 +13,9 @@ from runner.samples import Indices
 KEY_BYTES = 64
 """BLAKE2b's longest key (RFC 7693), which holds every seed below 2**512."""
 
+LIMIT = b"limit"
+"""What keeps the hash that limits a split apart from the one that made it."""
+
 
 def split_by_fraction(ids: Sequence[str], *, validation: float, test: float, seed: int) -> dict[str, Indices]:
     """The indices of each split, ascending, shape `(n,)`, int64: `train`, and the splits whose fraction is above 0.
@@ -40,6 +43,18 @@ def split_by_fraction(ids: Sequence[str], *, validation: float, test: float, see
     return {split: np.flatnonzero(members).astype(np.int64) for split, members in chosen.items()}
 
 
+def choose(ids: Sequence[str], most: int, seed: int) -> Indices:
+    """The indices of at most `most` ids, ascending, shape `(n,)`, int64.
+
+    A keyed hash of each id chooses: the same ones in whatever order they stand, of each class its share in
+    expectation, and those of a smaller number stay among those of a larger one. Which split an id is in has no say.
+    """
+    if len(ids) <= most:
+        return np.arange(len(ids))
+    order = np.argsort(_points(ids, seed, LIMIT), kind="stable")
+    return np.sort(order[:most]).astype(np.int64)
+
+
 def _check(validation: float, test: float, seed: int) -> None:
     for split, fraction in {"validation": validation, "test": test}.items():
         if not 0 <= fraction < 1:
@@ -56,10 +71,12 @@ def _asked_for(**fractions: float) -> Iterable[str]:
     return (split for split, fraction in fractions.items() if fraction > 0)
 
 
-def _points(ids: Sequence[str], seed: int) -> NDArray[np.float64]:
+def _points(ids: Sequence[str], seed: int, purpose: bytes = b"") -> NDArray[np.float64]:
     """One point of [0, 1) per id: the upper 53 bits of 64 of its hash, as many as a float64 holds exactly."""
     key = seed.to_bytes(KEY_BYTES, "little")
     # A path that is no UTF-8 reaches Python with surrogates in it; each such id must count as well.
-    digests = [blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest() for name in ids]
+    digests = [
+        blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key, person=purpose).digest() for name in ids
+    ]
     words = np.frombuffer(b"".join(digests), "<u8")
     return (words >> np.uint64(11)) * np.float64(2**-53)

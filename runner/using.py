@@ -9,7 +9,8 @@ from runner.account import data_lines, loader_lines, model_lines
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
-from runner.loading import needed_bytes, open_loader
+from runner.loaders.settings import LoaderSettings
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
 from runner.picturing import picture_data, picture_worst
 from runner.records.data_section import data_section
 from runner.records.heads import heads_document
@@ -41,13 +42,13 @@ class Use:
         Raises `DataError` where the data does not fit the model, or has no labels to evaluate on.
         """
         with self.record.stage("data"):
-            dataset = self._open()
+            dataset = as_delivered(self.config, self._open())
             split = self._split(dataset)
-            self._account(dataset, split)
+            settings = self._account(dataset, split)
             picture_data(self.record.path, replace(dataset, splits={split: dataset.splits[split]}))
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
-        with open_loader(self.config, dataset, split) as loader:
+        with open_loader(self.config, settings, dataset, split) as loader:
             with self.record.stage("load"):
                 model = self._load()
             with self.record.stage(self.config.mode):
@@ -77,17 +78,19 @@ class Use:
             self.terminal.note("the data has no test split: reading validation")
         return split
 
-    def _account(self, dataset: Dataset, split: str) -> None:
-        """Tell and record what will be read, and refuse what the model or the memory cannot take."""
+    def _account(self, dataset: Dataset, split: str) -> LoaderSettings:
+        """Tell and record what will be read and how; refuse what the model or the memory cannot take."""
         config, available = self.config, available_bytes()
-        needed = needed_bytes(config, dataset, (split,))
+        choice = choose_loader(config, dataset, (split,), available)
+        needed = needed_bytes(config, choice.settings, dataset, (split,))
         self.terminal.account(data_lines(config, dataset, available))
-        self.terminal.account(loader_lines(config.loader, needed))
-        self.record.update(loader=config.loader.normalised().document(), data=data_section(dataset))
+        self.terminal.account(loader_lines(choice, needed))
+        self.record.update(loader=choice.document(), data=data_section(dataset))
         if config.mode == "evaluate" and not dataset.splits[split].labels.heads:
             raise DataError("mode=evaluate needs labels, and the data has none; use mode=predict")
         self._refuse_other_samples(dataset)
-        refuse_too_large(needed, available, kind=config.loader.kind)
+        refuse_too_large(needed, available, kind=choice.settings.kind)
+        return choice.settings
 
     def _refuse_other_samples(self, dataset: Dataset) -> None:
         before, spec = self.trained.document["data"], dataset.spec
@@ -125,7 +128,7 @@ class Use:
         from runner.stages.predict import predict_to
 
         file, heads = self.record.path / PREDICTIONS_CSV, self.trained.heads
-        outputs = tuple(output_of(head, loader.source.spec.shape) for head in heads)
+        outputs = tuple(output_of(head, loader.spec.shape) for head in heads)
         predict_to(file, model, loader, heads=heads, outputs=outputs)
         picture_worst(self.record.path, split, loader.source, heads)
         self.terminal.account([("predicted", f"{loader.num_samples:,} samples ({split})")])

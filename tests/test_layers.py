@@ -11,9 +11,10 @@ PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
     {"errors"},
     {"commands"},
-    {"components", "samples", "seeds", "interruption"},
+    {"components", "samples", "seeds", "interruption", "extensions"},
     {"cipher"},
     {"images", "labels", "splits", "plan"},
+    {"changes"},
     {"sources"},
     {"records"},
     {"store"},

@@ -55,7 +55,7 @@ def test_readme_command_runs(command, workplace):
     import runner
 
     if "=latest" in command:
-        runner.run(runner.compose(["mode=fit", "model=mlp", "train.epochs=1"]))
+        runner.run(runner.compose(["model=mlp", "train.epochs=1"]))
     quick = [] if "from_run" in command else ["train.epochs=2" if "resume" in command else "train.epochs=1"]
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"

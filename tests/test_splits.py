@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.splits import split_by_fraction
+from runner.splits import choose, split_by_fraction
 
 IDS = st.lists(st.text(max_size=8), max_size=40, unique=True)
 SHARES = st.floats(0, 0.49)
@@ -149,3 +149,35 @@ def test_shares_must_leave_something_to_train_on(validation: float, test: float)
 def test_seed_out_of_range_is_named(seed: int) -> None:
     with pytest.raises(ValueError, match=rf"^seed must be from 0 to 2\*\*512 - 1, got {seed}$"):
         split_by_fraction(MANY, validation=0.1, test=0.1, seed=seed)
+
+
+def test_choice_golden() -> None:
+    # Changes only with a major version: limited runs would show other samples.
+    assert choose([f"{number}.png" for number in range(20)], 5, seed=0).tolist() == [5, 8, 11, 12, 14]
+
+
+@given(IDS, st.integers(1, 50), st.integers(0, 3))
+def test_choice_is_as_many_as_asked_in_their_order(ids: list[str], most: int, seed: int) -> None:
+    chosen = choose(ids, most, seed).tolist()
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == min(most, len(ids))
+
+
+@given(IDS, st.integers(1, 50), st.integers(1, 50), st.randoms(use_true_random=False))
+def test_choice_follows_from_the_ids_and_only_grows(ids: list[str], some: int, more: int, random: Any) -> None:
+    shuffled = random.sample(ids, len(ids))
+    few = {shuffled[index] for index in choose(shuffled, some, 0)}
+    assert few <= {ids[index] for index in choose(ids, some + more, 0)}
+    assert few == {ids[index] for index in choose(ids, some, 0)}
+
+
+def test_choice_is_mixed_whatever_the_split_was() -> None:
+    parts = split_by_fraction(MANY, validation=0.5, test=0.0, seed=0)
+    held_out = [MANY[index] for index in parts["validation"]]
+    chosen = [held_out[index] for index in choose(held_out, 3000, 0)]
+    assert [sum(name.startswith(f"class_{code}/") for name in chosen) for code in range(3)] == pytest.approx(
+        [1000] * 3, abs=100
+    )
+    # The lowest points of the hash that splits would stay in validation whatever its share.
+    still = split_by_fraction(chosen, validation=0.25, test=0.0, seed=0)["validation"]
+    assert len(still) == pytest.approx(1500, abs=120)

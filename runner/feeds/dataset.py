@@ -10,7 +10,6 @@ import keras
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
-from runner.loaders.assemble import assemble
 from runner.loaders.loader import Loader
 
 
@@ -58,7 +57,7 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
 
     def _out_of_turn(self, index: int) -> KerasBatch:
         step, loader = self._first_step + index, self._delivery.loader
-        return self._delivery.hand_over(step, assemble(loader.source, loader.plan.batch(*divmod(step, len(loader)))))
+        return self._delivery.hand_over(step, loader.batch(*divmod(step, len(loader))))
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch, if this one was delivered to its end."""

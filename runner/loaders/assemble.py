@@ -1,6 +1,6 @@
-"""The one way from sample indices to the arrays of a batch, which every strategy takes.
+"""From sample indices to a batch.
 
-    allocate(spec, n) ─> fill(source, indices, out) ─> complete(source, indices, x)
+    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> complete(source, indices, x)
 
 `fill` runs wherever a strategy reads: in the caller's thread, in worker threads on pieces of a batch, in worker
 processes on shared memory. That is why the strategies agree.
@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from runner.loaders.reader import Reader
 from runner.samples import Array, ArraySpec, Batch, Indices
 from runner.sources.source import Source
 
@@ -28,12 +29,6 @@ def allocate(spec: ArraySpec, num_samples: int) -> Array:
     return buffer[start : start + num_bytes].view(spec.dtype).reshape((num_samples, *spec.shape))
 
 
-def fill(source: Source, indices: Indices, out: Array) -> None:
-    """Read the samples at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`."""
-    for row, index in enumerate(indices.tolist()):
-        source.read(index, out[row])
-
-
 def complete(source: Source, indices: Indices, x: Array) -> Batch:
     """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
     ids, labels = source.ids, source.labels
@@ -41,11 +36,11 @@ def complete(source: Source, indices: Indices, x: Array) -> Batch:
     return Batch(x, labels.encode(indices, x), weights, tuple([ids[index] for index in indices.tolist()]))
 
 
-def assemble(source: Source, indices: Indices) -> Batch:
-    """The batch of the samples at `indices`, read here and now."""
-    x = allocate(source.spec, len(indices))
-    fill(source, indices, x)
-    return complete(source, indices, x)
+def assemble(reader: Reader, epoch: int, indices: Indices) -> Batch:
+    """The batch of the samples at `indices` as they are in `epoch`, read here and now."""
+    x = allocate(reader.spec, len(indices))
+    reader.fill(epoch, indices, x)
+    return complete(reader.source, indices, x)
 
 
 def pieces(indices: Indices, most: int) -> list[tuple[int, Indices]]:

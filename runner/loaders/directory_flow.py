@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from runner.changes.change import Changes
 from runner.errors import ConfigurationError
-from runner.loaders.assemble import assemble
 from runner.loaders.sequence import SequenceLoader
 from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
@@ -25,11 +25,11 @@ class DirectoryFlowLoader(SequenceLoader):
 
     source: FileSource
 
-    def __init__(self, source: FileSource, plan: Plan, settings: LoaderSettings) -> None:
-        super().__init__(source, plan, settings)
+    def __init__(self, source: FileSource, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
+        super().__init__(source, plan, settings, changes)
         self.batch_size, self.shuffle = plan.batch_size, plan.shuffle
-        self.target_size = source.spec.shape[:2]
-        self.image_shape = source.spec.shape
+        self.target_size = self.spec.shape[:2]
+        self.image_shape = self.spec.shape
         self.reset()
 
     @property
@@ -92,7 +92,7 @@ class DirectoryFlowLoader(SequenceLoader):
 
     def __getitem__(self, index: int) -> FlowBatch:
         epoch = self.total_batches_seen // len(self)
-        return _pair(assemble(self.source, self.plan.batch(epoch, range(len(self))[index])))
+        return _pair(self.batch(epoch, range(len(self))[index]))
 
 
 def _pair(batch: Batch) -> FlowBatch:
@@ -107,7 +107,7 @@ class DirectoryFlow(LoaderSettings):
 
     kind: Literal["directory_flow"] = "directory_flow"
 
-    def build(self, source: Source, plan: Plan) -> DirectoryFlowLoader:
+    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> DirectoryFlowLoader:
         """A flow over the files of `source`.
 
         Raises `ConfigurationError` if the data has no files.
@@ -117,4 +117,4 @@ class DirectoryFlow(LoaderSettings):
                 "loader=directory_flow must read from files, got data that holds none; "
                 "choose loader=sequence, generator or in_memory, or data=directory"
             )
-        return DirectoryFlowLoader(source, plan, self)
+        return DirectoryFlowLoader(source, plan, self, changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from runner.loaders.assemble import assemble
+from runner.changes.change import Changes
 from runner.loaders.loader import Loader
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.plan import Plan
@@ -19,7 +19,7 @@ class GeneratorLoader(Loader):
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
         for step in range(start, len(self)):
-            yield assemble(self.source, self.plan.batch(epoch, step))
+            yield self.batch(epoch, step)
 
 
 class Generator(LoaderSettings):
@@ -29,10 +29,10 @@ class Generator(LoaderSettings):
 
     unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
+    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
         """The batches the model has not let go of."""
         return IN_FLIGHT * min(self.batch_size, num_samples) * spec.num_bytes
 
-    def build(self, source: Source, plan: Plan) -> GeneratorLoader:
+    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> GeneratorLoader:
         """A loader that reads in the caller's thread."""
-        return GeneratorLoader(source, plan)
+        return GeneratorLoader(source, plan, changes)

@@ -1,4 +1,4 @@
-"""`loader=in_memory`: every sample is decoded once and held."""
+"""`loader=in_memory`: every sample is decoded once and held; what changes samples gets copies."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from runner.loaders.assemble import allocate, complete, fill
+from runner.changes.change import Changes
+from runner.loaders.assemble import allocate, complete
+from runner.loaders.held import HeldSamples
 from runner.loaders.loader import Loader
-from runner.loaders.sequence import start_workers
+from runner.loaders.reader import Reader
+from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.loaders.workers import read_ahead
 from runner.plan import Plan
@@ -24,21 +27,42 @@ AHEAD = 2
 """Blocks under way or read, per worker, while filling."""
 
 
-class InMemoryLoader(Loader):
-    """Holds all samples of the split in one array, filled by the workers at the first batch."""
+CHANGED_AHEAD = 4
+"""Batches whose samples are being changed, or are, before the model asks for them."""
 
-    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings) -> None:
-        super().__init__(source, plan)
+
+class InMemoryLoader(Loader):
+    """Holds all samples of the split in one array, filled by the workers at the first batch.
+
+    Held are the samples as the source gives them. Where something changes them, the workers change copies, ahead of
+    the model; as threads always, for each process would need all samples to itself.
+    """
+
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
+        super().__init__(source, plan, changes)
         self._settings = settings
         self._held: Array | None = None
+        self._changing: SequenceLoader | None = None
         self._lock = threading.Lock()  # two threads that ask at once must not read everything twice
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on; each in an array of its own."""
         held = self.fill()
+        return self._changed(held).epoch(epoch, start) if self.reader.changes else self._taken(held, epoch, start)
+
+    def _changed(self, held: Array) -> SequenceLoader:
+        with self._lock:
+            if self._changing is None:
+                in_threads = {"use_multiprocessing": False, "max_queue_size": CHANGED_AHEAD}
+                settings = self._settings.model_copy(update=in_threads)
+                samples = HeldSamples(self.source, held)
+                self._changing = SequenceLoader(samples, self.plan, settings, self.reader.changes)
+            return self._changing
+
+    def _taken(self, held: Array, epoch: int, start: int) -> Iterator[Batch]:
         for step in range(start, len(self)):
             indices = self.plan.batch(epoch, step)
-            x = allocate(self.source.spec, len(indices))
+            x = allocate(self.spec, len(indices))
             # mode="clip" writes straight into `out`; the default buffers it first (half as fast).
             np.take(held, indices, axis=0, out=x, mode="clip")
             yield complete(self.source, indices, x)
@@ -55,21 +79,24 @@ class InMemoryLoader(Loader):
         if self._settings.workers:
             self._read_with_workers(held)
         else:
-            fill(self.source, np.arange(len(held)), held)
+            Reader(self.source).fill(0, np.arange(len(held)), held)
         return held
 
     def _read_with_workers(self, held: Array) -> None:
         blocks = (np.arange(start, min(start + BLOCK, len(held))) for start in range(0, len(held), BLOCK))
-        workers = start_workers(self.source, self._settings)
+        workers = start_workers(Reader(self.source), self._settings)
         try:
-            for indices, x in read_ahead(workers, blocks, AHEAD * self._settings.workers):
+            for indices, x in read_ahead(workers, 0, blocks, AHEAD * self._settings.workers):
                 held[indices[0] : indices[-1] + 1] = x
         finally:
             workers.close()
 
     def close(self) -> None:
-        """Let go of the samples."""
-        self._held = None
+        """Stop the workers, and let go of the samples."""
+        with self._lock:
+            changing, self._changing, self._held = self._changing, None, None
+        if changing is not None:
+            changing.close()
 
 
 class InMemory(LoaderSettings):
@@ -79,12 +106,14 @@ class InMemory(LoaderSettings):
 
     unused: ClassVar[tuple[str, ...]] = ("max_queue_size",)
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
+    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
         """All samples; beside them, while filling, the blocks being read; later the batches the model holds."""
-        filling = (AHEAD * self.workers + 1) * BLOCK if self.workers else 0
-        beside = max(min(filling, num_samples), IN_FLIGHT * min(self.batch_size, num_samples))
-        return (num_samples + beside) * spec.num_bytes
+        held = spec if read is None else read
+        filling = min((AHEAD * self.workers + 1) * BLOCK if self.workers else 0, num_samples)
+        in_flight = IN_FLIGHT + (0 if read is None or not self.workers else CHANGED_AHEAD)
+        given = in_flight * min(self.batch_size, num_samples)
+        return num_samples * held.num_bytes + max(filling * held.num_bytes, given * spec.num_bytes)
 
-    def build(self, source: Source, plan: Plan) -> InMemoryLoader:
+    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> InMemoryLoader:
         """A loader that reads all samples at its first batch."""
-        return InMemoryLoader(source, plan, self)
+        return InMemoryLoader(source, plan, self, changes)

@@ -8,20 +8,23 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
+from runner.changes.change import Changes
 from runner.errors import RunnerError
+from runner.loaders.assemble import assemble
+from runner.loaders.reader import Reader
 from runner.plan import Plan
-from runner.samples import Batch
+from runner.samples import ArraySpec, Batch
 from runner.sources.source import Source
 
 
 class Loader(ABC):
-    """Carries a plan out over a source.
+    """Carries a plan out over a source, whose samples may be changed on their way.
 
     Whatever the strategy, batch `step` of `epoch` holds the same samples in the same order with the same bits.
     """
 
-    def __init__(self, source: Source, plan: Plan) -> None:
-        self.source, self.plan = source, plan
+    def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
+        self.source, self.plan, self.reader = source, plan, Reader(source, changes)
 
     def __len__(self) -> int:
         """Steps in one epoch of the plan."""
@@ -37,6 +40,15 @@ class Loader(ABC):
         """The classes, in the order of their codes; None where the data has no classes."""
         heads = self.source.labels.heads
         return (heads[0].class_names or None) if heads else None
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Shape and dtype of a sample as it stands in a batch."""
+        return self.reader.spec
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """One batch by itself, read here and now."""
+        return assemble(self.reader, epoch, self.plan.batch(epoch, step))
 
     @abstractmethod
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate, fill, pieces
+from runner.loaders.assemble import allocate, pieces
 from runner.loaders.memory import format_bytes
+from runner.loaders.reader import Reader
 from runner.loaders.threads import await_all
 from runner.loaders.workers import CLOSE_SECONDS, PIECE
 from runner.samples import Array, ArraySpec, Indices
-from runner.sources.source import Source
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux has it; Docker gives a container 64 MB unless told otherwise."""
@@ -77,17 +77,17 @@ class PendingProcesses:
 class Processes:
     """A pool of spawned processes that read pieces of batches into shared memory."""
 
-    def __init__(self, source: Source, num_workers: int, timeout_seconds: float) -> None:
-        self._spec, self._timeout_seconds = source.spec, timeout_seconds
+    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float) -> None:
+        self._spec, self._timeout_seconds = reader.spec, timeout_seconds
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
         self._context = _RememberingContext()
-        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(source,))
+        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(reader,))
         # Runs at `close`; else when nobody holds the pool any more, or at the interpreter's exit.
         self._free = weakref.finalize(self, _free, self._blocks)
 
-    def submit(self, indices: Indices) -> PendingProcesses:
-        """Begin to read the samples at `indices`.
+    def submit(self, epoch: int, indices: Indices) -> PendingProcesses:
+        """Begin to read the samples at `indices`, as they are in `epoch`.
 
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
         """
@@ -96,7 +96,7 @@ class Processes:
         try:
             with _telling_of_death():
                 for row, piece in pieces(indices, PIECE):
-                    block.futures.append(self._executor.submit(_fill_shared, block.memory.name, row, piece))
+                    block.futures.append(self._executor.submit(_fill_shared, block.memory.name, row, epoch, piece))
         except BaseException:
             pending.cancel()
             raise
@@ -178,12 +178,12 @@ def _telling_of_death() -> Iterator[None]:
 class _Worker:
     """What a worker process keeps between its tasks."""
 
-    source: Source
+    reader: Reader
     blocks: dict[str, SharedMemory]
 
 
-def _open(source: Source) -> None:
-    _Worker.source, _Worker.blocks = source, {}
+def _open(reader: Reader) -> None:
+    _Worker.reader, _Worker.blocks = reader, {}
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -195,10 +195,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(name: str, start: int, indices: Indices) -> None:
+def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> None:
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)
-    spec = _Worker.source.spec
+    spec = _Worker.reader.spec
     rows = np.ndarray((start + len(indices), *spec.shape), spec.dtype, block.buf)
-    fill(_Worker.source, indices, rows[start:])
+    _Worker.reader.fill(epoch, indices, rows[start:])

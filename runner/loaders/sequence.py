@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from typing import Literal
 
+from runner.changes.change import Changes
 from runner.errors import WorkerError
-from runner.loaders.assemble import assemble, complete
+from runner.loaders.assemble import complete
 from runner.loaders.loader import Loader
 from runner.loaders.processes import Processes
+from runner.loaders.reader import Reader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.threads import Threads
 from runner.loaders.workers import Workers, read_ahead
@@ -21,20 +23,21 @@ from runner.sources.source import Source
 class SequenceLoader(Loader):
     """Reads up to `max_queue_size` batches ahead with a pool of workers that lives as long as the loader."""
 
-    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings) -> None:
-        super().__init__(source, plan)
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
+        super().__init__(source, plan, changes)
         self._settings = settings
         self._workers: Workers | None = None
         self._lock = threading.Lock()  # frameworks pull batches in threads of their own
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
-        batches = (self.plan.batch(epoch, step) for step in range(start, len(self)))
+        steps = range(start, len(self))
         if self._settings.workers == 0:
-            yield from (assemble(self.source, indices) for indices in batches)
+            yield from (self.batch(epoch, step) for step in steps)
             return
+        batches = (self.plan.batch(epoch, step) for step in steps)
         try:
-            for indices, x in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
+            for indices, x in read_ahead(self._started_workers(), epoch, batches, self._settings.max_queue_size):
                 yield complete(self.source, indices, x)
         except WorkerError:
             self.close()  # of no more use, and one that hangs would keep the interpreter from ending
@@ -43,7 +46,7 @@ class SequenceLoader(Loader):
     def _started_workers(self) -> Workers:
         with self._lock:
             if self._workers is None:
-                self._workers = start_workers(self.source, self._settings)
+                self._workers = start_workers(self.reader, self._settings)
             return self._workers
 
     def close(self) -> None:
@@ -54,10 +57,10 @@ class SequenceLoader(Loader):
             workers.close()
 
 
-def start_workers(source: Source, settings: LoaderSettings) -> Workers:
+def start_workers(reader: Reader, settings: LoaderSettings) -> Workers:
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
-    return kind(source, max(1, settings.workers), settings.timeout_seconds)
+    return kind(reader, max(1, settings.workers), settings.timeout_seconds)
 
 
 class Sequence(LoaderSettings):
@@ -65,6 +68,6 @@ class Sequence(LoaderSettings):
 
     kind: Literal["sequence"] = "sequence"
 
-    def build(self, source: Source, plan: Plan) -> SequenceLoader:
+    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> SequenceLoader:
         """A loader with workers; they start at the first batch."""
-        return SequenceLoader(source, plan, self)
+        return SequenceLoader(source, plan, self, changes)

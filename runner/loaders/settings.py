@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
+from runner.changes.change import Changes
 from runner.components import Component, Count, PositiveInt
 from runner.loaders.loader import Loader
 from runner.plan import Plan
@@ -17,14 +18,11 @@ IN_FLIGHT = 4
 """Batches the framework may hold at a time: the one in the step, and those it has taken in advance."""
 
 
-class LoaderSettings(Component):
-    """How batches are made. Strategies differ in when, where and by whom samples are read."""
+class LoaderKeys(Component):
+    """What every loader accepts, and `auto` as well, which only chooses one."""
 
     batch_size: PositiveInt = 32
     """Samples per training step."""
-
-    workers: Count = 4
-    """Threads or processes that read samples; 0 reads in the caller's thread."""
 
     use_multiprocessing: bool = False
     """Whether the workers are processes; threads are faster unless user code holds the GIL."""
@@ -41,6 +39,16 @@ class LoaderSettings(Component):
     timeout_seconds: float = Field(default=60.0, gt=0)
     """How long a worker may take over one batch before the run ends with an error."""
 
+
+class LoaderSettings(LoaderKeys):
+    """How batches are made. Strategies differ in when, where and by whom samples are read."""
+
+    kind: str
+    """Which strategy."""
+
+    workers: Count = 4
+    """Threads or processes that read samples; 0 reads in the caller's thread."""
+
     unused: ClassVar[tuple[str, ...]] = ()
     """Keys this kind accepts and does not use."""
 
@@ -54,17 +62,18 @@ class LoaderSettings(Component):
         in_caller = ("use_multiprocessing", "max_queue_size", "timeout_seconds") if self.workers == 0 else ()
         return tuple(dict.fromkeys((*self.unused, *in_caller)))
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
+    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
         """Bytes of memory a loader of these settings holds for `num_samples` samples, beside the framework's.
 
-        Streaming: the batches read ahead, and those the model has not let go of.
+        `spec` is what stands in a batch, `read` what the source gives where that is something else. Streaming: the
+        batches read ahead, and those the model has not let go of.
         """
         ahead = self.max_queue_size if self.workers else 0
         return (ahead + IN_FLIGHT) * min(self.batch_size, num_samples) * spec.num_bytes
 
     @abstractmethod
-    def build(self, source: Source, plan: Plan) -> Loader:
-        """A loader that carries `plan` out over `source`.
+    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> Loader:
+        """A loader that carries `plan` out over `source`, and makes `changes` to each sample.
 
         Raises `ConfigurationError` if this kind cannot load from such a source.
         """

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate, fill, pieces
+from runner.loaders.assemble import allocate, pieces
+from runner.loaders.reader import Reader
 from runner.loaders.workers import CLOSE_SECONDS, PIECE
 from runner.samples import Array, Indices
-from runner.sources.source import Source
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class PendingThreads:
 
 @dataclass(frozen=True)
 class _Piece:
-    source: Source
+    reader: Reader
+    epoch: int
     indices: Indices
     out: Array
     future: Future[None] = field(default_factory=Future)
@@ -48,7 +49,7 @@ class _Piece:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            fill(self.source, self.indices, self.out)
+            self.reader.fill(self.epoch, self.indices, self.out)
         except BaseException as error:
             self.future.set_exception(error)
         else:
@@ -62,8 +63,8 @@ class Threads:
     interpreter's exit would wait for it for ever.
     """
 
-    def __init__(self, source: Source, num_workers: int, timeout_seconds: float) -> None:
-        self._source, self._timeout_seconds = source, timeout_seconds
+    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float) -> None:
+        self._reader, self._timeout_seconds = reader, timeout_seconds
         self._todo: SimpleQueue[_Piece | None] = SimpleQueue()
         names = [f"loader-{number}" for number in range(num_workers)]
         threads = [threading.Thread(target=_work, args=(self._todo,), name=name, daemon=True) for name in names]
@@ -72,13 +73,13 @@ class Threads:
         # Runs at `close`; else when nobody holds the pool any more, or at the interpreter's exit.
         self._stop = weakref.finalize(self, _stop, self._todo, threads)
 
-    def submit(self, indices: Indices) -> PendingThreads:
-        """Begin to read the samples at `indices` into an array of their own.
+    def submit(self, epoch: int, indices: Indices) -> PendingThreads:
+        """Begin to read the samples at `indices`, as they are in `epoch`, into an array of their own.
 
         Raises `RuntimeError` once the pool is closed.
         """
-        x = allocate(self._source.spec, len(indices))
-        batch = [_Piece(self._source, piece, x[row : row + len(piece)]) for row, piece in pieces(indices, PIECE)]
+        x = allocate(self._reader.spec, len(indices))
+        batch = [_Piece(self._reader, epoch, piece, x[row : row + len(piece)]) for row, piece in pieces(indices, PIECE)]
         for piece in batch:
             self._todo.put(piece)
         if not self._stop.alive:  # asked last: what was put before the pool closes, closing takes out again

@@ -33,15 +33,15 @@ class PendingArray(Protocol):
 class Workers(Protocol):
     """Reads batches in the background, in the order they are asked for."""
 
-    def submit(self, indices: Indices) -> PendingArray:
-        """Begin to read the samples at `indices`."""
+    def submit(self, epoch: int, indices: Indices) -> PendingArray:
+        """Begin to read the samples at `indices`, as they are in `epoch`."""
 
     def close(self) -> None:
         """Stop; waits for what is being read, but not for ever."""
 
 
-def read_ahead(workers: Workers, batches: Iterable[Indices], most: int) -> Iterator[tuple[Indices, Array]]:
-    """The indices and the array of each of `batches`, in order, with up to `most` of them being read ahead.
+def read_ahead(workers: Workers, epoch: int, batches: Iterable[Indices], most: int) -> Iterator[tuple[Indices, Array]]:
+    """The indices and the array of each of `batches` of `epoch`, in order, with up to `most` being read ahead.
 
     Whoever asks for the next array hands out the work as well: no thread of its own, and nothing is read of an
     iterator that nobody asks. Closing it gives up what was read ahead.
@@ -50,12 +50,12 @@ def read_ahead(workers: Workers, batches: Iterable[Indices], most: int) -> Itera
     waiting: deque[tuple[Indices, PendingArray]] = deque()
     try:
         for indices in islice(todo, most):
-            waiting.append((indices, workers.submit(indices)))
+            waiting.append((indices, workers.submit(epoch, indices)))
         while waiting:
             indices, pending = waiting[0]
             array = pending.result()  # if this fails, what else is read of its batch is given up with the others
             waiting.popleft()
-            waiting.extend((following, workers.submit(following)) for following in islice(todo, 1))
+            waiting.extend((following, workers.submit(epoch, following)) for following in islice(todo, 1))
             yield indices, array
     finally:
         for _, pending in waiting:

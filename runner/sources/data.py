@@ -10,14 +10,15 @@ from typing import Literal, Self
 
 from pydantic import NonNegativeInt, model_validator
 
-from runner.components import Component, Fraction
+from runner.changes.settings import Augment
+from runner.components import Component, Fraction, PositiveInt
 from runner.errors import BadSampleError, DataError
 from runner.labels import Head
 from runner.samples import SPLITS, ArraySpec
 from runner.sources.relabelled import relabel
 from runner.sources.selection import select
 from runner.sources.source import Source, has_files
-from runner.splits import split_by_fraction
+from runner.splits import choose, split_by_fraction
 
 Scale = Literal["auto", "none", "unit", "signed"]
 
@@ -32,6 +33,7 @@ class Dataset:
     splits: Mapping[str, Source]
     heads: tuple[Head, ...]
     spec: ArraySpec
+    """What a sample is like in a batch; unless something changes samples, what every source gives."""
     notes: tuple[str, ...] = ()
     """What a person should know about how the data was taken."""
     files: tuple[Path, ...] = ()
@@ -56,6 +58,15 @@ class Data(Component):
 
     split_seed: NonNegativeInt = 0
     """Which samples the held-out shares consist of; independent of `seed`."""
+
+    limit: PositiveInt | None = None
+    """How many samples of each split to read at most, for a quick try; a hash of their ids chooses. Null: all."""
+
+    augment: Augment = Augment()
+    """How training images are changed at random."""
+
+    transform: str | None = None
+    """A function of yours, my_module.f(array, rng) -> array, for every sample read; extensions must list my_module."""
 
     scale: Scale = "auto"
     """Scaling inside the model: `unit` x/255, `signed` 2(x/255 - 0.5), `auto` unit for 8-bit images, else none."""
@@ -102,7 +113,18 @@ class Data(Component):
             if not len(source)
         )
         ordered = {split: splits[split] for split in SPLITS if split in splits and len(splits[split])}
-        return Dataset(ordered, heads, sources["train"].spec, notes, files)
+        limited = {split: self._limited(source) for split, source in ordered.items()}
+        notes += tuple(
+            f"data.limit={self.limit} leaves {len(limited[split]):,} of {len(source):,} {split} samples"
+            for split, source in ordered.items()
+            if len(limited[split]) < len(source)
+        )
+        return Dataset(limited, heads, sources["train"].spec, notes, files)
+
+    def _limited(self, source: Source) -> Source:
+        if self.limit is None or len(source) <= self.limit:
+            return source
+        return select(source, choose(source.ids, self.limit, self.split_seed))
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The keys whose paths do not exist, with those paths."""

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.errors import BadSampleError
-from runner.loaders.assemble import assemble
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.samples import Array, Batch, Indices
@@ -74,7 +73,7 @@ def check(dataset: Dataset, settings: LoaderSettings, on_samples: Callable[[int]
 def first_batch(loader: Loader) -> Batch | BadSampleError:
     """The batch training would begin with, or why it cannot."""
     try:
-        return assemble(loader.source, loader.plan.batch(0, 0))
+        return loader.batch(0, 0)
     except BadSampleError as error:
         return error
 

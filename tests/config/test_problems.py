@@ -18,13 +18,13 @@ def test_all_problems_are_told_at_once(problems):
 
 ONE_PROBLEM = {
     "lodaer=sequence": "lodaer is no key; did you mean loader?",
-    "loader=sequense": "loader must be one of directory_flow, generator, in_memory, sequence, got 'sequense'; "
+    "loader=sequense": "loader must be one of auto, directory_flow, generator, in_memory, sequence, got 'sequense'; "
     "did you mean sequence?",
     "train=none": "train must be one of default, got 'none'",
-    "loader=null": "loader must be one of directory_flow, generator, in_memory, sequence, got null",
-    "loader={kind: sequence}": "loader must be one of directory_flow, generator, in_memory, sequence, "
+    "loader=null": "loader must be one of auto, directory_flow, generator, in_memory, sequence, got null",
+    "loader={kind: sequence}": "loader must be one of auto, directory_flow, generator, in_memory, sequence, "
     "got {kind: 'sequence'}",
-    "~loader": "loader must stay: choose one of directory_flow, generator, in_memory, sequence",
+    "~loader": "loader must stay: choose one of auto, directory_flow, generator, in_memory, sequence",
     "sead=1": "sead is no key; did you mean seed?",
     "zzz=1": "zzz is no key",
     "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",
@@ -49,6 +49,14 @@ ONE_PROBLEM = {
     "train.optimizer.name=adm": "train.optimizer.name must be one of adadelta, adafactor, adagrad, adam, adamax, "
     "adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean adam?",
     "data.root=3": "data.root must be a folder, got 3",
+    "data.limit=0": "data.limit must be a whole number of at least 1, or null, got 0",
+    "data.augment.flip=both": "data.augment.flip must be one of horizontal, vertical, horizontal_and_vertical, null, "
+    "got 'both'",
+    "data.augment.rotate=0.1": "data.augment.rotate is no key of data.augment; did you mean data.augment.rotation?",
+    "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size images are read "
+    "in, got [8, 9]; raise data.target_size",
+    "data.transform=mine.f": "data.transform must be a function of a module that extensions lists, written "
+    "my_module.f; got 'mine.f' with extensions=[]; add 'extensions=[mine]'",
     "seed=${nope}": "seed must be a value that can be found, got '${nope}': Interpolation key 'nope' not found",
     "model.filters.7=3": "model.filters.7=3 cannot be set: list index out of range",
     "model@x=cnn": "model@x=cnn must be written without @: a file of a group always sets the keys of that group",

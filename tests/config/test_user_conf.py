@@ -121,7 +121,9 @@ def test_mandatory_value_of_a_file_must_be_given(workplace, problems):
 def test_file_without_a_kind_is_told(workplace, problems):
     workplace(conf__loader__mine="workers: 3\n")
     (told,) = problems("loader=mine")
-    assert told.startswith("loader.kind must be one of directory_flow, generator, in_memory, sequence, got nothing")
+    assert told.startswith(
+        "loader.kind must be one of auto, directory_flow, generator, in_memory, sequence, got nothing"
+    )
 
 
 def test_wrong_kind_is_told_and_the_nearest_ones_keys_are_checked(workplace, problems):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
+from runner.loaders.reader import Reader
 from runner.loaders.sequence import Sequence
 from runner.loaders.threads import Threads
 from runner.loaders.workers import CLOSE_SECONDS
@@ -19,6 +20,7 @@ HANGING = """
 import time
 import numpy as np
 from runner.labels import NO_LABELS
+from runner.loaders.reader import Reader
 from runner.loaders.threads import Threads
 from runner.samples import ArraySpec
 
@@ -27,9 +29,9 @@ class Hanging:
     def __len__(self): return 1
     def read(self, index, out=None): time.sleep(3600)
 
-threads = Threads(Hanging(), 2, 0.1)
+threads = Threads(Reader(Hanging()), 2, 0.1)
 try:
-    threads.submit(np.arange(1)).result()
+    threads.submit(0, np.arange(1)).result()
 except Exception as error:
     print(type(error).__name__)
 """
@@ -67,19 +69,19 @@ def test_threads_close_at_once_after_a_bad_sample(obedient):
 
 
 def test_threads_that_nobody_closed_end_with_their_pool(obedient):
-    threads = Threads(obedient("obey"), 2, 60)
-    threads.submit(np.arange(8)).result()
+    threads = Threads(Reader(obedient("obey")), 2, 60)
+    threads.submit(0, np.arange(8)).result()
     del threads
     gc.collect()
     assert readers() == []
 
 
 def test_closed_threads_read_no_more(obedient):
-    threads = Threads(obedient("obey"), 1, 60)
+    threads = Threads(Reader(obedient("obey")), 1, 60)
     threads.close()
     threads.close()
     with pytest.raises(RuntimeError, match="a loader that is closed reads no more"):
-        threads.submit(np.arange(2))
+        threads.submit(0, np.arange(2))
 
 
 def test_epoch_begun_in_two_threads_starts_one_pool(obedient):

@@ -1,0 +1,61 @@
+"""The user's own function: its random numbers, and what it may return."""
+
+import numpy as np
+import pytest
+
+from runner.changes.transform import Transform, transformed_spec
+from runner.errors import DataError
+from runner.samples import ArraySpec
+
+FLOATS = ArraySpec((4,), np.dtype(np.float32))
+
+
+def noise(array, rng):
+    return rng.random(4)
+
+
+def transform(function=noise, spec=FLOATS, **keys):
+    return Transform("m.f", function, spec, **{"seed": 0, "training": True, **keys})
+
+
+def test_random_numbers_are_those_of_seed_epoch_and_index():
+    given = {
+        transform(seed=seed)(np.zeros(2), epoch, index).tobytes()
+        for seed in range(3)
+        for epoch in range(3)
+        for index in range(3)
+    }
+    assert len(given) == 27
+    assert np.array_equal(transform()(np.zeros(2), 1, 2), transform()(np.zeros(2), 1, 2))
+
+
+def test_other_splits_are_the_same_in_every_epoch():
+    held_out = transform(training=False)
+    assert np.array_equal(held_out(np.zeros(2), 0, 5), held_out(np.zeros(2), 9, 5))
+    assert not np.array_equal(held_out(np.zeros(2), 0, 5), held_out(np.zeros(2), 0, 6))
+
+
+def test_shape_and_dtype_are_those_of_the_first_sample_and_float64_becomes_float32():
+    first = np.zeros((3, 5), np.uint8)
+    assert transformed_spec("m.f", noise, first, 0) == FLOATS
+    assert transformed_spec("m.f", lambda array, rng: array[:2], first, 0) == ArraySpec((2, 5), np.dtype(np.uint8))
+    assert transform()(first, 0, 0).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (None, "data.transform=m.f must return a NumPy array of numbers, got NoneType"),
+        ([1.0], "data.transform=m.f must return a NumPy array of numbers, got list"),
+        (np.array(["a"]), "data.transform=m.f must return a NumPy array of numbers, got an array of <U1"),
+        (
+            np.zeros((2, 3), np.uint8),
+            "data.transform=m.f must give every sample the shape and dtype of the first, 4 float32; got 2×3 uint8",
+        ),
+        (np.zeros(4, np.float16), "the first, 4 float32; got 4 float16"),
+    ],
+)
+def test_other_results_are_refused(returned, told):
+    with pytest.raises(DataError) as refused:
+        transform(lambda array, rng: returned)(np.zeros(2), 0, 0)
+    assert told in str(refused.value)

@@ -1,0 +1,72 @@
+"""loader=auto: what it chooses, and why."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner import build_loader, compose
+from runner.loaders.auto import Auto, num_processors
+from runner.loaders.in_memory import InMemory, InMemoryLoader
+from runner.loaders.sequence import Sequence, SequenceLoader
+
+KEYS = {
+    "batch_size": 8,
+    "use_multiprocessing": True,
+    "max_queue_size": 3,
+    "shuffle": False,
+    "drop_remainder": True,
+    "timeout_seconds": 9.0,
+}
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**13))
+def test_data_that_fits_into_half_of_the_memory_is_held(needed, available):
+    choice = Auto().choose(needed, available)
+    assert isinstance(choice.settings, InMemory if needed * 2 <= available else Sequence)
+
+
+def test_reason_is_one_sentence_with_the_figures():
+    held, streamed = Auto(workers=3).choose(40_000_000, 1_000_000_000), Auto(workers=3).choose(3 * 10**12, 64 * 10**9)
+    assert held.reason == "all samples together need 40.0 MB, at most half of the 1.0 GB of memory that are free"
+    assert streamed.reason == "all samples together need 3.0 TB, more than half of the 64.0 GB of memory that are free"
+
+
+@pytest.mark.parametrize("needed", [1, 10**9])
+def test_keys_are_handed_on(needed):
+    chosen = Auto(**KEYS, workers=5).choose(needed, 1000).settings
+    assert chosen.model_dump() == {**KEYS, "workers": 5, "kind": chosen.kind}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 7])
+def test_workers_asked_for_are_taken(workers):
+    assert Auto(workers=workers).choose(1, 1000).settings.workers == workers
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 worker for as many processors"), (12, "12 workers for as many p")])
+def test_there_is_a_worker_for_each_processor(monkeypatch, count, told):
+    monkeypatch.setattr("runner.loaders.auto.num_processors", lambda: count)
+    choice = Auto().choose(1, 1000)
+    assert choice.settings.workers == count
+    assert not choice.settings.use_multiprocessing
+    assert told in choice.reason
+
+
+def test_processors_are_those_this_process_may_use():
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert num_processors() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert 1 <= num_processors() <= len(allowed)
+
+
+@pytest.mark.parametrize(("free", "kind"), [(10**9, InMemoryLoader), (150_000, SequenceLoader)])
+def test_loader_is_what_was_chosen(monkeypatch, digits_root, free, kind):
+    monkeypatch.setattr("runner.running.available_bytes", lambda: free)
+    keys = [f"data.root={digits_root}", "loader=auto", "loader.batch_size=4", "loader.workers=1"]
+    with build_loader(compose(keys)) as loader:
+        assert type(loader) is kind
+        assert len(next(loader.epoch(0))) == 4

@@ -1,0 +1,64 @@
+"""Names of the user's own code."""
+
+import sys
+
+import pytest
+
+from runner.errors import ConfigurationError
+from runner.extensions import module_of, resolve
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes a module into the working directory, and forgets it afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(name, text):
+        file = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return file
+
+    yield write
+    for name in [name for name in sys.modules if name.split(".")[0] in ("mine_a", "mine_b")]:
+        del sys.modules[name]
+
+
+def test_name_is_found_in_the_working_directory(module):
+    module("mine_a", "def f(): return 7")
+    module("mine_b.deep", "g = 8")
+    assert resolve("mine_a.f", ["mine_a"])() == 7
+    assert resolve("mine_b.deep.g", ["mine_a", "mine_b.deep"]) == 8
+    assert module_of("mine_b.deep.g") == "mine_b.deep"
+
+
+def test_only_listed_modules_are_imported(module):
+    module("mine_a", "raise SystemExit('imported')")
+    with pytest.raises(ConfigurationError, match=r"mine_a\.f must be in a module that extensions lists, got extensions="
+                       r"\[mine_b\]; add extensions=\[mine_a\]$"):  # fmt: skip
+        resolve("mine_a.f", ["mine_b"])
+
+
+@pytest.mark.parametrize("name", ["f", "os.system", ""])
+def test_names_of_other_modules_are_refused(name):
+    with pytest.raises(ConfigurationError, match="must be in a module that extensions lists"):
+        resolve(name, [])
+
+
+def test_module_that_is_not_there_is_told(module):
+    with pytest.raises(ConfigurationError, match=r"that can be imported, got mine_a\.x: there is no mine_a; put it"):
+        resolve("mine_a.x.f", ["mine_a.x"])
+
+
+def test_module_that_misses_another_keeps_its_own_error(module):
+    module("mine_a", "import mine_b_is_not_there")
+    with pytest.raises(ModuleNotFoundError, match="mine_b_is_not_there"):
+        resolve("mine_a.f", ["mine_a"])
+
+
+def test_name_that_is_not_there_is_told_with_the_file(module):
+    file = module("mine_a", "def f(): return 7")
+    with pytest.raises(ConfigurationError) as refused:
+        resolve("mine_a.g", ["mine_a"])
+    assert str(refused.value) == f"mine_a.g must be in {file}, which has no 'g'; define it there, or correct the name"
