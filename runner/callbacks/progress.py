@@ -12,7 +12,6 @@ from runner.callbacks.run_callbacks import RunCallbacks
 from runner.callbacks.training_state import build_variables, put_back, take
 from runner.feeds.delivery import Delivery
 from runner.interruption import Interruption
-from runner.loaders.assemble import assemble
 from runner.records.digests import IdStream
 from runner.records.state import State, StateWriter
 
@@ -50,8 +49,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """Get ready to train under `callbacks`, of which this is one."""
         self._callbacks = callbacks
         if self._start is not None:
-            loader = self._delivery.loader
-            build_variables(self.model, assemble(loader.source, loader.plan.batch(0, 0)))
+            build_variables(self.model, self._delivery.loader.batch(0, 0))
 
     def on_train_begin(self, logs: Any = None) -> None:
         """The other callbacks have just begun anew."""
