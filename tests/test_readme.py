@@ -16,6 +16,10 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODULE = """
+def standardise(array, rng):
+    return (array - array.mean()) / array.std()
+"""
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 
@@ -42,6 +46,8 @@ def workplace(tmp_path, digits_root, monkeypatch):
     np.savez(tmp_path / "arrays.npz", x=x, y=y)
     (tmp_path / "outputs" / "data").mkdir(parents=True)
     (tmp_path / "outputs" / "data" / "digits").symlink_to(digits_root)
+    (tmp_path / "my_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
