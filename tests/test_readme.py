@@ -20,6 +20,10 @@ ON_RUNS = re.findall(
     r"python -m (runner\.runs|runner\.report) ([^\n)]+)", "".join(re.findall(r"```bash.*?```", README, re.S))
 )
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODULE = """
+def standardise(array, rng):
+    return (array - array.mean()) / array.std()
+"""
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 
@@ -46,6 +50,8 @@ def workplace(tmp_path, digits_root, monkeypatch):
     np.savez(tmp_path / "arrays.npz", x=x, y=y)
     (tmp_path / "outputs" / "data").mkdir(parents=True)
     (tmp_path / "outputs" / "data" / "digits").symlink_to(digits_root)
+    (tmp_path / "my_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

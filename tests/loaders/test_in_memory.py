@@ -6,6 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from runner.changes.augment import augment
+from runner.changes.settings import Augment
 from runner.labels import NO_LABELS
 from runner.loaders.in_memory import InMemory
 from runner.plan import Plan
@@ -26,6 +28,7 @@ class Counting:
 
     def read(self, index, out=None):
         self.reads += 1
+        out = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
         out[...] = index % 256
         return out
 
@@ -77,3 +80,19 @@ def test_memory_stated_holds_while_filling_and_training(workers, num_samples):
     tracemalloc.stop()
     assert num_samples * source.spec.num_bytes < peak < stated + 500_000
     assert stated < peak * 1.1 + 5 * 32 * source.spec.num_bytes
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_memory_stated_holds_while_samples_are_changed(workers):
+    source = Counting(2000, ArraySpec((64, 64), np.dtype(np.uint8)))
+    settings = InMemory(workers=workers)
+    changes = augment(Augment(rotation=0.1, contrast=0.1), source.spec, 0, training=True)
+    stated = settings.num_bytes(source.spec, 2000, source.spec)
+    tracemalloc.start()
+    with settings.build(source, Plan(2000, settings.batch_size), changes) as loader:
+        for epoch in range(2):
+            for _ in loader.epoch(epoch):
+                pass
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 2000 * source.spec.num_bytes < peak < stated + 500_000
