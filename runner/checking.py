@@ -32,7 +32,10 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     with record.stage("data"):
         dataset, available = config.data.open(), available_bytes()
         terminal.account(data_lines(config, dataset, available))
-        counts, batch = class_counts(dataset), _batch(open_loader(config, dataset, next(iter(dataset.splits))))
+        counts, batch = (
+            class_counts(dataset),
+            _batch(open_loader(_uncached(config), dataset, next(iter(dataset.splits)))),
+        )
         needed = dict(_needed(config, dataset))
     with record.stage("check"):
         findings = _findings(config, dataset, terminal)
@@ -68,6 +71,11 @@ def _needed(config: Settings, dataset: Dataset) -> Iterator[tuple[str, int]]:
         if loader.kind != "directory_flow" or all(map(has_files, dataset.splits.values())):
             other = config.model_copy(update={"loader": loader})
             yield loader.kind, needed_bytes(other, dataset, tuple(dataset.splits))
+
+
+def _uncached(config: Settings) -> Settings:
+    """What is on the disk is read as it is there; nothing is kept of it."""
+    return config.model_copy(update={"loader": config.loader.model_copy(update={"cache": "none"})})
 
 
 def _batch(loader: Loader) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.errors import DataError
+from runner.loaders.cache import with_cache
+from runner.loaders.cache_memory import memory_bytes
 from runner.loaders.loader import Loader
 from runner.plan import Plan
 from runner.settings import Settings
@@ -16,7 +18,8 @@ def open_loader(config: Settings, dataset: Dataset, split: str, *, training: boo
 
     Raises `DataError` if the split has too few samples for a batch.
     """
-    settings, source = config.loader.normalised(), dataset.splits[split]
+    settings = config.loader.normalised()
+    source = with_cache(dataset.splits[split], settings, config.data.array_settings())
     try:
         plan = Plan(
             num_samples=len(source),
@@ -31,6 +34,8 @@ def open_loader(config: Settings, dataset: Dataset, split: str, *, training: boo
 
 
 def needed_bytes(config: Settings, dataset: Dataset, splits: Sequence[str]) -> int:
-    """Bytes the loaders of these splits hold together."""
-    loader = config.loader.normalised()
-    return sum(loader.num_bytes(dataset.spec, len(dataset.splits[split])) for split in splits)
+    """Bytes the loaders of these splits hold together, and their caches in memory."""
+    loader, spec = config.loader.normalised(), dataset.spec
+    sizes = [len(dataset.splits[split]) for split in splits]
+    cached = sum(memory_bytes(spec, size) for size in sizes) if loader.cache == "memory" else 0
+    return sum(loader.num_bytes(spec, size) for size in sizes) + cached

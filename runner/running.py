@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.account import data_lines, loader_lines, origin_lines, training_lines
+from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.checking import check_data
 from runner.errors import DataError
+from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loading import needed_bytes, open_loader
@@ -53,7 +54,12 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     dataset = config.data.open()
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
-    refuse_too_large(needed_bytes(config, dataset, (split,)), available_bytes(), kind=config.loader.kind)
+    refuse_too_large(
+        needed_bytes(config, dataset, (split,)),
+        available_bytes(),
+        kind=config.loader.kind,
+        cached=config.loader.cache == "memory",
+    )
     return open_loader(config, dataset, split, training=split == "train")
 
 
@@ -122,6 +128,9 @@ class _Run:
             for split in dataset.splits:
                 loader = open_loader(self.config, dataset, split, training=split == "train")
                 self.loaders[split] = closing.enter_context(loader)
+            cache = cache_section(self.loaders.values())
+            self.terminal.account(cache_lines(cache))
+            self.record.update(data={"cache": cache})
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
@@ -135,7 +144,7 @@ class _Run:
         self.terminal.account(data_lines(config, dataset, available))
         self.terminal.account(loader_lines(config.loader, needed))
         self.record.update(loader=config.loader.normalised().document(), data=data_section(dataset))
-        refuse_too_large(needed, available, kind=config.loader.kind)
+        refuse_too_large(needed, available, kind=config.loader.kind, cached=config.loader.cache == "memory")
         return dataset
 
     def _build_model(self, dataset: Dataset) -> tuple[Task, keras.Model]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from runner.samples import Array, ArraySpec, Batch, Indices
-from runner.sources.source import Source
+from runner.sources.source import Source, reads_many
 
 ALIGNMENT = 64
 """Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""
@@ -30,6 +30,9 @@ def allocate(spec: ArraySpec, num_samples: int) -> Array:
 
 def fill(source: Source, indices: Indices, out: Array) -> None:
     """Read the samples at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`."""
+    if reads_many(source):
+        source.read_many(indices, out)
+        return
     for row, index in enumerate(indices.tolist()):
         source.read(index, out[row])
 

@@ -79,6 +79,10 @@ class InMemory(LoaderSettings):
 
     unused: ClassVar[tuple[str, ...]] = ("max_queue_size",)
 
+    def idle_keys(self) -> tuple[str, ...]:
+        """As for every loader; and a cache in memory, for everything is held there anyway."""
+        return (*super().idle_keys(), *(("cache",) if self.cache == "memory" else ()))
+
     def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
         """All samples; beside them, while filling, the blocks being read; later the batches the model holds."""
         filling = (AHEAD * self.workers + 1) * BLOCK if self.workers else 0

@@ -8,6 +8,7 @@ from typing import Literal
 
 from runner.errors import WorkerError
 from runner.loaders.assemble import assemble, complete
+from runner.loaders.cache import Cached, WorkersBehindCache
 from runner.loaders.loader import Loader
 from runner.loaders.processes import Processes
 from runner.loaders.settings import LoaderSettings
@@ -57,7 +58,8 @@ class SequenceLoader(Loader):
 def start_workers(source: Source, settings: LoaderSettings) -> Workers:
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
-    return kind(source, max(1, settings.workers), settings.timeout_seconds)
+    workers = kind(source, max(1, settings.workers), settings.timeout_seconds)
+    return WorkersBehindCache(workers, source) if isinstance(source, Cached) else workers
 
 
 class Sequence(LoaderSettings):

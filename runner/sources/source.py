@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, TypeGuard
 
 from runner.labels import Labels
-from runner.samples import Array, ArraySpec
+from runner.samples import Array, ArraySpec, Indices
 
 
 class Source(Protocol):
@@ -45,6 +45,21 @@ class FileSource(Source, Protocol):
         """The file of sample `index`."""
 
 
+class ManySource(Source, Protocol):
+    """A source that reads several samples quicker than one after the other."""
+
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """Write the arrays at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`.
+
+        Raises `BadSampleError` as `read` does.
+        """
+
+
 def has_files(source: Source) -> TypeGuard[FileSource]:
     """Whether `source` has one file per sample."""
     return callable(getattr(source, "path", None))
+
+
+def reads_many(source: Source) -> TypeGuard[ManySource]:
+    """Whether `source` has a way of its own to read several samples."""
+    return callable(getattr(source, "read_many", None))
