@@ -11,30 +11,19 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import numpy as np
-
+from runner.loaders.buffers import aligned_bytes
 from runner.samples import Array, ArraySpec, Batch, Indices
-from runner.sources.source import Source, reads_many
-
-ALIGNMENT = 64
-"""Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""
+from runner.sources.source import Source, read_many
 
 
 def allocate(spec: ArraySpec, num_samples: int) -> Array:
     """An uninitialised array of shape `(num_samples, *spec.shape)` that begins on an aligned address."""
-    num_bytes = num_samples * spec.num_bytes
-    buffer = np.empty(num_bytes + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    return buffer[start : start + num_bytes].view(spec.dtype).reshape((num_samples, *spec.shape))
+    return aligned_bytes(num_samples * spec.num_bytes).view(spec.dtype).reshape((num_samples, *spec.shape))
 
 
 def fill(source: Source, indices: Indices, out: Array) -> None:
     """Read the samples at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`."""
-    if reads_many(source):
-        source.read_many(indices, out)
-        return
-    for row, index in enumerate(indices.tolist()):
-        source.read(index, out[row])
+    read_many(source, indices, out)
 
 
 def complete(source: Source, indices: Indices, x: Array) -> Batch:

@@ -13,6 +13,9 @@ from runner.samples import Array, ArraySpec, Indices
 class Source(Protocol):
     """Where samples live. The same index always gives the same sample.
 
+    A source that reads several samples quicker than one after the other has `read_many(indices, out)` beside `read`,
+    which writes their arrays into the rows of `out`, shape `(len(indices), *spec.shape)`.
+
     A source travels to worker processes by pickle: it holds tables and settings, never open files, and never
     imports Keras or TensorFlow.
     """
@@ -45,21 +48,15 @@ class FileSource(Source, Protocol):
         """The file of sample `index`."""
 
 
-class ManySource(Source, Protocol):
-    """A source that reads several samples quicker than one after the other."""
-
-    def read_many(self, indices: Indices, out: Array) -> None:
-        """Write the arrays at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`.
-
-        Raises `BadSampleError` as `read` does.
-        """
-
-
 def has_files(source: Source) -> TypeGuard[FileSource]:
     """Whether `source` has one file per sample."""
     return callable(getattr(source, "path", None))
 
 
-def reads_many(source: Source) -> TypeGuard[ManySource]:
-    """Whether `source` has a way of its own to read several samples."""
-    return callable(getattr(source, "read_many", None))
+def read_many(source: Source, indices: Indices, out: Array) -> None:
+    """Read the samples at `indices` into the rows of `out`, by the source's own `read_many` where it has one."""
+    if callable(many := getattr(source, "read_many", None)):
+        many(indices, out)
+        return
+    for row, index in enumerate(indices.tolist()):
+        source.read(index, out[row])

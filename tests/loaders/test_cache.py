@@ -1,5 +1,6 @@
 """What is read once and kept: the same arrays, read no more, in the memory and the room that was stated."""
 
+import gc
 import json
 import os
 import shutil
@@ -273,7 +274,8 @@ import runner
 
 if __name__ == "__main__":
     keys = ["data=npy", f"data.root={sys.argv[1]}/files", f"data.partition={sys.argv[1]}/partition.json",
-            "data.class_mode=null", "data.validation_split=0", "loader.cache=disk", f"loader.cache_dir={sys.argv[1]}/cache"]
+            "data.class_mode=null", "data.validation_split=0", "loader.cache=disk",
+            f"loader.cache_dir={sys.argv[1]}/cache"]
     with runner.build_loader(runner.compose([*keys, f"seed={sys.argv[2]}", "loader.workers=2"])) as loader:
         print("begun", flush=True)
         for batch in loader.epoch(0):
@@ -394,6 +396,7 @@ def test_check_keeps_nothing(tmp_path, monkeypatch, digits_root):
 
 def test_open_store_leaves_no_descriptor(files, on_disk):
     values(on_disk(files))
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         values(on_disk(files))

@@ -28,6 +28,7 @@ def test_array_of_nothing_can_be_made():
 
 
 def test_no_descriptor_is_left():
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         SharedArray((10,), np.dtype(np.uint8))
