@@ -12,7 +12,7 @@ from runner.samples import Array
 ALIGNMENT = 64
 """Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""
 
-KEPT = 4
+KEPT = 2
 """How many buffers wait to be used again, at most: a loader lets go of one about as often as it asks for one."""
 
 LARGEST_BYTES = 1 << 24

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from runner.loaders.assemble import allocate, complete, fill
+from runner.loaders.buffers import KEPT
 from runner.loaders.loader import Loader
 from runner.loaders.sequence import start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
@@ -84,8 +85,8 @@ class InMemory(LoaderSettings):
         return (*super().idle_keys(), *(("cache",) if self.cache == "memory" else ()))
 
     def num_bytes(self, spec: ArraySpec, num_samples: int) -> int:
-        """All samples; beside them, while filling, the blocks being read; later the batches the model holds."""
-        filling = (AHEAD * self.workers + 1) * BLOCK if self.workers else 0
+        """All samples; beside them, while filling, the blocks being read or kept; later the batches the model holds."""
+        filling = (AHEAD * self.workers + 1 + KEPT) * BLOCK if self.workers else 0
         beside = max(min(filling, num_samples), IN_FLIGHT * min(self.batch_size, num_samples))
         return (num_samples + beside) * spec.num_bytes
 
