@@ -5,13 +5,13 @@ Each contender is a function of the folder that returns an object to iterate ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from measuring import Contenders, Epochs
+
 BATCH_SIZE, SIDE = 32, 224
-Epochs = Callable[[int], Iterable[Any]]
-"""Gives the batches of an epoch."""
 
 
 def runner_loader(kind: str, **settings: Any) -> Callable[[Path], Epochs]:
@@ -44,7 +44,7 @@ def keras_flow(root: Path) -> Epochs:
         str(root), target_size=(SIDE, SIDE), batch_size=BATCH_SIZE, interpolation="bilinear"
     )
     flow.workers = 2
-    return _epochs_of(flow)
+    return epochs_of(flow)
 
 
 def keras_sequence(root: Path) -> Epochs:
@@ -75,7 +75,7 @@ def keras_sequence(root: Path) -> Epochs:
             y = [classes.index(file.parent.name) for file in chosen]
             return x, keras.utils.to_categorical(y, len(classes))
 
-    return _epochs_of(DataGenerator())
+    return epochs_of(DataGenerator())
 
 
 def keras_image_dataset(root: Path) -> Epochs:
@@ -89,7 +89,7 @@ def keras_image_dataset(root: Path) -> Epochs:
     return lambda epoch: dataset
 
 
-def _epochs_of(dataset: Any) -> Epochs:
+def epochs_of(dataset: Any) -> Epochs:
     """The epochs of a PyDataset, through the same adapter that `fit` uses."""
     from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
@@ -103,7 +103,7 @@ def _epochs_of(dataset: Any) -> Epochs:
     return epoch
 
 
-CONTENDERS: dict[str, Callable[[Path], Epochs]] = {
+CONTENDERS: Contenders = {
     "runner sequence, 2 threads": runner_loader("sequence", **{"loader.workers": 2}),
     "runner sequence, antialias=false": runner_loader("sequence", **{"loader.workers": 2, "data.antialias": "false"}),
     "runner sequence, decode=exact": runner_loader("sequence", **{"loader.workers": 2, "data.decode": "exact"}),

@@ -13,9 +13,9 @@ CLASSES = ("china.jpg", "flower.jpg")
 """Photographs that scikit-learn ships; each class is cut from one of them."""
 
 
-def make_photographs(root: Path, per_class: int) -> None:
-    """Write `per_class` JPEG files of about 500×375 pixels and 60 kB for each class, unless they are there."""
-    jobs = [(name, number) for name in CLASSES for number in range(per_class)]
+def make_photographs(root: Path, number: int) -> None:
+    """Write `number` JPEG files of about 500×375 pixels and 60 kB, half of each class, unless they are there."""
+    jobs = [(name, index) for name in CLASSES for index in range(number // len(CLASSES))]
     missing = [job for job in jobs if not _file(root, *job).exists()]
     with ProcessPoolExecutor() as pool:
         list(pool.map(partial(_cut, root), missing, chunksize=16))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from runner.labels import Head
 from runner.loaders.auto import Choice
@@ -43,6 +44,16 @@ def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
     if changed:
         yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect here"
+
+
+def cache_lines(cache: Mapping[str, Any] | None) -> Iterator[Line]:
+    """How much of the data lies in a cache on disk already; one in memory is part of what the loader holds."""
+    if cache and cache["folder"]:
+        missing = cache["samples"] - cache["found"]
+        told = f"{cache['found']:,} of {cache['samples']:,} samples, {format_bytes(cache['bytes'])} in all"
+        yield "cache", f"{told}: {cache['folder']}"
+        if missing:
+            yield "", f"the other {missing:,} are added as they are read"
 
 
 def training_lines(config: Settings, steps_per_epoch: int, num_weights: int) -> Iterator[Line]:

@@ -36,7 +36,7 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
         settings = choose_loader(config, dataset, tuple(dataset.splits), available).settings
         terminal.account(data_lines(config, dataset, available))
         counts = class_counts(dataset)
-        batch = _batch(open_loader(config, settings, dataset, next(iter(dataset.splits))))
+        batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
         needed = dict(_needed(config, settings, dataset))
     with record.stage("check"):
         findings = _findings(settings, dataset, terminal)
@@ -71,6 +71,11 @@ def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Ite
         if kind is not Auto and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
             loader = kind(**keys)
             yield loader.kind, needed_bytes(config, loader, dataset, tuple(dataset.splits))
+
+
+def _uncached(settings: LoaderSettings) -> LoaderSettings:
+    """What is on the disk is read as it is there; nothing is kept of it."""
+    return settings.model_copy(update={"cache": "none"})
 
 
 def _batch(loader: Loader) -> dict[str, Any]:

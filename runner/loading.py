@@ -11,6 +11,8 @@ from runner.changes.transform import Function, Transform, transformed_spec
 from runner.errors import ConfigurationError, DataError
 from runner.extensions import resolve
 from runner.loaders.auto import Auto, Choice
+from runner.loaders.cache import with_cache
+from runner.loaders.cache_memory import memory_bytes
 from runner.loaders.loader import Loader
 from runner.loaders.reader import Reader, naming
 from runner.loaders.settings import LoaderSettings
@@ -52,7 +54,8 @@ def open_loader(
     Only for training are samples augmented and shuffled, or the last, smaller batch left out.
     Raises `DataError` if the split has too few samples for a batch.
     """
-    settings, source = settings.normalised(), dataset.splits[split]
+    settings = settings.normalised()
+    source = with_cache(dataset.splits[split], settings, config.data.array_settings())
     try:
         plan = Plan(
             num_samples=len(source),
@@ -67,11 +70,12 @@ def open_loader(
 
 
 def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
-    """Bytes the loaders of these splits hold together."""
+    """Bytes the loaders of these splits hold together, and their caches in memory."""
     loader, total = settings.normalised(), 0
     for split in splits:
         source = dataset.splits[split]
         changed = _changes(config, dataset, source, training=split == "train")
+        total += memory_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if changed else None)
     return total
 

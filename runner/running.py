@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.account import data_lines, loader_lines, origin_lines, training_lines
+from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.checking import check_data
 from runner.errors import DataError
+from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
@@ -64,7 +65,8 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
     settings = choose_loader(config, dataset, (split,), available).settings
-    refuse_too_large(needed_bytes(config, settings, dataset, (split,)), available, kind=settings.kind)
+    needed = needed_bytes(config, settings, dataset, (split,))
+    refuse_too_large(needed, available, kind=settings.kind, cached=settings.cache == "memory")
     return open_loader(config, settings, dataset, split, training=split == "train")
 
 
@@ -153,6 +155,9 @@ class _Run:
             for split in dataset.splits:
                 loader = open_loader(self.config, settings, dataset, split, training=split == "train")
                 self.loaders[split] = closing.enter_context(loader)
+            cache = cache_section(self.loaders.values())
+            self.terminal.account(cache_lines(cache))
+            self.record.update(data={"cache": cache})
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
@@ -171,7 +176,7 @@ class _Run:
         if self.resumed is not None:
             refuse_other_data(config, self.resumed, data["fingerprint"])
         self.record.update(loader=choice.document(), data=data)
-        refuse_too_large(needed, available, kind=choice.settings.kind)
+        refuse_too_large(needed, available, kind=choice.settings.kind, cached=choice.settings.cache == "memory")
         return dataset, choice.settings
 
     def _build_model(self, dataset: Dataset) -> tuple[Task, keras.Model]:

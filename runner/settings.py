@@ -82,6 +82,10 @@ class Settings(Component):
                 "loader=directory_flow must read from files, got data=arrays; "
                 "choose loader=in_memory, generator or sequence"
             )
+        if self.loader.cache != "none" and self.data.kind == "arrays":
+            raise ValueError(
+                f"loader.cache must be none with data=arrays, got {self.loader.cache}; arrays are in memory already"
+            )
         if self.backend == "tensorflow" and self.deterministic and self.train.jit_compile is True:
             raise ValueError(
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "

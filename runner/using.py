@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.account import data_lines, loader_lines, model_lines
+from runner.account import cache_lines, data_lines, loader_lines, model_lines
 from runner.errors import DataError
+from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
@@ -49,6 +50,9 @@ class Use:
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         with open_loader(self.config, settings, dataset, split) as loader:
+            cache = cache_section((loader,))
+            self.terminal.account(cache_lines(cache))
+            self.record.update(data={"cache": cache})
             with self.record.stage("load"):
                 model = self._load()
             with self.record.stage(self.config.mode):
@@ -89,7 +93,7 @@ class Use:
         if config.mode == "evaluate" and not dataset.splits[split].labels.heads:
             raise DataError("mode=evaluate needs labels, and the data has none; use mode=predict")
         self._refuse_other_samples(dataset)
-        refuse_too_large(needed, available, kind=choice.settings.kind)
+        refuse_too_large(needed, available, kind=choice.settings.kind, cached=choice.settings.cache == "memory")
         return choice.settings
 
     def _refuse_other_samples(self, dataset: Dataset) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -32,6 +32,10 @@ class ImageSettings(Component):
 
     decode: Literal["exact", "fast"] = "fast"
     """`exact`: the pixels of `keras.utils.load_img`; `fast`: nearest and bilinear by quicker code, else exact."""
+
+    def pixel_settings(self) -> dict[str, Any]:
+        """The keys above with their values: all that decides, beside a file, which pixels it becomes."""
+        return self.model_dump(mode="json", include=set(ImageSettings.model_fields))
 
     @model_validator(mode="after")
     def _antialias_has_a_meaning(self) -> Self:

@@ -11,22 +11,15 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import numpy as np
-
+from runner.loaders.buffers import aligned_bytes
 from runner.loaders.reader import Reader
 from runner.samples import Array, ArraySpec, Batch, Indices
 from runner.sources.source import Source
 
-ALIGNMENT = 64
-"""Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""
-
 
 def allocate(spec: ArraySpec, num_samples: int) -> Array:
     """An uninitialised array of shape `(num_samples, *spec.shape)` that begins on an aligned address."""
-    num_bytes = num_samples * spec.num_bytes
-    buffer = np.empty(num_bytes + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    return buffer[start : start + num_bytes].view(spec.dtype).reshape((num_samples, *spec.shape))
+    return aligned_bytes(num_samples * spec.num_bytes).view(spec.dtype).reshape((num_samples, *spec.shape))
 
 
 def complete(source: Source, indices: Indices, x: Array) -> Batch:

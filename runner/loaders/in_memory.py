@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.changes.change import Changes
 from runner.loaders.assemble import allocate, complete
+from runner.loaders.buffers import KEPT
 from runner.loaders.held import HeldSamples
 from runner.loaders.loader import Loader
 from runner.loaders.reader import Reader
@@ -106,10 +107,14 @@ class InMemory(LoaderSettings):
 
     unused: ClassVar[tuple[str, ...]] = ("max_queue_size",)
 
+    def idle_keys(self) -> tuple[str, ...]:
+        """As for every loader; and a cache in memory, for everything is held there anyway."""
+        return (*super().idle_keys(), *(("cache",) if self.cache == "memory" else ()))
+
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
-        """All samples; beside them, while filling, the blocks being read; later the batches the model holds."""
+        """All samples; beside them, while filling, the blocks being read or kept; later the batches the model holds."""
         held = spec if read is None else read
-        filling = min((AHEAD * self.workers + 1) * BLOCK if self.workers else 0, num_samples)
+        filling = min((AHEAD * self.workers + 1 + KEPT) * BLOCK if self.workers else 0, num_samples)
         in_flight = IN_FLIGHT + (0 if read is None or not self.workers else CHANGED_AHEAD)
         given = in_flight * min(self.batch_size, num_samples)
         return num_samples * held.num_bytes + max(filling * held.num_bytes, given * spec.num_bytes)

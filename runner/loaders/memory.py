@@ -45,14 +45,14 @@ def _read(file: Path) -> str:
         return ""
 
 
-def refuse_too_large(needed: int, available: int, *, kind: str) -> None:
+def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = False) -> None:
     """Raise `DataError` with the figures if a loader needs more bytes than there are."""
     if needed > available:
-        mend = (
-            "choose loader=sequence, which reads while training"
-            if kind == "in_memory"
-            else "lower loader.max_queue_size or loader.batch_size"
-        )
+        mend = "lower loader.max_queue_size or loader.batch_size"
+        if kind == "in_memory":
+            mend = "choose loader=sequence, which reads while training"
+        elif cached:
+            kind, mend = f"{kind} with loader.cache=memory", "choose loader.cache=disk"
         raise DataError(
             f"loader={kind} needs {format_bytes(needed)} of memory for this data, and {format_bytes(available)} "
             f"are free; {mend}, or make the samples smaller (data.target_size)"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import secrets
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,9 @@ from runner.samples import Array, ArraySpec, Indices
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux has it; Docker gives a container 64 MB unless told otherwise."""
+
+BLOCK_NAME = "keras-runner"
+"""What the name of a block begins with; the process it belongs to comes next."""
 
 
 @dataclass
@@ -108,7 +112,7 @@ class Processes:
                 if block.is_free and block.memory.size >= num_bytes:
                     block.wanted, block.futures = True, []
                     return block
-            block = _Block(SharedMemory(create=True, size=max(1, num_bytes)))
+            block = _Block(SharedMemory(f"{BLOCK_NAME}-{os.getpid()}-{secrets.token_hex(4)}", True, max(1, num_bytes)))
             self._blocks.append(block)
             _reserve(block.memory)
             return block
@@ -170,8 +174,9 @@ def _telling_of_death() -> Iterator[None]:
         yield
     except BrokenProcessPool as error:
         raise WorkerError(
-            "a worker process died while it read samples (killed by the system, perhaps for memory?); "
-            "lower loader.workers or loader.max_queue_size, or use threads: loader.use_multiprocessing=false"
+            "a worker process died (killed by the system, perhaps for memory?); lower loader.workers or "
+            "loader.max_queue_size, or use threads: loader.use_multiprocessing=false. A script of your own must start "
+            'below if __name__ == "__main__":, for each process imports it'
         ) from error
 
 

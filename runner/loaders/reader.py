@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.changes.change import Changes
 from runner.errors import BadSampleError, DataError
 from runner.samples import Array, ArraySpec, Indices
-from runner.sources.source import Source
+from runner.sources.source import Source, read_many
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Reader:
 
         Raises `BadSampleError` for a sample that cannot be read or changed.
         """
+        if not self.changes:
+            read_many(self.source, indices, out)
+            return
         for row, index in enumerate(indices.tolist()):
-            if self.changes:
-                out[row] = self.read(epoch, index)
-            else:
-                self.source.read(index, out[row])
+            out[row] = self.read(epoch, index)
 
     def read(self, epoch: int, index: int) -> Array:
         """Sample `index` as it is in `epoch`."""

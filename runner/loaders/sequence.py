@@ -9,6 +9,7 @@ from typing import Literal
 from runner.changes.change import Changes
 from runner.errors import WorkerError
 from runner.loaders.assemble import complete
+from runner.loaders.cache import Cached, WorkersBehindCache
 from runner.loaders.loader import Loader
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
@@ -60,7 +61,10 @@ class SequenceLoader(Loader):
 def start_workers(reader: Reader, settings: LoaderSettings) -> Workers:
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
-    return kind(reader, max(1, settings.workers), settings.timeout_seconds)
+    workers = kind(reader, max(1, settings.workers), settings.timeout_seconds)
+    if isinstance(reader.source, Cached) and not reader.changes:
+        return WorkersBehindCache(workers, reader.source)
+    return workers
 
 
 class Sequence(LoaderSettings):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from pathlib import Path
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from runner.changes.change import Changes
-from runner.components import Component, Count, PositiveInt
+from runner.components import Component, Count, Folder, PositiveInt
 from runner.loaders.loader import Loader
 from runner.plan import Plan
 from runner.samples import ArraySpec
@@ -39,6 +40,12 @@ class LoaderKeys(Component):
     timeout_seconds: float = Field(default=60.0, gt=0)
     """How long a worker may take over one batch before the run ends with an error."""
 
+    cache: Literal["none", "memory", "disk"] = "none"
+    """Where decoded samples are kept after they were first read: nowhere, in memory, or on disk for later runs too."""
+
+    cache_dir: Folder = Path("outputs/cache")
+    """The folder of `cache=disk`, which may be deleted at any time; a run adds at most half of what is free there."""
+
 
 class LoaderSettings(LoaderKeys):
     """How batches are made. Strategies differ in when, where and by whom samples are read."""
@@ -60,7 +67,8 @@ class LoaderSettings(LoaderKeys):
     def idle_keys(self) -> tuple[str, ...]:
         """The keys that have no effect as things stand."""
         in_caller = ("use_multiprocessing", "max_queue_size", "timeout_seconds") if self.workers == 0 else ()
-        return tuple(dict.fromkeys((*self.unused, *in_caller)))
+        not_on_disk = () if self.cache == "disk" else ("cache_dir",)
+        return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk)))
 
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
         """Bytes of memory a loader of these settings holds for `num_samples` samples, beside the framework's.

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -86,6 +86,10 @@ class ClassFolders(Data, ImageSettings):
         dataset = self.dataset(sources, heads)
         notes = self.notes(folders, listed, () if known else classes)
         return replace(dataset, notes=(*notes, *dataset.notes))
+
+    def array_settings(self) -> Mapping[str, Any]:
+        """Those of the pixels."""
+        return self.pixel_settings()
 
     def notes(
         self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import NonNegativeInt, model_validator
 
@@ -125,6 +125,10 @@ class Data(Component):
         if self.limit is None or len(source) <= self.limit:
             return source
         return select(source, choose(source.ids, self.limit, self.split_seed))
+
+    def array_settings(self) -> Mapping[str, Any] | None:
+        """The settings that decide, beside a sample's file, what its array holds; None if there is more to it."""
+        return None
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The keys whose paths do not exist, with those paths."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -126,6 +126,10 @@ class DataFrame(Data, ImageSettings):
         Raises `DataError` where a row has a class that the model does not know.
         """
         return in_words_of(heads, self._open({head.name: head.class_names for head in heads}))
+
+    def array_settings(self) -> Mapping[str, Any]:
+        """Those of the pixels."""
+        return self.pixel_settings()
 
     def _open(self, known: Known) -> Dataset:
         # Decoders are imported here: the configuration imports this module and must not wait for them.

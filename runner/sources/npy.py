@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -59,6 +59,10 @@ class Npy(Data):
         Raises `DataError` where an id has a class that the model does not know.
         """
         return in_words_of(heads, self._open({head.name: head.class_names for head in heads}))
+
+    def array_settings(self) -> Mapping[str, Any]:
+        """None: the file's values are the array."""
+        return {}
 
     def _open(self, known: Known) -> Dataset:
         partition = read_partition(self.partition)

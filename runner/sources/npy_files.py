@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from runner.labels import Labels
-from runner.samples import Array, ArraySpec
+from runner.samples import Array, ArraySpec, Indices
 from runner.sources.npy_reader import NpyReader
 
 
@@ -39,3 +39,8 @@ class NpyFiles:
         values = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
         self.reader.read(f"{self.folder}/{self.ids[index]}.npy", values)
         return values
+
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """The values of the samples at `indices`, in the rows of `out`."""
+        ids, folder = self.ids, self.folder
+        self.reader.read_many([f"{folder}/{ids[index]}.npy" for index in indices.tolist()], out)

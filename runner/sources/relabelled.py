@@ -11,8 +11,8 @@ import numpy as np
 
 from runner.errors import DataError
 from runner.labels import NO_LABELS, Head, Labels
-from runner.samples import Array, ArraySpec
-from runner.sources.source import FileSource, Source, has_files
+from runner.samples import Array, ArraySpec, Indices
+from runner.sources.source import FileSource, Source, has_files, read_many
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class Relabelled:
     def read(self, index: int, out: Array | None = None) -> Array:
         """The array of the source's sample `index`."""
         return self.source.read(index, out)
+
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """Read the source's samples at `indices` into the rows of `out`."""
+        read_many(self.source, indices, out)
 
 
 class RelabelledFiles(Relabelled):

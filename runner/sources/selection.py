@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.labels import Labels
 from runner.samples import Array, ArraySpec, Indices
-from runner.sources.source import FileSource, Source, has_files
+from runner.sources.source import FileSource, Source, has_files, read_many
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Selection:
     def read(self, index: int, out: Array | None = None) -> Array:
         """The array of the selection's sample `index`."""
         return self.source.read(int(self.indices[index]), out)
+
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """Read the selection's samples at `indices` into the rows of `out`."""
+        read_many(self.source, self.indices[indices], out)
 
     def __getstate__(self) -> dict[str, object]:
         # What can be derived again does not travel to worker processes.

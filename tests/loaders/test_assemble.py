@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.loaders.assemble import ALIGNMENT, allocate, pieces
+from runner.loaders.assemble import allocate, pieces
+from runner.loaders.buffers import ALIGNMENT
 from runner.samples import ArraySpec
 
 SHAPES = st.lists(st.integers(0, 7), max_size=3).map(tuple)

@@ -1,6 +1,7 @@
 """loader=auto: what it chooses, and why."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from runner.loaders.in_memory import InMemory, InMemoryLoader
 from runner.loaders.sequence import Sequence, SequenceLoader
 
 KEYS = {
+    "cache": "disk",
+    "cache_dir": Path("kept"),
     "batch_size": 8,
     "use_multiprocessing": True,
     "max_queue_size": 3,

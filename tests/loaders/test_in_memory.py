@@ -9,6 +9,7 @@ import pytest
 from runner.changes.augment import augment
 from runner.changes.settings import Augment
 from runner.labels import NO_LABELS
+from runner.loaders import buffers
 from runner.loaders.in_memory import InMemory
 from runner.plan import Plan
 from runner.samples import ArraySpec
@@ -72,6 +73,7 @@ def test_memory_stated_holds_while_filling_and_training(workers, num_samples):
     source = Counting(num_samples, ArraySpec((64, 64), np.dtype(np.uint8)))
     loader = load(source, workers=workers)
     stated = InMemory(workers=workers).num_bytes(source.spec, num_samples)
+    buffers._free.clear()  # what an earlier test left is memory that is not traced
     tracemalloc.start()
     with loader:
         for _ in loader.epoch(0):
@@ -88,6 +90,7 @@ def test_memory_stated_holds_while_samples_are_changed(workers):
     settings = InMemory(workers=workers)
     changes = augment(Augment(rotation=0.1, contrast=0.1), source.spec, 0, training=True)
     stated = settings.num_bytes(source.spec, 2000, source.spec)
+    buffers._free.clear()
     tracemalloc.start()
     with settings.build(source, Plan(2000, settings.batch_size), changes) as loader:
         for epoch in range(2):

@@ -21,8 +21,8 @@ if __name__ == "__main__":
 """
 
 
-def shared_memory():
-    return [name for name in os.listdir("/dev/shm") if name.startswith("psm_")]
+def shared_memory(pid):
+    return [name for name in os.listdir("/dev/shm") if name.startswith(f"keras-runner-{pid}-")]
 
 
 def test_worker_processes_and_shared_memory_go_with_a_killed_parent(digits_root, tmp_path):
@@ -30,10 +30,11 @@ def test_worker_processes_and_shared_memory_go_with_a_killed_parent(digits_root,
     script.write_text(SCRIPT)
     with subprocess.Popen([sys.executable, script, digits_root], stdout=subprocess.PIPE, text=True) as process:
         children = [int(pid) for pid in process.stdout.readline().split()]
+        assert shared_memory(process.pid)
         process.send_signal(signal.SIGKILL)
     assert len(children) == 2
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and (shared_memory() or any(map(psutil.pid_exists, children))):
+    while time.monotonic() < deadline and (shared_memory(process.pid) or any(map(psutil.pid_exists, children))):
         time.sleep(0.05)
     assert not any(map(psutil.pid_exists, children))
-    assert not shared_memory()
+    assert not shared_memory(process.pid)

@@ -11,6 +11,7 @@ import pytest
 from runner import build_loader, compose
 from runner.errors import BadSampleError, RunnerError
 
+PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=2"],
     "in_memory in the caller": ["loader=in_memory", "loader.workers=0"],
@@ -20,13 +21,21 @@ WAYS = {
     "sequence, 4 threads": ["loader=sequence", "loader.workers=4", "loader.max_queue_size=3"],
     "sequence, 1 process": ["loader=sequence", "loader.workers=1", "loader.use_multiprocessing=true"],
     "sequence, 4 processes": ["loader=sequence", "loader.workers=4", "loader.use_multiprocessing=true"],
+    "generator, kept in memory": ["loader=generator", "loader.cache=memory"],
+    "generator, kept on disk": ["loader=generator", "loader.cache=disk"],
+    "sequence, 2 threads, kept in memory": ["loader=sequence", "loader.workers=2", "loader.cache=memory"],
+    "sequence, 2 threads, kept on disk": ["loader=sequence", "loader.workers=2", "loader.cache=disk"],
+    "sequence, 2 processes, kept in memory": [*PROCESSES, "loader.cache=memory"],
+    "sequence, 2 processes, kept on disk": [*PROCESSES, "loader.cache=disk"],
+    "in_memory, kept on disk": ["loader=in_memory", "loader.workers=2", "loader.cache=disk"],
     "directory_flow, 4 threads": ["loader=directory_flow", "loader.workers=4"],
 }
 
 
 @pytest.fixture
-def build(digits_root):
-    return lambda *overrides, split="train": build_loader(compose([f"data.root={digits_root}", *overrides]), split)
+def build(digits_root, tmp_path):
+    keys = [f"data.root={digits_root}", f"loader.cache_dir={tmp_path / 'cache'}"]
+    return lambda *overrides, split="train": build_loader(compose([*keys, *overrides]), split)
 
 
 def digest(batches):
@@ -41,7 +50,7 @@ def digest(batches):
 
 def shared_memory():
     """The blocks of Python's own shared memory; other packages leave semaphores there."""
-    return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
+    return {name for name in os.listdir("/dev/shm") if name.startswith(f"keras-runner-{os.getpid()}-")}
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +117,7 @@ def test_bad_sample_is_named_by_its_path(way, tmp_path):
     bad = tmp_path / "digits" / "3" / "0003.png"
     bad.write_bytes(b"no image")
     keys = [f"data.root={tmp_path / 'digits'}", "data.validation_split=0", "data.test_split=0"]
+    keys += [f"loader.cache_dir={tmp_path / 'cache'}"]
     with build_loader(compose([*keys, *WAYS[way]])) as loader, pytest.raises(BadSampleError, match=f"^{bad}: "):
         for _ in loader.epoch(0):
             pass

@@ -8,25 +8,31 @@ from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 
 CHANGED = {"workers": 2, "use_multiprocessing": True, "max_queue_size": 3, "timeout_seconds": 9.0}
+ON_DISK = {**CHANGED, "cache": "disk", "cache_dir": "elsewhere"}
+IN_MEMORY = {**CHANGED, "cache": "memory", "cache_dir": "elsewhere"}
 IN_CALLER = {**CHANGED, "workers": 0}
 
 
 @pytest.mark.parametrize(
     ("settings", "idle"),
     [
-        (Sequence(**CHANGED), set()),
-        (DirectoryFlow(**CHANGED), set()),
-        (InMemory(**CHANGED), {"max_queue_size"}),
-        (Generator(**CHANGED), {"workers", "use_multiprocessing", "max_queue_size", "timeout_seconds"}),
-        (Sequence(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "timeout_seconds"}),
-        (InMemory(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "timeout_seconds"}),
+        (Sequence(**CHANGED), {"cache_dir"}),
+        (DirectoryFlow(**CHANGED), {"cache_dir"}),
+        (InMemory(**CHANGED), {"max_queue_size", "cache_dir"}),
+        (Generator(**CHANGED), {"workers", "use_multiprocessing", "max_queue_size", "timeout_seconds", "cache_dir"}),
+        (Sequence(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "timeout_seconds", "cache_dir"}),
+        (InMemory(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "timeout_seconds", "cache_dir"}),
+        (Sequence(**ON_DISK), set()),
+        (InMemory(**ON_DISK), {"max_queue_size"}),
+        (Sequence(**IN_MEMORY), {"cache_dir"}),
+        (InMemory(**IN_MEMORY), {"max_queue_size", "cache", "cache_dir"}),
     ],
 )
 def test_keys_without_effect_go_back_to_their_defaults(settings, idle):
     normalised = settings.normalised()
     assert set(settings.idle_keys()) == idle
     assert len(settings.idle_keys()) == len(idle)
-    for name in CHANGED:
+    for name in ON_DISK:
         default = type(settings).model_fields[name].default
         assert getattr(normalised, name) == (default if name in idle else getattr(settings, name))
     assert normalised.normalised() == normalised

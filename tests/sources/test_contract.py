@@ -12,6 +12,7 @@ from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.npy import Npy
+from runner.sources.source import read_many
 
 
 @pytest.fixture
@@ -72,6 +73,14 @@ def test_source_has_as_many_ids_and_labels_as_samples(source):
 def test_source_ids_are_unique_over_all_splits(opened):
     ids = [name for source in opened.splits.values() for name in source.ids]
     assert len(set(ids)) == len(ids)
+
+
+@every
+def test_samples_read_together_are_those_read_alone(source):
+    indices = np.array([len(source) - 1, 0, len(source) // 2, 0])
+    out = np.zeros((4, *source.spec.shape), source.spec.dtype)
+    read_many(source, indices, out)
+    assert np.array_equal(out, [source.read(index) for index in indices.tolist()])
 
 
 @every

@@ -125,6 +125,11 @@ def test_any_plain_dtype_and_order_is_read(make, dtype, order):
 )
 def test_file_with_another_header_and_the_same_kind_of_values_is_read(one, content):
     assert np.array_equal(one(content).read(1), np.arange(6).reshape(SHAPE))
+    out = np.zeros((3, *SHAPE), np.float32)
+    one(content).read_many(np.array([1, 0, 1]), out)
+    assert np.array_equal(out[0], np.arange(6).reshape(SHAPE))
+    assert np.array_equal(out[0], out[2])
+    assert not out[1].any()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +150,9 @@ def test_file_with_another_header_and_the_same_kind_of_values_is_read(one, conte
 def test_bad_file_is_named_with_what_was_found_and_expected(one, content, reason):
     with pytest.raises(BadSampleError, match=f"b.npy: the file {reason}"):
         one(content).read(1)
+    source = one(content)
+    with pytest.raises(BadSampleError, match=f"b.npy: the file {reason}"):
+        source.read_many(np.arange(2), np.zeros((2, *SHAPE), np.float32))
 
 
 def test_missing_file_is_found_when_it_is_read(make):

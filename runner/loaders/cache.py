@@ -1,0 +1,167 @@
+"""`loader.cache`: arrays that were read once are kept, and read no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from runner.errors import DataError
+from runner.labels import Labels
+from runner.loaders.assemble import allocate
+from runner.loaders.cache_disk import DiskCache
+from runner.loaders.cache_memory import MemoryCache
+from runner.loaders.loader import Loader
+from runner.loaders.settings import LoaderSettings
+from runner.loaders.workers import PendingArray, Workers
+from runner.samples import Array, ArraySpec, Indices
+from runner.sources.source import FileSource, Source, has_files
+
+
+class Cache(Protocol):
+    """Where the arrays of a source are kept, by sample; worker processes share what their parent has."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on the disk; None in memory."""
+
+    @property
+    def num_found(self) -> int:
+        """Samples that are there by now."""
+
+    def holds(self, indices: Indices) -> bool:
+        """Whether all samples at `indices` can be taken; quick, and may say no of what `find` has not seen yet."""
+
+    def find(self, index: int) -> bool:
+        """Whether sample `index` can be taken."""
+
+    def take(self, indices: Indices, out: Array) -> None:
+        """Copy the arrays at `indices`, all of which can be taken, to the rows of `out`."""
+
+    def put(self, index: int, array: Array) -> None:
+        """Keep a copy of the array of sample `index`."""
+
+
+@dataclass(frozen=True)
+class Cached:
+    """The samples of `source`, each read from it only once."""
+
+    source: Source
+    cache: Cache
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The source's own."""
+        return self.source.ids
+
+    @property
+    def labels(self) -> Labels:
+        """The source's own."""
+        return self.source.labels
+
+    @property
+    def spec(self) -> ArraySpec:
+        """The source's own."""
+        return self.source.spec
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def read(self, index: int, out: Array | None = None) -> Array:
+        """The array of sample `index`."""
+        values = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
+        if self.cache.find(index):
+            self.cache.take(np.array([index]), values[None])
+        else:
+            self.source.read(index, values)
+            self.cache.put(index, values)
+        return values
+
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """Read the samples at `indices` into the rows of `out`: at once, if all of them are kept."""
+        if self.cache.holds(indices):
+            self.cache.take(indices, out)
+            return
+        for row, index in enumerate(indices.tolist()):
+            self.read(index, out[row])
+
+
+class CachedFiles(Cached):
+    """Samples that are read once, of a source with one file per sample."""
+
+    source: FileSource
+
+    def path(self, index: int) -> Path:
+        """The file of sample `index`."""
+        return self.source.path(index)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A batch that needs no worker; not copied before it is asked for, which would only push others out of the CPU."""
+
+    source: Cached
+    indices: Indices
+
+    def result(self) -> Array:
+        """A copy of the array."""
+        x = allocate(self.source.spec, len(self.indices))
+        self.source.cache.take(self.indices, x)
+        return x
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+@dataclass(frozen=True)
+class WorkersBehindCache:
+    """Reads by `workers` what is not kept yet; what is, the caller copies quicker than it could ask them.
+
+    For samples that are not changed afterwards.
+    """
+
+    workers: Workers
+    source: Cached
+
+    def submit(self, epoch: int, indices: Indices) -> PendingArray:
+        """Begin to read the samples at `indices`, or copy them if all are kept."""
+        kept = self.source.cache.holds(indices)
+        return _Kept(self.source, indices) if kept else self.workers.submit(epoch, indices)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self.workers.close()
+
+
+def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping[str, Any] | None) -> Source:
+    """`source` behind the cache that `settings` ask for; `array_settings` is all that decides what arrays hold.
+
+    Raises `DataError` if it has no files or settings to tell kept arrays by, or the disk has no room for them.
+    """
+    if settings.cache == "none":
+        return source
+    kind = CachedFiles if has_files(source) else Cached
+    if settings.cache == "memory":
+        return kind(source, MemoryCache(source.spec, len(source), processes=settings.use_multiprocessing))
+    if not has_files(source) or array_settings is None:
+        raise DataError(
+            "loader.cache=disk must have samples that are a file each, to see which of them have changed; "
+            "set loader.cache=memory for this data"
+        )
+    return CachedFiles(source, DiskCache.open(source, settings.cache_dir, array_settings))
+
+
+def cache_section(loaders: Iterable[Loader]) -> dict[str, Any] | None:
+    """What run.json says of the caches of a run: where, and how much is in them; None where nothing is cached."""
+    sources = [loader.source for loader in loaders if isinstance(loader.source, Cached)]
+    if not sources:
+        return None
+    return {
+        "folder": next((source.cache.folder for source in sources), None),
+        "samples": sum(len(source) for source in sources),
+        "found": sum(source.cache.num_found for source in sources),
+        "bytes": sum(len(source) * source.spec.num_bytes for source in sources),
+    }
