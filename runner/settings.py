@@ -57,7 +57,7 @@ class Settings(Component):
     deterministic: bool = True
     """Whether the backend must use operations that give the same bits every time."""
 
-    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     """The framework Keras computes with."""
 
     extensions: Names = ()

@@ -13,7 +13,7 @@ from typing import Literal
 
 from runner.errors import ConfigurationError
 
-Backend = Literal["tensorflow", "jax"]
+Backend = Literal["tensorflow", "jax", "torch"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
         keras.utils.set_random_seed(seed)
         if name == "tensorflow":
             _start_tensorflow(deterministic=deterministic)
+        if name == "torch":
+            _start_torch(deterministic=deterministic)
 
 
 def _start_tensorflow(*, deterministic: bool) -> None:
@@ -53,6 +55,14 @@ def _start_tensorflow(*, deterministic: bool) -> None:
     tf.config.list_physical_devices()  # looks for drivers now, while what it says of them goes to the log
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _start_torch(*, deterministic: bool) -> None:
+    import torch
+
+    # cuBLAS reads this when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
 
 
 @contextlib.contextmanager
