@@ -45,14 +45,16 @@ def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
         yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect here"
 
 
-def training_lines(config: Settings, steps_per_epoch: int, num_weights: int) -> Iterator[Line]:
+def training_lines(
+    config: Settings, steps_per_epoch: int, num_weights: int, *, compiled_by_user: bool = False
+) -> Iterator[Line]:
     """The model and how it is trained."""
     train = config.train
+    optimizer = "compiled by the function" if compiled_by_user else f"{train.optimizer.name} at {train.describe_rate()}"
     yield "model", f"{config.model.kind}: {num_weights:,} weights"
     yield (
         "train",
-        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {train.optimizer.name} at {train.describe_rate()}, "
-        f"seed {config.seed}, {config.backend}",
+        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {optimizer}, seed {config.seed}, {config.backend}",
     )
 
 
