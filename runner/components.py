@@ -19,6 +19,11 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Size = Annotated[tuple[PositiveInt, PositiveInt], Strict(False)]
+DottedName = Annotated[
+    str,
+    Field(pattern=r"^\w+(\.\w+)+$"),
+    WithJsonSchema({"type": "string", "format": "dotted-name", "pattern": r"^\w+(\.\w+)+$"}),
+]
 Arguments = dict[str, JsonValue]
 Names = Annotated[tuple[str, ...], Strict(False)]
 

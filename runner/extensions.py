@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -69,6 +70,32 @@ def load(name: str) -> Any:
             "the name"
         )
     return getattr(imported, attribute)
+
+
+def call(name: str, group: str, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Any:
+    """What the function or class `name` gives for `arguments`, and for those of `offered` it has parameters for.
+
+    Raises `ConfigurationError`, in the words of the component `group`, where it cannot be called with these.
+    """
+    function, offered = load(name), offered or {}
+    if not callable(function):
+        raise ConfigurationError(f"{group}.target must be a function or class, got {name}: {kind_of(function)}")
+    signature = inspect.signature(function)
+    given = {key: value for key, value in offered.items() if key in signature.parameters} | dict(arguments)
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        also = f"the data offers {', '.join(offered)}, and {group}.arguments gives the rest" if offered else ""
+        raise ConfigurationError(
+            f"{group}.target={name} must take what it is given, ({', '.join(given)}): {error}; "
+            f"{also or f'{group}.arguments must be those of {name}{signature}'}"
+        ) from error
+    return function(**given)
+
+
+def kind_of(value: Any) -> str:
+    """What something of the user's is, for a message."""
+    return "nothing (is there a return?)" if value is None else f"an object of type {type(value).__name__}"
 
 
 def told(error: Exception) -> str:

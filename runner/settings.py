@@ -19,13 +19,14 @@ from runner.models.cnn3d import CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
 from runner.sources.arrays import Arrays
+from runner.sources.custom import Custom as CustomData
 from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.npy import Npy
 from runner.stages.settings import Train
 
-AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays, Field(discriminator="kind")]
+AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData, Field(discriminator="kind")]
 AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto, Field(discriminator="kind")]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
 

@@ -59,3 +59,33 @@ def test_model_that_the_user_compiled_keeps_its_loss_and_metrics(digits_root):
     assert header[1:5] == ["loss", "top_k_categorical_accuracy", "val_loss", "val_top_k_categorical_accuracy"]
     assert "compiled by the function" in (record.path / "run.log").read_text()
     assert json.loads((record.path / "run.json").read_text())["status"] == "completed"
+
+
+SOURCE = """
+import sys
+import numpy as np
+
+class Digits:
+    def __init__(self, count=60, labelled=True):
+        self.count = count
+        if labelled:
+            self.labels = [index % 3 for index in range(count)]
+    def __len__(self):
+        return self.count
+    def read(self, index):
+        return np.full((4, 4), 80 * (index % 3), np.uint8)
+"""
+
+
+def test_source_of_the_users_own_is_learnt_and_used_again(tmp_path):
+    (tmp_path / "mine_d.py").write_text(SOURCE)
+    keys = ["extensions=[mine_d]", "data=custom", "data.target=mine_d.Digits", "model=mlp", "train.epochs=1"]
+    first = run(compose(keys))
+    assert first.document["data"]["samples"]["train"] + first.document["data"]["samples"]["validation"] == 60
+    again = run(compose(["mode=evaluate", f"from_run={first.path}", "extensions=[mine_d]", "split=validation"]))
+    assert again.document["results"]["evaluate"]["loss"] == pytest.approx(first.document["results"]["evaluate"]["loss"])
+    unlabelled = ["data.class_mode=null", "data.arguments={count: 5, labelled: false}"]
+    predicted = run(compose(["mode=predict", f"from_run={first.path}", "extensions=[mine_d]", *unlabelled]))
+    rows = (predicted.path / "predictions.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", "0", "1", "2", "3", "4"]
+    sys.modules.pop("mine_d", None)

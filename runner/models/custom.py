@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from runner.components import Arguments
+from runner.components import Arguments, DottedName
 from runner.errors import ConfigurationError
-from runner.extensions import load
+from runner.extensions import call, kind_of, load
 from runner.models.settings import ModelSettings, Scaling, Task
 from runner.samples import ArraySpec
 
@@ -23,7 +22,7 @@ class Custom(ModelSettings):
 
     kind: Literal["custom"] = "custom"
 
-    target: str
+    target: DottedName
     """The function, my_module.build_model; it may take input_shape, num_classes, units, activation and outputs."""
 
     arguments: Arguments = Field(default={})
@@ -51,9 +50,9 @@ class Custom(ModelSettings):
         from runner.models.fitting import refuse_unfit
         from runner.models.scaling import scaled_input
 
-        model = self._call(load(self.target), _offered(task))
+        model = call(self.target, "model", self.arguments, _offered(task))
         if not isinstance(model, keras.Model):
-            raise ConfigurationError(f"model.target={self.target} must return a keras.Model, got {_told(model)}")
+            raise ConfigurationError(f"model.target={self.target} must return a keras.Model, got {kind_of(model)}")
         refuse_unfit(model, task, called=f"model.target={self.target}")
         if task.scaling == "none":
             return model
@@ -65,20 +64,6 @@ class Custom(ModelSettings):
         inputs, x = scaled_input(task.spec, task.scaling)
         return keras.Model(inputs, model(x))
 
-    def _call(self, function: Callable[..., Any], offered: dict[str, Any]) -> Any:
-        if not callable(function):
-            raise ConfigurationError(f"model.target must be a function, got {self.target}, which is {_told(function)}")
-        taken = inspect.signature(function).parameters
-        given = {name: value for name, value in offered.items() if name in taken} | self.arguments
-        try:
-            inspect.signature(function).bind(**given)
-        except TypeError as error:
-            raise ConfigurationError(
-                f"model.target={self.target} must take what it is given, ({', '.join(given)}): {error}; the data "
-                f"offers {', '.join(offered)}, and model.arguments gives the rest"
-            ) from error
-        return function(**given)
-
 
 def _offered(task: Task) -> dict[str, Any]:
     """What the data says of the model, by the names under which a function may ask for it."""
@@ -87,7 +72,3 @@ def _offered(task: Task) -> dict[str, Any]:
         output = task.outputs[0]
         offered |= {"num_classes": output.num_classes, "units": output.units, "activation": output.activation}
     return offered
-
-
-def _told(value: Any) -> str:
-    return "nothing: it must end with return model" if value is None else f"an object of type {type(value).__name__}"

@@ -59,3 +59,14 @@ def test_modules_of_an_earlier_run_must_be_given_again(base, module, problems):
         "extensions=[]; add 'extensions=[mine_c]'"
     ]
     assert problems(*keys, "extensions=[mine_c]") == []
+
+
+@pytest.mark.parametrize("name", ["build", "mine_c.", "mine_c.build()", "3 + 4"])
+def test_what_is_no_dotted_name_is_told(name, module, problems):
+    assert problems("model=custom", f"model.target='{name}'") == [
+        f"model.target must be a name like my_module.name, got '{name}'"
+    ]
+
+
+def test_target_that_is_missing_is_told_once(problems):
+    assert problems("data=custom") == ["data.target must be given, a name like my_module.name: data.target=…"]

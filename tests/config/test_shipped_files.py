@@ -33,6 +33,7 @@ def given(tmp_path, monkeypatch):
         "data=directory": ["data.root=."],
         "data=arrays": ["data.path=arrays.npz"],
         "data=npy": ["data.root=.", "data.partition=partition.json", "data.labels=labels.json"],
+        "data=custom": ["extensions=[mine]", "data.target=mine.Source"],
         "model=custom": ["extensions=[mine]", "model.target=mine.build"],
         "data=dataframe": ["data.manifest=photos.csv", "data.label_columns=[species]"],
     }
