@@ -11,7 +11,7 @@ from runner.loaders.memory import format_bytes
 from runner.loaders.settings import LoaderSettings
 from runner.records.trained import TrainedRun
 from runner.samples import ArraySpec
-from runner.settings import Settings
+from runner.settings import AnyData, AnyModel, Settings
 from runner.sources.data import Dataset
 
 Line = tuple[str, str]
@@ -23,7 +23,7 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     num_samples = sum(len(source) for source in dataset.splits.values())
     read = next(iter(dataset.splits.values())).spec
     given = "" if read == dataset.spec else f", given as {_told(dataset.spec)}"
-    yield "data", f"{config.data.kind}: {counts}"
+    yield "data", f"{_named(config.data)}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
     yield "", f"{_told(read)} a sample{given}, {whole} in all; {free} of memory are free"
@@ -51,7 +51,7 @@ def training_lines(
     """The model and how it is trained."""
     train = config.train
     optimizer = "compiled by the function" if compiled_by_user else f"{train.optimizer.name} at {train.describe_rate()}"
-    yield "model", f"{config.model.kind}: {num_weights:,} weights"
+    yield "model", f"{_named(config.model)}: {num_weights:,} weights"
     yield (
         "train",
         f"{train.epochs} epochs of {steps_per_epoch:,} steps, {optimizer}, seed {config.seed}, {config.backend}",
@@ -83,6 +83,11 @@ def _change_lines(config: Settings) -> Iterator[Line]:
         yield "", f"augmented in training: {', '.join(f'{name} {value}' for name, value in keys.items())}"
     if config.data.transform is not None:
         yield "", f"every sample through {config.data.transform}"
+
+
+def _named(part: AnyData | AnyModel) -> str:
+    """The kind of a component, and the user's own code where it is made of that."""
+    return " ".join((part.kind, *(name for key, name in part.names() if key == "target")))
 
 
 def _told(spec: ArraySpec) -> str:
