@@ -12,7 +12,7 @@ from runner.loaders.memory import format_bytes
 from runner.loaders.settings import LoaderSettings
 from runner.records.trained import TrainedRun
 from runner.samples import ArraySpec
-from runner.settings import Settings
+from runner.settings import AnyData, AnyModel, Settings
 from runner.sources.data import Dataset
 
 Line = tuple[str, str]
@@ -24,7 +24,7 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     num_samples = sum(len(source) for source in dataset.splits.values())
     read = next(iter(dataset.splits.values())).spec
     given = "" if read == dataset.spec else f", given as {_told(dataset.spec)}"
-    yield "data", f"{config.data.kind}: {counts}"
+    yield "data", f"{_named(config.data)}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
     yield "", f"{_told(read)} a sample{given}, {whole} in all; {free} of memory are free"
@@ -56,14 +56,16 @@ def cache_lines(cache: Mapping[str, Any] | None) -> Iterator[Line]:
             yield "", f"the other {missing:,} are added as they are read"
 
 
-def training_lines(config: Settings, steps_per_epoch: int, num_weights: int) -> Iterator[Line]:
+def training_lines(
+    config: Settings, steps_per_epoch: int, num_weights: int, *, compiled_by_user: bool = False
+) -> Iterator[Line]:
     """The model and how it is trained."""
     train = config.train
-    yield "model", f"{config.model.kind}: {num_weights:,} weights"
+    optimizer = "compiled by the function" if compiled_by_user else f"{train.optimizer.name} at {train.describe_rate()}"
+    yield "model", f"{_named(config.model)}: {num_weights:,} weights"
     yield (
         "train",
-        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {train.optimizer.name} at {train.describe_rate()}, "
-        f"seed {config.seed}, {config.backend}",
+        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {optimizer}, seed {config.seed}, {config.backend}",
     )
 
 
@@ -92,6 +94,11 @@ def _change_lines(config: Settings) -> Iterator[Line]:
         yield "", f"augmented in training: {', '.join(f'{name} {value}' for name, value in keys.items())}"
     if config.data.transform is not None:
         yield "", f"every sample through {config.data.transform}"
+
+
+def _named(part: AnyData | AnyModel) -> str:
+    """The kind of a component, and the user's own code where it is made of that."""
+    return " ".join((part.kind, *(name for key, name in part.names() if key == "target")))
 
 
 def _told(spec: ArraySpec) -> str:

@@ -7,10 +7,11 @@ file: work happens in named methods.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, WithJsonSchema
 
 Folder = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "directory-path"})]
 File = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "file-path"})]
@@ -18,6 +19,12 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Size = Annotated[tuple[PositiveInt, PositiveInt], Strict(False)]
+DottedName = Annotated[
+    str,
+    Field(pattern=r"^\w+(\.\w+)+$"),
+    WithJsonSchema({"type": "string", "format": "dotted-name", "pattern": r"^\w+(\.\w+)+$"}),
+]
+Arguments = dict[str, JsonValue]
 Names = Annotated[tuple[str, ...], Strict(False)]
 
 
@@ -25,6 +32,10 @@ class Component(BaseModel):
     """Settings that check themselves; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """The keys that name code of the user's own, my_module.f, with those names."""
+        return iter(())
 
     def document(self) -> dict[str, Any]:
         """The settings as plain values, as YAML and JSON have them; each component begins with its `kind`."""

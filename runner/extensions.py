@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +19,50 @@ def module_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def resolve(name: str, extensions: Sequence[str]) -> Any:
-    """What `name`, such as `my_module.f`, stands for; its module is imported at the first use.
+def is_there(module: str) -> bool:
+    """Whether `module` lies in the working directory or is installed; nothing is imported, parents neither."""
+    if module in sys.modules:
+        return True
+    places: Sequence[str] | None = [str(Path.cwd()), *sys.path]
+    for part in module.split("."):
+        spec = PathFinder.find_spec(part, places) if places else None
+        if spec is None:
+            return False
+        places = spec.submodule_search_locations
+    return True
 
-    Modules lie beside the configuration, in the working directory, or are installed. Raises `ConfigurationError` if
-    the module is not one of `extensions`, is not there, or has no such name.
+
+def resolve(name: str, extensions: Sequence[str]) -> Any:
+    """What `name`, such as `my_module.f`, stands for, as `load` finds it.
+
+    Raises `ConfigurationError` as `load` does, and if the module is not one of `extensions`.
     """
-    module, _, attribute = name.rpartition(".")
+    module = module_of(name)
     if module not in extensions:
         raise ConfigurationError(
             f"{name} must be in a module that extensions lists, got extensions=[{', '.join(extensions)}]; "
             f"add extensions=[{module or 'MODULE'}]"
         )
+    return load(name)
+
+
+def load(name: str) -> Any:
+    """What `name` stands for, which the settings have found to be of a listed module; imported at the first use.
+
+    Modules lie beside the configuration, in the working directory, or are installed. Raises `ConfigurationError` if
+    the module is not there, fails while it is imported, or has no such name.
+    """
+    module, _, attribute = name.rpartition(".")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
         imported = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise  # what is missing is something the module imports
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise ConfigurationError(_missing(module, error.name)) from error
         raise ConfigurationError(
-            f"extensions must list modules that can be imported, got {module}: there is no {error.name}; "
-            "put it into the working directory, or install it"
+            f"extensions must list modules that can be imported, got {module}: {told(error)}; correct it there"
         ) from error
     if not hasattr(imported, attribute):
         raise ConfigurationError(
@@ -46,3 +70,51 @@ def resolve(name: str, extensions: Sequence[str]) -> Any:
             "the name"
         )
     return getattr(imported, attribute)
+
+
+def call(name: str, group: str, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Any:
+    """What the function or class `name` gives for `arguments`, and for those of `offered` it has parameters for.
+
+    Raises `ConfigurationError`, in the words of the component `group`, where it cannot be called with these.
+    """
+    function, offered = load(name), offered or {}
+    if not callable(function):
+        raise ConfigurationError(f"{group}.target must be a function or class, got {name}: {kind_of(function)}")
+    signature = inspect.signature(function)
+    given = {key: value for key, value in offered.items() if key in signature.parameters} | dict(arguments)
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        also = f"the data offers {', '.join(offered)}, and {group}.arguments gives the rest" if offered else ""
+        raise ConfigurationError(
+            f"{group}.target={name} must take what it is given, ({', '.join(given)}): {error}; "
+            f"{also or f'{group}.arguments must be those of {name}{signature}'}"
+        ) from error
+    return function(**given)
+
+
+def kind_of(value: Any) -> str:
+    """What something of the user's is, for a message."""
+    return "nothing (is there a return?)" if value is None else f"an object of type {type(value).__name__}"
+
+
+def told(error: Exception) -> str:
+    """An error of the user's own code in one line, with the file and line it was raised in."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    file, line = frames[-1].filename, frames[-1].lineno
+    if isinstance(error, SyntaxError) and error.filename:
+        file, line = error.filename, error.lineno
+    text = getattr(error, "msg", "") if isinstance(error, SyntaxError) else str(error).partition("\n")[0]
+    return f"{type(error).__name__}{f': {text}' if text else ''} ({file}, line {line})"
+
+
+def _missing(module: str, missing: str | None = None) -> str:
+    return (
+        f"extensions must list modules that can be imported, got {module}: there is no {missing or module}; "
+        "put it into the working directory, or install it"
+    )
+
+
+def missing_module(module: str) -> str | None:
+    """What is wrong with an entry of `extensions`, as far as that can be told without importing it."""
+    return None if is_there(module) else _missing(module)

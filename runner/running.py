@@ -187,9 +187,11 @@ class _Run:
         steps = train.steps_per_epoch or len(self.loaders["train"])
         with precision(train.precision):
             model = self.config.model.build(task)
-            optimizer = train.build_optimizer(train.epochs * steps)
-            compile_model(model, task, optimizer=optimizer, jit_compile=train.jit_compile)
-        self.terminal.account(training_lines(self.config, steps, model.count_params()))
+            by_user = model.compiled
+            if not by_user:
+                optimizer = train.build_optimizer(train.epochs * steps)
+                compile_model(model, task, optimizer=optimizer, jit_compile=train.jit_compile)
+        self.terminal.account(training_lines(self.config, steps, model.count_params(), compiled_by_user=by_user))
         return task, model
 
     def _fit(self, task: Task, model: keras.Model) -> None:

@@ -16,17 +16,19 @@ from runner.loaders.sequence import Sequence
 from runner.models.application import Application
 from runner.models.cnn import CNN
 from runner.models.cnn3d import CNN3D
+from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
 from runner.sources.arrays import Arrays
+from runner.sources.custom import Custom as CustomData
 from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.npy import Npy
 from runner.stages.settings import Train
 
-AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays, Field(discriminator="kind")]
+AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData, Field(discriminator="kind")]
 AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto, Field(discriminator="kind")]
-AnyModel = Annotated[MLP | CNN | CNN3D | Application, Field(discriminator="kind")]
+AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check"]
 USING: tuple[Mode, ...] = ("evaluate", "predict")
@@ -61,7 +63,7 @@ class Settings(Component):
     """The framework Keras computes with."""
 
     extensions: Names = ()
-    """Modules of yours whose functions the configuration may name; they are imported from the working directory."""
+    """Modules of yours that the configuration may name code of, in the working directory or installed; only typed."""
 
     data: AnyData
     """Where the samples come from."""
@@ -95,12 +97,15 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _extensions_are_listed(self) -> Self:
-        name = self.data.transform
-        if name is not None and module_of(name) not in self.extensions:
+        groups = {"data": self.data, "loader": self.loader, "model": self.model}
+        named = {f"{group}.{key}": name for group, part in groups.items() for key, name in part.names()}
+        foreign = {key: name for key, name in named.items() if module_of(name) not in self.extensions}
+        if foreign:
+            modules = dict.fromkeys(module_of(name) or "my_module" for name in named.values())
             raise ValueError(
-                "data.transform must be a function of a module that extensions lists, written my_module.f; got "
-                f"{name!r} with extensions=[{', '.join(self.extensions)}]; "
-                f"add 'extensions=[{module_of(name) or 'my_module'}]'"
+                f"{' and '.join(foreign)} must be in a module that extensions lists, written my_module.f; got "
+                f"{' and '.join(map(repr, foreign.values()))} with extensions=[{', '.join(self.extensions)}]; "
+                f"add 'extensions=[{','.join(modules)}]'"
             )
         return self
 

@@ -114,6 +114,7 @@ class Use:
         from runner.stages.load import load
         from runner.stages.save import model_digest
 
+        self.config.model.import_code()
         model = load(self.trained.model_file)
         self.terminal.account(model_lines(self.trained, model.count_params()))
         used = {"path": self.trained.folder, "model": self.trained.model, "weights": model_digest(model)}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.extensions import module_of, resolve
+from runner.extensions import is_there, module_of, resolve
 
 
 @pytest.fixture
@@ -51,10 +51,28 @@ def test_module_that_is_not_there_is_told(module):
         resolve("mine_a.x.f", ["mine_a.x"])
 
 
-def test_module_that_misses_another_keeps_its_own_error(module):
-    module("mine_a", "import mine_b_is_not_there")
-    with pytest.raises(ModuleNotFoundError, match="mine_b_is_not_there"):
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("\nimport mine_b_is_not_there", "ModuleNotFoundError: No module named 'mine_b_is_not_there'"),
+        ("\ndef f(:", "SyntaxError: invalid syntax"),
+        ("\nraise ValueError", "ValueError"),
+    ],
+)
+def test_module_that_fails_is_told_with_file_and_line(module, text, error):
+    file = module("mine_a", text)
+    with pytest.raises(ConfigurationError) as refused:
         resolve("mine_a.f", ["mine_a"])
+    assert str(refused.value) == (
+        f"extensions must list modules that can be imported, got mine_a: {error} ({file}, line 2); correct it there"
+    )
+
+
+def test_modules_are_looked_for_without_importing_them(module):
+    module("mine_a", "raise SystemExit('imported')")
+    module("mine_b.deep", "raise SystemExit('imported')")
+    assert [is_there(name) for name in ("mine_a", "mine_b.deep", "numpy.linalg", "sys")] == [True] * 4
+    assert [is_there(name) for name in ("mine_c", "mine_a.deep", "mine_b.other", "a-b", "")] == [False] * 5
 
 
 def test_name_that_is_not_there_is_told_with_the_file(module):

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ COMMANDS = [
 ON_RUNS = re.findall(
     r"python -m (runner\.runs|runner\.report) ([^\n)]+)", "".join(re.findall(r"```bash.*?```", README, re.S))
 )
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PYTHON = re.findall(r"```python\n(?!# my_)(.*?)```", README, re.DOTALL)
+FILES = re.findall(r"```python\n# (my_\w+\.py)\n(.*?)```", README, re.DOTALL)
 MODULE = """
 def standardise(array, rng):
     return (array - array.mean()) / array.std()
@@ -29,7 +31,7 @@ SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 @pytest.fixture
 def workplace(tmp_path, digits_root, monkeypatch):
-    """A folder with what the recipes name: photos and a table of them, volumes, arrays, and the digits."""
+    """A folder with what the recipes name: photos and a table of them, volumes, arrays, digits, its modules."""
     random = np.random.default_rng(0)
     table = ["path,bi,multi"]
     for name in ("bird", "cat", "dog"):
@@ -48,12 +50,16 @@ def workplace(tmp_path, digits_root, monkeypatch):
     (tmp_path / "labels.json").write_text(json.dumps({name: number % 3 for number, name in enumerate(ids)}))
     x, y = random.normal(size=(60, 5)).astype(np.float32), random.integers(0, 3, 60)
     np.savez(tmp_path / "arrays.npz", x=x, y=y)
+    for name, text in FILES:
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "outputs" / "data").mkdir(parents=True)
     (tmp_path / "outputs" / "data" / "digits").symlink_to(digits_root)
     (tmp_path / "my_module.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    for name in ("my_module.py", *(name for name, _ in FILES)):
+        sys.modules.pop(name.removesuffix(".py"), None)
 
 
 @pytest.mark.parametrize("command", SINGLE)

@@ -22,8 +22,8 @@ KEYS = ("from_run", "resume")
 LATEST = "latest"
 OF_THE_MODEL = ("model", "train", "data.scale")
 """Keys that the model file has decided already."""
-OF_ONE_RUN = (*KEYS, "split", "resume_inexact")
-"""Keys that say what one run did, and nothing about another one that starts from it."""
+OF_ONE_RUN = (*KEYS, "split", "resume_inexact", "extensions")
+"""Keys that say what one run did, and nothing about another one that starts from it; code to import is named anew."""
 
 
 def based(composition: Composition, typed: Typed) -> Composition:

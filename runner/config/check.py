@@ -24,6 +24,9 @@ from runner.config.validation import Problem, judge
 from runner.errors import ConfigurationError
 from runner.settings import Settings
 
+EXTENSIONS = "extensions"
+"""The key that allows code to be imported: no file may set it."""
+
 
 @dataclass
 class Check:
@@ -89,6 +92,10 @@ class Check:
 
     def _judge(self, composition: Composition, keys: Sequence[Override]) -> None:
         config = deepcopy(composition.config)
+        if config.pop(EXTENSIONS, None) is not None:
+            self.problems.append(
+                f"extensions must be typed, got it from {_file_of(EXTENSIONS, composition)}; take it out"
+            )
         typed = {override.key_or_group for override in keys if self._apply(override, config)}
         document, absent = to_plain(config)
         judgement = judge(document)
@@ -148,5 +155,10 @@ def _with_file(problem: Problem, composition: Composition, typed: set[str]) -> s
     key = f"{problem.key}."
     if any(key.startswith(f"{name}.") or f"{name}.".startswith(key) for name in typed):
         return problem.text
-    file = composition.file_of(problem.key)
-    return problem.text if file is None else f"{problem.text} (in {shown(file)})"
+    file = _file_of(problem.key, composition)
+    return problem.text if file is None else f"{problem.text} (in {file})"
+
+
+def _file_of(key: str, composition: Composition) -> str | None:
+    file = composition.file_of(key)
+    return None if file is None else shown(file)

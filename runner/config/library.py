@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.places import PRIMARY, USER, UserConf, our_conf, shown, user_conf
+from runner.config.resolvers import register
 from runner.errors import ConfigurationError
 
 VERSION_BASE = "1.3"
@@ -149,6 +150,7 @@ def open_library() -> Iterator[Library]:
     Raises `ConfigurationError` if the user's folder cannot be used.
     """
     user_conf()
+    register()
     Plugins.instance().register(UserConf)
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()

@@ -1,4 +1,4 @@
-"""Paths a configuration names that are not there."""
+"""Paths and modules a configuration names that are not there."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from pathlib import Path
 from runner.config.nearest import nearest
 from runner.config.schema import Schema
 from runner.config.validation import Problem
+from runner.extensions import missing_module
 from runner.settings import Settings
 
 
 def missing_paths(settings: Settings) -> Iterator[Problem]:
-    """A problem for every path that must exist and does not, of all components that will read some."""
+    """A problem for every module and path that must exist and does not, of all components that will read some."""
+    for module in settings.extensions:
+        if (missing := missing_module(module)) is not None:
+            yield Problem("extensions", missing)
     for group in Settings.model_fields:
         if group == "model" and settings.from_run is not None:
             continue  # the files it was built from were read when it was trained

@@ -34,10 +34,11 @@ def _value(node: Any, name: Any, key: str, problems: list[Problem]) -> Any:
         value = node[name]
     except OmegaConfBaseException as error:
         text = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]
-        problems.append(Problem(key, f"{key} must be a value that can be found, got {text!r}: {_first_line(error)}"))
+        problems.append(Problem(key, f"{key} must be a value that can be found, got {text!r}: {_reason(error)}"))
         return MISSING
     return _plain(value, f"{key}.", problems) if OmegaConf.is_config(value) else value
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _reason(error: Exception) -> str:
+    """What a resolver says, without OmegaConf's words around it; else the first line of OmegaConf's own."""
+    return str(error).partition("\n")[0].rpartition(" raised while resolving interpolation: ")[2]

@@ -12,7 +12,12 @@ from runner.settings import Settings
 
 Node = Mapping[str, Any]
 
-FORMATS = {"directory-path": "a folder", "file-path": "a file", "path": "a path"}
+FORMATS = {
+    "directory-path": "a folder",
+    "file-path": "a file",
+    "path": "a path",
+    "dotted-name": "a name like my_module.name",
+}
 NUMBERS = {"integer": ("a whole number", "whole numbers"), "number": ("a number", "numbers")}
 FEW: dict[str, list[Any]] = {"boolean": [True, False], "null": [None]}
 LIMITS = {

@@ -21,6 +21,8 @@ class Output:
     activation: str
     loss: str
     metrics: tuple[str, ...]
+    num_classes: int = 0
+    """Classes it tells apart; 0 where it predicts none."""
     reconstruction: bool = False
 
     @property
@@ -34,13 +36,15 @@ def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
     name, num_classes = head.name or "label", len(head.class_names)
     match head.mode:
         case "categorical":
-            return Output(name, (num_classes,), "softmax", "categorical_crossentropy", ("accuracy",))
+            return Output(name, (num_classes,), "softmax", "categorical_crossentropy", ("accuracy",), num_classes)
         case "sparse":
-            return Output(name, (num_classes,), "softmax", "sparse_categorical_crossentropy", ("accuracy",))
+            return Output(
+                name, (num_classes,), "softmax", "sparse_categorical_crossentropy", ("accuracy",), num_classes
+            )
         case "binary":
-            return Output(name, (1,), "sigmoid", "binary_crossentropy", ("accuracy",))
+            return Output(name, (1,), "sigmoid", "binary_crossentropy", ("accuracy",), num_classes)
         case "multi_label":
-            return Output(name, (num_classes,), "sigmoid", "binary_crossentropy", ("binary_accuracy",))
+            return Output(name, (num_classes,), "sigmoid", "binary_crossentropy", ("binary_accuracy",), num_classes)
         case "raw":
             num_values = max(1, len(head.value_names))
             return Output(name, (num_values,), "linear", "mean_squared_error", ("mean_absolute_error",))

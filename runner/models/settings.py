@@ -45,6 +45,9 @@ class ModelSettings(Component):
         """The keys whose paths do not exist, with those paths."""
         return iter(())
 
+    def import_code(self) -> None:
+        """Import the user's own code that a saved model of this kind may be made of."""
+
     @abstractmethod
     def build(self, task: Task) -> keras.Model:
         """The model for `task`, not compiled.

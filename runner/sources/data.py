@@ -80,6 +80,11 @@ class Data(Component):
             )
         return self
 
+    def names(self) -> Iterator[tuple[str, str]]:
+        """The keys that name code of the user's own, with those names."""
+        if self.transform is not None:
+            yield "transform", self.transform
+
     @abstractmethod
     def open(self) -> Dataset:
         """List the samples and tell them apart into splits; reads at most one sample.

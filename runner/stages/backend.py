@@ -19,10 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def require_backend(name: Backend) -> None:
-    """Raise `ConfigurationError` if the backend's package is not installed; imports nothing."""
+    """Make Keras run on the backend, whoever imports it first: the user's own modules may. Imports nothing.
+
+    Raises `ConfigurationError` if the backend's package is not installed.
+    """
     if importlib.util.find_spec(name) is None:
         mend = "pip install tensorflow" if name == "tensorflow" else f"pip install 'keras-runner[{name}]'"
         raise ConfigurationError(f"backend={name} must be an installed package, got no package {name}; {mend}")
+    _prefer(name)
 
 
 def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
@@ -30,9 +34,7 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
 
     Raises `ConfigurationError` if Keras already runs on another backend in this process.
     """
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = name
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, no notes
+    _prefer(name)
     with _stderr_to_log():
         import keras
 
@@ -47,6 +49,12 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
             _start_tensorflow(deterministic=deterministic)
         if name == "torch":
             _start_torch(deterministic=deterministic)
+
+
+def _prefer(name: Backend) -> None:
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = name
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, no notes
 
 
 def _start_tensorflow(*, deterministic: bool) -> None:

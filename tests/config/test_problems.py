@@ -55,7 +55,7 @@ ONE_PROBLEM = {
     "data.augment.rotate=0.1": "data.augment.rotate is no key of data.augment; did you mean data.augment.rotation?",
     "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size images are read "
     "in, got [8, 9]; raise data.target_size",
-    "data.transform=mine.f": "data.transform must be a function of a module that extensions lists, written "
+    "data.transform=mine.f": "data.transform must be in a module that extensions lists, written "
     "my_module.f; got 'mine.f' with extensions=[]; add 'extensions=[mine]'",
     "seed=${nope}": "seed must be a value that can be found, got '${nope}': Interpolation key 'nope' not found",
     "model.filters.7=3": "model.filters.7=3 cannot be set: list index out of range",

@@ -26,12 +26,15 @@ def given(tmp_path, monkeypatch):
     """Mandatory values, by the choice that needs them."""
     monkeypatch.chdir(tmp_path)
     np.savez("arrays.npz", x=np.zeros(3))
+    Path("mine.py").touch()
     for name in ("photos.csv", "partition.json", "labels.json"):
         Path(name).touch()
     return {
         "data=directory": ["data.root=."],
         "data=arrays": ["data.path=arrays.npz"],
         "data=npy": ["data.root=.", "data.partition=partition.json", "data.labels=labels.json"],
+        "data=custom": ["extensions=[mine]", "data.target=mine.Source"],
+        "model=custom": ["extensions=[mine]", "model.target=mine.build"],
         "data=dataframe": ["data.manifest=photos.csv", "data.label_columns=[species]"],
     }
 

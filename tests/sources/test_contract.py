@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from runner.sources.arrays import Arrays
+from runner.sources.custom import Custom
 from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
@@ -16,7 +17,7 @@ from runner.sources.source import read_many
 
 
 @pytest.fixture
-def opened(request, tmp_path, digits_root):
+def opened(request, tmp_path, digits_root, monkeypatch):
     """A data set of each kind."""
     if request.param == "digits":
         return Digits(root=digits_root).open()
@@ -24,11 +25,26 @@ def opened(request, tmp_path, digits_root):
         return Directory(root=digits_root, target_size=(5, 7), class_mode="sparse").open()
     if request.param == "dataframe":
         return listed_in_a_table(digits_root, tmp_path / "digits.csv")
+    if request.param == "custom":
+        return a_class_of_the_users(tmp_path, monkeypatch)
     x = np.random.default_rng(0).normal(size=(30, 2, 3))
     if request.param == "npy":
         return one_file_each(x, tmp_path)
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 3, x_test=x[:4], y_test=[0, 1, 2, 0])
     return Arrays(path=tmp_path / "a.npz").open()
+
+
+def a_class_of_the_users(folder, monkeypatch):
+    """A module that computes its samples, in float64."""
+    monkeypatch.syspath_prepend(folder)
+    (folder / "mine_contract.py").write_text(
+        "import numpy as np\n"
+        "class Numbers:\n"
+        "    labels = ['low', 'high'] * 20\n"
+        "    def __len__(self): return 40\n"
+        "    def read(self, index): return np.full((2, 3), index / 7)\n"
+    )
+    return Custom(target="mine_contract.Numbers", test_split=0.2).open()
 
 
 def listed_in_a_table(digits_root, manifest):
@@ -61,7 +77,9 @@ def source(request, opened):
     return opened.splits[request.param]
 
 
-every = pytest.mark.parametrize("opened", ["digits", "directory", "arrays", "npy", "dataframe"], indirect=True)
+every = pytest.mark.parametrize(
+    "opened", ["digits", "directory", "arrays", "npy", "dataframe", "custom"], indirect=True
+)
 
 
 @every

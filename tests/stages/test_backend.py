@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 
 import keras
 import pytest
@@ -14,6 +15,14 @@ def test_missing_backend_is_named_with_its_mend(monkeypatch):
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"backend=jax must be an installed package.*keras-runner\[jax\]"):
         backend.require_backend("jax")
+
+
+def test_backend_is_keras_own_whoever_imports_it_first(monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    backend.require_backend("jax")
+    assert os.environ["KERAS_BACKEND"] == "jax"
 
 
 def test_another_backend_than_the_one_running_is_refused():

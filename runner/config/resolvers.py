@@ -1,0 +1,35 @@
+"""`${json:FILE,KEY}`: a part of a JSON file as a value of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from runner.errors import ConfigurationError, DataError
+from runner.sources.json_object import read_json_object
+from runner.sources.told import some
+
+
+def register() -> None:
+    """Let interpolations name parts of JSON files; registering twice is fine."""
+    OmegaConf.register_new_resolver("json", part_of_json, replace=True)
+
+
+def part_of_json(file: str, *keys: str | int) -> Any:
+    """What stands in `file`, a path relative to the working directory, under `keys`, the outermost first.
+
+    Raises `ConfigurationError` where the file cannot be read or has no such key.
+    """
+    try:
+        value: Any = read_json_object(Path(file))
+    except DataError as error:
+        raise ConfigurationError(str(error)) from error
+    for depth, key in enumerate(map(str, keys)):
+        if not isinstance(value, dict) or key not in value:
+            where = "".join(f"{name}." for name in keys[:depth])
+            got = some(value) if isinstance(value, dict) else f"no object at {where.rstrip('.')}"
+            raise ConfigurationError(f"{file} must have the key {where}{key}, got {got}")
+        value = value[key]
+    return value

@@ -1,0 +1,174 @@
+"""`data=custom`: what a class of the user's may have, and what is said of one that does not fit."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from runner import build_loader, compose
+from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.labels import Head
+from runner.sources.custom import Custom
+
+MINE = """
+import numpy as np
+
+class Plain:
+    def __init__(self, count=24, bad=None):
+        self.count, self.bad = count, bad
+        self.labels = [["cat", "dog", "owl"][index % 3] for index in range(count)]
+    def __len__(self):
+        return self.count
+    def read(self, index):
+        if index == self.bad:
+            return np.zeros((4, 5), np.uint8)
+        return np.full((4, 4, 1), index, np.uint8)
+
+class Named(Plain):
+    def __init__(self, count=24):
+        super().__init__(count)
+        self.ids = [f"s/{index}" for index in range(count)]
+        tags = [["a"], ["a", "b"], []] * (count // 3)
+        self.labels = {"kind": self.labels, "size": np.arange(count) / 2, "tags": tags}
+        self.splits = ["train"] * (count - 8) + ["val"] * 4 + ["test"] * 4
+
+class Rows(Plain):
+    def __init__(self, count=24):
+        super().__init__(count)
+        self.labels = np.arange(2 * count, dtype=float).reshape(count, 2)
+
+class Twice(Plain):
+    ids = ["a", "b"] * 12
+
+class Short(Plain):
+    ids = ["a", "b"]
+
+class Odd(Plain):
+    splits = ["train", "tset"] * 12
+
+class Fails(Plain):
+    def read(self, index):
+        if index:
+            raise RuntimeError("no disk")
+        return super().read(index)
+
+class Texts(Plain):
+    def read(self, index):
+        return "text"
+
+class Lacks:
+    labels = []
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path, monkeypatch):
+    file = tmp_path / "mine_s.py"
+    file.write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield file
+    sys.modules.pop("mine_s", None)
+
+
+def opened(name, **keys):
+    return Custom(target=f"mine_s.{name}", **keys).open()
+
+
+def build(*keys, split="train"):
+    given = ["extensions=[mine_s]", "data=custom", "loader.batch_size=5", *keys]
+    return build_loader(compose(given), split)
+
+
+def test_class_with_the_least_is_split_by_fraction(module):
+    dataset = opened("Plain", test_split=0.2)
+    ids = [name for source in dataset.splits.values() for name in source.ids]
+    assert sorted(ids, key=int) == [str(index) for index in range(24)]
+    assert dataset.heads == (Head("", "sparse", ("cat", "dog", "owl")),)
+    assert dataset.files == (module,)
+
+
+def test_splits_ids_and_several_labels_are_those_of_the_object():
+    dataset = opened("Named", class_mode={"kind": "categorical", "size": "raw", "tags": "multi_label"})
+    assert {split: len(source) for split, source in dataset.splits.items()} == {"train": 16, "validation": 4, "test": 4}
+    test = dataset.splits["test"]
+    assert test.ids == ["s/20", "s/21", "s/22", "s/23"]
+    y = test.labels.encode(np.arange(4), np.zeros(4))
+    np.testing.assert_array_equal(y["kind"], np.eye(3, dtype=np.float32)[[2, 0, 1, 2]])
+    np.testing.assert_array_equal(y["size"], np.float32([10, 10.5, 11, 11.5]))
+    np.testing.assert_array_equal(y["tags"], np.float32([[0, 0], [1, 0], [1, 1], [0, 0]]))
+
+
+def test_rows_of_numbers_are_one_target():
+    dataset = opened("Rows", class_mode="raw")
+    assert dataset.heads == (Head("", "raw", value_names=("0", "1")),)
+    assert dataset.splits["train"].labels.columns[0].shape[1] == 2
+
+
+def test_arguments_are_the_classs():
+    assert sum(map(len, opened("Plain", arguments={"count": 6}).splits.values())) == 6
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ["loader=in_memory", "loader.workers=2"],
+        ["loader=sequence", "loader.workers=3"],
+        ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"],
+    ],
+    ids=["in_memory", "threads", "processes"],
+)
+def test_every_way_gives_the_same_batches(way):
+    with build("data.target=mine_s.Plain", "loader=generator") as one, build("data.target=mine_s.Plain", *way) as other:
+        for epoch in range(2):
+            for expected, batch in zip(one.epoch(epoch), other.epoch(epoch), strict=True):
+                assert batch.ids == expected.ids
+                np.testing.assert_array_equal(batch.x, expected.x)
+                np.testing.assert_array_equal(batch.y, expected.y)
+                assert [str(x[0, 0, 0]) for x in batch.x] == list(batch.ids)
+
+
+@pytest.mark.parametrize("workers", [["loader.workers=2"], ["loader.workers=2", "loader.use_multiprocessing=true"]])
+def test_sample_unlike_the_first_is_named(workers):
+    loader = build("data.target=mine_s.Plain", "data.arguments={bad: 7}", "data.validation_split=0.0", *workers)
+    with loader, pytest.raises(BadSampleError) as refused:
+        list(loader.epoch(0))
+    assert str(refused.value) == (
+        "7: read(7) must return an array like that of the first sample, 4×4×1 uint8, got 4×5 uint8"
+    )
+
+
+def test_read_that_fails_is_told_with_sample_file_and_line(module):
+    line = next(n for n, text in enumerate(MINE.splitlines(), 1) if "no disk" in text)
+    with build("data.target=mine_s.Fails", "loader=generator") as loader, pytest.raises(BadSampleError) as refused:
+        list(loader.epoch(0))
+    assert (
+        str(refused.value).partition(": ")[2].partition(" failed: ")[2]
+        == f"RuntimeError: no disk ({module}, line {line})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "error", "message"),
+    [
+        ("Lacks", {}, ConfigurationError, r"must have __len__ and read\(index\), it lacks __len__ and read"),
+        ("Plain", {"arguments": {"root": 1}}, ConfigurationError, r"\(root\): got an unexpected keyword .* 'root'; "
+         r"data\.arguments must be those of mine_s\.Plain\(count=24, bad=None\)"),
+        ("Plain", {"arguments": {"count": 0}}, DataError, r"mine_s\.Plain must have samples, its __len__ is 0"),
+        ("Twice", {}, DataError, r"mine_s\.Twice: ids must be another one for each sample, got in several: a, b"),
+        ("Short", {}, DataError, r"mine_s\.Short: ids must have a value for each of 24 samples, got 2"),
+        ("Odd", {}, DataError, r"mine_s\.Odd: splits must be train, .* got tset"),
+        ("Texts", {}, BadSampleError, r"0: read\(0\) must return an array of numbers, got one of <U4"),
+        ("Rows", {}, DataError, "labels of label must be one value a sample for class_mode=sparse, got 2 of them"),
+        ("Plain", {"class_mode": "binary"}, DataError, "class_mode=binary needs 2 classes, got 3"),
+        ("Named", {"class_mode": {"kidn": "sparse"}}, DataError, r"names in mine_s\.Named\.labels, kind, size, tags"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(name, keys, error, message):
+    with pytest.raises(error, match=message):
+        opened(name, **keys)
+
+
+def test_directory_flow_needs_files():
+    with pytest.raises(ConfigurationError, match="loader=directory_flow must read from files"):
+        build("data.target=mine_s.Plain", "loader=directory_flow")

@@ -1,0 +1,91 @@
+"""Whole runs with code of the user's own."""
+
+import json
+import sys
+
+import pytest
+
+from runner import compose
+from runner.running import run
+
+MINE = """
+import keras
+
+@keras.saving.register_keras_serializable("mine_w")
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+def build(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape), keras.layers.Rescaling(1 / 255), Twice(), keras.layers.Flatten(),
+        keras.layers.Dense(num_classes, activation="softmax"),
+    ])
+
+def compiled(input_shape, num_classes):
+    model = build(input_shape, num_classes)
+    model.compile(keras.optimizers.SGD(0.5), "categorical_crossentropy", metrics=["top_k_categorical_accuracy"])
+    return model
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path, monkeypatch):
+    (tmp_path / "mine_w.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield
+    sys.modules.pop("mine_w", None)
+
+
+def test_model_of_the_users_own_is_trained_and_used_again(digits_root):
+    keys = [f"data.root={digits_root}", "data.limit=100", "data.class_mode=categorical", "train.epochs=2"]
+    first = run(compose([*keys, "extensions=[mine_w]", "model=custom", "model.target=mine_w.build"]))
+    expected = first.document["results"]["evaluate"]
+    assert expected["split"] == "test"
+    import keras
+
+    keras.saving.get_custom_objects().clear()
+    sys.modules.pop("mine_w")  # as in a new process: the layer is known once the module is imported
+    again = run(compose(["mode=evaluate", f"from_run={first.path}", "extensions=[mine_w]", "split=test"]))
+    assert again.document["results"]["evaluate"]["accuracy"] >= expected["accuracy"] - 0.1
+    assert again.document["from_run"]["heads"] == first.document["data"]["heads"]
+
+
+def test_model_that_the_user_compiled_keeps_its_loss_and_metrics(digits_root):
+    keys = [f"data.root={digits_root}", "data.limit=60", "data.class_mode=categorical", "train.epochs=1"]
+    record = run(compose([*keys, "extensions=[mine_w]", "model=custom", "model.target=mine_w.compiled"]))
+    header = (record.path / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert header[1:5] == ["loss", "top_k_categorical_accuracy", "val_loss", "val_top_k_categorical_accuracy"]
+    assert "compiled by the function" in (record.path / "run.log").read_text()
+    assert json.loads((record.path / "run.json").read_text())["status"] == "completed"
+
+
+SOURCE = """
+import sys
+import numpy as np
+
+class Digits:
+    def __init__(self, count=60, labelled=True):
+        self.count = count
+        if labelled:
+            self.labels = [index % 3 for index in range(count)]
+    def __len__(self):
+        return self.count
+    def read(self, index):
+        return np.full((4, 4), 80 * (index % 3), np.uint8)
+"""
+
+
+def test_source_of_the_users_own_is_learnt_and_used_again(tmp_path):
+    (tmp_path / "mine_d.py").write_text(SOURCE)
+    keys = ["extensions=[mine_d]", "data=custom", "data.target=mine_d.Digits", "model=mlp", "train.epochs=1"]
+    first = run(compose(keys))
+    assert first.document["data"]["samples"]["train"] + first.document["data"]["samples"]["validation"] == 60
+    again = run(compose(["mode=evaluate", f"from_run={first.path}", "extensions=[mine_d]", "split=validation"]))
+    assert again.document["results"]["evaluate"]["loss"] == pytest.approx(first.document["results"]["evaluate"]["loss"])
+    unlabelled = ["data.class_mode=null", "data.arguments={count: 5, labelled: false}"]
+    predicted = run(compose(["mode=predict", f"from_run={first.path}", "extensions=[mine_d]", *unlabelled]))
+    rows = (predicted.path / "predictions.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["id", "0", "1", "2", "3", "4"]
+    sys.modules.pop("mine_d", None)
