@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from runner.errors import Terminated
+
+STDERR = 2
 
 SIGNALS: dict[signal.Signals, type[KeyboardInterrupt]] = {
     signal.SIGINT: KeyboardInterrupt,
@@ -28,9 +31,12 @@ class Interruption:
             raise self.asked
 
 
+TOLD = b"interrupted: ending after this step, with its state written; once more ends at once\n"
+
+
 @contextmanager
-def interruptible(on_asked: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
-    """In the block the first signal is only noted, for `Interruption.obey`; a second one acts as before the block.
+def interruptible() -> Iterator[Interruption]:
+    """In the block the first signal is noted, for `Interruption.obey`, and told; a second one acts as before the block.
 
     Only the main thread hears signals: elsewhere the block changes nothing.
     """
@@ -42,7 +48,7 @@ def interruptible(on_asked: Callable[[], None] = lambda: None) -> Iterator[Inter
     def note(number: int, frame: FrameType | None) -> None:
         interruption.asked = SIGNALS[signal.Signals(number)]
         restore()
-        on_asked()
+        os.write(STDERR, TOLD)  # not by a stream: the signal may have come within a write to it
 
     def restore() -> None:
         for number, handler in before.items():

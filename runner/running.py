@@ -209,7 +209,7 @@ class _Run:
                 metrics.append(epoch, row)
                 view.on_epoch(epoch, row)
 
-            observer = Observer(view.on_step, on_epoch, self._tell_interruption)
+            observer = Observer(view.on_step, on_epoch)
             result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
         digests = {"ids": result.pop("ids"), "weights": save(model, path / MODEL)}
         self.record.update(digests=digests, results={"fit": result})
@@ -234,9 +234,6 @@ class _Run:
         for name in (MODEL, PREDICTIONS_CSV):
             (self.record.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.record.path / FIGURES, ignore_errors=True)
-
-    def _tell_interruption(self) -> None:
-        self.terminal.note("interrupted: ending after this step, with its state written; once more ends at once")
 
     def _evaluate_and_predict(self, dataset: Dataset, task: Task, model: keras.Model) -> None:
         from runner.stages.evaluate import evaluate

@@ -65,11 +65,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Observer:
-    """Whom training tells: of every step handed over, of every epoch's row of metrics, and that it was interrupted."""
+    """Whom training tells: of every step handed over, and of every epoch's row of metrics."""
 
     on_step: Callable[[int], None]
     on_epoch: Callable[[int, dict[str, float | None]], None]
-    on_asked: Callable[[], None] = lambda: None
 
 
 def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
     loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
     """
     _refuse_unknown_monitor(training)
-    with interruptible(observer.on_asked) as interruption, closing(StateWriter(checkpoints)) as writer:
+    with interruptible() as interruption, closing(StateWriter(checkpoints)) as writer:
         delivery = _delivery(training, observer)
         progress = Progress(delivery, writer, training.is_state_due, interruption, start)
         _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
