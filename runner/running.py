@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.checking import check_data
 from runner.errors import DataError
+from runner.loaders.advice import Means, advise
+from runner.loaders.auto import num_processors
 from runner.loaders.cache import cache_section
+from runner.loaders.clock import Clock, Wait
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
 from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
 from runner.models.settings import Task, task_of
-from runner.picturing import picture_data, picture_worst
+from runner.picturing import picture_data, picture_wait, picture_worst
 from runner.records.config_yaml import write_config
 from runner.records.data_section import data_section
 from runner.records.figures import FOLDER as FIGURES
@@ -29,13 +32,15 @@ from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.record import RunRecord
 from runner.records.resumable import ResumableRun
 from runner.records.state import State, drop_states, read_state
+from runner.records.trace import NAME as TRACE
 from runner.records.trained import read_trained
 from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.resuming import refuse_other_data, resumable
 from runner.settings import Settings
 from runner.sources.data import Dataset
+from runner.sources.source import has_files
 from runner.stages.backend import require_backend, start_backend
-from runner.terminal import Terminal
+from runner.terminal import Pace, Terminal
 from runner.using import Use
 
 if TYPE_CHECKING:
@@ -161,7 +166,7 @@ class _Run:
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
-                self._fit(task, model)
+                self._fit(task, model, settings)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
 
@@ -194,7 +199,7 @@ class _Run:
         self.terminal.account(training_lines(self.config, steps, model.count_params(), compiled_by_user=by_user))
         return task, model
 
-    def _fit(self, task: Task, model: keras.Model) -> None:
+    def _fit(self, task: Task, model: keras.Model, settings: LoaderSettings) -> None:
         from runner.stages.fit import Observer, Training, fit
         from runner.stages.save import save
 
@@ -203,7 +208,9 @@ class _Run:
         metrics, start = MetricsTable(path), None
         if self.resumed is not None:
             start = self._state(path, metrics, training.steps_per_epoch)
-        with self.terminal.training(epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch) as view:
+        epochs, steps, clock = self.config.train.epochs, training.steps_per_epoch, loaders["train"].clock
+        pace = Pace(settings.batch_size, lambda: clock.waited_seconds)
+        with self.terminal.training(epochs=epochs, steps_per_epoch=steps, pace=pace) as view:
 
             def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
                 metrics.append(epoch, row)
@@ -211,8 +218,26 @@ class _Run:
 
             observer = Observer(view.on_step, on_epoch)
             result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
+        result["wait"] = self._tell_wait(result["wait"], settings, clock)
         digests = {"ids": result.pop("ids"), "weights": save(model, path / MODEL)}
         self.record.update(digests=digests, results={"fit": result})
+
+    def _tell_wait(self, wait: Wait, settings: LoaderSettings, clock: Clock) -> dict[str, object]:
+        """What run.json says of the wait, with advice, which is printed as well; and its picture, step by step."""
+        source = self.loaders["train"].source
+        all_bytes = len(source) * source.spec.num_bytes
+        means = Means(
+            loader=settings,
+            processors=num_processors(),
+            epochs=self.config.train.epochs,
+            all_bytes=all_bytes,
+            available_bytes=available_bytes(),
+            has_files=has_files(source),
+        )
+        advice = advise(wait, means)
+        self.terminal.account([("wait", advice)])
+        picture_wait(self.record.path, clock.timeline.lanes())
+        return {**wait.document(), "advice": advice}
 
     def _state(self, path: Path, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
         """The state to go on from; what was written after it is taken away."""
@@ -231,7 +256,7 @@ class _Run:
 
     def _take_away_results(self) -> None:
         """What is made anew at the end, or of the data as it is now."""
-        for name in (MODEL, PREDICTIONS_CSV):
+        for name in (MODEL, PREDICTIONS_CSV, TRACE):
             (self.record.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.record.path / FIGURES, ignore_errors=True)
 

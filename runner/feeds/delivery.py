@@ -34,7 +34,10 @@ class Delivery:
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on."""
         with self._remembering_failure():
-            for step, batch in enumerate(self.loader.stream(first_step, num_steps), first_step):
+            batches = self.loader.stream(first_step, num_steps)
+            for step in range(first_step, first_step + num_steps):
+                with self.loader.clock.waiting():
+                    batch = next(batches)
                 yield self.hand_over(step, batch)
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:

@@ -11,6 +11,7 @@ from typing import Self
 from runner.changes.change import Changes
 from runner.errors import RunnerError
 from runner.loaders.assemble import assemble
+from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.plan import Plan
 from runner.samples import ArraySpec, Batch
@@ -25,6 +26,7 @@ class Loader(ABC):
 
     def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
         self.source, self.plan, self.reader = source, plan, Reader(source, changes)
+        self.clock = Clock()
 
     def __len__(self) -> int:
         """Steps in one epoch of the plan."""
@@ -48,7 +50,7 @@ class Loader(ABC):
 
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch by itself, read here and now."""
-        return assemble(self.reader, epoch, self.plan.batch(epoch, step))
+        return assemble(self.reader, epoch, self.plan.batch(epoch, step), self.clock)
 
     @abstractmethod
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:

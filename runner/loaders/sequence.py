@@ -10,6 +10,7 @@ from runner.changes.change import Changes
 from runner.errors import WorkerError
 from runner.loaders.assemble import complete
 from runner.loaders.cache import Cached, WorkersBehindCache
+from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
@@ -39,7 +40,9 @@ class SequenceLoader(Loader):
         batches = (self.plan.batch(epoch, step) for step in steps)
         try:
             for indices, x in read_ahead(self._started_workers(), epoch, batches, self._settings.max_queue_size):
-                yield complete(self.source, indices, x)
+                with self.clock.working("assemble", len(indices)):
+                    batch = complete(self.source, indices, x)
+                yield batch
         except WorkerError:
             self.close()  # of no more use, and one that hangs would keep the interpreter from ending
             raise
@@ -47,7 +50,7 @@ class SequenceLoader(Loader):
     def _started_workers(self) -> Workers:
         with self._lock:
             if self._workers is None:
-                self._workers = start_workers(self.reader, self._settings)
+                self._workers = start_workers(self.reader, self._settings, self.clock)
             return self._workers
 
     def close(self) -> None:
@@ -58,12 +61,12 @@ class SequenceLoader(Loader):
             workers.close()
 
 
-def start_workers(reader: Reader, settings: LoaderSettings) -> Workers:
+def start_workers(reader: Reader, settings: LoaderSettings, clock: Clock) -> Workers:
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
-    workers = kind(reader, max(1, settings.workers), settings.timeout_seconds)
+    workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)
     if isinstance(reader.source, Cached) and not reader.changes:
-        return WorkersBehindCache(workers, reader.source)
+        return WorkersBehindCache(workers, reader.source, clock)
     return workers
 
 

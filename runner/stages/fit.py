@@ -72,7 +72,7 @@ class Observer:
 
 
 def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
-    """Train; returns the epochs run, whether they ended early, the samples seen and the digest of their ids.
+    """Train; returns the epochs run, whether they ended early, the samples seen, the digest of their ids, and the wait.
 
     Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
     is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
@@ -85,7 +85,7 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
     with interruptible() as interruption, closing(StateWriter(checkpoints)) as writer:
         delivery = _delivery(training, observer)
         progress = Progress(delivery, writer, training.is_state_due, interruption, start)
-        _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
+        results = _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
     epochs = progress.step // training.steps_per_epoch
     return {
         "epochs": epochs,
@@ -93,6 +93,7 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
         "steps": progress.step,
         "samples_seen": progress.samples_seen,
         "ids": progress.ids,
+        "wait": training.train.clock.wait(sum(result.training_seconds for result in results)),
     }
 
 
@@ -102,12 +103,12 @@ def _train(
     progress: Progress,
     monitoring: list[keras.callbacks.Callback],
     observer: Observer,
-) -> None:
+) -> list[EpochResult]:
     settings, steps, finite = training.settings, training.steps_per_epoch, FiniteLoss()
     results: list[EpochResult] = []
     watching = [finite] if settings.terminate_on_nan else []
     callbacks = RunCallbacks(
-        [*watching, *monitoring, EpochClock(results.append), progress],
+        [*watching, *monitoring, EpochClock(training.train.clock, results.append), progress],
         training.model,
         epochs=settings.epochs,
         steps=steps,
@@ -124,6 +125,7 @@ def _train(
         progress.end_epoch(save=progress.stopped or epoch + 1 == settings.epochs)
         delivery.forget()
     callbacks.finish()
+    return results
 
 
 def _delivery(training: Training, observer: Observer) -> Delivery:
@@ -171,6 +173,7 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
         "images_per_second": round(samples / result.training_seconds, 1),
+        "wait_share": round(result.wait_seconds / result.training_seconds, 4),
     }
 
 

@@ -11,6 +11,9 @@ from runner.store.run import Run
 OF_ONE_RUN = ("process", "started", "finished", "argv", "overrides", "stage", "seconds", "seeds", "loader")
 """Sections of run.json in which any two runs differ, or that say again what config.yaml says."""
 
+TIMES = "fit.wait."
+"""What the keys of results begin with that tell times, and not what came out."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -41,4 +44,4 @@ def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _recorded(run: Run) -> Iterator[tuple[tuple[str, str], Any]]:
     for section, content in run.document.items():
         if section not in OF_ONE_RUN:
-            yield from (((section, key or section), value) for key, value in flat(content))
+            yield from (((section, key or section), value) for key, value in flat(content) if not key.startswith(TIMES))

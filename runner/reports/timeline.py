@@ -1,0 +1,102 @@
+"""The picture of a trace: how preparing samples and training go on beside each other, and who waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_LANES = 17
+"""Lanes that are drawn: more cannot be told apart."""
+
+INCHES, LANE_INCHES = 9.0, 0.3
+"""The width of the picture, and the height of a lane; the axis and the legend take another inch."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of the picture, on light paper unless told otherwise."""
+
+    ink: str = "#1c1d20"
+    muted: str = "#62656c"
+    line: str = "#e3e3df"
+    train: str = "#1f5fa8"
+    prepare: str = "#b4530a"
+
+
+def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure:
+    """Time from left to right; the model's steps above, and below them who prepared their samples, a row each.
+
+    Training is filled, waiting hatched by strokes, preparing hatched by dots; who does nothing leaves a gap.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    rows = list(_rows(lanes))
+    with rc_context({"font.size": 9, "hatch.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "runner"}):
+        figure = Figure(figsize=(INCHES, 1.2 + LANE_INCHES * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        for place, (_, spans) in enumerate(rows):
+            _draw_row(axes, place, spans, palette)
+        _dress(axes, [name for name, _ in rows], palette)
+    return figure
+
+
+def told_in_words(lanes: Sequence[Lane]) -> str:
+    """What somebody hears who cannot see the picture."""
+    model = next(lane.spans for lane in lanes if lane.name == MODEL)
+    spent = {name: sum(span.end - span.begin for span in model if span.name == name) for name in (WAIT, TRAIN)}
+    steps = len({span.details["step"] for span in model if span.name != PREPARE})
+    share = spent[WAIT] / max(1, sum(spent.values()))
+    return f"{steps} steps, in {share:.0%} of whose time the model waited; {len(lanes) - 1} workers beside it"
+
+
+def _rows(lanes: Sequence[Lane]) -> Iterator[tuple[str, list[Span]]]:
+    """What is drawn in a row of its own: what the model's thread prepares itself lies within its waiting."""
+    for lane in lanes[:MOST_LANES]:
+        prepared = [span for span in lane.spans if span.name == PREPARE]
+        if lane.name != MODEL:
+            yield lane.name, prepared
+            continue
+        yield MODEL, [span for span in lane.spans if span.name != PREPARE]
+        if prepared:
+            yield "same thread", prepared
+
+
+def _draw_row(axes: Axes, place: int, spans: Sequence[Span], palette: Palette) -> None:
+    for name, style in _styles(palette).items():
+        bars = [(span.begin / 1e6, (span.end - span.begin) / 1e6) for span in spans if span.name == name]
+        if bars:
+            axes.broken_barh(bars, (place - 0.38, 0.76), linewidth=0.4, **style)
+
+
+def _styles(palette: Palette) -> dict[str, dict[str, Any]]:
+    return {
+        TRAIN: {"facecolor": palette.train, "edgecolor": palette.train},
+        WAIT: {"facecolor": "none", "edgecolor": palette.ink, "hatch": "//////"},
+        PREPARE: {"facecolor": "none", "edgecolor": palette.prepare, "hatch": "....."},
+    }
+
+
+def _dress(axes: Axes, names: Sequence[str], palette: Palette) -> None:
+    from matplotlib.patches import Patch
+
+    axes.set_yticks(range(len(names)), names, color=palette.ink)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("milliseconds since the epoch's first batch was asked for", color=palette.muted)
+    axes.tick_params(length=0, colors=palette.muted, labelcolor=palette.ink)
+    axes.margins(x=0.005)
+    axes.grid(axis="x", color=palette.line, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    titles = {TRAIN: "the model trains", WAIT: "it waits for a batch", PREPARE: "samples are prepared"}
+    patches = [Patch(label=titles[name], linewidth=0.4, **style) for name, style in _styles(palette).items()]
+    axes.legend(
+        handles=patches, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, labelcolor=palette.ink
+    )
