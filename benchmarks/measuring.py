@@ -1,6 +1,6 @@
 """Times ways to load the same data, alternately, each in a process of its own, and prints a table.
 
-The first epoch warms up; the next ones are timed, until half a second is over. A table holds the medians of the
+The first epoch warms up; the next ones are timed, for at least three seconds. A table holds the medians of the
 rounds and their spread, ratios to its first row, CPU time, and peak memory, the framework's own included.
 """
 
@@ -25,7 +25,7 @@ Epochs = Callable[[int], Iterable[Any]]
 Contenders = Mapping[str, Callable[[Path], Epochs]]
 """Functions of the data's folder, by what they are called in the table."""
 
-TIMED_SECONDS = 0.5
+TIMED_SECONDS = 3.0
 
 
 def compare(contenders: Contenders, make: Callable[[Path, int], None], *, samples: int, about: str) -> None:

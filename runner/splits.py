@@ -75,8 +75,8 @@ def _points(ids: Sequence[str], seed: int, purpose: bytes = b"") -> NDArray[np.f
     """One point of [0, 1) per id: the upper 53 bits of 64 of its hash, as many as a float64 holds exactly."""
     key = seed.to_bytes(KEY_BYTES, "little")
     # A path that is no UTF-8 reaches Python with surrogates in it; each such id must count as well.
-    digests = [
+    digests = (
         blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key, person=purpose).digest() for name in ids
-    ]
-    words = np.frombuffer(b"".join(digests), "<u8")
+    )
+    words = np.fromiter(digests, "S8", len(ids)).view("<u8")
     return (words >> np.uint64(11)) * np.float64(2**-53)

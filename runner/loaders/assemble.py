@@ -15,6 +15,7 @@ from runner.loaders.buffers import aligned_bytes
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.samples import Array, ArraySpec, Batch, Indices
+from runner.sources.ids import names_at
 from runner.sources.source import Source
 
 
@@ -25,9 +26,9 @@ def allocate(spec: ArraySpec, num_samples: int) -> Array:
 
 def complete(source: Source, indices: Indices, x: Array) -> Batch:
     """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
-    ids, labels = source.ids, source.labels
+    labels = source.labels
     weights = None if labels.weights is None else labels.weights[indices]
-    return Batch(x, labels.encode(indices, x), weights, tuple([ids[index] for index in indices.tolist()]))
+    return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
 
 
 def assemble(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Batch:

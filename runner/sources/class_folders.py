@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from runner.images import ImageSettings
 from runner.images.reader import ImageReader
 from runner.labels import NO_LABELS, ClassMode, Head, Labels, class_head
 from runner.sources.data import Data, Dataset
+from runner.sources.ids import Ids
 from runner.sources.image_files import ImageFiles
 from runner.sources.listing import (
     list_classes,
@@ -123,13 +124,14 @@ class ClassFolders(Data, ImageSettings):
         return list_classes(folder, classes) if classes else (list_images(folder), [])
 
     def _source(self, folder: Path, listed: Listed, *, heads: tuple[Head, ...], reader: ImageReader) -> ImageFiles:
+        ids: Iterable[str]
         ids, codes = listed
         if folder != self.root and folder.is_relative_to(self.root):
             # Ids are relative to the root, so that no two splits share one.
             prefix = folder.relative_to(self.root).as_posix()
-            folder, ids = self.root, [f"{prefix}/{name}" for name in ids]
+            folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
         column = np.array(codes if self._has_classes else [], np.int64)
-        return ImageFiles(folder, ids, Labels(heads, (column,)) if heads else NO_LABELS, reader)
+        return ImageFiles(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
 
 
 def _first_image(folder: Path, ids: list[str]) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,6 +18,7 @@ from runner.images import ImageSettings
 from runner.labels import Head, Labels
 from runner.samples import Array, Indices
 from runner.sources.data import Data, Dataset, in_words_of
+from runner.sources.ids import CHUNK, Ids
 from runner.sources.image_files import ImageFiles
 from runner.sources.label_columns import ColumnMode, Reader, Target, numbers
 from runner.sources.manifest import PARQUET, Manifest, read_manifest
@@ -143,7 +145,7 @@ class DataFrame(Data, ImageSettings):
         folder = self.manifest.parent if self.root is None else self.root
         reader = open_reader(self, folder / ids[rows["train"][0]])
         sources = {
-            split: ImageFiles(folder, [ids[row] for row in members], labels.take(members), reader)
+            split: ImageFiles(folder, ids.select(members), labels.take(members), reader)
             for split, members in rows.items()
         }
         return self.dataset(sources, heads, (self.manifest,))
@@ -199,17 +201,16 @@ class DataFrame(Data, ImageSettings):
             for column, mode in self._modes.items()
         ]
 
-    def _ids(self, manifest: Manifest) -> list[str]:
+    def _ids(self, manifest: Manifest) -> Ids:
         cells = manifest.table[self.path_column]
         manifest.refuse(np.flatnonzero(cells.isna()), self.path_column, "hold the path of an image")
-        texts = cells.astype(str)
-        repeated = texts[texts.duplicated()].unique()
-        if len(repeated):
+        parts = (cells.iloc[row : row + CHUNK].astype(str).tolist() for row in range(0, len(cells), CHUNK))
+        ids = Ids(chain.from_iterable(parts))
+        if repeated := ids.repeated():
             raise DataError(
                 f"{self.manifest} must list each image once, got {len(repeated):,} in several rows: "
                 f"{some(repeated[:5], len(repeated))}"
             )
-        ids: list[str] = texts.tolist()
         return ids
 
     def _rows(self, manifest: Manifest) -> dict[str, Indices]:

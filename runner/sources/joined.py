@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from runner.labels import Labels
 from runner.samples import Array, ArraySpec, Indices
+from runner.sources.ids import Ids
 from runner.sources.source import FileSource, Source, has_files
 
 
@@ -20,9 +23,9 @@ class Joined:
     sources: tuple[Source, ...]
 
     @cached_property
-    def ids(self) -> list[str]:
+    def ids(self) -> Sequence[str]:
         """The ids of all samples."""
-        return [name for source in self.sources for name in source.ids]
+        return Ids(chain.from_iterable(source.ids for source in self.sources))
 
     @cached_property
     def labels(self) -> Labels:

@@ -13,6 +13,7 @@ from runner.errors import DataError
 from runner.labels import NO_LABELS, ClassMode, Head, Labels, class_head
 from runner.samples import Indices
 from runner.sources.data import Data, Dataset, in_words_of
+from runner.sources.ids import Ids
 from runner.sources.npy_files import NpyFiles
 from runner.sources.npy_reader import open_npy
 from runner.sources.partition import Partition, read_labels, read_partition
@@ -69,7 +70,7 @@ class Npy(Data):
         heads, columns = self._labelled(partition, known)
         reader = open_npy(self.root / f"{partition['train'][0]}.npy")
         sources = {
-            split: NpyFiles(self.root, ids, Labels(heads, (columns[split],)) if heads else NO_LABELS, reader)
+            split: NpyFiles(self.root, Ids(ids), Labels(heads, (columns[split],)) if heads else NO_LABELS, reader)
             for split, ids in partition.items()
         }
         return self.dataset(sources, heads, (self.partition, self.labels) if self._has_classes else (self.partition,))

@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.labels import Labels
 from runner.samples import Array, ArraySpec, Indices
+from runner.sources.ids import names_at
 from runner.sources.npy_reader import NpyReader
 
 
@@ -42,5 +43,5 @@ class NpyFiles:
 
     def read_many(self, indices: Indices, out: Array) -> None:
         """The values of the samples at `indices`, in the rows of `out`."""
-        ids, folder = self.ids, self.folder
-        self.reader.read_many([f"{folder}/{ids[index]}.npy" for index in indices.tolist()], out)
+        folder = self.folder
+        self.reader.read_many([f"{folder}/{name}.npy" for name in names_at(self.ids, indices)], out)

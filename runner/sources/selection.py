@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from runner.labels import Labels
 from runner.samples import Array, ArraySpec, Indices
+from runner.sources.ids import select_ids
 from runner.sources.source import FileSource, Source, has_files, read_many
 
 
@@ -19,10 +21,9 @@ class Selection:
     indices: Indices
 
     @cached_property
-    def ids(self) -> list[str]:
+    def ids(self) -> Sequence[str]:
         """The selected samples' ids."""
-        ids = self.source.ids
-        return [ids[index] for index in self.indices]
+        return select_ids(self.source.ids, self.indices)
 
     @cached_property
     def labels(self) -> Labels:

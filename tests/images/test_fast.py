@@ -42,20 +42,25 @@ def test_fast_bilinear_is_close_to_exact(photographs, color_mode, vertical, hori
     errors = [
         _error(path, target_size=_shrunk(path, vertical, horizontal), color_mode=color_mode) for path in photographs
     ]
-    assert np.mean(errors) <= 1.5
+    assert np.mean(errors) <= 1.0
+    assert max(errors) <= 1.7
 
 
 @pytest.mark.parametrize("size", [(224, 224), (100, 60), (60, 100), (40, 40), (50, 20)])
 def test_fast_bilinear_crops_as_exact(photographs, size) -> None:
     errors = [_error(path, target_size=size, keep_aspect_ratio=True) for path in photographs]
-    assert np.mean(errors) <= 1.5
+    assert np.mean(errors) <= 1.0
 
 
 def test_fast_pixels_do_not_depend_on_the_file_format(photographs, tmp_path: Path) -> None:
     with Image.open(photographs[0]) as image:
         image.save(tmp_path / "same.png")
-    for keys in ({}, {"antialias": False}, {"interpolation": "nearest"}):
-        png, jpeg = (_read(path, target_size=(150, 170), **keys) for path in (tmp_path / "same.png", photographs[0]))
+    for size, keys in (
+        ((400, 420), {}),
+        ((150, 170), {"antialias": False}),
+        ((150, 170), {"interpolation": "nearest"}),
+    ):
+        png, jpeg = (_read(path, target_size=size, **keys) for path in (tmp_path / "same.png", photographs[0]))
         np.testing.assert_array_equal(png, jpeg)
 
 
