@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from runner.loaders.loader import Loader
@@ -18,6 +18,9 @@ class Delivery:
 
     `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text. `weigh` gives
     the sample weights of a batch, those it has unless told otherwise.
+
+    Batches are read ahead up to global step `end`, over the ends of epochs: so the first ones of the next epoch are
+    read while this one is validated.
     """
 
     def __init__(
@@ -25,20 +28,43 @@ class Delivery:
         loader: Loader,
         on_step: Callable[[int], None] = lambda step: None,
         weigh: Callable[[Batch], Array | None] = lambda batch: batch.sample_weight,
+        *,
+        end: int = 0,
     ) -> None:
         self.loader = loader
         self.failure: Exception | None = None
         self._on_step, self._weigh = on_step, weigh
         self._ids: dict[int, tuple[str, ...]] = {}
+        self._end = end
+        self._stream: Iterator[Batch] = iter(())
+        self._stream_end = self._next_step = 0
+        self._first: Batch | None = None
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on."""
         with self._remembering_failure():
-            batches = self.loader.stream(first_step, num_steps)
             for step in range(first_step, first_step + num_steps):
-                with self.loader.clock.waiting():
-                    batch = next(batches)
-                yield self.hand_over(step, batch)
+                yield self.hand_over(step, self._batch(step, max(self._end, first_step + num_steps)))
+
+    def _batch(self, step: int, end: int) -> Batch:
+        """The batch of one step; what follows it up to `end` is being read."""
+        if self._first is not None and step == self._next_step - 1:
+            return self._first  # JAX and PyTorch take one batch to build a model, and then begin anew
+        begins = step != self._next_step or step >= self._stream_end
+        self._first = None
+        if begins:
+            self.close()
+            self._stream, self._stream_end = self.loader.stream(step, end - step), end
+        with self.loader.clock.waiting():
+            batch = next(self._stream)
+        self._first, self._next_step = batch if begins else None, step + 1
+        return batch
+
+    def close(self) -> None:
+        """Give up what was read ahead."""
+        if isinstance(self._stream, Generator):
+            self._stream.close()
+        self._stream, self._stream_end, self._first = iter(()), 0, None
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
         """The batch as Keras takes it: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.

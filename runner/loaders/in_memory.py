@@ -51,6 +51,15 @@ class InMemoryLoader(Loader):
         held = self.fill()
         return self._changed(held).epoch(epoch, start) if self.reader.changes else self._taken(held, epoch, start)
 
+    def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
+        """As every loader; where samples are changed, those of the next pass are changed ahead as well."""
+        changes = self.reader.changes
+        return (
+            self._changed(self.fill()).stream(first_step, num_steps)
+            if changes
+            else super().stream(first_step, num_steps)
+        )
+
     def _changed(self, held: Array) -> SequenceLoader:
         with self._lock:
             if self._changing is None:
@@ -87,10 +96,10 @@ class InMemoryLoader(Loader):
         return held
 
     def _read_with_workers(self, held: Array) -> None:
-        blocks = (np.arange(start, min(start + BLOCK, len(held))) for start in range(0, len(held), BLOCK))
+        blocks = ((0, np.arange(start, min(start + BLOCK, len(held)))) for start in range(0, len(held), BLOCK))
         workers = start_workers(Reader(self.source), self._settings, self.clock)
         try:
-            for indices, x in read_ahead(workers, 0, blocks, AHEAD * self._settings.workers):
+            for indices, x in read_ahead(workers, blocks, AHEAD * self._settings.workers):
                 held[indices[0] : indices[-1] + 1] = x
         finally:
             workers.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import islice
@@ -56,15 +57,15 @@ class Loader(ABC):
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass over the split, from step `start` on. Batches may be kept."""
 
-    def stream(self, first_step: int, num_steps: int) -> Iterator[Batch]:
+    def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
         """`num_steps` batches from global step `first_step` on, across passes: nothing skipped, nothing twice.
 
-        Raises `RunnerError` if a pass ends before its last step.
+        None: without an end. Raises `RunnerError` if a pass ends before its last step.
         """
-        end = first_step + num_steps
+        end = math.inf if num_steps is None else first_step + num_steps
         while first_step < end:
             epoch, start = divmod(first_step, len(self))
-            steps = min(len(self) - start, end - first_step)
+            steps = int(min(len(self) - start, end - first_step))
             given = 0
             for batch in islice(self.epoch(epoch, start), steps):
                 yield batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import count
 from typing import Literal
 
 from runner.changes.change import Changes
@@ -33,13 +34,21 @@ class SequenceLoader(Loader):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
-        steps = range(start, len(self))
+        return self._read((epoch, step) for step in range(start, len(self)))
+
+    def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
+        """As every loader; near the end of a pass the first batches of the next one are read ahead."""
+        steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
+        return self._read(divmod(step, len(self)) for step in steps)
+
+    def _read(self, places: Iterator[tuple[int, int]]) -> Iterator[Batch]:
+        """The batches at these places: epoch and step."""
         if self._settings.workers == 0:
-            yield from (self.batch(epoch, step) for step in steps)
+            yield from (self.batch(epoch, step) for epoch, step in places)
             return
-        batches = (self.plan.batch(epoch, step) for step in steps)
+        batches = ((epoch, self.plan.batch(epoch, step)) for epoch, step in places)
         try:
-            for indices, x in read_ahead(self._started_workers(), epoch, batches, self._settings.max_queue_size):
+            for indices, x in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
                 with self.clock.working("assemble", len(indices)):
                     batch = complete(self.source, indices, x)
                 yield batch

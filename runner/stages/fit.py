@@ -82,8 +82,11 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
     loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
     """
     _refuse_unknown_monitor(training)
-    with interruptible() as interruption, closing(StateWriter(checkpoints)) as writer:
-        delivery = _delivery(training, observer)
+    with (
+        interruptible() as interruption,
+        closing(StateWriter(checkpoints)) as writer,
+        closing(_delivery(training, observer)) as delivery,
+    ):
         progress = Progress(delivery, writer, training.is_state_due, interruption, start)
         results = _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
     epochs = progress.step // training.steps_per_epoch
@@ -129,10 +132,10 @@ def _train(
 
 
 def _delivery(training: Training, observer: Observer) -> Delivery:
-    given = training.settings.class_weight
+    given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
     if given is None:
-        return Delivery(training.train, observer.on_step)
-    return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels))
+        return Delivery(training.train, observer.on_step, end=end)
+    return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels), end=end)
 
 
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:

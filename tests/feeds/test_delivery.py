@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from runner.feeds.delivery import Delivery
+from runner.loaders.sequence import Sequence
+from runner.plan import Plan
 from runner.samples import Batch
 
 X, Y, W = np.zeros((2, 1)), np.zeros(2), np.ones(2)
@@ -32,3 +34,31 @@ def test_delivery_tells_of_every_step(sequence):
     steps = []
     list(Delivery(sequence, steps.append).steps(1, 4))
     assert steps == [1, 2, 3, 4]
+
+
+def test_delivery_reads_the_next_epoch_ahead(numbers, monkeypatch):
+    asked, batch = [], Plan.batch
+    monkeypatch.setattr(Plan, "batch", lambda plan, *place: asked.append(place) or batch(plan, *place))
+    with Sequence(workers=1, max_queue_size=2).build(numbers, Plan(num_samples=10, batch_size=4, seed=3)) as loader:
+        delivery = Delivery(loader, end=6)
+        list(delivery.steps(0, 3))
+        assert asked == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+        list(delivery.steps(3, 3))
+    assert asked == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+
+
+def test_delivery_goes_on_where_another_step_is_asked_for(sequence):
+    delivery, expected = Delivery(sequence, end=9), list(sequence.stream(0, 9))
+    for first in (0, 3, 1, 1, 6, 0):
+        given = [x for x, _ in delivery.steps(first, 2)]
+        assert all(np.array_equal(x, batch.x) for x, batch in zip(given, expected[first:], strict=False))
+
+
+def test_first_batch_is_not_read_again_where_it_is_asked_for_twice(sequence, numbers):
+    delivery = Delivery(sequence, end=3)
+    first = next(delivery.steps(0, 3))
+    given = list(delivery.steps(0, 3))
+    assert given[0][0] is first[0]
+    assert len(given) == 3
+    delivery.close()
+    assert next(delivery.steps(0, 3))[0] is not first[0]
