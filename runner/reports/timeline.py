@@ -38,12 +38,12 @@ def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    rows = list(_rows(lanes))
+    rows, zero = list(_rows(lanes)), min(span.begin for lane in lanes for span in lane.spans)
     with rc_context({"font.size": 9, "hatch.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "runner"}):
         figure = Figure(figsize=(INCHES, 1.2 + LANE_INCHES * len(rows)), layout="constrained")
         axes = figure.subplots()
         for place, (_, spans) in enumerate(rows):
-            _draw_row(axes, place, spans, palette)
+            _draw_row(axes, place, _bars(spans, zero), palette)
         _dress(axes, [name for name, _ in rows], palette)
     return figure
 
@@ -69,11 +69,17 @@ def _rows(lanes: Sequence[Lane]) -> Iterator[tuple[str, list[Span]]]:
             yield "same thread", prepared
 
 
-def _draw_row(axes: Axes, place: int, spans: Sequence[Span], palette: Palette) -> None:
+def _bars(spans: Sequence[Span], zero: int) -> dict[str, list[tuple[float, float]]]:
+    """Where each kind of bar begins, and its width, in milliseconds."""
+    bars: dict[str, list[tuple[float, float]]] = {}
+    for span in spans:
+        bars.setdefault(span.name, []).append(((span.begin - zero) / 1e6, (span.end - span.begin) / 1e6))
+    return bars
+
+
+def _draw_row(axes: Axes, place: int, bars: dict[str, list[tuple[float, float]]], palette: Palette) -> None:
     for name, style in _styles(palette).items():
-        bars = [(span.begin / 1e6, (span.end - span.begin) / 1e6) for span in spans if span.name == name]
-        if bars:
-            axes.broken_barh(bars, (place - 0.38, 0.76), linewidth=0.4, **style)
+        axes.broken_barh(bars.get(name, []), (place - 0.38, 0.76), linewidth=0.4, **style)
 
 
 def _styles(palette: Palette) -> dict[str, dict[str, Any]]:
