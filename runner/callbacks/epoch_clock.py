@@ -1,4 +1,4 @@
-"""How long an epoch took, and what it came to."""
+"""How long an epoch took, how much of that was waiting, and what it came to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which feed carries a loader into Keras."""
+"""What carries a loader into Keras for one call of `fit`, `evaluate` or `predict`."""
 
 from __future__ import annotations
 

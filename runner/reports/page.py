@@ -17,7 +17,7 @@ from markupsafe import Markup
 from runner.errors import RunnerError
 from runner.records.files import write_atomically
 from runner.reports.curves import learning_curves
-from runner.reports.sections import class_tables, examples, judgements
+from runner.reports.sections import class_tables, examples, judgements, waiting
 from runner.store.differences import flat
 from runner.store.run import Run
 
@@ -66,6 +66,7 @@ def render(run: Run, most_bytes: int | None = None) -> str:
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
         panels=learning_curves(run.metrics),
+        waiting=_or_nothing(waiting, run),
         judgements=heads,
         why_no_judgements=why_no_heads,
         environment=list(_environment_of(document)),
