@@ -13,6 +13,9 @@ from runner.records.tables import read_table, write_table
 NAME = "metrics.csv"
 EPOCH = "epoch"
 
+TIMING = ("seconds", "images_per_second", "wait_share")
+"""Columns that are other ones each time, whatever else is the same."""
+
 
 class MetricsTable:
     """The table of one run; the file is rewritten with each row, so a kill leaves a whole table.

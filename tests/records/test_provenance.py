@@ -81,4 +81,4 @@ def test_git_state_does_not_wait_for_a_slow_git(repository: Path, monkeypatch: p
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", str(repository))
     monkeypatch.setattr(provenance, "GIT_SECONDS", 0.5)
-    assert git_state(repository) == {"commit": "abc", "dirty": None}
+    assert git_state(repository) == {"commit": "abc", "dirty": None, "patch": None}
