@@ -38,6 +38,7 @@ from runner.resuming import refuse_other_data, resumable
 from runner.settings import Settings
 from runner.sources.data import Dataset
 from runner.stages.backend import require_backend, start_backend
+from runner.stages.determinism import naming_refusals
 from runner.terminal import Terminal
 from runner.using import Use
 from runner.verifying import verify
@@ -163,7 +164,7 @@ class _Run:
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
         contents = Contents(self.record.path, dataset.files)
-        with ExitStack() as closing:
+        with naming_refusals(deterministic=self.config.deterministic), ExitStack() as closing:
             closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
             for split in dataset.splits:
                 loader = open_loader(
