@@ -28,7 +28,7 @@ LAYERS = [
     {"account"},
     {"terminal"},
     {"loading"},
-    {"using", "checking", "resuming"},
+    {"using", "checking", "resuming", "verifying"},
     {"running"},
     {"config"},
     {"__main__", "runs", "report"},

@@ -39,9 +39,10 @@ def documents(folder):
 
 def test_run_leaves_a_complete_folder(quick, folder):
     run(quick(), folder=folder)
-    assert {file.name for file in folder.iterdir()} == {
+    # A patch is there where the code that runs is not that of its commit.
+    assert {file.name for file in folder.iterdir()} - {"code.patch"} == {
         "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints", "figures",
-        "report.html", "trace.json",
+        "report.html", "trace.json", "contents",
     }  # fmt: skip
     assert {file.name for file in (folder / "checkpoints").iterdir()} == {
         "best.keras",
@@ -149,7 +150,9 @@ def test_another_seed_trains_another_model(quick, folder, reference):
 @pytest.mark.parametrize(("steps", "epochs"), [(20, 4), (80, 1)])
 def test_steps_per_epoch_change_the_reports_and_not_the_training(quick, folder, reference, steps, epochs):
     digests = run(quick(f"train.steps_per_epoch={steps}", f"train.epochs={epochs}"), folder=folder).document["digests"]
-    assert digests == reference
+    assert {**digests, "weights_per_epoch": digests["weights_per_epoch"][-1:]} == {
+        **reference, "weights_per_epoch": reference["weights_per_epoch"][-1:]
+    }  # fmt: skip
     assert len(rows(folder / "metrics.csv")) == epochs
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from runner.loaders.loader import Loader
-from runner.records.digests import IdStream
+from runner.records.digests import IdStream, array_digest
 from runner.samples import Array, Batch
 
 KerasBatch = tuple[Any, ...]
+
+PIXELS_EVERY = 100
+"""Of so many batches one is digested with its pixels, which costs half a millisecond per megabyte."""
 
 
 class Delivery:
@@ -39,6 +42,7 @@ class Delivery:
         self._stream: Iterator[Batch] = iter(())
         self._stream_end = self._next_step = 0
         self._first: Batch | None = None
+        self._pixels: dict[int, str] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on."""
@@ -72,6 +76,8 @@ class Delivery:
         A tuple, always: a list of targets breaks `fit` on TensorFlow.
         """
         self._ids[step] = batch.ids
+        if step % PIXELS_EVERY == 0:
+            self._pixels[step] = array_digest(batch.x)
         self._on_step(step)
         if batch.y is None:
             return (batch.x,)
@@ -82,9 +88,14 @@ class Delivery:
         """The ids in a batch that was handed over and is not settled."""
         return self._ids[step]
 
-    def settle(self, ids: IdStream, first_step: int, num_steps: int) -> int:
-        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps."""
-        trained = [self._ids.pop(step) for step in range(first_step, first_step + num_steps)]
+    def settle(self, ids: IdStream, pixels: IdStream, first_step: int, num_steps: int) -> int:
+        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps.
+
+        The digests of those batches' `x` that were taken go to `pixels`.
+        """
+        steps = range(first_step, first_step + num_steps)
+        trained = [self._ids.pop(step) for step in steps]
+        pixels.update(self._pixels.pop(step) for step in steps if step in self._pixels)
         for names in trained:
             ids.update(names)
         return sum(len(names) for names in trained)
@@ -92,6 +103,7 @@ class Delivery:
     def forget(self) -> None:
         """Forget what was only read ahead."""
         self._ids.clear()
+        self._pixels.clear()
 
     @contextlib.contextmanager
     def _remembering_failure(self) -> Iterator[None]:

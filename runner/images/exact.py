@@ -39,11 +39,12 @@ class ExactReader:
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> None:
-        """Writes the image of `path` into `out`; raises `BadSampleError`."""
+    def read(self, path: Path | str, out: Array) -> bytes:
+        """Writes the image of `path` into `out`; the file's bytes. Raises `BadSampleError`."""
         data = read_bytes(path)
         with decoding:
             self.write(self.decode(data, path), path, out)
+        return data
 
     def decode(self, data: bytes, path: Path | str) -> Image.Image:
         """The whole image in mode L, RGB or RGBA, or F (0..1) where the spec is float32.

@@ -47,12 +47,13 @@ class FastReader:
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> None:
-        """Writes the image of `path` into `out`; raises `BadSampleError`."""
+    def read(self, path: Path | str, out: Array) -> bytes:
+        """Writes the image of `path` into `out`; the file's bytes. Raises `BadSampleError`."""
         data = read_bytes(path)
         with decoding:
             if not (data.startswith(_JPEG) and self._read_jpeg(data, out)):
                 self._read_other(data, path, out)
+        return data
 
     def _read_jpeg(self, data: bytes, out: Array) -> bool:
         """Whether `out` holds the image now; if not, Pillow must read it or say what is wrong with it."""

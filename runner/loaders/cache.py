@@ -99,6 +99,10 @@ class CachedFiles(Cached):
         """The file of sample `index`."""
         return self.source.path(index)
 
+    def read_hashed(self, index: int, out: Array) -> None:
+        """Read sample `index` into `out`, perhaps not from its file."""
+        self.read(index, out)
+
 
 @dataclass(frozen=True)
 class _Kept:

@@ -24,6 +24,7 @@ from runner.loaders.loader import Loader
 from runner.models.outputs import Output, metric_names
 from runner.records.state import State, StateWriter
 from runner.stages.class_weights import class_weights
+from runner.stages.save import model_digest
 from runner.stages.settings import Train
 
 
@@ -65,14 +66,18 @@ class Training:
 
 @dataclass(frozen=True)
 class Observer:
-    """Whom training tells: of every step handed over, and of every epoch's row of metrics."""
+    """Whom training tells: of every step handed over, and of every epoch's row of metrics and the weights' digests.
+
+    These are of all epochs so far; None for one of which it is not known.
+    """
 
     on_step: Callable[[int], None]
     on_epoch: Callable[[int, dict[str, float | None]], None]
+    on_weights: Callable[[list[str | None]], None] = lambda digests: None
 
 
 def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
-    """Train; returns the epochs run, whether they ended early, the samples seen, the digest of their ids, and the wait.
+    """Train; returns the epochs run, whether they ended early, the samples seen, digests of what passed, and the wait.
 
     Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
     is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
@@ -95,7 +100,7 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
         "stopped_early": epochs < training.settings.epochs,
         "steps": progress.step,
         "samples_seen": progress.samples_seen,
-        "ids": progress.ids,
+        "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
         "wait": training.train.clock.wait(sum(result.training_seconds for result in results)),
     }
 
@@ -124,7 +129,9 @@ def _train(
         progress.advance((epoch + 1) * steps)
         progress.stopped = bool(training.model.stop_training)
         row = _row(training, results[-1], progress.samples_seen - seen, progress.samples_seen)
+        progress.note_weights(epoch, model_digest(training.model))
         observer.on_epoch(epoch + 1, row)
+        observer.on_weights(progress.weights)
         progress.end_epoch(save=progress.stopped or epoch + 1 == settings.epochs)
         delivery.forget()
     callbacks.finish()

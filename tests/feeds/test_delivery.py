@@ -1,11 +1,14 @@
 """Delivery: tuples for Keras, ids for the record, errors as they were."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from runner.feeds.delivery import Delivery
 from runner.loaders.sequence import Sequence
 from runner.plan import Plan
+from runner.records.digests import IdStream, array_digest
 from runner.samples import Batch
 
 X, Y, W = np.zeros((2, 1)), np.zeros(2), np.ones(2)
@@ -62,3 +65,20 @@ def test_first_batch_is_not_read_again_where_it_is_asked_for_twice(sequence, num
     assert len(given) == 3
     delivery.close()
     assert next(delivery.steps(0, 3))[0] is not first[0]
+
+
+def test_pixels_of_every_hundredth_step_are_digested_as_handed_over():
+    def settled(change=lambda step, x: x):
+        delivery, pixels = Delivery(SimpleNamespace()), IdStream()
+        for step in range(250):
+            x = change(step, np.full((2, 3), step % 7, np.uint8))
+            delivery.hand_over(step, SimpleNamespace(x=x, y=None, ids=("a", "b"), sample_weight=None))
+        delivery.settle(IdStream(), pixels, 0, 130)
+        delivery.settle(IdStream(), pixels, 130, 120)
+        return pixels.hexdigest()
+
+    expected = IdStream()
+    expected.update(array_digest(np.full((2, 3), step % 7, np.uint8)) for step in (0, 100, 200))
+    assert settled() == expected.hexdigest()
+    assert settled(lambda step, x: x + (step == 200)) != expected.hexdigest()
+    assert settled(lambda step, x: x + (step == 201)) == expected.hexdigest()
