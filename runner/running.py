@@ -35,7 +35,6 @@ from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.record import RunRecord
 from runner.records.resumable import ResumableRun
 from runner.records.state import State, drop_states, read_state
-from runner.records.trace import NAME as TRACE
 from runner.records.trained import read_trained
 from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.resuming import refuse_other_data, resumable
@@ -240,7 +239,9 @@ class _Run:
 
             observer = Observer(view.on_step, on_epoch, on_weights)
             result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
-        result["wait"] = self._tell_wait(result["wait"], settings, clock)
+        wait = result.pop("wait")
+        if wait.training_seconds:  # none where all was done before a resume
+            result["wait"] = self._tell_wait(wait, settings, clock)
         digests = {**result.pop("digests"), "weights": save(model, path / MODEL)}
         self.record.update(digests=digests, results={"fit": result})
 
@@ -278,7 +279,7 @@ class _Run:
 
     def _take_away_results(self) -> None:
         """What is made anew at the end, or of the data as it is now."""
-        for name in (MODEL, PREDICTIONS_CSV, TRACE):
+        for name in (MODEL, PREDICTIONS_CSV):
             (self.record.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.record.path / FIGURES, ignore_errors=True)
 

@@ -53,7 +53,7 @@ def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure
 
 def told_in_words(lanes: Sequence[Lane]) -> str:
     """What somebody hears who cannot see the picture."""
-    model = next(lane.spans for lane in lanes if lane.name == MODEL)
+    model = {lane.name: lane.spans for lane in lanes}[MODEL]
     spent = {name: sum(span.end - span.begin for span in model if span.name == name) for name in (WAIT, TRAIN)}
     steps = len({span.details["step"] for span in model if span.name != PREPARE})
     share = spent[WAIT] / max(1, sum(spent.values()))
