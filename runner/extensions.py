@@ -98,9 +98,14 @@ def kind_of(value: Any) -> str:
     return "nothing (is there a return?)" if value is None else f"an object of type {type(value).__name__}"
 
 
-def told(error: Exception) -> str:
-    """An error of the user's own code in one line, with the file and line it was raised in."""
+def told(error: Exception, name: str = "") -> str:
+    """An error of the user's own code in one line, with the file and line it was raised in.
+
+    Where it went through the module of `name`, with the line there: what that called may be a library's.
+    """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = getattr(sys.modules.get(module_of(name)), "__file__", None)
+    frames = [frame for frame in frames if frame.filename == own] or frames
     file, line = frames[-1].filename, frames[-1].lineno
     if isinstance(error, SyntaxError) and error.filename:
         file, line = error.filename, error.lineno

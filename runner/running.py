@@ -17,7 +17,7 @@ from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
 from runner.models.settings import Task, task_of
 from runner.picturing import picture_data, picture_worst
 from runner.records.config_yaml import write_config
@@ -61,7 +61,7 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
     if the loader needs more memory than there is.
     """
-    dataset, available = as_delivered(config, config.data.open()), available_bytes()
+    dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
     settings = choose_loader(config, dataset, (split,), available).settings
@@ -105,7 +105,7 @@ def _recording(config: Settings, folder: Path, origin: Origin, resumed: Resumabl
         record = RunRecord.reopen(folder, resumed.document, **vars(origin), inexact=config.resume_inexact)
     else:
         write_config(folder, config.document())
-        seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
+        seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
         record = RunRecord.open(folder, backend=config.backend, seeds=seeds, **vars(origin))
     if folder.parent.name == "runs":
         point_latest(folder.parent.parent, folder)
@@ -144,13 +144,16 @@ class _Run:
 
     def stages(self) -> None:
         """Open the data, build the model, then fit, evaluate and predict."""
+        ready_made = self.config.loader.kind == "custom"
+        if ready_made:
+            self._start_backend()  # what the user's object draws from NumPy follows from the seed
         with self.record.stage("data"):
             dataset, settings = self._open_data()
             if self.resumed is not None:
                 self._take_away_results()
             picture_data(self.record.path, dataset)
-        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
-            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+        if not ready_made:
+            self._start_backend()
         with ExitStack() as closing:
             for split in dataset.splits:
                 loader = open_loader(self.config, settings, dataset, split, training=split == "train")
@@ -165,9 +168,13 @@ class _Run:
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
 
+    def _start_backend(self) -> None:
+        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
+            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+
     def _open_data(self) -> tuple[Dataset, LoaderSettings]:
         config, available = self.config, available_bytes()
-        dataset = as_delivered(config, config.data.open())
+        dataset = as_delivered(config, open_dataset(config))
         choice = choose_loader(config, dataset, tuple(dataset.splits), available)
         needed = needed_bytes(config, choice.settings, dataset, tuple(dataset.splits))
         self.terminal.account(data_lines(config, dataset, available))
@@ -211,7 +218,8 @@ class _Run:
 
             observer = Observer(view.on_step, on_epoch)
             result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
-        digests = {"ids": result.pop("ids"), "weights": save(model, path / MODEL)}
+        ids = result.pop("ids")  # positions in a pass tell nothing
+        digests = {"ids": None if self.config.loader.kind == "custom" else ids, "weights": save(model, path / MODEL)}
         self.record.update(digests=digests, results={"fit": result})
 
     def _state(self, path: Path, metrics: MetricsTable, steps_per_epoch: int) -> State | None:

@@ -17,7 +17,7 @@ from runner.running import run
 from runner.samples import ArraySpec
 from runner.sources.data import Dataset
 from runner.stages.class_counts import class_counts
-from runner.stages.in_threads import in_threads
+from runner.loaders.in_threads import in_threads
 
 KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
 
