@@ -164,7 +164,7 @@ class _Run:
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
-                self._fit(task, model)
+                self._fit(model)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
 
@@ -201,12 +201,12 @@ class _Run:
         self.terminal.account(training_lines(self.config, steps, model.count_params(), compiled_by_user=by_user))
         return task, model
 
-    def _fit(self, task: Task, model: keras.Model) -> None:
+    def _fit(self, model: keras.Model) -> None:
         from runner.stages.fit import Observer, Training, fit
         from runner.stages.save import save
 
         loaders, path = self.loaders, self.record.path
-        training = Training(model, task.outputs, loaders["train"], loaders.get("validation"), self.config.train)
+        training = Training(model, loaders["train"], loaders.get("validation"), self.config.train)
         metrics, start = MetricsTable(path), None
         if self.resumed is not None:
             start = self._state(path, metrics, training.steps_per_epoch)

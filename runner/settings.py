@@ -29,7 +29,9 @@ from runner.sources.npy import Npy
 from runner.stages.settings import Train
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
-AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")]
+AnyLoader = Annotated[
+    InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
+]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check"]
@@ -86,15 +88,6 @@ class Settings(Component):
                 "data=none and loader=custom must go together, for its class or function makes the batches itself; got "
                 f"data={self.data.kind} with loader={self.loader.kind}"
             )
-        if self.data.kind == "none" and self.mode == "check":
-            raise ValueError(
-                "mode=check must have samples to read, got data=none; one epoch of mode=fit checks each batch"
-            )
-        if self.data.kind == "none" and self.train.class_weight == "balanced":
-            raise ValueError(
-                "train.class_weight must name its classes with data=none, whose samples nobody has counted, got "
-                "balanced; train.class_weight={0: 1.0, 1: 5.0}"
-            )
         if self.loader.kind == "directory_flow" and self.data.kind == "arrays":
             raise ValueError(
                 "loader=directory_flow must read from files, got data=arrays; "
@@ -122,6 +115,23 @@ class Settings(Component):
                 f"{' and '.join(foreign)} must be in a module that extensions lists, written my_module.f; got "
                 f"{' and '.join(map(repr, foreign.values()))} with extensions=[{', '.join(self.extensions)}]; "
                 f"add 'extensions=[{','.join(modules)}]'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_are_there_to_read(self) -> Self:
+        if self.data.kind == "none" and self.mode == "check":
+            raise ValueError(
+                "mode=check must have samples to read, got data=none; one epoch of mode=fit checks each batch"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_are_there_to_count(self) -> Self:
+        if self.data.kind == "none" and self.train.class_weight == "balanced":
+            raise ValueError(
+                "train.class_weight must name its classes with data=none, whose samples nobody has counted, got "
+                "balanced; train.class_weight={cat: 1.0, dog: 5.0}"
             )
         return self
 

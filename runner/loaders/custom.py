@@ -190,10 +190,10 @@ class Custom(LoaderSettings):
         )
 
     def _notes(self, splits: Mapping[str, CustomBatches]) -> Iterator[str]:
-        yield (
-            f"{self.target} makes the batches: that they are the same with another loader or worker count is not "
-            "promised, their ids are positions in a pass unless it has ids, and resume goes on inexactly"
-        )
+        yield f"{self.target} makes the batches: that another loader or worker count gives the same is not promised"
+        yield f"a killed run is gone on with inexactly, for {self.target} would begin anew: resume_inexact=true"
+        if not any(batches.named for batches in splits.values()):
+            yield f"{self.target} has no ids: samples are called by their position in a pass"
         given = [self._given(split) or {} for split in splits]
         of_keras = [name for name in OF_KERAS if any(name in arguments for arguments in (self.arguments, *given))]
         if of_keras:

@@ -95,6 +95,11 @@ class CustomBatches:
         return self.num_samples
 
     @property
+    def named(self) -> bool:
+        """Whether the samples have ids of their own."""
+        return self._passes.ids is not None
+
+    @property
     def labels(self) -> Labels:
         """The labels seen in the present pass."""
         columns = tuple(np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in self._columns)

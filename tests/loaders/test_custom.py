@@ -239,7 +239,9 @@ def test_generator_that_ends_within_a_pass_is_an_error():
 
 
 def test_generator_needs_its_number_of_batches():
-    with pytest.raises(ConfigurationError, match=r"loader\.train_steps must be given .* got an object of type generator from"):
+    with pytest.raises(
+        ConfigurationError, match=r"loader\.train_steps must be given .* got an object of type generator from"
+    ):
         opened("endless")
 
 
@@ -313,12 +315,16 @@ def test_batch_that_cannot_be_used_is_refused(batch, keys, told):
 
 
 def test_target_that_gives_no_batches_is_refused():
-    with pytest.raises(ConfigurationError, match=r"must be a Sequence .* my_batches\.number, which gives an object of type int"):
+    with pytest.raises(
+        ConfigurationError, match=r"must be a Sequence .* my_batches\.number, which gives an object of type int"
+    ):
         opened("number")
 
 
 def test_class_without_a_length_is_refused():
-    with pytest.raises(ConfigurationError, match=r"__len__, the batches in a pass, got my_batches\.WithoutLength without"):
+    with pytest.raises(
+        ConfigurationError, match=r"__len__, the batches in a pass, got my_batches\.WithoutLength without"
+    ):
         opened("WithoutLength")
 
 
