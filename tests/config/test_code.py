@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner import compose
-from runner.__main__ import main
+from runner.__main__ import execute
 
 KEYS = ("model=custom", "extensions=[mine_r]")
 
@@ -76,10 +76,9 @@ def test_packages_that_are_not_installed_are_told(module, problems):
     ]
 
 
-def test_no_folder_is_made(module, capsys, monkeypatch):
+def test_no_folder_is_made(module, capsys):
     module("")
-    monkeypatch.setattr("sys.argv", ["runner", *KEYS, "model.target=mine_r.build"])
-    assert main() == 2
+    assert execute([*KEYS, "model.target=mine_r.build"]) == 2
     assert "which has no 'build'" in capsys.readouterr().err
     assert not Path("outputs/runs").exists()
 
@@ -110,6 +109,6 @@ def test_steps_of_a_split_that_is_not_there_are_refused(module, problems):
     module("batches = None")
     keys = ["extensions=[mine_r]", "data=none", "loader=custom", "loader.target=mine_r.batches"]
     assert problems(*keys, "loader.test_steps=3") == [
-        "loader.test_steps must go with test_arguments, got no arguments; give loader.test_arguments={} where there are "
-        "none"
+        "loader.test_steps must go with test_arguments, got no arguments; give loader.test_arguments={} where there "
+        "are none"
     ]
