@@ -92,6 +92,8 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
 
 def _sweep_settings(overrides: Sequence[Override], library: Library) -> tuple[SweepSettings, list[str]]:
     """What `sweep.*` says, checked with the default files; the defaults where there are problems."""
+    if not overrides:
+        return SweepSettings(), []
     check = Check(library, overrides).run()
     problems = [problem for problem in check.problems if problem.startswith("sweep")]
     return (SweepSettings() if problems or check.settings is None else check.settings.sweep), problems

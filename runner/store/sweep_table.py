@@ -126,4 +126,4 @@ def _row(results: SweepResults, job: SweepJob) -> list[Any]:
 def _spread(mean: float, deviation: float) -> str | None:
     if mean != mean:  # NaN: no run has this figure
         return None
-    return brief(float(mean)) if deviation != deviation else f"{brief(float(mean))} ± {brief(float(deviation))}"
+    return f"{mean:.4g}" if deviation != deviation else f"{mean:.4g} ± {deviation:.2g}"
