@@ -13,7 +13,7 @@ from runner.config.resume_sweep import unfinished
 from runner.records.folder import new_sweep_folder
 from runner.records.sweep import SweepPlan
 from runner.store.sweep import read_results
-from runner.store.sweep_table import notes, print_table, unfinished_lines, write_files
+from runner.store.sweep_table import tell, unfinished_lines
 from runner.sweeping.process import Attempt
 from runner.sweeping.schedule import run_jobs
 from runner.sweeping.view import view_of
@@ -28,21 +28,13 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
         with plan.running(), view_of(plan, attempts) as view:
             run_jobs(plan, attempts, sweep.settings, view)
     finally:
-        unsound = _tell(plan)
+        results = read_results(plan.folder)
+        sys.stdout.write("\n")
+        tell(results)
+    unsound = list(unfinished_lines(results))
     if unsound:
         complain(f"{len(unsound)} of {len(plan.distinct)} jobs are not completed", *unsound)
     return int(bool(unsound))
-
-
-def _tell(plan: SweepPlan) -> list[str]:
-    """Write and print the table; a line for each job that is not completed."""
-    results = read_results(plan.folder)
-    files = write_files(results)
-    sys.stdout.write("\n")
-    print_table(results)
-    sys.stdout.write("\n" + "".join(f"{note}\n" for note in notes(results)))
-    sys.stdout.writelines(f"table     {file}\n" for file in files)
-    return list(unfinished_lines(results))
 
 
 def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,12 @@ def rows(results: SweepResults) -> Rows:
     return [_row(results, job) for job in results.jobs]
 
 
-def print_table(results: SweepResults) -> None:
-    """The table on stdout, over seeds where they are varied, and beneath it what is to be said."""
+def tell(results: SweepResults) -> None:
+    """Write the files, and the table to stdout, over seeds where they are varied; beneath it what is to be said."""
+    files = write_files(results)
     write_rows(*(over_seeds(results) or (header(results), rows(results))), "table")
+    sys.stdout.writelines(["\n", *(f"{note}\n" for note in notes(results))])
+    sys.stdout.writelines(f"table     {file}\n" for file in files)
 
 
 def notes(results: SweepResults) -> Iterator[str]:
