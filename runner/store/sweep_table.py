@@ -42,8 +42,7 @@ def tell(results: SweepResults) -> None:
 def notes(results: SweepResults) -> Iterator[str]:
     """Sentences on the sweep as a whole."""
     counts = ", ".join(f"{count} {status}" for status, count in results.counts().items())
-    goal = "least" if results.objective.goal == "min" else "most"
-    yield f"{len(results.jobs)} jobs: {counts}; best first, by the {goal} {results.objective.key}"
+    yield f"{len(results.jobs)} jobs: {counts}{_order(results)}"
     if results.repeated:
         equal = ", ".join(f"{job.number} = {job.same_as}" for job in results.repeated)
         verb = "job equals another" if len(results.repeated) == 1 else "jobs equal others"
@@ -120,6 +119,13 @@ def _markdown(columns: Sequence[str], lines: Rows) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _order(results: SweepResults) -> str:
+    objective = results.objective
+    if objective.key in results.figures:
+        return f"; best first, by the {'least' if objective.goal == 'min' else 'most'} {objective.key}"
+    return f"; none of them has {objective.key} (sweep.objective)" if results.plan.objective else ""
 
 
 def _row(results: SweepResults, job: SweepJob) -> list[Any]:

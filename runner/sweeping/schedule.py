@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from runner.sweeping.process import Attempt, JobProcess, Outcome
 from runner.sweeping.settings import SweepSettings
 
 TICK_SECONDS = 0.1
+TOLD = "interrupted: jobs end after their step, with their state written; once more ends them at once\n"
 
 
 class Observer(Protocol):
@@ -40,6 +42,7 @@ def run_jobs(
     try:
         schedule.run()
     except KeyboardInterrupt:
+        sys.stderr.write(TOLD)
         schedule.end_soon()
         raise
     finally:

@@ -31,7 +31,7 @@ def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys)
     printed = capsys.readouterr()
     name = folder.relative_to(Path.cwd())
     assert printed.err.splitlines() == [
-        "error: 3 of 5 jobs are not completed",
+        "error: 3 of 5 jobs did not end well",
         f"  job 1 failed: ZeroDivisionError: before the record ({name}/1)",
         f"  job 2 killed: the process was ended by SIGKILL; the system may have run out of memory ({name}/2)",
         f"  job 3 failed: ValueError: nine is no seed ({name}/3)",
@@ -84,6 +84,19 @@ def test_jobs_that_equal_others_run_once(sweep, capsys):
         "1 = 0, 2 = 0, 3 = 0, 5 = 4, 7 = 6\n"
     ) in printed
     assert read_sweep(folder).jobs[2].varied == {"loader": "generator", "loader.workers": None, "seed": 1}
+
+
+def test_job_that_completes_and_finds_something_wrong_fails_the_sweep(here, sweep, capsys):
+    (here / "job.py").write_text((here / "job.py").read_text() + "if seed == 2: sys.exit('error: 3 bad files')\n")
+    code, folder = sweep("seed=1,2")
+    assert code == 1
+    told = f"  job 1 ended with exit code 1: error: 3 bad files ({folder.relative_to(here)}/1)"
+    assert capsys.readouterr().err.splitlines()[1:] == [told]
+
+
+def test_objective_that_no_job_has_is_told(sweep, capsys):
+    sweep("seed=1,2", "sweep.objective=val_top_accuracy")
+    assert "2 jobs: 2 completed; none of them has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
 
 
 def test_resume_runs_what_is_missing_and_leaves_the_rest(here, sweep, capsys):
