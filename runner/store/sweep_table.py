@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from math import floor, isnan, log10
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ def _row(results: SweepResults, job: SweepJob) -> list[Any]:
 
 
 def _spread(mean: float, deviation: float) -> str | None:
-    if mean != mean:  # NaN: no run has this figure
+    """Four digits of the mean, and the deviation to the same place; no deviation of one run, nothing where none is."""
+    if isnan(mean):
         return None
-    return f"{mean:.4g}" if deviation != deviation else f"{mean:.4g} ± {deviation:.2g}"
+    decimals = max(0, 3 - floor(log10(abs(mean)))) if mean else 4
+    return f"{mean:.{decimals}f}" + ("" if isnan(deviation) else f" ± {deviation:.{decimals}f}")
