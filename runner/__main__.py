@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from runner.commands import INTERRUPTED, complain, guarded
-from runner.errors import ConfigurationError, Terminated
+from runner.commands import guarded, leave, terminable
+from runner.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from runner.config.jobs import Job
-    from runner.config.launch import Outcome, Work
-
-BACKENDS = ("tensorflow", "jax", "torch")
+    from runner.config.launch import Work
 
 YES: dict[str, Any] = {"action": "store_true"}
 FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
@@ -51,7 +44,7 @@ REFUSED = {
 def main() -> int:
     """Do what the command line says; the exit code."""
     code = execute(sys.argv[1:])
-    _leave(code)
+    leave(code)
     return code
 
 
@@ -69,8 +62,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if flags.help or flags.version or flags.schema or flags.cfg:
         sys.stdout.write(_answer(flags))
         return 0
-    with _terminable():
-        return (_sweep if flags.multirun else _run)(flags.overrides, _work(arguments))
+    with terminable():
+        return (_sweep if flags.multirun else _run)(flags.overrides, arguments)
 
 
 def _answer(flags: argparse.Namespace) -> str:
@@ -94,7 +87,7 @@ def _answer(flags: argparse.Namespace) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(prepare(flags.overrides).settings.document()))
 
 
-def _run(overrides: Sequence[str], work: Work) -> int:
+def _run(overrides: Sequence[str], arguments: Sequence[str]) -> int:
     from runner.config.jobs import prepare
 
     job = prepare(overrides)
@@ -104,32 +97,16 @@ def _run(overrides: Sequence[str], work: Work) -> int:
     from runner.resuming import resumable
 
     resumed = resumable(job.settings)
-    return launch(job, resumed.folder if resumed else new_run_folder(), work, again=resumed is not None)
+    return launch(job, resumed.folder if resumed else new_run_folder(), _work(arguments), again=resumed is not None)
 
 
-def _sweep(overrides: Sequence[str], work: Work) -> int:
+def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:
     from runner.config.jobs import prepare_sweep
 
     sweep = prepare_sweep(overrides)
-    from runner.config.launch import launch_sweep
-    from runner.records.folder import new_sweep_folder
+    from runner.config.sweep import run_sweep
 
-    folder = new_sweep_folder()
-    sys.stdout.write(f"sweep     {folder}: {len(sweep.jobs)} jobs\n")
-    outcomes = launch_sweep(sweep, folder, work)
-    failed = [outcome for outcome in outcomes if outcome.exit_code]
-    if failed:
-        complain(f"{len(failed)} of {len(sweep.jobs)} jobs failed", *map(_named, failed))
-    return _sweep_code(outcomes)
-
-
-def _sweep_code(outcomes: Sequence[Outcome]) -> int:
-    last = outcomes[-1].exit_code if outcomes else 0
-    return last if last >= INTERRUPTED else int(any(outcome.exit_code for outcome in outcomes))
-
-
-def _named(outcome: Outcome) -> str:
-    return f"{outcome.folder}: {' '.join(outcome.job.typed)}"
+    return run_sweep(sweep, arguments)
 
 
 def _work(arguments: Sequence[str]) -> Work:
@@ -143,35 +120,6 @@ def _work(arguments: Sequence[str]) -> Work:
         return 0
 
     return lambda job, folder: guarded(lambda: work(job, folder))
-
-
-def _leave(code: int) -> None:
-    """End the process at once if a backend was used, or return.
-
-    After a `fit` on TensorFlow that was interrupted the interpreter hangs at exit, waiting for threads that wait for
-    a batch. All files are written and closed by now; what is buffered goes out here.
-    """
-    if any(backend in sys.modules for backend in BACKENDS):
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):
-                stream.flush()
-        os._exit(code)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second one ends the process."""
-
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        signal.signal(number, signal.SIG_DFL)
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Parser(argparse.ArgumentParser):

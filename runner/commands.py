@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
 
-from runner.errors import ConfigurationError, RunnerError
+from runner.errors import ConfigurationError, RunnerError, Terminated
 
 INTERRUPTED = 130
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
@@ -38,3 +45,32 @@ def complain(first: str, *others: str) -> None:
     """Say on stderr what is wrong."""
     sys.stdout.flush()
     sys.stderr.write("\n  ".join((f"error: {first}", *others)) + "\n")
+
+
+def leave(code: int) -> None:
+    """End the process at once if a backend was used, or return.
+
+    After a `fit` on TensorFlow that was interrupted the interpreter hangs at exit, waiting for threads that wait for
+    a batch. All files are written and closed by now; what is buffered goes out here.
+    """
+    if any(backend in sys.modules for backend in BACKENDS):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second one ends the process."""
+
+    def terminate(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""`python -m runner.report`: the page of a run, drawn again from its files."""
+"""`python -m runner.report`: the page of a run, or the table of a sweep, drawn again from its files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pathlib import Path
 from runner.commands import guarded
 from runner.config.words import read_words
 from runner.errors import ConfigurationError
+from runner.records.sweep import SWEEP_JSON
 from runner.reports.page import write_report
 from runner.store.finding import find_run
+from runner.store.sweep import read_results
+from runner.store.sweep_table import tell
 
 HELP = """\
-usage: python -m runner.report RUN [root=outputs]
+usage: python -m runner.report RUN|SWEEP_DIR [root=outputs]
 
-Draw report.html of a run from the files of its folder: every run ends with that, and this does it again.
+Draw report.html of a run from the files of its folder: every run ends with that, and this does it again. Of the folder
+of a sweep, draw the table: sweep.csv and summary.md, as every sweep ends with.
 
 run
   a folder, latest, or any part of a run's name that no other run has
@@ -43,6 +47,9 @@ def execute(texts: Sequence[str]) -> int:
         problems.append(f"name 1 run, got {len(words.names)}; see --help")
     if problems:
         raise ConfigurationError(problems)
+    if (Path(words.names[0]) / SWEEP_JSON).exists():
+        tell(read_results(Path(words.names[0])))
+        return 0
     run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])
     sys.stdout.write(f"report    {write_report(run.folder)}\n")
     return 0

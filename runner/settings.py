@@ -27,6 +27,7 @@ from runner.sources.directory import Directory
 from runner.sources.none import NoData
 from runner.sources.npy import Npy
 from runner.stages.settings import Train
+from runner.sweeping.settings import SweepSettings
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
 AnyLoader = Annotated[
@@ -86,6 +87,9 @@ class Settings(Component):
 
     train: Train
     """How it is trained."""
+
+    sweep: SweepSettings = Field(default=SweepSettings(), exclude=True)
+    """How the jobs of a sweep (`-m`) are run and compared; no part of what a job is, nor of config.yaml."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

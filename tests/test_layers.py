@@ -19,6 +19,7 @@ LAYERS = [
     {"records"},
     {"store"},
     {"reports"},
+    {"sweeping"},
     {"loaders"},
     {"feeds"},
     {"models", "callbacks"},
@@ -31,7 +32,7 @@ LAYERS = [
     {"using", "checking", "resuming", "verifying"},
     {"running"},
     {"config"},
-    {"__main__", "runs", "report"},
+    {"__main__", "job", "runs", "report"},
 ]
 KERAS_LAYERS = {"feeds", "models", "callbacks", "stages"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

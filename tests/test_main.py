@@ -146,44 +146,6 @@ def test_bug_keeps_its_traceback(here, fake_run, capsys):
     assert printed.endswith("ZeroDivisionError: by zero\n")
 
 
-def test_failing_job_stops_no_other_and_is_listed(here, fake_run, capsys):
-    fake_run.raises = {1: DataError("no images"), 2: ZeroDivisionError()}
-    assert cli.execute(["-m", "seed=0,1,2,3"]) == 1
-    assert [settings.seed for settings, _, _ in fake_run.calls] == [0, 1, 2, 3]
-    (sweep,) = (here / "outputs/sweeps").iterdir()
-    last = capsys.readouterr().err.splitlines()[-3:]
-    assert last == [
-        "error: 2 of 4 jobs failed",
-        f"  outputs/sweeps/{sweep.name}/1: seed=1",
-        f"  outputs/sweeps/{sweep.name}/2: seed=2",
-    ]
-
-
-def test_jobs_of_a_sweep_have_folders_by_number(here, fake_run):
-    assert cli.execute(["--multirun", "loader=generator,in_memory"]) == 0
-    (sweep,) = (here / "outputs/sweeps").iterdir()
-    assert [folder.resolve() for _, folder, _ in fake_run.calls] == [sweep / "0", sweep / "1"]
-    assert (sweep / "1/.hydra/config.yaml").exists()
-    assert fake_run.calls[1][2].overrides == ("loader=in_memory",)
-
-
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
-def test_interrupt_ends_a_sweep(error, code, here, fake_run):
-    fake_run.raises[1] = error
-    assert cli.execute(["-m", "seed=0,1,2"]) == code
-    assert [settings.seed for settings, _, _ in fake_run.calls] == [0, 1]
-
-
-def test_shuffled_sweep_runs_every_job(here, fake_run):
-    assert cli.execute(["-m", "seed=shuffle(range(0,8))"]) == 0
-    assert sorted(settings.seed for settings, _, _ in fake_run.calls) == list(range(8))
-
-
-def test_sweep_takes_hydras_keys_and_removals(here, fake_run):
-    assert cli.execute(["-m", "hydra.job.name=mine", "seed=0,1", "~train.epochs"]) == 0
-    assert [(settings.seed, settings.train.epochs) for settings, _, _ in fake_run.calls] == [(0, 10), (1, 10)]
-
-
 def test_no_job_starts_where_one_is_wrong(here, fake_run, capsys):
     assert cli.execute(["-m", "seed=0,x"]) == 2
     assert fake_run.calls == []
@@ -258,3 +220,17 @@ def test_package_runs_from_python(fake_run):
 def test_package_names_what_it_lacks():
     with pytest.raises(AttributeError, match="module 'runner' has no attribute 'nope'"):
         _ = runner.nope
+
+
+def test_sweep_over_loaders_gives_the_same_batches_and_weights(tmp_path, digits_root):
+    overrides = ["loader=in_memory,sequence", "loader.batch_size=16", "train.epochs=1", "model=mlp", "data.limit=40"]
+    done = start("-m", *overrides, f"data.root={digits_root}", "sweep.jobs=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs differ only in the loader: same batches, same weights\n" in done.stdout
+    (folder,) = (tmp_path / "outputs/sweeps").iterdir()
+    assert {"config.yaml", ".hydra", "run.json", "run.log", "output.log", "model.keras"} <= {
+        file.name for file in (folder / "1").iterdir()
+    }
+    record = json.loads((folder / "1/run.json").read_text())
+    assert record["overrides"] == ["loader=sequence", *overrides[1:], f"data.root={digits_root}"]
+    assert record["argv"][0] == "-m"

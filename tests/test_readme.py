@@ -29,6 +29,9 @@ def standardise(array, rng):
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 
+SWEEPS = [command.removeprefix("-m ") for command in COMMANDS if command.startswith("-m ")]
+
+
 @pytest.fixture
 def workplace(tmp_path, digits_root, monkeypatch):
     """A folder with what the recipes name: photos and a table of them, volumes, arrays, digits, its modules."""
@@ -73,6 +76,14 @@ def test_readme_command_runs(command, workplace):
     assert record.document["status"] == "completed"
     left = {"mode=check": "check.json", "mode=evaluate": "run.json"}.get(command.split()[0], "predictions.csv")
     assert (record.path / left).exists()
+
+
+@pytest.mark.parametrize("command", SWEEPS)
+def test_readme_sweep_is_as_configuration_has_it(command, workplace):
+    from runner.config.jobs import prepare_sweep
+
+    sweep = prepare_sweep(shlex.split(command))
+    assert len(sweep.jobs) > 1 or sweep.settings.resume is not None
 
 
 def test_readme_commands_on_runs_work(workplace, capsys):

@@ -20,7 +20,7 @@ examples
   python -m runner                                            1,797 digits, about half a minute
   python -m runner loader=in_memory train.epochs=5            another loader, fewer epochs
   python -m runner data=directory data.root=photos            your own images
-  python -m runner -m loader=sequence,generator seed=0,1      four runs, one after the other
+  python -m runner -m loader=sequence,generator seed=0,1      four jobs, each in a process of its own
   python -m runner data=arrays model=mlp --help               the keys of another choice
 """
 
@@ -50,7 +50,7 @@ def _keys(document: dict[str, Any]) -> Iterator[str]:
     yield "keys"
     for name, node in schema.root["properties"].items():
         value = document.get(name)
-        if name not in schema.root["required"]:
+        if "properties" not in schema.component(node, value) and schema.variants(node) is None:
             yield from _entry(name, node, schema, document)
             continue
         kind = value.get("kind") if isinstance(value, dict) else None

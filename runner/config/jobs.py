@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 
 from runner.config.check import Check
+from runner.config.expansion import expand, pairing_problems
 from runner.config.library import Library, open_library
 from runner.config.overrides import for_hydra, needs_sweep, parse, refusal
 from runner.errors import ConfigurationError
 from runner.settings import Settings
+from runner.sweeping.settings import SweepSettings
+
+PAIRED = "sweep.paired"
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Checked jobs, and the overrides that make Hydra run them in this order."""
+    """Checked jobs in their order, and how they are to be run."""
 
     jobs: tuple[Job, ...]
-    overrides: tuple[str, ...]
+    settings: SweepSettings
+    varied: tuple[str, ...]
+    """The keys that list several values, as they were typed."""
 
 
 def compose(overrides: Sequence[str] = ()) -> Settings:
@@ -57,9 +62,8 @@ def prepare(texts: Sequence[str]) -> Job:
         several = [override for override in overrides if override.is_sweep_override()]
         single = [override for override in overrides if override not in several]
         check = Check(library, single).run()
-        return _job(
-            check, [for_hydra(override, library) for override in single], [*problems, *map(needs_sweep, several)]
-        )
+        problems += [*map(needs_sweep, several), *(_only_in_sweeps(each) for each in single if _is_of_the_sweep(each))]
+        return _job(check, [for_hydra(override, library) for override in single], problems)
 
 
 def prepare_sweep(texts: Sequence[str]) -> Sweep:
@@ -68,13 +72,31 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
     Raises `ConfigurationError` with every problem there is; one that only some jobs have names the first of them.
     """
     with open_library() as library:
-        overrides, problems = _readable(texts, library)
-        problems += [problem for override in overrides if (problem := _no_sweep(override))]
-        forced = [for_hydra(override, library) for override in overrides if not _no_sweep(override)]
-        expanded = _expand(forced, library)
-        checks = [Check(library, parse(texts, library)[0]).run() for texts in expanded]
-        _raise([*problems, *_common_problems(expanded, checks)])
-        return Sweep(tuple(map(_job, checks, expanded)), tuple(forced))
+        readable, problems = _readable(texts, library)
+        problems += [problem for override in readable if (problem := _no_sweep(override))]
+        overrides = [override for override in readable if not _no_sweep(override)]
+        ours = [override for override in overrides if _is_of_the_sweep(override)]
+        settings, wrong = _sweep_settings(ours, library)
+        if settings.resume is not None:
+            named = [each.key_or_group for each in overrides if each not in ours or each.key_or_group == PAIRED]
+            _raise([*problems, *wrong, *map(_not_with_resume, named)])
+            return Sweep((), settings, ())
+        forced, _ = parse([for_hydra(override, library) for override in overrides if override not in ours], library)
+        wrong = [*wrong, *pairing_problems(forced, settings.paired)]
+        expanded = expand(forced, () if wrong else settings.paired)
+        checks = [Check(library, parse(job, library)[0]).run() for job in expanded]
+        _raise([*problems, *wrong, *_common_problems(expanded, checks)])
+        varied = tuple(dict.fromkeys(each.key_or_group for each in forced if each.is_sweep_override()))
+        return Sweep(tuple(map(_job, checks, expanded)), settings, varied)
+
+
+def _sweep_settings(overrides: Sequence[Override], library: Library) -> tuple[SweepSettings, list[str]]:
+    """What `sweep.*` says, checked with the default files; the defaults where there are problems."""
+    if not overrides:
+        return SweepSettings(), []
+    check = Check(library, overrides).run()
+    problems = [problem for problem in check.problems if problem.startswith("sweep")]
+    return (SweepSettings() if problems or check.settings is None else check.settings.sweep), problems
 
 
 def _job(check: Check, texts: Sequence[str], problems: Sequence[str] = ()) -> Job:
@@ -97,27 +119,31 @@ def _raise(problems: Sequence[str]) -> None:
 
 
 def _no_sweep(override: Override) -> str | None:
+    if override.key_or_group == "resume":
+        return f"{override.input_line} must go with a single run; sweep.resume=SWEEP_DIR goes on with a sweep"
     if override.is_sweep_override() and override.is_hydra_override():
         return f"{override.input_line} must be one value: Hydra's own keys cannot be swept"
+    if override.is_sweep_override() and _is_of_the_sweep(override):
+        return f"{override.input_line} must be one value: it says how all jobs of the sweep are run"
     if override.is_sweep_override() and not override.is_discrete_sweep():
         return f"{override.input_line} must list its values, as in {override.get_key_element()}=1,2,3"
     return None
 
 
+def _is_of_the_sweep(override: Override) -> bool:
+    return override.key_or_group.split(".")[0] == "sweep"
+
+
+def _only_in_sweeps(override: Override) -> str:
+    return f"{override.input_line} must go with -m, which starts a sweep; leave it out of a single run"
+
+
+def _not_with_resume(key: str) -> str:
+    return f"{key} must not go with sweep.resume: the jobs are configured already; leave it out"
+
+
 def _typed(text: str) -> str:
     return text.lstrip("+")
-
-
-def _expand(forced: Sequence[str], library: Library) -> list[tuple[str, ...]]:
-    """The overrides of each job, in the words and in the order of Hydra's basic sweeper."""
-    values: dict[str, list[str]] = {}
-    for override in parse(forced, library)[0]:
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            values[key] = [f"{key}={override.get_value_element_as_str()}"]
-    return list(product(*values.values()))
 
 
 def _common_problems(jobs: Sequence[Sequence[str]], checks: Sequence[Check]) -> Iterator[str]:

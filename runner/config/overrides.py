@@ -21,7 +21,7 @@ OWNED = {
     "hydra.job.chdir": "paths are relative to where you start",
     "hydra.mode": "a sweep is started with -m",
     "hydra.searchpath": "files of yours belong into ./conf",
-    "hydra.launcher": "jobs run one after the other",
+    "hydra.launcher": "each job is a process of its own, and sweep.jobs says how many run at once",
     "hydra.sweeper": "the values of a sweep are typed, a=1,2",
 }
 """Hydra's keys that are the runner's to set, and what to know instead."""

@@ -207,6 +207,8 @@ def _expected_list(node: Node) -> str:
 
 def _plural(node: Node) -> str:
     kind = node.get("type")
+    if kind == "array":
+        return _expected_list(node).replace("a list", "lists", 1)
     return " ".join((NUMBERS[kind][1], *_limits(node))) if kind in NUMBERS else "texts"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.errors import RunnerError
 from runner.records.folder import point_latest
+from runner.records.sweep import FROZEN
 from runner.store.finding import LATEST, all_runs
 from runner.store.run import DAMAGED, UNRECORDED, Run
 
@@ -39,7 +40,8 @@ def remove(runs: Iterable[Run], root: Path) -> None:
             shutil.rmtree(run.folder)
         except OSError as error:
             raise RunnerError(f"cannot remove {run.folder}: {error.strerror or error}") from error
-        if "/" in run.name and all(entry.is_file() for entry in run.folder.parent.iterdir()):
+        others = run.folder.parent.iterdir() if "/" in run.name else ()
+        if "/" in run.name and all(entry.is_file() or entry.name == FROZEN for entry in others):
             shutil.rmtree(run.folder.parent)
     _mend_latest(root)
 

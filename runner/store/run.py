@@ -76,7 +76,7 @@ class Run:
         first = key.partition(".")[0]
         told_here = first in self.document and first not in CONFIGURED
         documents = (self.document,) if told_here else (self.config, self.document, self.document.get("results", {}))
-        found = next((value for document in documents if (value := _at(document, key)) is not None), None)
+        found = next((value for document in documents if (value := value_at(document, key)) is not None), None)
         return self._metric(key) if found is None else _name_of(found)
 
     def _metric(self, column: str) -> float | None:
@@ -94,7 +94,8 @@ def goal_of(metric: str) -> str | None:
     return "min" if metric.endswith(("loss", "error")) else None
 
 
-def _at(document: Mapping[str, Any], key: str) -> Any:
+def value_at(document: Mapping[str, Any], key: str) -> Any:
+    """What stands under a dotted key of nested mappings; None where there is nothing."""
     value: Any = document
     for part in key.split("."):
         if not isinstance(value, Mapping) or part not in value:

@@ -65,7 +65,8 @@ ONE_PROBLEM = {
     "fit": "'fit' must be key=value, group=choice or a flag; see --help",
     "=3": "'=3' must begin with a key, key=value",
     "hydra.run.dir=x": "hydra.run.dir must not be set: every run makes a folder of its own below outputs/runs",
-    "hydra/launcher=joblib": "hydra/launcher must not be set: jobs run one after the other",
+    "hydra/launcher=joblib": "hydra/launcher must not be set: each job is a process of its own, and "
+    "sweep.jobs says how many run at once",
     "hydra.vrbose=1": "hydra.vrbose: Key 'vrbose' not in 'HydraConf'",
     "loader.workers=1,2": "loader.workers=1,2 gives several values, which needs -m; one list is written "
     "'loader.workers=[1,2]', one text with commas \"loader.workers='1,2'\"",

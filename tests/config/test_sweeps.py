@@ -2,7 +2,10 @@
 
 import pytest
 
+from runner.config.expansion import expand
 from runner.config.jobs import prepare_sweep
+from runner.config.library import open_library
+from runner.config.overrides import for_hydra, parse
 
 SEVERAL = ["loader=in_memory,generator", "train.epochs=3,4"]
 
@@ -18,12 +21,14 @@ def test_jobs_are_those_of_hydras_own_sweeper():
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    sweep = prepare_sweep(
-        [*SEVERAL, "seed=range(0,3)", "data.classes=['a b','c,d'],['x'],null", "~train.learning_rate"]
-    )
-    parsed = OverridesParser.create().parse_overrides(list(sweep.overrides))
+    texts = [*SEVERAL, "seed=range(0,3)", "data.classes=['a b','c,d'],['x'],null", "~train.learning_rate"]
+    with open_library() as library:
+        parsed = OverridesParser.create().parse_overrides(
+            [for_hydra(override, library) for override in parse(texts, library)[0]]
+        )
     (batch,) = BasicSweeper.split_arguments(parsed, None)
-    assert [job.overrides for job in sweep.jobs] == list(map(tuple, batch))
+    assert expand(parsed) == list(map(tuple, batch))
+    assert [job.overrides for job in prepare_sweep(texts).jobs] == list(map(tuple, batch))
 
 
 def test_repeated_key_counts_once(workplace):
@@ -77,3 +82,74 @@ def test_same_choices_are_composed_once(workplace, monkeypatch):
     monkeypatch.setattr(Library, "_compose", lambda self, key: composed.append(key) or original(self, key))
     prepare_sweep(["loader=in_memory,generator", "seed=range(0,10)"])
     assert composed == [["loader=in_memory"], ["loader=generator"]]
+
+
+def test_paired_keys_take_their_values_together_and_combine_with_others():
+    sweep = prepare_sweep(
+        ["sweep.paired=[[train.epochs,seed]]", "train.epochs=3,4", "loader.batch_size=8,16", "seed=range(5,7)"]
+    )
+    found = [(job.settings.train.epochs, job.settings.seed, job.settings.loader.batch_size) for job in sweep.jobs]
+    assert found == [(3, 5, 8), (3, 5, 16), (4, 6, 8), (4, 6, 16)]
+    assert sweep.varied == ("train.epochs", "loader.batch_size", "seed")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["seed=1,2,3", "train.epochs=3,4"],
+            "sweep.paired must pair equally many values, got 3 of seed and 2 of train.epochs; list as many of each",
+        ),
+        (
+            ["seed=1,2"],
+            "sweep.paired must name keys that list values, got train.epochs; add train.epochs=VALUE,VALUE or leave it "
+            "out",
+        ),
+    ],
+)
+def test_pairs_that_cannot_be_made_are_told(overrides, message, problems):
+    assert problems("sweep.paired=[[seed,train.epochs]]", *overrides, sweep=True) == [message]
+
+
+def test_key_in_two_pairs_is_told(problems):
+    told = problems("sweep.paired=[[seed,train.epochs],[seed,loader]]", "seed=1,2", "train.epochs=3,4",
+                    "loader=sequence,generator", sweep=True)  # fmt: skip
+    assert told == ["sweep.paired must name each key once, got seed 2 times; leave it in one pair"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sweep.jobs=1,2", "sweep.jobs=1,2 must be one value: it says how all jobs of the sweep are run"),
+        ("sweep.jbs=2", "sweep.jbs is no key of sweep; did you mean sweep.jobs?"),
+        ("sweep.jobs=0", "sweep.jobs must be a whole number of at least 1, got 0"),
+        ("sweep.paired=[[seed]]", "sweep.paired must be a list of lists of 2 or more texts, got [['seed']]"),
+        (
+            "sweep.objective=f1",
+            "sweep.goal must say whether less or more of f1 is better, got null; add sweep.goal=min or sweep.goal=max",
+        ),
+        ("sweep.goal=max", "sweep.goal must go with sweep.objective, got max alone; add sweep.objective=KEY"),
+        ("resume=latest", "resume=latest must go with a single run; sweep.resume=SWEEP_DIR goes on with a sweep"),
+    ],
+)
+def test_wrong_key_of_the_sweep_is_told(override, message, problems):
+    assert problems(override, "seed=1,2", sweep=True) == [message]
+
+
+def test_keys_of_the_sweep_are_no_part_of_a_job(workplace):
+    sweep = prepare_sweep(["seed=1,2", "sweep.jobs=3", "sweep.objective=val_accuracy"])
+    assert sweep.settings.jobs == 3
+    assert [job.typed for job in sweep.jobs] == [("seed=1",), ("seed=2",)]
+    assert "sweep" not in sweep.jobs[0].settings.document()
+
+
+def test_keys_of_the_sweep_need_a_sweep(problems):
+    assert problems("sweep.jobs=2") == [
+        "sweep.jobs=2 must go with -m, which starts a sweep; leave it out of a single run"
+    ]
+
+
+def test_nothing_goes_with_the_resume_of_a_sweep_but_how_it_is_run(problems):
+    assert problems("sweep.resume=outputs", "seed=1,2", "sweep.jobs=2", sweep=True) == [
+        "seed must not go with sweep.resume: the jobs are configured already; leave it out"
+    ]

@@ -1,0 +1,66 @@
+"""`sweep.resume`: what is missing of an earlier sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from runner.config.base import LATEST
+from runner.errors import ConfigurationError
+from runner.records.folder import OUTPUTS
+from runner.records.sweep import SweepPlan, newest_sweep, read_sweep
+from runner.resuming import resumable
+from runner.settings import Settings
+from runner.store.run import Run
+from runner.sweeping.process import Attempt
+
+
+def unfinished(name: Path) -> tuple[SweepPlan, list[Attempt]]:
+    """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
+
+    Raises `ConfigurationError` where there is no such sweep, or it is still running.
+    """
+    plan = read_sweep(_folder(name), "sweep.resume")
+    if plan.process is not None and plan.is_running:
+        raise ConfigurationError(
+            f"sweep.resume must be a sweep that has ended, got {plan.folder}, which is still running on "
+            f"{plan.process['host']} as process {plan.process['pid']}; stop that first"
+        )
+    runs = {job.number: Run(plan.job_folder(job.number), str(job.number)) for job in plan.distinct}
+    alive = [number for number, run in runs.items() if run.status == "running"]
+    if alive:
+        jobs = ", ".join(map(str, alive))
+        raise ConfigurationError(
+            f"sweep.resume must be a sweep whose jobs have ended, got {plan.folder}, of which {jobs} still run; "
+            "stop them first"
+        )
+    return plan, list(_attempts(plan, runs))
+
+
+def _folder(name: Path) -> Path:
+    if str(name) != LATEST:
+        return name
+    newest = newest_sweep(OUTPUTS)
+    if newest is None:
+        raise ConfigurationError(
+            f"sweep.resume={LATEST} must find a sweep, got none in {OUTPUTS / 'sweeps'}; start one with -m"
+        )
+    return newest
+
+
+def _attempts(plan: SweepPlan, runs: dict[int, Run]) -> Iterator[Attempt]:
+    for number, run in runs.items():
+        if run.status in ("interrupted", "killed"):
+            yield Attempt(number, again=_can_go_on(plan, number))
+        elif run.status != "completed":
+            yield Attempt(number)
+
+
+def _can_go_on(plan: SweepPlan, number: int) -> bool:
+    """Whether a job that was ended may go on where it was; else it begins anew."""
+    config = plan.config(number) | {"resume": str(plan.job_folder(number))}
+    try:
+        return resumable(Settings.model_validate_json(json.dumps(config))) is not None
+    except ConfigurationError:
+        return False

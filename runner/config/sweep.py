@@ -1,0 +1,58 @@
+"""A sweep from beginning to end: frozen, run, told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from runner.commands import complain
+from runner.config.freeze import freeze_sweep
+from runner.config.jobs import Sweep
+from runner.config.resume_sweep import unfinished
+from runner.records.folder import new_sweep_folder
+from runner.records.output_log import last_line
+from runner.records.sweep import SweepPlan
+from runner.store.sweep import SweepResults, read_results
+from runner.store.sweep_table import tell, unfinished_lines
+from runner.sweeping.process import Attempt, Outcome
+from runner.sweeping.schedule import run_jobs
+from runner.sweeping.view import view_of
+
+
+def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
+    """Run the jobs of a sweep, or what is missing of an earlier one, and tell what came of it; the exit code."""
+    plan, attempts = _begin(sweep, argv)
+    sys.stdout.write(f"sweep     {plan.folder}: {len(plan.jobs)} jobs, {len(attempts)} to run\n")
+    sys.stdout.flush()
+    try:
+        with plan.running(), view_of(plan, attempts) as view:
+            outcomes = run_jobs(plan, attempts, sweep.settings, view)
+    finally:
+        results = read_results(plan.folder)
+        sys.stdout.write("\n")
+        tell(results)
+    unsound = [*unfinished_lines(results), *_refused(results, outcomes)]
+    if unsound:
+        complain(f"{len(unsound)} of {len(plan.distinct)} jobs did not end well", *unsound)
+    return int(bool(unsound))
+
+
+def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """A line for each job that did what it was to do, and found something wrong: `mode=check`."""
+    completed = {job.planned.number for job in results.jobs if job.status == "completed"}
+    for outcome in outcomes:
+        if outcome.exit_code and outcome.number in completed:
+            folder = results.plan.job_folder(outcome.number)
+            yield f"job {outcome.number} ended with exit code {outcome.exit_code}: {last_line(folder)} ({folder})"
+
+
+def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
+    settings = sweep.settings
+    if settings.resume is None:
+        plan = freeze_sweep(sweep, new_sweep_folder(), argv)
+        return plan, [Attempt(job.number) for job in plan.distinct]
+    plan, attempts = unfinished(settings.resume)
+    if settings.objective is not None:
+        plan = replace(plan, objective=settings.objective, goal=settings.goal)
+    return plan, attempts

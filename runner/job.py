@@ -1,0 +1,59 @@
+"""`python -m runner.job SWEEP NUMBER`: one job of a sweep, from its frozen configuration, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.commands import guarded, leave, terminable
+from runner.records.sweep import read_sweep
+
+RESUME = "resume"
+"""The word after the number that asks to go on with what the job has done, in its folder."""
+
+STDIN = 0
+
+
+def main() -> int:
+    """Do the job; the exit code."""
+    code = execute(sys.argv[1:])
+    leave(code)
+    return code
+
+
+def execute(words: Sequence[str]) -> int:
+    """Do the job that these words name; the exit code."""
+    _end_with_the_sweep()
+    with terminable():
+        return guarded(lambda: _do(Path(words[0]), int(words[1]), again=RESUME in words[2:]))
+
+
+def _do(sweep: Path, number: int, *, again: bool) -> int:
+    from runner.running import Origin, run
+    from runner.settings import Settings
+
+    plan = read_sweep(sweep)
+    job, folder = plan.jobs[number], plan.job_folder(number)
+    config = plan.config(number) | ({"resume": str(folder)} if again else {})
+    settings = Settings.model_validate_json(json.dumps(config))
+    run(settings, folder=folder, origin=Origin(plan.argv, job.overrides, tuple(map(Path, job.foreign_files))))
+    return 0
+
+
+def _end_with_the_sweep() -> None:
+    """End as by SIGTERM, with the state written, once the sweep's process is gone: it holds the other end of stdin."""
+
+    def watch() -> None:
+        os.read(STDIN, 1)  # not by the stream: its lock would be held when the interpreter ends
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="sweep-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

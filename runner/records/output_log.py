@@ -1,0 +1,28 @@
+"""output.log: what a job of a sweep says on stdout and stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NAME = "output.log"
+MARK = "sweep: "
+"""What lines begin with that the sweep adds."""
+
+TAIL_BYTES = 65_536
+
+
+def note(folder: Path, text: str) -> None:
+    """Add what the sweep knows of the job's end."""
+    with (folder / NAME).open("a", encoding="utf-8") as file:
+        file.write(f"{MARK}{text}\n")
+
+
+def last_line(folder: Path) -> str | None:
+    """The last line there is; None where there is none."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    return next((line.strip() for line in reversed(lines) if line.strip()), None)

@@ -1,0 +1,52 @@
+"""What the jobs of a sweep are judged by, and whether less or more of it is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Literal
+
+from runner.store.run import Run, goal_of
+
+FIGURES: Mapping[str, str] = {"images_per_second": "max", "wait_share": "min", "seconds": "min"}
+"""Figures of a loader, or of time, that have a direction."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A key of runs, and whether its smallest or largest value is the best."""
+
+    key: str
+    goal: Literal["min", "max"]
+
+    def value(self, run: Run) -> float | None:
+        """What a run came to; None where it has no number there."""
+        value = run.value(self.key)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def rank(self, run: Run) -> tuple[bool, float]:
+        """What to sort runs by, so that the best is first, and those without a number last."""
+        value = self.value(run)
+        known = value is not None and not isnan(value)
+        return not known, 0.0 if value is None or not known else -value if self.goal == "max" else value
+
+
+def objective_of(key: str | None, goal: str | None) -> Objective | None:
+    """The objective of that key; None where there is none, or its direction is not known."""
+    direction = None if key is None else goal or goal_of_figure(key)
+    return None if key is None or direction is None else Objective(key, "max" if direction == "max" else "min")
+
+
+def goal_of_figure(key: str) -> str | None:
+    """`min` or `max` for metrics and for loader figures; None where the direction is not known."""
+    return FIGURES.get(key.partition(".")[0]) or goal_of(key)
+
+
+def monitored(runs: Sequence[Run]) -> Objective:
+    """What training itself monitors: `train.monitor` where the runs agree on one, else val_loss, else loss."""
+    named = {(run.config.get("train") or {}).get("monitor", "auto") for run in runs}
+    name = named.pop() if len(named) == 1 else "auto"
+    asked = None if name == "auto" else objective_of(name, None)
+    has_validation = any("val_loss" in row for run in runs for row in run.metrics)
+    return asked or Objective("val_loss" if has_validation else "loss", "min")

@@ -1,0 +1,105 @@
+"""A sweep as the records of its jobs tell it, whatever became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runner.records.output_log import MARK, last_line
+from runner.records.sweep import PlannedJob, SweepPlan, read_sweep
+from runner.store.objective import Objective, monitored, objective_of
+from runner.store.run import UNRECORDED, Run
+
+FIGURES = ("images_per_second", "wait_share", "seconds.total")
+"""What a loader is judged by, beside the results of training."""
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A job as it was planned, and its run."""
+
+    planned: PlannedJob
+    run: Run
+
+    @cached_property
+    def status(self) -> str:
+        """As the run's; `waiting` where it was not started, `failed` where it ended before it had a record."""
+        if not self.run.folder.exists():
+            return "waiting"
+        return "failed" if self.run.status == UNRECORDED and self._last_line else self.run.status
+
+    @cached_property
+    def error(self) -> str | None:
+        """What went wrong, in one line; None where nothing did, or nobody knows."""
+        if self.status in ("completed", "waiting", "running"):
+            return None
+        told = self._last_line or ""
+        error = self.run.document.get("error") or {}
+        message = str(error.get("message") or "").partition("\n")[0]
+        if told.startswith(MARK):
+            return told.removeprefix(MARK)
+        return f"{error['type']}: {message}".removesuffix(": ") if error else told or None
+
+    @cached_property
+    def _last_line(self) -> str | None:
+        return last_line(self.run.folder)
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """The jobs of a sweep that were to be run, best first; files are read when they are asked for."""
+
+    plan: SweepPlan
+
+    @cached_property
+    def jobs(self) -> list[SweepJob]:
+        """Those with a value of the objective, best first, then the others as they are numbered."""
+        folder = self.plan.folder
+        planned = {job.number: job for job in self.plan.distinct}
+        runs = {number: Run(self.plan.job_folder(number), f"{folder.name}/{number}") for number in planned}
+        jobs = [SweepJob(planned[number], run) for number, run in runs.items()]
+        return sorted(jobs, key=lambda job: self.objective.rank(job.run))
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What was asked for, or what training monitored."""
+        runs = [Run(self.plan.job_folder(job.number), str(job.number)) for job in self.plan.distinct]
+        return objective_of(self.plan.objective, self.plan.goal) or monitored(runs)
+
+    @cached_property
+    def figures(self) -> tuple[str, ...]:
+        """The keys of numbers worth a column: the objective, what training monitored, results, the loader's figures."""
+        runs = [job.run for job in self.jobs]
+        wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *FIGURES]
+        return tuple(key for key in dict.fromkeys(wanted) if any(run.value(key) is not None for run in runs))
+
+    @property
+    def repeated(self) -> tuple[PlannedJob, ...]:
+        """The jobs that equal others, and were not run."""
+        return tuple(job for job in self.plan.jobs if job.same_as is not None)
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs have each status."""
+        statuses = [job.status for job in self.jobs]
+        return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+    def values(self, job: SweepJob) -> list[Any]:
+        """What a job has under each of `figures`."""
+        return [job.run.value(key) for key in self.figures]
+
+
+def read_results(folder: Path) -> SweepResults:
+    """The results of the sweep in `folder`.
+
+    Raises `ConfigurationError` where that is no sweep.
+    """
+    return SweepResults(read_sweep(folder))
+
+
+def _evaluated(runs: list[Run]) -> Iterator[str]:
+    for run in runs:
+        results = (run.document.get("results") or {}).get("evaluate") or {}
+        yield from (f"evaluate.{key}" for key, value in results.items() if isinstance(value, float))

@@ -1,0 +1,129 @@
+"""One job in a process of its own: started, waited for, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.records.output_log import NAME as OUTPUT_LOG
+from runner.records.output_log import note
+from runner.records.sweep import SweepPlan, begin_job
+
+COMMAND = (sys.executable, "-m", "runner.job")
+
+GRACE_SECONDS = 60.0
+"""How long a job that is asked to end may take to write its state."""
+
+SIGNALLED = 128
+"""Exit codes from here on name the signal that ended a job, as shells have it."""
+
+Ended = Literal["completed", "failed", "interrupted", "killed", "timed out"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A job that is to be run; `again`: gone on with, in the folder it has."""
+
+    number: int
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the process of a job ended."""
+
+    number: int
+    ended: Ended
+    exit_code: int
+    seconds: float
+
+
+class JobProcess:
+    """The process of one job, in a group of its own: a Ctrl-C at the terminal reaches the sweep alone.
+
+    Its stdin is a pipe that nobody writes to: when the sweep's process is gone, however it ended, the pipe is closed,
+    and the job ends with its state written.
+    """
+
+    def __init__(self, plan: SweepPlan, attempt: Attempt, environment: Mapping[str, str]) -> None:
+        self.number = attempt.number
+        self._folder = plan.job_folder(attempt.number) if attempt.again else begin_job(plan, attempt.number)
+        words = [str(plan.folder), str(attempt.number), *(["resume"] if attempt.again else [])]
+        with (self._folder / OUTPUT_LOG).open("ab") as output:
+            self._process = subprocess.Popen(
+                [*COMMAND, *words],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                process_group=0,
+            )
+        self._begun = time.monotonic()
+        self._asked: float | None = None
+        self._timed_out = False
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self._begun
+
+    def poll(self, timeout_seconds: float | None = None) -> Outcome | None:
+        """How it ended; None while it runs. What takes longer than it may is asked to end, and then made to."""
+        if not self._has_ended():
+            if timeout_seconds is not None and self.seconds > timeout_seconds and self._asked is None:
+                self._timed_out = True
+                note(self._folder, f"ended after {timeout_seconds / 60:g} minutes, the sweep's limit for a job")
+                self.ask_to_end()
+            if self._asked is not None and time.monotonic() - self._asked > GRACE_SECONDS:
+                self.kill()
+            return None
+        self.kill()  # whatever it started and left
+        return self._outcome(self._process.wait())
+
+    def ask_to_end(self) -> None:
+        """Let it end when its step is done and its state is written."""
+        if self._asked is None:
+            self._asked = time.monotonic()
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it, and all it started, at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Make sure that nothing of it is left."""
+        if self._process.returncode is None:
+            self.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _has_ended(self) -> bool:
+        # Not waited for yet: until then nobody else can be given its number, nor its group's.
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _outcome(self, code: int) -> Outcome:
+        if code < 0 and not (self._timed_out or self._asked):
+            name = signal.Signals(-code).name
+            memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
+            note(self._folder, f"the process was ended by {name}{memory}")
+        exit_code = SIGNALLED - code if code < 0 else code
+        return Outcome(self.number, self._ended(code), exit_code, self.seconds)
+
+    def _ended(self, code: int) -> Ended:
+        if code == 0:
+            return "completed"
+        if self._timed_out:
+            return "timed out"
+        if self._asked is not None or code in (130, 143):
+            return "interrupted"
+        return "killed" if code < 0 else "failed"

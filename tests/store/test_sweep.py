@@ -1,0 +1,134 @@
+"""A sweep read from its files: order, spread over seeds, whether loaders agree."""
+
+import csv
+from statistics import mean, stdev
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner import report
+from runner.records.sweep import PlannedJob, SweepPlan
+from runner.store.agreement import agreements
+from runner.store.objective import Objective, goal_of_figure
+from runner.store.sweep import SweepResults, read_results
+from runner.store.sweep_table import header, notes, over_seeds, unfinished_lines, write_files
+
+NAME = "2026-01-03_00-00-00_cccccc"
+
+
+@pytest.fixture
+def planned(make, root):
+    """Writes a sweep of these runs, each given as keywords of `make`, and its plan."""
+
+    def write(*jobs, varied=("loader", "seed"), waiting=0, **plan):
+        for number, job in enumerate(jobs):
+            make(f"{NAME}/{number}", **job)
+        told = [
+            PlannedJob(number, (), {"loader": job.get("loader", "sequence"), "seed": job.get("seed", 0)})
+            for number, job in enumerate([*jobs, *[{}] * waiting])
+        ]
+        sweep = SweepPlan(root / "sweeps" / NAME, ("-m", "seed=0,1"), varied, tuple(told), **plan)
+        sweep.write()
+        return read_results(sweep.folder)
+
+    return write
+
+
+def numbers(results):
+    return [job.planned.number for job in results.jobs]
+
+
+def test_best_job_comes_first_and_those_without_the_objective_last(planned):
+    results = planned({"losses": (0.5,)}, {"losses": ()}, {"losses": (0.1, 0.9)}, waiting=1)
+    assert results.objective == Objective("val_loss", "min")
+    assert numbers(results) == [2, 0, 1, 3]
+    assert [job.status for job in results.jobs] == ["completed", "completed", "completed", "waiting"]
+
+
+@pytest.mark.parametrize(
+    ("objective", "goal", "order"),
+    [("evaluate.accuracy", None, [1, 0]), ("seconds", None, [0, 1]), ("evaluate.accuracy", "min", [0, 1])],
+)
+def test_objective_may_be_any_figure(objective, goal, order, planned):
+    results = planned(
+        {"accuracy": 0.8, "losses": (0.5,)}, {"accuracy": 0.9, "losses": (0.5, 0.5)}, objective=objective, goal=goal
+    )
+    assert numbers(results) == order
+
+
+def test_direction_of_loader_figures_is_known():
+    keys = ("images_per_second", "wait_share", "seconds.total", "val_loss", "evaluate.accuracy", "f1")
+    assert [goal_of_figure(key) for key in keys] == ["max", "min", "min", "min", "max", None]
+
+
+@given(losses=st.lists(st.floats(0.01, 10), min_size=2, max_size=6))
+def test_spread_over_seeds_is_that_of_a_sample(losses):
+    class Fixed(SweepResults):
+        figures = ("val_loss",)
+        objective = Objective("val_loss", "min")
+        jobs = tuple(SimpleNamespace(planned=PlannedJob(n, (), {}), status="completed") for n in range(len(losses)))
+
+        def values(self, job):
+            return [losses[job.planned.number]]
+
+    columns, (row,) = over_seeds(Fixed(SweepPlan(None, (), ("seed",), ())))
+    assert (columns, row[0]) == (["n", "val_loss"], len(losses))
+    middle, deviation = map(float, row[1].split(" ± "))
+    assert middle == pytest.approx(mean(losses), rel=0.001)
+    assert deviation == pytest.approx(stdev(losses), abs=mean(losses) / 500)
+
+
+def test_settings_are_sorted_by_their_mean_and_failed_jobs_do_not_count(planned):
+    results = planned(
+        {"loader": "sequence", "seed": 0, "losses": (0.2,)},
+        {"loader": "sequence", "seed": 1, "losses": (0.6,)},
+        {"loader": "generator", "seed": 0, "losses": (0.3,)},
+        {"loader": "generator", "seed": 1, "losses": (0.0,), "status": "failed", "accuracy": None},
+    )
+    columns, rows = over_seeds(results)
+    assert columns[:3] == ["loader", "n", "val_loss"]
+    assert [row[:3] for row in rows] == [["generator", 1, "0.4000"], ["sequence", 2, "0.5000 ± 0.2828"]]
+    assert list(unfinished_lines(results)) == [f"job 3 failed: ValueError: no ({results.plan.folder / '3'})"]
+
+
+def test_loaders_that_agree_are_told_and_those_that_do_not_named(planned):
+    # `make` takes the digest of the weights from the seed alone.
+    agreeing = planned({"loader": "sequence"}, {"loader": "generator"}, {"loader": "generator", "seed": 5})
+    assert list(agreements(agreeing.jobs)) == ["2 jobs differ only in the loader: same weights"]
+
+
+def test_jobs_that_ended_with_other_weights_are_named(planned, root):
+    results = planned({"loader": "sequence"}, {"loader": "generator"})
+    file = root / "sweeps" / NAME / "1" / "run.json"
+    file.write_text(file.read_text().replace("0" * 64, "1" * 64))
+    assert list(agreements(results.jobs)) == ["job 1 differs from job 0 only in the loader, and yet in digests.weights"]
+
+
+def test_files_hold_only_the_keys_that_vary(planned):
+    results = planned({"seed": 0}, {"seed": 1, "losses": (0.1,)}, varied=("seed",))
+    table, summary = write_files(results)
+    with table.open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["job", "seed", "status", "val_loss", "evaluate.accuracy", "evaluate.loss", "seconds.total",
+                       "error", "same_as"]  # fmt: skip
+    assert [row[:3] for row in rows[1:]] == [["1", "1", "completed"], ["0", "0", "completed"]]
+    assert header(results)[:3] == ["job", "seed", "status"]
+    assert summary.read_text().startswith(f"# Sweep {NAME}\n\n    python -m runner -m seed=0,1\n")
+
+
+def test_killed_sweep_can_be_tabled_afterwards(planned, capsys):
+    results = planned({"seed": 0}, {"seed": 1, "status": "killed"}, waiting=1)
+    assert report.execute([str(results.plan.folder)]) == 0
+    assert "3 jobs: 1 completed, 1 killed, 1 waiting" in capsys.readouterr().out
+    assert (results.plan.folder / "summary.md").exists()
+
+
+def test_one_repeated_job_is_told(planned):
+    results = planned({"seed": 0}, {"seed": 1})
+    jobs = (*results.plan.jobs, PlannedJob(2, (), {"loader": "sequence", "seed": 0}, same_as=0))
+    plan = SweepPlan(results.plan.folder, (), ("loader", "seed"), jobs)
+    assert list(notes(SweepResults(plan)))[1] == (
+        "1 job equals another and ran once, keys that a loader does not use being left blank: 2 = 0"
+    )

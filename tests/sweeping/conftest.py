@@ -1,0 +1,68 @@
+"""Sweeps whose jobs are small scripts in place of the runner: what they do is said by their seed."""
+
+import sys
+
+import pytest
+
+from runner.config.jobs import prepare_sweep
+from runner.config.sweep import run_sweep
+from runner.sweeping import process
+
+JOB = """
+import json, os, signal, sys, time
+from pathlib import Path
+import yaml
+from runner.records.config_yaml import write_config
+from runner.records.record import RunRecord
+from runner.records.metrics import MetricsTable
+
+sweep, number = Path(sys.argv[1]), sys.argv[2]
+folder = sweep / number
+config = yaml.safe_load((sweep / "frozen" / number / "config.yaml").read_text())
+seed = config["seed"]
+print("this is seed", seed, "on", os.environ.get("CUDA_VISIBLE_DEVICES"))
+if seed == 7:
+    raise ZeroDivisionError("before the record")
+if sys.argv[3:] == ["resume"]:
+    (folder / "again").touch()
+    document = json.loads((folder / "run.json").read_text())
+    record = RunRecord.reopen(folder, document)
+else:
+    write_config(folder, config)
+    record = RunRecord.open(folder, backend="tensorflow")
+def end(*_):
+    record.close("interrupted")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+if seed == 8 and sys.argv[3:] != ["resume"]:
+    os.kill(os.getpid(), signal.SIGKILL)
+if seed == 9 and not Path("mended").exists():
+    record.close("failed", ValueError("nine is no seed"))
+    sys.exit(1)
+while seed == 10 and not Path("mended").exists():
+    time.sleep(0.05)
+MetricsTable(folder).append(1, {"loss": seed / 10, "val_loss": seed / 5, "images_per_second": 100.0})
+record.update(digests={"ids": "same", "weights": f"of seed {seed}"})
+record.update(results={"evaluate": {"accuracy": 1 - seed / 10, "split": "test"}})
+record.close("completed")
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working directory in which jobs are the script above."""
+    (tmp_path / "job.py").write_text(JOB)
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, str(tmp_path / "job.py")))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def sweep(here):
+    """Runs a sweep; its exit code, and its folder."""
+
+    def run(*overrides):
+        code = run_sweep(prepare_sweep(overrides), ["-m", *overrides])
+        return code, max((here / "outputs/sweeps").iterdir())
+
+    return run

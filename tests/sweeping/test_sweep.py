@@ -1,0 +1,224 @@
+"""Sweeps as processes: what one job does costs no other anything, and what is missing can be run later."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.errors import ConfigurationError, Terminated
+from runner.records.sweep import read_sweep
+from runner.sweeping import process
+from runner.sweeping.gpus import visible_gpus
+
+ROOT = Path(__file__).parents[2]
+
+
+def statuses(folder):
+    return {int(file.parent.name): json.loads(file.read_text())["status"] for file in folder.glob("[0-9]/run.json")}
+
+
+def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys):
+    code, folder = sweep("seed=1,7,8,9,2")
+    assert code == 1
+    printed = capsys.readouterr()
+    name = folder.relative_to(Path.cwd())
+    assert printed.err.splitlines() == [
+        "error: 3 of 5 jobs did not end well",
+        f"  job 1 failed: ZeroDivisionError: before the record ({name}/1)",
+        f"  job 2 killed: the process was ended by SIGKILL; the system may have run out of memory ({name}/2)",
+        f"  job 3 failed: ValueError: nine is no seed ({name}/3)",
+    ]
+    assert "ZeroDivisionError" not in printed.out.split("table ")[0].split("\n\n")[0]
+    assert "Traceback" in (folder / "1/output.log").read_text()
+    assert "5 jobs: 2 completed, 2 failed, 1 killed; best first, by the least val_loss" in printed.out
+
+
+def test_sweep_without_failure_ends_with_0_and_its_files(sweep, capsys):
+    code, folder = sweep("seed=2,1", "loader=generator,sequence")
+    assert code == 0
+    assert capsys.readouterr().err == ""
+    with (folder / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["seed"], row["loader"], row["val_loss"]) for row in rows] == [
+        ("1", "generator", "0.2"),
+        ("1", "sequence", "0.2"),
+        ("2", "generator", "0.4"),
+        ("2", "sequence", "0.4"),
+    ]
+    summary = (folder / "summary.md").read_text()
+    assert "| loader | n | val_loss | evaluate.accuracy | images/s | seconds |" in summary
+    assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100.0 ± 0.0 |" in summary
+    assert "- 4 jobs differ only in the loader: same batches, same weights" in summary
+
+
+def test_job_has_hydras_files_and_the_configuration_of_the_beginning(here, sweep):
+    (here / "conf/train").mkdir(parents=True)
+    mine = here / "conf/train/mine.yaml"
+    mine.write_text("defaults: [default]\nepochs: 77\n")
+    _, folder = sweep("seed=9,1", "train=mine")
+    assert {file.name for file in (folder / "1/.hydra").iterdir()} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    assert f"dir: {folder.relative_to(here)}/1" in (folder / "1/.hydra/hydra.yaml").read_text()
+    mine.unlink()
+    (here / "mended").touch()
+    sweep(f"sweep.resume={folder}")
+    assert "epochs: 77" in (folder / "0/config.yaml").read_text()
+    assert read_sweep(folder).jobs[0].foreign_files == (str(mine),)
+
+
+def test_jobs_that_equal_others_run_once(sweep, capsys):
+    code, folder = sweep("loader=generator,sequence", "loader.workers=1,2", "seed=1,1")
+    assert code == 0
+    assert sorted(statuses(folder)) == [0, 4, 6]
+    printed = capsys.readouterr().out
+    assert "8 jobs, 3 to run" in printed
+    assert (
+        "5 jobs equal others and ran once, keys that a loader does not use being left blank: "
+        "1 = 0, 2 = 0, 3 = 0, 5 = 4, 7 = 6\n"
+    ) in printed
+    assert read_sweep(folder).jobs[2].varied == {"loader": "generator", "loader.workers": None, "seed": 1}
+
+
+def test_job_that_completes_and_finds_something_wrong_fails_the_sweep(here, sweep, capsys):
+    (here / "job.py").write_text((here / "job.py").read_text() + "if seed == 2: sys.exit('error: 3 bad files')\n")
+    code, folder = sweep("seed=1,2")
+    assert code == 1
+    told = f"  job 1 ended with exit code 1: error: 3 bad files ({folder.relative_to(here)}/1)"
+    assert capsys.readouterr().err.splitlines()[1:] == [told]
+
+
+def test_objective_that_no_job_has_is_told(sweep, capsys):
+    sweep("seed=1,2", "sweep.objective=val_top_accuracy")
+    assert "2 jobs: 2 completed; none of them has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
+
+
+def test_resume_runs_what_is_missing_and_leaves_the_rest(here, sweep, capsys):
+    _, folder = sweep("seed=1,9,8,2")
+    shutil.rmtree(folder / "3")
+    before = (folder / "0/run.json").stat().st_mtime_ns
+    (here / "mended").touch()
+    code, same = sweep("sweep.resume=latest", "sweep.jobs=2")
+    assert (code, same) == (0, folder)
+    assert statuses(folder) == dict.fromkeys(range(4), "completed")
+    assert (folder / "0/run.json").stat().st_mtime_ns == before
+    assert json.loads((folder / "1.attempt1/run.json").read_text())["error"]["message"] == "nine is no seed"
+    assert (folder / "2/again").exists()  # it was killed, and went on in its folder
+    assert "4 jobs, 3 to run" in capsys.readouterr().out
+
+
+def test_resume_of_a_sweep_that_is_done_runs_nothing(sweep, capsys):
+    _, folder = sweep("seed=1,2")
+    assert sweep(f"sweep.resume={folder}") == (0, folder)
+    assert "2 jobs, 0 to run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("latest", "sweep.resume=latest must find a sweep, got none in outputs/sweeps; start one with -m"),
+        (
+            "nowhere",
+            "sweep.resume must be the folder of a sweep, got nowhere, which has no sweep.json; give a folder of "
+            "outputs/sweeps, or latest",
+        ),
+    ],
+)
+def test_resume_of_what_is_no_sweep_is_refused(name, message, sweep):
+    with pytest.raises(ConfigurationError) as refused:
+        sweep(f"sweep.resume={name}")
+    assert refused.value.problems == (message,)
+
+
+def test_sweep_that_runs_cannot_be_resumed(sweep):
+    _, folder = sweep("seed=1")
+    with (
+        read_sweep(folder).running(),
+        pytest.raises(ConfigurationError, match=f"still running on .* as process {os.getpid()}; stop that first"),
+    ):
+        sweep(f"sweep.resume={folder}")
+
+
+def test_fail_fast_ends_running_jobs_and_starts_no_more(sweep):
+    code, folder = sweep("seed=10,9,1", "sweep.jobs=2", "sweep.fail_fast=true")
+    assert code == 1
+    assert statuses(folder) == {0: "interrupted", 1: "failed"}
+
+
+def test_job_that_takes_too_long_is_ended(sweep, capsys):
+    code, folder = sweep("seed=10,1", "sweep.timeout_minutes=0.05")
+    assert code == 1
+    assert statuses(folder) == {0: "interrupted", 1: "completed"}
+    assert "job 0 interrupted: ended after 0.05 minutes, the sweep's limit for a job" in capsys.readouterr().err
+
+
+def test_job_that_does_not_end_when_asked_is_made_to(here, sweep, monkeypatch):
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
+    text = (here / "job.py").read_text()
+    (here / "job.py").write_text(text.replace("signal.SIGTERM, end", "signal.SIGTERM, signal.SIG_IGN"))
+    begun = time.monotonic()
+    code, _ = sweep("seed=10", "sweep.timeout_minutes=0.03")
+    assert code == 1
+    assert time.monotonic() - begun < 20
+
+
+def test_jobs_at_once_have_a_gpu_each(sweep, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    _, folder = sweep("seed=1,2", "sweep.jobs=2")
+    assert {(folder / number / "output.log").read_text() for number in "01"} == {
+        "this is seed 1 on 3\n",
+        "this is seed 2 on 5\n",
+    }
+
+
+@pytest.mark.parametrize(("listed", "gpus"), [("0,1", ("0", "1")), ("", ()), ("-1", ()), ("GPU-abc", ("GPU-abc",))])
+def test_gpus_are_those_the_environment_lists(listed, gpus):
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": listed}) == gpus
+
+
+def children():
+    import psutil
+
+    return [child for child in psutil.Process().children() if "job.py" in " ".join(child.cmdline())]
+
+
+def test_interrupt_ends_all_jobs_with_their_state_and_tells_the_table(here, sweep, capsys):
+    def interrupt():
+        while len(list(here.glob("outputs/sweeps/*/[0-9]/run.json"))) < 2:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def terminate(*_):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    threading.Thread(target=interrupt).start()
+    try:
+        with pytest.raises(Terminated):
+            sweep("seed=10,10", "loader=generator,sequence", "train.epochs=1,2", "sweep.jobs=2")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (folder,) = (here / "outputs/sweeps").iterdir()
+    assert statuses(folder) == {0: "interrupted", 1: "interrupted"}
+    assert "4 jobs: 2 interrupted, 2 waiting" in capsys.readouterr().out
+    assert read_sweep(folder).process is None
+    assert children() == []
+
+
+def test_jobs_end_when_the_sweep_is_killed(tmp_path):
+    # The real job: its process notices that nobody holds the other end of its stdin.
+    code = "import time\nfrom runner import job\njob._end_with_the_sweep()\nprint('on', flush=True)\ntime.sleep(60)"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as started:
+        assert started.stdout.readline() == b"on\n"
+        started.stdin.close()
+        assert started.wait(10) == -signal.SIGTERM
