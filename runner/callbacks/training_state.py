@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.callbacks.torch_generators import set_torch_generators, torch_generators
 from runner.errors import ConfigurationError
 from runner.samples import Array, Batch
 
@@ -23,6 +24,7 @@ def take(model: keras.Model, callbacks: Iterable[keras.callbacks.Callback]) -> t
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()  # within `fit`, JAX's arrays are ahead of the variables
     arrays = {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _variables(model)}
+    arrays |= torch_generators()
     values: Values = {}
     for name, callback in _with_state(callbacks):
         values[name] = {}
@@ -52,6 +54,7 @@ def put_back(
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    set_torch_generators(arrays)
     for name, callback in _with_state(callbacks):
         for key, value in values.get(name, {}).items():
             if isinstance(value, dict):
