@@ -24,13 +24,17 @@ from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.npy import Npy
+from runner.stages.bench_settings import Bench
 from runner.stages.settings import Train
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData, Field(discriminator="kind")]
 AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto, Field(discriminator="kind")]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
 
-Mode = Literal["run", "fit", "evaluate", "predict", "check"]
+Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
+READING: tuple[Mode, ...] = ("check", "bench")
+"""Modes that read the data and build no model."""
+
 USING: tuple[Mode, ...] = ("evaluate", "predict")
 """Modes that use the model of an earlier run."""
 
@@ -39,7 +43,7 @@ class Settings(Component):
     """A run: which data, read how, by which model, trained how."""
 
     mode: Mode = "run"
-    """What to do: fit, evaluate and predict (`run`), one of these alone, or only read the data (`check`)."""
+    """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`)."""
 
     from_run: Folder | None = None
     """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
@@ -82,6 +86,9 @@ class Settings(Component):
 
     train: Train
     """How it is trained."""
+
+    bench: Bench = Bench()
+    """How `mode=bench` measures loaders."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -144,8 +151,8 @@ class Settings(Component):
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
             raise ValueError("rerun and resume must not go together; give one of them")
-        if self.verify and (self.rerun is None or self.mode == "check"):
-            given = "no rerun" if self.rerun is None else "mode=check, which leaves nothing to compare"
+        if self.verify and (self.rerun is None or self.mode in READING):
+            given = "no rerun" if self.rerun is None else f"mode={self.mode}, which leaves nothing to compare"
             raise ValueError(f"verify must go with rerun, got {given}; add rerun=RUN_DIR, or leave verify out")
         if not using and self.split is not None:
             raise ValueError(

@@ -28,7 +28,7 @@ LAYERS = [
     {"account"},
     {"terminal"},
     {"loading"},
-    {"using", "checking", "resuming", "verifying"},
+    {"using", "checking", "resuming", "verifying", "benching"},
     {"running"},
     {"config"},
     {"__main__", "runs", "report"},
