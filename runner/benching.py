@@ -31,6 +31,8 @@ CLOSE = 0.95
 """The share of the best pace from which on a loader is as fast, and memory decides."""
 BATCHES = 4
 """Batches to measure with, at least, where the data has so many."""
+LOOK_SECONDS, QUIET = 0.3, 0.1
+"""How long the processors are looked at before anything is measured, and how busy they may be without a word."""
 PATIENCE, AT_LEAST = 20, 60.0
 """A loader may take so many times `bench.seconds` in all, and so many seconds more to list the data and start."""
 
@@ -54,6 +56,7 @@ def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> No
         dataset, available = as_delivered(config, config.data.open()), available_bytes()
         terminal.account(data_lines(config, dataset, available))
     with record.stage("bench"):
+        _note_other_work(terminal)
         source = dataset.splits["train"]
         used = _samples_to_use(source, config, terminal)
         share = len(source) / used
@@ -91,6 +94,14 @@ def best_of(rows: Sequence[Row]) -> Row | None:
 def _listed(config: Settings, source: Source) -> tuple[LoaderSettings, ...]:
     in_memory_already = config.data.kind == "arrays"
     return contenders(config.loader, num_processors(), files=has_files(source), cacheable=not in_memory_already)
+
+
+def _note_other_work(terminal: Terminal) -> None:
+    import psutil
+
+    busy = psutil.cpu_percent(LOOK_SECONDS) / 100
+    if busy > QUIET:
+        terminal.note(f"other work keeps the processors {busy:.0%} busy: the figures are as uncertain as that")
 
 
 def _samples_to_use(source: Source, config: Settings, terminal: Terminal) -> int:

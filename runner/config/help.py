@@ -50,7 +50,7 @@ def _keys(document: dict[str, Any]) -> Iterator[str]:
     yield "keys"
     for name, node in schema.root["properties"].items():
         value = document.get(name)
-        if "properties" not in schema.component(node, value):
+        if name not in schema.root["required"] and "properties" not in schema.component(node, value):
             yield from _entry(name, node, schema, document)
             continue
         kind = value.get("kind") if isinstance(value, dict) else None

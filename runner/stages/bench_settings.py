@@ -10,7 +10,7 @@ from runner.components import Component
 
 
 class Bench(Component):
-    """How `mode=bench` measures loaders."""
+    """How loaders are measured."""
 
     seconds: Annotated[float, Field(gt=0)] = 2.0
     """How long each loader is timed, once warm; so many samples are used as one thread can read meanwhile."""

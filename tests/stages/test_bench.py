@@ -73,11 +73,10 @@ def test_every_loader_is_measured_and_nothing_is_left_behind(photos, capsys):
     assert len(results["bounds"]) == 2
     printed = capsys.readouterr().out
     assert f"best      {results['best']}\n" in printed
-    assert run(compose([*photos, *results["best"].split(), "model=mlp", "train.epochs=1"])).path.exists()
     assert not multiprocessing.active_children()
-    assert sorted(os.listdir()) == ["outputs", "photos", "run"]
-    assert sorted(os.listdir("outputs")) == ["latest", "runs"]
+    assert sorted(os.listdir()) == ["photos", "run"]
     assert not list(SHARED_MEMORY.glob(f"{BLOCK_NAME}-{os.getpid()}-*"))
+    assert run(compose([*photos, *results["best"].split(), "model=mlp", "train.epochs=1"])).path.exists()
 
 
 def test_a_loader_that_fails_is_a_row_and_costs_the_others_nothing(photos, tmp_path, monkeypatch, capsys):
@@ -131,6 +130,22 @@ def test_an_unreadable_sample_is_named(photos):
     Path("photos/cat/3.png").write_bytes(b"no image")
     with pytest.raises(BadSampleError, match="photos/cat/3.png"):
         bench(*photos, "data.validation_split=0")
+
+
+def test_other_work_is_noted(photos, monkeypatch, capsys):
+    monkeypatch.setattr("psutil.cpu_percent", lambda interval: 45.0)
+    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    bench(*photos, "data.limit=6")
+    assert "other work keeps the processors 45% busy" in capsys.readouterr().out
+
+
+def test_what_holds_everything_is_counted_up_to_all_samples(photos, monkeypatch):
+    monkeypatch.setattr("runner.benching._samples_to_use", lambda *_: 8)
+    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    document, rows = bench(*photos, "loader=in_memory")
+    assert (document["results"]["bench"]["samples"], document["results"]["bench"]["of"]) == (8, 16)
+    assert not any(row["reason"] for row in rows)
+    assert int(rows[0]["memory_bytes"]) >= 8 * 8 * 8 * 3
 
 
 def test_arrays_are_benched_without_caches(tmp_path, monkeypatch):
