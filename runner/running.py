@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
+from runner.benching import bench_loaders
 from runner.checking import check_data
 from runner.errors import DataError
 from runner.loaders.advice import Means, advise
@@ -38,7 +39,7 @@ from runner.records.state import State, drop_states, read_state
 from runner.records.trained import read_trained
 from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.resuming import refuse_other_data, resumable
-from runner.settings import Settings
+from runner.settings import READING, Settings
 from runner.sources.data import Dataset
 from runner.sources.source import has_files
 from runner.stages.backend import require_backend, start_backend
@@ -86,7 +87,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     the record as failed, Ctrl-C as interrupted, and is raised again. Raises `DataError`, after the record was closed
     as completed, if `mode=check` found something wrong with the data, and `VerifyError` if `verify` found a difference.
     """
-    if config.mode != "check":
+    if config.mode not in READING:
         require_backend(config.backend)
     resumed = resumable(config)
     first = read_comparable(config.rerun) if config.rerun is not None and config.verify else None
@@ -99,6 +100,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
         terminal.account([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
         if config.mode == "check":
             findings = check_data(config, record, terminal)
+        elif config.mode == "bench":
+            bench_loaders(config, record, terminal)
         else:
             used = None if trained is None else Use(config, trained, record, terminal)
             dataset = (used or _Run(config, record, terminal, resumed)).stages()
@@ -144,7 +147,7 @@ def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[N
     try:
         yield
     finally:
-        if config.mode != "check":
+        if config.mode not in READING:
             try:
                 terminal.path("report", write_report(folder, most_bytes=AT_THE_END_BYTES))
             except Exception as error:

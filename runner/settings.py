@@ -26,6 +26,7 @@ from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.none import NoData
 from runner.sources.npy import Npy
+from runner.stages.bench_settings import Bench
 from runner.stages.settings import Train
 from runner.sweeping.settings import SweepSettings
 
@@ -35,7 +36,10 @@ AnyLoader = Annotated[
 ]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
 
-Mode = Literal["run", "fit", "evaluate", "predict", "check"]
+Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
+READING: tuple[Mode, ...] = ("check", "bench")
+"""Modes that read the data and build no model."""
+
 USING: tuple[Mode, ...] = ("evaluate", "predict")
 """Modes that use the model of an earlier run."""
 
@@ -44,7 +48,7 @@ class Settings(Component):
     """A run: which data, read how, by which model, trained how."""
 
     mode: Mode = "run"
-    """What to do: fit, evaluate and predict (`run`), one of these alone, or only read the data (`check`)."""
+    """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`)."""
 
     from_run: Folder | None = None
     """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
@@ -90,6 +94,9 @@ class Settings(Component):
 
     sweep: SweepSettings = Field(default=SweepSettings(), exclude=True)
     """How the jobs of a sweep (`-m`) are run and compared; no part of what a job is, nor of config.yaml."""
+
+    bench: Bench = Bench()
+    """How `mode=bench` measures loaders."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -175,8 +182,8 @@ class Settings(Component):
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
             raise ValueError("rerun and resume must not go together; give one of them")
-        if self.verify and (self.rerun is None or self.mode == "check"):
-            given = "no rerun" if self.rerun is None else "mode=check, which leaves nothing to compare"
+        if self.verify and (self.rerun is None or self.mode in READING):
+            given = "no rerun" if self.rerun is None else f"mode={self.mode}, which leaves nothing to compare"
             raise ValueError(f"verify must go with rerun, got {given}; add rerun=RUN_DIR, or leave verify out")
         if not using and self.split is not None:
             raise ValueError(

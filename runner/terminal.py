@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,10 +19,14 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 log = logging.getLogger(__name__)
 
 Line = tuple[str, str]
+
+UNBOUNDED = 10_000
+"""Columns of an output that is no terminal: nothing is wrapped there."""
 
 
 class Terminal:
@@ -71,6 +75,17 @@ class Terminal:
     def results(self, title: str, values: Mapping[str, float]) -> None:
         """The loss and metrics of a stage, on one line."""
         self.lines([(title, "  ".join(f"{name} {value:.4f}" for name, value in values.items()))])
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Rows of cells, the first of each a name, the others figures; nothing is cut where there is no terminal."""
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for number, title in enumerate(header):
+            table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        live = self._console.is_terminal
+        console = self._console if live else Console(file=self._console.file, highlight=False, width=UNBOUNDED)
+        console.print(table)
 
     def path(self, word: str, folder: Path) -> None:
         """Where something lies; never wrapped, so that it can be copied."""

@@ -29,7 +29,7 @@ LAYERS = [
     {"account"},
     {"terminal"},
     {"loading"},
-    {"using", "checking", "resuming", "verifying"},
+    {"using", "checking", "resuming", "verifying", "benching"},
     {"running"},
     {"config"},
     {"__main__", "job", "runs", "report"},

@@ -72,9 +72,11 @@ def test_readme_command_runs(command, workplace):
     if "=latest" in command:
         runner.run(runner.compose(["model=mlp", "train.epochs=1"]))
     quick = [] if "from_run" in command else ["train.epochs=2" if "resume" in command else "train.epochs=1"]
+    quick += ["bench.seconds=0.05"] if command.startswith("mode=bench") else []
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
-    left = {"mode=check": "check.json", "mode=evaluate": "run.json"}.get(command.split()[0], "predictions.csv")
+    files = {"mode=bench": "bench.csv", "mode=check": "check.json", "mode=evaluate": "run.json"}
+    left = files.get(command.split()[0], "predictions.csv")
     assert (record.path / left).exists()
 
 

@@ -1,0 +1,93 @@
+"""How fast a loader gives batches, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+
+from runner.loaders.loader import Loader
+from runner.samples import Array
+from runner.sources.source import FileSource, Source
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Samples that came in so many seconds, and the processors' time they took, worker processes included."""
+
+    num_samples: int
+    seconds: float
+    cpu_seconds: float
+    first_batch_seconds: float = 0.0
+    """From nothing to the first batch: workers started, and samples read that must be there before it."""
+
+    @property
+    def samples_per_second(self) -> float:
+        """How fast they came."""
+        return self.num_samples / self.seconds
+
+
+def time_loader(loader: Loader, seconds: float) -> Pace:
+    """The pace of a loader after its first epoch, for at least so many seconds and one batch."""
+    began = time.perf_counter()
+    batches = loader.stream(0)
+    next(batches)
+    first = time.perf_counter() - began
+    for _ in range(len(loader) - 1):
+        next(batches)
+    return _time((len(batch) for batch in batches), seconds, first)
+
+
+def time_files(source: FileSource, seconds: float) -> Pace:
+    """The pace of one thread that gets the bytes of the files, which were read before, and does nothing with them."""
+    return _time((_bytes_of(source, index) for index in cycle(range(len(source)))), seconds)
+
+
+def time_samples(source: Source, seconds: float) -> Pace:
+    """The pace of one thread that reads the samples one by one, decoded and not changed."""
+    out = np.empty(source.spec.shape, source.spec.dtype)
+    return _time((_read(source, index, out) for index in cycle(range(len(source)))), seconds)
+
+
+def evenly(num_samples: int) -> Iterator[int]:
+    """All indices, so that the first few are spread over all of them."""
+    step = 1 << max(0, num_samples - 1).bit_length()
+    yield from range(min(1, num_samples))
+    while step > 1:
+        yield from range(step // 2, num_samples, step)
+        step //= 2
+
+
+def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.0) -> Pace:
+    num_samples, cpu, began = 0, _cpu_seconds(), time.perf_counter()
+    for count in counts:
+        num_samples += count
+        if (took := time.perf_counter() - began) >= seconds:
+            break
+    return Pace(num_samples, took, _cpu_seconds() - cpu, first_batch_seconds)
+
+
+def _bytes_of(source: FileSource, index: int) -> int:
+    source.path(index).read_bytes()
+    return 1
+
+
+def _read(source: Source, index: int, out: Array) -> int:
+    source.read(index, out)
+    return 1
+
+
+def _cpu_seconds() -> float:
+    """What this process and its children, most of which still live, have used so far."""
+    import psutil
+
+    process, total = psutil.Process(), 0.0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.Error):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total

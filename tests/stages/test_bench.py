@@ -1,0 +1,259 @@
+"""The comparison of loaders: what is measured, what is named the best, and what is left behind."""
+
+import csv
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from runner import compose
+from runner.benching import Row, best_of
+from runner.errors import BadSampleError, RunnerError, WorkerError
+from runner.loaders.contenders import contenders, override_line
+from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
+from runner.running import build_loader, run
+from runner.stages.bench import Pace, evenly, time_loader
+from runner.stages.own_process import in_own_process
+
+COLUMNS = [
+    "loader",
+    "samples_per_second",
+    "batch_milliseconds",
+    "cpu_seconds_per_1000_samples",
+    "memory_bytes",
+    "first_batch_seconds",
+    "num_samples",
+    "reason",
+]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Twenty images of two classes, seen from the folder a run starts in."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            Image.fromarray(random.integers(0, 256, (9, 11, 3), np.uint8)).save(f"photos/{name}/{number}.png")
+    return ["data=directory", "data.root=photos", "data.target_size=[8,8]", "loader.batch_size=4"]
+
+
+def bench(*overrides):
+    """run.json of a bench in the folder `run`, and the rows of bench.csv."""
+    folder = Path("run")
+    folder.mkdir()
+    document = run(compose(["mode=bench", "bench.seconds=0.05", *overrides]), folder=folder).document
+    with (folder / "bench.csv").open(newline="") as file:
+        return document, list(csv.DictReader(file))
+
+
+def test_every_loader_is_measured_and_nothing_is_left_behind(photos, capsys):
+    document, rows = bench(*photos, "data.augment.flip=horizontal")
+    assert list(rows[0]) == COLUMNS
+    assert not any(row["reason"] for row in rows)
+    lines = {row["loader"] for row in rows}
+    kinds = {line.split()[0].removeprefix("loader=") for line in lines}
+    assert kinds == {"generator", "sequence", "in_memory", "directory_flow"}
+    assert any("cache=disk" in line for line in lines) and any("use_multiprocessing=true" in line for line in lines)
+    paces = [float(row["samples_per_second"]) for row in rows]
+    assert paces == sorted(paces, reverse=True)
+    for row in rows:
+        assert float(row["batch_milliseconds"]) == pytest.approx(4000 / float(row["samples_per_second"]), rel=0.1)
+        assert int(row["num_samples"]) >= 4
+    results = document["results"]["bench"]
+    assert (results["samples"], results["of"]) == (16, 16)
+    assert len(results["bounds"]) == 2
+    printed = capsys.readouterr().out
+    assert f"best      {results['best']}\n" in printed
+    assert not multiprocessing.active_children()
+    assert sorted(os.listdir()) == ["photos", "run"]
+    assert not list(SHARED_MEMORY.glob(f"{BLOCK_NAME}-{os.getpid()}-*"))
+    assert run(compose([*photos, *results["best"].split(), "model=mlp", "train.epochs=1"])).path.exists()
+
+
+def test_a_loader_that_fails_is_a_row_and_costs_the_others_nothing(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    only = [compose(["loader=generator"]).loader, compose(["loader.use_multiprocessing=true"]).loader]
+    monkeypatch.setattr("runner.benching.contenders", lambda *_, **__: only)
+    Path("my_locked.py").write_text(LOCKED)
+    _, rows = bench("extensions=[my_locked]", "data=custom", "data.target=my_locked.Locked")
+    failed = [row for row in rows if row["reason"]]
+    assert [row["loader"].split()[-1] for row in failed] == ["loader.use_multiprocessing=true"]
+    assert "cannot pickle '_thread.lock' object" in failed[0]["reason"]
+    assert [row["loader"] for row in rows if not row["reason"]] == ["loader=generator"]
+    assert rows[-1] is failed[0]
+    assert f"not       {failed[0]['loader']}: " in capsys.readouterr().out
+
+
+LOCKED = """
+import threading
+import numpy as np
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __len__(self):
+        return 30
+
+    def read(self, index):
+        return np.full((4, 4, 1), index, np.uint8)
+
+    @property
+    def labels(self):
+        return [index % 2 for index in range(30)]
+"""
+
+
+def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch):
+    monkeypatch.setattr("runner.benching.available_bytes", lambda: 7_000)
+    _, rows = bench(*photos)
+    reasons = {row["loader"].split()[0]: row["reason"] for row in rows}
+    assert reasons["loader=generator"] == ""
+    assert reasons["loader=in_memory"].endswith("of memory, and 7.0 kB are free")
+
+
+def test_a_bench_without_any_figure_fails(photos, monkeypatch):
+    monkeypatch.setattr("runner.benching.available_bytes", lambda: 0)
+    with pytest.raises(RunnerError, match="no loader could be measured: it needs .* of memory, and 0 B are free"):
+        bench(*photos)
+
+
+def test_an_unreadable_sample_is_named(photos):
+    Path("photos/cat/3.png").write_bytes(b"no image")
+    with pytest.raises(BadSampleError, match="photos/cat/3.png"):
+        bench(*photos, "data.validation_split=0")
+
+
+def test_other_work_is_noted(photos, monkeypatch, capsys):
+    monkeypatch.setattr("psutil.cpu_percent", lambda interval: 45.0)
+    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    bench(*photos, "data.limit=6")
+    assert "other work keeps the processors 45% busy" in capsys.readouterr().out
+
+
+def test_what_holds_everything_is_counted_up_to_all_samples(photos, monkeypatch):
+    monkeypatch.setattr("runner.benching._samples_to_use", lambda *_: 8)
+    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    document, rows = bench(*photos, "loader=in_memory")
+    assert (document["results"]["bench"]["samples"], document["results"]["bench"]["of"]) == (8, 16)
+    assert not any(row["reason"] for row in rows)
+    assert int(rows[0]["memory_bytes"]) >= 8 * 8 * 8 * 3
+
+
+def test_arrays_are_benched_without_caches(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = lambda function, *arguments, limit_seconds: (function(lambda: None, *arguments), 0)  # noqa: E731
+    monkeypatch.setattr("runner.benching.in_own_process", here)
+    np.savez("arrays.npz", x=np.zeros((50, 3), np.float32), y=np.arange(50) % 2)
+    document, rows = bench("data=arrays", "data.path=arrays.npz")
+    assert not any(row["reason"] or "cache" in row["loader"] for row in rows)
+    assert len(document["results"]["bench"]["bounds"]) == 1
+
+
+@given(st.integers(1, 40), st.booleans(), st.booleans())
+def test_contenders_have_workers_up_to_the_processors_and_no_double(processors, files, cacheable):
+    asked = compose_once().loader
+    listed = contenders(asked, processors, files=files, cacheable=cacheable)
+    assert len({override_line(settings) for settings in listed}) == len(listed)
+    threads = [one.workers for one in listed if one.kind == "sequence" and one.cache == "none"]
+    assert {1, processors, asked.workers} <= set(threads)
+    assert max(threads) <= max(processors, asked.workers)
+    assert {one.batch_size for one in listed} == {asked.batch_size}
+    assert any(one.kind == "directory_flow" for one in listed) == files
+
+
+def test_the_line_of_every_contender_composes_to_it():
+    asked = compose(["loader.batch_size=8", "loader.max_queue_size=3", "loader.cache=memory", "loader.shuffle=false"])
+    for settings in contenders(asked.loader, 4, files=True, cacheable=True):
+        assert compose(override_line(settings).split()).loader.normalised() == settings
+
+
+SETTINGS = []
+
+
+def compose_once():
+    SETTINGS.extend([] if SETTINGS else [compose(["loader.batch_size=16"])])
+    return SETTINGS[0]
+
+
+def row(pace, memory, line="a"):
+    return Row(line, Pace(num_samples=pace, seconds=1.0, cpu_seconds=1.0), memory)
+
+
+def test_the_best_is_the_fastest_and_of_equals_the_smallest():
+    slow, large, small = row(90, 1), row(100, 10), row(96, 5)
+    assert best_of([slow, large, small, Row("b", reason="failed")]) is small
+    assert best_of([slow, large]) is large
+    assert best_of([Row("b", reason="failed")]) is None
+
+
+@given(st.integers(0, 300))
+def test_evenly_gives_every_index_once_and_spreads_the_first(num_samples):
+    indices = list(evenly(num_samples))
+    assert sorted(indices) == list(range(num_samples))
+    first = sorted(indices[:8])
+    if num_samples > 64:
+        assert first[-1] > num_samples / 2
+
+
+def test_a_pace_counts_samples_after_the_first_epoch(digits_root):
+    with build_loader(compose([f"data.root={digits_root}", "data.limit=40", "loader=generator"])) as loader:
+        pace = time_loader(loader, 0.05)
+    assert pace.seconds >= 0.05
+    assert pace.num_samples % 40 in (0, 32)
+    assert pace.first_batch_seconds > 0
+
+
+def take(start, num_bytes):
+    before = bytearray(30_000_000)
+    start()
+    taken = bytearray(b"x" * num_bytes)
+    time.sleep(0.2)
+    return len(before) + len(taken)
+
+
+def die(start):
+    start()
+    os._exit(7)
+
+
+def hang(start):
+    start()
+    time.sleep(60)
+
+
+def refuse(start):
+    raise BadSampleError("a.png", "broken")
+
+
+def test_memory_is_what_was_taken_after_the_start():
+    total, peak = in_own_process(take, 60_000_000, limit_seconds=30)
+    assert total == 90_000_000
+    assert 55_000_000 < peak < 150_000_000
+
+
+def test_a_process_that_dies_is_told():
+    with pytest.raises(WorkerError, match=r"its process died \(exit code 7\)"):
+        in_own_process(die, limit_seconds=30)
+
+
+def test_a_process_that_takes_too_long_is_ended():
+    began = time.monotonic()
+    with pytest.raises(WorkerError, match="it took longer than 2 s"):
+        in_own_process(hang, limit_seconds=2)
+    assert time.monotonic() - began < 20
+    assert not multiprocessing.active_children()
+
+
+def test_an_error_of_the_function_is_raised():
+    with pytest.raises(BadSampleError, match="a.png: broken"):
+        in_own_process(refuse, limit_seconds=30)
