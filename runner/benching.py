@@ -16,7 +16,7 @@ from runner.loaders.auto import num_processors
 from runner.loaders.contenders import contenders, holds_all, override_line
 from runner.loaders.memory import available_bytes, format_bytes
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, needed_bytes, open_loader
+from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader
 from runner.records.record import RunRecord
 from runner.records.tables import write_table
 from runner.settings import Settings
@@ -53,7 +53,7 @@ def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> No
     Raises `RunnerError` if none could be measured.
     """
     with record.stage("data"):
-        dataset, available = as_delivered(config, config.data.open()), available_bytes()
+        dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
         terminal.account(data_lines(config, dataset, available))
     with record.stage("bench"):
         _note_other_work(terminal)
@@ -191,7 +191,7 @@ def _time_bound(start: Start, config: Settings, what: str) -> Pace:
 
 def _opened(config: Settings) -> Dataset:
     """The data, with one sample read: what decodes it is imported before memory and time count."""
-    dataset = as_delivered(config, config.data.open())
+    dataset = as_delivered(config, open_dataset(config))
     dataset.splits["train"].read(0)
     return dataset
 

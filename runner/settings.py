@@ -137,9 +137,9 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _samples_are_there_to_read(self) -> Self:
-        if self.data.kind == "none" and self.mode == "check":
+        if self.data.kind == "none" and self.mode in READING:
             raise ValueError(
-                "mode=check must have samples to read, got data=none; one epoch of mode=fit checks each batch"
+                f"mode={self.mode} must have samples to read, got data=none; one epoch of mode=fit checks each batch"
             )
         return self
 

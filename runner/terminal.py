@@ -38,7 +38,7 @@ class Terminal:
     def lines(self, lines: list[Line]) -> None:
         """Words in a column of their own, each with what belongs to it."""
         for word, text in lines:
-            self._console.print(f"[bold]{escape(word):<10}[/bold]{escape(text)}")
+            self._console.print(f"[bold]{escape(word):<9}[/bold] {escape(text)}")
 
     def account(self, lines: Iterable[Line]) -> None:
         """As `lines`, and into the log."""
