@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -139,6 +140,14 @@ def _row(config: Settings, settings: LoaderSettings, dataset: Dataset, available
     needed = needed_bytes(config, settings, dataset, tuple(dataset.splits))
     if needed > available:
         return Row(line, reason=f"it needs {format_bytes(needed)} of memory, and {format_bytes(available)} are free")
+    if settings.cache == "disk":
+        wanted = sum(len(source) * source.spec.num_bytes for source in dataset.splits.values())
+        free = shutil.disk_usage(_disk_of(settings)).free
+        if wanted > free // 2:
+            told = (
+                f"it needs {format_bytes(wanted)} of disk, and may take half of the {format_bytes(free)} that are free"
+            )
+            return Row(line, reason=told)
     with _temporary_cache(settings) as apart:
         row = _measured(line, _time_loader, config, apart)
     pace = row.pace
@@ -167,9 +176,13 @@ def _temporary_cache(settings: LoaderSettings) -> Iterator[LoaderSettings]:
     if settings.cache != "disk":
         yield settings
         return
-    disk = next(folder for folder in settings.cache_dir.absolute().parents if folder.is_dir())
-    with tempfile.TemporaryDirectory(prefix=".bench-", dir=disk) as folder:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=_disk_of(settings)) as folder:
         yield settings.model_copy(update={"cache_dir": Path(folder)})
+
+
+def _disk_of(settings: LoaderSettings) -> Path:
+    """The innermost folder around the cache that exists already."""
+    return next(folder for folder in settings.cache_dir.absolute().parents if folder.is_dir())
 
 
 def _time_loader(start: Start, config: Settings, settings: LoaderSettings) -> Pace:

@@ -121,6 +121,16 @@ def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch):
     assert reasons["loader=in_memory"].endswith("of memory, and 7.0 kB are free")
 
 
+def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch):
+    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [compose().loader, asked])
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 7_000}))
+    _, rows = bench(*photos, "loader.cache=disk")
+    assert [row["reason"] for row in rows] == [
+        "",
+        "it needs 3.8 kB of disk, and may take half of the 7.0 kB that are free",
+    ]
+
+
 def test_a_bench_without_any_figure_fails(photos, monkeypatch):
     monkeypatch.setattr("runner.benching.available_bytes", lambda: 0)
     with pytest.raises(RunnerError, match="no loader could be measured: it needs .* of memory, and 0 B are free"):
