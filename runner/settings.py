@@ -25,10 +25,14 @@ from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.npy import Npy
 from runner.stages.settings import Train
+from runner.trackers.mlflow import MLflow
+from runner.trackers.none import NoTracker
+from runner.trackers.tensorboard import TensorBoard
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData, Field(discriminator="kind")]
 AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto, Field(discriminator="kind")]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
+AnyTracker = Annotated[NoTracker | TensorBoard | MLflow, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check"]
 USING: tuple[Mode, ...] = ("evaluate", "predict")
@@ -82,6 +86,9 @@ class Settings(Component):
 
     train: Train
     """How it is trained."""
+
+    tracker: AnyTracker = NoTracker()
+    """What else is told of the run, beside its own folder."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -22,6 +22,7 @@ FREE = (
     "resume_inexact",
     "rerun",
     "verify",
+    "tracker",
     "train.epochs",
     "train.checkpoint_every",
     "data.root",
