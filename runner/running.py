@@ -45,6 +45,7 @@ from runner.sources.source import has_files
 from runner.stages.backend import require_backend, start_backend
 from runner.stages.determinism import naming_refusals
 from runner.terminal import Pace, Terminal
+from runner.tracking import Tracking
 from runner.using import Use
 from runner.verifying import verify
 
@@ -93,18 +94,24 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     first = read_comparable(config.rerun) if config.rerun is not None and config.verify else None
     trained = None if config.from_run is None else read_trained(config.from_run)
     folder = resumed.folder if resumed else folder or new_run_folder()
-    terminal, findings, difference = Terminal(), None, None
-    with _reporting(config, folder, terminal), _recording(config, folder, origin, resumed) as record:
+    tracking = Tracking(config, terminal := Terminal())
+    findings, difference = None, None
+    with (
+        tracking.ending(folder),
+        _reporting(config, folder, terminal),
+        _recording(config, folder, origin, resumed) as record,
+    ):
         terminal.path("run", record.path)
         terminal.account(origin_lines(origin.foreign_files))
         terminal.account([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
+        tracking.begin(record)
         if config.mode == "check":
             findings = check_data(config, record, terminal)
         elif config.mode == "bench":
             bench_loaders(config, record, terminal)
         else:
             used = None if trained is None else Use(config, trained, record, terminal)
-            dataset = (used or _Run(config, record, terminal, resumed)).stages()
+            dataset = (used or _Run(config, record, terminal, resumed, tracking)).stages()
             if first is not None:
                 difference = verify(config, first, record, dataset, terminal)
     terminal.path("record", record.path)
@@ -157,8 +164,16 @@ def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[N
 class _Run:
     """The stages of one run, one after the other, each of them into the record."""
 
-    def __init__(self, config: Settings, record: RunRecord, terminal: Terminal, resumed: ResumableRun | None) -> None:
+    def __init__(
+        self,
+        config: Settings,
+        record: RunRecord,
+        terminal: Terminal,
+        resumed: ResumableRun | None,
+        tracking: Tracking,
+    ) -> None:
         self.config, self.record, self.terminal, self.resumed = config, record, terminal, resumed
+        self.tracking = tracking
         self.loaders: dict[str, Loader] = {}
 
     def stages(self) -> Dataset:
@@ -243,6 +258,7 @@ class _Run:
             def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
                 metrics.append(epoch, row)
                 view.on_epoch(epoch, row)
+                self.tracking.epoch(epoch, row)
 
             def on_weights(digests: list[str | None]) -> None:
                 self.record.update(digests={"weights_per_epoch": digests})

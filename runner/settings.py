@@ -29,12 +29,16 @@ from runner.sources.npy import Npy
 from runner.stages.bench_settings import Bench
 from runner.stages.settings import Train
 from runner.sweeping.settings import SweepSettings
+from runner.trackers.mlflow import MLflow
+from runner.trackers.none import NoTracker
+from runner.trackers.tensorboard import TensorBoard
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
 AnyLoader = Annotated[
     InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
 ]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
+AnyTracker = Annotated[NoTracker | TensorBoard | MLflow, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
 READING: tuple[Mode, ...] = ("check", "bench")
@@ -97,6 +101,9 @@ class Settings(Component):
 
     bench: Bench = Bench()
     """How `mode=bench` measures loaders."""
+
+    tracker: AnyTracker = NoTracker()
+    """What else is told of the run, beside its own folder."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

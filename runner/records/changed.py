@@ -14,7 +14,7 @@ def changed_keys(before: Section, now: Section) -> Iterator[tuple[str, str]]:
     >>> list(changed_keys({"train": {"epochs": 1}}, {"train": {"epochs": 2}}))
     [('train.epochs', 'train.epochs is 2, and was 1')]
     """
-    flat_before, flat_now = dict(_flat(before)), dict(_flat(now))
+    flat_before, flat_now = dict(flat(before)), dict(flat(now))
     for key in dict.fromkeys((*flat_before, *flat_now)):
         if flat_before.get(key) != flat_now.get(key):
             yield key, f"{key} is {flat_now.get(key)}, and was {flat_before.get(key)}"
@@ -34,11 +34,11 @@ def changed_code(before: Section | None, now: Section | None) -> Iterator[str]:
         yield f"the code is {_code(now)}, and was {_code(before)}"
 
 
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of nested mappings by dotted key."""
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
-            yield from _flat(item, f"{key}.{name}" if key else str(name))
+            yield from flat(item, f"{key}.{name}" if key else str(name))
     else:
         yield key, value
 

@@ -68,6 +68,7 @@ class RunRecord:
             "finished": None,
             "process": process_identity(),
             "resumed": [*document["resumed"], again],
+            "tracker": document.get("tracker", {}),  # a record of an earlier version has none
         }
         write_atomically(folder / RUN_JSON, to_json(document), overwrite=True)
         return cls(folder, document, open_log(folder))
@@ -160,6 +161,7 @@ def _first_document(backend: str) -> Document:
         "loader": {},
         "digests": {},
         "results": {},
+        "tracker": {},
         "verified": {},
         "seconds": {},
     }

@@ -23,6 +23,7 @@ FREE = (
     "rerun",
     "verify",
     "bench",
+    "tracker",
     "train.epochs",
     "train.checkpoint_every",
     "data.root",

@@ -17,7 +17,7 @@ from runner.records.first_run import FirstRun
 from runner.records.metrics import EPOCH, TIMING, read_metrics
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 
-OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact")
+OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact", "tracker")
 """Keys of the configuration that say nothing of what a run comes to."""
 
 

@@ -1,0 +1,1 @@
+"""Trackers: what follows runs from outside their folders, if one is chosen."""

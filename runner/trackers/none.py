@@ -1,0 +1,16 @@
+"""`tracker=none`: the run's folder is all there is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from runner.trackers.tracker import TrackerSettings
+
+
+class NoTracker(TrackerSettings):
+    """Nothing but the run's own folder."""
+
+    kind: Literal["none"] = "none"
+
+    def build(self) -> None:
+        """No tracker."""
