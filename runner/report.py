@@ -1,4 +1,4 @@
-"""`python -m runner.report`: the page of a run, or the table of a sweep, drawn again from its files."""
+"""`python -m runner.report`: the page of a run or of a sweep, drawn again from its files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from runner.config.words import read_words
 from runner.errors import ConfigurationError
 from runner.records.sweep import SWEEP_JSON
 from runner.reports.page import write_report
+from runner.reports.sweep_page import write_sweep_report
 from runner.store.finding import find_run
 from runner.store.sweep import read_results
 from runner.store.sweep_table import tell
@@ -18,8 +19,8 @@ from runner.store.sweep_table import tell
 HELP = """\
 usage: python -m runner.report RUN|SWEEP_DIR [root=outputs]
 
-Draw report.html of a run from the files of its folder: every run ends with that, and this does it again. Of the folder
-of a sweep, draw the table: sweep.csv and summary.md, as every sweep ends with.
+Draw report.html of a run from the files of its folder: every run ends with that, and this does it again. So does
+every sweep: of its folder, draw report.html and the table, as sweep.csv and summary.md.
 
 run
   a folder, latest, or any part of a run's name that no other run has
@@ -48,7 +49,9 @@ def execute(texts: Sequence[str]) -> int:
     if problems:
         raise ConfigurationError(problems)
     if (Path(words.names[0]) / SWEEP_JSON).exists():
-        tell(read_results(Path(words.names[0])))
+        results = read_results(Path(words.names[0]))
+        tell(results)
+        sys.stdout.write(f"report    {write_sweep_report(results)}\n")
         return 0
     run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])
     sys.stdout.write(f"report    {write_report(run.folder)}\n")

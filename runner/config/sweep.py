@@ -13,6 +13,7 @@ from runner.config.resume_sweep import unfinished
 from runner.records.folder import new_sweep_folder
 from runner.records.output_log import last_line
 from runner.records.sweep import SweepPlan
+from runner.reports.sweep_page import write_sweep_report
 from runner.store.sweep import SweepResults, read_results
 from runner.store.sweep_table import tell, unfinished_lines
 from runner.sweeping.process import Attempt, Outcome
@@ -32,10 +33,19 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
         results = read_results(plan.folder)
         sys.stdout.write("\n")
         tell(results)
+        _report(results)
     unsound = [*unfinished_lines(results), *_refused(results, outcomes)]
     if unsound:
         complain(f"{len(unsound)} of {len(plan.distinct)} jobs did not end well", *unsound)
     return int(bool(unsound))
+
+
+def _report(results: SweepResults) -> None:
+    """Draw the page. No sweep fails for it."""
+    try:
+        sys.stdout.write(f"report    {write_sweep_report(results)}\n")
+    except Exception as error:
+        sys.stdout.write(f"no report was written: {type(error).__name__}: {error}\n")
 
 
 def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -27,3 +27,23 @@ function sort(body, column, sign) {
   };
   body.append(...[...body.rows].sort(compare));
 }
+
+// Rows of a table are chosen by the words that stand in them, all of those in the box.
+for (const table of document.querySelectorAll("table[data-filter]")) {
+  const rows = [...table.tBodies[0].rows];
+  const [label, box, count] = ["label", "input", "output"].map((name) => document.createElement(name));
+  label.className = "filter";
+  box.type = "search";
+  box.placeholder = "words that stand in a row";
+  label.append(`Filter ${table.dataset.filter} `, box, " ", count);
+  table.closest(".scroll").before(label);
+  box.addEventListener("input", () => {
+    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) row.hidden = !words.every((word) => text(row).includes(word));
+    count.textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
+  });
+}
+
+function text(row) {
+  return [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
+}

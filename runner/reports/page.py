@@ -1,34 +1,27 @@
-"""report.html: one file that opens from disk, made of a run's folder and of nothing else."""
+"""report.html of a run, made of its folder and of nothing else."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from runner.errors import RunnerError
 from runner.records.files import write_atomically
-from runner.reports.curves import learning_curves
+from runner.reports.curves import learning_curves, split_legend
+from runner.reports.html import NAME, TITLES, render_page, seconds, sections_of
 from runner.reports.sections import class_tables, examples, judgements, waiting
 from runner.store.differences import flat
 from runner.store.run import Run
 
-NAME = "report.html"
 LOG = "run.log"
 LOG_LINES = 60
-NOT_SHOWN = ("weights_per_epoch",)
 
 ABSENT: Mapping[str, Any] = {
     **dict.fromkeys(("stage", "error", "finished", "git")),
-    **{name: {} for name in ("data", "results", "seconds", "from_run")},
+    **{name: {} for name in ("data", "results", "seconds", "from_run", "rerun", "verified")},
     **dict.fromkeys(("overrides", "foreign_files"), ()),
 }
 """What stands for sections that a half-written run.json does not have."""
@@ -50,12 +43,11 @@ def write_report(folder: Path, *, most_bytes: int | None = None) -> Path:
 
 def render(run: Run, most_bytes: int | None = None) -> str:
     """The page as text."""
-    template = _environment().from_string(_resource("page.html.j2"))
-    script = _resource("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     heads, why_no_heads = judgements(run, most_bytes)
     document = {**ABSENT, **run.document}
-    return template.render(
+    return render_page(
+        "page.html.j2",
+        name=run.name,
         run=run,
         document=document,
         config=dict(flat(run.config)),
@@ -63,55 +55,16 @@ def render(run: Run, most_bytes: int | None = None) -> str:
         subtitle=_subtitle(run),
         headline=_headline(document),
         log=_log(run) if run.status != "completed" else None,
-        samples=(document.get("data") or {}).get("samples") or {},
+        amounts=_amounts(document["data"]),
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
         panels=learning_curves(run.metrics),
+        legend=split_legend(),
         waiting=_or_nothing(waiting, run),
         judgements=heads,
         why_no_judgements=why_no_heads,
-        environment=list(_environment_of(document)),
-        style=Markup(_resource("page.css")),
-        script=Markup(script),
-        script_digest=digest,
+        environment=sections_of(document, list(TITLES)),
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, share=share, seconds=seconds, title=lambda text: text.replace("_", " "))
-    return environment
-
-
-def number(value: Any) -> str:
-    """A value as a person reads it: whole numbers in groups of three digits, others with four."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return (
-            f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-        )
-    if isinstance(value, list):
-        return f"[{', '.join(map(number, value))}]"
-    return str(value)
-
-
-def share(value: float | None) -> str:
-    """A share of one in per cent."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def seconds(value: float | None) -> str:
-    """A duration."""
-    if value is None:
-        return "–"
-    minutes, rest = divmod(float(value), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
 
 def _subtitle(run: Run) -> list[str]:
@@ -119,6 +72,12 @@ def _subtitle(run: Run) -> list[str]:
     told = [str(part) for part in parts if isinstance(part, str)]
     took = run.value("seconds.total")
     return [*told, *([seconds(took)] if took is not None else []), *_when(run)]
+
+
+def _amounts(data: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Splits, what their data is counted in, and how much there is; batches where these come ready-made."""
+    counted = [(unit, data.get(name) or {}) for unit, name in (("samples", "samples"), ("batches a pass", "steps"))]
+    return [(split, unit, count) for unit, counts in counted for split, count in counts.items() if count is not None]
 
 
 def _when(run: Run) -> list[str]:
@@ -133,17 +92,8 @@ def _headline(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The numbers of the evaluation; the others first, the loss last."""
     evaluated = (document.get("results") or {}).get("evaluate") or {}
     numbers = [(name, value) for name, value in evaluated.items() if isinstance(value, int | float)]
-    return sorted(numbers, key=lambda entry: entry[0].endswith("loss"))
-
-
-def _environment_of(document: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, Any]]]]:
-    titles = {"versions": "Packages", "machine": "Machine", "git": "Code", "seeds": "Seeds", "digests": "Digests"}
-    sections = {title: document.get(name) for name, title in titles.items()}
-    return [(title, list(_shown(section))) for title, section in sections.items() if section]
-
-
-def _shown(section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield from ((key, value) for key, value in flat(section) if value is not None and key not in NOT_SHOWN)
+    told = [(f"{evaluated.get('split', '')} {name.replace('_', ' ')}".strip(), value) for name, value in numbers]
+    return sorted(told, key=lambda entry: entry[0].endswith("loss"))
 
 
 def _log(run: Run) -> str | None:
@@ -160,7 +110,3 @@ def _or_nothing(section: Any, run: Run) -> Any:
         return section(run)
     except (RunnerError, LookupError, ValueError):
         return []
-
-
-def _resource(name: str) -> str:
-    return files("runner.reports").joinpath(name).read_text(encoding="utf-8")

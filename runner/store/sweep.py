@@ -11,6 +11,7 @@ from typing import Any
 from runner.records.output_log import MARK, last_line
 from runner.records.sweep import PlannedJob, SweepPlan, read_sweep
 from runner.store.objective import Objective, monitored, objective_of
+from runner.store.output import plain
 from runner.store.run import UNRECORDED, Run
 
 FIGURES = ("images_per_second", "wait_share", "seconds.total")
@@ -23,6 +24,12 @@ class SweepJob:
 
     planned: PlannedJob
     run: Run
+
+    @property
+    def setting(self) -> str:
+        """The varied keys that have an effect, and their values, in one line."""
+        varied = self.planned.varied.items()
+        return ", ".join(f"{key}={plain(value)}" for key, value in varied if value is not None)
 
     @cached_property
     def status(self) -> str:

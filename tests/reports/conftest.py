@@ -3,12 +3,17 @@
 import csv
 import re
 from html.parser import HTMLParser
+from itertools import product
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from runner import compose
+from runner.records.config_yaml import write_config
+from runner.records.metrics import MetricsTable
+from runner.records.record import RunRecord
+from runner.records.sweep import PlannedJob, SweepPlan
 from runner.running import run
 
 QUICK = ["train.epochs=2", "loader.workers=2"]
@@ -105,3 +110,44 @@ def table(tmp_path_factory):
         "data=dataframe", f"data.manifest={root}/table.csv", "data.split_column=part", "data.target_size=[6,6]",
         "data.color_mode=grayscale", "model=mlp", "model.hidden_units=[8]",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def write_sweep():
+    """Writes a sweep as its jobs leave it, by the very writers runs use; its folder."""
+    return _write_sweep
+
+
+def _write_sweep(folder, *, rates=(0.001, 0.01, 0.1), loaders=("sequence", "generator"), seeds=(0, 1), **plan):
+    """A job per learning rate, loader and seed: the last one failed, another is waiting, a third equals the first."""
+    varied = [
+        {"train.learning_rate": rate, "loader": loader, "seed": seed}
+        for rate, loader, seed in product(rates, loaders, seeds)
+    ]
+    jobs = [PlannedJob(number, (), values) for number, values in enumerate(varied)]
+    jobs.append(PlannedJob(len(jobs), (), {**varied[0], "seed": 99}))
+    jobs.append(PlannedJob(len(jobs), (), varied[0], same_as=0))
+    folder.mkdir(parents=True)
+    for number, values in enumerate(varied):
+        _write_job(folder / str(number), values, failed=number == len(varied) - 1)
+    SweepPlan(folder, ("-m", "seed=0,1", "data.root=a b"), tuple(varied[0]), tuple(jobs), **plan).write()
+    return folder
+
+
+def _write_job(folder, values, *, failed):
+    rate, seed, loader = values["train.learning_rate"], values["seed"], values["loader"]
+    folder.mkdir()
+    train = {"learning_rate": rate, "monitor": "auto"}
+    write_config(folder, {"seed": seed, "loader": {"kind": loader}, "train": train})
+    record = RunRecord.open(folder, backend="tensorflow", loader={"kind": loader})
+    table = MetricsTable(folder)
+    for epoch in range(1, 3 if failed else 7):
+        loss = 2.3 / (1 + 40 * rate * epoch) + 0.05 * seed + 2 * rate
+        speed = 2000 + 500 * len(loader) + 30 * seed
+        row = {"loss": loss, "accuracy": 1 / (1 + loss), "val_loss": 1.1 * loss, "val_accuracy": 0.9 / (1 + loss)}
+        table.append(epoch, {**row, "seconds": 1.5, "images_per_second": speed, "wait_share": 0.2 / len(loader)})
+    if not failed:
+        results = {"evaluate": {"split": "test", "accuracy": 0.88 / (1 + loss), "loss": 1.2 * loss}}
+        record.update(results=results, digests={"ids": "1" * 64, "weights": f"{seed + int(rate * 1000) * 8:064x}"})
+        (folder / "report.html").write_text("<title>a job</title>")
+    record.close("failed" if failed else "completed", ValueError(f"no {HOSTILE} left") if failed else None)

@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 
+from runner.reports.sweep_page import write_sweep_report
+from runner.store.sweep import read_results
+
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -35,3 +38,42 @@ def test_page_in_a_browser(digits):
         browser.close()
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [(digits / "report.html").as_uri()]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path):
+    said, asked = [], []
+    file = write_sweep_report(read_results(write_sweep(tmp_path / "sweep")))
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for scheme, paper in (("light", "rgb(253, 253, 252)"), ("dark", "rgb(21, 23, 26)")):
+            page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(file.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
+            assert page.locator("figure.chart svg").first.bounding_box()["height"] > 100
+
+        table = page.locator("[aria-label='Jobs of the sweep'] table")
+        heading, losses = table.locator("th", has_text="val_loss"), table.locator("tbody tr td:nth-of-type(5)")
+        assert heading.get_attribute("aria-sort") == "ascending"
+        heading.locator("button").focus()
+        page.keyboard.press("Enter")
+        values = [float(text) for text in losses.all_inner_texts() if text]
+        assert heading.get_attribute("aria-sort") == "descending"
+        assert values == sorted(values, reverse=True)
+
+        page.get_by_label("Filter jobs").fill("Generator failed")
+        assert page.locator(".filter output").inner_text() == "1 of 13"
+        assert table.locator("tbody tr:visible th").all_inner_texts() == ["11"]
+        page.get_by_label("Filter jobs").fill("")
+        assert table.locator("tbody tr:visible").count() == 13
+
+        table.get_by_role("link", name="8", exact=True).click()
+        assert page.title() == "a job"
+        browser.close()
+    assert said == []
+    pages = {file.as_uri(), (file.parent / "8/report.html").as_uri()}
+    assert {url for url in asked if not url.startswith("data:")} == pages

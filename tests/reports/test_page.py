@@ -10,7 +10,8 @@ import pytest
 from runner import compose
 from runner.errors import RunnerError, TrainingError
 from runner.report import execute
-from runner.reports.page import NAME, number, seconds, write_report
+from runner.reports.html import NAME, number, seconds
+from runner.reports.page import write_report
 from runner.running import run
 
 HOSTILE = "<script>alert(1)</script>"
@@ -129,6 +130,64 @@ def test_page_is_the_same_when_it_is_drawn_again_from_files_alone(digits, tmp_pa
     (elsewhere / NAME).unlink()
     assert execute([str(elsewhere)]) == 0
     assert (elsewhere / NAME).read_text() == (digits / NAME).read_text()
+
+
+def change(folder, **sections):
+    """Write these sections into run.json, and draw the page."""
+    document = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(document | sections))
+    write_report(folder)
+
+
+def test_content_of_files_is_told_with_its_digest(copy, read):
+    data = json.loads((copy / "run.json").read_text())["data"]
+    assert (
+        f"The content of all 1,797 files was digested as it was read: {data['contents']['digest']} ." in read(copy).text
+    )
+    change(copy, data=data | {"contents": {"known": 12, "of": 1797, "digest": None, "files": {}}})
+    assert "The content of 12 of 1,797 files was digested as it was read." in read(copy).text
+    change(copy, data={name: value for name, value in data.items() if name != "contents"})
+    assert "The content of" not in read(copy).text
+
+
+@pytest.mark.parametrize("identical", [True, False])
+def test_comparison_with_the_run_that_is_repeated_is_told(identical, copy, read):
+    verified = {
+        "identical": identical,
+        "compared": ["ids", "2 epochs of weights"],
+        "not_compared": ["pixels: the first run has not recorded them"],
+        "first_difference": None if identical else "loss of epoch 1 is 2, and was 1",
+        "differences": {} if identical else {"metrics": 1200},
+        "changed": ["versions.keras is 2, and was 1"],
+    }
+    change(copy, rerun={"path": "outputs/runs/first"}, verified=verified)
+    page = read(copy)
+    assert "Once more what was done in outputs/runs/first ." in page.text
+    assert "Compared: ids, 2 epochs of weights." in page.text
+    assert "Not compared: pixels: the first run has not recorded them." in page.text
+    assert "versions.keras is 2, and was 1" in page.text
+    assert ("The first difference: loss of epoch 1 is 2, and was 1." in page.text) is not identical
+    differences = page.tables.get("Compared with the run it repeats")
+    assert differences == (None if identical else [["what differs", "times"], ["metrics", "1,200"]])
+
+
+BATCHES = """
+import numpy as np
+
+def batches(count):
+    for number in range(count):
+        yield np.full((4, 3), number, "float32"), np.ones((4, 1), "float32")
+"""
+
+
+def test_page_of_ready_made_batches_counts_these(started, read, tmp_path, monkeypatch):
+    (tmp_path / "made_for_pages.py").write_text(BATCHES)
+    monkeypatch.chdir(tmp_path)
+    keys = ["extensions=[made_for_pages]", "loader.target=made_for_pages.batches", "loader.train_arguments={count: 3}"]
+    page = read(started("data=none", "loader=custom", *keys, "loader.train_steps=3", "model=mlp"))
+    assert "3 batches a pass for train; each is 3 float32." in page.text
+    assert "Samples per class" not in page.tables
+    assert page.of("span", **{"class": "status completed"})
 
 
 def test_page_takes_less_than_a_second(copy):

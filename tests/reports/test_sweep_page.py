@@ -1,0 +1,165 @@
+"""The page of a sweep, of one that ended well and of what is left of others."""
+
+import re
+import shutil
+
+import pytest
+
+from runner import report
+from runner.records.sweep import PlannedJob, SweepPlan
+from runner.reports.html import NAME
+from runner.reports.job_curves import LINES, job_curves, job_legend
+from runner.reports.setting_charts import setting_charts, setting_legend
+from runner.reports.sweep_page import write_sweep_report
+from runner.store.sweep import read_results
+
+HOSTILE = "<script>alert(1)</script>"
+"""What the failed job's error says."""
+
+
+@pytest.fixture(scope="module")
+def written(write_sweep, tmp_path_factory):
+    return write_sweep(tmp_path_factory.mktemp("sweeps") / "2026-01-03_00-00-00_cccccc")
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    copy = tmp_path / written.name
+    shutil.copytree(written, copy)
+    return copy
+
+
+def test_table_has_the_varied_keys_and_the_best_job_first(folder, read):
+    write_sweep_report(read_results(folder))
+    header, *rows = read(folder).tables["Jobs"]
+    assert header == [
+        "job", "train.learning_rate", "loader", "seed", "status",
+        "val_loss", "evaluate.accuracy", "evaluate.loss", "images/s", "wait_share", "seconds",
+    ]  # fmt: skip
+    assert rows[0][:6] == ["8", "0.1", "sequence", "0", "completed", "0.3212"]
+    assert [row[0] for row in rows] == ["8", "10", "9", "11", "4", "6", "5", "7", "0", "2", "1", "3", "12"]
+
+
+def test_failed_and_waiting_jobs_stand_in_the_table_with_their_errors_as_text(folder, read):
+    write_sweep_report(read_results(folder))
+    page = read(folder)
+    told = {row[0]: row[4] for row in page.tables["Jobs"][1:]}
+    assert (told["11"], told["12"]) == (f"failedValueError: no {HOSTILE} left", "waiting")
+    assert len(page.of("script")) == 1
+    assert page.of("span", **{"class": "status failed"})
+    assert "11 completed, 1 failed, 1 waiting" in page.text
+
+
+def test_jobs_that_have_a_page_are_linked_by_relative_address_and_nothing_else_is(folder, read):
+    write_sweep_report(read_results(folder))
+    page = read(folder)
+    assert [link["href"] for link in page.of("a")] == [
+        f"{number}/report.html" for number in (8, 10, 9, 4, 6, 5, 7, 0, 2, 1, 3)
+    ]
+    loaded = [a[name] for tag, a in page.elements for name in ("src", "href", "xlink:href") if name in a and tag != "a"]
+    assert loaded
+    assert all(address.startswith(("data:", "#")) for address in loaded)
+
+
+def test_what_was_typed_whether_it_was_fair_and_which_jobs_are_equal_is_told(folder, read):
+    write_sweep_report(read_results(folder))
+    page = read(folder)
+    assert "python -m runner -m seed=0,1 'data.root=a b'" in page.text
+    assert "10 jobs differ only in the loader: same batches, same weights." in page.text
+    assert "job 13 = job 0." in page.text
+    assert "Best first, by the least val_loss: job 8 (train.learning_rate=0.1, loader=sequence, seed=0)" in page.text
+
+
+def test_loaders_that_do_not_agree_are_told(folder, read):
+    file = folder / "2/run.json"
+    file.write_text(file.read_text().replace("1" * 64, "2" * 64))
+    write_sweep_report(read_results(folder))
+    assert "job 2 differs from job 0 only in the loader, and yet in digests.ids." in read(folder).text
+
+
+def test_environment_is_told_once_and_where_it_differs_by_key(folder, read):
+    write_sweep_report(read_results(folder))
+    assert "Not the same for all jobs" not in read(folder).text
+    file = folder / "2/run.json"
+    changed, count = re.subn(r'("keras": )"[^"]*"', r'\1"2.0.0"', file.read_text(), count=1)
+    file.write_text(changed)
+    write_sweep_report(read_results(folder))
+    page = read(folder)
+    assert count == 1
+    assert "incomparable: versions.keras ." in page.text
+    assert "2.0.0" not in page.text
+
+
+def test_means_over_seeds_are_tabled_and_drawn(folder, read):
+    write_sweep_report(read_results(folder))
+    rows = read(folder).tables["Over seeds"]
+    assert rows[0][:4] == ["train.learning_rate", "loader", "n", "val_loss"]
+    assert rows[2][:4] == ["0.1", "sequence", "2", "0.3487 ± 0.0389"]
+    assert [key.text for key in setting_legend(read_results(folder))][-1] == "mean ± standard deviation over seeds"
+    assert all("var(--second)" in panel.svg for panel in setting_charts(read_results(folder)))
+
+
+def test_every_key_has_a_chart_of_the_objective_and_of_the_speed(written):
+    panels = setting_charts(read_results(written))
+    assert [panel.title for panel in panels] == [
+        "val_loss by train.learning_rate", "images/s by train.learning_rate",
+        "val_loss by loader", "images/s by loader",
+    ]  # fmt: skip
+    assert panels[0].words == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.0425 to 2.0975"
+    assert panels[3].words == "sequence: 6000 to 6030; generator: 6500 to 6530"
+
+
+def test_numbers_stand_on_an_axis_by_decades_and_names_in_groups(written):
+    by_rate, _, by_loader, _ = setting_charts(read_results(written))
+    assert [text for text in labels(by_rate) if text.startswith("0.0") or text == "0.1"] == ["0.001", "0.01", "0.1"]
+    first, second, third = (place for text, place in labels(by_rate).items() if text in ("0.001", "0.01", "0.1"))
+    assert second - first == pytest.approx(third - second)
+    assert {"sequence", "generator"} <= set(labels(by_loader))
+
+
+def labels(panel):
+    """The words of a drawing, and where they begin from the left."""
+    found = re.findall(r'<text [^>]*?(?:x="([\d.]+)"|translate\(([\d.]+))[^>]*>([^<]*)</text>', panel.svg)
+    return {text: float(first or second) for first, second, text in found}
+
+
+def test_only_the_seed_is_varied_so_the_seed_has_the_chart(write_sweep, tmp_path):
+    folder = write_sweep(tmp_path / "sweep", rates=(0.01,), loaders=("sequence",), seeds=(0, 1, 2))
+    results = read_results(folder)
+    plan = SweepPlan(folder, (), ("seed",), results.plan.jobs)
+    panels = setting_charts(type(results)(plan))
+    assert [panel.title for panel in panels] == ["val_loss by seed", "images/s by seed"]
+    assert not any("var(--second)" in panel.svg for panel in panels)
+
+
+def test_curves_of_all_jobs_are_drawn_and_the_best_named(written):
+    results = read_results(written)
+    assert [panel.title for panel in job_curves(results)] == ["val loss", "loss"]
+    keys = [key.text for key in job_legend(results)]
+    assert keys[0] == "job 8: train.learning_rate=0.1, loader=sequence, seed=0"
+    assert (len(keys), keys[-1]) == (len(LINES) + 1, "the other 7")
+    assert len({(str(line["linestyle"]), line["marker"]) for line in LINES}) == len(LINES)
+
+
+def test_objective_that_is_a_metric_has_its_curve_first(written):
+    results = read_results(written)
+    plan = SweepPlan(written, (), results.plan.varied, results.plan.jobs, "val_accuracy", "max")
+    assert [panel.title for panel in job_curves(type(results)(plan))] == ["val accuracy", "val loss", "loss"]
+
+
+def test_sweep_of_which_nothing_has_run_has_a_page(tmp_path, read):
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    SweepPlan(folder, ("-m", "seed=0"), ("seed",), (PlannedJob(0, (), {"seed": 0}),)).write()
+    assert report.execute([str(folder)]) == 0
+    page = read(folder)
+    assert "None of the jobs has loss." in page.text
+    assert page.tables["Jobs"][1:] == [["0", "0", "waiting"]]
+
+
+def test_page_is_drawn_again_by_the_command(folder, capsys):
+    assert report.execute([str(folder)]) == 0
+    assert f"report    {folder / NAME}\n" in capsys.readouterr().out
+    first = (folder / NAME).read_text()
+    report.execute([str(folder)])
+    assert (folder / NAME).read_text() == first
