@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from runner.store.differences import flat
-from runner.store.output import brief, plain
+from runner.store.output import plain
 
 NAME = "report.html"
 
@@ -85,7 +85,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = {"number": number, "share": share, "seconds": seconds, "brief": brief, "plain": plain}
+    filters = {"number": number, "share": share, "seconds": seconds, "plain": plain}
     environment.filters.update(filters, title=lambda text: text.replace("_", " "))
     return environment
 

@@ -24,6 +24,9 @@ BEST: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "*", "markersiz
 MEAN: dict[str, Any] = {"color": SECOND, "linestyle": "", "marker": "s", "markersize": 4}
 """A job, the best one, and the mean over the seeds of a setting: told apart by shape as well as by colour."""
 
+SPEED = "images_per_second"
+"""What is drawn beside the objective: what a loader is judged by."""
+
 BESIDE = 7
 """Points (1/72 inch) by which a mean stands to the right of its jobs."""
 
@@ -78,18 +81,30 @@ class _Setting:
 
 def setting_charts(results: SweepResults) -> list[Panel]:
     """For each key that is varied, what came of its values: the objective, and how fast images were read."""
-    figures = dict.fromkeys((results.objective.key, "images_per_second"))
-    settings = [_setting(results, key, figure) for key in _keys(results) for figure in figures]
+    settings = [_setting(results, key, figure) for key in _keys(results) for figure in _figures(results)]
     drawn = [setting for setting in settings if setting.jobs]
-    return [_panel(number, setting, results.jobs[0]) for number, setting in enumerate(drawn)]
+    return [_panel(number, setting, results) for number, setting in enumerate(drawn)]
 
 
 def setting_legend(results: SweepResults) -> list[Key]:
     """What the marks of these charts stand for."""
-    marks = {"a job": JOB, "the best job": BEST}
+    marks = {"a job": JOB}
+    if results.objective.key in _figures(results):
+        marks["the best job"] = BEST
     if SEED in results.plan.varied and SEED not in _keys(results):
         marks["mean ± standard deviation over seeds"] = MEAN
     return legend("mark", marks)
+
+
+def same_for_all(results: SweepResults) -> float | None:
+    """What all of several completed jobs came to by the objective, which then is not drawn; None where they differ."""
+    values = [results.objective.value(job.run) for job in results.jobs if job.status == "completed"]
+    return values[0] if len(values) > 1 and len(set(values)) == 1 else None
+
+
+def _figures(results: SweepResults) -> list[str]:
+    drawn = dict.fromkeys((results.objective.key, SPEED))
+    return [figure for figure in drawn if same_for_all(results) is None or figure != results.objective.key]
 
 
 def _keys(results: SweepResults) -> list[str]:
@@ -106,13 +121,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-def _panel(number: int, setting: _Setting, best: SweepJob) -> Panel:
+def _panel(number: int, setting: _Setting, results: SweepResults) -> Panel:
     figure, axes = new_axes()
     axes.plot(setting.places, setting.results, **JOB)
     if setting.key != SEED:
         _draw_means(figure, axes, setting)
-    for position in (position for position, job in enumerate(setting.jobs) if job is best):
-        axes.plot(setting.places[position], setting.results[position], **BEST)
+    if setting.figure == results.objective.key and setting.jobs[0] is results.jobs[0]:
+        axes.plot(setting.places[0], setting.results[0], **BEST)
     name = SHORT.get(setting.figure, setting.figure)
     _lay_results(axes, setting.results)
     _lay_numbers(axes, setting.values) if setting.is_numeric else _lay_names(axes, setting.names)

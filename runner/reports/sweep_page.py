@@ -11,7 +11,7 @@ from typing import Any
 from runner.records.files import write_atomically
 from runner.reports.html import NAME, render_page, sections_of
 from runner.reports.job_curves import curves_left_out, job_curves, job_legend
-from runner.reports.setting_charts import setting_charts, setting_legend
+from runner.reports.setting_charts import same_for_all, setting_charts, setting_legend
 from runner.store.agreement import agreements
 from runner.store.differences import flat
 from runner.store.sweep import SweepJob, SweepResults
@@ -69,6 +69,7 @@ def render_sweep(results: SweepResults) -> str:
         spread=over_seeds(results),
         settings=setting_charts(results),
         setting_legend=setting_legend(results),
+        same_for_all=same_for_all(results),
         curves=job_curves(results),
         curve_legend=job_legend(results),
         curves_left_out=curves_left_out(results),

@@ -37,6 +37,7 @@ def test_table_has_the_varied_keys_and_the_best_job_first(folder, read):
         "val_loss", "evaluate.accuracy", "evaluate.loss", "images/s", "wait_share", "seconds",
     ]  # fmt: skip
     assert rows[0][:6] == ["8", "0.1", "sequence", "0", "completed", "0.3212"]
+    assert rows[0][8:10] == ["6,000", "2.5 %"]
     assert [row[0] for row in rows] == ["8", "10", "9", "11", "4", "6", "5", "7", "0", "2", "1", "3", "12"]
 
 
@@ -115,6 +116,15 @@ def test_numbers_stand_on_an_axis_by_decades_and_names_in_groups(written):
     first, second, third = (place for text, place in labels(by_rate).items() if text in ("0.001", "0.01", "0.1"))
     assert second - first == pytest.approx(third - second)
     assert {"sequence", "generator"} <= set(labels(by_loader))
+
+
+def test_result_that_is_the_same_for_all_is_said_and_not_drawn(write_sweep, tmp_path, read):
+    folder = write_sweep(tmp_path / "sweep", rates=(0.01,), loaders=("generator", "sequence", "in_memory"), seeds=(0,))
+    results = read_results(folder)
+    write_sweep_report(results)
+    assert "All completed jobs have the same val_loss: 0.7661." in read(folder).text
+    assert [panel.title.split(" by ")[0] for panel in setting_charts(results)] == ["images/s"] * 2
+    assert [key.text for key in setting_legend(results)] == ["a job", "mean ± standard deviation over seeds"]
 
 
 def labels(panel):

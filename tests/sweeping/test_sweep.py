@@ -41,6 +41,12 @@ def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys)
     assert "5 jobs: 2 completed, 2 failed, 1 killed; best first, by the least val_loss" in printed.out
 
 
+def test_sweep_whose_page_cannot_be_drawn_ends_as_it_would(sweep, capsys, monkeypatch):
+    monkeypatch.setattr("runner.config.sweep.write_sweep_report", lambda _: 1 / 0)
+    assert sweep("seed=1,2")[0] == 0
+    assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
+
+
 def test_sweep_without_failure_ends_with_0_and_its_files(sweep, capsys):
     code, folder = sweep("seed=2,1", "loader=generator,sequence")
     assert code == 0
@@ -53,6 +59,7 @@ def test_sweep_without_failure_ends_with_0_and_its_files(sweep, capsys):
         ("2", "generator", "0.4"),
         ("2", "sequence", "0.4"),
     ]
+    assert "Best first, by the least val_loss: job" in (folder / "report.html").read_text()
     summary = (folder / "summary.md").read_text()
     assert "| loader | n | val_loss | evaluate.accuracy | images/s | seconds |" in summary
     assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100.0 ± 0.0 |" in summary
