@@ -18,11 +18,11 @@ from typing import Any
 import keras
 
 from runner.records.digests import weights_digest
+from runner.records.metrics import TIMING
 from runner.records.reading import read_run
 
 LOADERS = ("sequence", "in_memory", "generator", "directory_flow")
 BACKENDS = ("tensorflow", "jax")
-TIMING = ("seconds", "images_per_second", "wait_share")
 QUICK = ("train.epochs=6", "model.filters=[8]", "model.dense_units=16", "train.checkpoint_every.steps=7")
 CODE = """
 import sys, runner

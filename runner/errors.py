@@ -5,6 +5,7 @@
     ├── DataError               exit code 4   the data was refused after it was read
     │   └── BadSampleError                    one sample, named by its path or id
     ├── TrainingError           exit code 1   the training cannot go on
+    ├── VerifyError             exit code 3   a run did not come to the same as the one it repeats
     └── WorkerError             exit code 1   a worker died or stalled
 
     KeyboardInterrupt           exit code 130 Ctrl-C
@@ -61,6 +62,12 @@ class BadSampleError(DataError):
 
 class TrainingError(RunnerError):
     """The training cannot go on: its loss is no number any more."""
+
+
+class VerifyError(RunnerError):
+    """A rerun did not come to the same as the run it repeats."""
+
+    exit_code = 3
 
 
 class WorkerError(RunnerError):

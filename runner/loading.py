@@ -13,10 +13,12 @@ from runner.extensions import resolve
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.cache import with_cache
 from runner.loaders.cache_memory import memory_bytes
+from runner.loaders.hashed import with_contents
 from runner.loaders.loader import Loader
 from runner.loaders.reader import Reader, naming
 from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
+from runner.records.contents import Contents
 from runner.settings import Settings
 from runner.sources.data import Dataset
 from runner.sources.source import Source
@@ -47,15 +49,22 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
 
 
 def open_loader(
-    config: Settings, settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool = False
+    config: Settings,
+    settings: LoaderSettings,
+    dataset: Dataset,
+    split: str,
+    *,
+    training: bool = False,
+    contents: Contents | None = None,
 ) -> Loader:
-    """The loader of one split.
+    """The loader of one split, which notes in `contents` what was in the files it read.
 
     Only for training are samples augmented and shuffled, or the last, smaller batch left out.
     Raises `DataError` if the split has too few samples for a batch.
     """
     settings = settings.normalised()
-    source = with_cache(dataset.splits[split], settings, config.data.array_settings())
+    source = with_contents(dataset.splits[split], contents, split)
+    source = with_cache(source, settings, config.data.array_settings())
     try:
         plan = Plan(
             num_samples=len(source),

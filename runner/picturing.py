@@ -1,16 +1,18 @@
-"""Which samples of a run are pictured: some of each class, and those the model was most wrong about."""
+"""What is pictured of a run: some samples of each class, those the model was most wrong about, and its wait."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from runner.labels import Head
-from runner.records.figures import write_class_counts, write_pictures
+from runner.records.figures import write_class_counts, write_pictures, write_timeline
+from runner.records.trace import Lane, write_trace
 from runner.reports.page import AT_THE_END_BYTES
 from runner.reports.predictions import judge_predictions, predictions_bytes
+from runner.reports.timeline import draw_timeline
 from runner.sources.data import Dataset
 from runner.sources.source import Source
 from runner.stages.class_counts import class_counts
@@ -33,6 +35,13 @@ def picture_worst(folder: Path, split: str, source: Source, heads: tuple[Head, .
         judges = judge_predictions(folder, heads)
         worst = dict.fromkeys(sample.row for judge in judges for sample in judge.worst.samples())
         write_pictures(folder, "worst", split, source, [(row, "") for row in worst])
+
+
+def picture_wait(folder: Path, lanes: Sequence[Lane]) -> None:
+    """Write what was done when as trace.json, and drawn as figures/timeline.png; nothing without a step."""
+    if lanes:
+        write_trace(folder, lanes)
+        write_timeline(folder, draw_timeline(lanes))
 
 
 def _examples(source: Source) -> Iterator[tuple[int, str]]:

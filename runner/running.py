@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING
 from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.checking import check_data
 from runner.errors import DataError
+from runner.loaders.advice import Means, advise
+from runner.loaders.auto import num_processors
 from runner.loaders.cache import cache_section
+from runner.loaders.clock import Clock, Wait
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
 from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
 from runner.models.settings import Task, task_of
-from runner.picturing import picture_data, picture_worst
+from runner.picturing import picture_data, picture_wait, picture_worst
 from runner.records.config_yaml import write_config
+from runner.records.contents import FOLDER as CONTENTS
+from runner.records.contents import Contents
 from runner.records.data_section import data_section
 from runner.records.figures import FOLDER as FIGURES
+from runner.records.first_run import read_comparable
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.metrics import MetricsTable
 from runner.records.predictions import NAME as PREDICTIONS_CSV
@@ -34,9 +40,12 @@ from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.resuming import refuse_other_data, resumable
 from runner.settings import Settings
 from runner.sources.data import Dataset
+from runner.sources.source import has_files
 from runner.stages.backend import require_backend, start_backend
-from runner.terminal import Terminal
+from runner.stages.determinism import naming_refusals
+from runner.terminal import Pace, Terminal
 from runner.using import Use
+from runner.verifying import verify
 
 if TYPE_CHECKING:
     import keras
@@ -75,26 +84,31 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
 
     Without a `folder` a new one is made below `outputs/runs`; a run that is resumed keeps its own. An error closes
     the record as failed, Ctrl-C as interrupted, and is raised again. Raises `DataError`, after the record was closed
-    as completed, if `mode=check` found something wrong with the data.
+    as completed, if `mode=check` found something wrong with the data, and `VerifyError` if `verify` found a difference.
     """
     if config.mode != "check":
         require_backend(config.backend)
     resumed = resumable(config)
+    first = read_comparable(config.rerun) if config.rerun is not None and config.verify else None
     trained = None if config.from_run is None else read_trained(config.from_run)
     folder = resumed.folder if resumed else folder or new_run_folder()
-    terminal, findings = Terminal(), None
+    terminal, findings, difference = Terminal(), None, None
     with _reporting(config, folder, terminal), _recording(config, folder, origin, resumed) as record:
         terminal.path("run", record.path)
         terminal.account(origin_lines(origin.foreign_files))
+        terminal.account([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
         if config.mode == "check":
             findings = check_data(config, record, terminal)
-        elif trained is not None:
-            Use(config, trained, record, terminal).stages()
         else:
-            _Run(config, record, terminal, resumed).stages()
+            used = None if trained is None else Use(config, trained, record, terminal)
+            dataset = (used or _Run(config, record, terminal, resumed)).stages()
+            if first is not None:
+                difference = verify(config, first, record, dataset, terminal)
     terminal.path("record", record.path)
     if findings:
         raise DataError(findings)
+    if difference:
+        raise difference
     return record
 
 
@@ -102,11 +116,13 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
 def _recording(config: Settings, folder: Path, origin: Origin, resumed: ResumableRun | None) -> Iterator[RunRecord]:
     """A record that is closed however the block ends."""
     if resumed is not None:
-        record = RunRecord.reopen(folder, resumed.document, **vars(origin), inexact=config.resume_inexact)
+        how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
+        record = RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
     else:
         write_config(folder, config.document())
         seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
-        record = RunRecord.open(folder, backend=config.backend, seeds=seeds, **vars(origin))
+        rerun = {} if config.rerun is None else {"path": config.rerun}
+        record = RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, **vars(origin))
     if folder.parent.name == "runs":
         point_latest(folder.parent.parent, folder)
     try:
@@ -142,8 +158,8 @@ class _Run:
         self.config, self.record, self.terminal, self.resumed = config, record, terminal, resumed
         self.loaders: dict[str, Loader] = {}
 
-    def stages(self) -> None:
-        """Open the data, build the model, then fit, evaluate and predict."""
+    def stages(self) -> Dataset:
+        """Open the data, build the model, then fit, evaluate and predict; the data."""
         with self.record.stage("data"):
             dataset, settings = self._open_data()
             if self.resumed is not None:
@@ -151,9 +167,13 @@ class _Run:
             picture_data(self.record.path, dataset)
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
-        with ExitStack() as closing:
+        contents = Contents(self.record.path, dataset.files)
+        with naming_refusals(deterministic=self.config.deterministic), ExitStack() as closing:
+            closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
             for split in dataset.splits:
-                loader = open_loader(self.config, settings, dataset, split, training=split == "train")
+                loader = open_loader(
+                    self.config, settings, dataset, split, training=split == "train", contents=contents
+                )
                 self.loaders[split] = closing.enter_context(loader)
             cache = cache_section(self.loaders.values())
             self.terminal.account(cache_lines(cache))
@@ -161,9 +181,10 @@ class _Run:
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
-                self._fit(task, model)
+                self._fit(task, model, settings)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
+        return dataset
 
     def _open_data(self) -> tuple[Dataset, LoaderSettings]:
         config, available = self.config, available_bytes()
@@ -175,6 +196,8 @@ class _Run:
         data = data_section(dataset)
         if self.resumed is not None:
             refuse_other_data(config, self.resumed, data["fingerprint"])
+            if data["fingerprint"] != self.resumed.document["data"].get("fingerprint"):
+                shutil.rmtree(self.record.path / CONTENTS, ignore_errors=True)
         self.record.update(loader=choice.document(), data=data)
         refuse_too_large(needed, available, kind=choice.settings.kind, cached=choice.settings.cache == "memory")
         return dataset, choice.settings
@@ -194,7 +217,7 @@ class _Run:
         self.terminal.account(training_lines(self.config, steps, model.count_params(), compiled_by_user=by_user))
         return task, model
 
-    def _fit(self, task: Task, model: keras.Model) -> None:
+    def _fit(self, task: Task, model: keras.Model, settings: LoaderSettings) -> None:
         from runner.stages.fit import Observer, Training, fit
         from runner.stages.save import save
 
@@ -203,16 +226,41 @@ class _Run:
         metrics, start = MetricsTable(path), None
         if self.resumed is not None:
             start = self._state(path, metrics, training.steps_per_epoch)
-        with self.terminal.training(epochs=self.config.train.epochs, steps_per_epoch=training.steps_per_epoch) as view:
+        epochs, steps, clock = self.config.train.epochs, training.steps_per_epoch, loaders["train"].clock
+        pace = Pace(settings.batch_size, lambda: clock.waited_seconds)
+        with self.terminal.training(epochs=epochs, steps_per_epoch=steps, pace=pace) as view:
 
             def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
                 metrics.append(epoch, row)
                 view.on_epoch(epoch, row)
 
-            observer = Observer(view.on_step, on_epoch)
+            def on_weights(digests: list[str | None]) -> None:
+                self.record.update(digests={"weights_per_epoch": digests})
+
+            observer = Observer(view.on_step, on_epoch, on_weights)
             result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
-        digests = {"ids": result.pop("ids"), "weights": save(model, path / MODEL)}
+        wait = result.pop("wait")
+        if wait.training_seconds:  # none where all was done before a resume
+            result["wait"] = self._tell_wait(wait, settings, clock)
+        digests = {**result.pop("digests"), "weights": save(model, path / MODEL)}
         self.record.update(digests=digests, results={"fit": result})
+
+    def _tell_wait(self, wait: Wait, settings: LoaderSettings, clock: Clock) -> dict[str, object]:
+        """What run.json says of the wait, with advice, which is printed as well; and its picture, step by step."""
+        source = self.loaders["train"].source
+        all_bytes = len(source) * source.spec.num_bytes
+        means = Means(
+            loader=settings,
+            processors=num_processors(),
+            epochs=self.config.train.epochs,
+            all_bytes=all_bytes,
+            available_bytes=available_bytes(),
+            has_files=has_files(source),
+        )
+        advice = advise(wait, means)
+        self.terminal.account([("wait", advice)])
+        picture_wait(self.record.path, clock.timeline.lanes())
+        return {**wait.document(), "advice": advice}
 
     def _state(self, path: Path, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
         """The state to go on from; what was written after it is taken away."""

@@ -63,6 +63,9 @@ exit codes: 0 done; 1 no run is like that; 2 something typed cannot be meant
 RESULTS = 4
 """How many results list shows by itself."""
 
+SPEED = ("images_per_second", "wait_share")
+"""How fast runs trained, by their last epochs: what comparisons of loaders are about."""
+
 
 def main() -> int:
     """Do what the command line says; the exit code."""
@@ -152,7 +155,9 @@ def _told(run: Run) -> Iterable[tuple[str, Any]]:
     samples = (document.get("data") or {}).get("samples") or {}
     yield "data", f"{run.value('data')}: " + "  ".join(f"{split} {count:,}" for split, count in samples.items())
     for stage, results in (document.get("results") or {}).items():
-        yield stage, "  ".join(f"{key} {brief(value)}" for key, value in results.items())
+        told = {key: value for key, value in results.items() if not isinstance(value, Mapping)}
+        yield stage, "  ".join(f"{key} {brief(value)}" for key, value in told.items())
+        yield "wait", results.get("wait", {}).get("advice")
     last = run.metrics[-1] if run.metrics else {}
     yield "last", "  ".join(f"{key} {brief(value)}" for key, value in last.items())
     yield "seconds", "  ".join(f"{key} {brief(value)}" for key, value in (document.get("seconds") or {}).items())
@@ -166,7 +171,8 @@ def _compare(query: _Query) -> None:
     if len(runs) < 2:
         raise RunnerError(f"compare needs at least two runs, got {len(runs)}; python -m runner.runs list names them")
     keys = [difference.key for difference in differences(runs) if difference.part == "config"]
-    shown = ["status", *keys, *_results(runs)]
+    speed = [name for name in SPEED if any(run.value(name) is not None for run in runs)]
+    shown = ["status", *keys, *_results(runs), *speed]
     write_rows(["run", *shown], [[run.name, *(_raw(run, key) for key in shown)] for run in runs], query.form)
 
 

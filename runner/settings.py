@@ -48,6 +48,12 @@ class Settings(Component):
     resume: Folder | None = None
     """The run to go on with, in its folder and as it was configured; `latest`: the newest that trained."""
 
+    rerun: Folder | None = None
+    """The run to do once more, in a new folder, configured as it was but for what is typed; `latest` as in `resume`."""
+
+    verify: bool = False
+    """Whether to compare what came of `rerun` with that run, bit for bit; exit code 3 if something differs."""
+
     resume_inexact: bool = False
     """Whether to go on with a run though the configuration, the data, the packages or the code are others now."""
 
@@ -140,6 +146,11 @@ class Settings(Component):
             raise ValueError(f"resume must go with mode=run or mode=fit, got mode={self.mode}; leave one of them out")
         if self.resume_inexact and self.resume is None:
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
+        if self.rerun is not None and self.resume is not None:
+            raise ValueError("rerun and resume must not go together; give one of them")
+        if self.verify and (self.rerun is None or self.mode == "check"):
+            given = "no rerun" if self.rerun is None else "mode=check, which leaves nothing to compare"
+            raise ValueError(f"verify must go with rerun, got {given}; add rerun=RUN_DIR, or leave verify out")
         if not using and self.split is not None:
             raise ValueError(
                 f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -50,12 +52,12 @@ class Terminal:
         return self._console.status(text) if self._console.is_terminal else contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def training(self, *, epochs: int, steps_per_epoch: int) -> Iterator[TrainingView]:
+    def training(self, *, epochs: int, steps_per_epoch: int, pace: Pace) -> Iterator[TrainingView]:
         """Progress over the whole run, and a line for every epoch."""
-        columns = _columns("fit", "steps")
+        columns = (*_columns("fit", "steps"), TextColumn("{task.fields[pace]}"))
         live = self._console.is_terminal
         with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
-            yield TrainingView(self._console, progress, epochs, steps_per_epoch)
+            yield TrainingView(self._console, progress, epochs, steps_per_epoch, pace)
 
     @contextlib.contextmanager
     def counting(self, word: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
@@ -80,20 +82,61 @@ def _columns(word: str, unit: str) -> tuple[ProgressColumn, ...]:
     return title, BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()
 
 
+class Pace:
+    """How fast a model trains, and the share of time it waits, since `mark`; `waited_seconds` tells how long so far."""
+
+    def __init__(self, batch_size: int, waited_seconds: Callable[[], float]) -> None:
+        self._batch_size, self._waited_seconds = batch_size, waited_seconds
+        self._step: int | None = None
+
+    def mark(self, step: int | None) -> None:
+        """Measure from now on, at `step`; from the next step on where that is None."""
+        self._step, self._began, self._waited = step, time.monotonic(), self._waited_seconds()
+
+    def seconds(self, step: int) -> float:
+        """The time since the mark; nothing where `step` is the first."""
+        if self._step is None:
+            self.mark(step)
+        return time.monotonic() - self._began
+
+    def steps_per_second(self, step: int) -> float:
+        """How many steps are done in a second."""
+        return (step - (self._step or 0)) / max(self.seconds(step), 1e-9)
+
+    def told(self, step: int) -> str:
+        """Both figures in words."""
+        waited = (self._waited_seconds() - self._waited) / max(self.seconds(step), 1e-9)
+        return f"{self.steps_per_second(step) * self._batch_size:,.0f} images/s  waits {min(waited, 1):.0%}"
+
+
+LIVE_SECONDS, PLAIN_SECONDS = 0.5, 60.0
+"""How often the pace is told: in place on a terminal, else on a line of its own."""
+
+
 class TrainingView:
     """The live part of the account, while the model trains."""
 
-    def __init__(self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int) -> None:
-        self._console, self._progress, self._epochs = console, progress, epochs
-        self._task = progress.add_task("fit", total=epochs * steps_per_epoch)
+    def __init__(self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int, pace: Pace) -> None:
+        self._console, self._progress, self._epochs, self._pace = console, progress, epochs, pace
+        self._total = epochs * steps_per_epoch
+        self._task = progress.add_task("fit", total=self._total, pace="")
+        self._every = PLAIN_SECONDS if progress.disable else LIVE_SECONDS
         self._has_header = False
 
     def on_step(self, step: int) -> None:
         """A batch is on its way to the model."""
         self._progress.update(self._task, completed=step + 1)
+        if self._pace.seconds(step) >= self._every:
+            told = self._pace.told(step)
+            self._progress.update(self._task, pace=told)
+            if self._progress.disable:
+                left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))
+                self._console.print(f"{'':<10}step {step:,} of {self._total:,}  {told}  {left} left")
+            self._pace.mark(step)
 
     def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
-        """An epoch is done."""
+        """An epoch is done, and so is its validation, which is no part of the pace."""
+        self._pace.mark(None)
         if not self._has_header:
             self._console.print(_epoch_header(row, self._epochs))
             self._has_header = True
@@ -113,7 +156,7 @@ def _width(name: str) -> int:
 
 
 def _title(name: str) -> str:
-    return {"images_per_second": "images/s"}.get(name, name)
+    return {"images_per_second": "images/s", "wait_share": "wait"}.get(name, name)
 
 
 def _epoch_header(row: Mapping[str, float | None], epochs: int) -> str:
@@ -132,4 +175,6 @@ def _number(name: str, value: float | None) -> str:
         return ""
     if name == "images_per_second":
         return f"{value:,.0f}"
+    if name == "wait_share":
+        return f"{value:.1%}"
     return f"{value:.2f}" if name == "seconds" else f"{value:.4f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
 from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
 from runner.picturing import picture_data, picture_worst
+from runner.records.contents import Contents
 from runner.records.data_section import data_section
 from runner.records.heads import heads_document
 from runner.records.predictions import NAME as PREDICTIONS_CSV
@@ -37,8 +39,8 @@ class Use:
     def __init__(self, config: Settings, trained: TrainedRun, record: RunRecord, terminal: Terminal) -> None:
         self.config, self.trained, self.record, self.terminal = config, trained, record, terminal
 
-    def stages(self) -> None:
-        """Open the data, load the model, then evaluate or predict.
+    def stages(self) -> Dataset:
+        """Open the data, load the model, then evaluate or predict; the data.
 
         Raises `DataError` where the data does not fit the model, or has no labels to evaluate on.
         """
@@ -49,7 +51,10 @@ class Use:
             picture_data(self.record.path, replace(dataset, splits={split: dataset.splits[split]}))
         with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
             start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
-        with open_loader(self.config, settings, dataset, split) as loader:
+        contents = Contents(self.record.path, dataset.files)
+        with ExitStack() as closing:
+            closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
+            loader = closing.enter_context(open_loader(self.config, settings, dataset, split, contents=contents))
             cache = cache_section((loader,))
             self.terminal.account(cache_lines(cache))
             self.record.update(data={"cache": cache})
@@ -57,6 +62,7 @@ class Use:
                 model = self._load()
             with self.record.stage(self.config.mode):
                 (self._evaluate if self.config.mode == "evaluate" else self._predict)(model, loader, split)
+        return dataset
 
     def _open(self) -> Dataset:
         """The data in the model's words; as one part where it has no labels and no part was asked for."""

@@ -112,9 +112,9 @@ def test_predictions_stand_in_the_sources_order_whatever_the_loader(use, trained
 
 def test_folder_holds_a_record_of_its_own(use):
     evaluated, predicted = use("evaluate"), use("predict")
-    every = {"config.yaml", "run.json", "run.log", "figures", "report.html"}
-    assert {file.name for file in evaluated.path.iterdir()} == every
-    assert {file.name for file in predicted.path.iterdir()} == every | {"predictions.csv"}
+    every = {"config.yaml", "run.json", "run.log", "figures", "report.html", "contents"}
+    assert {file.name for file in evaluated.path.iterdir()} - {"code.patch"} == every
+    assert {file.name for file in predicted.path.iterdir()} - {"code.patch"} == every | {"predictions.csv"}
 
 
 def test_data_without_labels_is_predicted_whole(use, digits_root):

@@ -29,7 +29,7 @@ LAYERS = [
     {"account"},
     {"terminal"},
     {"loading"},
-    {"using", "checking", "resuming"},
+    {"using", "checking", "resuming", "verifying"},
     {"running"},
     {"config"},
     {"__main__", "job", "runs", "report"},

@@ -12,11 +12,11 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError, DataError
+from runner.records.metrics import TIMING
 from runner.records.reading import read_run
 from runner.running import run
 
 QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
-TIMING = ("seconds", "images_per_second", "wait_share")
 
 
 def outcome(folder):

@@ -3,9 +3,11 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from runner.terminal import Terminal
+from runner import terminal as module
+from runner.terminal import Pace, Terminal
 
 ROW = {
     "loss": 0.5,
@@ -14,6 +16,7 @@ ROW = {
     "seconds": 1.5,
     "samples_seen": 10,
     "images_per_second": 1234.5,
+    "wait_share": 0.0432,
 }
 
 
@@ -31,20 +34,20 @@ def test_lines_stand_in_two_columns():
 
 def test_epochs_are_a_table_under_one_header():
     def act(terminal):
-        with terminal.training(epochs=2, steps_per_epoch=3) as view:
+        with terminal.training(epochs=2, steps_per_epoch=3, pace=Pace(8, lambda: 0.0)) as view:
             view.on_step(0)
             view.on_epoch(1, ROW)
             view.on_epoch(2, ROW)
 
     header, first, second = account(act).splitlines()
-    assert header.split() == ["epoch", "loss", "accuracy", "seconds", "images/s"]
-    assert first.split() == ["1/2", "0.5000", "0.7500", "1.50", "1,234"]
+    assert header.split() == ["epoch", "loss", "accuracy", "seconds", "images/s", "wait"]
+    assert first.split() == ["1/2", "0.5000", "0.7500", "1.50", "1,234", "4.3%"]
     assert len(header) == len(first) == len(second)
 
 
 def test_progress_shows_the_runs_total_on_a_terminal():
     def act(terminal):
-        with terminal.training(epochs=2, steps_per_epoch=3) as view:
+        with terminal.training(epochs=2, steps_per_epoch=3, pace=Pace(8, lambda: 0.0)) as view:
             view.on_step(3)
 
     assert "4/6" in account(act, terminal=True)
@@ -53,3 +56,46 @@ def test_progress_shows_the_runs_total_on_a_terminal():
 def test_paths_are_never_wrapped():
     folder = Path("/tmp") / ("x" * 200)
     assert account(lambda terminal: terminal.path("run", folder)) == f"run       {folder}\n"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test sets; what it shows, and of that what was waited."""
+    shown = {"now": 100.0, "waited": 7.0}
+    monkeypatch.setattr(module.time, "monotonic", lambda: shown["now"])
+    return shown
+
+
+def steps_of_half_a_second(clock, num_steps, *, terminal=False):
+    """Steps of 8 samples, of which a fifth is waited; a pause for validation at step 100."""
+
+    def act(terminal):
+        pace = Pace(8, lambda: clock["waited"])
+        with terminal.training(epochs=2, steps_per_epoch=150, pace=pace) as view:
+            for step in range(num_steps):
+                view.on_step(step)
+                clock["now"] += 0.5
+                clock["waited"] += 0.1
+                if step == 99:
+                    clock["now"] += 1000
+                    view.on_epoch(1, ROW)
+
+    return account(act, terminal=terminal)
+
+
+def test_pace_is_told_on_a_line_a_minute_where_there_is_no_terminal(clock):
+    lines = steps_of_half_a_second(clock, 230).splitlines()
+    told = [line.strip() for line in lines if "step " in line]
+    assert told == ["step 220 of 300  16 images/s  waits 20%  0:00:40 left"]  # a minute after the validation
+
+
+def test_pace_is_told_in_place_on_a_terminal(clock):
+    told = steps_of_half_a_second(clock, 5, terminal=True)
+    assert "16 images/s  waits 20%" in told
+    assert "left" not in told
+
+
+def test_pace_of_an_idle_clock_divides_by_nothing(clock):
+    pace = Pace(8, lambda: clock["waited"])
+    assert pace.seconds(5) == 0.0
+    assert pace.told(5) == "0 images/s  waits 0%"

@@ -1,4 +1,4 @@
-"""How long an epoch took, and what it came to."""
+"""How long an epoch took, how much of that was waiting, and what it came to."""
 
 from __future__ import annotations
 
@@ -10,37 +10,53 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.loaders.clock import Clock
+
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: its logs as Keras gives them, the learning rate it ended with, and its durations."""
+    """One epoch: its logs as Keras gives them, the learning rate it ended with, and its durations.
+
+    `training_seconds` are without validation; `wait_seconds` of them were spent waiting for batches.
+    """
 
     epoch: int
     logs: dict[str, float]
     learning_rate: float
     seconds: float
     training_seconds: float
+    wait_seconds: float
 
 
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells `on_result` of every epoch, once all that belongs to it, validation too, is done."""
+    """Tells `on_result` of every epoch, once all that belongs to it, validation too, is done.
 
-    def __init__(self, on_result: Callable[[EpochResult], None]) -> None:
+    `waiting` is the clock of the loader that is trained from.
+    """
+
+    def __init__(self, waiting: Clock, on_result: Callable[[EpochResult], None]) -> None:
         super().__init__()
-        self._on_result = on_result
+        self._waiting, self._on_result = waiting, on_result
         self._began = self._trained = 0.0
+        self._waited = waiting.waited_seconds
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
-        self._began, self._trained = time.perf_counter(), 0.0
+        """Start the clock; before, on some backends, a first batch was waited for, which is part of the epoch."""
+        early = self._waiting.waited_seconds - self._waited
+        self._began, self._trained = time.perf_counter() - early, 0.0
+        self._waiting.timeline.begin()
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Training is over where validation begins."""
-        self._trained = self._trained or time.perf_counter()
+        if not self._trained:
+            self._trained = time.perf_counter()
+            self._waiting.timeline.end()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Stop the clock and tell."""
+        self.on_test_begin()
         now, logs = time.perf_counter(), dict(logs or {})
+        before, self._waited = self._waited, self._waiting.waited_seconds
         # ReduceLROnPlateau notes the epoch's rate here before it lowers the optimizer's.
         rate = logs.pop("learning_rate", self.model.optimizer.learning_rate)
         self._on_result(
@@ -49,7 +65,8 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
                 logs=logs,
                 learning_rate=shortest(rate),
                 seconds=now - self._began,
-                training_seconds=(self._trained or now) - self._began,
+                training_seconds=self._trained - self._began,
+                wait_seconds=self._waited - before,
             )
         )
 

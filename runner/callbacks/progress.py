@@ -19,6 +19,10 @@ IsDue = Callable[[int, float], bool]
 """Whether a state is due after so many steps, so many seconds after the last one."""
 
 
+NOTHING_SEEN: Mapping[str, Any] = {"samples_seen": 0, "ids": None, "pixels": None, "weights": [], "stopped": False}
+"""The counts before the first step."""
+
+
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """Counts the steps that are done, writes states between two of them, and ends the run there if it is asked to.
 
@@ -30,10 +34,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._delivery, self._writer, self._is_due, self._interruption = delivery, writer, is_due, interruption
-        counts: Mapping[str, Any] = (
-            start.document["counts"] if start else {"samples_seen": 0, "ids": None, "stopped": False}
-        )
+        counts: Mapping[str, Any] = start.document["counts"] if start else NOTHING_SEEN
         self._start, self._ids = start, IdStream(counts["ids"])
+        # A state of an earlier version has neither of these: what was not noted from the start is not known.
+        self._pixels, self._knows_pixels = IdStream(counts.get("pixels")), "pixels" in counts
+        self.weights: list[str | None] = counts.get("weights", [])
         self.step = self._first_step = start.step if start else 0
         self.samples_seen: int = counts["samples_seen"]
         self.stopped: bool = counts["stopped"]
@@ -44,6 +49,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def ids(self) -> str:
         """The digest of the ids that were trained on."""
         return self._ids.hexdigest()
+
+    @property
+    def pixels(self) -> str | None:
+        """The digest of what some of the batches held; None where a part of the run did not take it."""
+        return self._pixels.hexdigest() if self._knows_pixels else None
 
     def begin(self, callbacks: RunCallbacks) -> None:
         """Get ready to train under `callbacks`, of which this is one."""
@@ -81,8 +91,12 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def advance(self, step: int) -> None:
         """Note that all steps before `step` are done."""
-        self.samples_seen += self._delivery.settle(self._ids, self.step, step - self.step)
+        self.samples_seen += self._delivery.settle(self._ids, self._pixels, self.step, step - self.step)
         self.step = step
+
+    def note_weights(self, epoch: int, digest: str) -> None:
+        """Note the digest of the weights at the end of `epoch`, counted from 0."""
+        self.weights = [*self.weights, *[None] * (epoch - len(self.weights)), digest]
 
     def end_epoch(self, *, save: bool) -> None:
         """Write a state if one is due, `save` or not; end the run if it is asked to."""
@@ -96,6 +110,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         if self.step == self._saved_step:
             return
         arrays, callbacks = take(self.model, self._callbacks.callbacks)
-        counts = {"samples_seen": self.samples_seen, "ids": self.ids, "stopped": self.stopped}
+        counts = {"samples_seen": self.samples_seen, "ids": self.ids, "weights": self.weights, "stopped": self.stopped}
+        if self._knows_pixels:
+            counts["pixels"] = self.pixels
         self._writer.write(State(self.step, arrays, {"counts": counts, "callbacks": callbacks}))
         self._saved_at, self._saved_step = time.monotonic(), self.step

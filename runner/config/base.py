@@ -1,7 +1,8 @@
-"""`from_run` and `resume`: the configuration of an earlier run, in the place of the default files."""
+"""`from_run`, `resume` and `rerun`: the configuration of an earlier run, in the place of the default files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override
@@ -13,17 +14,25 @@ from runner.config.paths import why_missing
 from runner.config.places import shown
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.first_run import FirstRun, read_first_run
 from runner.records.folder import OUTPUTS
-from runner.records.resumable import OF_THE_BATCHES, read_resumable
-from runner.records.trained import newest_training, read_trained
+from runner.records.resumable import OF_THE_BATCHES, ResumableRun, read_resumable
+from runner.records.trained import TrainedRun, newest_training, read_trained
 from runner.settings import Settings
 
-KEYS = ("from_run", "resume")
+KEYS = ("from_run", "resume", "rerun")
+READERS: dict[str, Callable[[Path], TrainedRun | ResumableRun | FirstRun]] = {
+    "from_run": read_trained,
+    "resume": read_resumable,
+    "rerun": read_first_run,
+}
 LATEST = "latest"
 OF_THE_MODEL = ("model", "train", "data.scale")
 """Keys that the model file has decided already."""
-OF_ONE_RUN = (*KEYS, "split", "resume_inexact", "extensions")
-"""Keys that say what one run did, and nothing about another one that starts from it; code to import is named anew."""
+OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "verify", "extensions")
+"""Keys that say how one run began, and nothing about another one that starts from it; code to import is named anew."""
+OF_ONE_USE = ("from_run", "split")
+"""Keys that say what one run did with another one's model: only the same run does that again."""
 
 
 def based(composition: Composition, typed: Typed) -> Composition:
@@ -43,12 +52,13 @@ def based(composition: Composition, typed: Typed) -> Composition:
         return composition
     [(key, name)] = named.items()
     folder = _folder(key, name)
-    earlier = (read_trained if key == "from_run" else read_resumable)(folder).config
+    earlier = READERS[key](folder).config
     problems = [problem for override in (*typed.choices, *typed.keys) if (problem := _conflict(override, key))]
     if problems:
         raise ConfigurationError(problems)
     chosen = [override.key_or_group.replace("/", ".") for override in typed.choices]
-    base = {name: value for name, value in earlier.items() if name not in OF_ONE_RUN}
+    left_out = OF_ONE_RUN if key == "rerun" else (*OF_ONE_RUN, *OF_ONE_USE)
+    base = {name: value for name, value in earlier.items() if name not in left_out}
     config = OmegaConf.create(base)
     for group in chosen:
         node = OmegaConf.select(composition.config, group)

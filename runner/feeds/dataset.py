@@ -57,7 +57,9 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
 
     def _out_of_turn(self, index: int) -> KerasBatch:
         step, loader = self._first_step + index, self._delivery.loader
-        return self._delivery.hand_over(step, loader.batch(*divmod(step, len(loader))))
+        with loader.clock.waiting():
+            batch = loader.batch(*divmod(step, len(loader)))
+        return self._delivery.hand_over(step, batch)
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch, if this one was delivered to its end."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from runner.loaders.loader import Loader
-from runner.records.digests import IdStream
+from runner.records.digests import IdStream, array_digest
 from runner.samples import Array, Batch
 
 KerasBatch = tuple[Any, ...]
+
+PIXELS_EVERY = 100
+"""Of so many batches one is digested with its pixels, which costs half a millisecond per megabyte."""
 
 
 class Delivery:
@@ -18,6 +21,9 @@ class Delivery:
 
     `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text. `weigh` gives
     the sample weights of a batch, those it has unless told otherwise.
+
+    Batches are read ahead up to global step `end`, over the ends of epochs: so the first ones of the next epoch are
+    read while this one is validated.
     """
 
     def __init__(
@@ -25,17 +31,44 @@ class Delivery:
         loader: Loader,
         on_step: Callable[[int], None] = lambda step: None,
         weigh: Callable[[Batch], Array | None] = lambda batch: batch.sample_weight,
+        *,
+        end: int = 0,
     ) -> None:
         self.loader = loader
         self.failure: Exception | None = None
         self._on_step, self._weigh = on_step, weigh
         self._ids: dict[int, tuple[str, ...]] = {}
+        self._end = end
+        self._stream: Iterator[Batch] = iter(())
+        self._stream_end = self._next_step = 0
+        self._first: Batch | None = None
+        self._pixels: dict[int, str] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on."""
         with self._remembering_failure():
-            for step, batch in enumerate(self.loader.stream(first_step, num_steps), first_step):
-                yield self.hand_over(step, batch)
+            for step in range(first_step, first_step + num_steps):
+                yield self.hand_over(step, self._batch(step, max(self._end, first_step + num_steps)))
+
+    def _batch(self, step: int, end: int) -> Batch:
+        """The batch of one step; what follows it up to `end` is being read."""
+        if self._first is not None and step == self._next_step - 1:
+            return self._first  # JAX and PyTorch take one batch to build a model, and then begin anew
+        begins = step != self._next_step or step >= self._stream_end
+        self._first = None
+        if begins:
+            self.close()
+            self._stream, self._stream_end = self.loader.stream(step, end - step), end
+        with self.loader.clock.waiting():
+            batch = next(self._stream)
+        self._first, self._next_step = batch if begins else None, step + 1
+        return batch
+
+    def close(self) -> None:
+        """Give up what was read ahead."""
+        if isinstance(self._stream, Generator):
+            self._stream.close()
+        self._stream, self._stream_end, self._first = iter(()), 0, None
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
         """The batch as Keras takes it: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
@@ -43,6 +76,8 @@ class Delivery:
         A tuple, always: a list of targets breaks `fit` on TensorFlow.
         """
         self._ids[step] = batch.ids
+        if step % PIXELS_EVERY == 0:
+            self._pixels[step] = array_digest(batch.x)
         self._on_step(step)
         if batch.y is None:
             return (batch.x,)
@@ -53,9 +88,14 @@ class Delivery:
         """The ids in a batch that was handed over and is not settled."""
         return self._ids[step]
 
-    def settle(self, ids: IdStream, first_step: int, num_steps: int) -> int:
-        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps."""
-        trained = [self._ids.pop(step) for step in range(first_step, first_step + num_steps)]
+    def settle(self, ids: IdStream, pixels: IdStream, first_step: int, num_steps: int) -> int:
+        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps.
+
+        The digests of those batches' `x` that were taken go to `pixels`.
+        """
+        steps = range(first_step, first_step + num_steps)
+        trained = [self._ids.pop(step) for step in steps]
+        pixels.update(self._pixels.pop(step) for step in steps if step in self._pixels)
         for names in trained:
             ids.update(names)
         return sum(len(names) for names in trained)
@@ -63,6 +103,7 @@ class Delivery:
     def forget(self) -> None:
         """Forget what was only read ahead."""
         self._ids.clear()
+        self._pixels.clear()
 
     @contextlib.contextmanager
     def _remembering_failure(self) -> Iterator[None]:

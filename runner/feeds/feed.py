@@ -1,4 +1,4 @@
-"""Which feed carries a loader into Keras."""
+"""What carries a loader into Keras for one call of `fit`, `evaluate` or `predict`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 
 from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
-from runner.feeds.generator import endless
-from runner.loaders.generator import GeneratorLoader
 
 
 @dataclass(frozen=True)
@@ -19,11 +17,20 @@ class Feed:
     steps: int | None = None
 
 
+class OneEpoch(LoaderDataset):
+    """The data set of one call of `fit`, which has one epoch, from the step it was made with.
+
+    On JAX and PyTorch Keras takes one batch to build a model and calls `on_epoch_end` before it begins anew. Where that
+    is the epoch's only batch, no hook tells the two apart.
+    """
+
+    def on_epoch_end(self) -> None:
+        """Stay."""
+
+
 def feed(delivery: Delivery, *, first_step: int = 0, num_steps: int | None = None) -> Feed:
     """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on.
 
-    A generator goes as a generator, every other loader as a data set.
+    The training thread asks for every batch itself, whatever the loader and the backend, so that its wait is known.
     """
-    if isinstance(delivery.loader, GeneratorLoader):
-        return Feed(endless(delivery, first_step), num_steps or len(delivery.loader))
-    return Feed(LoaderDataset(delivery, first_step=first_step, num_steps=num_steps))
+    return Feed(OneEpoch(delivery, first_step=first_step, num_steps=num_steps))

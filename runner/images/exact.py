@@ -11,6 +11,7 @@ from PIL import Image
 
 from runner.errors import BadSampleError
 from runner.images.crop import crop_box
+from runner.images.decoding import decoding
 from runner.images.files import read_bytes, reason
 from runner.images.settings import ImageSettings
 from runner.samples import Array, ArraySpec
@@ -38,9 +39,12 @@ class ExactReader:
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> None:
-        """Writes the image of `path` into `out`; raises `BadSampleError`."""
-        self.write(self.decode(read_bytes(path), path), path, out)
+    def read(self, path: Path | str, out: Array) -> bytes:
+        """Writes the image of `path` into `out`; the file's bytes. Raises `BadSampleError`."""
+        data = read_bytes(path)
+        with decoding:
+            self.write(self.decode(data, path), path, out)
+        return data
 
     def decode(self, data: bytes, path: Path | str) -> Image.Image:
         """The whole image in mode L, RGB or RGBA, or F (0..1) where the spec is float32.

@@ -10,6 +10,7 @@ import simplejpeg
 
 from runner.errors import BadSampleError
 from runner.images.crop import Box, crop_box
+from runner.images.decoding import decoding
 from runner.images.exact import ExactReader
 from runner.images.files import read_bytes, reason
 from runner.images.resize import resize_antialiased, resize_linear, resize_nearest
@@ -46,11 +47,13 @@ class FastReader:
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> None:
-        """Writes the image of `path` into `out`; raises `BadSampleError`."""
+    def read(self, path: Path | str, out: Array) -> bytes:
+        """Writes the image of `path` into `out`; the file's bytes. Raises `BadSampleError`."""
         data = read_bytes(path)
-        if not (data.startswith(_JPEG) and self._read_jpeg(data, out)):
-            self._read_other(data, path, out)
+        with decoding:
+            if not (data.startswith(_JPEG) and self._read_jpeg(data, out)):
+                self._read_other(data, path, out)
+        return data
 
     def _read_jpeg(self, data: bytes, out: Array) -> bool:
         """Whether `out` holds the image now; if not, Pillow must read it or say what is wrong with it."""

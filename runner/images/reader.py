@@ -18,8 +18,8 @@ class ImageReader(Protocol):
     def spec(self) -> ArraySpec:
         """Shape `(height, width, channels)`; uint8 in 0..255, or float32 in 0..1 for 16-bit images."""
 
-    def read(self, path: Path | str, out: Array) -> None:
-        """Writes the image of `path` into `out`, a C-contiguous array of `spec`'s shape and dtype.
+    def read(self, path: Path | str, out: Array) -> bytes:
+        """Writes the image of `path` into `out`, a C-contiguous array of `spec`'s shape and dtype; the file's bytes.
 
         Raises `BadSampleError`, with the path and the reason, for a file that is missing, empty,
         damaged or no image.

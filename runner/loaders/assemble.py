@@ -12,6 +12,7 @@ import math
 from itertools import pairwise
 
 from runner.loaders.buffers import aligned_bytes
+from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.samples import Array, ArraySpec, Batch, Indices
 from runner.sources.ids import names_at
@@ -30,11 +31,12 @@ def complete(source: Source, indices: Indices, x: Array) -> Batch:
     return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
 
 
-def assemble(reader: Reader, epoch: int, indices: Indices) -> Batch:
+def assemble(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Batch:
     """The batch of the samples at `indices` as they are in `epoch`, read here and now."""
     x = allocate(reader.spec, len(indices))
-    reader.fill(epoch, indices, x)
-    return complete(reader.source, indices, x)
+    clock.note(reader.fill(epoch, indices, x))
+    with clock.working("assemble", len(indices)):
+        return complete(reader.source, indices, x)
 
 
 def pieces(indices: Indices, most: int) -> list[tuple[int, Indices]]:

@@ -14,6 +14,7 @@ from runner.labels import Labels
 from runner.loaders.assemble import allocate
 from runner.loaders.cache_disk import DiskCache
 from runner.loaders.cache_memory import MemoryCache
+from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import PendingArray, Workers
@@ -98,6 +99,10 @@ class CachedFiles(Cached):
         """The file of sample `index`."""
         return self.source.path(index)
 
+    def read_hashed(self, index: int, out: Array) -> None:
+        """Read sample `index` into `out`, perhaps not from its file."""
+        self.read(index, out)
+
 
 @dataclass(frozen=True)
 class _Kept:
@@ -105,11 +110,13 @@ class _Kept:
 
     source: Cached
     indices: Indices
+    clock: Clock
 
     def result(self) -> Array:
         """A copy of the array."""
-        x = allocate(self.source.spec, len(self.indices))
-        self.source.cache.take(self.indices, x)
+        with self.clock.working("read", len(self.indices)):
+            x = allocate(self.source.spec, len(self.indices))
+            self.source.cache.take(self.indices, x)
         return x
 
     def cancel(self) -> None:
@@ -125,11 +132,12 @@ class WorkersBehindCache:
 
     workers: Workers
     source: Cached
+    clock: Clock
 
     def submit(self, epoch: int, indices: Indices) -> PendingArray:
         """Begin to read the samples at `indices`, or copy them if all are kept."""
         kept = self.source.cache.holds(indices)
-        return _Kept(self.source, indices) if kept else self.workers.submit(epoch, indices)
+        return _Kept(self.source, indices, self.clock) if kept else self.workers.submit(epoch, indices)
 
     def close(self) -> None:
         """Stop the workers."""

@@ -74,16 +74,10 @@ class DirectoryFlowLoader(SequenceLoader):
 
     def __next__(self) -> FlowBatch:
         if self._batches is None:
-            self._batches = self._endless()
+            self._batches = self.stream(self.total_batches_seen)
         batch = next(self._batches)
         self.total_batches_seen += 1
         return _pair(batch)
-
-    def _endless(self) -> Iterator[Batch]:
-        epoch, start = divmod(self.total_batches_seen, len(self))
-        while True:
-            yield from self.epoch(epoch, start)
-            epoch, start = epoch + 1, 0
 
     def close(self) -> None:
         """Stop the workers; `next` starts others and goes on."""

@@ -51,6 +51,15 @@ class InMemoryLoader(Loader):
         held = self.fill()
         return self._changed(held).epoch(epoch, start) if self.reader.changes else self._taken(held, epoch, start)
 
+    def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
+        """As every loader; where samples are changed, those of the next pass are changed ahead as well."""
+        changes = self.reader.changes
+        return (
+            self._changed(self.fill()).stream(first_step, num_steps)
+            if changes
+            else super().stream(first_step, num_steps)
+        )
+
     def _changed(self, held: Array) -> SequenceLoader:
         with self._lock:
             if self._changing is None:
@@ -58,15 +67,18 @@ class InMemoryLoader(Loader):
                 settings = self._settings.model_copy(update=in_threads)
                 samples = HeldSamples(self.source, held)
                 self._changing = SequenceLoader(samples, self.plan, settings, self.reader.changes)
+                self._changing.clock = self.clock
             return self._changing
 
     def _taken(self, held: Array, epoch: int, start: int) -> Iterator[Batch]:
         for step in range(start, len(self)):
             indices = self.plan.batch(epoch, step)
-            x = allocate(self.spec, len(indices))
-            # mode="clip" writes straight into `out`; the default buffers it first (half as fast).
-            np.take(held, indices, axis=0, out=x, mode="clip")
-            yield complete(self.source, indices, x)
+            with self.clock.working("assemble", len(indices)):
+                x = allocate(self.spec, len(indices))
+                # mode="clip" writes straight into `out`; the default buffers it first (half as fast).
+                np.take(held, indices, axis=0, out=x, mode="clip")
+                batch = complete(self.source, indices, x)
+            yield batch
 
     def fill(self) -> Array:
         """All samples, shape `(num_samples, *spec.shape)`; read at the first call."""
@@ -80,14 +92,14 @@ class InMemoryLoader(Loader):
         if self._settings.workers:
             self._read_with_workers(held)
         else:
-            Reader(self.source).fill(0, np.arange(len(held)), held)
+            self.clock.note(Reader(self.source).fill(0, np.arange(len(held)), held))
         return held
 
     def _read_with_workers(self, held: Array) -> None:
-        blocks = (np.arange(start, min(start + BLOCK, len(held))) for start in range(0, len(held), BLOCK))
-        workers = start_workers(Reader(self.source), self._settings)
+        blocks = ((0, np.arange(start, min(start + BLOCK, len(held)))) for start in range(0, len(held), BLOCK))
+        workers = start_workers(Reader(self.source), self._settings, self.clock)
         try:
-            for indices, x in read_ahead(workers, 0, blocks, AHEAD * self._settings.workers):
+            for indices, x in read_ahead(workers, blocks, AHEAD * self._settings.workers):
                 held[indices[0] : indices[-1] + 1] = x
         finally:
             workers.close()

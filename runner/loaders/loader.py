@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import Self
 from runner.changes.change import Changes
 from runner.errors import RunnerError
 from runner.loaders.assemble import assemble
+from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.plan import Plan
 from runner.samples import ArraySpec, Batch
@@ -25,6 +27,7 @@ class Loader(ABC):
 
     def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
         self.source, self.plan, self.reader = source, plan, Reader(source, changes)
+        self.clock = Clock()
 
     def __len__(self) -> int:
         """Steps in one epoch of the plan."""
@@ -48,21 +51,21 @@ class Loader(ABC):
 
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch by itself, read here and now."""
-        return assemble(self.reader, epoch, self.plan.batch(epoch, step))
+        return assemble(self.reader, epoch, self.plan.batch(epoch, step), self.clock)
 
     @abstractmethod
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass over the split, from step `start` on. Batches may be kept."""
 
-    def stream(self, first_step: int, num_steps: int) -> Iterator[Batch]:
+    def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
         """`num_steps` batches from global step `first_step` on, across passes: nothing skipped, nothing twice.
 
-        Raises `RunnerError` if a pass ends before its last step.
+        None: without an end. Raises `RunnerError` if a pass ends before its last step.
         """
-        end = first_step + num_steps
+        end = math.inf if num_steps is None else first_step + num_steps
         while first_step < end:
             epoch, start = divmod(first_step, len(self))
-            steps = min(len(self) - start, end - first_step)
+            steps = int(min(len(self) - start, end - first_step))
             given = 0
             for batch in islice(self.epoch(epoch, start), steps):
                 yield batch

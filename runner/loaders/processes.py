@@ -26,9 +26,11 @@ import numpy as np
 
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate, pieces
+from runner.loaders.clock import Clock
 from runner.loaders.memory import format_bytes
 from runner.loaders.reader import Reader
 from runner.loaders.threads import await_all
+from runner.loaders.work import Work
 from runner.loaders.workers import CLOSE_SECONDS, PIECE
 from runner.samples import Array, ArraySpec, Indices
 
@@ -44,7 +46,7 @@ class _Block:
     """Shared memory for one batch, and who has to do with it."""
 
     memory: SharedMemory
-    futures: list[Future[None]] = field(default_factory=list)
+    futures: list[Future[Work]] = field(default_factory=list)
     wanted: bool = True
 
     @property
@@ -61,13 +63,15 @@ class PendingProcesses:
     num_samples: int
     spec: ArraySpec
     timeout_seconds: float
+    clock: Clock
 
     def result(self) -> Array:
         """A copy of the array, once all pieces are read."""
         with _telling_of_death():
-            await_all(self.block.futures, self.timeout_seconds)
-        x = allocate(self.spec, self.num_samples)
-        x[...] = np.ndarray(x.shape, self.spec.dtype, self.block.memory.buf)
+            await_all(self.block.futures, self.timeout_seconds, self.clock)
+        with self.clock.working("assemble", self.num_samples):
+            x = allocate(self.spec, self.num_samples)
+            x[...] = np.ndarray(x.shape, self.spec.dtype, self.block.memory.buf)
         self.block.wanted = False
         return x
 
@@ -81,8 +85,8 @@ class PendingProcesses:
 class Processes:
     """A pool of spawned processes that read pieces of batches into shared memory."""
 
-    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float) -> None:
-        self._spec, self._timeout_seconds = reader.spec, timeout_seconds
+    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
+        self._spec, self._timeout_seconds, self._clock = reader.spec, timeout_seconds, clock
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
         self._context = _RememberingContext()
@@ -96,7 +100,7 @@ class Processes:
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
         """
         block = self._take_block(len(indices) * self._spec.num_bytes)
-        pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds)
+        pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
         try:
             with _telling_of_death():
                 for row, piece in pieces(indices, PIECE):
@@ -200,10 +204,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> None:
+def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> Work:
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)
     spec = _Worker.reader.spec
     rows = np.ndarray((start + len(indices), *spec.shape), spec.dtype, block.buf)
-    _Worker.reader.fill(epoch, indices, rows[start:])
+    return _Worker.reader.fill(epoch, indices, rows[start:])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import count
 from typing import Literal
 
 from runner.changes.change import Changes
 from runner.errors import WorkerError
 from runner.loaders.assemble import complete
 from runner.loaders.cache import Cached, WorkersBehindCache
+from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
@@ -32,14 +34,24 @@ class SequenceLoader(Loader):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
-        steps = range(start, len(self))
+        return self._read((epoch, step) for step in range(start, len(self)))
+
+    def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
+        """As every loader; near the end of a pass the first batches of the next one are read ahead."""
+        steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
+        return self._read(divmod(step, len(self)) for step in steps)
+
+    def _read(self, places: Iterator[tuple[int, int]]) -> Iterator[Batch]:
+        """The batches at these places: epoch and step."""
         if self._settings.workers == 0:
-            yield from (self.batch(epoch, step) for step in steps)
+            yield from (self.batch(epoch, step) for epoch, step in places)
             return
-        batches = (self.plan.batch(epoch, step) for step in steps)
+        batches = ((epoch, self.plan.batch(epoch, step)) for epoch, step in places)
         try:
-            for indices, x in read_ahead(self._started_workers(), epoch, batches, self._settings.max_queue_size):
-                yield complete(self.source, indices, x)
+            for indices, x in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
+                with self.clock.working("assemble", len(indices)):
+                    batch = complete(self.source, indices, x)
+                yield batch
         except WorkerError:
             self.close()  # of no more use, and one that hangs would keep the interpreter from ending
             raise
@@ -47,7 +59,7 @@ class SequenceLoader(Loader):
     def _started_workers(self) -> Workers:
         with self._lock:
             if self._workers is None:
-                self._workers = start_workers(self.reader, self._settings)
+                self._workers = start_workers(self.reader, self._settings, self.clock)
             return self._workers
 
     def close(self) -> None:
@@ -58,12 +70,12 @@ class SequenceLoader(Loader):
             workers.close()
 
 
-def start_workers(reader: Reader, settings: LoaderSettings) -> Workers:
+def start_workers(reader: Reader, settings: LoaderSettings, clock: Clock) -> Workers:
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
-    workers = kind(reader, max(1, settings.workers), settings.timeout_seconds)
+    workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)
     if isinstance(reader.source, Cached) and not reader.changes:
-        return WorkersBehindCache(workers, reader.source)
+        return WorkersBehindCache(workers, reader.source, clock)
     return workers
 
 

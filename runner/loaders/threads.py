@@ -13,7 +13,9 @@ from queue import Empty, SimpleQueue
 
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate, pieces
+from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
+from runner.loaders.work import Work
 from runner.loaders.workers import CLOSE_SECONDS, PIECE
 from runner.samples import Array, Indices
 
@@ -23,12 +25,13 @@ class PendingThreads:
     """The array of a batch, and the pieces of it that threads are reading."""
 
     x: Array
-    futures: list[Future[None]]
+    futures: list[Future[Work]]
     timeout_seconds: float
+    clock: Clock
 
     def result(self) -> Array:
         """The array, once all pieces are read."""
-        await_all(self.futures, self.timeout_seconds)
+        await_all(self.futures, self.timeout_seconds, self.clock)
         return self.x
 
     def cancel(self) -> None:
@@ -43,17 +46,17 @@ class _Piece:
     epoch: int
     indices: Indices
     out: Array
-    future: Future[None] = field(default_factory=Future)
+    future: Future[Work] = field(default_factory=Future)
 
     def read(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            self.reader.fill(self.epoch, self.indices, self.out)
+            work = self.reader.fill(self.epoch, self.indices, self.out)
         except BaseException as error:
             self.future.set_exception(error)
         else:
-            self.future.set_result(None)
+            self.future.set_result(work)
 
 
 class Threads:
@@ -63,8 +66,8 @@ class Threads:
     interpreter's exit would wait for it for ever.
     """
 
-    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float) -> None:
-        self._reader, self._timeout_seconds = reader, timeout_seconds
+    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
+        self._reader, self._timeout_seconds, self._clock = reader, timeout_seconds, clock
         self._todo: SimpleQueue[_Piece | None] = SimpleQueue()
         names = [f"loader-{number}" for number in range(num_workers)]
         threads = [threading.Thread(target=_work, args=(self._todo,), name=name, daemon=True) for name in names]
@@ -84,7 +87,7 @@ class Threads:
             self._todo.put(piece)
         if not self._stop.alive:  # asked last: what was put before the pool closes, closing takes out again
             raise RuntimeError("a loader that is closed reads no more")
-        return PendingThreads(x, [piece.future for piece in batch], self._timeout_seconds)
+        return PendingThreads(x, [piece.future for piece in batch], self._timeout_seconds, self._clock)
 
     def close(self) -> None:
         """Stop the threads; one that hangs in a read is left behind, and ends once the read does."""
@@ -111,8 +114,11 @@ def _stop(todo: SimpleQueue[_Piece | None], threads: Sequence[threading.Thread])
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def await_all(futures: Sequence[Future[None]], timeout_seconds: float) -> None:
-    """Wait for all `futures`; raises what the first failing one raised, or `WorkerError` when time is up."""
+def await_all(futures: Sequence[Future[Work]], timeout_seconds: float, clock: Clock) -> None:
+    """Wait for all `futures`, and note their work.
+
+    Raises what the first failing one raised, or `WorkerError` when time is up.
+    """
     deadline = time.monotonic() + timeout_seconds
     for future in futures:
         wait([future], max(0.0, deadline - time.monotonic()))
@@ -121,4 +127,4 @@ def await_all(futures: Sequence[Future[None]], timeout_seconds: float) -> None:
                 f"workers gave no batch within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
                 "or the samples take longer to read: raise loader.timeout_seconds"
             )
-        future.result()
+        clock.note(future.result())

@@ -40,8 +40,8 @@ class Workers(Protocol):
         """Stop; waits for what is being read, but not for ever."""
 
 
-def read_ahead(workers: Workers, epoch: int, batches: Iterable[Indices], most: int) -> Iterator[tuple[Indices, Array]]:
-    """The indices and the array of each of `batches` of `epoch`, in order, with up to `most` being read ahead.
+def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[tuple[Indices, Array]]:
+    """The indices and the array of each of `batches`, epoch and indices, in order, with up to `most` being read ahead.
 
     Whoever asks for the next array hands out the work as well: no thread of its own, and nothing is read of an
     iterator that nobody asks. Closing it gives up what was read ahead.
@@ -49,13 +49,13 @@ def read_ahead(workers: Workers, epoch: int, batches: Iterable[Indices], most: i
     todo = iter(batches)
     waiting: deque[tuple[Indices, PendingArray]] = deque()
     try:
-        for indices in islice(todo, most):
+        for epoch, indices in islice(todo, most):
             waiting.append((indices, workers.submit(epoch, indices)))
         while waiting:
             indices, pending = waiting[0]
             array = pending.result()  # if this fails, what else is read of its batch is given up with the others
             waiting.popleft()
-            waiting.extend((following, workers.submit(epoch, following)) for following in islice(todo, 1))
+            waiting.extend((following, workers.submit(epoch, following)) for epoch, following in islice(todo, 1))
             yield indices, array
     finally:
         for _, pending in waiting:

@@ -31,6 +31,11 @@ class IdStream:
         return self._digest.hex()
 
 
+def array_digest(array: Array) -> str:
+    """SHA-256 over dtype, shape and bytes."""
+    return weights_digest([("", array)])
+
+
 def weights_digest(arrays: Iterable[tuple[str, Array]]) -> str:
     """SHA-256 over name, dtype, shape and bytes of each array, in the order given.
 

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import BadSampleError
+from runner.records.files import replacing
 from runner.records.tables import read_table, write_table
 from runner.samples import Array
 from runner.sources.source import Source
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 FOLDER = "figures"
 CLASSES = "classes.csv"
+TIMELINE = "timeline.png"
 SIDE = 80
 """The longer side of a picture, in pixels, at most."""
 
@@ -62,6 +65,13 @@ def write_pictures(folder: Path, name: str, split: str, source: Source, samples:
     if pictures:
         made.replace(final)
         write_table(folder / FOLDER / f"{name}.csv", [_header(), *map(astuple, pictures)])
+
+
+def write_timeline(folder: Path, figure: Figure) -> None:
+    """Write a drawing as figures/timeline.png; an earlier one is replaced."""
+    (folder / FOLDER).mkdir(exist_ok=True)
+    with replacing(folder / FOLDER / TIMELINE, overwrite=True) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor="white")
 
 
 def read_pictures(folder: Path, name: str) -> dict[str, Picture]:

@@ -13,6 +13,9 @@ from runner.records.tables import read_table, write_table
 NAME = "metrics.csv"
 EPOCH = "epoch"
 
+TIMING = ("seconds", "images_per_second", "wait_share")
+"""Columns in which no two runs are alike, however exactly one repeats the other."""
+
 
 class MetricsTable:
     """The table of one run; the file is rewritten with each row, so a kill leaves a whole table.

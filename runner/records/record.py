@@ -16,9 +16,10 @@ from runner.records.files import write_atomically
 from runner.records.json_text import to_json, to_plain
 from runner.records.log import close_log, open_log
 from runner.records.process import process_identity
-from runner.records.provenance import git_state, machine, versions
+from runner.records.provenance import environment, git_state, machine, packages, versions
 
 RUN_JSON = "run.json"
+PATCH = "code.patch"
 Outcome = Literal["completed", "failed", "interrupted"]
 Document = dict[str, Any]
 
@@ -49,7 +50,9 @@ class RunRecord:
         """
         document = _merged(_first_document(backend), sections)
         write_atomically(folder / RUN_JSON, to_json(document))
-        return cls(folder, document, open_log(folder))
+        record = cls(folder, document, open_log(folder))
+        record.update(git=git_state(patch_to=folder / PATCH))  # now that the folder is known to be ours
+        return record
 
     @classmethod
     def reopen(cls, folder: Path, document: Document, **sections: object) -> RunRecord:
@@ -141,6 +144,7 @@ def _first_document(backend: str) -> Document:
         "overrides": [],
         "foreign_files": [],
         "from_run": {},
+        "rerun": {},
         "started": _now(),
         "resumed": [],
         "finished": None,
@@ -148,12 +152,15 @@ def _first_document(backend: str) -> Document:
         "seeds": {},
         "backend": backend,
         "versions": versions(backend),
+        "packages": packages(),
         "machine": machine(),
-        "git": git_state(),
+        "environment": environment(),
+        "git": None,
         "data": {},
         "loader": {},
         "digests": {},
         "results": {},
+        "verified": {},
         "seconds": {},
     }
 

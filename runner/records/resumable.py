@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
+from runner.records.changed import changed_code, changed_keys, changed_packages
 from runner.records.config_yaml import read_config
 from runner.records.provenance import git_state, versions
 from runner.records.reading import read_run
@@ -19,6 +20,8 @@ FREE = (
     "mode",
     "resume",
     "resume_inexact",
+    "rerun",
+    "verify",
     "train.epochs",
     "train.checkpoint_every",
     "data.root",
@@ -45,17 +48,12 @@ class ResumableRun:
 
     def differences(self, config: Mapping[str, Any], backend: str) -> Iterator[str]:
         """What would make it another run: keys of `config`, packages and code, each with both values."""
-        before, now = (dict(_flat(document)) for document in (self.config, config))
-        for key in dict.fromkeys((*before, *now)):
-            if before.get(key) != now.get(key) and not _is_free(key):
-                yield f"{key} is {now.get(key)}, and was {before.get(key)}"
-        installed = versions(backend)
-        for name, version in self.document["versions"].items():
-            if name in installed and installed[name] != version:
-                yield f"{name} {installed[name]} is installed, and was {version}"
-        git = git_state()
-        if git != self.document["git"]:
-            yield f"the code is {_code(git)}, and was {_code(self.document['git'])}"
+        for key, difference in changed_keys(self.config, config):
+            if not _is_free(key):
+                yield difference
+        installed, before = versions(backend), self.document["versions"]
+        yield from changed_packages({name: version for name, version in before.items() if name in installed}, installed)
+        yield from changed_code(self.document["git"], git_state())
 
 
 def read_resumable(folder: Path) -> ResumableRun:
@@ -82,18 +80,3 @@ def read_resumable(folder: Path) -> ResumableRun:
 def _is_free(key: str) -> bool:
     group, _, name = key.partition(".")
     return (group == "loader" and name not in OF_THE_BATCHES) or any(f"{key}.".startswith(f"{free}.") for free in FREE)
-
-
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings by dotted key."""
-    if isinstance(value, Mapping) and value:
-        for name, item in value.items():
-            yield from _flat(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
-
-
-def _code(git: Mapping[str, Any] | None) -> str:
-    if git is None:
-        return "in no repository"
-    return f"at commit {git['commit'][:12]}{', changed' if git['dirty'] else ''}"

@@ -83,7 +83,7 @@ def scatter(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Ma
     axes.plot(truth, predicted, linestyle="", marker="o", markersize=3, markeredgewidth=0, color=FIRST, alpha=0.6)
     axes.set_xlabel("true")
     axes.set_ylabel("predicted")
-    return _svg(figure, f"scatter-{re.sub('[^A-Za-z0-9]', '-', name)}")
+    return inline_svg(figure, f"scatter-{re.sub('[^A-Za-z0-9]', '-', name)}")
 
 
 def _panel(number: int, group: tuple[str, ...], epochs: Sequence[float], values: dict[str, list[Any]]) -> Panel:
@@ -99,7 +99,7 @@ def _panel(number: int, group: tuple[str, ...], epochs: Sequence[float], values:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.margins(x=0.03, y=0.08)
     title = TITLES.get(group[0], group[0].replace("_", " "))
-    return Panel(title, group, _svg(figure, f"panel-{number}"), _words(group, values))
+    return Panel(title, group, inline_svg(figure, f"panel-{number}"), _words(group, values))
 
 
 def _words(group: tuple[str, ...], values: dict[str, list[Any]]) -> str:
@@ -123,7 +123,7 @@ def _axes() -> tuple[Figure, Axes]:
         return figure, figure.subplots()
 
 
-def _svg(figure: Figure, prefix: str) -> Markup:
+def inline_svg(figure: Figure, prefix: str) -> Markup:
     """The figure as an element of a page: without colours, names or sizes of its own."""
     from matplotlib import rc_context
 

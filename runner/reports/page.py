@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,13 +17,14 @@ from markupsafe import Markup
 from runner.errors import RunnerError
 from runner.records.files import write_atomically
 from runner.reports.curves import learning_curves
-from runner.reports.sections import class_tables, examples, judgements
+from runner.reports.sections import class_tables, examples, judgements, waiting
 from runner.store.differences import flat
 from runner.store.run import Run
 
 NAME = "report.html"
 LOG = "run.log"
 LOG_LINES = 60
+NOT_SHOWN = ("weights_per_epoch",)
 
 ABSENT: Mapping[str, Any] = {
     **dict.fromkeys(("stage", "error", "finished", "git")),
@@ -66,6 +67,7 @@ def render(run: Run, most_bytes: int | None = None) -> str:
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
         panels=learning_curves(run.metrics),
+        waiting=_or_nothing(waiting, run),
         judgements=heads,
         why_no_judgements=why_no_heads,
         environment=list(_environment_of(document)),
@@ -136,10 +138,12 @@ def _headline(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _environment_of(document: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, Any]]]]:
     titles = {"versions": "Packages", "machine": "Machine", "git": "Code", "seeds": "Seeds", "digests": "Digests"}
-    sections = ((title, document.get(name)) for name, title in titles.items())
-    return [
-        (title, [entry for entry in flat(section) if entry[1] is not None]) for title, section in sections if section
-    ]
+    sections = {title: document.get(name) for name, title in titles.items()}
+    return [(title, list(_shown(section))) for title, section in sections.items() if section]
+
+
+def _shown(section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((key, value) for key, value in flat(section) if value is not None and key not in NOT_SHOWN)
 
 
 def _log(run: Run) -> str | None:

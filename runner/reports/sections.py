@@ -15,10 +15,12 @@ from runner.labels import Head
 from runner.records.figures import FOLDER, Picture, read_class_counts, read_pictures
 from runner.records.heads import read_heads
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.reports.curves import scatter
+from runner.records.trace import read_trace
+from runner.reports.curves import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
 from runner.reports.judges import AnyJudge, ClassJudge, LabelSetJudge, NumberJudge
 from runner.reports.predictions import judge_predictions, predictions_bytes
 from runner.reports.scores import ClassScore, NumberScore
+from runner.reports.timeline import Palette, draw_timeline, told_in_words
 from runner.reports.worst import Sample
 from runner.store.run import Run
 
@@ -28,6 +30,8 @@ SHOWN_ROWS = 1000
 """Rows of a table at most."""
 SHOWN_PAIRS = 15
 SHOWN_POINTS = 2000
+PAGE = Palette(INK, MUTED, GRID, FIRST, SECOND)
+"""The colours of the page, light or dark."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,30 @@ class Classes:
     rows: Sequence[tuple[str, Sequence[int]]]
     most: int
     left_out: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long the model waited; stages of the work with their seconds and share of it; the picture, and in words."""
+
+    share: float
+    seconds: float
+    advice: str
+    stages: Sequence[tuple[str, float, float]]
+    svg: Markup | None
+    words: str
+
+
+def waiting(run: Run) -> Waiting | None:
+    """What the record says of the wait; None where it says nothing."""
+    told = run.document.get("results", {}).get("fit", {}).get("wait")
+    if not told:
+        return None
+    total = sum(told["reasons"].values()) or 1
+    stages = [(stage, seconds, seconds / total) for stage, seconds in told["reasons"].items()]
+    lanes = read_trace(run.folder)
+    svg = inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None
+    return Waiting(told["share"], told["seconds"], told["advice"], stages, svg, told_in_words(lanes) if lanes else "")
 
 
 def class_tables(run: Run) -> list[Classes]:

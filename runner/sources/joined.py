@@ -73,6 +73,11 @@ class JoinedFiles(Joined):
         number, index = self._place(index)
         return self.sources[number].path(index)
 
+    def read_hashed(self, index: int, out: Array) -> bytes | None:
+        """Read sample `index` into `out`; the digest of its file."""
+        number, index = self._place(index)
+        return self.sources[number].read_hashed(index, out)
+
 
 def _weights(source: Source) -> Array:
     """What the source's samples count in the loss; 1 where it does not say."""

@@ -15,6 +15,9 @@ from runner.images.files import reason
 from runner.samples import Array, ArraySpec
 from runner.sources.npy_header import NpyHeader, read_header
 
+Content = tuple[bytes | bytearray, memoryview]
+"""The bytes of a file: its header and its values."""
+
 
 @dataclass(frozen=True)
 class NpyReader:
@@ -31,15 +34,16 @@ class NpyReader:
         """The shape in the files, and their dtype in the machine's byte order; float64 becomes float32."""
         return ArraySpec(self.header.shape, _batch_dtype(self.header.dtype))
 
-    def read(self, path: str, out: Array) -> None:
+    def read(self, path: str, out: Array) -> Content:
         """Write the values of the file at `path` into `out`, a C-contiguous array of `spec`'s shape and dtype.
 
+        Returns the file's bytes, which are those of `out` where it holds the values as they lie in the file.
         Raises `BadSampleError` for a file that is missing, cut off, no `.npy` file, or of another shape or dtype.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY)
             try:
-                self._read(descriptor, out)
+                return self._read(descriptor, out)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -74,20 +78,20 @@ class NpyReader:
         """Whether the values can be read to where they belong, as they lie in the file."""
         return self.header.as_it_is and self.header.dtype == self.spec.dtype
 
-    def _read(self, descriptor: int, out: Array) -> None:
+    def _read(self, descriptor: int, out: Array) -> Content:
         header = self.header
         values = out if self._straight else header.empty()
         begin = bytearray(len(header.raw))
         got = os.readv(descriptor, [begin, _bytes_of(values)])
         if begin != header.raw:
-            self._read_other(descriptor, out)
-            return
+            return self._read_other(descriptor, out)
         if got < len(begin) + header.num_bytes:  # a large file, or one that is cut off
             _read_rest(descriptor, _bytes_of(values), got - len(begin), begins_at=len(begin))
         if values is not out:
             out[...] = values
+        return begin, _bytes_of(values)
 
-    def _read_other(self, descriptor: int, out: Array) -> None:
+    def _read_other(self, descriptor: int, out: Array) -> Content:
         """Read a file whose header is not that of the first file, byte for byte."""
         header = read_header(descriptor)
         if not header.like(self.header):
@@ -95,6 +99,7 @@ class NpyReader:
         values = header.empty()
         _read_rest(descriptor, _bytes_of(values), 0, begins_at=len(header.raw))
         out[...] = values
+        return header.raw, _bytes_of(values)
 
 
 def open_npy(path: Path) -> NpyReader:

@@ -53,6 +53,10 @@ class RelabelledFiles(Relabelled):
         """The file of the source's sample `index`."""
         return self.source.path(index)
 
+    def read_hashed(self, index: int, out: Array) -> bytes | None:
+        """Read it into `out`; the digest of its file."""
+        return self.source.read_hashed(index, out)
+
 
 def relabel(source: Source, heads: tuple[Head, ...]) -> Source:
     """The samples of `source`, with the heads of a model: classes by name get the model's codes.

@@ -60,6 +60,10 @@ class FileSelection(Selection):
         """The file of the selection's sample `index`."""
         return self.source.path(int(self.indices[index]))
 
+    def read_hashed(self, index: int, out: Array) -> bytes | None:
+        """Read it into `out`; the digest of its file."""
+        return self.source.read_hashed(int(self.indices[index]), out)
+
 
 def select(source: Source, indices: Indices) -> Source:
     """The samples of `source` at `indices`; it has files if `source` has."""

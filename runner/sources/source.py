@@ -47,6 +47,9 @@ class FileSource(Source, Protocol):
     def path(self, index: int) -> Path:
         """The file of sample `index`."""
 
+    def read_hashed(self, index: int, out: Array) -> bytes | None:
+        """As `read`; the XXH3-128 of the bytes of its file as they were read, None where they are not seen."""
+
 
 def has_files(source: Source) -> TypeGuard[FileSource]:
     """Whether `source` has one file per sample."""

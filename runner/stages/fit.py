@@ -24,6 +24,7 @@ from runner.loaders.loader import Loader
 from runner.models.outputs import Output, metric_names
 from runner.records.state import State, StateWriter
 from runner.stages.class_weights import class_weights
+from runner.stages.save import model_digest
 from runner.stages.settings import Train
 
 
@@ -65,14 +66,18 @@ class Training:
 
 @dataclass(frozen=True)
 class Observer:
-    """Whom training tells: of every step handed over, and of every epoch's row of metrics."""
+    """Whom training tells: of every step handed over, and of every epoch's row of metrics and the weights' digests.
+
+    These are of all epochs so far; None for one of which it is not known.
+    """
 
     on_step: Callable[[int], None]
     on_epoch: Callable[[int, dict[str, float | None]], None]
+    on_weights: Callable[[list[str | None]], None] = lambda digests: None
 
 
 def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
-    """Train; returns the epochs run, whether they ended early, the samples seen and the digest of their ids.
+    """Train; returns the epochs run, whether they ended early, the samples seen, digests of what passed, and the wait.
 
     Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
     is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
@@ -82,17 +87,21 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
     loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
     """
     _refuse_unknown_monitor(training)
-    with interruptible() as interruption, closing(StateWriter(checkpoints)) as writer:
-        delivery = _delivery(training, observer)
+    with (
+        interruptible() as interruption,
+        closing(StateWriter(checkpoints)) as writer,
+        closing(_delivery(training, observer)) as delivery,
+    ):
         progress = Progress(delivery, writer, training.is_state_due, interruption, start)
-        _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
+        results = _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
     epochs = progress.step // training.steps_per_epoch
     return {
         "epochs": epochs,
         "stopped_early": epochs < training.settings.epochs,
         "steps": progress.step,
         "samples_seen": progress.samples_seen,
-        "ids": progress.ids,
+        "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
+        "wait": training.train.clock.wait(sum(result.training_seconds for result in results)),
     }
 
 
@@ -102,12 +111,12 @@ def _train(
     progress: Progress,
     monitoring: list[keras.callbacks.Callback],
     observer: Observer,
-) -> None:
+) -> list[EpochResult]:
     settings, steps, finite = training.settings, training.steps_per_epoch, FiniteLoss()
     results: list[EpochResult] = []
     watching = [finite] if settings.terminate_on_nan else []
     callbacks = RunCallbacks(
-        [*watching, *monitoring, EpochClock(results.append), progress],
+        [*watching, *monitoring, EpochClock(training.train.clock, results.append), progress],
         training.model,
         epochs=settings.epochs,
         steps=steps,
@@ -120,17 +129,20 @@ def _train(
         progress.advance((epoch + 1) * steps)
         progress.stopped = bool(training.model.stop_training)
         row = _row(training, results[-1], progress.samples_seen - seen, progress.samples_seen)
+        progress.note_weights(epoch, model_digest(training.model))
         observer.on_epoch(epoch + 1, row)
+        observer.on_weights(progress.weights)
         progress.end_epoch(save=progress.stopped or epoch + 1 == settings.epochs)
         delivery.forget()
     callbacks.finish()
+    return results
 
 
 def _delivery(training: Training, observer: Observer) -> Delivery:
-    given = training.settings.class_weight
+    given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
     if given is None:
-        return Delivery(training.train, observer.on_step)
-    return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels))
+        return Delivery(training.train, observer.on_step, end=end)
+    return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels), end=end)
 
 
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:
@@ -171,6 +183,7 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
         "images_per_second": round(samples / result.training_seconds, 1),
+        "wait_share": round(result.wait_seconds / result.training_seconds, 4),
     }
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runner.store.run import Run
 
-OF_ONE_RUN = ("process", "started", "finished", "argv", "overrides", "stage", "seconds", "seeds", "loader")
+OF_ONE_RUN = (
+    *("process", "started", "finished", "argv", "overrides", "stage", "seconds", "seeds", "loader"),
+    *("rerun", "verified"),
+)
 """Sections of run.json in which any two runs differ, or that say again what config.yaml says."""
+
+TIMES = "fit.wait."
+"""What the keys of results begin with that tell times, and not what came out."""
+
+SAID_AGAIN = ("digests.weights_per_epoch",)
+"""Keys that say more of what another one tells apart."""
+
+SINCE = ("packages", "environment")
+"""Sections that earlier versions did not write: where one run lacks them, there is nothing to compare."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,8 @@ class Difference:
 
 def differences(runs: Sequence[Run]) -> list[Difference]:
     """Every key in which these runs are not the same, in the order of config.yaml and run.json."""
-    parts = [{("config", key): value for key, value in flat(run.config)} | dict(_recorded(run)) for run in runs]
+    untold = {section for run in runs for section in SINCE if section not in run.document}
+    parts = [{("config", key): value for key, value in flat(run.config)} | dict(_recorded(run, untold)) for run in runs]
     keys = dict.fromkeys(key for part in parts for key in part)
     rows = ((key, tuple(part.get(key) for part in parts)) for key in keys)
     return [Difference(*key, values) for key, values in rows if any(value != values[0] for value in values)]
@@ -38,7 +51,10 @@ def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, document
 
 
-def _recorded(run: Run) -> Iterator[tuple[tuple[str, str], Any]]:
+def _recorded(run: Run, untold: Collection[str]) -> Iterator[tuple[tuple[str, str], Any]]:
     for section, content in run.document.items():
-        if section not in OF_ONE_RUN:
-            yield from (((section, key or section), value) for key, value in flat(content))
+        if section not in OF_ONE_RUN and section not in untold:
+            known = run.document.get("versions", {}) if section == "packages" else {}
+            for key, value in flat(content):
+                if key not in known and f"{section}.{key}" not in SAID_AGAIN and not key.startswith(TIMES):
+                    yield (section, key or section), value

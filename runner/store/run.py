@@ -19,7 +19,7 @@ from runner.records.record import RUN_JSON
 UNRECORDED, DAMAGED = "unrecorded", "damaged"
 """What stands for the status of a folder without run.json, and of one whose run.json cannot be read."""
 
-CONFIGURED = ("data", "loader", "backend", "from_run")
+CONFIGURED = ("data", "loader", "backend", "from_run", "rerun")
 """Words that config.yaml and run.json both use; what was configured goes first."""
 
 # libyaml, where PyYAML was built with it, reads a configuration in a tenth of the time.

@@ -7,6 +7,7 @@ import pytest
 from runner.callbacks.checkpoint import Checkpoint
 from runner.callbacks.epoch_clock import EpochClock, shortest
 from runner.callbacks.run_callbacks import RunCallbacks
+from runner.loaders.clock import Clock
 
 X, Y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
 
@@ -91,7 +92,7 @@ def test_checkpoint_of_the_best_epoch_is_not_overwritten_by_a_worse_one(model, t
 
 def test_epoch_clock_tells_once_per_epoch_with_validation(model):
     results = []
-    fit_each_epoch(model, [EpochClock(results.append)], 2)
+    fit_each_epoch(model, [EpochClock(Clock(), results.append)], 2)
     assert [result.epoch for result in results] == [0, 1]
     assert set(results[0].logs) == {"loss", "val_loss"}
     assert 0 < results[0].training_seconds < results[0].seconds

@@ -1,5 +1,7 @@
 """Loaders over tiny arrays, whose every sample holds its own number."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,9 @@ from runner.samples import ArraySpec
 
 NUM_SAMPLES = 10
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
+
+
+STALL_SECONDS = 0.03
 
 
 class Numbers:
@@ -30,6 +35,26 @@ class Numbers:
             raise OSError(f"sample {index} is bad")
         out[...] = index
         return out
+
+
+def stall(loader):
+    """Make every batch of `loader` come late; the list of how late they were."""
+    stalls, stream = [], loader.stream
+
+    def stalling(*args):
+        for batch in stream(*args):
+            began = time.perf_counter()
+            time.sleep(STALL_SECONDS)
+            stalls.append(time.perf_counter() - began)
+            yield batch
+
+    loader.stream = stalling
+    return stalls
+
+
+def is_found_again(waited_seconds, stalls):
+    """Whether the stalls are in the wait, and little else, on a machine that is busy."""
+    return 0.99 * sum(stalls) <= waited_seconds <= 1.1 * sum(stalls) + 0.05
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_feed_does_not_count_what_was_only_read_ahead(loader, counting):
     delivery, ids, expected = Delivery(loader), IdStream(), IdStream()
     data = feed(delivery, num_steps=2)
     counting[0].fit(data.data, steps_per_epoch=data.steps, shuffle=False, verbose=0)
-    assert delivery.settle(ids, 0, 2) == 8
+    assert delivery.settle(ids, IdStream(), 0, 2) == 8
     for batch in loader.stream(0, 2):
         expected.update(batch.ids)
     assert ids.hexdigest() == expected.hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
+from runner.loaders.clock import Clock
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
 from runner.loaders.sequence import Sequence
@@ -64,7 +65,7 @@ def test_process_that_dies_between_batches_is_a_worker_error_too(obedient):
 
 
 def test_broken_pool_takes_no_more_work(obedient):
-    pool = Processes(Reader(obedient("die", since=2)), 1, 60)
+    pool = Processes(Reader(obedient("die", since=2)), 1, 60, Clock())
     try:
         with pytest.raises(WorkerError, match="a worker process died"):
             pool.submit(0, np.array([2])).result()
@@ -90,7 +91,7 @@ def test_memory_of_a_failed_batch_is_used_again(obedient):
 
 
 def test_memory_given_up_is_not_used_while_a_process_writes_to_it(obedient):
-    pool = Processes(Reader(obedient("doze", 64)), 1, 60)
+    pool = Processes(Reader(obedient("doze", 64)), 1, 60, Clock())
     try:
         for _ in range(5):
             pool.submit(0, np.arange(32)).cancel()
@@ -103,7 +104,7 @@ def test_memory_given_up_is_not_used_while_a_process_writes_to_it(obedient):
 def test_batch_without_room_in_shared_memory_is_refused_with_a_mend(obedient):
     source = obedient("obey")
     source.spec = ArraySpec((1 << 42,), np.dtype(np.uint8))
-    pool = Processes(Reader(source), 1, 60)
+    pool = Processes(Reader(source), 1, 60, Clock())
     try:
         with pytest.raises(WorkerError, match=r"/dev/shm has no room for a batch of 4\.4 TB; .*docker.*--shm-size"):
             pool.submit(0, np.arange(1))

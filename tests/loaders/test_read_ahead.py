@@ -33,12 +33,12 @@ class Pending:
 
 
 def batches(count):
-    return (np.array([number]) for number in range(count))
+    return ((7, np.array([number])) for number in range(count))
 
 
 def test_no_more_is_read_ahead_than_asked():
     workers = Remembering()
-    for number, (indices, array) in enumerate(read_ahead(workers, 7, batches(9), 3)):
+    for number, (indices, array) in enumerate(read_ahead(workers, batches(9), 3)):
         assert indices[0] == array[0] == number
         assert workers.submitted == list(range(min(9, number + 4)))
     assert workers.cancelled == []
@@ -46,14 +46,14 @@ def test_no_more_is_read_ahead_than_asked():
 
 def test_nothing_is_read_before_it_is_asked_for():
     workers = Remembering()
-    reading = read_ahead(workers, 7, batches(9), 3)
+    reading = read_ahead(workers, batches(9), 3)
     reading.close()
     assert workers.submitted == []
 
 
 def test_what_was_read_ahead_is_given_up_with_the_iterator():
     workers = Remembering()
-    reading = read_ahead(workers, 7, batches(9), 3)
+    reading = read_ahead(workers, batches(9), 3)
     next(reading)
     reading.close()
     assert workers.cancelled == [1, 2, 3]
@@ -62,5 +62,5 @@ def test_what_was_read_ahead_is_given_up_with_the_iterator():
 def test_rest_of_a_bad_batch_is_given_up_with_what_was_read_ahead():
     workers = Remembering(bad=1)
     with pytest.raises(OSError, match="bad"):
-        list(read_ahead(workers, 7, batches(9), 3))
+        list(read_ahead(workers, batches(9), 3))
     assert (workers.read, workers.cancelled) == ([0], [1, 2, 3])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
+from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.sequence import Sequence
 from runner.loaders.threads import Threads
@@ -20,6 +21,7 @@ HANGING = """
 import time
 import numpy as np
 from runner.labels import NO_LABELS
+from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.threads import Threads
 from runner.samples import ArraySpec
@@ -29,7 +31,7 @@ class Hanging:
     def __len__(self): return 1
     def read(self, index, out=None): time.sleep(3600)
 
-threads = Threads(Reader(Hanging()), 2, 0.1)
+threads = Threads(Reader(Hanging()), 2, 0.1, Clock())
 try:
     threads.submit(0, np.arange(1)).result()
 except Exception as error:
@@ -69,7 +71,7 @@ def test_threads_close_at_once_after_a_bad_sample(obedient):
 
 
 def test_threads_that_nobody_closed_end_with_their_pool(obedient):
-    threads = Threads(Reader(obedient("obey")), 2, 60)
+    threads = Threads(Reader(obedient("obey")), 2, 60, Clock())
     threads.submit(0, np.arange(8)).result()
     del threads
     gc.collect()
@@ -77,7 +79,7 @@ def test_threads_that_nobody_closed_end_with_their_pool(obedient):
 
 
 def test_closed_threads_read_no_more(obedient):
-    threads = Threads(Reader(obedient("obey")), 1, 60)
+    threads = Threads(Reader(obedient("obey")), 1, 60, Clock())
     threads.close()
     threads.close()
     with pytest.raises(RuntimeError, match="a loader that is closed reads no more"):

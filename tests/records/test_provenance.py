@@ -1,5 +1,6 @@
 """What a run ran on and with."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from runner.records import provenance
-from runner.records.provenance import git_state, machine, versions
+from runner.records.provenance import environment, git_state, gpus, machine, packages, versions
 
 
 @pytest.fixture
@@ -81,4 +82,68 @@ def test_git_state_does_not_wait_for_a_slow_git(repository: Path, monkeypatch: p
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", str(repository))
     monkeypatch.setattr(provenance, "GIT_SECONDS", 0.5)
-    assert git_state(repository) == {"commit": "abc", "dirty": None}
+    assert git_state(repository) == {"commit": "abc", "dirty": None, "patch": None}
+
+
+def test_patch_is_written_and_told_by_its_digest(repository: Path, tmp_path: Path) -> None:
+    (repository / "train.py").write_text("2")
+    state = git_state(repository, patch_to=tmp_path / "code.patch") or {}
+    patch = (tmp_path / "code.patch").read_bytes()
+    assert state["patch"] == hashlib.sha256(patch).hexdigest()
+    assert b"-1\n" in patch
+    assert b"+2\n" in patch
+    subprocess.run(["git", "checkout", "train.py"], cwd=repository, check=True, capture_output=True)
+    subprocess.run(["git", "apply", str(tmp_path / "code.patch")], cwd=repository, check=True)
+    assert (repository / "train.py").read_text() == "2"
+    (repository / "train.py").write_text("3")
+    assert (git_state(repository) or {})["patch"] != state["patch"]
+
+
+def test_long_patch_is_cut_off_with_a_note_and_its_digest_is_of_all(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "PATCH_BYTES", 300)
+    digests = []
+    for end in "ab":
+        (repository / "train.py").write_text("x\n" * 5000 + end)
+        file = tmp_path / f"{end}.patch"
+        digests.append((git_state(repository, patch_to=file) or {})["patch"])
+        assert file.stat().st_size < 400
+        assert b"\n# Cut off here: 300 of " in file.read_bytes()
+    assert digests[0] != digests[1]
+
+
+def test_clean_repository_has_no_patch(repository: Path, tmp_path: Path) -> None:
+    assert (git_state(repository, patch_to=tmp_path / "code.patch") or {})["patch"] is None
+    assert not (tmp_path / "code.patch").exists()
+
+
+def test_packages_are_all_that_is_installed() -> None:
+    found = packages()
+    assert found["numpy"] == np.__version__
+    assert {"keras", "pytest", "pyyaml", "typing-extensions"} <= set(found)
+    assert list(found) == sorted(found)
+    assert {
+        name: version for name, version in versions("tensorflow").items() if name != "python"
+    }.items() <= found.items()
+
+
+def test_gpus_are_those_the_driver_tells_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpus() is None
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 570.86.15, 143771 MiB'\necho 'NVIDIA, Inc. X, 1.2, 5 MiB'\n")
+    tool.chmod(0o755)
+    assert gpus() == [
+        {"name": "NVIDIA H200", "driver": "570.86.15", "memory": "143771 MiB"},
+        {"name": "NVIDIA, Inc. X", "driver": "1.2", "memory": "5 MiB"},
+    ]
+
+
+def test_environment_is_what_is_set_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("SECRET_TOKEN", "hidden")
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    found = environment()
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert not {"XLA_FLAGS", "SECRET_TOKEN"} & set(found)

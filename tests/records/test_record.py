@@ -44,7 +44,7 @@ def test_record_keeps_its_sections_in_order(record: RunRecord) -> None:
     record.update(results={"fit": {"loss": 0.5}}, data={"num_samples": {"train": 8}})
     assert list(on_disk(record)) == before
     assert before[:3] == ["status", "stage", "error"]
-    assert before[-2:] == ["results", "seconds"]
+    assert before[-3:] == ["results", "verified", "seconds"]
 
 
 def test_record_times_are_utc_with_offset(record: RunRecord) -> None:

@@ -99,9 +99,28 @@ def test_examples_are_pictures_of_four_samples_of_each_class(digits):
 
 def test_curves_have_a_panel_for_each_metric_and_words_for_those_who_cannot_see(digits, read):
     labels = [figure["aria-label"] for figure in read(digits).of("figure", role="img")]
-    assert [label.split(":")[0] for label in labels] == ["loss", "accuracy", "learning rate", "images per second"]
+    assert [label.split(":")[0] for label in labels[:-1]] == [
+        "loss", "accuracy", "learning rate", "images per second", "share of waiting",
+    ]  # fmt: skip
     first, last = rows(digits / "metrics.csv")
     assert f"val_loss from {float(first['val_loss']):.4g} to {float(last['val_loss']):.4g}" in labels[0]
+
+
+def test_wait_is_told_with_its_reasons_and_a_picture(digits, read):
+    page, wait = read(digits), json.loads((digits / "run.json").read_text())["results"]["fit"]["wait"]
+    assert wait["advice"].removeprefix("t") in page.text
+    assert [row[0] for row in page.tables["The wait"][1:]] == ["read", "decode", "change", "assemble"]
+    (picture,) = page.of("figure", **{"class": "timeline"})
+    assert picture["aria-label"].endswith("of the time of 40 steps the model waited; workers beside it: 2")
+    assert all(f" {words}" in page.text for words in ("worker 1", "worker 2", "it waits for a batch"))
+
+
+def test_page_without_a_picture_of_the_wait_has_its_figures(copy, read):
+    (copy / "trace.json").unlink()
+    write_report(copy)
+    page = read(copy)
+    assert page.tables["The wait"]
+    assert page.of("figure", **{"class": "timeline"}) == []
 
 
 def test_page_is_the_same_when_it_is_drawn_again_from_files_alone(digits, tmp_path):
@@ -182,6 +201,8 @@ def test_failed_run_shows_its_error_and_the_end_of_its_log(digits_root, tmp_path
         ("run.log", None),
         ("figures/examples.csv", "x"),
         ("figures/classes.csv", "head,class,train\nlabel,a,b\n"),
+        ("trace.json", "{"),
+        ("trace.json", '{"traceEvents": [{"ph": "M", "tid": 0, "args": {"name": "x"}}]}'),
         ("figures/worst.csv", None),
         ("figures/worst/000.png", None),
     ],

@@ -125,11 +125,12 @@ def test_splits_follow_the_column(make):
 
 def test_weights_reach_the_batch_of_each_split(make):
     from runner.loaders.assemble import assemble
+    from runner.loaders.clock import Clock
     from runner.loaders.reader import Reader
 
     columns = {"label": ["a", "b", "a", "b"], "w": [1, 2, 0.5, 0], "part": ["test", "train", "train", "test"]}
     splits = make(columns, label_columns=["label"], weight_column="w", split_column="part").open().splits
-    batch = assemble(Reader(splits["train"]), 0, np.array([1, 0]))
+    batch = assemble(Reader(splits["train"]), 0, np.array([1, 0]), Clock())
     assert batch.sample_weight.dtype == np.float32
     assert batch.sample_weight.tolist() == [0.5, 2]
     assert splits["test"].labels.weights.tolist() == [1, 0]

@@ -11,6 +11,7 @@ import pytest
 
 from runner.commands import guarded
 from runner.errors import ConfigurationError
+from runner.records.metrics import MetricsTable
 from runner.runs import COMMANDS, HELP, OPTIONS, execute
 
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy", "matplotlib", "jinja2"}
@@ -99,6 +100,26 @@ def test_diff_tells_code_packages_data_and_digests_apart(answer, store):
     for words in (["git", "commit"], ["versions", "numpy"], ["data", "samples.train"], ["digests", "weights"]):
         assert any(line.split()[:2] == words for line in found.splitlines()), words
     assert "ffffffffffff…" in found
+
+
+def test_compare_shows_how_fast_runs_trained_where_they_say(answer, make):
+    for name, share in (("fast", 0.01), ("slow", 0.5)):
+        table = MetricsTable(make(name, loader=name))
+        table.go_on(0)
+        table.append(1, {"images_per_second": 80.0, "wait_share": 0.9})
+        table.append(2, {"images_per_second": 100.0, "wait_share": share})
+    rows = json.loads(answer("compare", "fast", "slow", "format=json"))
+    assert [(row["images_per_second"], row["wait_share"]) for row in rows] == [(100.0, 0.01), (100.0, 0.5)]
+
+
+def test_diff_keeps_silent_about_how_long_was_waited(answer, make):
+    for name, share in (("one", 0.1), ("two", 0.2)):
+        file = make(name) / "run.json"
+        document = json.loads(file.read_text())
+        document["results"]["fit"] = {"steps": 3, "wait": {"share": share, "advice": name}}
+        file.write_text(json.dumps(document))
+    assert answer("diff", "one", "two").endswith("differ in nothing but their times\n")
+    assert "fit       steps 3\nwait      one\n" in answer("show", "one")
 
 
 def test_diff_of_runs_that_are_alike_says_so(answer):

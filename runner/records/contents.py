@@ -1,0 +1,143 @@
+"""contents/: digests of the files a run read, by sample, taken as their bytes came by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xxhash
+
+from runner.samples import Array, Indices
+
+FOLDER = "contents"
+
+ROW = np.dtype([("name", "<u8"), ("content", "u1", (16,))])
+"""Of one sample: XXH3-64 of its id, 0 where its file was not read; XXH3-128 of the file's bytes."""
+
+BLOCK = 1 << 20
+"""Bytes, and rows, that are digested at once."""
+
+
+@dataclass(frozen=True)
+class ContentsTable:
+    """The rows of one split's samples, mapped from a file: threads and processes write theirs, and send nothing.
+
+    Rows are written once per file; two readers of one file write the same bytes.
+    """
+
+    file: Path
+
+    @classmethod
+    def open(cls, file: Path, num_samples: int) -> Self:
+        """The table in `file`; a new one where there is none of so many samples."""
+        if not (file.exists() and len(np.load(file, mmap_mode="r")) == num_samples):
+            file.parent.mkdir(exist_ok=True)
+            np.lib.format.open_memmap(file, "w+", ROW, (num_samples,))
+        return cls(file)
+
+    @cached_property
+    def rows(self) -> Array:
+        """Shape `(num_samples,)`, dtype `ROW`."""
+        return np.asarray(np.load(self.file, mmap_mode="r+"))
+
+    def are_known(self, indices: Indices) -> Array:
+        """Whether the content of each of the samples is known, as booleans."""
+        known: Array = self.rows["name"][indices] != 0
+        return known
+
+    def note(self, index: int, sample_id: str, digest: bytes) -> None:
+        """Note what the file of sample `index` held."""
+        row = self.rows[index : index + 1]
+        row["content"] = np.frombuffer(digest, np.uint8)
+        row["name"] = name_digest(sample_id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The map is made anew in each process.
+        return {"file": self.file}
+
+
+class Contents:
+    """The tables of a run, by split, in the folder of the run; `files` hold many samples each, or say what they are."""
+
+    def __init__(self, folder: Path, files: Iterable[Path] = ()) -> None:
+        self._folder = folder / FOLDER
+        self._files = {file.name: _file_digest(file) for file in files}
+        self._tables: dict[str, ContentsTable] = {}
+
+    def table(self, split: str, num_samples: int) -> ContentsTable:
+        """The table of one split."""
+        self._tables[split] = ContentsTable.open(self._folder / f"{split}.npy", num_samples)
+        return self._tables[split]
+
+    def section(self) -> dict[str, Any]:
+        """What run.json says: of how many files the content is known; the digest of all, None unless all are known."""
+        known = sum(int(np.count_nonzero(table.rows["name"])) for table in self._tables.values())
+        total = sum(len(table.rows) for table in self._tables.values())
+        return {
+            "known": known + len(self._files),
+            "of": total + len(self._files),
+            "digest": self._digest() if known == total else None,
+            "files": self._files,
+        }
+
+    def _digest(self) -> str:
+        digest = xxhash.xxh3_128("".join(self._files.values()).encode())
+        for table in self._tables.values():
+            for begin in range(0, len(table.rows), BLOCK):
+                digest.update(table.rows["content"][begin : begin + BLOCK].tobytes())
+        return digest.hexdigest()
+
+
+def name_digest(sample_id: str) -> int:
+    """A number that stands for an id; never 0.
+
+    >>> name_digest("cat/1.jpg") == name_digest("cat/2.jpg")
+    False
+    """
+    return xxhash.xxh3_64_intdigest(sample_id.encode("utf-8", "surrogatepass")) or 1
+
+
+def read_contents(folder: Path) -> Mapping[str, Array]:
+    """The rows by split that the run in `folder` left; none of an earlier version's run."""
+    files = sorted((folder / FOLDER).glob("*.npy"))
+    return {file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in files}
+
+
+def changed_files(before: Array, now: Array) -> tuple[Indices, int]:
+    """The positions in `now` of the samples whose file held something else `before`; and how many cannot be told.
+
+    Samples are found by their ids, wherever they stand.
+
+    >>> before, now = np.zeros(3, ROW), np.zeros(3, ROW)
+    >>> before["name"], now["name"] = [1, 2, 3], [3, 1, 0]
+    >>> before["content"][2], now["content"][0] = 7, 8
+    >>> changed, unknown = changed_files(before, now)
+    >>> changed.tolist(), unknown
+    ([0], 1)
+    """
+    if len(before) == len(now) and all(_equal_or_unknown(before, now)):
+        here = there = np.flatnonzero((before["name"] != 0) & (now["name"] != 0))
+    else:
+        _, there, here = np.intersect1d(before["name"], now["name"], return_indices=True)
+        there, here = there[now["name"][here] != 0], here[now["name"][here] != 0]
+    differ = (before["content"][there] != now["content"][here]).any(axis=1)
+    return np.sort(here[differ]), len(now) - len(here)
+
+
+def _equal_or_unknown(before: Array, now: Array) -> Iterator[bool]:
+    """Whether no sample is known to be another one than that which stood in its place, a block after the other."""
+    for begin in range(0, len(now), BLOCK):
+        names = before["name"][begin : begin + BLOCK], now["name"][begin : begin + BLOCK]
+        yield bool(((names[0] == names[1]) | (names[0] == 0) | (names[1] == 0)).all())
+
+
+def _file_digest(file: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with file.open("rb", buffering=0) as opened:
+        while block := opened.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,91 @@
+"""The wait for data is measured where the model trains, and found again to the millisecond, on every backend."""
+
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import pytest
+
+from runner.callbacks.epoch_clock import EpochClock
+from runner.feeds.dataset import LoaderDataset
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.plan import Plan
+
+from .conftest import KINDS, is_found_again, stall
+
+
+@pytest.fixture
+def model():
+    made = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
+    made.compile("sgd", "sparse_categorical_crossentropy")
+    return made
+
+
+@pytest.fixture
+def held_out(numbers):
+    with KINDS["generator"].build(numbers, Plan(num_samples=10, batch_size=4, seed=3)) as made:
+        yield made
+
+
+def test_stall_is_found_again_as_wait_whatever_the_loader(loader, model):
+    list(loader.epoch(0))  # workers are started, samples are held
+    stalls = stall(loader)
+    model.fit(feed(Delivery(loader), num_steps=12).data, shuffle=False, verbose=0)
+    assert len(stalls) == 12
+    assert is_found_again(loader.clock.waited_seconds, stalls)
+
+
+def test_stall_beside_validation_is_the_epochs_own(sequence, held_out, model):
+    list(sequence.epoch(0))
+    stalls, results = stall(sequence), []
+    clock = EpochClock(sequence.clock, results.append)
+    late = [keras.callbacks.LambdaCallback(on_test_begin=lambda logs: time.sleep(0.2))]
+    for _ in range(2):
+        data, validation = feed(Delivery(sequence)), feed(Delivery(held_out))
+        model.fit(data.data, validation_data=validation.data, callbacks=[clock, *late], shuffle=False, verbose=0)
+    for result, stalled in zip(results, (stalls[:3], stalls[3:]), strict=True):
+        assert is_found_again(result.wait_seconds, stalled)
+        assert result.wait_seconds < result.training_seconds < result.seconds - 0.19
+
+
+def test_batch_asked_for_out_of_turn_is_waited_for(sequence):
+    LoaderDataset(sequence)[2]
+    assert sequence.clock.waited_seconds > 0
+
+
+ON_ANOTHER_BACKEND = """
+import keras
+from conftest import KINDS, Numbers, is_found_again, stall
+from runner.callbacks.epoch_clock import EpochClock
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.plan import Plan
+
+for kind in KINDS.values():
+    for num_steps in (1, 12):
+        model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        with kind.build(Numbers(), Plan(num_samples=10, batch_size=4, seed=3)) as loader:
+            list(loader.epoch(0))
+            stalls, results, steps = stall(loader), [], []
+            data = feed(Delivery(loader, steps.append), num_steps=num_steps).data
+            model.fit(data, shuffle=False, verbose=0, callbacks=[EpochClock(loader.clock, results.append)])
+        assert steps[-num_steps:] == [*range(num_steps)], steps
+        assert is_found_again(results[0].wait_seconds, stalls), (results, stalls)
+        assert results[0].wait_seconds <= results[0].training_seconds, results
+print(keras.backend.backend())
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_stall_is_found_again_on_another_backend(backend, monkeypatch):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    here = Path(__file__).parent  # where `python -c` finds the conftest
+    ended = subprocess.run([sys.executable, "-c", ON_ANOTHER_BACKEND], cwd=here, capture_output=True, text=True)
+    assert (ended.stdout.split(), ended.returncode) == ([backend], 0), ended.stderr

@@ -1,0 +1,132 @@
+"""What would make a model wait less."""
+
+import re
+
+import pytest
+
+from runner import compose
+from runner.loaders.advice import Means, advise
+from runner.loaders.clock import Wait
+from runner.loaders.directory_flow import DirectoryFlow
+from runner.loaders.generator import Generator
+from runner.loaders.in_memory import InMemory
+from runner.loaders.sequence import Sequence
+
+DECODING = {"read": 1.0, "decode": 6.0, "change": 0.5, "assemble": 0.1}
+READING = {**DECODING, "read": 9.0}
+CHANGING = {**DECODING, "change": 9.0}
+ASSEMBLING = {**DECODING, "assemble": 9.0}
+SMALL, LARGE = 2_000_000, 80_000_000_000
+
+
+def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, epochs=10, has_files=True):
+    wait = Wait(share * 100, first * share * 100, 100.0, reasons)
+    means = Means(loader, 12, epochs, all_bytes, 24_000_000_000, has_files)
+    return advise(wait, means)
+
+
+@pytest.mark.parametrize(
+    ("loader", "given", "expected"),
+    [
+        (
+            Sequence(workers=2),
+            {"all_bytes": SMALL},
+            "mostly for decoding: raise loader.workers (2 now, this machine has 12 processors), or set "
+            "loader.cache=memory (all samples take 2.0 MB)",
+        ),
+        (
+            Sequence(workers=2),
+            {},
+            "mostly for decoding: raise loader.workers (2 now, this machine has 12 processors), or set "
+            "loader.cache=disk, which later epochs and runs read from",
+        ),
+        (
+            Sequence(workers=2),
+            {"has_files": False},
+            "mostly for decoding: raise loader.workers (2 now, this machine has 12 processors)",
+        ),
+        (
+            Sequence(workers=12),
+            {"all_bytes": SMALL, "epochs": 1},
+            "mostly for decoding: set loader.cache=disk, which later epochs and runs read from",
+        ),
+        (
+            Sequence(workers=2, cache="disk"),
+            {"reasons": READING},
+            "mostly for reading: raise loader.workers (2 now, this machine has 12 processors)",
+        ),
+        (
+            Sequence(workers=12, cache="memory"),
+            {},
+            "mostly for decoding: all 12 processors read already; a smaller sample or a faster machine would help",
+        ),
+        (
+            Sequence(workers=0, cache="memory"),
+            {},
+            "mostly for decoding: set loader.workers=12, to read beside the model's training",
+        ),
+        (
+            Generator(cache="memory"),
+            {},
+            "mostly for decoding: choose loader=sequence, whose workers read beside the model's training",
+        ),
+        (
+            DirectoryFlow(workers=12),
+            {"reasons": CHANGING},
+            "mostly for changing samples (data.augment, data.transform): set loader.use_multiprocessing=true, if "
+            "data.transform is Python that holds the GIL",
+        ),
+        (
+            InMemory(workers=4),
+            {"reasons": CHANGING},
+            "mostly for changing samples (data.augment, data.transform): raise loader.workers (4 now, this machine "
+            "has 12 processors)",
+        ),
+        (
+            InMemory(workers=12),
+            {"reasons": ASSEMBLING},
+            "mostly for putting batches together: all 12 processors read already; a smaller sample or a faster "
+            "machine would help",
+        ),
+        (
+            InMemory(workers=2),
+            {"first": 0.9},
+            "mostly for the first batch, which holds everything back until all samples are read: that comes once in "
+            "a run",
+        ),
+        (
+            Sequence(use_multiprocessing=True),
+            {"first": 0.9},
+            "mostly for the first batch, for which worker processes start: that comes once in a run",
+        ),
+        (Sequence(), {"first": 0.9}, "mostly for the first batch: that comes once in a run"),
+    ],
+)
+def test_advice_names_the_reason_and_the_keys_that_would_help(loader, given, expected):
+    assert advice(loader, **given) == f"the model waited 43% of the time, {expected}"
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.0, "the model never waited: more workers would not help"),
+        (0.004, "the model never waited: more workers would not help"),
+        (0.006, "the model waited 0.6% of the time: reading faster would gain no more than that"),
+        (0.049, "the model waited 5% of the time: reading faster would gain no more than that"),
+    ],
+)
+def test_advice_is_silent_where_little_is_to_be_gained(share, expected):
+    assert advice(Sequence(workers=1), share=share) == expected
+
+
+@pytest.mark.parametrize("reasons", [DECODING, READING, CHANGING, ASSEMBLING])
+@pytest.mark.parametrize("kind", ["sequence", "generator", "in_memory", "directory_flow"])
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+@pytest.mark.parametrize("all_bytes", [SMALL, LARGE])
+def test_what_is_advised_can_be_typed_and_is_not_set_already(kind, reasons, cache, all_bytes):
+    typed = [f"loader={kind}", f"loader.cache={cache}", "loader.workers=3"]
+    before = compose(typed).loader
+    told = advice(before, reasons, all_bytes=all_bytes)
+    for word in re.findall(r"(?:set|choose) (loader[.\w]*=\w+)", told):
+        after = compose([*typed, word]).loader
+        assert after != before, word

@@ -1,0 +1,153 @@
+"""Where the time goes, as those measure it who spend it."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.images import exact, fast
+from runner.images.opening import open_reader
+from runner.images.settings import ImageSettings
+from runner.labels import NO_LABELS
+from runner.loaders.cache import Cached
+from runner.loaders.cache_memory import MemoryCache
+from runner.loaders.clock import Clock
+from runner.loaders.generator import Generator
+from runner.loaders.in_memory import InMemory
+from runner.loaders.sequence import Sequence
+from runner.loaders.work import Work
+from runner.plan import Plan
+from runner.samples import ArraySpec
+from runner.sources.image_files import ImageFiles
+
+READ, CHANGE = 0.004, 0.008
+NUM_SAMPLES = 12
+KINDS = {
+    "generator": Generator(),
+    "caller": Sequence(workers=0),
+    "threads": Sequence(workers=2),
+    "processes": Sequence(workers=2, use_multiprocessing=True),
+    "in_memory": InMemory(workers=2),
+    "in_memory by the caller": InMemory(workers=0),
+}
+
+
+class Slow:
+    """Samples that take a while to read."""
+
+    spec = ArraySpec((2,), np.dtype(np.float32))
+    labels = NO_LABELS
+    ids = tuple(f"s{number}" for number in range(NUM_SAMPLES))
+
+    def __len__(self):
+        return NUM_SAMPLES
+
+    def read(self, index, out=None):
+        time.sleep(READ)
+        out = np.empty(2, np.float32) if out is None else out
+        out[...] = index
+        return out
+
+
+@dataclass(frozen=True)
+class SlowChange:
+    """A change that takes a while."""
+
+    spec: ArraySpec = Slow.spec
+
+    def __call__(self, array, epoch, index):
+        time.sleep(CHANGE)
+        return array
+
+
+def load(settings, source, changes=()):
+    return settings.build(source, Plan(num_samples=NUM_SAMPLES, batch_size=4, seed=0), changes)
+
+
+def reasons(loader):
+    return loader.clock.wait(1.0).reasons
+
+
+def about(seconds):
+    """What so much sleep comes to on a machine with other things to do."""
+    return pytest.approx(1.5 * seconds, rel=1 / 3)
+
+
+@pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
+def test_work_is_told_by_stage_whoever_does_it(settings):
+    with load(settings, Slow(), (SlowChange(),)) as loader:
+        assert len(list(loader.epoch(0))) == 3
+        spent = reasons(loader)
+    assert spent["read"] == about(NUM_SAMPLES * READ)
+    assert spent["change"] == about(NUM_SAMPLES * CHANGE)
+    assert 0 < spent["assemble"] < NUM_SAMPLES * READ
+    assert spent["decode"] == 0
+
+
+@pytest.mark.parametrize("decode", ["fast", "exact"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_decoding_is_told_apart_from_reading(decode, workers, tmp_path, monkeypatch):
+    def slow(seconds, function):
+        return lambda *args: (time.sleep(seconds), function(*args))[1]
+
+    for module in (exact, fast):
+        monkeypatch.setattr(module, "read_bytes", slow(READ, module.read_bytes))
+    monkeypatch.setattr(exact.ExactReader, "decode", slow(CHANGE, exact.ExactReader.decode))
+    for name in Slow.ids:
+        Image.new("L", (4, 4)).save(tmp_path / f"{name}.png")
+    settings = ImageSettings(target_size=(4, 4), color_mode="grayscale", decode=decode)
+    names = [f"{name}.png" for name in Slow.ids]
+    source = ImageFiles(tmp_path, names, NO_LABELS, open_reader(settings, tmp_path / names[0]))
+    with load(Sequence(workers=workers), source) as loader:
+        list(loader.epoch(0))
+        spent = reasons(loader)
+    assert spent["read"] == about(NUM_SAMPLES * READ)
+    assert spent["decode"] == about(NUM_SAMPLES * CHANGE)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_from_a_cache_count_as_read(workers):
+    source = Cached(Slow(), MemoryCache(Slow.spec, NUM_SAMPLES, processes=False))
+    with load(Sequence(workers=workers), source) as loader:
+        list(loader.epoch(0))
+        before = reasons(loader)
+        list(loader.epoch(1))
+        spent = reasons(loader)["read"] - before["read"]
+    assert 0 < spent < NUM_SAMPLES * READ / 2
+
+
+def test_wait_is_the_callers_and_the_first_batchs_is_known():
+    clock = Clock()
+    for seconds in (0.02, 0.01):
+        with clock.waiting():
+            time.sleep(seconds)
+    wait = clock.wait(0.1)
+    assert wait.seconds == clock.waited_seconds == about(0.03)
+    assert wait.first_batch_seconds == about(0.02)
+    assert wait.share == wait.seconds / 0.1
+
+
+def test_wait_that_fails_is_a_wait():
+    clock = Clock()
+    with pytest.raises(OSError, match="no"), clock.waiting():
+        time.sleep(0.01)
+        raise OSError("no")
+    assert clock.waited_seconds == about(0.01)
+
+
+def test_wait_of_no_training_has_a_share():
+    assert Clock().wait(0.0).document() == {
+        "share": 0.0,
+        "seconds": 0.0,
+        "first_batch_seconds": 0.0,
+        "reasons": {"read": 0.0, "decode": 0.0, "change": 0.0, "assemble": 0.0},
+    }
+
+
+def test_work_of_several_threads_adds_up():
+    clock = Clock()
+    clock.note(Work(1, 0, 3_000_000_000, 8, read=1_000_000_000, decode=2_000_000_000))
+    clock.note(Work(2, 0, 1_000_000_000, 8, read=1_000_000_000))
+    assert clock.wait(1.0).reasons == {"read": 2.0, "decode": 2.0, "change": 0.0, "assemble": 0.0}

@@ -1,0 +1,295 @@
+"""`rerun` and `verify`: the same run once more, and what is said where it is not the same."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner import compose
+from runner.__main__ import execute
+from runner.errors import ConfigurationError, VerifyError
+from runner.records.reading import read_run
+from runner.running import run
+
+QUICK = ["train.epochs=2", "model.filters=[4]", "model.dense_units=8", "loader.workers=2", "loader.batch_size=8"]
+
+
+def save(pixels, file):
+    """Write an image as a file of 1,000 bytes."""
+    Image.fromarray(pixels).save(file)
+    file.write_bytes(file.read_bytes().ljust(1000, b"\0"))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A run over 60 photographs, and the photographs beside it."""
+    root = tmp_path_factory.mktemp("first")
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog", "emu"):
+        (root / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = random.integers(0, 256, (10, 12, 3), np.uint8)
+            save(pixels, root / "photos" / name / f"{number:02}.png")
+    (root / "run").mkdir()
+    data = ["data=directory", f"data.root={root}/photos", "data.target_size=[8,8]", "data.test_split=0.2"]
+    return run(compose([*data, *QUICK]), folder=root / "run").path
+
+
+@pytest.fixture
+def again(first, tmp_path):
+    """Do the first run once more, verified; returns its record's document, or raises."""
+
+    def repeat(*overrides, of=first, name="again"):
+        (tmp_path / name).mkdir()
+        return run(compose([f"rerun={of}", "verify=true", *overrides]), folder=tmp_path / name).document
+
+    repeat.folder = tmp_path / "again"
+    return repeat
+
+
+@pytest.fixture
+def copied(first, tmp_path):
+    """A copy of the first run, to be changed; called with a function that changes its run.json."""
+
+    def copy(change=lambda document: None):
+        folder = tmp_path / "copied"
+        shutil.copytree(first, folder)
+        document = json.loads((folder / "run.json").read_text())
+        change(document)
+        (folder / "run.json").write_text(json.dumps(document))
+        return folder
+
+    return copy
+
+
+def difference(repeat, *overrides, **options):
+    """The lines that name what is not the same; what run.json says is the same thing."""
+    with pytest.raises(VerifyError) as error:
+        repeat(*overrides, **options)
+    assert error.value.exit_code == 3
+    document = read_run(repeat.folder)
+    assert document["status"] == "completed"
+    assert document["verified"]["identical"] is False
+    lines = str(error.value).splitlines()
+    assert lines[0].endswith(document["verified"]["first_difference"])
+    return lines
+
+
+@pytest.mark.parametrize("loader", [[], ["loader.workers=0"], ["loader.kind=sequence", "loader.cache=memory"]])
+def test_second_run_is_identical(again, first, loader, capsys):
+    document = again(*loader)
+    assert document["rerun"] == {"path": str(first)}
+    assert document["verified"]["identical"] is True
+    assert document["verified"]["compared"] == [
+        "data (contents of 60 files)", "ids", "pixels", "weights of 2 epochs", "6 columns of metrics", "evaluation",
+        f"{len((first / 'predictions.csv').read_text().splitlines()) - 1} predictions",
+    ]  # fmt: skip
+    assert document["verified"]["not_compared"] == []
+    assert document["digests"] == read_run(first)["digests"]
+    assert f"verified  identical to {first}: data (contents of 60 files), ids" in capsys.readouterr().out
+
+
+def test_changed_file_is_named_though_its_size_and_time_are_the_same(again, first):
+    file = first.parent / "photos" / "dog" / "07.png"
+    before, status, other = file.read_bytes(), file.stat(), np.array(Image.open(file))
+    other[0, 0] ^= 1
+    save(other, file)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    try:
+        lines = difference(again)
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert lines[0].endswith(": dog/07.png holds something else than it did")
+
+
+def test_moved_data_is_the_same_data(again, first, tmp_path):
+    shutil.copytree(first.parent / "photos", tmp_path / "moved", copy_function=shutil.copy)
+    document = again(f"data.root={tmp_path}/moved")
+    assert document["data"]["fingerprint"] != read_run(first)["data"]["fingerprint"]
+    assert document["verified"]["identical"] is True
+
+
+def test_other_number_of_samples_is_the_first_difference(again, first, tmp_path):
+    shutil.copytree(first.parent / "photos", tmp_path / "fewer")
+    (tmp_path / "fewer" / "cat" / "00.png").unlink()
+    lines = difference(again, f"data.root={tmp_path}/fewer")
+    assert ": the data has train " in lines[0]
+
+
+def test_other_learning_rate_shows_first_in_the_weights_of_epoch_1(again):
+    lines = difference(again, "train.learning_rate=0.01")
+    assert ": the weights at the end of epoch 1 are others (" in lines[0]
+    assert "more differences: weights 2, metrics " in lines[1]
+    assert lines[2] == "the same: data (contents of 60 files), ids, pixels"
+    assert "likely cause: train.learning_rate is 0.01, and was 0.001" in lines
+
+
+def test_other_order_shows_first_in_the_ids(again):
+    lines = difference(again, "seed=1")
+    assert ": the ids that were trained on, in their order, are others (" in lines[0]
+    assert "likely cause: seed is 1, and was 0" in lines
+
+
+def test_other_pixels_show_before_the_weights(again):
+    lines = difference(again, "data.interpolation=nearest")
+    assert ": the pixels of every hundredth batch, are others (" in lines[0]
+
+
+def test_other_metric_is_named_by_column_and_epoch(again, copied):
+    folder = copied()
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    loss, rows[1]["val_loss"], rows[0]["seconds"] = rows[1]["val_loss"], "0.5", "99"
+    with (folder / "metrics.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    (line, *_) = difference(again, of=folder)
+    assert line.endswith(f": val_loss of epoch 2 in metrics.csv is {loss}, and was 0.5")
+
+
+def test_other_prediction_is_named_by_id_and_column(again, copied):
+    folder = copied()
+    with (folder / "predictions.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    value, rows[3][-1] = rows[3][-1], "0.25"
+    with (folder / "predictions.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    (line, *_) = difference(again, of=folder)
+    assert line.endswith(f": {header[-1]} of {rows[3][0]} in predictions.csv is {value}, and was 0.25")
+
+
+def test_other_packages_and_code_are_named_and_are_no_difference_by_themselves(again, copied, capsys):
+    def change(document):
+        document["packages"]["pillow"] = document["versions"]["pillow"] = "1.0"
+        document["git"] = {"commit": "f" * 40, "dirty": False, "patch": None}
+
+    changed = again(of=copied(change))["verified"]
+    assert changed["identical"] is True
+    assert [text.endswith("installed, and was 1.0") for text in changed["changed"]] == [True, False]
+    assert "and was at commit ffffffffffff" in changed["changed"][1]
+    assert "the same although pillow" in capsys.readouterr().out
+
+
+def test_record_of_an_earlier_version_is_compared_as_far_as_it_goes(again, copied):
+    def change(document):
+        for section in ("packages", "environment"):
+            del document[section]
+        for key in ("weights_per_epoch", "pixels"):
+            del document["digests"][key]
+        del document["data"]["contents"], document["git"]["patch"], document["machine"]["gpus"]
+
+    folder = copied(change)
+    shutil.rmtree(folder / "contents")
+    verified = again(of=folder)["verified"]
+    assert verified["identical"] is True
+    assert verified["not_compared"] == [
+        "contents not known of 60 files", "pixels: the first run has not recorded them",
+    ]  # fmt: skip
+    assert "final weights" in verified["compared"]
+    assert verified["changed"] == []
+
+
+def test_killed_run_is_compared_as_far_as_it_came(again, copied):
+    def change(document):
+        document["status"], document["process"] = "running", {**document["process"], "pid": 2**22 + 1}
+        document["digests"] = {"weights_per_epoch": document["digests"]["weights_per_epoch"][:1]}
+        document["results"] = {}
+
+    folder = copied(change)
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    (folder / "metrics.csv").write_text("\n".join(lines[:2]))
+    (folder / "predictions.csv").unlink()
+    verified = again(of=folder)["verified"]
+    assert verified["identical"] is True
+    assert verified["compared"] == ["data (contents of 60 files)", "weights of 1 epoch", "6 columns of metrics"]
+
+
+def test_fewer_epochs_are_compared_with_the_first_ones(again):
+    verified = again("train.epochs=1")["verified"]
+    assert (verified["identical"], verified["compared"][1]) == (True, "weights of 1 epoch")
+    assert "ids: the first run was configured for 2 epochs" in verified["not_compared"]
+
+
+def test_run_that_was_resumed_is_done_again_as_long_as_it_became(first, again, tmp_path):
+    longer = tmp_path / "longer"
+    shutil.copytree(first, longer)
+    run(compose([f"resume={longer}", "train.epochs=3"]))
+    assert len(read_run(longer)["digests"]["weights_per_epoch"]) == 3
+    document = again(of=longer)
+    assert document["results"]["fit"]["epochs"] == 3
+    assert document["verified"]["identical"] is True
+
+
+def test_evaluation_is_done_again_with_the_same_model(first, again, tmp_path):
+    (tmp_path / "evaluated").mkdir()
+    of = run(compose(["mode=evaluate", f"from_run={first}", "split=train"]), folder=tmp_path / "evaluated").path
+    document = again(of=of)
+    assert (document["results"]["evaluate"]["split"], document["from_run"]["path"]) == ("train", str(first))
+    assert document["verified"]["compared"][1:] == ["evaluation"]
+
+
+def test_code_of_a_run_is_allowed_anew(first, tmp_path, monkeypatch):
+    (tmp_path / "their_code.py").write_text("raise SystemExit('this was run')")
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "foreign"
+    shutil.copytree(first, folder)
+    text = (folder / "config.yaml").read_text()
+    assert "transform: null" in text and "extensions: []" in text
+    (folder / "config.yaml").write_text(
+        text.replace("transform: null", "transform: their_code.f").replace("extensions: []", "extensions: [their_code]")
+    )
+    with pytest.raises(ConfigurationError, match=r"data.transform must be in a module that extensions lists"):
+        compose([f"rerun={folder}"])
+    assert "their_code" not in sys.modules
+
+
+def test_run_without_an_epoch_is_not_compared_with(first, copied, tmp_path):
+    folder = copied(lambda document: document.update(status="failed", results={}))
+    (folder / "metrics.csv").unlink()
+    with pytest.raises(ConfigurationError, match=r"that came to the end of an epoch, got .* \(failed\); leave verify"):
+        run(compose([f"rerun={folder}", "verify=true"]), folder=tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["verify=true"], "verify must go with rerun, got no rerun; add rerun=RUN_DIR"),
+        (["rerun={first}", "verify=true", "mode=check"], "verify must go with rerun, got mode=check"),
+        (["rerun={first}", "resume={first}"], "re(sume and rerun|run and resume) must not go together"),
+        (["rerun=nowhere"], "rerun must be an existing folder, got nowhere"),
+    ],
+)
+def test_what_cannot_be_is_refused(overrides, problem, first):
+    with pytest.raises(ConfigurationError, match=problem):
+        compose([override.format(first=first) for override in overrides])
+
+
+def test_rerun_of_a_rerun_is_one_of_the_same_run(again, first):
+    again()
+    config = compose([f"rerun={again.folder}"])
+    assert (config.rerun, config.verify) == (again.folder, False)
+    assert again(of=again.folder, name="third")["verified"]["identical"] is True
+
+
+def test_command_ends_with_3_and_names_the_difference(first, tmp_path):
+    command = [sys.executable, "-m", "runner", f"rerun={first}", "verify=true", "train.optimizer.beta_1=0.5"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 3
+    assert f"error: the run is not the same as {first}: the weights at the end of epoch 1 are others" in ended.stderr
+    assert "likely cause: train.optimizer.beta_1 is 0.5, and was 0.9" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_run_that_still_runs_is_not_compared_with(copied, capsys):
+    folder = copied(lambda document: document.update(status="running", process={"host": "far", "pid": 7}))
+    assert execute([f"rerun={folder}", "verify=true"]) == 2
+    assert "verify must compare with a run that has ended" in capsys.readouterr().err
