@@ -13,13 +13,17 @@ from runner.loaders.settings import LoaderSettings
 from runner.records.trained import TrainedRun
 from runner.samples import ArraySpec
 from runner.settings import AnyData, AnyModel, Settings
-from runner.sources.data import Dataset
+from runner.sources.data import Data, Dataset, ReadyBatches
+from runner.sources.none import NoData
 
 Line = tuple[str, str]
 
 
 def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[Line]:
     """The splits, the classes, and the memory all samples would take beside what is free."""
+    if dataset.batches is not None:
+        yield from _batch_lines(dataset, dataset.batches, available)
+        return
     counts = "  ".join(f"{split} {len(source):,}" for split, source in dataset.splits.items())
     num_samples = sum(len(source) for source in dataset.splits.values())
     read = next(iter(dataset.splits.values())).spec
@@ -28,17 +32,25 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
     yield "", f"{_told(read)} a sample{given}, {whole} in all; {free} of memory are free"
-    yield from _change_lines(config)
+    if not isinstance(config.data, NoData):
+        yield from _change_lines(config.data)
+    yield from (("", f"note: {note}") for note in dataset.notes)
+
+
+def _batch_lines(dataset: Dataset, batches: ReadyBatches, available: int) -> Iterator[Line]:
+    """The batches of a pass, split by split, that the user's own code makes."""
+    counts = "  ".join(f"{split} {steps:,}" for split, steps in batches.steps.items())
+    yield "data", f"batches a pass: {counts}, the first of {batches.size:,} samples"
+    yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
+    yield "", f"{_told(dataset.spec)} a sample; {format_bytes(available)} of memory are free"
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
 def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
     """How samples will be read, what that holds in memory, why so, and which keys have no effect."""
     loader, used = choice.settings, choice.settings.normalised()
-    yield (
-        "loader",
-        f"{used.kind}: batches of {used.batch_size}, {_readers(used)}; holds {format_bytes(needed)}",
-    )
+    made = " ".join(name for _, name in used.names()) or f"batches of {used.batch_size}"
+    yield "loader", f"{used.kind}: {made}, {_readers(used)}; holds {format_bytes(needed)}"
     if choice.reason is not None:
         yield "", f"chosen by auto: {choice.reason}"
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
@@ -87,13 +99,13 @@ def _classes(head: Head, most: int = 10) -> str:
     return f"{prefix}{len(names)} classes: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
 
 
-def _change_lines(config: Settings) -> Iterator[Line]:
-    augment = config.data.augment
+def _change_lines(data: Data) -> Iterator[Line]:
+    augment = data.augment
     if augment:
         keys = augment.model_dump(mode="json", exclude_defaults=True)
         yield "", f"augmented in training: {', '.join(f'{name} {value}' for name, value in keys.items())}"
-    if config.data.transform is not None:
-        yield "", f"every sample through {config.data.transform}"
+    if data.transform is not None:
+        yield "", f"every sample through {data.transform}"
 
 
 def _named(part: AnyData | AnyModel) -> str:

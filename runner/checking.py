@@ -9,11 +9,12 @@ from typing import Any, get_args
 from runner.account import Line, data_lines
 from runner.errors import BadSampleError
 from runner.loaders.auto import Auto
+from runner.loaders.custom import Custom
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, format_bytes
 from runner.loaders.settings import LoaderKeys, LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
 from runner.records.files import write_atomically
 from runner.records.json_text import to_json
 from runner.records.record import RunRecord
@@ -32,7 +33,7 @@ SHOWN = 10
 def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
     """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
     with record.stage("data"):
-        dataset, available = as_delivered(config, config.data.open()), available_bytes()
+        dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
         settings = choose_loader(config, dataset, tuple(dataset.splits), available).settings
         terminal.account(data_lines(config, dataset, available))
         counts = class_counts(dataset)
@@ -68,7 +69,7 @@ def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Ite
     """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
     keys = {name: getattr(settings, name) for name in (*LoaderKeys.model_fields, "workers")}
     for kind in get_args(get_args(AnyLoader)[0]):
-        if kind is not Auto and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
+        if kind not in (Auto, Custom) and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
             loader = kind(**keys)
             yield loader.kind, needed_bytes(config, loader, dataset, tuple(dataset.splits))
 

@@ -7,7 +7,8 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,27 @@ def module_of(name: str) -> str:
 
 
 def is_there(module: str) -> bool:
-    """Whether `module` lies in the working directory or is installed; nothing is imported, parents neither."""
-    if module in sys.modules:
-        return True
-    places: Sequence[str] | None = [str(Path.cwd()), *sys.path]
-    for part in module.split("."):
+    """Whether `module` lies in the working directory, is installed, or is a part of Python; nothing is imported."""
+    return module in sys.modules or module in sys.stdlib_module_names or _find(module) is not None
+
+
+def file_of(module: str) -> Path | None:
+    """The file that `module` lies in; None where there is none. Nothing is imported."""
+    imported, spec = sys.modules.get(module), _find(module)
+    origin = getattr(imported, "__file__", None) or (spec.origin if spec and spec.has_location else None)
+    return Path(origin) if origin else None
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Where `module` lies, its parents not imported either."""
+    first, *parts = module.split(".")
+    spec = PathFinder.find_spec(first, [str(Path.cwd()), *sys.path])
+    if spec is None and first and first not in sys.modules:
+        spec = find_spec(first)  # packages that are installed for editing have finders of their own
+    for part in parts:
+        places = spec.submodule_search_locations if spec else None
         spec = PathFinder.find_spec(part, places) if places else None
-        if spec is None:
-            return False
-        places = spec.submodule_search_locations
-    return True
+    return spec
 
 
 def resolve(name: str, extensions: Sequence[str]) -> Any:
@@ -98,9 +110,14 @@ def kind_of(value: Any) -> str:
     return "nothing (is there a return?)" if value is None else f"an object of type {type(value).__name__}"
 
 
-def told(error: Exception) -> str:
-    """An error of the user's own code in one line, with the file and line it was raised in."""
+def told(error: Exception, name: str = "") -> str:
+    """An error of the user's own code in one line, with the file and line it was raised in.
+
+    Where it went through the module of `name`, with the line there: what that called may be a library's.
+    """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = getattr(sys.modules.get(module_of(name)), "__file__", None)
+    frames = [frame for frame in frames if frame.filename == own] or frames
     file, line = frames[-1].filename, frames[-1].lineno
     if isinstance(error, SyntaxError) and error.filename:
         file, line = error.filename, error.lineno

@@ -10,9 +10,11 @@ from runner.changes.change import Changes
 from runner.changes.transform import Function, Transform, transformed_spec
 from runner.errors import ConfigurationError, DataError
 from runner.extensions import resolve
+from runner.labels import Head
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.cache import with_cache
 from runner.loaders.cache_memory import memory_bytes
+from runner.loaders.custom import Custom
 from runner.loaders.hashed import with_contents
 from runner.loaders.loader import Loader
 from runner.loaders.reader import Reader, naming
@@ -20,8 +22,20 @@ from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
 from runner.records.contents import Contents
 from runner.settings import Settings
-from runner.sources.data import Dataset
+from runner.sources.data import Data, Dataset
+from runner.sources.none import NoData
 from runner.sources.source import Source
+
+
+def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dataset:
+    """What the data component opens, or the batches of loader=custom; `heads` are those of a model that is used.
+
+    Raises `DataError` where there is nothing to train on, or nothing that the model knows.
+    """
+    if isinstance(config.loader, Custom):
+        return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
+    data = _samples(config)
+    return data.open() if heads is None else data.open_for(heads)
 
 
 def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
@@ -29,9 +43,11 @@ def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
 
     Raises `DataError` where the samples cannot be changed as `config` asks.
     """
+    if dataset.batches is not None:
+        return dataset
     first = next(iter(dataset.splits.values()))
     reader = Reader(first, _augmentation(config, first, training=False))
-    name = config.data.transform
+    name = _samples(config).transform
     if name is None:
         return replace(dataset, spec=reader.spec)
     function, array = _function(config, name), reader.read(0, 0)
@@ -63,8 +79,11 @@ def open_loader(
     Raises `DataError` if the split has too few samples for a batch.
     """
     settings = settings.normalised()
+    if dataset.batches is not None:
+        plan = Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
+        return settings.build(dataset.splits[split], plan)
     source = with_contents(dataset.splits[split], contents, split)
-    source = with_cache(source, settings, config.data.array_settings())
+    source = with_cache(source, settings, _samples(config).array_settings())
     try:
         plan = Plan(
             num_samples=len(source),
@@ -81,6 +100,8 @@ def open_loader(
 def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
     """Bytes the loaders of these splits hold together, and their caches in memory."""
     loader, total = settings.normalised(), 0
+    if dataset.batches is not None:
+        return len(splits) * loader.num_bytes(dataset.spec, dataset.batches.size)
     for split in splits:
         source = dataset.splits[split]
         changed = _changes(config, dataset, source, training=split == "train")
@@ -89,16 +110,23 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
     return total
 
 
+def _samples(config: Settings) -> Data:
+    """The data component, where the runner reads samples."""
+    if isinstance(config.data, NoData):
+        raise ConfigurationError(f"data=none must go with loader=custom, got loader={config.loader.kind}")
+    return config.data
+
+
 def _changes(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Changes:
     """What happens to each sample on its way into a batch."""
-    changes, name = _augmentation(config, source, training=training), config.data.transform
+    changes, name = _augmentation(config, source, training=training), _samples(config).transform
     if name is None:
         return changes
     return (*changes, Transform(name, _function(config, name), dataset.spec, config.seed, training))
 
 
 def _augmentation(config: Settings, source: Source, *, training: bool) -> Changes:
-    return augment(config.data.augment, source.spec, config.seed, training=training)
+    return augment(_samples(config).augment, source.spec, config.seed, training=training)
 
 
 def _function(config: Settings, name: str) -> Function:

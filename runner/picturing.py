@@ -23,7 +23,9 @@ EXAMPLES = 4
 
 
 def picture_data(folder: Path, dataset: Dataset) -> None:
-    """Write how many samples each class has, and pictures of some of the first split."""
+    """Write how many samples each class has, and pictures of some of the first split; of ready-made batches nothing."""
+    if dataset.batches is not None:
+        return  # nobody knows the samples before they were trained on
     write_class_counts(folder, class_counts(dataset))
     split, source = next(iter(dataset.splits.items()))
     write_pictures(folder, "examples", split, source, _examples(source))

@@ -21,7 +21,8 @@ def resumable(config: Settings) -> ResumableRun | None:
     epochs = run.config["train"]["epochs"]
     if run.document["status"] == "completed":
         _refuse_complete(config, run, epochs)
-    differences = [*run.differences(config.document(), config.backend), *_stretched(config, epochs)]
+    changed = run.differences(config.document(), config.backend)
+    differences = [*changed, *_stretched(config, epochs), *_beginning_anew(config)]
     if differences and not config.resume_inexact:
         told = [f"resume must go on with the same run: {difference}" for difference in differences]
         raise ConfigurationError([*told, "resume_inexact=true goes on all the same, and the record says so"])
@@ -48,6 +49,12 @@ def _refuse_complete(config: Settings, run: ResumableRun, epochs: int) -> None:
             f"resume must be a run that is not done, got {run.folder}, which is completed; "
             f"to train on give more epochs than its {epochs}: train.epochs={2 * epochs}"
         )
+
+
+def _beginning_anew(config: Settings) -> Iterator[str]:
+    """What no configuration can make the same again: an object of the user's own has forgotten where it was."""
+    for _, name in config.loader.names():
+        yield f"{name} makes the batches, and would make its first ones again"
 
 
 def _stretched(config: Settings, epochs: int) -> Iterator[str]:

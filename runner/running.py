@@ -20,7 +20,7 @@ from runner.loaders.clock import Clock, Wait
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
 from runner.models.settings import Task, task_of
 from runner.picturing import picture_data, picture_wait, picture_worst
 from runner.records.config_yaml import write_config
@@ -70,7 +70,7 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
     if the loader needs more memory than there is.
     """
-    dataset, available = as_delivered(config, config.data.open()), available_bytes()
+    dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
     settings = choose_loader(config, dataset, (split,), available).settings
@@ -120,7 +120,7 @@ def _recording(config: Settings, folder: Path, origin: Origin, resumed: Resumabl
         record = RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
     else:
         write_config(folder, config.document())
-        seeds = {"seed": config.seed, "split_seed": config.data.split_seed}
+        seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
         rerun = {} if config.rerun is None else {"path": config.rerun}
         record = RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, **vars(origin))
     if folder.parent.name == "runs":
@@ -160,13 +160,16 @@ class _Run:
 
     def stages(self) -> Dataset:
         """Open the data, build the model, then fit, evaluate and predict; the data."""
+        ready_made = self.config.loader.kind == "custom"
+        if ready_made:
+            self._start_backend()  # what the user's object draws from NumPy follows from the seed
         with self.record.stage("data"):
             dataset, settings = self._open_data()
             if self.resumed is not None:
                 self._take_away_results()
             picture_data(self.record.path, dataset)
-        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
-            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+        if not ready_made:
+            self._start_backend()
         contents = Contents(self.record.path, dataset.files)
         with naming_refusals(deterministic=self.config.deterministic), ExitStack() as closing:
             closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
@@ -181,14 +184,18 @@ class _Run:
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
-                self._fit(task, model, settings)
+                self._fit(model, settings)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
         return dataset
 
+    def _start_backend(self) -> None:
+        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
+            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+
     def _open_data(self) -> tuple[Dataset, LoaderSettings]:
         config, available = self.config, available_bytes()
-        dataset = as_delivered(config, config.data.open())
+        dataset = as_delivered(config, open_dataset(config))
         choice = choose_loader(config, dataset, tuple(dataset.splits), available)
         needed = needed_bytes(config, choice.settings, dataset, tuple(dataset.splits))
         self.terminal.account(data_lines(config, dataset, available))
@@ -217,12 +224,12 @@ class _Run:
         self.terminal.account(training_lines(self.config, steps, model.count_params(), compiled_by_user=by_user))
         return task, model
 
-    def _fit(self, task: Task, model: keras.Model, settings: LoaderSettings) -> None:
+    def _fit(self, model: keras.Model, settings: LoaderSettings) -> None:
         from runner.stages.fit import Observer, Training, fit
         from runner.stages.save import save
 
         loaders, path = self.loaders, self.record.path
-        training = Training(model, task.outputs, loaders["train"], loaders.get("validation"), self.config.train)
+        training = Training(model, loaders["train"], loaders.get("validation"), self.config.train)
         metrics, start = MetricsTable(path), None
         if self.resumed is not None:
             start = self._state(path, metrics, training.steps_per_epoch)
@@ -243,6 +250,8 @@ class _Run:
         if wait.training_seconds:  # none where all was done before a resume
             result["wait"] = self._tell_wait(wait, settings, clock)
         digests = {**result.pop("digests"), "weights": save(model, path / MODEL)}
+        if self.config.loader.kind == "custom":
+            digests["ids"] = None  # positions in a pass tell nothing
         self.record.update(digests=digests, results={"fit": result})
 
     def _tell_wait(self, wait: Wait, settings: LoaderSettings, clock: Clock) -> dict[str, object]:

@@ -152,8 +152,9 @@ def _told(run: Run) -> Iterable[tuple[str, Any]]:
     yield "started", document.get("started")
     yield "model", run.value("model")
     yield "loader", run.value("loader")
-    samples = (document.get("data") or {}).get("samples") or {}
-    yield "data", f"{run.value('data')}: " + "  ".join(f"{split} {count:,}" for split, count in samples.items())
+    data = document.get("data") or {}
+    counts, noun = (data["steps"], " batches") if "steps" in data else (data.get("samples") or {}, "")
+    yield "data", f"{run.value('data')}: " + "  ".join(f"{split} {count:,}{noun}" for split, count in counts.items())
     for stage, results in (document.get("results") or {}).items():
         told = {key: value for key, value in results.items() if not isinstance(value, Mapping)}
         yield stage, "  ".join(f"{key} {brief(value)}" for key, value in told.items())

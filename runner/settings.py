@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from runner.components import Component, Folder, Names
 from runner.extensions import module_of
 from runner.loaders.auto import Auto
+from runner.loaders.custom import Custom as CustomLoader
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
@@ -23,12 +24,15 @@ from runner.sources.custom import Custom as CustomData
 from runner.sources.dataframe import DataFrame
 from runner.sources.digits import Digits
 from runner.sources.directory import Directory
+from runner.sources.none import NoData
 from runner.sources.npy import Npy
 from runner.stages.settings import Train
 from runner.sweeping.settings import SweepSettings
 
-AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData, Field(discriminator="kind")]
-AnyLoader = Annotated[InMemory | Generator | Sequence | DirectoryFlow | Auto, Field(discriminator="kind")]
+AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
+AnyLoader = Annotated[
+    InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
+]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check"]
@@ -89,6 +93,11 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if (self.data.kind == "none") != (self.loader.kind == "custom"):
+            raise ValueError(
+                "data=none and loader=custom must go together, for its class or function makes the batches itself; got "
+                f"data={self.data.kind} with loader={self.loader.kind}"
+            )
         if self.loader.kind == "directory_flow" and self.data.kind == "arrays":
             raise ValueError(
                 "loader=directory_flow must read from files, got data=arrays; "
@@ -120,8 +129,26 @@ class Settings(Component):
         return self
 
     @model_validator(mode="after")
+    def _samples_are_there_to_read(self) -> Self:
+        if self.data.kind == "none" and self.mode == "check":
+            raise ValueError(
+                "mode=check must have samples to read, got data=none; one epoch of mode=fit checks each batch"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_are_there_to_count(self) -> Self:
+        if self.data.kind == "none" and self.train.class_weight == "balanced":
+            raise ValueError(
+                "train.class_weight must name its classes with data=none, whose samples nobody has counted, got "
+                "balanced; train.class_weight={cat: 1.0, dog: 5.0}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _crop_fits(self) -> Self:
-        crop, size = self.data.augment.crop, getattr(self.data, "target_size", None)
+        crop = None if isinstance(self.data, NoData) else self.data.augment.crop
+        size = getattr(self.data, "target_size", None)
         if crop is not None and size is not None and (crop[0] > size[0] or crop[1] > size[1]):
             raise ValueError(
                 f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size images are read "

@@ -12,7 +12,7 @@ from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_loader
+from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
 from runner.picturing import picture_data, picture_worst
 from runner.records.contents import Contents
 from runner.records.data_section import data_section
@@ -44,13 +44,16 @@ class Use:
 
         Raises `DataError` where the data does not fit the model, or has no labels to evaluate on.
         """
+        ready_made = self.config.loader.kind == "custom"
+        if ready_made:
+            self._start_backend()
         with self.record.stage("data"):
             dataset = as_delivered(self.config, self._open())
             split = self._split(dataset)
             settings = self._account(dataset, split)
             picture_data(self.record.path, replace(dataset, splits={split: dataset.splits[split]}))
-        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
-            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+        if not ready_made:
+            self._start_backend()
         contents = Contents(self.record.path, dataset.files)
         with ExitStack() as closing:
             closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
@@ -64,14 +67,18 @@ class Use:
                 (self._evaluate if self.config.mode == "evaluate" else self._predict)(model, loader, split)
         return dataset
 
+    def _start_backend(self) -> None:
+        with self.record.stage("import"), self.terminal.waiting(f"starting {self.config.backend}"):
+            start_backend(self.config.backend, seed=self.config.seed, deterministic=self.config.deterministic)
+
     def _open(self) -> Dataset:
         """The data in the model's words; as one part where it has no labels and no part was asked for."""
         config, heads = self.config, self.trained.heads
-        dataset = config.data.open_for(heads)
-        if dataset.heads or config.split is not None:
+        dataset = open_dataset(config, heads)
+        if dataset.heads or config.split is not None or dataset.batches is not None:
             return dataset
         undivided = config.data.model_copy(update={"validation_split": 0.0, "test_split": 0.0})
-        dataset = undivided.open_for(heads)
+        dataset = open_dataset(config.model_copy(update={"data": undivided}), heads)
         return replace(dataset, splits={ALL: join(tuple(dataset.splits.values()))}, notes=())
 
     def _split(self, dataset: Dataset) -> str:

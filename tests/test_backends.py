@@ -22,6 +22,20 @@ for folder, overrides in json.load(sys.stdin).items():
     Path(folder).mkdir()
     runner.run(runner.compose([f"backend={sys.argv[1]}", *overrides]), folder=Path(folder))
 """
+BATCHES = """
+import keras
+import numpy as np
+
+class Batches(keras.utils.Sequence):
+    def __init__(self, ids, labels, root):
+        self.ids, self.labels, self.root = ids, labels, root
+    def __len__(self):
+        return len(self.ids) // 3
+    def __getitem__(self, index):
+        chosen = self.ids[3 * index : 3 * index + 3]
+        x = np.stack([np.load(f"{self.root}/{name}.npy") for name in chosen])
+        return x, np.eye(3)[[self.labels[name] for name in chosen]]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +79,11 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
     npy_files = [f"data.partition={data}/partition.json", f"data.labels={data}/labels.json"]
     listed = ["data=dataframe", f"data.manifest={data}/photos.csv", "data.target_size=[6,6]", *SMALL]
     both = ["data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight", "data.test_split=0.2"]
+    (tmp_path / "own_batches.py").write_text(BATCHES)
+    custom = ["extensions=[own_batches]", "data=none", "loader=custom", "loader.target=own_batches.Batches"]
+    custom += [f"loader.arguments={{root: {data}/volumes, labels: '${{json:{data}/labels.json}}'}}"]
+    for split in ("train", "validation"):
+        custom.append(f"loader.{split}_arguments.ids=${{json:{data}/partition.json,{split}}}")
     runs = {
         "sequence": [digits, *QUICK],
         "in_memory": [digits, *QUICK, "loader=in_memory"],
@@ -78,6 +97,7 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
         "arrays": ["data=arrays", f"data.path={data}/arrays.npz", "model=mlp", *SMALL],
         "both": [*listed, *both, "model=mlp"],
         "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw", "model=mlp"],
+        "batches": [*custom, "loader.workers=2", "train.steps_per_epoch=4", "train.epochs=2", "model=mlp"],
         "evaluated": ["mode=evaluate", f"from_run={trained.path}", "split=test"],
         "predicted": ["mode=predict", f"from_run={trained.path}", "split=test"],
         "longer": [digits, *QUICK, "train.epochs=2"],
@@ -91,6 +111,7 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
         len({documents[name]["digests"]["weights"] for name in ("sequence", "in_memory", "generator", "processes")})
         == 1
     )
+    assert documents["batches"]["results"]["fit"]["samples_seen"] == 2 * 4 * 3
     assert documents["both"]["results"]["evaluate"].keys() > {"bi_accuracy", "multi_accuracy"}
     assert np.isfinite(
         [document["results"]["evaluate"]["loss"] for name, document in documents.items() if name != "predicted"]

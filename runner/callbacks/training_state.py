@@ -59,14 +59,14 @@ def put_back(
             setattr(callback, key, value)
 
 
-def build_variables(model: keras.Model, batch: Batch) -> None:
+def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     """Let the model make the variables it makes at its first step: those of its optimizer and of its metrics.
 
-    Takes two samples of `batch`, which the model does not learn from.
+    Takes two samples of `batch`, which the model does not learn from. Returns the names of what it reports.
     """
     model.optimizer.build(model.trainable_variables)
     y = {name: part[:2] for name, part in batch.y.items()} if isinstance(batch.y, dict) else _first_two(batch.y)
-    model.test_on_batch(batch.x[:2], y)
+    return tuple(model.test_on_batch(batch.x[:2], y, return_dict=True))
 
 
 def _first_two(y: Array | None) -> Array | None:

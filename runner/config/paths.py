@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner.components import Component
+from runner.config.code import code_problem, missing_attribute
 from runner.config.nearest import nearest
 from runner.config.schema import Schema
 from runner.config.validation import Problem
@@ -13,14 +15,17 @@ from runner.settings import Settings
 
 
 def missing_paths(settings: Settings) -> Iterator[Problem]:
-    """A problem for every module and path that must exist and does not, of all components that will read some."""
+    """A problem for every module, name and path that must exist and does not, of all components that use some."""
     for module in settings.extensions:
-        if (missing := missing_module(module)) is not None:
+        if (missing := missing_module(module) or code_problem(module)) is not None:
             yield Problem("extensions", missing)
     for group in Settings.model_fields:
         if group == "model" and settings.from_run is not None:
             continue  # the files it was built from were read when it was trained
         component = getattr(settings, group)
+        for name, target in component.names() if isinstance(component, Component) else ():
+            if (absent := missing_attribute(target)) is not None:
+                yield Problem(f"{group}.{name}", f"{group}.{name}={absent}")
         for name, path in component.missing_paths() if hasattr(component, "missing_paths") else ():
             key = f"{group}.{name}"
             kind = _kind((group, component.kind, name))

@@ -51,10 +51,3 @@ def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
         case "input":
             loss, metrics = "mean_squared_error", ("mean_absolute_error",)
             return Output(name, sample_shape, "linear", loss, metrics, reconstruction=True)
-
-
-def metric_names(outputs: tuple[Output, ...]) -> list[str]:
-    """The names under which Keras reports the metrics of these outputs."""
-    if len(outputs) == 1:
-        return list(outputs[0].metrics)
-    return [f"{output.name}_{metric}" for output in outputs for metric in output.metrics]

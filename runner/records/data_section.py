@@ -12,7 +12,7 @@ from runner.sources.data import Dataset
 def data_section(dataset: Dataset) -> dict[str, Any]:
     """The splits, what a sample looks like, what it is told apart by, and a digest of all its files' states."""
     return {
-        "samples": {split: len(source) for split, source in dataset.splits.items()},
+        **_amount(dataset),
         "shape": dataset.spec.shape,
         "dtype": str(dataset.spec.dtype),
         "classes": {head.name or "label": head.class_names for head in dataset.heads},
@@ -20,3 +20,10 @@ def data_section(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": data_fingerprint(dataset.stat()),
         "notes": dataset.notes,
     }
+
+
+def _amount(dataset: Dataset) -> dict[str, Any]:
+    """How much there is in each split: samples, or batches of a pass where these come ready-made."""
+    if dataset.batches is not None:
+        return {"steps": dataset.batches.steps}
+    return {"samples": {split: len(source) for split, source in dataset.splits.items()}}

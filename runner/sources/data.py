@@ -24,6 +24,14 @@ Scale = Literal["auto", "none", "unit", "signed"]
 
 
 @dataclass(frozen=True)
+class ReadyBatches:
+    """Batches that the user's own code makes: the `steps` of a pass, by split, and the samples of the largest first."""
+
+    steps: Mapping[str, int]
+    size: int
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What a data component opens: one source per split, all of one shape and with one vocabulary.
 
@@ -38,6 +46,8 @@ class Dataset:
     """What a person should know about how the data was taken."""
     files: tuple[Path, ...] = ()
     """Files that hold many samples each, or say what the samples are; empty where every sample is a file that does."""
+    batches: ReadyBatches | None = None
+    """Where batches come ready-made: then nobody knows how many samples there are, and none can be read by itself."""
 
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and time of change in nanoseconds of everything the samples are read from."""

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.errors import BadSampleError
+from runner.loaders.in_threads import in_threads
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.samples import Array, Batch, Indices
 from runner.sources.data import Dataset
 from runner.sources.source import Source, has_files
 from runner.stages.examine import Examined, examine
-from runner.stages.in_threads import in_threads
 from runner.stages.same_content import equal_sized, file_digest, groups_of_equals
 
 Kind = Literal["missing", "empty", "unreadable", "misnamed", "duplicate", "leaking"]

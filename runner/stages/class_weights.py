@@ -30,7 +30,8 @@ class ClassWeights:
     def __call__(self, batch: Batch) -> Array:
         """Shape `(n,)`, float32: the class's weight, times the sample's own where it has one."""
         targets = np.asarray(batch.y)
-        codes = targets.argmax(axis=-1) if targets.ndim == 2 else targets.astype(np.int64)
+        one_hot = targets.ndim == 2 and targets.shape[1] > 1
+        codes = targets.argmax(axis=-1) if one_hot else targets.astype(np.int64).ravel()
         weights: Array = self.by_code[codes]
         return weights if batch.sample_weight is None else weights * batch.sample_weight
 

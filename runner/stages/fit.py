@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,13 @@ from runner.callbacks.finite_loss import FiniteLoss
 from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.run_callbacks import RunCallbacks
-from runner.errors import ConfigurationError
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
 from runner.interruption import interruptible
 from runner.loaders.loader import Loader
-from runner.models.outputs import Output, metric_names
 from runner.records.state import State, StateWriter
 from runner.stages.class_weights import class_weights
+from runner.stages.monitored import better
 from runner.stages.save import model_digest
 from runner.stages.settings import Train
 
@@ -33,7 +32,6 @@ class Training:
     """What is trained on what; `validation` is None where the data has no such split."""
 
     model: keras.Model
-    outputs: tuple[Output, ...]
     train: Loader
     validation: Loader | None
     settings: Train
@@ -58,11 +56,6 @@ class Training:
             return "val_loss" if self.validation else "loss"
         return self.settings.monitor
 
-    @property
-    def mode(self) -> str:
-        """Which values of it are better; Keras knows that for a metric, but not for that of one output of several."""
-        return "max" if self.monitor.endswith("accuracy") else "min"
-
 
 @dataclass(frozen=True)
 class Observer:
@@ -86,14 +79,14 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
     Raises `ConfigurationError` where `train` names what the data or the model do not have, `TrainingError` where the
     loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
     """
-    _refuse_unknown_monitor(training)
+    monitoring = _monitoring(training, checkpoints)
     with (
         interruptible() as interruption,
         closing(StateWriter(checkpoints)) as writer,
         closing(_delivery(training, observer)) as delivery,
     ):
         progress = Progress(delivery, writer, training.is_state_due, interruption, start)
-        results = _train(training, delivery, progress, _callbacks(training, checkpoints), observer)
+        results = _train(training, delivery, progress, monitoring, observer)
     epochs = progress.step // training.steps_per_epoch
     return {
         "epochs": epochs,
@@ -164,9 +157,14 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
         )
 
 
-def _callbacks(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
+def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
+    """The callbacks that watch the monitored value.
+
+    Raises `ConfigurationError` where the model does not report such a value.
+    """
     stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
-    monitor, mode = training.monitor, training.mode
+    monitor, validated = training.monitor, training.validation is not None
+    mode = better(training.model, monitor, validated=validated, first=lambda: training.train.batch(0, 0))
     checkpoints.mkdir(exist_ok=True)
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
@@ -193,14 +191,3 @@ def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | Non
     if validated:
         names += [f"val_{name}" for name in names]
     return {name: logs.get(name) for name in names}
-
-
-def _refuse_unknown_monitor(training: Training) -> None:
-    known = list(_monitored(training))
-    if training.monitor not in known:
-        raise ConfigurationError(f"train.monitor must be auto or one of {', '.join(known)}, got {training.monitor!r}")
-
-
-def _monitored(training: Training) -> Iterator[str]:
-    for prefix in ("", "val_") if training.validation else ("",):
-        yield from (prefix + name for name in ("loss", *metric_names(training.outputs)))

@@ -42,9 +42,10 @@ def predict_to(
 
     Raises `RunnerError` where the file cannot be written.
     """
-    source = loader.source
+    predicted, source = predict(model, outputs, loader), loader.source
+    # Asked afterwards: ready-made batches bring their ids and labels along.
     codes = source.labels.columns if source.labels.heads else None
-    write_predictions(file, source.ids, heads=heads, outputs=predict(model, outputs, loader), codes=codes)
+    write_predictions(file, source.ids, heads=heads, outputs=predicted, codes=codes)
 
 
 def _reporting_errors(model: keras.Model, outputs: tuple[Output, ...]) -> keras.Model:

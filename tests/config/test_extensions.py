@@ -14,7 +14,7 @@ CUSTOM = ("model=custom", "model.target=mine_c.build")
 
 @pytest.fixture
 def module(workplace):
-    Path("mine_c.py").write_text("raise SystemExit('imported')")
+    Path("mine_c.py").write_text("raise SystemExit('imported')\ndef build(): ...\nf = build\n")
 
 
 def test_check_imports_nothing(module):

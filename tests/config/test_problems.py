@@ -18,13 +18,13 @@ def test_all_problems_are_told_at_once(problems):
 
 ONE_PROBLEM = {
     "lodaer=sequence": "lodaer is no key; did you mean loader?",
-    "loader=sequense": "loader must be one of auto, directory_flow, generator, in_memory, sequence, got 'sequense'; "
-    "did you mean sequence?",
+    "loader=sequense": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, got "
+    "'sequense'; did you mean sequence?",
     "train=none": "train must be one of default, got 'none'",
-    "loader=null": "loader must be one of auto, directory_flow, generator, in_memory, sequence, got null",
-    "loader={kind: sequence}": "loader must be one of auto, directory_flow, generator, in_memory, sequence, "
+    "loader=null": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, got null",
+    "loader={kind: sequence}": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, "
     "got {kind: 'sequence'}",
-    "~loader": "loader must stay: choose one of auto, directory_flow, generator, in_memory, sequence",
+    "~loader": "loader must stay: choose one of auto, custom, directory_flow, generator, in_memory, sequence",
     "sead=1": "sead is no key; did you mean seed?",
     "zzz=1": "zzz is no key",
     "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",

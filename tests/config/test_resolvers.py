@@ -12,7 +12,7 @@ KEYS = ["extensions=[mine_j]", "data=custom", "data.target=mine_j.Source"]
 
 @pytest.fixture(autouse=True)
 def partition(workplace):
-    Path("mine_j.py").touch()
+    Path("mine_j.py").write_text("Source = None")
     Path("partition.json").write_text(json.dumps({"train": ["a", "b"], "held": {"out": ["c"]}, "size": 3}))
 
 

@@ -100,7 +100,7 @@ def test_values_are_shown_as_yaml_has_them(value, text):
 
 def test_help_names_groups_choices_and_keys(workplace):
     page = help_text([], "flags\n")
-    assert "  loader    auto, directory_flow, generator, in_memory, [sequence]\n" in page
+    assert "  loader    auto, custom, directory_flow, generator, in_memory, [sequence]\n" in page
     assert "loader.batch_size=32            Samples per training step. (a whole number of at least 1)"[:40] in page
     assert "  python -m runner -m loader=sequence,generator" in page
 

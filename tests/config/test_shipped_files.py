@@ -17,6 +17,9 @@ DECIDED = {("train", "epochs")}
 """Keys whose value is the default run's and not the schema's."""
 
 
+LOADER_CUSTOM = ["data=none", "loader=custom", "extensions=[mine]", "loader.target=mine.DataGenerator"]
+
+
 def choice(file):
     return f"{file.parent.name}={file.stem}"
 
@@ -26,7 +29,7 @@ def given(tmp_path, monkeypatch):
     """Mandatory values, by the choice that needs them."""
     monkeypatch.chdir(tmp_path)
     np.savez("arrays.npz", x=np.zeros(3))
-    Path("mine.py").touch()
+    Path("mine.py").write_text("build = Source = DataGenerator = None")
     for name in ("photos.csv", "partition.json", "labels.json"):
         Path(name).touch()
     return {
@@ -34,6 +37,8 @@ def given(tmp_path, monkeypatch):
         "data=arrays": ["data.path=arrays.npz"],
         "data=npy": ["data.root=.", "data.partition=partition.json", "data.labels=labels.json"],
         "data=custom": ["extensions=[mine]", "data.target=mine.Source"],
+        "data=none": LOADER_CUSTOM,
+        "loader=custom": LOADER_CUSTOM,
         "model=custom": ["extensions=[mine]", "model.target=mine.build"],
         "data=dataframe": ["data.manifest=photos.csv", "data.label_columns=[species]"],
     }

@@ -122,7 +122,7 @@ def test_file_without_a_kind_is_told(workplace, problems):
     workplace(conf__loader__mine="workers: 3\n")
     (told,) = problems("loader=mine")
     assert told.startswith(
-        "loader.kind must be one of auto, directory_flow, generator, in_memory, sequence, got nothing"
+        "loader.kind must be one of auto, custom, directory_flow, generator, in_memory, sequence, got nothing"
     )
 
 

@@ -61,7 +61,7 @@ def build(source, settings, num_steps=9):
         model = model_of(inputs, hidden, task)
         optimizer = settings.build_optimizer(num_steps)
         compile_model(model, task, optimizer=optimizer, jit_compile=settings.jit_compile)
-    return model, task
+    return model
 
 
 class Trained:
@@ -69,9 +69,9 @@ class Trained:
 
     def __init__(self, folder, source, settings, *, kind, validation, on_step=lambda step: None, start=None, ends=None):
         self.folder, self.rows, self.result = folder, [], None
-        self.model, task = build(source, settings)
+        self.model = build(source, settings)
         with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
-            training = Training(self.model, task.outputs, loader, held_out if validation else None, settings)
+            training = Training(self.model, loader, held_out if validation else None, settings)
             observer = Observer(on_step, lambda epoch, row: self.rows.append(row))
             with pytest.raises(ends) if ends else nullcontext():
                 self.result = fit(training, checkpoints=folder, observer=observer, start=start)
@@ -100,7 +100,7 @@ def reference():
 
     def run(source=None, **settings):
         source, settings = source or Points(), Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
-        model, _ = build(source, settings)
+        model = build(source, settings)
         with load(source) as loader:
             batches = [(batch.x, batch.y) for batch in loader.stream(0, 3 * settings.epochs)]
         model.fit((batch for batch in batches), steps_per_epoch=3, epochs=settings.epochs, shuffle=False, verbose=0)

@@ -73,7 +73,7 @@ def test_data_without_a_single_class_is_refused(data, got):
 @pytest.mark.parametrize("mode", ["categorical", "sparse", "binary"])
 def test_training_is_weighted_as_keras_weights_classes(train, kind, mode):
     source, settings = Points(mode), Train(learning_rate=0.1)
-    expected, _ = build(source, settings)
+    expected = build(source, settings)
     with load(source) as loader:
         for batch in loader.stream(0, 6):
             expected.train_on_batch(batch.x, batch.y, class_weight={0: 0.5, 1: 4.0})

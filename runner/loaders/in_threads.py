@@ -18,31 +18,38 @@ AHEAD = 4
 
 
 def in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, timeout_seconds: float
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    timeout_seconds: float,
+    ahead: int | None = None,
+    noun: str = "sample",
 ) -> Iterator[Result]:
     """The results in the order of the items; raises what `function` raises, or `WorkerError` when time is up.
 
-    Without workers, everything happens in the caller's thread.
+    At most `ahead` items are under way or done and not fetched. Without workers, everything happens in the caller's
+    thread. `noun` is what messages call a result.
     """
     if workers == 0:
         yield from map(function, items)
         return
     todo, waiting = iter(items), deque[Future[Result]]()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")
     try:
-        waiting.extend(pool.submit(function, item) for item in islice(todo, AHEAD * workers))
+        waiting.extend(pool.submit(function, item) for item in islice(todo, ahead or AHEAD * workers))
         while waiting:
-            yield _result(waiting.popleft(), timeout_seconds)
+            yield _result(waiting.popleft(), timeout_seconds, noun)
             waiting.extend(pool.submit(function, item) for item in islice(todo, 1))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(future: Future[Result], timeout_seconds: float) -> Result:
+def _result(future: Future[Result], timeout_seconds: float, noun: str) -> Result:
     try:
         return future.result(timeout_seconds)
     except TimeoutError as error:
         raise WorkerError(
-            f"a worker read no sample within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
-            "or the samples take longer to read: raise loader.timeout_seconds"
+            f"a worker read no {noun} within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
+            f"or a {noun} takes longer to read: raise loader.timeout_seconds"
         ) from error

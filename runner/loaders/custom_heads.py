@@ -1,0 +1,131 @@
+"""What the targets of ready-made batches are: told by the configuration, or by how the first batch looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from runner.errors import ConfigurationError, DataError
+from runner.labels import Head, HeadMode
+from runner.samples import Array
+
+Classes = int | tuple[str, ...] | None
+Modes = HeadMode | Mapping[str, HeadMode] | None
+
+
+def heads_of(
+    x: Array, y: Array | Mapping[str, Array], modes: Modes, classes: Classes | Mapping[str, Classes]
+) -> tuple[Head, ...]:
+    """The heads of targets `y` of samples `x`: one, or one per entry of a dictionary.
+
+    Raises `ConfigurationError` where the batch does not tell, or does not fit what the configuration says.
+    """
+    targets = y if isinstance(y, Mapping) else {"": y}
+    for key, given in (("class_mode", modes), ("classes", classes)):
+        unknown = [name for name in given if name not in targets] if isinstance(given, Mapping) else []
+        if unknown:
+            raise ConfigurationError(
+                f"loader.{key} must map outputs that y has ({', '.join(filter(None, targets)) or 'it is one array'}), "
+                f"got {', '.join(unknown)}"
+            )
+    return tuple(
+        _head(
+            name,
+            target,
+            x,
+            modes.get(name) if isinstance(modes, Mapping) else modes,
+            classes.get(name) if isinstance(classes, Mapping) else classes,
+        )
+        for name, target in targets.items()
+    )
+
+
+def column_of(head: Head, y: Array, x: Array) -> Array:
+    """`y` as a column of `Labels`.
+
+    Raises `DataError` where it is not what the head's mode asks for.
+    """
+    flat = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    num_classes = len(head.class_names)
+    match head.mode:
+        case "categorical":
+            _must(y.shape == (len(x), num_classes), f"have shape {(len(x), num_classes)}", y, head)
+            codes: Array = y.argmax(axis=1)
+            return codes
+        case "sparse" | "binary":
+            _must(flat.shape == (len(x),), f"have shape {(len(x),)}", y, head)
+            least, most = flat.min(), flat.max()
+            _must(least >= 0 and most < num_classes, f"be from 0 to {num_classes - 1}", y, head, f"{least} to {most}")
+            return np.rint(flat).astype(np.int64)
+        case "multi_label":
+            _must(y.shape == (len(x), num_classes), f"have shape {(len(x), num_classes)}", y, head)
+            return np.rint(y).astype(np.uint8)
+        case "raw":
+            shape = (len(x), len(head.value_names)) if head.value_names else (len(x),)
+            values = y if head.value_names else flat
+            _must(values.shape == shape, f"have shape {shape}", y, head)
+            return values.astype(np.float32)
+        case "input":
+            _must(y.shape == x.shape, f"have the shape of x, {x.shape}", y, head)
+            return np.empty(0, np.int64)
+
+
+def _must(holds: bool, what: str, y: Array, head: Head, got: str = "") -> None:
+    if not holds:
+        name = f"y[{head.name!r}]" if head.name else "y"
+        raise DataError(f"{name} must {what} for class_mode={head.mode}, got {got or y.shape}")
+
+
+def _head(name: str, y: Array, x: Array, mode: HeadMode | None, classes: Classes) -> Head:
+    mode = mode or _mode(y, x, classes, name)
+    names = _class_names(mode, y, classes, name)
+    values = tuple(map(str, range(y.shape[1]))) if mode == "raw" and y.ndim == 2 and y.shape[1] > 1 else ()
+    head = Head(name, mode, names, values)
+    try:
+        column_of(head, y, x)
+    except DataError as error:
+        raise ConfigurationError(f"loader.class_mode does not fit the first batch: {error}") from error
+    return head
+
+
+def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:
+    """What a target is by its look."""
+    zeros_and_ones = bool(np.isin(y, (0, 1)).all())
+    vector = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
+    if vector and classes is not None:
+        return "sparse"
+    if vector and y.dtype.kind in "bf":
+        return "binary" if zeros_and_ones else "raw"
+    if vector:
+        raise ConfigurationError(
+            f"loader.classes must be given where y{f'[{name!r}]' if name else ''} is a vector of whole numbers, for a "
+            "batch does not tell how many classes there are; give loader.classes=10, or loader.class_mode=binary or raw"
+        )
+    if y.ndim == 2 and zeros_and_ones:
+        return "categorical" if bool((y.sum(axis=1) == 1).all()) else "multi_label"
+    if y.ndim == 2 and y.dtype.kind == "f":
+        return "raw"
+    if y.shape == x.shape:
+        return "input"
+    raise ConfigurationError(
+        f"loader.class_mode must be given for y of shape {y.shape} and {y.dtype}, which could be anything"
+    )
+
+
+def _class_names(mode: HeadMode, y: Array, classes: Classes, name: str) -> tuple[str, ...]:
+    if mode in ("raw", "input"):
+        return ()
+    count = y.shape[1] if mode in ("categorical", "multi_label") and y.ndim == 2 else 2 if mode == "binary" else None
+    names = tuple(map(str, range(classes))) if isinstance(classes, int) else classes
+    if names is None and count is None:
+        raise ConfigurationError(
+            f"loader.classes must be given for class_mode={mode}: how many classes there are, or their names"
+        )
+    if names is None:
+        return tuple(map(str, range(count or 0)))
+    if count is not None and len(names) != count:
+        raise ConfigurationError(
+            f"loader.classes must be {count} for class_mode={mode} and y of shape {y.shape}, got {len(names)}"
+        )
+    return names

@@ -1,0 +1,350 @@
+"""`loader=custom`: whose batches come in which order, when hooks are called, and what is refused."""
+
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner.errors import ConfigurationError, DataError, RunnerError, WorkerError
+from runner.labels import Head
+from runner.loaders.custom import Custom
+from runner.plan import Plan
+
+NUM_SAMPLES = 10
+
+
+class Numbers:
+    """Batch `i` holds the numbers 4i … 4i + 3; notes what it is asked for, and writes all batches to one array."""
+
+    def __init__(self, first=0, count=NUM_SAMPLES, dtype="float64"):
+        self.calls, self.x = [], np.empty((4, 1), dtype)
+        self.order = first + np.arange(count)
+
+    def __len__(self):
+        return -(-len(self.order) // 4)
+
+    def __getitem__(self, step):
+        self.calls.append(step)
+        numbers = self.order[4 * step : 4 * step + 4]
+        self.x[: len(numbers), 0] = numbers
+        return self.x[: len(numbers)], (numbers % 2).astype("float32")
+
+    def on_epoch_end(self):
+        self.calls.append("end")
+
+
+class Reversing(Numbers):
+    """Turns its order round after each pass, and tells its ids."""
+
+    def on_epoch_end(self):
+        self.order = self.order[::-1]
+
+    @property
+    def ids(self):
+        return [f"n{number}" for number in self.order]
+
+
+class Slow(Numbers):
+    def __getitem__(self, step):
+        if step:
+            time.sleep(0.5)
+        return super().__getitem__(step)
+
+
+class WithoutLength:
+    def __getitem__(self, step):
+        return None
+
+
+def endless(count=4):
+    while True:
+        yield from finite(count)
+
+
+def finite(count=4):
+    for number in range(count):
+        yield np.full((2, 1), number, "float32"), np.array([0, 1])
+
+
+def failing():
+    yield np.zeros((2, 1)), np.zeros(2)
+    raise OSError("the disk is gone")
+
+
+def number():
+    return 3
+
+
+def giving(batch):
+    return [BATCHES[batch]]
+
+
+X = np.zeros((4, 3))
+CODES = np.array([0, 1, 2, 1])
+BATCHES = {
+    "one-hot": (X, np.eye(3)[CODES]),
+    "several": (X, np.array([[0, 1], [1, 1], [0, 0], [1, 0]])),
+    "zeros and ones": (X, np.array([0.0, 1, 1, 0])),
+    "column of booleans": (X, np.array([[True], [False], [True], [False]])),
+    "numbers": (X, np.array([0.5, 1, 2, 3])),
+    "rows of numbers": (X, np.array([[0.5, 1]] * 4)),
+    "codes": (X, CODES),
+    "images": (np.zeros((4, 3, 3)), np.zeros((4, 3, 3))),
+    "two heads": (X, {"bi": np.array([0.0, 1, 1, 0]), "multi": CODES}),
+    "list": (X, [CODES, CODES]),
+    "inputs": ({"a": X}, CODES),
+    "four": (X, CODES, CODES, CODES),
+    "texts": (np.array([["a"]]), CODES),
+    "vector": (CODES, CODES),
+    "nothing": X,
+}
+
+
+@pytest.fixture(autouse=True)
+def module(monkeypatch):
+    """This file as a module of the user's."""
+    made = types.ModuleType("my_batches")
+    made.__dict__.update({name: value for name, value in globals().items() if callable(value)})
+    made.__file__ = __file__
+    monkeypatch.setitem(sys.modules, "my_batches", made)
+
+
+def opened(name, **keys):
+    return Custom(target=f"my_batches.{name}", **keys).open()
+
+
+def load(name, split="train", **keys):
+    settings = Custom(target=f"my_batches.{name}", **keys)
+    dataset = settings.open()
+    return settings.build(
+        dataset.splits[split], Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
+    )
+
+
+def numbers(batches):
+    return [int(number) for batch in batches for number in batch.x[:, 0]]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_batches_come_in_their_order_and_the_hook_once_a_pass(workers):
+    loader = load("Numbers", workers=workers)
+    data = loader.source._passes._data
+    assert numbers(loader.stream(0, 6)) == [*range(NUM_SAMPLES)] * 2
+    assert data.calls.count("end") == 2
+    assert data.calls[-1] == "end"
+    assert sorted(data.calls[:3]) == [0, 1, 2]
+    assert sorted(map(str, data.calls)) == sorted(["0", "1", "2", "end"] * 2)
+
+
+def test_hook_follows_the_pass_and_not_the_steps_of_an_epoch():
+    loader = load("Numbers")
+    data, given = loader.source._passes._data, []
+    for first in range(0, 8, 2):  # epochs of 2 steps over passes of 3
+        given += numbers(loader.stream(first, 2))
+    assert given == [*range(NUM_SAMPLES)] * 2 + [*range(8)]
+    assert data.calls == [0, 1, 2, "end", 0, 1, 2, "end", 0, 1]
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_batch_asked_for_twice_is_the_same_one(split):
+    """JAX takes a batch to learn its shape, and begins again."""
+    loader = load("endless", split, train_steps=4, validation_steps=4, classes=2, validation_arguments={})
+    assert numbers(loader.stream(0, 1)) == [0, 0]
+    assert numbers(loader.stream(0, 4)) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_hook_is_called_once_for_a_pass_of_one_batch_asked_for_twice():
+    loader = load("Numbers", arguments={"count": 4})
+    data = loader.source._passes._data
+    for first in (0, 0, 1, 2):
+        assert numbers(loader.stream(first, 1)) == [0, 1, 2, 3]
+    assert data.calls == [0, "end", 0, "end", 0, "end"]
+
+
+def test_batch_that_has_gone_by_is_refused():
+    loader = load("Numbers")
+    list(loader.stream(0, 4))
+    with pytest.raises(DataError, match=r"pass 1, batch 2: batches come in one order, and pass 2, batch 1 is the next"):
+        loader.batch(0, 2)
+
+
+def test_run_that_is_gone_on_with_begins_the_object_anew():
+    """As `resume_inexact=true` has it: the first batch is read for its shape, then those from a later pass on."""
+    loader = load("Numbers")
+    assert numbers([loader.batch(0, 0)]) == [0, 1, 2, 3]
+    assert numbers(loader.stream(7, 3)) == [4, 5, 6, 7, 8, 9, 0, 1, 2, 3]
+
+
+def test_threads_end_with_the_loader():
+    before = threading.active_count()
+    with load("Numbers", workers=2) as loader:
+        next(iter(loader.stream(1, 3)))
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_batches_may_be_kept_though_the_class_uses_its_array_again():
+    first, second = list(load("Numbers").epoch(0))[:2]
+    assert first.x[:, 0].tolist() == [0, 1, 2, 3]
+    assert second.x[:, 0].tolist() == [4, 5, 6, 7]
+    assert first.x.dtype == np.float32
+
+
+def test_ids_are_positions_unless_the_class_tells():
+    batches = list(load("Numbers").epoch(0))
+    assert [name for batch in batches for name in batch.ids] == [str(number) for number in range(NUM_SAMPLES)]
+    loader = load("Reversing")
+    for epoch, order in enumerate(([*range(10)], [*range(9, -1, -1)])):
+        passed = list(loader.epoch(epoch))
+        assert numbers(passed) == order
+        assert [name for batch in passed for name in batch.ids] == [f"n{number}" for number in order]
+
+
+def test_labels_and_ids_of_a_pass_are_kept_except_in_training():
+    keys = {"validation_arguments": {"first": 100, "count": 6}}
+    validation, train = load("Numbers", "validation", **keys), load("Numbers", **keys)
+    for loader in (validation, train):
+        list(loader.epoch(0))
+        list(loader.epoch(1))
+    assert list(validation.source.ids) == [*"012345"]
+    assert validation.source.labels.columns[0].tolist() == [0, 1, 0, 1, 0, 1]
+    assert validation.num_samples == 6
+    assert (train.num_samples, len(train.source.ids)) == (10, 0)
+
+
+def test_generator_goes_on_in_training_and_begins_again_in_validation():
+    keys = {"train_steps": 3, "validation_steps": 3, "classes": 2, "validation_arguments": {}}
+    assert numbers(load("endless", **keys).stream(0, 6)) == [n for n in (0, 1, 2, 3, 0, 1) for _ in "xy"]
+    assert numbers(load("endless", "validation", **keys).stream(0, 6)) == [n for n in (0, 1, 2, 0, 1, 2) for _ in "xy"]
+
+
+def test_finite_generator_begins_again_when_it_ended():
+    loader = load("finite", train_steps=4, classes=2)
+    assert numbers(loader.stream(0, 8)) == [n for n in (0, 1, 2, 3) * 2 for _ in "xy"]
+
+
+def test_generator_that_ends_within_a_pass_is_an_error():
+    with pytest.raises(
+        DataError,
+        match=r"finite, train, pass 1, batch 4: it ended after 4 batches, 4 into a pass of loader\.train_steps=6; give "
+        r"loader\.train_steps=4, or a number that divides it, or let it give batches without end",
+    ):
+        list(load("finite", train_steps=6, classes=2).stream(0, 6))
+
+
+def test_generator_needs_its_number_of_batches():
+    with pytest.raises(
+        ConfigurationError, match=r"loader\.train_steps must be given .* got an object of type generator from"
+    ):
+        opened("endless")
+
+
+def test_error_of_the_class_names_batch_and_line():
+    lines = Path(__file__).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.startswith("    raise OSError("))
+    with pytest.raises(DataError) as error:
+        list(load("failing", train_steps=3).stream(0, 3))
+    assert str(error.value).startswith("my_batches.failing, train, pass 1, batch 1: OSError: the disk is gone (")
+    assert str(error.value).endswith(f"test_custom.py, line {line})")
+
+
+def test_class_that_hangs_is_an_error_in_time():
+    with pytest.raises(WorkerError, match=r"within loader\.timeout_seconds=0\.05"):
+        list(load("Slow", workers=2, timeout_seconds=0.05).epoch(0))
+
+
+HEADS = {
+    "one-hot": [Head("", "categorical", ("0", "1", "2"))],
+    "several": [Head("", "multi_label", ("0", "1"))],
+    "zeros and ones": [Head("", "binary", ("0", "1"))],
+    "column of booleans": [Head("", "binary", ("0", "1"))],
+    "numbers": [Head("", "raw")],
+    "rows of numbers": [Head("", "raw", (), ("0", "1"))],
+    "images": [Head("", "input")],
+}
+
+
+@pytest.mark.parametrize("batch", HEADS)
+def test_target_is_told_by_the_first_batch(batch):
+    assert list(opened("giving", arguments={"batch": batch}).heads) == HEADS[batch]
+
+
+def test_target_is_told_by_the_configuration():
+    def heads(batch, **keys):
+        return list(opened("giving", arguments={"batch": batch}, **keys).heads)
+
+    assert heads("codes", classes=5) == [Head("", "sparse", ("0", "1", "2", "3", "4"))]
+    assert heads("codes", classes=("a", "b", "c")) == [Head("", "sparse", ("a", "b", "c"))]
+    assert heads("codes", class_mode="raw") == [Head("", "raw")]
+    assert heads("zeros and ones", class_mode="sparse", classes=2) == [Head("", "sparse", ("0", "1"))]
+    assert heads("two heads", classes={"multi": 3}) == [
+        Head("bi", "binary", ("0", "1")),
+        Head("multi", "sparse", ("0", "1", "2")),
+    ]
+
+
+REFUSED = [
+    ("codes", {}, r"loader\.classes must be given where y is a vector of whole numbers"),
+    ("codes", {"classes": 2}, r"does not fit the first batch: y must be from 0 to 1 for class_mode=sparse, got 0 to 2"),
+    (
+        "codes",
+        {"class_mode": "categorical", "classes": 3},
+        r"does not fit the first batch: y must have shape \(4, 3\)",
+    ),
+    ("one-hot", {"classes": 4}, r"loader\.classes must be 3 for class_mode=categorical .* got 4"),
+    ("two heads", {"classes": {"many": 3}}, r"loader\.classes must map outputs that y has \(bi, multi\), got many"),
+    ("nothing", {}, r"loader\.target must give \(x, y\) to train and validate, got x alone for train"),
+    ("list", {}, r"y must be one array, or a dictionary of arrays .* got a list"),
+    ("inputs", {}, r"x must be one array, got dict"),
+    ("four", {}, r"a batch must be x, \(x, y\) or \(x, y, sample_weight\), got 4 parts"),
+    ("texts", {}, r"x must hold numbers, of shape \(samples, …\), got shape \(1, 1\) of <U1"),
+    ("vector", {}, r"x must hold numbers, of shape \(samples, …\), got shape \(4,\) of int64"),
+]
+
+
+@pytest.mark.parametrize(("batch", "keys", "told"), REFUSED)
+def test_batch_that_cannot_be_used_is_refused(batch, keys, told):
+    with pytest.raises(RunnerError, match=told):
+        opened("giving", arguments={"batch": batch}, **keys)
+
+
+def test_target_that_gives_no_batches_is_refused():
+    with pytest.raises(
+        ConfigurationError, match=r"must be a Sequence .* my_batches\.number, which gives an object of type int"
+    ):
+        opened("number")
+
+
+def test_class_without_a_length_is_refused():
+    with pytest.raises(
+        ConfigurationError, match=r"__len__, the batches in a pass, got my_batches\.WithoutLength without"
+    ):
+        opened("WithoutLength")
+
+
+def test_steps_of_what_has_a_length_are_refused():
+    with pytest.raises(ConfigurationError, match=r"loader\.train_steps must be null for my_batches\.Numbers"):
+        opened("Numbers", train_steps=2)
+
+
+def test_batch_unlike_the_first_is_refused():
+    class Odd(Numbers):
+        def __getitem__(self, step):
+            x, y = super().__getitem__(step)
+            return (np.hstack([x, x]), y) if step == 2 else (x, y)
+
+    sys.modules["my_batches"].Odd = Odd
+    with pytest.raises(DataError, match=r"Odd, train, pass 1, batch 2: x must have samples of shape \(1,\) .* \(2,\)"):
+        list(load("Odd").epoch(0))
+
+
+def test_keys_without_effect_are_normalised():
+    settings = Custom(target="a.b", batch_size=7, shuffle=False, use_multiprocessing=True, max_queue_size=3)
+    assert settings.normalised() == Custom(target="a.b")
+    assert Custom(target="a.b", workers=2, max_queue_size=3).normalised().max_queue_size == 3
