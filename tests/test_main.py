@@ -226,7 +226,7 @@ def test_sweep_over_loaders_gives_the_same_batches_and_weights(tmp_path, digits_
     overrides = ["loader=in_memory,sequence", "loader.batch_size=16", "train.epochs=1", "model=mlp", "data.limit=40"]
     done = start("-m", *overrides, f"data.root={digits_root}", "sweep.jobs=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "2 jobs differ only in the loader: same batches, same weights\n" in done.stdout
+    assert "2 jobs differ only in the loader: same batches, same pixels, same weights\n" in done.stdout
     (folder,) = (tmp_path / "outputs/sweeps").iterdir()
     assert {"config.yaml", ".hydra", "run.json", "run.log", "output.log", "model.keras"} <= {
         file.name for file in (folder / "1").iterdir()

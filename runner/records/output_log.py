@@ -8,6 +8,9 @@ NAME = "output.log"
 MARK = "sweep: "
 """What lines begin with that the sweep adds."""
 
+WITH_THE_SWEEP = "ended with the sweep"
+"""What is added where a job did nothing wrong, and had to end."""
+
 TAIL_BYTES = 65_536
 
 

@@ -10,6 +10,9 @@ from runner.records.resumable import OF_THE_BATCHES
 from runner.store.run import Run
 from runner.store.sweep import SweepJob
 
+OF_THE_CALLER = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")
+"""Keys that only say who asks for batches of the user's own making; all others of `loader=custom` decide about them."""
+
 DIGESTS = {"ids": "batches", "pixels": "pixels", "weights": "weights"}
 """Digests of run.json that loaders must agree in, and what each stands for."""
 
@@ -48,5 +51,9 @@ def _digests(job: SweepJob) -> dict[str, Any]:
 
 def _but_for_the_loader(run: Run) -> str:
     """The configuration without the keys that only say how the same batches are read."""
-    loader = {key: value for key, value in (run.config.get("loader") or {}).items() if key in OF_THE_BATCHES}
-    return json.dumps(run.config | {"loader": loader}, sort_keys=True, default=str)
+    loader = run.config.get("loader") or {}
+    custom = loader.get("kind") == "custom"
+    kept = {
+        key: value for key, value in loader.items() if (key not in OF_THE_CALLER if custom else key in OF_THE_BATCHES)
+    }
+    return json.dumps(run.config | {"loader": kept}, sort_keys=True, default=str)

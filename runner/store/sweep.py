@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.records.output_log import MARK, last_line
+from runner.records.output_log import MARK, WITH_THE_SWEEP, last_line
 from runner.records.sweep import PlannedJob, SweepPlan, read_sweep
 from runner.store.objective import Objective, monitored, objective_of
 from runner.store.output import plain
@@ -33,10 +33,15 @@ class SweepJob:
 
     @cached_property
     def status(self) -> str:
-        """As the run's; `waiting` where it was not started, `failed` where it ended before it had a record."""
+        """As the run's; `waiting` where it was not started.
+
+        Where it ended before it had a record: `interrupted` with the sweep, else `failed`.
+        """
         if not self.run.folder.exists():
             return "waiting"
-        return "failed" if self.run.status == UNRECORDED and self._last_line else self.run.status
+        if self.run.status != UNRECORDED or not self._last_line:
+            return self.run.status
+        return "interrupted" if self._last_line == f"{MARK}{WITH_THE_SWEEP}" else "failed"
 
     @cached_property
     def error(self) -> str | None:

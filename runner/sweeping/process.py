@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.records.output_log import NAME as OUTPUT_LOG
-from runner.records.output_log import note
+from runner.records.output_log import WITH_THE_SWEEP, note
 from runner.records.sweep import SweepPlan, begin_job
 
 COMMAND = (sys.executable, "-m", "runner.job")
@@ -116,8 +116,10 @@ class JobProcess:
             name = signal.Signals(-code).name
             memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
             note(self._folder, f"the process was ended by {name}{memory}")
-        exit_code = SIGNALLED - code if code < 0 else code
-        return Outcome(self.number, self._ended(code), exit_code, self.seconds)
+        ended, exit_code = self._ended(code), SIGNALLED - code if code < 0 else code
+        if ended == "interrupted" and self._asked is not None:
+            note(self._folder, WITH_THE_SWEEP)
+        return Outcome(self.number, ended, exit_code, self.seconds)
 
     def _ended(self, code: int) -> Ended:
         if code == 0:

@@ -5,6 +5,7 @@ from statistics import mean, stdev
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,3 +133,13 @@ def test_one_repeated_job_is_told(planned):
     assert list(notes(SweepResults(plan)))[1] == (
         "1 job equals another and ran once, keys that a loader does not use being left blank: 2 = 0"
     )
+
+
+@pytest.mark.parametrize(("key", "value", "compared"), [("target", "mine.other", False), ("workers", 7, True)])
+def test_batches_of_the_users_own_are_compared_only_where_one_code_made_them(key, value, compared, planned, root):
+    results = planned({"loader": "custom"}, {"loader": "custom"})
+    file = root / "sweeps" / NAME / "1" / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    config["loader"][key] = value
+    file.write_text(yaml.safe_dump(config))
+    assert list(agreements(results.jobs)) == ["2 jobs differ only in the loader: same weights"] * compared

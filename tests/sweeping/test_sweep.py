@@ -15,6 +15,7 @@ import pytest
 
 from runner.errors import ConfigurationError, Terminated
 from runner.records.sweep import read_sweep
+from runner.store.sweep import read_results
 from runner.sweeping import process
 from runner.sweeping.gpus import visible_gpus
 
@@ -155,7 +156,17 @@ def test_sweep_that_runs_cannot_be_resumed(sweep):
 def test_fail_fast_ends_running_jobs_and_starts_no_more(sweep):
     code, folder = sweep("seed=10,9,1", "sweep.jobs=2", "sweep.fail_fast=true")
     assert code == 1
-    assert statuses(folder) == {0: "interrupted", 1: "failed"}
+    jobs = read_results(folder).jobs  # job 0 may have a record by then, or not yet
+    assert {job.planned.number: job.status for job in jobs} == {0: "interrupted", 1: "failed", 2: "waiting"}
+    assert {job.planned.number: job.error for job in jobs}[0] == "ended with the sweep"
+
+
+def test_job_that_is_ended_before_it_has_a_record_is_no_failure(here, sweep, capsys):
+    (here / "job.py").write_text("import sys, time\nif sys.argv[2] == '1': sys.exit('no')\nprint('on')\ntime.sleep(60)")
+    code, folder = sweep("seed=1,2", "sweep.jobs=2", "sweep.fail_fast=true")
+    assert code == 1
+    assert "2 jobs: 1 failed, 1 interrupted" in capsys.readouterr().out
+    assert not (folder / "0/run.json").exists()
 
 
 def test_job_that_takes_too_long_is_ended(sweep, capsys):
