@@ -60,6 +60,9 @@ class Settings(Component):
     resume_inexact: bool = False
     """Whether to go on with a run though the configuration, the data, the packages or the code are others now."""
 
+    debug: Literal["fast", "overfit", "profile"] | None = None
+    """A quick try: one batch through everything (`fast`), learnt by heart (`overfit`), or an epoch profiled."""
+
     split: Literal["train", "validation", "test"] | None = None
     """What `mode=evaluate` and `predict` read; null: test, else validation; all samples where they have no labels."""
 
@@ -147,6 +150,9 @@ class Settings(Component):
             )
         if self.resume is not None and self.mode not in ("run", "fit"):
             raise ValueError(f"resume must go with mode=run or mode=fit, got mode={self.mode}; leave one of them out")
+        if self.debug is not None and (self.mode not in ("run", "fit") or self.resume is not None):
+            given = f"mode={self.mode}" if self.mode not in ("run", "fit") else "resume"
+            raise ValueError(f"debug must go with a run that trains from the start, got {given}; leave one of them out")
         if self.resume_inexact and self.resume is None:
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:

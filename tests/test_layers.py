@@ -26,7 +26,7 @@ LAYERS = [
     {"stages"},
     {"picturing"},
     {"settings"},
-    {"account"},
+    {"account", "debugging"},
     {"terminal"},
     {"loading"},
     {"using", "checking", "resuming", "verifying", "tracking"},

@@ -26,6 +26,13 @@ MODULE = """
 def standardise(array, rng):
     return (array - array.mean()) / array.std()
 """
+LEFT = {
+    "mode=check": "check.json",
+    "mode=evaluate": "run.json",
+    "debug=overfit": "model.keras",
+    "debug=profile": "profile.pstats",
+}
+"""What a command leaves where that is no predictions.csv."""
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 
@@ -71,7 +78,7 @@ def test_readme_command_runs(command, workplace):
     quick = [] if "from_run" in command else ["train.epochs=2" if "resume" in command else "train.epochs=1"]
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
-    left = {"mode=check": "check.json", "mode=evaluate": "run.json"}.get(command.split()[0], "predictions.csv")
+    left = LEFT.get(command.split()[0], "predictions.csv")
     assert (record.path / left).exists()
 
 

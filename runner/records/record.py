@@ -144,6 +144,7 @@ def _first_document(backend: str) -> Document:
         "argv": [],
         "overrides": [],
         "foreign_files": [],
+        "debug": {},
         "from_run": {},
         "rerun": {},
         "started": _now(),
