@@ -160,9 +160,9 @@ def _first_document(backend: str) -> Document:
         "git": None,
         "data": {},
         "loader": {},
+        "tracker": {},
         "digests": {},
         "results": {},
-        "tracker": {},
         "verified": {},
         "seconds": {},
     }
