@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.benching import bench_loaders
 from runner.checking import check_data
+from runner.debugging import debug_lines, debugged
 from runner.errors import DataError
 from runner.loaders.advice import Means, advise
 from runner.loaders.auto import num_processors
@@ -31,7 +33,7 @@ from runner.records.data_section import data_section
 from runner.records.figures import FOLDER as FIGURES
 from runner.records.first_run import read_comparable
 from runner.records.folder import new_run_folder, point_latest
-from runner.records.metrics import MetricsTable
+from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.record import RunRecord
 from runner.records.resumable import ResumableRun
@@ -51,6 +53,8 @@ from runner.verifying import verify
 
 if TYPE_CHECKING:
     import keras
+
+    from runner.stages.overfit import Attempt
 
 MODEL, CHECKPOINTS = "model.keras", "checkpoints"
 
@@ -88,6 +92,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     the record as failed, Ctrl-C as interrupted, and is raised again. Raises `DataError`, after the record was closed
     as completed, if `mode=check` found something wrong with the data, and `VerifyError` if `verify` found a difference.
     """
+    asked, config = config, debugged(config)
     if config.mode not in READING:
         require_backend(config.backend)
     resumed = resumable(config)
@@ -102,6 +107,10 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
         _recording(config, folder, origin, resumed) as record,
     ):
         terminal.path("run", record.path)
+        if asked.debug is not None:
+            told = list(debug_lines(asked, config))
+            terminal.account(told)
+            record.update(debug={"mode": asked.debug, "changed": [text for _, text in told[1:]]})
         terminal.account(origin_lines(origin.foreign_files))
         terminal.account([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
         tracking.begin(record)
@@ -202,7 +211,7 @@ class _Run:
             with self.record.stage("build"):
                 task, model = self._build_model(dataset)
             with self.record.stage("fit"):
-                self._fit(model, settings)
+                self._fit(task, model, settings)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
         return dataset
@@ -242,12 +251,24 @@ class _Run:
         self.terminal.account(training_lines(self.config, steps, model.count_params(), compiled_by_user=by_user))
         return task, model
 
-    def _fit(self, model: keras.Model, settings: LoaderSettings) -> None:
+    def _fit(self, task: Task, model: keras.Model, settings: LoaderSettings) -> None:
+        from runner.stages.evaluate import evaluate
         from runner.stages.fit import Observer, Training, fit
+        from runner.stages.overfit import ENOUGH, Attempt
+        from runner.stages.profile import NAME as PROFILE
+        from runner.stages.profile import profile_lines, profiled
         from runner.stages.save import save
 
         loaders, path = self.loaders, self.record.path
-        training = Training(model, loaders["train"], loaders.get("validation"), self.config.train)
+        overfits, profiles = self.config.debug == "overfit", self.config.debug == "profile"
+        first_loss = evaluate(model, loaders["train"])["loss"] if overfits else None
+        training = Training(
+            model,
+            loaders["train"],
+            loaders.get("validation"),
+            self.config.train,
+            enough_loss=-math.inf if first_loss is None else ENOUGH * first_loss,
+        )
         metrics, start = MetricsTable(path), None
         if self.resumed is not None:
             start = self._state(path, metrics, training.steps_per_epoch)
@@ -264,7 +285,8 @@ class _Run:
                 self.record.update(digests={"weights_per_epoch": digests})
 
             observer = Observer(view.on_step, on_epoch, on_weights)
-            result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
+            with profiled(path / PROFILE) if profiles else nullcontext():
+                result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
         wait = result.pop("wait")
         if wait.training_seconds:  # none where all was done before a resume
             result["wait"] = self._tell_wait(wait, settings, clock)
@@ -272,6 +294,18 @@ class _Run:
         if self.config.loader.kind == "custom":
             digests["ids"] = None  # positions in a pass tell nothing
         self.record.update(digests=digests, results={"fit": result})
+        if profiles:
+            self.terminal.account(profile_lines(path / PROFILE))
+        if first_loss is not None:
+            last_loss = float(read_metrics(path)[-1]["loss"] or 0.0)
+            self._tell_overfit(Attempt(result["steps"], first_loss, last_loss), task, model)
+
+    def _tell_overfit(self, attempt: Attempt, task: Task, model: keras.Model) -> None:
+        from runner.stages.overfit import verdict
+
+        told = list(verdict(attempt, model, self.loaders["train"].batch(0, 0), task.outputs))
+        self.terminal.account([("" if number else "overfit", text) for number, text in enumerate(told)])
+        self.record.update(results={"overfit": {**vars(attempt), "succeeded": attempt.succeeded, "told": told}})
 
     def _tell_wait(self, wait: Wait, settings: LoaderSettings, clock: Clock) -> dict[str, object]:
         """What run.json says of the wait, with advice, which is printed as well; and its picture, step by step."""

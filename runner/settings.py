@@ -69,6 +69,9 @@ class Settings(Component):
     resume_inexact: bool = False
     """Whether to go on with a run though the configuration, the data, the packages or the code are others now."""
 
+    debug: Literal["fast", "overfit", "profile"] | None = None
+    """A quick try: one batch through everything (`fast`), learnt by heart (`overfit`), or an epoch profiled."""
+
     split: Literal["train", "validation", "test"] | None = None
     """What `mode=evaluate` and `predict` read; null: test, else validation; all samples where they have no labels."""
 
@@ -148,6 +151,11 @@ class Settings(Component):
             raise ValueError(
                 f"mode={self.mode} must have samples to read, got data=none; one epoch of mode=fit checks each batch"
             )
+        if self.data.kind == "none" and self.debug is not None:
+            raise ValueError(
+                f"debug must be null with data=none, whose batches cannot be chosen from, got {self.debug}; "
+                "give the class or function less data"
+            )
         return self
 
     @model_validator(mode="after")
@@ -185,6 +193,9 @@ class Settings(Component):
             )
         if self.resume is not None and self.mode not in ("run", "fit"):
             raise ValueError(f"resume must go with mode=run or mode=fit, got mode={self.mode}; leave one of them out")
+        if self.debug is not None and (self.mode not in ("run", "fit") or self.resume is not None):
+            given = f"mode={self.mode}" if self.mode not in ("run", "fit") else "resume"
+            raise ValueError(f"debug must go with a run that trains from the start, got {given}; leave one of them out")
         if self.resume_inexact and self.resume is None:
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:

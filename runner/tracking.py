@@ -15,7 +15,7 @@ from runner.records.log import close_log, open_log
 from runner.records.metrics import NAME as METRICS_CSV
 from runner.records.reading import read_run
 from runner.records.record import RunRecord
-from runner.reports.page import NAME as REPORT_HTML
+from runner.reports.html import NAME as REPORT_HTML
 from runner.settings import Settings
 from runner.terminal import Terminal
 from runner.trackers.tracker import Beginning, Ending, Row, Tracker

@@ -27,7 +27,7 @@ LAYERS = [
     {"stages"},
     {"picturing"},
     {"settings"},
-    {"account"},
+    {"account", "debugging"},
     {"terminal"},
     {"loading"},
     {"using", "checking", "resuming", "verifying", "benching", "tracking"},

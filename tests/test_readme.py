@@ -26,6 +26,13 @@ MODULE = """
 def standardise(array, rng):
     return (array - array.mean()) / array.std()
 """
+LEFT = {
+    "mode=check": "check.json",
+    "mode=evaluate": "run.json",
+    "debug=overfit": "model.keras",
+    "debug=profile": "profile.pstats",
+}
+"""What a command leaves where that is no predictions.csv."""
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
 
@@ -75,8 +82,7 @@ def test_readme_command_runs(command, workplace):
     quick += ["bench.seconds=0.05"] if command.startswith("mode=bench") else []
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
-    files = {"mode=bench": "bench.csv", "mode=check": "check.json", "mode=evaluate": "run.json"}
-    left = files.get(command.split()[0], "predictions.csv")
+    left = LEFT.get(command.split()[0], "predictions.csv")
     assert (record.path / left).exists()
 
 

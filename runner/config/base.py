@@ -31,8 +31,8 @@ OF_THE_MODEL = ("model", "train", "data.scale")
 """Keys that the model file has decided already."""
 OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "verify", "extensions")
 """Keys that say how one run began, and nothing about another one that starts from it; code to import is named anew."""
-OF_ONE_USE = ("from_run", "split")
-"""Keys that say what one run did with another one's model: only the same run does that again."""
+OF_ONE_USE = ("from_run", "split", "debug")
+"""Keys that say what one run did with another one's model, or was to try: only the same run does that again."""
 
 
 def based(composition: Composition, typed: Typed) -> Composition:

@@ -144,6 +144,7 @@ def _first_document(backend: str) -> Document:
         "argv": [],
         "overrides": [],
         "foreign_files": [],
+        "debug": {},
         "from_run": {},
         "rerun": {},
         "started": _now(),
@@ -159,9 +160,9 @@ def _first_document(backend: str) -> Document:
         "git": None,
         "data": {},
         "loader": {},
+        "tracker": {},
         "digests": {},
         "results": {},
-        "tracker": {},
         "verified": {},
         "seconds": {},
     }

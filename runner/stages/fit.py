@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,12 +30,16 @@ from runner.stages.settings import Train
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained on what; `validation` is None where the data has no such split."""
+    """What is trained on what; `validation` is None where the data has no such split.
+
+    Training ends after the first epoch whose loss is at most `enough_loss`.
+    """
 
     model: keras.Model
     train: Loader
     validation: Loader | None
     settings: Train
+    enough_loss: float = -math.inf
 
     @property
     def steps_per_epoch(self) -> int:
@@ -120,7 +125,8 @@ def _train(
         with finite.naming_batch(delivery, first_step):
             _fit_epoch(training, delivery, callbacks, epoch=epoch, first_step=first_step)
         progress.advance((epoch + 1) * steps)
-        progress.stopped = bool(training.model.stop_training)
+        is_enough = results[-1].logs["loss"] <= training.enough_loss
+        progress.stopped = bool(training.model.stop_training) or is_enough
         row = _row(training, results[-1], progress.samples_seen - seen, progress.samples_seen)
         progress.note_weights(epoch, model_digest(training.model))
         observer.on_epoch(epoch + 1, row)

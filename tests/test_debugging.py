@@ -1,0 +1,121 @@
+"""`debug`: what each mode makes of a configuration, and what it says of a run."""
+
+import json
+import pstats
+
+import numpy as np
+import pytest
+
+from runner import compose
+from runner.debugging import debug_lines, debugged
+from runner.errors import ConfigurationError
+from runner.running import run
+
+MLP = ["model=mlp", "model.hidden_units=[64]", "loader.workers=1"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "run"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """A file of 16 samples of 5 numbers, whose labels are given; random inputs unless given."""
+
+    def write(y, x=None):
+        x = np.random.default_rng(0).normal(size=(16, 5)) if x is None else x
+        np.savez(
+            tmp_path / "a.npz", x=np.asarray(x, np.float32), y=np.asarray(y), x_validation=x[:4], y_validation=y[:4]
+        )
+        return ["data=arrays", f"data.path={tmp_path / 'a.npz'}", *MLP, "debug=overfit"]
+
+    return write
+
+
+def test_no_debug_changes_nothing():
+    config = compose()
+    assert debugged(config) is config and list(debug_lines(config, config)) == []
+
+
+def test_fast_is_one_batch_and_one_epoch_whatever_was_asked():
+    config = debugged(compose(["debug=fast", "train.epochs=500", "train.steps_per_epoch=70", "loader.batch_size=8"]))
+    assert (config.mode, config.data.limit) == ("run", 8)
+    assert (config.train.epochs, config.train.steps_per_epoch) == (1, None)
+
+
+def test_a_lower_limit_stays():
+    assert debugged(compose(["debug=profile", "data.limit=5"])).data.limit == 5
+
+
+def test_overfit_leaves_chance_out():
+    asked = compose(["debug=overfit", "data.augment.flip=horizontal", "train.early_stopping.patience=1"])
+    config = debugged(asked)
+    assert config.data.augment == compose().data.augment and config.train.early_stopping is None
+    assert (config.mode, config.model.dropout, config.data.limit) == ("fit", 0.0, 32)
+    told = [text for _, text in debug_lines(asked, config)]
+    assert told[0] == "overfit: this is no real run"
+    assert {"data.augment.flip is None, and was horizontal", "model.dropout is 0.0, and was 0.3"} < set(told)
+
+
+@pytest.mark.parametrize("other", ["mode=check", "resume=."])
+def test_debug_goes_with_training_from_the_start(other, monkeypatch):
+    from runner.settings import Settings
+
+    key, value = other.split("=")
+    document = compose(["debug=fast"]).document() | {key: value}
+    with pytest.raises(ValueError, match=f"debug must go with a run that trains from the start, got {key}"):
+        Settings.model_validate_json(json.dumps(document))
+
+
+def test_unknown_debug_is_refused():
+    expected = "debug must be one of fast, overfit, profile, null, got 'fats'; did you mean fast"
+    with pytest.raises(ConfigurationError, match=expected):
+        compose(["debug=fats"])
+
+
+@pytest.mark.parametrize("extra", [[], ["train.class_weight=balanced", "loader=in_memory"]])
+def test_fast_goes_through_everything(digits_root, folder, capsys, extra):
+    asked = compose([f"data.root={digits_root}", *MLP, "debug=fast", "loader.batch_size=16", *extra])
+    document = run(asked, folder=folder).document
+    assert document["debug"]["mode"] == "fast"
+    assert "train.epochs is 1, and was 20" in document["debug"]["changed"]
+    assert (document["results"]["fit"]["steps"], document["results"]["fit"]["samples_seen"]) == (1, 16)
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 16
+    assert (folder / "model.keras").exists() and (folder / "report.html").exists()
+    assert "debug     fast: this is no real run\n" in capsys.readouterr().out
+
+
+def test_overfit_says_that_the_model_can(arrays, folder, capsys):
+    overfit = run(compose(arrays(np.arange(16) % 3)), folder=folder).document["results"]["overfit"]
+    assert overfit["succeeded"] and overfit["last_loss"] <= 0.01 * overfit["first_loss"]
+    assert 0 < overfit["steps"] < 1000 and overfit["steps"] % 50 == 0
+    assert "overfit   the model can learn one batch of 16 samples by heart: loss " in capsys.readouterr().out
+
+
+def test_overfit_names_a_low_learning_rate(arrays, folder):
+    asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.0000001"])
+    overfit = run(asked, folder=folder).document["results"]["overfit"]
+    assert (overfit["succeeded"], overfit["steps"]) == (False, 1000)
+    assert overfit["told"][0].startswith("the model cannot learn one batch of 16 samples by heart")
+    assert overfit["told"][1] == "the loss has hardly fallen: train.learning_rate may be too low or too high, now 1e-07"
+
+
+def test_overfit_names_an_input_that_is_constant_and_unscaled(arrays, folder):
+    x = np.full((16, 5), 900.0)
+    told = run(compose(arrays(np.arange(16) % 2, x)), folder=folder).document["results"]["overfit"]["told"]
+    assert told[1] == "all samples of the batch are the same: nothing tells their labels apart; look at the data"
+    assert told[2].startswith("values of the input reach 900: scale them to about 1")
+
+
+def test_profile_writes_a_file_that_pstats_reads(digits_root, folder, capsys):
+    asked = compose([f"data.root={digits_root}", *MLP, "debug=profile", "loader.batch_size=2"])
+    record = run(asked, folder=folder)
+    assert record.document["results"]["fit"]["steps"] == 100
+    names = {name for _, _, name in pstats.Stats(str(folder / "profile.pstats")).stats}
+    assert {"_fit_epoch", "read_ahead"} <= names
+    told = capsys.readouterr().out
+    assert f"s in the training thread, by the code they were spent in: {folder / 'profile.pstats'}\n" in told
+    assert "  tensorflow\n" in told and "  keras\n" in told
