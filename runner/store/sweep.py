@@ -27,6 +27,8 @@ class SweepJob:
     @cached_property
     def status(self) -> str:
         """As the run's; `waiting` where it was not started, `failed` where it ended before it had a record."""
+        if self.planned.refused is not None:
+            return "failed"
         if not self.run.folder.exists():
             return "waiting"
         return "failed" if self.run.status == UNRECORDED and self._last_line else self.run.status
@@ -34,6 +36,8 @@ class SweepJob:
     @cached_property
     def error(self) -> str | None:
         """What went wrong, in one line; None where nothing did, or nobody knows."""
+        if self.planned.refused is not None:
+            return self.planned.refused
         if self.status in ("completed", "waiting", "running"):
             return None
         told = self._last_line or ""
@@ -75,6 +79,12 @@ class SweepResults:
         runs = [job.run for job in self.jobs]
         wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *FIGURES]
         return tuple(key for key in dict.fromkeys(wanted) if any(run.value(key) is not None for run in runs))
+
+    @cached_property
+    def best(self) -> SweepJob | None:
+        """The job that comes first; None where no job came to a number."""
+        first = self.jobs[0] if self.jobs else None
+        return None if first is None or self.objective.rank(first.run)[0] else first
 
     @property
     def repeated(self) -> tuple[PlannedJob, ...]:
