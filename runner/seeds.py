@@ -27,6 +27,9 @@ class Purpose(IntEnum):
     TRANSFORM = 2
     """The random numbers of the user's own change of a sample; keyed by the epoch and the sample's index."""
 
+    SEARCH = 3
+    """The values a search tries; keyed by the trial."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of one seed (any from 0 on), purpose and position; the same ones give the same stream for ever.

@@ -91,7 +91,7 @@ def test_readme_sweep_is_as_configuration_has_it(command, workplace):
     from runner.config.jobs import prepare_sweep
 
     sweep = prepare_sweep(shlex.split(command))
-    assert len(sweep.jobs) > 1 or sweep.settings.resume is not None
+    assert len(sweep.jobs) > 1 or sweep.searched is not None or sweep.settings.resume is not None
 
 
 def test_readme_commands_on_runs_work(workplace, capsys):

@@ -21,20 +21,20 @@ def freeze_sweep(sweep: Sweep, folder: Path, argv: Sequence[str]) -> SweepPlan:
     numbers: dict[str, int] = {}
     planned = []
     for number, job in enumerate(sweep.jobs):
-        first = numbers.setdefault(_identity(job.settings), number)
+        first = numbers.setdefault(identity(job.settings), number)
         files = tuple(map(str, job.foreign_files))
         same_as = None if first == number else first
-        planned.append(PlannedJob(number, job.typed, _varied(job, sweep.varied), files, same_as))
+        planned.append(PlannedJob(number, job.typed, varied_values(job, sweep.varied), files, same_as))
     settings = sweep.settings
     plan = SweepPlan(folder, tuple(argv), sweep.varied, tuple(planned), settings.objective, settings.goal)
     (folder / FROZEN).mkdir()
     for planned_job in plan.distinct:
-        _freeze(plan, planned_job.number, sweep.jobs[planned_job.number])
+        freeze_job(plan, planned_job.number, sweep.jobs[planned_job.number])
     plan.write()
     return plan
 
 
-def _freeze(plan: SweepPlan, number: int, job: Job) -> None:
+def freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
     """Let Hydra write its files as for a run in the job's folder, and put them and the configuration aside."""
     folder = plan.job_folder(number)
     if launch(job, folder, lambda job, folder: 0):
@@ -49,11 +49,12 @@ def effective(settings: Settings) -> dict[str, Any]:
     return document | ({"loader": loader.normalised().document()} if isinstance(loader, LoaderSettings) else {})
 
 
-def _identity(settings: Settings) -> str:
+def identity(settings: Settings) -> str:
+    """Equal for jobs that do the same."""
     return json.dumps(effective(settings), sort_keys=True)
 
 
-def _varied(job: Job, keys: Sequence[str]) -> dict[str, Any]:
+def varied_values(job: Job, keys: Sequence[str]) -> dict[str, Any]:
     """The values of the varied keys: of a group the file chosen, None for a key of the loader that has no effect."""
     typed = dict(text.lstrip("~").split("=", 1) for text in job.typed if "=" in text)
     document, loader = job.settings.document(), job.settings.loader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from runner.config.check import Check
 from runner.config.expansion import expand, pairing_problems
 from runner.config.library import Library, open_library
 from runner.config.overrides import for_hydra, needs_sweep, parse, refusal
+from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
 from runner.settings import Settings
+from runner.store.objective import goal_of_figure
 from runner.sweeping.settings import SweepSettings
 
 PAIRED = "sweep.paired"
@@ -42,6 +45,9 @@ class Sweep:
     settings: SweepSettings
     varied: tuple[str, ...]
     """The keys that list several values, as they were typed."""
+
+    searched: Searched | None = None
+    """What is searched, in place of jobs."""
 
 
 def compose(overrides: Sequence[str] = ()) -> Settings:
@@ -81,6 +87,11 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
             named = [each.key_or_group for each in overrides if each not in ours or each.key_or_group == PAIRED]
             _raise([*problems, *wrong, *map(_not_with_resume, named)])
             return Sweep((), settings, ())
+        if settings.search is not None:
+            return _search([each for each in overrides if each not in ours], settings, library, [*problems, *wrong])
+        ranges = [each for each in overrides if each.is_sweep_override() and not each.is_discrete_sweep()]
+        problems += [] if wrong else map(_needs_search, ranges)
+        overrides = [each for each in overrides if each not in ranges]
         forced, _ = parse([for_hydra(override, library) for override in overrides if override not in ours], library)
         wrong = [*wrong, *pairing_problems(forced, settings.paired)]
         expanded = expand(forced, () if wrong else settings.paired)
@@ -88,6 +99,29 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         _raise([*problems, *wrong, *_common_problems(expanded, checks)])
         varied = tuple(dict.fromkeys(each.key_or_group for each in forced if each.is_sweep_override()))
         return Sweep(tuple(map(_job, checks, expanded)), settings, varied)
+
+
+def _search(overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]) -> Sweep:
+    """What is searched; refused where neither the first values of all ranges nor the last can be run."""
+    problems = [*problems, *range_problems(overrides)]
+    if settings.search == "optuna" and find_spec("optuna") is None:
+        problems.append(
+            "sweep.search=optuna must find Optuna, which is not installed; pip install 'keras-runner[optuna]', or take "
+            "sweep.search=random"
+        )
+    _raise(problems)
+    what = searched(overrides)
+    first, last = (Check(library, parse(texts, library)[0]).run() for texts in what.ends)
+    keys = {problem.partition(" ")[0] for problem in last.problems}
+    _raise([problem for problem in first.problems if problem.partition(" ")[0] in keys])
+    judged_by = {} if settings.objective or first.settings is None else {"objective": _monitored(first.settings)}
+    return Sweep((), settings.model_copy(update=judged_by), tuple(what.space), what)
+
+
+def _monitored(settings: Settings) -> str | None:
+    """What training monitors, where it was told; None where that depends on the data."""
+    name = settings.train.monitor
+    return None if name == "auto" or goal_of_figure(name) is None else name
 
 
 def _sweep_settings(overrides: Sequence[Override], library: Library) -> tuple[SweepSettings, list[str]]:
@@ -125,9 +159,12 @@ def _no_sweep(override: Override) -> str | None:
         return f"{override.input_line} must be one value: Hydra's own keys cannot be swept"
     if override.is_sweep_override() and _is_of_the_sweep(override):
         return f"{override.input_line} must be one value: it says how all jobs of the sweep are run"
-    if override.is_sweep_override() and not override.is_discrete_sweep():
-        return f"{override.input_line} must list its values, as in {override.get_key_element()}=1,2,3"
     return None
+
+
+def _needs_search(override: Override) -> str:
+    key = override.get_key_element()
+    return f"{override.input_line} must list its values, as in {key}=1,2,3, or be searched: add sweep.search=random"
 
 
 def _is_of_the_sweep(override: Override) -> bool:

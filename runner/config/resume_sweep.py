@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from runner.config.base import LATEST
 from runner.errors import ConfigurationError
 from runner.records.folder import OUTPUTS
-from runner.records.sweep import SweepPlan, newest_sweep, read_sweep
+from runner.records.sweep import SearchPlan, SweepPlan, newest_sweep, read_sweep
 from runner.resuming import resumable
 from runner.settings import Settings
 from runner.store.run import Run
+from runner.store.sweep import SweepJob
 from runner.sweeping.process import Attempt
+from runner.sweeping.settings import SweepSettings
 
 
 def unfinished(name: Path) -> tuple[SweepPlan, list[Attempt]]:
     """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
+
+    Of a search a failed trial is done with: only what was ended, or never begun, is run.
 
     Raises `ConfigurationError` where there is no such sweep, or it is still running.
     """
@@ -38,6 +43,24 @@ def unfinished(name: Path) -> tuple[SweepPlan, list[Attempt]]:
     return plan, list(_attempts(plan, runs))
 
 
+def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings) -> SweepPlan:
+    """The search with as many trials as are asked for now.
+
+    Raises `ConfigurationError` for another objective, or for fewer trials than there have been.
+    """
+    if settings.objective is not None:
+        raise ConfigurationError(
+            f"sweep.objective must stay what {plan.folder} was searching by, got {settings.objective}; leave it out, "
+            "or begin another search"
+        )
+    trials = settings.trials or search.trials
+    if trials < len(plan.jobs):
+        raise ConfigurationError(
+            f"sweep.trials must be at least the {len(plan.jobs)} there are in {plan.folder}, got {trials}; raise it"
+        )
+    return replace(plan, search=replace(search, trials=trials))
+
+
 def _folder(name: Path) -> Path:
     if str(name) != LATEST:
         return name
@@ -52,9 +75,9 @@ def _folder(name: Path) -> Path:
 def _attempts(plan: SweepPlan, runs: dict[int, Run]) -> Iterator[Attempt]:
     for number, run in runs.items():
         if run.status in ("interrupted", "killed"):
-            yield Attempt(number, again=_can_go_on(plan, number))
-        elif run.status != "completed":
-            yield Attempt(number)
+            yield Attempt(plan.jobs[number], again=_can_go_on(plan, number))
+        elif run.status != "completed" and not (plan.search and SweepJob(plan.jobs[number], run).status == "failed"):
+            yield Attempt(plan.jobs[number])
 
 
 def _can_go_on(plan: SweepPlan, number: int) -> bool:

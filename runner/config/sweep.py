@@ -9,7 +9,8 @@ from dataclasses import replace
 from runner.commands import complain
 from runner.config.freeze import freeze_sweep
 from runner.config.jobs import Sweep
-from runner.config.resume_sweep import unfinished
+from runner.config.resume_sweep import more_trials, unfinished
+from runner.config.search import begin_search, run_search
 from runner.records.folder import new_sweep_folder
 from runner.records.output_log import last_line
 from runner.records.sweep import SweepPlan
@@ -24,10 +25,12 @@ from runner.sweeping.view import view_of
 def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
     """Run the jobs of a sweep, or what is missing of an earlier one, and tell what came of it; the exit code."""
     plan, attempts = _begin(sweep, argv)
+    if plan.search is not None:
+        return run_search(plan, plan.search, attempts, sweep.settings)
     sys.stdout.write(f"sweep     {plan.folder}: {len(plan.jobs)} jobs, {len(attempts)} to run\n")
     sys.stdout.flush()
     try:
-        with plan.running(), view_of(plan, attempts) as view:
+        with plan.running(), view_of(plan, len(attempts)) as view:
             outcomes = run_jobs(plan, attempts, sweep.settings, view)
     finally:
         results = read_results(plan.folder)
@@ -59,10 +62,14 @@ def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str
 
 def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
     settings = sweep.settings
+    if sweep.searched is not None:
+        return begin_search(sweep, sweep.searched, new_sweep_folder(), argv), []
     if settings.resume is None:
         plan = freeze_sweep(sweep, new_sweep_folder(), argv)
-        return plan, [Attempt(job.number) for job in plan.distinct]
+        return plan, [Attempt(job) for job in plan.distinct]
     plan, attempts = unfinished(settings.resume)
+    if plan.search is not None:
+        return more_trials(plan, plan.search, settings), attempts
     if settings.objective is not None:
         plan = replace(plan, objective=settings.objective, goal=settings.goal)
     return plan, attempts

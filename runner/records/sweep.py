@@ -33,11 +33,26 @@ class PlannedJob:
     varied: dict[str, Any]
     foreign_files: tuple[str, ...] = ()
     same_as: int | None = None
+    refused: str | None = None
+    """Why it cannot be run: a trial of a search that the schema does not accept."""
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """How the jobs of a search are found: `trials` of them in all, in the ranges of what was `typed`."""
+
+    method: Literal["random", "optuna"]
+    trials: int
+    seed: int
+    typed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """All jobs of a sweep in `folder`; `objective` and `goal` as typed, None for what training monitors."""
+    """All jobs of a sweep in `folder`; `objective` and `goal` as typed, None for what training monitors.
+
+    Where it is a search, the jobs so far.
+    """
 
     folder: Path
     argv: tuple[str, ...]
@@ -45,6 +60,7 @@ class SweepPlan:
     jobs: tuple[PlannedJob, ...]
     objective: str | None = None
     goal: Literal["min", "max"] | None = None
+    search: SearchPlan | None = None
     process: dict[str, Any] | None = None
 
     @property
@@ -84,7 +100,8 @@ class SweepPlan:
         try:
             yield
         finally:
-            replace(self, process=None).write()
+            # Read again: a search has added jobs.
+            replace(read_sweep(self.folder), process=None).write()
 
 
 def freeze(plan: SweepPlan, number: int, config: dict[str, Any]) -> None:
@@ -115,7 +132,8 @@ def read_sweep(folder: Path, key: str = "sweep") -> SweepPlan:
         document = json.loads(file.read_text(encoding="utf-8"))
         jobs = tuple(_job(job) for job in document.pop("jobs"))
         argv, varied = tuple(document.pop("argv")), tuple(document.pop("varied"))
-        return SweepPlan(folder, argv, varied, jobs, **document)
+        search = document.pop("search", None)
+        return SweepPlan(folder, argv, varied, jobs, search=search and _search(search), **document)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"{key} must be the folder of a sweep, got {folder}, which has no {SWEEP_JSON}; "
@@ -134,3 +152,7 @@ def newest_sweep(root: Path) -> Path | None:
 def _job(document: dict[str, Any]) -> PlannedJob:
     lists: dict[str, Sequence[str]] = {name: tuple(document[name]) for name in ("overrides", "foreign_files")}
     return PlannedJob(**{**document, **lists})
+
+
+def _search(document: dict[str, Any]) -> SearchPlan:
+    return SearchPlan(**{**document, "typed": tuple(document["typed"])})

@@ -35,8 +35,10 @@ class SweepJob:
     def status(self) -> str:
         """As the run's; `waiting` where it was not started.
 
-        Where it ended before it had a record: `interrupted` with the sweep, else `failed`.
+        Where it ended before it had a record: `interrupted` with the sweep, else `failed`, as one that was refused.
         """
+        if self.planned.refused is not None:
+            return "failed"
         if not self.run.folder.exists():
             return "waiting"
         if self.run.status != UNRECORDED or not self._last_line:
@@ -46,6 +48,8 @@ class SweepJob:
     @cached_property
     def error(self) -> str | None:
         """What went wrong, in one line; None where nothing did, or nobody knows."""
+        if self.planned.refused is not None:
+            return self.planned.refused
         if self.status in ("completed", "waiting", "running"):
             return None
         told = self._last_line or ""
@@ -87,6 +91,12 @@ class SweepResults:
         runs = [job.run for job in self.jobs]
         wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *FIGURES]
         return tuple(key for key in dict.fromkeys(wanted) if any(run.value(key) is not None for run in runs))
+
+    @cached_property
+    def best(self) -> SweepJob | None:
+        """The job that comes first; None where no job came to a number."""
+        first = self.jobs[0] if self.jobs else None
+        return None if first is None or self.objective.rank(first.run)[0] else first
 
     @property
     def repeated(self) -> tuple[PlannedJob, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from math import floor, isnan, log10
@@ -49,13 +50,17 @@ def notes(results: SweepResults) -> Iterator[str]:
         verb = "job equals another" if len(results.repeated) == 1 else "jobs equal others"
         yield f"{len(results.repeated)} {verb} and ran once, keys that a loader does not use being left blank: {equal}"
     yield from agreements(results.jobs)
+    if results.plan.search is not None and results.best is not None:
+        best = results.best.planned
+        yield f"the best is job {best.number}: python -m runner {shlex.join(best.overrides)}"
 
 
 def unfinished_lines(results: SweepResults) -> Iterator[str]:
     """A line for each job that is not completed: how it stands, and why."""
     for job in sorted(results.jobs, key=lambda job: job.planned.number):
         if job.status != "completed":
-            yield f"job {job.planned.number} {job.status}{f': {job.error}' if job.error else ''} ({job.run.folder})"
+            where = job.run.folder if job.planned.refused is None else " ".join(job.planned.overrides)
+            yield f"job {job.planned.number} {job.status}{f': {job.error}' if job.error else ''} ({where})"
 
 
 def over_seeds(results: SweepResults) -> tuple[list[str], Rows] | None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from runner.records.output_log import NAME as OUTPUT_LOG
 from runner.records.output_log import WITH_THE_SWEEP, note
-from runner.records.sweep import SweepPlan, begin_job
+from runner.records.sweep import PlannedJob, SweepPlan, begin_job
 
 COMMAND = (sys.executable, "-m", "runner.job")
 
@@ -31,8 +31,13 @@ Ended = Literal["completed", "failed", "interrupted", "killed", "timed out"]
 class Attempt:
     """A job that is to be run; `again`: gone on with, in the folder it has."""
 
-    number: int
+    job: PlannedJob
     again: bool = False
+
+    @property
+    def number(self) -> int:
+        """The job's."""
+        return self.job.number
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,15 @@ class SweepSettings(Component):
     goal: Literal["min", "max"] | None = None
     """Whether less of the objective is better or more; null: known for losses, errors, accuracies, loader figures."""
 
+    search: Literal["random", "optuna"] | None = None
+    """How values are found in ranges, key=interval(0.1,0.5), in place of every combination; optuna: by Optuna's TPE."""
+
+    trials: PositiveInt | None = None
+    """How many configurations a search tries; null: 20, or as many as the search that is resumed was to."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """The seed of what a search tries."""
+
     resume: Folder | None = None
     """The sweep whose missing and failed jobs are run, as they were configured then; `latest`: the newest."""
 
@@ -45,4 +54,16 @@ class SweepSettings(Component):
             )
         if self.goal is not None and self.objective is None:
             raise ValueError(f"goal must go with sweep.objective, got {self.goal} alone; add sweep.objective=KEY")
+        return self
+
+    @model_validator(mode="after")
+    def _search_is_one(self) -> Self:
+        if self.search is not None and self.paired:
+            raise ValueError("paired must not go with sweep.search, which chooses each value by itself; leave it out")
+        if self.search is not None and self.resume is not None:
+            raise ValueError("search must not go with sweep.resume: how it searches is known; leave it out")
+        if self.trials is not None and self.search is None and self.resume is None:
+            raise ValueError(
+                f"trials must go with a search, got {self.trials} alone; add sweep.search=random or sweep.search=optuna"
+            )
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.table import Table
 from runner.records.sweep import PlannedJob, SweepPlan
 from runner.store.output import brief, plain
 from runner.store.run import Run
-from runner.sweeping.process import Attempt, Outcome
+from runner.sweeping.process import Outcome
 from runner.sweeping.schedule import Observer
 
 REFRESH_SECONDS = 1.0
@@ -21,30 +21,32 @@ REFRESH_SECONDS = 1.0
 
 
 @contextmanager
-def view_of(plan: SweepPlan, attempts: Sequence[Attempt], console: Console | None = None) -> Iterator[Observer]:
-    """The view of a sweep that is about to run these jobs."""
+def view_of(plan: SweepPlan, count: int, console: Console | None = None) -> Iterator[Observer]:
+    """The view of a sweep that is about to run so many jobs."""
     console = console or Console(highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
-        yield Lines(plan, len(attempts), console)
+        yield Lines(count, console)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield LiveTable(plan, attempts, live)
+        yield LiveTable(plan, count, live)
 
 
 class Lines:
     """A line for each job that ends."""
 
-    def __init__(self, plan: SweepPlan, count: int, console: Console) -> None:
-        self.plan, self.count, self.console = plan, count, console
+    def __init__(self, count: int, console: Console) -> None:
+        self.count, self.console = count, console
+        self.jobs: dict[int, PlannedJob] = {}
         self.done = 0
 
-    def on_start(self, number: int) -> None:
-        """Nothing: the line comes at its end."""
+    def on_start(self, job: PlannedJob) -> None:
+        """Say nothing: the line comes at its end."""
+        self.jobs[job.number] = job
 
     def on_end(self, outcome: Outcome) -> None:
         """Say how it ended."""
         self.done += 1
-        job, width = self.plan.jobs[outcome.number], len(str(self.count))
+        job, width = self.jobs[outcome.number], len(str(self.count))
         told = f"{self.done:>{width}}/{self.count}  job {job.number}  {outcome.ended:<11}  {outcome.seconds:.1f} s"
         self.console.print(f"{'':<10}{told}  {' '.join(job.overrides)}")
 
@@ -55,15 +57,17 @@ class Lines:
 class LiveTable:
     """A row for each job that runs or has ended, and how many wait."""
 
-    def __init__(self, plan: SweepPlan, attempts: Sequence[Attempt], live: Live) -> None:
-        self.plan, self.live, self.count = plan, live, len(attempts)
+    def __init__(self, plan: SweepPlan, count: int, live: Live) -> None:
+        self.plan, self.live, self.count = plan, live, count
+        self.jobs: dict[int, PlannedJob] = {}
         self.running: dict[int, float] = {}
         self.outcomes: dict[int, Outcome] = {}
         self._drawn = 0.0
 
-    def on_start(self, number: int) -> None:
+    def on_start(self, job: PlannedJob) -> None:
         """Show it from now on."""
-        self.running[number] = time.monotonic()
+        self.jobs[job.number] = job
+        self.running[job.number] = time.monotonic()
         self._draw()
 
     def on_end(self, outcome: Outcome) -> None:
@@ -87,7 +91,7 @@ class LiveTable:
         # The newest last, as many as fit: those that run are always among them.
         numbers = [*self.outcomes, *self.running][-max(3, self.live.console.height - 5) :]
         for number in numbers:
-            table.add_row(*self._row(self.plan.jobs[number]))
+            table.add_row(*self._row(self.jobs[number]))
         self.live.update(table, refresh=True)
 
     def _row(self, job: PlannedJob) -> list[str]:

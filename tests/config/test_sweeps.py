@@ -67,7 +67,10 @@ def test_problems_of_different_jobs_are_told_together(problems):
     ("override", "message"),
     [
         ("hydra.verbose=true,false", "hydra.verbose=true,false must be one value: Hydra's own keys cannot be swept"),
-        ("seed=interval(0,1)", "seed=interval(0,1) must list its values, as in seed=1,2,3"),
+        (
+            "seed=interval(0,1)",
+            "seed=interval(0,1) must list its values, as in seed=1,2,3, or be searched: add sweep.search=random",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_told(override, message, problems):

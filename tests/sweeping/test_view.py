@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from runner.records.sweep import PlannedJob, SweepPlan
-from runner.sweeping.process import Attempt, Outcome
+from runner.sweeping.process import Outcome
 from runner.sweeping.view import view_of
 
 FAILED = Outcome(1, "failed", 1, 2.5)
@@ -18,9 +18,10 @@ def plan_in(folder):
 
 def shown(folder, *, terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100, highlight=False)
-    with view_of(plan_in(folder), [Attempt(number) for number in range(3)], console) as view:
-        view.on_start(1)
-        view.on_start(0)
+    plan = plan_in(folder)
+    with view_of(plan, len(plan.jobs), console) as view:
+        view.on_start(plan.jobs[1])
+        view.on_start(plan.jobs[0])
         view.on_tick()
         view.on_end(FAILED)
     return console.file.getvalue()

@@ -1,0 +1,152 @@
+"""A search from beginning to end: trials are proposed, checked, frozen and run, and their values told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+
+from runner.commands import complain
+from runner.config.freeze import freeze_job, identity, varied_values
+from runner.config.jobs import Job, Sweep, prepare
+from runner.config.library import open_library
+from runner.config.space import Searched, read_searched
+from runner.errors import ConfigurationError
+from runner.records.sweep import FROZEN, PlannedJob, SearchPlan, SweepPlan, read_sweep
+from runner.settings import Settings
+from runner.store.objective import Objective, monitored, objective_of
+from runner.store.run import Run
+from runner.store.sweep import SweepJob, read_results
+from runner.store.sweep_table import tell, unfinished_lines
+from runner.sweeping.optuna_search import OptunaSearch
+from runner.sweeping.process import Attempt, Outcome
+from runner.sweeping.proposer import Proposer
+from runner.sweeping.random_search import RandomSearch
+from runner.sweeping.schedule import Observer, run_jobs
+from runner.sweeping.settings import SweepSettings
+from runner.sweeping.view import view_of
+
+TRIALS = 20
+
+
+def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[str]) -> SweepPlan:
+    """Write down what is searched, and how; no trial yet."""
+    settings = sweep.settings
+    search = SearchPlan(settings.search or "random", settings.trials or TRIALS, settings.seed, searched.typed)
+    plan = SweepPlan(folder, tuple(argv), sweep.varied, (), settings.objective, settings.goal, search)
+    (folder / FROZEN).mkdir()
+    plan.write()
+    return plan
+
+
+def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], settings: SweepSettings) -> int:
+    """Run trials that were begun, and new ones until there are so many; tell what came of them. The exit code.
+
+    A trial that fails is no failure of the search; a search without a value of its objective is.
+    """
+    new = max(0, search.trials - len(plan.jobs))
+    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {len(begun) + new} to run\n")
+    sys.stdout.flush()
+    try:
+        with plan.running(), view_of(plan, len(begun) + new) as view:
+            trials = Trials(read_sweep(plan.folder), search, view)
+            try:
+                run_jobs(plan, trials.attempts(begun), settings, trials)
+            finally:
+                trials.close()
+    finally:
+        results = read_results(plan.folder)
+        sys.stdout.write("\n")
+        tell(results)
+    if results.best is None:
+        complain(f"no trial came to a value of {results.objective.key}", *unfinished_lines(results))
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in unfinished_lines(results))
+    return int(results.best is None)
+
+
+class Trials:
+    """The trials of a search: sweep.json always holds those there are, and the proposer what they came to."""
+
+    def __init__(self, plan: SweepPlan, search: SearchPlan, view: Observer) -> None:
+        self.plan, self.search, self.view = plan, search, view
+        with open_library() as library:
+            self._searched = read_searched(search.typed, library)
+        self._proposer = self._open_proposer()
+        self._numbers = {_identity_of(plan, job.number): job.number for job in plan.distinct if job.refused is None}
+        for job in plan.jobs:
+            self._settle(job)
+
+    def attempts(self, begun: Sequence[Attempt]) -> Iterator[Attempt]:
+        """Those begun, then new ones, each proposed when it is asked for."""
+        yield from begun
+        while len(self.plan.jobs) < self.search.trials:
+            job = self._next()
+            if job.refused is None and job.same_as is None:
+                yield Attempt(job)
+
+    def on_start(self, job: PlannedJob) -> None:
+        """Let it be seen."""
+        self.view.on_start(job)
+
+    def on_end(self, outcome: Outcome) -> None:
+        """Let it be seen, and learn from it."""
+        self.view.on_end(outcome)
+        for job in self.plan.jobs:
+            if outcome.number in (job.number, job.same_as):
+                self._settle(job)
+
+    def on_tick(self) -> None:
+        """Let it be seen."""
+        self.view.on_tick()
+
+    def close(self) -> None:
+        """Close what the proposer keeps."""
+        self._proposer.close()
+
+    def _open_proposer(self) -> Proposer:
+        if self.search.method == "random":
+            return RandomSearch(self._searched.space, self.search.seed)
+        return OptunaSearch(self.plan.folder, self._searched.space, self.search.seed, self._objective([]).goal)
+
+    def _next(self) -> PlannedJob:
+        """The next trial, checked, and frozen where it is to be run."""
+        number = len(self.plan.jobs)
+        values = self._proposer.propose(number)
+        overrides = self._searched.with_values(values)
+        try:
+            job = self._planned(number, prepare(overrides))
+        except ConfigurationError as error:
+            job = PlannedJob(number, overrides, dict(values), refused="; ".join(error.problems))
+        self.plan = replace(self.plan, jobs=(*self.plan.jobs, job))
+        self.plan.write()
+        self._settle(job)
+        return job
+
+    def _planned(self, number: int, job: Job) -> PlannedJob:
+        first = self._numbers.setdefault(identity(job.settings), number)
+        if first == number:
+            shutil.rmtree(self.plan.frozen_folder(number), ignore_errors=True)  # of a search that was killed just here
+            freeze_job(self.plan, number, job)
+        files, same_as = tuple(map(str, job.foreign_files)), None if first == number else first
+        return PlannedJob(number, job.typed, varied_values(job, self.plan.varied), files, same_as)
+
+    def _settle(self, job: PlannedJob) -> None:
+        """Tell what a trial came to, if that is known: what was ended or never begun may still be run."""
+        number = job.number if job.same_as is None else job.same_as
+        run = Run(self.plan.job_folder(number), str(number))
+        status = SweepJob(job, run).status
+        if status in ("completed", "failed"):
+            value = self._objective([run]).value(run) if status == "completed" else None
+            self._proposer.tell(job.number, value if value is not None and isfinite(value) else None)
+
+    def _objective(self, runs: Sequence[Run]) -> Objective:
+        return objective_of(self.plan.objective, self.plan.goal) or monitored(runs)
+
+
+def _identity_of(plan: SweepPlan, number: int) -> str:
+    return identity(Settings.model_validate_json(json.dumps(plan.config(number))))

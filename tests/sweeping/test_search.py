@@ -1,0 +1,179 @@
+"""Searches: trials are proposed one by one, checked, run once each, and gone on with after an interruption."""
+
+import csv
+import json
+import shutil
+import sqlite3
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from runner.errors import ConfigurationError
+from runner.records.sweep import read_sweep
+
+NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
+METHODS = ["random", pytest.param("optuna", marks=NEEDS_OPTUNA)]
+SEEDS = "seed=choice(1,2,3,4,5,6)"
+
+
+def tried(folder):
+    return [job.varied["seed"] for job in read_sweep(folder).jobs]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_search_tries_as_many_as_asked_and_tells_the_best(method, sweep, capsys):
+    code, folder = sweep(
+        f"sweep.search={method}", "sweep.trials=5", "seed=int(interval(1,6))", "loader=generator,sequence"
+    )
+    assert code == 0
+    plan = read_sweep(folder)
+    assert len(plan.jobs) == 5
+    assert {job.varied["seed"] for job in plan.jobs} <= set(range(1, 7))
+    best = min(plan.jobs, key=lambda job: job.varied["seed"])
+    printed = capsys.readouterr().out
+    assert f"the best is job {best.number}: python -m runner {' '.join(best.overrides)}\n" in printed
+    with (folder / "sweep.csv").open() as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]]
+    assert losses == sorted(losses)
+    assert "by the least val_loss" in (folder / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_search_that_was_cut_short_ends_as_if_it_had_not_been(method, here, sweep):
+    typed = [f"sweep.search={method}", "seed=int(interval(11,1000000))", "sweep.seed=3"]
+    _, folder = sweep(*typed, "sweep.trials=2")
+    before = (folder / "0/run.json").stat().st_mtime_ns
+    first = tried(folder)
+    code, same = sweep("sweep.resume=latest", "sweep.trials=4")
+    assert (code, same) == (0, folder)
+    assert tried(folder)[:2] == first
+    assert (folder / "0/run.json").stat().st_mtime_ns == before
+    once_more = tried(folder)
+    shutil.rmtree(folder.parent)
+    _, again = sweep(*typed, "sweep.trials=4")
+    assert tried(again) == once_more
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trials_that_fail_are_told_and_end_nothing(method, sweep, capsys):
+    code, folder = sweep(f"sweep.search={method}", "sweep.trials=8", "seed=choice(1,7,9)", "train.epochs=range(1,9)")
+    assert code == 0
+    assert {7, 9} & set(tried(folder))
+    printed = capsys.readouterr()
+    assert "failed: " in printed.out
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_proposal_that_the_schema_refuses_is_a_failed_trial(method, sweep, capsys):
+    code, folder = sweep(f"sweep.search={method}", "sweep.trials=8", "train.epochs=int(interval(-9,9))", "seed=1")
+    jobs = read_sweep(folder).jobs
+    refused = [job for job in jobs if job.refused]
+    assert code == 0
+    assert refused and len(refused) < len(jobs) == 8
+    assert all((int(job.varied["train.epochs"]) < 1) == (job.refused is not None) for job in jobs)
+    assert all("train.epochs must be" in job.refused for job in refused)
+    assert not any((folder / str(job.number)).exists() for job in refused)
+    number = refused[0].number
+    assert f"job {number} failed: train.epochs must be" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_configurations_run_once_and_have_one_value(method, sweep):
+    code, folder = sweep(f"sweep.search={method}", "sweep.trials=6", "seed=choice(1,2)")
+    assert code == 0
+    jobs = read_sweep(folder).jobs
+    run = [job.number for job in jobs if job.same_as is None]
+    assert len(run) <= 2 and len(jobs) == 6
+    assert sorted(int(file.parent.name) for file in folder.glob("[0-9]/run.json")) == run
+
+
+def test_optuna_knows_what_each_trial_came_to(sweep):
+    optuna = pytest.importorskip("optuna")
+    _, folder = sweep(
+        "sweep.search=optuna", "sweep.trials=8", "seed=choice(1,2,7)", "sweep.objective=evaluate.accuracy"
+    )
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/search.db")
+    try:
+        study = optuna.load_study(study_name="search", storage=storage)
+        assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+        values = {7: None, 1: 0.9, 2: 0.8}
+        assert [trial.value for trial in study.trials] == [values[seed] for seed in tried(folder)]
+        assert {trial.state.name for trial in study.trials} <= {"COMPLETE", "FAIL"}
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trial_that_was_killed_is_run_by_resume_and_then_known(method, here, sweep):
+    _, folder = sweep(f"sweep.search={method}", "sweep.trials=3", "seed=8", "train.epochs=choice(1,2,3)")
+    killed = [job.number for job in read_sweep(folder).distinct]
+    assert {json.loads((folder / f"{number}/run.json").read_text())["status"] for number in killed} == {"running"}
+    code, _ = sweep(f"sweep.resume={folder}")
+    assert code == 0
+    assert all((folder / f"{number}/again").exists() for number in killed)
+
+
+def test_trial_written_down_but_never_begun_is_run_by_resume(sweep):
+    _, folder = sweep("sweep.search=random", "sweep.trials=2", "seed=int(interval(11,99999))")
+    shutil.rmtree(folder / "1")
+    sweep(f"sweep.resume={folder}")
+    assert (folder / "1/run.json").exists()
+
+
+def test_proposal_made_before_a_kill_is_not_made_twice(sweep):
+    pytest.importorskip("optuna")
+    _, folder = sweep("sweep.search=optuna", "sweep.trials=3", "seed=int(interval(11,99999))")
+    plan, last = read_sweep(folder), tried(folder)[2]
+    replace(plan, jobs=plan.jobs[:2]).write()
+    shutil.rmtree(folder / "2")
+    sweep(f"sweep.resume={folder}")
+    assert tried(folder)[2] == last
+    with sqlite3.connect(folder / "search.db") as database:
+        assert database.execute("select count(*) from trials").fetchone() == (3,)
+    database.close()
+
+
+def test_search_without_any_value_fails(sweep, capsys):
+    code, _ = sweep("sweep.search=random", "sweep.trials=2", "seed=choice(7,7)")
+    assert code == 1
+    assert "error: no trial came to a value of loss" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["seed=1"], "sweep.search must have a range to search, got none"),
+        (["seed=interval(3,1)"], "must go from a smaller to a larger number"),
+        (["train.learning_rate=tag(log,interval(0,1))"], "must begin above 0"),
+        (["train.learning_rate=tag(half,interval(0.1,1))"], "must have no tag but log, got half"),
+        (["train.learning_rat=interval(0.1,1)"], "train.learning_rat is no key"),
+        (["train.learning_rate=interval(-3,-1)"], "train.learning_rate must be"),
+        (["seed=1,2", "seed=interval(1,2)"], "seed must be given once in a search, got 2"),
+        (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired must not go with sweep.search"),
+    ],
+)
+def test_ranges_that_cannot_be_searched_are_refused_without_a_folder(typed, message, here, sweep):
+    with pytest.raises(ConfigurationError, match=message.replace("[", r"\[")):
+        sweep("sweep.search=random", *typed)
+    assert not (here / "outputs").exists()
+
+
+def test_resumed_search_keeps_its_trials_and_its_objective(sweep):
+    _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS)
+    with pytest.raises(ConfigurationError, match="sweep.trials must be at least the 2 there are"):
+        sweep(f"sweep.resume={folder}", "sweep.trials=1")
+    with pytest.raises(ConfigurationError, match="sweep.objective must stay what"):
+        sweep(f"sweep.resume={folder}", "sweep.objective=loss")
+
+
+def test_search_by_optuna_where_it_is_not_installed_says_how_to_get_it(sweep, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.setattr("runner.config.jobs.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'keras-runner\[optuna\]', or take sweep.search=random"):
+        sweep("sweep.search=optuna", SEEDS)
+    assert not Path("outputs").exists()
