@@ -27,6 +27,7 @@ def standardise(array, rng):
     return (array - array.mean()) / array.std()
 """
 LEFT = {
+    "mode=bench": "bench.csv",
     "mode=check": "check.json",
     "mode=evaluate": "run.json",
     "debug=overfit": "model.keras",
