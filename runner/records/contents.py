@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,20 +119,27 @@ def changed_files(before: Array, now: Array) -> tuple[Indices, int]:
     >>> changed.tolist(), unknown
     ([0], 1)
     """
-    if len(before) == len(now) and all(_equal_or_unknown(before, now)):
-        here = there = np.flatnonzero((before["name"] != 0) & (now["name"] != 0))
-    else:
-        _, there, here = np.intersect1d(before["name"], now["name"], return_indices=True)
-        there, here = there[now["name"][here] != 0], here[now["name"][here] != 0]
+    in_place = np.flatnonzero(_are_in_place(before, now))
+    there, here = (_known_elsewhere(rows, in_place) for rows in (before, now))
+    _, moved_there, moved_here = np.intersect1d(before["name"][there], now["name"][here], return_indices=True)
+    there, here = np.append(in_place, there[moved_there]), np.append(in_place, here[moved_here])
     differ = (before["content"][there] != now["content"][here]).any(axis=1)
     return np.sort(here[differ]), len(now) - len(here)
 
 
-def _equal_or_unknown(before: Array, now: Array) -> Iterator[bool]:
-    """Whether no sample is known to be another one than that which stood in its place, a block after the other."""
-    for begin in range(0, len(now), BLOCK):
-        names = before["name"][begin : begin + BLOCK], now["name"][begin : begin + BLOCK]
-        yield bool(((names[0] == names[1]) | (names[0] == 0) | (names[1] == 0)).all())
+def _are_in_place(before: Array, now: Array) -> Array:
+    """Whether the same sample, known to both, stands at a position of both; what spares most runs a sort."""
+    length = min(len(before), len(now))
+    names = before["name"][:length], now["name"][:length]
+    in_place: Array = (names[0] == names[1]) & (names[0] != 0)
+    return in_place
+
+
+def _known_elsewhere(rows: Array, in_place: Indices) -> Indices:
+    """The positions of the known samples but those `in_place`."""
+    known = rows["name"] != 0
+    known[in_place] = False
+    return np.flatnonzero(known)
 
 
 def _file_digest(file: Path) -> str:

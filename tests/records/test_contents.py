@@ -3,7 +3,7 @@
 import pickle
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.records.contents import ROW, Contents, ContentsTable, changed_files, name_digest, read_contents
@@ -51,6 +51,7 @@ def test_section_counts_what_is_known_and_has_a_digest_once_all_is(tmp_path):
     st.dictionaries(st.text("abc", max_size=3), st.one_of(st.none(), st.integers(0, 2)), max_size=12),
     st.dictionaries(st.text("abc", max_size=3), st.one_of(st.none(), st.integers(0, 2)), max_size=12),
 )
+@example({"a": None, "b": 0}, {"b": 1, "a": None})
 def test_changed_files_are_those_known_to_both_with_another_content(before, now):
     changed, unknown = changed_files(table_of(before), table_of(now))
     both = {name for name in now if now[name] is not None and before.get(name) is not None}
