@@ -10,6 +10,7 @@ import keras
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
+from runner.feeds.tensorflow import TracedOnce
 from runner.loaders.loader import Loader
 
 
@@ -24,10 +25,20 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
     An epoch has `num_steps` steps, one pass over the data unless told otherwise, and goes on where the last one
     ended. The next epoch begins when `on_epoch_end` follows the delivery of the last batch: Keras calls it once too
     often, before the first epoch.
+
+    With the `model` that is to be trained, TensorFlow traces its step once instead of twice.
     """
 
-    def __init__(self, loader: Loader | Delivery, *, first_step: int = 0, num_steps: int | None = None) -> None:
+    def __init__(
+        self,
+        loader: Loader | Delivery,
+        *,
+        first_step: int = 0,
+        num_steps: int | None = None,
+        model: keras.Model | None = None,
+    ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
+        self._model = model
         self._delivery = loader if isinstance(loader, Delivery) else Delivery(loader)
         self._first_step, self._num_steps = first_step, num_steps or len(self._delivery.loader)
         self._lock = threading.Lock()
@@ -72,7 +83,11 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The batches of the present epoch; every backend takes a plain iterable for its own kind of data set."""
         return self
 
-    get_tf_dataset = get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+    get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+
+    def get_tf_dataset(self) -> Any:
+        """The same as TensorFlow likes it; `model` is built by the first batch."""
+        return TracedOnce(self, self._model)
 
     @property
     def batch_size(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
 
@@ -28,9 +30,11 @@ class OneEpoch(LoaderDataset):
         """Stay."""
 
 
-def feed(delivery: Delivery, *, first_step: int = 0, num_steps: int | None = None) -> Feed:
-    """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on.
+def feed(
+    delivery: Delivery, *, first_step: int = 0, num_steps: int | None = None, model: keras.Model | None = None
+) -> Feed:
+    """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on, for `model`.
 
     The training thread asks for every batch itself, whatever the loader and the backend, so that its wait is known.
     """
-    return Feed(OneEpoch(delivery, first_step=first_step, num_steps=num_steps))
+    return Feed(OneEpoch(delivery, first_step=first_step, num_steps=num_steps, model=model))

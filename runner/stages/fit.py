@@ -146,7 +146,8 @@ def _delivery(training: Training, observer: Observer) -> Delivery:
 
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:
     """One call of `fit`, for what is left of the epoch from global step `first_step` on."""
-    train = feed(delivery, first_step=first_step, num_steps=(epoch + 1) * training.steps_per_epoch - first_step)
+    num_steps = (epoch + 1) * training.steps_per_epoch - first_step
+    train = feed(delivery, first_step=first_step, num_steps=num_steps, model=training.model)
     validating = Delivery(training.validation) if training.validation and training.validates(epoch) else None
     validation = feed(validating) if validating else None
     with delivery.raising_failures(), (validating or delivery).raising_failures():
