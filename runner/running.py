@@ -288,7 +288,7 @@ class _Run:
             with profiled(path / PROFILE) if profiles else nullcontext():
                 result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
         wait = result.pop("wait")
-        if wait.training_seconds:  # none where all was done before a resume
+        if clock.waited_seconds:  # not where all was done before a resume
             result["wait"] = self._tell_wait(wait, settings, clock)
         digests = {**result.pop("digests"), "weights": save(model, path / MODEL)}
         if self.config.loader.kind == "custom":

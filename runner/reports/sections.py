@@ -84,6 +84,7 @@ class Waiting:
 
     share: float
     seconds: float
+    first_batch_seconds: float
     advice: str
     stages: Sequence[tuple[str, float, float]]
     svg: Markup | None
@@ -99,7 +100,8 @@ def waiting(run: Run) -> Waiting | None:
     stages = [(stage, seconds, seconds / total) for stage, seconds in told["reasons"].items()]
     lanes = read_trace(run.folder)
     svg = inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None
-    return Waiting(told["share"], told["seconds"], told["advice"], stages, svg, told_in_words(lanes) if lanes else "")
+    figures = (told[name] for name in ("share", "seconds", "first_batch_seconds", "advice"))
+    return Waiting(*figures, stages, svg, told_in_words(lanes) if lanes else "")
 
 
 def class_tables(run: Run) -> list[Classes]:
