@@ -57,7 +57,7 @@ def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
 
 
 def fitting_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
-    """The loader settings for these splits: those of `config`, or what fits into `available` bytes for `loader=auto`."""
+    """The loader settings for these splits: those of `config`, or for `loader=auto` what `available` bytes hold."""
     asked = config.loader
     if not isinstance(asked, Auto):
         return Choice(asked)

@@ -135,7 +135,7 @@ def test_one_processor_leaves_nothing_to_measure(choose, saw, monkeypatch):
 
 @pytest.fixture
 def trained(digits_root, tmp_path, monkeypatch):
-    """A run over some of the digits, in the folder of that name; its looks are quick, and taken though the data is small."""
+    """A run over some digits, in the folder of that name; its looks are short, and taken though the data is small."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("runner.stages.probe.WORTH_SECONDS", 0.0)
     monkeypatch.setattr("runner.stages.probe.LOOK_SECONDS", 0.05)

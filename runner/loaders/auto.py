@@ -33,7 +33,7 @@ class Choice:
 
 
 class Auto(LoaderKeys):
-    """in_memory if all samples fit into half of the free memory, else sequence; workers as a look at the data advises."""
+    """in_memory if all samples fit into half of the free memory, else sequence; workers by a look at the data."""
 
     kind: Literal["auto"] = "auto"
 

@@ -105,29 +105,27 @@ def probe(open_loader: Open, workers: int, *, processes: bool) -> Probe:
         if one * workers > ROUND_SECONDS:
             return Probe(skipped=f"a sample takes {one:.2f} s")
         size = max(1, int(BATCH_SECONDS / one))
-        threads = (Readers(1), Readers(workers))
-        paces = [_pace(open_loader, readers, size, part) for part, readers in enumerate(threads)]
+        alone = _pace(open_loader, Readers(1), size, part=0)
+        together = _pace(open_loader, Readers(workers), size, part=1)
     except Exception as error:  # whatever is wrong with the samples, the run will meet and tell
         return Probe(skipped=_line(error))
-    looks = [Look(*seen) for seen in zip(threads, paces, strict=True)]
-    if processes and hold_each_other_up(*paces, workers):
+    looks = [Look(Readers(1), alone), Look(Readers(workers), together)]
+    if processes and hold_each_other_up(alone, together, workers):
         looks.append(_look_at_processes(open_loader, Readers(workers, processes=True), size))
     return Probe(tuple(looks))
 
 
-def _pace(open_loader: Open, readers: Readers, batch_size: int, part: int) -> Pace:
+def _pace(open_loader: Open, readers: Readers, batch_size: int, *, part: int) -> Pace:
     """The pace in one of the parts of the data; the start of threads takes no time, that of processes is not timed."""
     warm_steps = readers.workers if readers.processes else 0
     with open_loader(readers, batch_size) as loader:
         begin = len(loader) * part // PARTS
-        return time_loader(
-            loader, LOOK_SECONDS, first_step=begin, warm_steps=warm_steps, round_steps=readers.workers
-        )
+        return time_loader(loader, LOOK_SECONDS, first_step=begin, warm_steps=warm_steps, round_steps=readers.workers)
 
 
 def _look_at_processes(open_loader: Open, readers: Readers, batch_size: int) -> Look:
     try:
-        return Look(readers, _pace(open_loader, readers, batch_size, PARTS - 1))
+        return Look(readers, _pace(open_loader, readers, batch_size, part=2))
     except Exception as error:
         # Processes import a script that starts them without `if __name__ == "__main__":`, and must not go on with it.
         if multiprocessing.parent_process() is not None:
