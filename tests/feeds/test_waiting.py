@@ -57,7 +57,7 @@ def test_first_step_of_a_run_is_no_part_of_its_later_training(sequence, model):
     stalls, results, delivery = stall(sequence), [], Delivery(sequence)
     clock = EpochClock(sequence.clock, results.append)
     compiling = iter([0.5])
-    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: time.sleep(next(compiling, 0)))
+    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(next(compiling, 0)))
     for first_step in (0, 3):
         data = feed(delivery, first_step=first_step).data
         model.fit(data, callbacks=[clock, slow], shuffle=False, verbose=0)
