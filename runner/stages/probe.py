@@ -5,18 +5,20 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
+from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.stages.bench import Pace, time_loader
 
-FIRST_SECONDS, LOOK_SECONDS = 0.02, 0.3
+FIRST_SECONDS, LOOK_SECONDS = 0.02, 0.2
 """How long samples are read one by one, to learn how long one takes, and how long each of the looks that follow is."""
 
 WORTH_SECONDS = 2.0
 """How long one thread must need for all samples, to make it worth while to look."""
 
-ROUND_SECONDS = 2.0
-"""How long the workers may take for a sample each if they read one after the other: a look is at least that."""
+ROUND_SECONDS = 0.8
+"""How long the workers may take for a sample each if they read one after the other: a look may be as long as that."""
 
 BATCH_SECONDS = 0.02
 """How long one thread needs for a batch of a look: short beside the look, long beside what handing it over takes."""
@@ -24,13 +26,16 @@ BATCH_SECONDS = 0.02
 CLOSE = 0.9
 """The share of the best pace from which on others are as fast, and the fewest workers are chosen."""
 
-LEAST_BUSY, MOST_BUSY = 0.5, 0.75
+LEAST_BUSY, MOST_BUSY = 0.25, 0.75
 """Processors that threads keep busy at least, and the share of theirs at most, which wait for the GIL."""
 
 PATIENCE_SECONDS = 5.0
 """How long a batch of a look may take, and processes to start."""
 
-PARTS = 3
+TURNS = 2
+"""How often threads are looked at, in turns: the better look counts, as other work on the machine slows some."""
+
+PARTS = 2 * TURNS + 1
 """Parts of the data, one for each look: none finds in memory what another has read."""
 
 
@@ -105,17 +110,18 @@ def probe(open_loader: Open, workers: int, *, processes: bool) -> Probe:
         if one * workers > ROUND_SECONDS:
             return Probe(skipped=f"a sample takes {one:.2f} s")
         size = max(1, int(BATCH_SECONDS / one))
-        alone = _pace(open_loader, Readers(1), size, part=0)
-        together = _pace(open_loader, Readers(workers), size, part=1)
+        turns = (Readers(1), Readers(workers)) * TURNS
+        paces = [_pace(open_loader, readers, size, part) for part, readers in enumerate(turns)]
     except Exception as error:  # whatever is wrong with the samples, the run will meet and tell
         return Probe(skipped=_line(error))
+    alone, together = (max(paces[first::2], key=attrgetter("samples_per_second")) for first in (0, 1))
     looks = [Look(Readers(1), alone), Look(Readers(workers), together)]
-    if processes and hold_each_other_up(alone, together, workers):
+    if processes and hold_each_other_up(alone, together, min(workers, num_processors())):
         looks.append(_look_at_processes(open_loader, Readers(workers, processes=True), size))
     return Probe(tuple(looks))
 
 
-def _pace(open_loader: Open, readers: Readers, batch_size: int, *, part: int) -> Pace:
+def _pace(open_loader: Open, readers: Readers, batch_size: int, part: int) -> Pace:
     """The pace in one of the parts of the data; the start of threads takes no time, that of processes is not timed."""
     warm_steps = readers.workers if readers.processes else 0
     with open_loader(readers, batch_size) as loader:
@@ -125,7 +131,7 @@ def _pace(open_loader: Open, readers: Readers, batch_size: int, *, part: int) ->
 
 def _look_at_processes(open_loader: Open, readers: Readers, batch_size: int) -> Look:
     try:
-        return Look(readers, _pace(open_loader, readers, batch_size, part=2))
+        return Look(readers, _pace(open_loader, readers, batch_size, PARTS - 1))
     except Exception as error:
         # Processes import a script that starts them without `if __name__ == "__main__":`, and must not go on with it.
         if multiprocessing.parent_process() is not None:
@@ -133,15 +139,15 @@ def _look_at_processes(open_loader: Open, readers: Readers, batch_size: int) -> 
         return Look(readers, None, f"cannot read them ({_line(error)})")
 
 
-def hold_each_other_up(one: Pace, many: Pace, workers: int) -> bool:
-    """Whether threads gain less than half of what they should, and that neither for the disk nor for the processors.
+def hold_each_other_up(one: Pace, many: Pace, processors: int) -> bool:
+    """Whether threads gain less than half of what the processors allow, and are held up by neither these nor a disk.
 
     Threads that wait for a disk keep no processor busy, threads that compute all of them; those that wait for the GIL
     about one.
     """
     gain = many.samples_per_second / one.samples_per_second
     busy = many.cpu_seconds / many.seconds
-    return gain < (1 + workers) / 2 and LEAST_BUSY <= busy <= MOST_BUSY * workers
+    return gain < (1 + processors) / 2 and LEAST_BUSY <= busy <= MOST_BUSY * processors
 
 
 def _line(error: Exception) -> str:

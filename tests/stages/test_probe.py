@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -19,6 +20,11 @@ from runner.stages.probe import LOOK_SECONDS, Look, Probe, Readers, hold_each_ot
 TAKES = 0.002
 MANY = 4000
 ONE, FOUR, PROCESSES = Readers(1), Readers(4), Readers(4, processes=True)
+
+
+@pytest.fixture(autouse=True)
+def four_processors(monkeypatch):
+    monkeypatch.setattr("runner.stages.probe.num_processors", lambda: 4)
 
 
 class Waiting:
@@ -84,11 +90,11 @@ def looks(*figures):
     return Probe(tuple(Look(readers, Pace(round(1000 * speed), 1000.0, 1.0)) for readers, speed in figures))
 
 
-def test_threads_that_wait_scale_and_are_chosen_within_two_seconds():
+def test_threads_that_wait_scale_and_are_soon_chosen():
     source, asked, began = Waiting(), [], time.perf_counter()
     seen = probe(opener(source, asked), 4, processes=True)
-    assert time.perf_counter() - began < 2
-    assert [readers for readers, _ in asked] == [ONE, ONE, FOUR]
+    assert time.perf_counter() - began < 4  # 0.8 where nothing else goes on
+    assert [readers for readers, _ in asked] == [ONE, ONE, FOUR, ONE, FOUR]
     assert seen.best() == FOUR
     assert {look.readers: look.pace.seconds >= LOOK_SECONDS for look in seen.looks} == {ONE: True, FOUR: True}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader-")]
@@ -99,29 +105,28 @@ def test_no_look_finds_in_memory_what_another_has_read():
     probe(opener(source, asked), 4, processes=True)
     assert asked[0][1] == 1
     assert all(2 <= size <= 10 for _, size in asked[1:])  # a fiftieth of a second
-    border = MANY // 3 - 10
-    assert max(index for index in source.read_indices if index < border) < MANY // 6
-    assert min(index for index in source.read_indices if index >= MANY // 6) >= border
-    assert max(source.read_indices) < 2 * MANY // 3
+    again = {index for index, times in Counter(source.read_indices).items() if times > 1}
+    assert max(again, default=0) < 40  # those that were read one by one
+    assert {index * 5 // MANY for index in source.read_indices} == {0, 1, 2, 3}
 
 
 def test_processes_are_tried_where_threads_hold_each_other_up():
     asked = []
-    seen = probe(opener(Holding(), asked), 2, processes=True)
-    assert [readers for readers, _ in asked] == [ONE, ONE, Readers(2), Readers(2, processes=True)]
+    seen = probe(opener(Holding(), asked), 4, processes=True)
+    assert [readers for readers, _ in asked] == [ONE, *(ONE, FOUR) * 2, PROCESSES]
     assert seen.looks[2].samples_per_second > 0
-    assert seen.told().endswith(f", 2 processes {seen.looks[2].samples_per_second:,.0f}")
+    assert seen.told().endswith(f", 4 processes {seen.looks[2].samples_per_second:,.0f}")
 
 
 def test_processes_are_not_tried_where_threads_were_asked_for():
-    seen = probe(opener(Holding()), 2, processes=False)
-    assert [look.readers for look in seen.looks] == [ONE, Readers(2)]
+    seen = probe(opener(Holding()), 4, processes=False)
+    assert [look.readers for look in seen.looks] == [ONE, FOUR]
 
 
 def test_processes_that_cannot_read_are_told_and_not_chosen():
-    seen = probe(opener(Locked()), 2, processes=True)
-    assert seen.told().endswith(", 2 processes cannot read them (cannot pickle '_thread.lock' object)")
-    assert seen.best() in (ONE, Readers(2))
+    seen = probe(opener(Locked()), 4, processes=True)
+    assert seen.told().endswith(", 4 processes cannot read them (cannot pickle '_thread.lock' object)")
+    assert seen.best() in (ONE, FOUR)
 
 
 def test_what_one_thread_soon_reads_is_not_measured():
