@@ -29,6 +29,9 @@ CLOSE = 0.9
 LEAST_BUSY, MOST_BUSY = 0.25, 0.75
 """Processors that threads keep busy at least, and the share of theirs at most, which wait for the GIL."""
 
+WARM_ROUNDS = 4
+"""Batches that are not timed for each process, the last of which may start long after the first."""
+
 PATIENCE_SECONDS = 5.0
 """How long a batch of a look may take, and processes to start."""
 
@@ -123,7 +126,7 @@ def probe(open_loader: Open, workers: int, *, processes: bool) -> Probe:
 
 def _pace(open_loader: Open, readers: Readers, batch_size: int, part: int) -> Pace:
     """The pace in one of the parts of the data; the start of threads takes no time, that of processes is not timed."""
-    warm_steps = readers.workers if readers.processes else 0
+    warm_steps = WARM_ROUNDS * readers.workers if readers.processes else 0
     with open_loader(readers, batch_size) as loader:
         begin = len(loader) * part // PARTS
         return time_loader(loader, LOOK_SECONDS, first_step=begin, warm_steps=warm_steps, round_steps=readers.workers)
@@ -151,4 +154,5 @@ def hold_each_other_up(one: Pace, many: Pace, processors: int) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """What went wrong, without how to mend it."""
+    return " ".join(str(error).partition(";")[0].split()) or type(error).__name__
