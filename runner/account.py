@@ -15,6 +15,7 @@ from runner.samples import ArraySpec
 from runner.settings import AnyData, AnyModel, Settings
 from runner.sources.data import Data, Dataset, ReadyBatches
 from runner.sources.none import NoData
+from runner.stages.probe import Readers
 
 Line = tuple[str, str]
 
@@ -120,6 +121,5 @@ def _told(spec: ArraySpec) -> str:
 def _readers(loader: LoaderSettings) -> str:
     if loader.kind == "generator" or loader.workers == 0:
         return "read in the model's own thread"
-    kind = "processes" if loader.use_multiprocessing else "threads"
     ahead = "" if loader.kind == "in_memory" else f", up to {loader.max_queue_size} batches ahead"
-    return f"{loader.workers} {kind}{ahead}"
+    return f"{Readers(loader.workers, loader.use_multiprocessing)}{ahead}"

@@ -13,8 +13,8 @@ from runner.loaders.custom import Custom
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, format_bytes
-from runner.loaders.settings import LoaderKeys, LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
+from runner.loaders.settings import LoaderSettings
+from runner.loading import as_delivered, fitting_loader, needed_bytes, open_dataset, open_loader
 from runner.records.files import write_atomically
 from runner.records.json_text import to_json
 from runner.records.record import RunRecord
@@ -34,7 +34,7 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
     with record.stage("data"):
         dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
-        settings = choose_loader(config, dataset, tuple(dataset.splits), available).settings
+        settings = fitting_loader(config, dataset, tuple(dataset.splits), available).settings
         terminal.account(data_lines(config, dataset, available))
         counts = class_counts(dataset)
         batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
@@ -67,7 +67,7 @@ def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) ->
 
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
     """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
-    keys = {name: getattr(settings, name) for name in (*LoaderKeys.model_fields, "workers")}
+    keys = {name: getattr(settings, name) for name in LoaderSettings.model_fields if name != "kind"}
     for kind in get_args(get_args(AnyLoader)[0]):
         if kind not in (Auto, Custom) and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
             loader = kind(**keys)

@@ -56,8 +56,8 @@ def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
     return replace(dataset, spec=spec)
 
 
-def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
-    """The loader settings for these splits: those of `config`, or what `loader=auto` makes of `available` bytes."""
+def fitting_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
+    """The loader settings for these splits: those of `config`, or for `loader=auto` what `available` bytes hold."""
     asked = config.loader
     if not isinstance(asked, Auto):
         return Choice(asked)
@@ -94,7 +94,7 @@ def open_loader(
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
-    return settings.build(source, plan, _changes(config, dataset, source, training=training))
+    return settings.build(source, plan, changes_to(config, dataset, source, training=training))
 
 
 def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
@@ -104,7 +104,7 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
         return len(splits) * loader.num_bytes(dataset.spec, dataset.batches.size)
     for split in splits:
         source = dataset.splits[split]
-        changed = _changes(config, dataset, source, training=split == "train")
+        changed = changes_to(config, dataset, source, training=split == "train")
         total += memory_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if changed else None)
     return total
@@ -117,7 +117,7 @@ def _samples(config: Settings) -> Data:
     return config.data
 
 
-def _changes(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Changes:
+def changes_to(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Changes:
     """What happens to each sample on its way into a batch."""
     changes, name = _augmentation(config, source, training=training), _samples(config).transform
     if name is None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.benching import bench_loaders
 from runner.checking import check_data
+from runner.choosing import choose_loader
 from runner.debugging import debug_lines, debugged
 from runner.errors import DataError
 from runner.loaders.advice import Means, advise
@@ -23,7 +24,7 @@ from runner.loaders.clock import Clock, Wait
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
+from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader
 from runner.models.settings import Task, task_of
 from runner.picturing import picture_data, picture_wait, picture_worst
 from runner.records.config_yaml import write_config
@@ -288,7 +289,7 @@ class _Run:
             with profiled(path / PROFILE) if profiles else nullcontext():
                 result = fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
         wait = result.pop("wait")
-        if wait.training_seconds:  # none where all was done before a resume
+        if clock.waited_seconds:  # not where all was done before a resume
             result["wait"] = self._tell_wait(wait, settings, clock)
         digests = {**result.pop("digests"), "weights": save(model, path / MODEL)}
         if self.config.loader.kind == "custom":

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.account import cache_lines, data_lines, loader_lines, model_lines
+from runner.choosing import choose_loader
 from runner.errors import DataError
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
+from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader
 from runner.picturing import picture_data, picture_worst
 from runner.records.contents import Contents
 from runner.records.data_section import data_section

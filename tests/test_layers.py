@@ -30,6 +30,7 @@ LAYERS = [
     {"account", "debugging"},
     {"terminal"},
     {"loading"},
+    {"choosing"},
     {"using", "checking", "resuming", "verifying", "benching", "tracking"},
     {"running"},
     {"config"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from runner.loaders.clock import Clock
 class EpochResult:
     """One epoch: its logs as Keras gives them, the learning rate it ended with, and its durations.
 
-    `training_seconds` are without validation; `wait_seconds` of them were spent waiting for batches.
+    `training_seconds` are without validation; `wait_seconds` of them were spent waiting for batches. The
+    `later_` ones are what of these came after the first step of the run, in which frameworks compile the model.
     """
 
     epoch: int
@@ -26,6 +28,8 @@ class EpochResult:
     seconds: float
     training_seconds: float
     wait_seconds: float
+    later_training_seconds: float
+    later_wait_seconds: float
 
 
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -39,12 +43,20 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         self._waiting, self._on_result = waiting, on_result
         self._began = self._trained = 0.0
         self._waited = waiting.waited_seconds
+        self._steps_begun = 0
+        self._first_over = self._first_over_waited = math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock; before, on some backends, a first batch was waited for, which is part of the epoch."""
         early = self._waiting.waited_seconds - self._waited
         self._began, self._trained = time.perf_counter() - early, 0.0
         self._waiting.timeline.begin()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """The first step of the run is over where the second one begins."""
+        self._steps_begun += 1
+        if self._steps_begun == 2:
+            self._first_over, self._first_over_waited = time.perf_counter(), self._waiting.waited_seconds
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Training is over where validation begins."""
@@ -67,6 +79,8 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
                 seconds=now - self._began,
                 training_seconds=self._trained - self._began,
                 wait_seconds=self._waited - before,
+                later_training_seconds=max(0.0, self._trained - max(self._began, self._first_over)),
+                later_wait_seconds=max(0.0, self._waited - max(before, self._first_over_waited)),
             )
         )
 

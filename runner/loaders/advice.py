@@ -43,14 +43,18 @@ class Means:
 
 def advise(wait: Wait, means: Means) -> str:
     """How long the model waited, mostly for what, and which keys would change that."""
+    first = wait.first_batch_seconds
+    if first > max(wait.seconds, LITTLE * (wait.training_seconds + first)):
+        later = "never waited" if wait.share < NOTHING else f"waited {_percent(wait.share)} of the time"
+        return f"the model waited {first:.2f} s for the first batch{_first(means)}; after that it {later}"
     share = f"the model waited {_percent(wait.share)} of the time"
     if wait.share < NOTHING:
         return "the model never waited: more workers would not help"
     if wait.share < LITTLE:
         return f"{share}: reading faster would gain no more than that"
-    if wait.first_batch_seconds > wait.seconds / 2:
-        return f"{share}, mostly for the first batch{_first(means)}: that comes once in a run"
-    mostly = max(wait.reasons, key=lambda stage: wait.reasons[stage])
+    # What is held was read and decoded before the first batch.
+    stages = ("change", "assemble") if means.loader.kind == "in_memory" else tuple(wait.reasons)
+    mostly = max(stages, key=lambda stage: wait.reasons[stage])
     keys = list(_keys(mostly, means))
     return f"{share}, mostly for {DOING[mostly]}: {', or '.join(keys) if keys else _nothing_left(means)}"
 

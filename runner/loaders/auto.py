@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from runner.components import Count
@@ -22,6 +22,10 @@ class Choice:
     settings: LoaderSettings
     reason: str | None = None
 
+    def because(self, reason: str) -> Choice:
+        """The same choice for one more reason."""
+        return replace(self, reason=f"{self.reason}; {reason}")
+
     def document(self) -> dict[str, Any]:
         """The settings that have an effect, as run.json has them; where `auto` chose, also that it did, and why."""
         chosen = self.settings.normalised().document()
@@ -29,32 +33,34 @@ class Choice:
 
 
 class Auto(LoaderKeys):
-    """in_memory if all samples fit into half of the free memory, else sequence; a thread for each processor."""
+    """in_memory if all samples fit into half of the free memory, else sequence; workers by a look at the data."""
 
     kind: Literal["auto"] = "auto"
 
     workers: Count | None = None
-    """Threads or processes that read samples; null: as many as there are processors for this process."""
+    """Threads or processes that read samples; null: one for each processor, or one if more read no faster."""
+
+    use_multiprocessing: bool | None = None
+    """Whether the workers are processes; null: only where they read faster than threads."""
 
     def candidate(self) -> InMemory:
         """What is chosen if it fits."""
         return InMemory(**self._keys())
 
     def choose(self, needed: int, available: int) -> Choice:
-        """The loader for samples that take `needed` bytes if they are held, and the reason."""
+        """The loader for samples that take `needed` bytes if they are held, and the reason; threads unless asked."""
         fits = needed <= SHARE * available
         settings = self.candidate() if fits else Sequence(**self._keys())
-        reason = (
+        return Choice(
+            settings,
             f"all samples together need {format_bytes(needed)}, {'at most' if fits else 'more than'} half of the "
-            f"{format_bytes(available)} of memory that are free"
+            f"{format_bytes(available)} of memory that are free",
         )
-        if self.workers is None:
-            reason += f"; {_plural(settings.workers, 'worker')} for as many processors"
-        return Choice(settings, reason)
 
     def _keys(self) -> dict[str, Any]:
         keys = {name: getattr(self, name) for name in LoaderKeys.model_fields}
-        return {**keys, "workers": num_processors() if self.workers is None else self.workers}
+        workers = num_processors() if self.workers is None else self.workers
+        return {**keys, "workers": workers, "use_multiprocessing": bool(self.use_multiprocessing)}
 
 
 def num_processors() -> int:
@@ -63,7 +69,3 @@ def num_processors() -> int:
 
     count: int = joblib.cpu_count()
     return count
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -14,9 +14,10 @@ from runner.loaders.work import STAGES, Work
 
 @dataclass(frozen=True)
 class Wait:
-    """How long a model that trained for `training_seconds` waited; `reasons` are the seconds of work by stage.
+    """How long a model waited while it trained for `training_seconds`, both without the first step, which compiles it.
 
-    Workers are at work beside the model and each other, so these may be many more than the model waited.
+    What it waited for its first batch stands apart. `reasons` are the seconds of work by stage; workers are at work
+    beside the model and each other, so these may be many more than the model waited.
     """
 
     seconds: float
@@ -26,7 +27,7 @@ class Wait:
 
     @property
     def share(self) -> float:
-        """Of the training, what was waiting: 0 to 1."""
+        """Of the training after its first step, what was waiting: 0 to 1."""
         return self.seconds / self.training_seconds if self.training_seconds else 0.0
 
     def document(self) -> dict[str, object]:
@@ -83,7 +84,7 @@ class Clock:
             self._stages[stage] += spent
         self.timeline.work(work)
 
-    def wait(self, training_seconds: float) -> Wait:
-        """All waiting so far, of a training that took so long."""
+    def wait(self, seconds: float, training_seconds: float) -> Wait:
+        """What was waited for so long, of a training that took so long, and what was done so far."""
         reasons = {stage: spent / 1e9 for stage, spent in self._stages.items()}
-        return Wait(self.waited_seconds, (self._first_wait or 0) / 1e9, training_seconds, reasons)
+        return Wait(seconds, (self._first_wait or 0) / 1e9, training_seconds, reasons)

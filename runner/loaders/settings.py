@@ -25,9 +25,6 @@ class LoaderKeys(Component):
     batch_size: PositiveInt = 32
     """Samples per training step."""
 
-    use_multiprocessing: bool = False
-    """Whether the workers are processes; threads are faster unless user code holds the GIL."""
-
     max_queue_size: PositiveInt = 10
     """Batches read ahead of the model, at most."""
 
@@ -55,6 +52,9 @@ class LoaderSettings(LoaderKeys):
 
     workers: Count = 4
     """Threads or processes that read samples; 0 reads in the caller's thread."""
+
+    use_multiprocessing: bool = False
+    """Whether the workers are processes; threads are faster unless user code holds the GIL."""
 
     unused: ClassVar[tuple[str, ...]] = ()
     """Keys this kind accepts and does not use."""

@@ -84,6 +84,7 @@ class Waiting:
 
     share: float
     seconds: float
+    first_batch_seconds: float
     advice: str
     stages: Sequence[tuple[str, float, float]]
     svg: Markup | None
@@ -99,7 +100,8 @@ def waiting(run: Run) -> Waiting | None:
     stages = [(stage, seconds, seconds / total) for stage, seconds in told["reasons"].items()]
     lanes = read_trace(run.folder)
     svg = inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None
-    return Waiting(told["share"], told["seconds"], told["advice"], stages, svg, told_in_words(lanes) if lanes else "")
+    words = told_in_words(lanes) if lanes else ""
+    return Waiting(told["share"], told["seconds"], told["first_batch_seconds"], told["advice"], stages, svg, words)
 
 
 def class_tables(run: Run) -> list[Classes]:

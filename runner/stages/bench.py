@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count, cycle, islice
 
 import numpy as np
 
@@ -31,15 +31,20 @@ class Pace:
         return self.num_samples / self.seconds
 
 
-def time_loader(loader: Loader, seconds: float) -> Pace:
-    """The pace of a loader after its first epoch, for at least so many seconds and one batch."""
+def time_loader(
+    loader: Loader, seconds: float, *, first_step: int = 0, warm_steps: int | None = None, round_steps: int = 1
+) -> Pace:
+    """The pace of a loader from `first_step` on, after its first epoch or `warm_steps`, for at least so many seconds.
+
+    Rounds of so many steps are timed, at least one: as many as there are workers, who may be done all at once.
+    """
     began = time.perf_counter()
-    batches = loader.stream(0)
-    next(batches)
-    first = time.perf_counter() - began
-    for _ in range(len(loader) - 1):
+    batches, first = loader.stream(first_step), 0.0
+    for step in range(len(loader) if warm_steps is None else warm_steps):
         next(batches)
-    return _time((len(batch) for batch in batches), seconds, first)
+        first = first if step else time.perf_counter() - began
+    rounds = (sum(map(len, islice(batches, round_steps))) for _ in count())
+    return _time(rounds, seconds, first)
 
 
 def time_files(source: FileSource, seconds: float) -> Pace:
@@ -64,8 +69,8 @@ def evenly(num_samples: int) -> Iterator[int]:
 
 def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.0) -> Pace:
     num_samples, cpu, began = 0, _cpu_seconds(), time.perf_counter()
-    for count in counts:
-        num_samples += count
+    for number in counts:
+        num_samples += number
         if (took := time.perf_counter() - began) >= seconds:
             break
     return Pace(num_samples, took, _cpu_seconds() - cpu, first_batch_seconds)

@@ -99,7 +99,10 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
         "steps": progress.step,
         "samples_seen": progress.samples_seen,
         "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
-        "wait": training.train.clock.wait(sum(result.training_seconds for result in results)),
+        "wait": training.train.clock.wait(
+            sum(result.later_wait_seconds for result in results),
+            sum(result.later_training_seconds for result in results),
+        ),
     }
 
 

@@ -52,6 +52,30 @@ def test_stall_beside_validation_is_the_epochs_own(sequence, held_out, model):
         assert result.wait_seconds < result.training_seconds < result.seconds - 0.19
 
 
+def test_first_step_of_a_run_is_no_part_of_its_later_training(sequence, model):
+    list(sequence.epoch(0))
+    stalls, results, delivery = stall(sequence), [], Delivery(sequence)
+    clock = EpochClock(sequence.clock, results.append)
+    compiling = iter([0.5])
+    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(next(compiling, 0)))
+    for first_step in (0, 3):
+        data = feed(delivery, first_step=first_step).data
+        model.fit(data, callbacks=[clock, slow], shuffle=False, verbose=0)
+    first, second = results
+    assert is_found_again(first.later_wait_seconds, stalls[1:3])
+    assert first.later_wait_seconds <= first.later_training_seconds < first.training_seconds - 0.5
+    assert second.later_wait_seconds == second.wait_seconds
+    assert second.later_training_seconds == second.training_seconds
+
+
+def test_run_of_one_step_has_no_later_training(sequence, model):
+    results = []
+    clock = EpochClock(sequence.clock, results.append)
+    model.fit(feed(Delivery(sequence), num_steps=1).data, callbacks=[clock], shuffle=False, verbose=0)
+    assert (results[0].later_training_seconds, results[0].later_wait_seconds) == (0.0, 0.0)
+    assert results[0].wait_seconds > 0
+
+
 def test_batch_asked_for_out_of_turn_is_waited_for(sequence):
     LoaderDataset(sequence)[2]
     assert sequence.clock.waited_seconds > 0

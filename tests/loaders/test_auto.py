@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import build_loader, compose
-from runner.loaders.auto import Auto, num_processors
+from runner.loaders.auto import Auto, Choice, num_processors
 from runner.loaders.in_memory import InMemory, InMemoryLoader
 from runner.loaders.sequence import Sequence, SequenceLoader
 
@@ -47,13 +47,15 @@ def test_workers_asked_for_are_taken(workers):
     assert Auto(workers=workers).choose(1, 1000).settings.workers == workers
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "1 worker for as many processors"), (12, "12 workers for as many p")])
-def test_there_is_a_worker_for_each_processor(monkeypatch, count, told):
+@pytest.mark.parametrize("count", [1, 12])
+def test_there_is_a_thread_for_each_processor_before_any_look(monkeypatch, count):
     monkeypatch.setattr("runner.loaders.auto.num_processors", lambda: count)
-    choice = Auto().choose(1, 1000)
-    assert choice.settings.workers == count
-    assert not choice.settings.use_multiprocessing
-    assert told in choice.reason
+    settings = Auto().choose(1, 1000).settings
+    assert (settings.workers, settings.use_multiprocessing) == (count, False)
+
+
+def test_one_more_reason_stands_behind_the_first():
+    assert Choice(Sequence(), "big").because("1 thread reads 9 samples/s").reason == "big; 1 thread reads 9 samples/s"
 
 
 def test_processors_are_those_this_process_may_use():

@@ -67,7 +67,7 @@ def load(settings, source, changes=()):
 
 
 def reasons(loader):
-    return loader.clock.wait(1.0).reasons
+    return loader.clock.wait(0.5, 1.0).reasons
 
 
 def about(seconds):
@@ -123,10 +123,12 @@ def test_wait_is_the_callers_and_the_first_batchs_is_known():
     for seconds in (0.02, 0.01):
         with clock.waiting():
             time.sleep(seconds)
-    wait = clock.wait(0.1)
-    assert wait.seconds == clock.waited_seconds == about(0.03)
-    assert wait.first_batch_seconds == about(0.02)
-    assert wait.share == wait.seconds / 0.1
+    assert clock.waited_seconds == about(0.03)
+    assert clock.wait(0.01, 0.1).first_batch_seconds == about(0.02)
+
+
+def test_wait_is_told_as_a_share_of_training():
+    assert Clock().wait(0.5, 2.0).document()["share"] == 0.25
 
 
 def test_wait_that_fails_is_a_wait():
@@ -138,7 +140,7 @@ def test_wait_that_fails_is_a_wait():
 
 
 def test_wait_of_no_training_has_a_share():
-    assert Clock().wait(0.0).document() == {
+    assert Clock().wait(0.0, 0.0).document() == {
         "share": 0.0,
         "seconds": 0.0,
         "first_batch_seconds": 0.0,
@@ -150,4 +152,4 @@ def test_work_of_several_threads_adds_up():
     clock = Clock()
     clock.note(Work(1, 0, 3_000_000_000, 8, read=1_000_000_000, decode=2_000_000_000))
     clock.note(Work(2, 0, 1_000_000_000, 8, read=1_000_000_000))
-    assert clock.wait(1.0).reasons == {"read": 2.0, "decode": 2.0, "change": 0.0, "assemble": 0.0}
+    assert clock.wait(0.5, 1.0).reasons == {"read": 2.0, "decode": 2.0, "change": 0.0, "assemble": 0.0}

@@ -1,0 +1,178 @@
+"""How reading scales: who is looked at, for how long, and who is chosen."""
+
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.errors import BadSampleError
+from runner.labels import NO_LABELS
+from runner.loaders.sequence import Sequence
+from runner.plan import Plan
+from runner.samples import ArraySpec
+from runner.stages.bench import Pace
+from runner.stages.probe import LOOK_SECONDS, Look, Probe, Readers, hold_each_other_up, probe
+
+TAKES = 0.002
+MANY = 4000
+ONE, FOUR, PROCESSES = Readers(1), Readers(4), Readers(4, processes=True)
+
+
+@pytest.fixture(autouse=True)
+def four_processors(monkeypatch):
+    monkeypatch.setattr("runner.stages.probe.num_processors", lambda: 4)
+
+
+class Waiting:
+    """Samples that come after a while, in which nothing is computed."""
+
+    spec = ArraySpec((1,), np.dtype(np.float32))
+    labels = NO_LABELS
+
+    def __init__(self, num_samples=MANY):
+        self.ids = tuple(map(str, range(num_samples)))
+        self.read_indices = []
+
+    def __len__(self):
+        return len(self.ids)
+
+    def read(self, index, out):
+        time.sleep(TAKES)
+        self.read_indices.append(index)
+        out[...] = index
+        return out
+
+
+class Holding(Waiting):
+    """Samples that keep the GIL while they are computed."""
+
+    def read(self, index, out):
+        until = time.thread_time() + TAKES
+        while time.thread_time() < until:
+            pass
+        out[...] = index
+        return out
+
+
+class Locked(Holding):
+    """What no process can be handed."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+class Bad(Waiting):
+    """A sample that cannot be read."""
+
+    def read(self, index, out):
+        raise BadSampleError("photos/cat/1.jpg", "is empty")
+
+
+def opener(source, asked=None):
+    """How a probe opens loaders over `source`; notes in `asked` who was to read."""
+
+    def opened(readers, batch_size):
+        if asked is not None:
+            asked.append((readers, batch_size))
+        settings = Sequence(workers=readers.workers, use_multiprocessing=readers.processes, timeout_seconds=30.0)
+        return settings.build(source, Plan(len(source), batch_size, shuffle=False))
+
+    return opened
+
+
+def looks(*figures):
+    """A probe that saw these readers come to these samples a second."""
+    return Probe(tuple(Look(readers, Pace(round(1000 * speed), 1000.0, 1.0)) for readers, speed in figures))
+
+
+def test_threads_that_wait_scale_and_are_soon_chosen():
+    source, asked, began = Waiting(), [], time.perf_counter()
+    seen = probe(opener(source, asked), 4, processes=True)
+    assert time.perf_counter() - began < 4  # 0.8 where nothing else goes on
+    assert [readers for readers, _ in asked] == [ONE, ONE, FOUR, ONE, FOUR]
+    assert seen.best() == FOUR
+    assert {look.readers: look.pace.seconds >= LOOK_SECONDS for look in seen.looks} == {ONE: True, FOUR: True}
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader-")]
+
+
+def test_no_look_finds_in_memory_what_another_has_read():
+    source, asked = Waiting(), []
+    probe(opener(source, asked), 4, processes=True)
+    assert asked[0][1] == 1
+    assert all(2 <= size <= 10 for _, size in asked[1:])  # a fiftieth of a second
+    again = {index for index, times in Counter(source.read_indices).items() if times > 1}
+    assert max(again, default=0) < 40  # those that were read one by one
+    assert {index * 5 // MANY for index in source.read_indices} == {0, 1, 2, 3}
+
+
+def test_processes_are_tried_where_threads_hold_each_other_up():
+    asked = []
+    seen = probe(opener(Holding(), asked), 4, processes=True)
+    assert [readers for readers, _ in asked] == [ONE, *(ONE, FOUR) * 2, PROCESSES]
+    assert seen.looks[2].samples_per_second > 0
+    assert seen.told().endswith(f", 4 processes {seen.looks[2].samples_per_second:,.0f}")
+
+
+def test_processes_are_not_tried_where_threads_were_asked_for():
+    seen = probe(opener(Holding()), 4, processes=False)
+    assert [look.readers for look in seen.looks] == [ONE, FOUR]
+
+
+def test_processes_that_cannot_read_are_told_and_not_chosen():
+    seen = probe(opener(Locked()), 4, processes=True)
+    assert seen.told().endswith(", 4 processes cannot read them (cannot pickle '_thread.lock' object)")
+    assert seen.best() in (ONE, FOUR)
+
+
+def test_what_one_thread_soon_reads_is_not_measured():
+    source = Waiting(num_samples=100)
+    seen = probe(opener(source), 4, processes=True)
+    assert not seen.looks
+    assert seen.skipped.startswith("1 thread reads all samples in ")
+    assert len(source.read_indices) < 40
+
+
+def test_samples_that_take_too_long_for_a_look_are_not_measured(monkeypatch):
+    monkeypatch.setattr(f"{__name__}.TAKES", 0.1)
+    source = Waiting()
+    assert probe(opener(source), 30, processes=True).skipped == "a sample takes 0.10 s"
+    assert len(source.read_indices) < 5
+
+
+def test_sample_that_cannot_be_read_is_left_to_the_run_to_tell():
+    assert probe(opener(Bad()), 4, processes=True) == Probe(skipped="photos/cat/1.jpg: is empty")
+
+
+@pytest.mark.parametrize(
+    ("many", "cpu_seconds", "expected"),
+    [
+        (100, 1.0, True),  # Python that holds the GIL
+        (300, 3.0, True),  # a part of it does
+        (700, 7.0, False),  # threads gain
+        (100, 0.1, False),  # all wait for the disk
+        (500, 11.0, False),  # all processors compute
+    ],
+)
+def test_threads_hold_each_other_up_where_neither_disk_nor_processors_are_in_use(many, cpu_seconds, expected):
+    assert hold_each_other_up(Pace(100, 1.0, 1.0), Pace(many, 1.0, cpu_seconds), 12) is expected
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=3, max_size=3))
+def test_no_more_workers_are_chosen_than_make_a_tenth_of_a_difference(speeds):
+    seen = looks(*zip((ONE, FOUR, PROCESSES), speeds, strict=True))
+    by_readers = dict(zip((ONE, FOUR, PROCESSES), speeds, strict=True))
+    best = seen.best()
+    assert by_readers[best] >= 0.9 * max(speeds)
+    assert best == ONE or by_readers[ONE] < 0.9 * max(speeds)
+    assert best != PROCESSES or by_readers[FOUR] < 0.9 * max(speeds)
+    assert seen.best(4).workers == 4
+
+
+def test_figures_are_one_sentence():
+    seen = looks((Readers(1), 310), (Readers(12), 2900), (Readers(12, processes=True), 2800))
+    assert seen.told() == "1 thread reads 310 samples/s, 12 threads 2,900, 12 processes 2,800"
