@@ -15,6 +15,7 @@ from runner.config.library import Library, open_library
 from runner.config.overrides import for_hydra, needs_sweep, parse, refusal
 from runner.errors import ConfigurationError
 from runner.settings import Settings
+from runner.sweeping.launchers import launcher_problem
 from runner.sweeping.settings import SweepSettings
 
 PAIRED = "sweep.paired"
@@ -77,6 +78,7 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         overrides = [override for override in readable if not _no_sweep(override)]
         ours = [override for override in overrides if _is_of_the_sweep(override)]
         settings, wrong = _sweep_settings(ours, library)
+        wrong += [problem] if (problem := launcher_problem(settings)) else []
         if settings.resume is not None:
             named = [each.key_or_group for each in overrides if each not in ours or each.key_or_group == PAIRED]
             _raise([*problems, *wrong, *map(_not_with_resume, named)])

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from runner.records.sweep import SweepPlan
-from runner.sweeping.gpus import of_slot, visible_gpus
-from runner.sweeping.process import Attempt, JobProcess, Outcome
+from runner.sweeping.launcher import Job, Launcher
+from runner.sweeping.launchers import launcher_of
+from runner.sweeping.process import Attempt, Outcome
 from runner.sweeping.settings import SweepSettings
 
 TICK_SECONDS = 0.1
@@ -56,9 +57,11 @@ class _Schedule:
     ) -> None:
         self.plan, self.settings, self.observer = plan, settings, observer
         self.waiting = deque(attempts)
-        self.running: dict[int, JobProcess] = {}
+        self.running: dict[int, Job] = {}
+        self.begun: set[Job] = set()
         self.outcomes: list[Outcome] = []
-        self.gpus = visible_gpus() if settings.jobs > 1 else ()
+        self.slots = settings.slots(len(attempts))
+        self.launcher: Launcher = launcher_of(plan, settings, self.slots)
 
     def run(self) -> None:
         while self.waiting or self.running:
@@ -71,30 +74,30 @@ class _Schedule:
     def end_soon(self) -> None:
         """Start no more, ask those that run to end, and wait until they have."""
         self.waiting.clear()
-        for process in self.running.values():
-            process.ask_to_end()
+        for job in self.running.values():
+            job.ask_to_end()
         while self.running:
             self._look()
             time.sleep(TICK_SECONDS)
 
     def close(self) -> None:
-        for process in self.running.values():
-            process.close()
+        for job in self.running.values():
+            job.close()
+        self.launcher.close()
 
     def _start(self) -> None:
-        free = [slot for slot in range(self.settings.jobs) if slot not in self.running]
+        free = [slot for slot in range(self.slots) if slot not in self.running]
         for slot in free[: len(self.waiting)]:
-            attempt = self.waiting.popleft()
-            environment = of_slot(slot, self.gpus, self.settings.jobs)
-            self.running[slot] = JobProcess(self.plan, attempt, environment)
-            self.observer.on_start(attempt.number)
+            self.running[slot] = self.launcher.start(self.waiting.popleft(), slot)
 
     def _look(self) -> None:
-        minutes = self.settings.timeout_minutes
-        for slot, process in list(self.running.items()):
-            outcome = process.poll(None if minutes is None else 60 * minutes)
+        for slot, job in list(self.running.items()):
+            outcome = job.poll()
+            if job not in self.begun and (job.has_begun or outcome is not None):
+                self.begun.add(job)
+                self.observer.on_start(job.number)
             if outcome is not None:
-                process.close()
+                job.close()
                 del self.running[slot]
                 self.outcomes.append(outcome)
                 self.observer.on_end(outcome)
