@@ -32,6 +32,9 @@ from runner.sweeping.view import view_of
 
 TRIALS = 20
 
+AT_ONCE = 10
+"""Trials that Optuna gives to a cluster at once: so many it draws by chance before it makes use of what it learnt."""
+
 
 def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[str]) -> SweepPlan:
     """Write down what is searched, and how; no trial yet."""
@@ -48,14 +51,15 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], se
 
     A trial that fails is no failure of the search; a search without a value of its objective is.
     """
-    new = max(0, search.trials - len(plan.jobs))
-    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {len(begun) + new} to run\n")
+    count = len(begun) + max(0, search.trials - len(plan.jobs))
+    slots = settings.slots(count if search.method == "random" else min(count, AT_ONCE))
+    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {count} to run\n")
     sys.stdout.flush()
     try:
-        with plan.running(), view_of(plan, len(begun) + new) as view:
+        with plan.running(), view_of(plan, count) as view:
             trials = Trials(read_sweep(plan.folder), search, view)
             try:
-                run_jobs(plan, trials.attempts(begun), settings, trials)
+                run_jobs(plan, trials.attempts(begun), settings, trials, slots=slots)
             finally:
                 trials.close()
     finally:

@@ -31,7 +31,7 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
     sys.stdout.flush()
     try:
         with plan.running(), view_of(plan, len(attempts)) as view:
-            outcomes = run_jobs(plan, attempts, sweep.settings, view)
+            outcomes = run_jobs(plan, attempts, sweep.settings, view, slots=sweep.settings.slots(len(attempts)))
     finally:
         results = read_results(plan.folder)
         sys.stdout.write("\n")

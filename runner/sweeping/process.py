@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -57,17 +57,26 @@ class JobProcess:
     and the job ends with its state written.
     """
 
-    def __init__(self, plan: SweepPlan, attempt: Attempt, environment: Mapping[str, str]) -> None:
-        self.number = attempt.number
+    def __init__(
+        self,
+        plan: SweepPlan,
+        attempt: Attempt,
+        *,
+        timeout_seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
+    ) -> None:
+        self.planned = attempt.job
+        self.timeout_seconds = timeout_seconds
         self._folder = plan.job_folder(attempt.number) if attempt.again else begin_job(plan, attempt.number)
         words = [str(plan.folder), str(attempt.number), *(["resume"] if attempt.again else [])]
         with (self._folder / OUTPUT_LOG).open("ab") as output:
             self._process = subprocess.Popen(
-                [*COMMAND, *words],
+                [*(command or COMMAND), *words],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
                 process_group=0,
             )
         self._begun = time.monotonic()
@@ -79,12 +88,18 @@ class JobProcess:
         """Since it was started."""
         return time.monotonic() - self._begun
 
-    def poll(self, timeout_seconds: float | None = None) -> Outcome | None:
+    @property
+    def has_begun(self) -> bool:
+        """Always: nothing has to be waited for."""
+        return True
+
+    def poll(self) -> Outcome | None:
         """How it ended; None while it runs. What takes longer than it may is asked to end, and then made to."""
         if not self._has_ended():
-            if timeout_seconds is not None and self.seconds > timeout_seconds and self._asked is None:
+            limit = self.timeout_seconds
+            if limit is not None and self.seconds > limit and self._asked is None:
                 self._timed_out = True
-                note(self._folder, f"ended after {timeout_seconds / 60:g} minutes, the sweep's limit for a job")
+                note(self._folder, f"ended after {limit / 60:g} minutes, the sweep's limit for a job")
                 self.ask_to_end()
             if self._asked is not None and time.monotonic() - self._asked > GRACE_SECONDS:
                 self.kill()
@@ -124,7 +139,7 @@ class JobProcess:
         ended, exit_code = self._ended(code), SIGNALLED - code if code < 0 else code
         if ended == "interrupted" and self._asked is not None:
             note(self._folder, WITH_THE_SWEEP)
-        return Outcome(self.number, ended, exit_code, self.seconds)
+        return Outcome(self.planned.number, ended, exit_code, self.seconds)
 
     def _ended(self, code: int) -> Ended:
         if code == 0:
