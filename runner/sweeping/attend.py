@@ -54,6 +54,8 @@ def _outcome(job: JobProcess, channel: Channel) -> Outcome:
     while (outcome := job.poll()) is None:
         if channel.asked("kill"):
             job.kill()
+        elif channel.asked("prune"):
+            job.ask_to_end("pruned")
         elif channel.asked("end"):
             job.ask_to_end()
         time.sleep(LOOK_SECONDS)

@@ -17,7 +17,7 @@ LAUNCHED = "launched"
 
 BEGUN = "begun"
 ENDED = "ended.json"
-Request = Literal["end", "kill"]
+Request = Literal["end", "prune", "kill"]
 
 
 class Channel:
@@ -41,7 +41,7 @@ class Channel:
         return (self.folder / BEGUN).exists()
 
     def ask(self, request: Request) -> None:
-        """Want the job to end after its step, or at once."""
+        """Want the job to end after its step, with the sweep or because it is given up, or at once."""
         (self.folder / request).touch()
 
     def asked(self, request: Request) -> bool:

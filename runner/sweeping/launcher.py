@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from runner.records.sweep import PlannedJob
-from runner.sweeping.process import Attempt, Outcome
+from runner.sweeping.process import Attempt, Cause, Outcome
 
 
 class Job(Protocol):
@@ -22,7 +22,7 @@ class Job(Protocol):
     def poll(self) -> Outcome | None:
         """How it ended; None until then. To be called again and again: time limits are kept here."""
 
-    def ask_to_end(self) -> None:
+    def ask_to_end(self, cause: Cause = "interrupted") -> None:
         """Let it end when its step is done and its state is written; one that waits in a queue is taken out of it."""
 
     def close(self) -> None:

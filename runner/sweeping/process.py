@@ -24,7 +24,10 @@ GRACE_SECONDS = 60.0
 SIGNALLED = 128
 """Exit codes from here on name the signal that ended a job, as shells have it."""
 
-Ended = Literal["completed", "failed", "interrupted", "killed", "timed out"]
+Cause = Literal["interrupted", "timed out", "pruned"]
+"""Why a job is asked to end, and what it then is told to have ended as."""
+
+Ended = Literal["completed", "failed", "killed"] | Cause
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Outcome:
     ended: Ended
     exit_code: int
     seconds: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing went wrong: a trial that was given up is as good as one that was not."""
+        return self.ended in ("completed", "pruned")
 
 
 class JobProcess:
@@ -81,7 +89,7 @@ class JobProcess:
             )
         self._begun = time.monotonic()
         self._asked: float | None = None
-        self._timed_out = False
+        self._cause: Cause = "interrupted"
 
     @property
     def seconds(self) -> float:
@@ -98,19 +106,18 @@ class JobProcess:
         if not self._has_ended():
             limit = self.timeout_seconds
             if limit is not None and self.seconds > limit and self._asked is None:
-                self._timed_out = True
                 note(self._folder, f"ended after {limit / 60:g} minutes, the sweep's limit for a job")
-                self.ask_to_end()
+                self.ask_to_end("timed out")
             if self._asked is not None and time.monotonic() - self._asked > GRACE_SECONDS:
                 self.kill()
             return None
         self.kill()  # whatever it started and left
         return self._outcome(self._process.wait())
 
-    def ask_to_end(self) -> None:
-        """Let it end when its step is done and its state is written."""
+    def ask_to_end(self, cause: Cause = "interrupted") -> None:
+        """Let it end when its step is done and its state is written; the first cause counts."""
         if self._asked is None:
-            self._asked = time.monotonic()
+            self._asked, self._cause = time.monotonic(), cause
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
 
@@ -132,7 +139,7 @@ class JobProcess:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _outcome(self, code: int) -> Outcome:
-        if code < 0 and not (self._timed_out or self._asked):
+        if code < 0 and self._asked is None:
             name = signal.Signals(-code).name
             memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
             note(self._folder, f"the process was ended by {name}{memory}")
@@ -144,8 +151,8 @@ class JobProcess:
     def _ended(self, code: int) -> Ended:
         if code == 0:
             return "completed"
-        if self._timed_out:
-            return "timed out"
-        if self._asked is not None or code in (130, 143):
+        if self._asked is not None:
+            return self._cause
+        if code in (130, 143):
             return "interrupted"
         return "killed" if code < 0 else "failed"

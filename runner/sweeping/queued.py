@@ -13,7 +13,7 @@ from runner.records.sweep import SweepPlan, begin_job, read_sweep
 from runner.sweeping import process
 from runner.sweeping.attend import Order
 from runner.sweeping.channel import Channel
-from runner.sweeping.process import SIGNALLED, Attempt, Ended, Outcome
+from runner.sweeping.process import SIGNALLED, Attempt, Cause, Ended, Outcome
 
 LOOK_SECONDS = 0.5
 """How often files and scheduler are asked: every sweep of a cluster does so for each of its jobs."""
@@ -74,10 +74,10 @@ class QueuedJob:
             mark_killed(self.plan.job_folder(self.planned.number))
         return outcome
 
-    def ask_to_end(self) -> None:
+    def ask_to_end(self, cause: Cause = "interrupted") -> None:
         """Let it end when its step is done and its state is written, or leave the queue."""
-        if not self._channel.asked("end"):
-            self._channel.ask("end")
+        if not (self._channel.asked("end") or self._channel.asked("prune")):
+            self._channel.ask("prune" if cause == "pruned" else "end")
             if not self.has_begun:
                 self.booking.cancel()
 
@@ -105,5 +105,9 @@ class QueuedJob:
         if not folder.exists() or not (self.has_begun or self._again):
             folder = begin_job(self.plan, self.planned.number)
         note(folder, fate)
-        ended: Ended = "interrupted" if self._channel.asked("end") else "killed"
-        return Outcome(self.planned.number, ended, KILLED, time.monotonic() - self._begun)
+        return Outcome(self.planned.number, self._ended_as(), KILLED, time.monotonic() - self._begun)
+
+    def _ended_as(self) -> Ended:
+        if self._channel.asked("prune"):
+            return "pruned"
+        return "interrupted" if self._channel.asked("end") else "killed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from runner.records.sweep import PlannedJob, SweepPlan
@@ -30,18 +30,30 @@ class Observer(Protocol):
         """A moment has passed."""
 
 
+def keep(job: PlannedJob) -> bool:
+    """Give no job up."""
+    return False
+
+
 def run_jobs(
-    plan: SweepPlan, attempts: Iterable[Attempt], settings: SweepSettings, observer: Observer, *, slots: int
+    plan: SweepPlan,
+    attempts: Iterable[Attempt],
+    settings: SweepSettings,
+    observer: Observer,
+    *,
+    slots: int,
+    is_given_up: Callable[[PlannedJob], bool] = keep,
 ) -> list[Outcome]:
     """Run the jobs, `slots` at once; how those that were started ended, in that order. Nothing of them is left then.
 
-    The next attempt is asked for when there is room for it, and after those that ended before have been told.
+    The next attempt is asked for when there is room for it, and after those that ended before have been told. Of each
+    job that runs it is asked, again and again, whether it is given up: then it ends with its state written.
     `KeyboardInterrupt` (Ctrl-C, SIGTERM) asks running jobs to end with their state written, and is raised again when
     they have; a second one ends them at once.
     """
     schedule = _Schedule(attempts, observer, launcher_of(plan, settings, slots), slots)
     try:
-        schedule.run(fail_fast=settings.fail_fast)
+        schedule.run(is_given_up, fail_fast=settings.fail_fast)
     except KeyboardInterrupt:
         sys.stderr.write(TOLD)
         schedule.end_soon()
@@ -60,11 +72,12 @@ class _Schedule:
         self.begun: set[Job] = set()
         self.outcomes: list[Outcome] = []
 
-    def run(self, *, fail_fast: bool) -> None:
+    def run(self, is_given_up: Callable[[PlannedJob], bool], *, fail_fast: bool) -> None:
         while self.running or not self.all_started:
             self._start()
             self._look()
-            if fail_fast and any(outcome.exit_code for outcome in self.outcomes):
+            self._give_up(is_given_up)
+            if fail_fast and not all(outcome.is_sound for outcome in self.outcomes):
                 self.end_soon()
             time.sleep(TICK_SECONDS)
 
@@ -90,6 +103,11 @@ class _Schedule:
                 self.all_started = True
                 return
             self.running[slot] = self.launcher.start(attempt, slot)
+
+    def _give_up(self, is_given_up: Callable[[PlannedJob], bool]) -> None:
+        for job in self.running.values():
+            if job in self.begun and is_given_up(job.planned):
+                job.ask_to_end("pruned")
 
     def _look(self) -> None:
         for slot, job in list(self.running.items()):

@@ -61,7 +61,7 @@ class SweepSettings(Component):
     """How a sweep (`-m`) runs its jobs, each in a process of its own."""
 
     jobs: PositiveInt | None = None
-    """How many jobs run at once, each with a GPU of its own; null: one, on a cluster all, or ten that Optuna proposes."""
+    """How many jobs run at once, each with a GPU of its own; null: one, on a cluster all, or ten proposed by Optuna."""
 
     launcher: Literal["local", "submitit", "ray"] = "local"
     """Who starts the jobs: this process (`local`), the SLURM queue by way of `submitit`, or `ray`."""
@@ -95,6 +95,9 @@ class SweepSettings(Component):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """The seed of what a search tries."""
+
+    prune: bool = False
+    """Whether Optuna gives up trials whose objective is, after an epoch, worse than the median of completed ones."""
 
     resume: Folder | None = None
     """The sweep whose missing and failed jobs are run, as they were configured then; `latest`: the newest."""
@@ -130,5 +133,21 @@ class SweepSettings(Component):
         if self.trials is not None and self.search is None and self.resume is None:
             raise ValueError(
                 f"trials must go with a search, got {self.trials} alone; add sweep.search=random or sweep.search=optuna"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pruning_has_epochs(self) -> Self:
+        if self.prune and self.resume is not None:
+            raise ValueError("prune must not go with sweep.resume: whether trials are given up is known; leave it out")
+        if self.prune and self.search != "optuna":
+            raise ValueError(
+                "prune must go with sweep.search=optuna, which compares the epochs of trials, got "
+                f"{f'sweep.search={self.search}' if self.search else 'no search'}; take that, or leave it out"
+            )
+        if self.prune and self.objective is not None and "." in self.objective:
+            raise ValueError(
+                f"prune must go with an objective that every epoch has, a column of metrics.csv, got {self.objective}; "
+                "take one such as val_loss or val_accuracy"
             )
         return self

@@ -16,6 +16,7 @@ import pytest
 from runner.config.jobs import prepare_sweep
 from runner.errors import ConfigurationError, RunnerError, Terminated
 from runner.records.sweep import read_sweep
+from runner.store.sweep import read_results
 from runner.sweeping import launchers, queued
 from runner.sweeping.attend import attend
 from runner.sweeping.channel import Channel
@@ -230,7 +231,9 @@ def test_cluster_that_cannot_run_a_job_ends_the_sweep(word, message, sweep, noth
 @EACH
 @pytest.mark.skipif(find_spec("optuna") is None, reason="without optuna")
 def test_search_learns_from_trials_that_a_scheduler_started(launcher, sweep, nothing_is_left, capsys):
-    code, folder = sweep(*launcher, "sweep.search=optuna", "sweep.trials=4", "sweep.jobs=2", "seed=int(interval(11,99))")
+    code, folder = sweep(
+        *launcher, "sweep.search=optuna", "sweep.trials=4", "sweep.jobs=2", "seed=int(interval(11,99))"
+    )
     assert code == 0
     plan = read_sweep(folder)
     assert statuses(folder) == {job.number: "completed" for job in plan.distinct}
@@ -243,8 +246,19 @@ def test_search_learns_from_trials_that_a_scheduler_started(launcher, sweep, not
 
 @pytest.mark.parametrize(("method", "slots"), [("random", 30), ("optuna", 10)])
 def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, sweep, monkeypatch):
+    pytest.importorskip("optuna")
     given = []
     monkeypatch.setattr(launchers, "find_spec", lambda _: True)
     monkeypatch.setattr("runner.config.search.run_jobs", lambda *_, slots: given.append(slots))
     sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "seed=int(interval(1,99))")
     assert given == [slots]
+
+
+@pytest.mark.skipif(None in (find_spec("optuna"), find_spec("submitit")), reason="without optuna or submitit")
+def test_trial_on_another_host_is_given_up_through_its_channel(sweep, nothing_is_left):
+    search = ["sweep.search=optuna", "sweep.prune=true", "sweep.trials=6", "sweep.jobs=1"]
+    code, folder = sweep(*SUBMITIT, *search, "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)")
+    assert code == 0
+    assert [read_results(folder).counts(), statuses(folder)[5]] == [{"completed": 5, "pruned": 1}, "interrupted"]
+    assert Channel(folder, 5).asked("prune")
+    assert Channel(folder, 5).outcome.ended == "pruned"
