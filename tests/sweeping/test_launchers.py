@@ -249,7 +249,7 @@ def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, swe
     pytest.importorskip("optuna")
     given = []
     monkeypatch.setattr(launchers, "find_spec", lambda _: True)
-    monkeypatch.setattr("runner.config.search.run_jobs", lambda *_, slots: given.append(slots))
+    monkeypatch.setattr("runner.config.search.run_jobs", lambda *_, slots, **__: given.append(slots))
     sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "seed=int(interval(1,99))")
     assert given == [slots]
 
