@@ -11,6 +11,9 @@ MARK = "sweep: "
 WITH_THE_SWEEP = "ended with the sweep"
 """What is added where a job did nothing wrong, and had to end."""
 
+GIVEN_UP = "given up; sweep.csv says why"
+"""What is added where a job promised too little."""
+
 TAIL_BYTES = 65_536
 
 

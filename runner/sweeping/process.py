@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.records.output_log import GIVEN_UP, WITH_THE_SWEEP, note
 from runner.records.output_log import NAME as OUTPUT_LOG
-from runner.records.output_log import WITH_THE_SWEEP, note
 from runner.records.sweep import PlannedJob, SweepPlan, begin_job
 
 COMMAND = (sys.executable, "-m", "runner.job")
@@ -28,6 +28,9 @@ Cause = Literal["interrupted", "timed out", "pruned"]
 """Why a job is asked to end, and what it then is told to have ended as."""
 
 Ended = Literal["completed", "failed", "killed"] | Cause
+
+SAID: Mapping[Ended, str] = {"interrupted": WITH_THE_SWEEP, "pruned": GIVEN_UP}
+"""The last line of output.log of a job that was asked to end, and did."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,8 @@ class JobProcess:
             memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
             note(self._folder, f"the process was ended by {name}{memory}")
         ended, exit_code = self._ended(code), SIGNALLED - code if code < 0 else code
-        if ended == "interrupted" and self._asked is not None:
-            note(self._folder, WITH_THE_SWEEP)
+        if ended in SAID and self._asked is not None:
+            note(self._folder, SAID[ended])
         return Outcome(self.planned.number, ended, exit_code, self.seconds)
 
     def _ended(self, code: int) -> Ended:

@@ -30,6 +30,7 @@ def test_hopeless_trials_are_ended_with_their_state_and_are_no_failure(sweep, ca
     assert code == 0
     assert told(folder) == dict.fromkeys(range(5), "completed") | {5: "pruned", 6: "pruned"}
     assert json.loads((folder / "5/run.json").read_text())["status"] == "interrupted"
+    assert (folder / "5/output.log").read_text().endswith("\nsweep: given up; sweep.csv says why\n")
     printed = capsys.readouterr()
     assert "7 jobs: 5 completed, 2 pruned; best first, by the least val_loss" in printed.out
     assert ("given up" in printed.out, printed.err) == (False, "")
@@ -58,12 +59,13 @@ def test_optuna_knows_every_epoch_and_what_was_given_up(sweep):
 
 
 @NEEDS_OPTUNA
-def test_resume_does_not_run_again_what_was_given_up(here, sweep):
+def test_resume_does_not_run_again_what_was_given_up(here, sweep, capsys):
     _, folder = sweep(*PRUNED, "sweep.trials=6")
     before = (folder / "5/run.json").stat().st_mtime_ns
     (here / "mended").touch()
     code, _ = sweep(f"sweep.resume={folder}", "sweep.trials=7")
     assert code == 0
+    assert "7 trials (optuna), 1 to run" in capsys.readouterr().out
     assert told(folder) == dict.fromkeys([0, 1, 2, 3, 4, 6], "completed") | {5: "pruned"}
     assert (folder / "5/run.json").stat().st_mtime_ns == before
     assert read_sweep(folder).search.prune
