@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 COMMANDS = [
     line.removeprefix("$ python -m runner ")
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -36,8 +37,9 @@ LEFT = {
 """What a command leaves where that is no predictions.csv."""
 SINGLE = [command for command in COMMANDS if not command.startswith("-m ")]
 
-
 SWEEPS = [command.removeprefix("-m ") for command in COMMANDS if command.startswith("-m ")]
+SWEEPS_FOR_REAL = [each for each in SWEEPS if each.startswith(("loader=sequence", "sweep.search=random"))]
+"""A job takes some seconds, most of them to start: two sweeps of two jobs."""
 
 
 @pytest.fixture
@@ -88,11 +90,28 @@ def test_readme_command_runs(command, workplace):
 
 
 @pytest.mark.parametrize("command", SWEEPS)
-def test_readme_sweep_is_as_configuration_has_it(command, workplace):
+def test_readme_sweep_is_as_configuration_has_it(command, workplace, monkeypatch):
+    from runner.config import jobs
     from runner.config.jobs import prepare_sweep
 
+    monkeypatch.setattr(jobs, "launcher_problem", lambda settings: None)  # there may be no cluster here
     sweep = prepare_sweep(shlex.split(command))
     assert len(sweep.jobs) > 1 or sweep.searched is not None or sweep.settings.resume is not None
+
+
+@pytest.mark.parametrize("command", SWEEPS_FOR_REAL)
+def test_readme_sweep_runs_as_a_person_starts_it(command, workplace, monkeypatch):
+    from runner.config.jobs import prepare_sweep
+    from runner.config.sweep import run_sweep
+    from runner.store.sweep import read_results
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    words = [*shlex.split(command), "model=mlp", "mode=fit", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]
+    words += ["sweep.trials=2"] if "sweep.search" in command else []
+    assert run_sweep(prepare_sweep(words), ["-m", *words]) == 0
+    (folder,) = Path("outputs/sweeps").iterdir()
+    assert read_results(folder).counts() == {"completed": 2}
+    assert {"report.html", "summary.md", "sweep.csv"} <= {file.name for file in folder.iterdir()}
 
 
 def test_readme_commands_on_runs_work(workplace, capsys):
@@ -116,7 +135,7 @@ def test_readme_python_runs(workplace):
 
 
 def test_readme_has_a_recipe_for_every_loader_and_source():
-    root = Path(__file__).parents[1] / "conf"
+    root = ROOT / "conf"
     for group in ("loader", "data"):
         for file in (root / group).glob("*.yaml"):
             assert f"{group}={file.stem}" in "\n".join(COMMANDS)

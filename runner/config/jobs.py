@@ -18,6 +18,7 @@ from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
 from runner.settings import Settings
 from runner.store.objective import goal_of_figure
+from runner.sweeping.launchers import launcher_problem
 from runner.sweeping.settings import SweepSettings
 
 PAIRED = "sweep.paired"
@@ -83,6 +84,7 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         overrides = [override for override in readable if not _no_sweep(override)]
         ours = [override for override in overrides if _is_of_the_sweep(override)]
         settings, wrong = _sweep_settings(ours, library)
+        wrong += [problem] if (problem := launcher_problem(settings)) else []
         if settings.resume is not None:
             named = [each.key_or_group for each in overrides if each not in ours or each.key_or_group == PAIRED]
             _raise([*problems, *wrong, *map(_not_with_resume, named)])

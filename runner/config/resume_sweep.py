@@ -22,7 +22,7 @@ from runner.sweeping.settings import SweepSettings
 def unfinished(name: Path) -> tuple[SweepPlan, list[Attempt]]:
     """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
 
-    Of a search a failed trial is done with: only what was ended, or never begun, is run.
+    Of a search a trial that failed or was given up is done with: only what was ended, or never begun, is run.
 
     Raises `ConfigurationError` where there is no such sweep, or it is still running.
     """
@@ -73,11 +73,11 @@ def _folder(name: Path) -> Path:
 
 
 def _attempts(plan: SweepPlan, runs: dict[int, Run]) -> Iterator[Attempt]:
+    done = ("completed", "failed", "pruned") if plan.search else ("completed",)
     for number, run in runs.items():
-        if run.status in ("interrupted", "killed"):
-            yield Attempt(plan.jobs[number], again=_can_go_on(plan, number))
-        elif run.status != "completed" and not (plan.search and SweepJob(plan.jobs[number], run).status == "failed"):
-            yield Attempt(plan.jobs[number])
+        if SweepJob(plan.jobs[number], run).status not in done:
+            was_ended = run.status in ("interrupted", "killed")
+            yield Attempt(plan.jobs[number], again=was_ended and _can_go_on(plan, number))
 
 
 def _can_go_on(plan: SweepPlan, number: int) -> bool:

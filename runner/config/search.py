@@ -15,28 +15,34 @@ from runner.config.freeze import freeze_job, identity, varied_values
 from runner.config.jobs import Job, Sweep, prepare
 from runner.config.library import open_library
 from runner.config.space import Searched, read_searched
+from runner.config.telling import tell_end
 from runner.errors import ConfigurationError
 from runner.records.sweep import FROZEN, PlannedJob, SearchPlan, SweepPlan, read_sweep
 from runner.settings import Settings
 from runner.store.objective import Objective, monitored, objective_of
 from runner.store.run import Run
-from runner.store.sweep import SweepJob, read_results
-from runner.store.sweep_table import tell, unfinished_lines
+from runner.store.sweep import SweepJob
+from runner.store.sweep_table import unfinished_lines
 from runner.sweeping.optuna_search import OptunaSearch
 from runner.sweeping.process import Attempt, Outcome
 from runner.sweeping.proposer import Proposer
+from runner.sweeping.pruning import Pruning
 from runner.sweeping.random_search import RandomSearch
-from runner.sweeping.schedule import Observer, run_jobs
+from runner.sweeping.schedule import Observer, keep, run_jobs
 from runner.sweeping.settings import SweepSettings
 from runner.sweeping.view import view_of
 
 TRIALS = 20
 
+AT_ONCE = 10
+"""Trials that Optuna gives to a cluster at once: so many it draws by chance before it makes use of what it learnt."""
+
 
 def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[str]) -> SweepPlan:
     """Write down what is searched, and how; no trial yet."""
     settings = sweep.settings
-    search = SearchPlan(settings.search or "random", settings.trials or TRIALS, settings.seed, searched.typed)
+    trials = settings.trials or TRIALS
+    search = SearchPlan(settings.search or "random", trials, settings.seed, searched.typed, settings.prune)
     plan = SweepPlan(folder, tuple(argv), sweep.varied, (), settings.objective, settings.goal, search)
     (folder / FROZEN).mkdir()
     plan.write()
@@ -48,20 +54,20 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], se
 
     A trial that fails is no failure of the search; a search without a value of its objective is.
     """
-    new = max(0, search.trials - len(plan.jobs))
-    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {len(begun) + new} to run\n")
+    count = len(begun) + max(0, search.trials - len(plan.jobs))
+    slots = settings.slots(count if search.method == "random" else min(count, AT_ONCE))
+    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {count} to run\n")
     sys.stdout.flush()
     try:
-        with plan.running(), view_of(plan, len(begun) + new) as view:
+        with plan.running(), view_of(plan, count) as view:
             trials = Trials(read_sweep(plan.folder), search, view)
             try:
-                run_jobs(plan, trials.attempts(begun), settings, trials)
+                given_up = trials.is_given_up if search.prune else keep
+                run_jobs(plan, trials.attempts(begun), settings, trials, slots=slots, is_given_up=given_up)
             finally:
                 trials.close()
     finally:
-        results = read_results(plan.folder)
-        sys.stdout.write("\n")
-        tell(results)
+        results = tell_end(plan.folder)
     if results.best is None:
         complain(f"no trial came to a value of {results.objective.key}", *unfinished_lines(results))
     else:
@@ -77,6 +83,7 @@ class Trials:
         with open_library() as library:
             self._searched = read_searched(search.typed, library)
         self._proposer = self._open_proposer()
+        self._pruning = Pruning(self._proposer, lambda run: self._objective([run]))
         self._numbers = {_identity_of(plan, job.number): job.number for job in plan.distinct if job.refused is None}
         for job in plan.jobs:
             self._settle(job)
@@ -103,6 +110,18 @@ class Trials:
     def on_tick(self) -> None:
         """Let it be seen."""
         self.view.on_tick()
+
+    def is_given_up(self, job: PlannedJob) -> bool:
+        """Whether a trial that runs promises too little; sweep.json says so before it is ended."""
+        if self.plan.jobs[job.number].pruned is not None:
+            return True
+        why = self._pruning.reason(job.number, self._run(job.number))
+        if why is not None:
+            given_up = replace(job, pruned=why)
+            jobs = (given_up if each.number == job.number else each for each in self.plan.jobs)
+            self.plan = replace(self.plan, jobs=tuple(jobs))
+            self.plan.write()
+        return why is not None
 
     def close(self) -> None:
         """Close what the proposer keeps."""
@@ -137,12 +156,19 @@ class Trials:
 
     def _settle(self, job: PlannedJob) -> None:
         """Tell what a trial came to, if that is known: what was ended or never begun may still be run."""
-        number = job.number if job.same_as is None else job.same_as
-        run = Run(self.plan.job_folder(number), str(number))
-        status = SweepJob(job, run).status
-        if status in ("completed", "failed"):
-            value = self._objective([run]).value(run) if status == "completed" else None
-            self._proposer.tell(job.number, value if value is not None and isfinite(value) else None)
+        first = job if job.same_as is None else self.plan.jobs[job.same_as]
+        run = self._run(first.number)
+        status = SweepJob(first, run).status
+        if status not in ("completed", "pruned", "failed"):
+            return
+        if self.search.prune:
+            self._pruning.report(job.number, run)
+        value = self._objective([run]).value(run) if status == "completed" else None
+        known = value if value is not None and isfinite(value) else None
+        self._proposer.tell(job.number, known, pruned=status == "pruned")
+
+    def _run(self, number: int) -> Run:
+        return Run(self.plan.job_folder(number), str(number))
 
     def _objective(self, runs: Sequence[Run]) -> Objective:
         return objective_of(self.plan.objective, self.plan.goal) or monitored(runs)

@@ -11,12 +11,12 @@ from runner.config.freeze import freeze_sweep
 from runner.config.jobs import Sweep
 from runner.config.resume_sweep import more_trials, unfinished
 from runner.config.search import begin_search, run_search
+from runner.config.telling import tell_end
 from runner.records.folder import new_sweep_folder
 from runner.records.output_log import last_line
 from runner.records.sweep import SweepPlan
-from runner.reports.sweep_page import write_sweep_report
-from runner.store.sweep import SweepResults, read_results
-from runner.store.sweep_table import tell, unfinished_lines
+from runner.store.sweep import SweepResults
+from runner.store.sweep_table import unfinished_lines
 from runner.sweeping.process import Attempt, Outcome
 from runner.sweeping.schedule import run_jobs
 from runner.sweeping.view import view_of
@@ -31,24 +31,13 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
     sys.stdout.flush()
     try:
         with plan.running(), view_of(plan, len(attempts)) as view:
-            outcomes = run_jobs(plan, attempts, sweep.settings, view)
+            outcomes = run_jobs(plan, attempts, sweep.settings, view, slots=sweep.settings.slots(len(attempts)))
     finally:
-        results = read_results(plan.folder)
-        sys.stdout.write("\n")
-        tell(results)
-        _report(results)
+        results = tell_end(plan.folder)
     unsound = [*unfinished_lines(results), *_refused(results, outcomes)]
     if unsound:
         complain(f"{len(unsound)} of {len(plan.distinct)} jobs did not end well", *unsound)
     return int(bool(unsound))
-
-
-def _report(results: SweepResults) -> None:
-    """Draw the page. No sweep fails for it."""
-    try:
-        sys.stdout.write(f"report    {write_sweep_report(results)}\n")
-    except Exception as error:
-        sys.stdout.write(f"no report was written: {type(error).__name__}: {error}\n")
 
 
 def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -11,6 +11,9 @@ MARK = "sweep: "
 WITH_THE_SWEEP = "ended with the sweep"
 """What is added where a job did nothing wrong, and had to end."""
 
+GIVEN_UP = "given up; sweep.csv says why"
+"""What is added where a job promised too little."""
+
 TAIL_BYTES = 65_536
 
 
@@ -22,8 +25,13 @@ def note(folder: Path, text: str) -> None:
 
 def last_line(folder: Path) -> str | None:
     """The last line there is; None where there is none."""
+    return last_line_of(folder / NAME)
+
+
+def last_line_of(path: Path) -> str | None:
+    """The last line of a file that says something; None where there is none."""
     try:
-        with (folder / NAME).open("rb") as file:
+        with path.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:

@@ -36,15 +36,22 @@ class PlannedJob:
     refused: str | None = None
     """Why it cannot be run: a trial of a search that the schema does not accept."""
 
+    pruned: str | None = None
+    """Why it was given up: a trial of a search whose epochs promised too little."""
+
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """How the jobs of a search are found: `trials` of them in all, in the ranges of what was `typed`."""
+    """How the jobs of a search are found: `trials` of them in all, in the ranges of what was `typed`.
+
+    `prune`: whether trials that promise too little are given up.
+    """
 
     method: Literal["random", "optuna"]
     trials: int
     seed: int
     typed: tuple[str, ...]
+    prune: bool = False
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _panel(number: int, setting: _Setting, results: SweepResults) -> Panel:
     axes.plot(setting.places, setting.results, **JOB)
     if setting.key != SEED:
         _draw_means(figure, axes, setting)
-    if setting.figure == results.objective.key and setting.jobs[0] is results.jobs[0]:
+    if setting.figure == results.objective.key and setting.jobs[0] is results.best:
         axes.plot(setting.places[0], setting.results[0], **BEST)
     name = SHORT.get(setting.figure, setting.figure)
     _lay_results(axes, setting.results)

@@ -51,7 +51,7 @@ def write_sweep_report(results: SweepResults) -> Path:
 def render_sweep(results: SweepResults) -> str:
     """The page as text."""
     objective = results.objective
-    best = results.jobs[0] if results.jobs and objective.value(results.jobs[0].run) is not None else None
+    best = results.best
     documents = [job.run.document for job in results.jobs if "versions" in job.run.document]
     return render_page(
         "sweep.html.j2",
@@ -86,7 +86,7 @@ def _status(results: SweepResults) -> tuple[str, str]:
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     if results.plan.is_running:
         return "running", f"running: {told}"
-    return ("completed" if set(counts) <= {"completed"} else "failed"), told
+    return ("completed" if set(counts) <= {"completed", "pruned"} else "failed"), told
 
 
 def _is_numeric(results: SweepResults, key: str) -> bool:

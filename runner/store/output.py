@@ -17,6 +17,9 @@ from runner.records.json_text import to_json
 Format = Literal["table", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json")
 DIGEST = re.compile("[0-9a-f]{40,}")
+HUGE = 1e9
+"""From here on only the magnitude of a number says something."""
+
 UNBOUNDED = 10_000
 """Columns of an output that is no terminal: nothing is wrapped or cut there."""
 
@@ -34,15 +37,20 @@ def write_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Form
 
 
 def brief(value: Any) -> str:
-    """A value as a person reads it in a table: four digits, the beginning of a digest, nothing for None."""
+    """A value as a person reads it in a table: four digits, of large numbers all; the beginning of a digest."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:.4g}"
+        return _rounded(value)
     text = plain(value)
     return f"{text[:12]}…" if DIGEST.fullmatch(text) else text
+
+
+def _rounded(value: float) -> str:
+    size = abs(value)
+    return f"{value:.4f}" if 0.001 <= size < 1000 else f"{value:.0f}" if 1000 <= size < HUGE else f"{value:.4g}"
 
 
 def plain(value: Any) -> str:

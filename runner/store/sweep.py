@@ -33,12 +33,14 @@ class SweepJob:
 
     @cached_property
     def status(self) -> str:
-        """As the run's; `waiting` where it was not started.
+        """As the run's; `waiting` where it was not started, `pruned` where it was ended for promising too little.
 
         Where it ended before it had a record: `interrupted` with the sweep, else `failed`, as one that was refused.
         """
         if self.planned.refused is not None:
             return "failed"
+        if self.planned.pruned is not None and self.run.status not in ("completed", "failed", "running"):
+            return "pruned"
         if not self.run.folder.exists():
             return "waiting"
         if self.run.status != UNRECORDED or not self._last_line:
@@ -47,9 +49,11 @@ class SweepJob:
 
     @cached_property
     def error(self) -> str | None:
-        """What went wrong, in one line; None where nothing did, or nobody knows."""
+        """What went wrong, or why it was given up, in one line; None where nothing did, or nobody knows."""
         if self.planned.refused is not None:
             return self.planned.refused
+        if self.status == "pruned":
+            return self.planned.pruned
         if self.status in ("completed", "waiting", "running"):
             return None
         told = self._last_line or ""
@@ -72,12 +76,12 @@ class SweepResults:
 
     @cached_property
     def jobs(self) -> list[SweepJob]:
-        """Those with a value of the objective, best first, then the others as they are numbered."""
+        """The completed ones, best first, then the others likewise: a good value is no merit of a job that failed."""
         folder = self.plan.folder
         planned = {job.number: job for job in self.plan.distinct}
         runs = {number: Run(self.plan.job_folder(number), f"{folder.name}/{number}") for number in planned}
         jobs = [SweepJob(planned[number], run) for number, run in runs.items()]
-        return sorted(jobs, key=lambda job: self.objective.rank(job.run))
+        return sorted(jobs, key=lambda job: (job.status != "completed", *self.objective.rank(job.run)))
 
     @cached_property
     def objective(self) -> Objective:
@@ -94,9 +98,10 @@ class SweepResults:
 
     @cached_property
     def best(self) -> SweepJob | None:
-        """The job that comes first; None where no job came to a number."""
+        """The completed job that comes first; None where none came to a number."""
         first = self.jobs[0] if self.jobs else None
-        return None if first is None or self.objective.rank(first.run)[0] else first
+        is_best = first is not None and first.status == "completed" and not self.objective.rank(first.run)[0]
+        return first if is_best else None
 
     @property
     def repeated(self) -> tuple[PlannedJob, ...]:

@@ -50,15 +50,17 @@ def notes(results: SweepResults) -> Iterator[str]:
         verb = "job equals another" if len(results.repeated) == 1 else "jobs equal others"
         yield f"{len(results.repeated)} {verb} and ran once, keys that a loader does not use being left blank: {equal}"
     yield from agreements(results.jobs)
+    if results.plan.search is not None and results.plan.search.prune and _has_other_columns(results):
+        yield f"nothing could be pruned: {results.objective.key} is no column of metrics.csv"
     if results.plan.search is not None and results.best is not None:
         best = results.best.planned
         yield f"the best is job {best.number}: python -m runner {shlex.join(best.overrides)}"
 
 
 def unfinished_lines(results: SweepResults) -> Iterator[str]:
-    """A line for each job that is not completed: how it stands, and why."""
+    """A line for each job that is neither completed nor given up: how it stands, and why."""
     for job in sorted(results.jobs, key=lambda job: job.planned.number):
-        if job.status != "completed":
+        if job.status not in ("completed", "pruned"):
             where = job.run.folder if job.planned.refused is None else " ".join(job.planned.overrides)
             yield f"job {job.planned.number} {job.status}{f': {job.error}' if job.error else ''} ({where})"
 
@@ -125,6 +127,11 @@ def _markdown(columns: Sequence[str], lines: Rows) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _has_other_columns(results: SweepResults) -> bool:
+    rows = [row for job in results.jobs for row in job.run.metrics]
+    return bool(rows) and not any(results.objective.key in row for row in rows)
 
 
 def _order(results: SweepResults) -> str:

@@ -30,6 +30,7 @@ class OptunaSearch:
             storage=self._storage,
             study_name=STUDY,
             direction="maximize" if goal == "max" else "minimize",
+            pruner=optuna.pruners.MedianPruner(),
             load_if_exists=True,
         )
 
@@ -42,10 +43,21 @@ class OptunaSearch:
         trial = asked or self._study.ask()
         return {key: _suggested(trial, key, dimension) for key, dimension in self.space.items()}
 
-    def tell(self, number: int, value: float | None) -> None:
+    def report(self, number: int, epoch: int, value: float) -> None:
         """Let the study know; a trial that is finished stays as it is."""
-        failed = self._optuna.trial.TrialState.FAIL
-        self._study.tell(number, value, state=failed if value is None else None, skip_if_finished=True)
+        trial = self._study.get_trials(deepcopy=False)[number]
+        if not trial.state.is_finished() and epoch not in trial.intermediate_values:
+            self._storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
+
+    def gives_up(self, number: int) -> bool:
+        """Whether its best epoch is worse than the median of completed trials by then; never before there are five."""
+        return bool(self._study.pruner.prune(self._study, self._study.get_trials(deepcopy=False)[number]))
+
+    def tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
+        """Let the study know; a trial that is finished stays as it is."""
+        states = self._optuna.trial.TrialState
+        state = states.PRUNED if pruned else states.FAIL if value is None else states.COMPLETE
+        self._study.tell(number, value, state=state, skip_if_finished=True)
 
     def close(self) -> None:
         """Close the file."""

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.records.output_log import GIVEN_UP, WITH_THE_SWEEP, note
 from runner.records.output_log import NAME as OUTPUT_LOG
-from runner.records.output_log import WITH_THE_SWEEP, note
 from runner.records.sweep import PlannedJob, SweepPlan, begin_job
 
 COMMAND = (sys.executable, "-m", "runner.job")
@@ -24,7 +24,13 @@ GRACE_SECONDS = 60.0
 SIGNALLED = 128
 """Exit codes from here on name the signal that ended a job, as shells have it."""
 
-Ended = Literal["completed", "failed", "interrupted", "killed", "timed out"]
+Cause = Literal["interrupted", "timed out", "pruned"]
+"""Why a job is asked to end, and what it then is told to have ended as."""
+
+Ended = Literal["completed", "failed", "killed"] | Cause
+
+SAID: Mapping[Ended, str] = {"interrupted": WITH_THE_SWEEP, "pruned": GIVEN_UP}
+"""The last line of output.log of a job that was asked to end, and did."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class Outcome:
     exit_code: int
     seconds: float
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing went wrong: a trial that was given up is as good as one that was not."""
+        return self.ended in ("completed", "pruned")
+
 
 class JobProcess:
     """The process of one job, in a group of its own: a Ctrl-C at the terminal reaches the sweep alone.
@@ -57,45 +68,59 @@ class JobProcess:
     and the job ends with its state written.
     """
 
-    def __init__(self, plan: SweepPlan, attempt: Attempt, environment: Mapping[str, str]) -> None:
-        self.number = attempt.number
+    def __init__(
+        self,
+        plan: SweepPlan,
+        attempt: Attempt,
+        *,
+        timeout_seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
+    ) -> None:
+        self.planned = attempt.job
+        self.timeout_seconds = timeout_seconds
         self._folder = plan.job_folder(attempt.number) if attempt.again else begin_job(plan, attempt.number)
         words = [str(plan.folder), str(attempt.number), *(["resume"] if attempt.again else [])]
         with (self._folder / OUTPUT_LOG).open("ab") as output:
             self._process = subprocess.Popen(
-                [*COMMAND, *words],
+                [*(command or COMMAND), *words],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
                 process_group=0,
             )
         self._begun = time.monotonic()
         self._asked: float | None = None
-        self._timed_out = False
+        self._cause: Cause = "interrupted"
 
     @property
     def seconds(self) -> float:
         """Since it was started."""
         return time.monotonic() - self._begun
 
-    def poll(self, timeout_seconds: float | None = None) -> Outcome | None:
+    @property
+    def has_begun(self) -> bool:
+        """Always: nothing has to be waited for."""
+        return True
+
+    def poll(self) -> Outcome | None:
         """How it ended; None while it runs. What takes longer than it may is asked to end, and then made to."""
         if not self._has_ended():
-            if timeout_seconds is not None and self.seconds > timeout_seconds and self._asked is None:
-                self._timed_out = True
-                note(self._folder, f"ended after {timeout_seconds / 60:g} minutes, the sweep's limit for a job")
-                self.ask_to_end()
+            limit = self.timeout_seconds
+            if limit is not None and self.seconds > limit and self._asked is None:
+                note(self._folder, f"ended after {limit / 60:g} minutes, the sweep's limit for a job")
+                self.ask_to_end("timed out")
             if self._asked is not None and time.monotonic() - self._asked > GRACE_SECONDS:
                 self.kill()
             return None
         self.kill()  # whatever it started and left
         return self._outcome(self._process.wait())
 
-    def ask_to_end(self) -> None:
-        """Let it end when its step is done and its state is written."""
+    def ask_to_end(self, cause: Cause = "interrupted") -> None:
+        """Let it end when its step is done and its state is written; the first cause counts."""
         if self._asked is None:
-            self._asked = time.monotonic()
+            self._asked, self._cause = time.monotonic(), cause
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
 
@@ -117,20 +142,20 @@ class JobProcess:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _outcome(self, code: int) -> Outcome:
-        if code < 0 and not (self._timed_out or self._asked):
+        if code < 0 and self._asked is None:
             name = signal.Signals(-code).name
             memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
             note(self._folder, f"the process was ended by {name}{memory}")
         ended, exit_code = self._ended(code), SIGNALLED - code if code < 0 else code
-        if ended == "interrupted" and self._asked is not None:
-            note(self._folder, WITH_THE_SWEEP)
-        return Outcome(self.number, ended, exit_code, self.seconds)
+        if ended in SAID and self._asked is not None:
+            note(self._folder, SAID[ended])
+        return Outcome(self.planned.number, ended, exit_code, self.seconds)
 
     def _ended(self, code: int) -> Ended:
         if code == 0:
             return "completed"
-        if self._timed_out:
-            return "timed out"
-        if self._asked is not None or code in (130, 143):
+        if self._asked is not None:
+            return self._cause
+        if code in (130, 143):
             return "interrupted"
         return "killed" if code < 0 else "failed"

@@ -21,7 +21,14 @@ class RandomSearch:
         random = np.random.default_rng(derive(self.seed, Purpose.SEARCH, number))
         return {key: _draw(dimension, random) for key, dimension in self.space.items()}
 
-    def tell(self, number: int, value: float | None) -> None:
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Chance learns nothing."""
+
+    def gives_up(self, number: int) -> bool:
+        """Never."""
+        return False
+
+    def tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
         """Chance learns nothing."""
 
     def close(self) -> None:

@@ -125,7 +125,7 @@ def test_key_in_two_pairs_is_told(problems):
     [
         ("sweep.jobs=1,2", "sweep.jobs=1,2 must be one value: it says how all jobs of the sweep are run"),
         ("sweep.jbs=2", "sweep.jbs is no key of sweep; did you mean sweep.jobs?"),
-        ("sweep.jobs=0", "sweep.jobs must be a whole number of at least 1, got 0"),
+        ("sweep.jobs=0", "sweep.jobs must be a whole number of at least 1, or null, got 0"),
         ("sweep.paired=[[seed]]", "sweep.paired must be a list of lists of 2 or more texts, got [['seed']]"),
         (
             "sweep.objective=f1",

@@ -38,7 +38,7 @@ def test_table_has_the_varied_keys_and_the_best_job_first(folder, read):
     ]  # fmt: skip
     assert rows[0][:6] == ["8", "0.1", "sequence", "0", "completed", "0.3212"]
     assert rows[0][8:10] == ["6,000", "2.5 %"]
-    assert [row[0] for row in rows] == ["8", "10", "9", "11", "4", "6", "5", "7", "0", "2", "1", "3", "12"]
+    assert [row[0] for row in rows] == ["8", "10", "9", "4", "6", "5", "7", "0", "2", "1", "3", "11", "12"]
 
 
 def test_failed_and_waiting_jobs_stand_in_the_table_with_their_errors_as_text(folder, read):
@@ -163,7 +163,7 @@ def test_sweep_of_which_nothing_has_run_has_a_page(tmp_path, read):
     SweepPlan(folder, ("-m", "seed=0"), ("seed",), (PlannedJob(0, (), {"seed": 0}),)).write()
     assert report.execute([str(folder)]) == 0
     page = read(folder)
-    assert "None of the jobs has loss." in page.text
+    assert "No completed job has loss." in page.text
     assert page.tables["Jobs"][1:] == [["0", "0", "waiting"]]
 
 

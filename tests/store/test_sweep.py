@@ -1,6 +1,7 @@
 """A sweep read from its files: order, spread over seeds, whether loaders agree."""
 
 import csv
+from dataclasses import replace
 from statistics import mean, stdev
 from types import SimpleNamespace
 
@@ -46,6 +47,28 @@ def test_best_job_comes_first_and_those_without_the_objective_last(planned):
     assert results.objective == Objective("val_loss", "min")
     assert numbers(results) == [2, 0, 1, 3]
     assert [job.status for job in results.jobs] == ["completed", "completed", "completed", "waiting"]
+
+
+def test_job_that_failed_is_never_the_best_whatever_it_came_to(planned):
+    failed, killed = ({"losses": (loss,), "status": status} for loss, status in ((0.0, "failed"), (0.1, "killed")))
+    results = planned(failed, {"losses": (0.5,)}, killed, {"losses": ()})
+    assert numbers(results) == [1, 3, 0, 2]
+    assert results.best.planned.number == 1
+
+
+def test_sweep_without_a_completed_job_has_no_best(planned):
+    assert planned({"losses": (0.1,), "status": "failed"}).best is None
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [("interrupted", "pruned"), ("killed", "pruned"), ("completed", "completed"), ("failed", "failed")],
+)
+def test_trial_that_was_given_up_is_pruned_unless_it_ended_before_it_knew(status, told, planned):
+    results = planned({"status": status})
+    job = replace(results.plan.jobs[0], pruned="given up")
+    (job,) = SweepResults(replace(results.plan, jobs=(job,))).jobs
+    assert (job.status, job.error) == (told, {"pruned": "given up", "failed": "ValueError: no"}.get(told))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ if seed == 8 and sys.argv[3:] != ["resume"]:
 if seed == 9 and not Path("mended").exists():
     record.close("failed", ValueError("nine is no seed"))
     sys.exit(1)
+if seed == 0:
+    # A trial of several epochs: the first five learn, those after them do not, and wait to be given up.
+    learns, table = int(number) < 5 or Path("mended").exists(), MetricsTable(folder)
+    for epoch in range(1, config["train"]["epochs"] + 1):
+        table.append(epoch, {"loss": 1.0, "val_loss": (1 if learns else 5) / epoch})
+        if not learns:
+            time.sleep(0.2 if epoch == 1 else 30)
+    record.close("completed")
+    sys.exit()
 while seed == 10 and not Path("mended").exists():
     time.sleep(0.05)
 MetricsTable(folder).append(1, {"loss": seed / 10, "val_loss": seed / 5, "images_per_second": 100.0})

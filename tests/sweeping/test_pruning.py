@@ -1,0 +1,164 @@
+"""Trials that promise too little: judged epoch by epoch, ended with their state, told, and not run again."""
+
+import csv
+import json
+from importlib.util import find_spec
+
+import pytest
+
+from runner.errors import ConfigurationError
+from runner.records.config_yaml import write_config
+from runner.records.metrics import MetricsTable
+from runner.records.sweep import read_sweep
+from runner.store.objective import Objective
+from runner.store.run import Run
+from runner.store.sweep import read_results
+from runner.sweeping.pruning import Pruning
+
+NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
+PRUNED = ["sweep.search=optuna", "sweep.prune=true", "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)"]
+WHY = "given up after epoch 1: its best val_loss, 5.0000, was worse than the median of earlier trials"
+
+
+def told(folder):
+    return {job.planned.number: job.status for job in read_results(folder).jobs}
+
+
+@NEEDS_OPTUNA
+def test_hopeless_trials_are_ended_with_their_state_and_are_no_failure(sweep, capsys):
+    code, folder = sweep(*PRUNED, "sweep.trials=7", "sweep.fail_fast=true")
+    assert code == 0
+    assert told(folder) == dict.fromkeys(range(5), "completed") | {5: "pruned", 6: "pruned"}
+    assert json.loads((folder / "5/run.json").read_text())["status"] == "interrupted"
+    assert (folder / "5/output.log").read_text().endswith("\nsweep: given up; sweep.csv says why\n")
+    printed = capsys.readouterr()
+    assert "7 jobs: 5 completed, 2 pruned; best first, by the least val_loss" in printed.out
+    assert ("given up" in printed.out, printed.err) == (False, "")
+    with (folder / "sweep.csv").open() as file:
+        rows = {row["job"]: (row["status"], row["error"]) for row in csv.DictReader(file)}
+    assert (rows["0"], rows["5"]) == (("completed", ""), ("pruned", WHY))
+    page = (folder / "report.html").read_text()
+    assert '<span class="status completed">5 completed, 2 pruned</span>' in page
+    assert WHY in page
+
+
+@NEEDS_OPTUNA
+def test_optuna_knows_every_epoch_and_what_was_given_up(sweep):
+    import optuna
+
+    _, folder = sweep(*PRUNED, "sweep.trials=6")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/search.db")
+    try:
+        trials = optuna.load_study(study_name="search", storage=storage).trials
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5 + ["PRUNED"]
+    assert [trial.intermediate_values for trial in trials[:5]] == [{1: 1.0, 2: 1 / 2, 3: 1 / 3}] * 5
+    assert trials[5].intermediate_values[1] == 5.0
+
+
+@NEEDS_OPTUNA
+def test_resume_does_not_run_again_what_was_given_up(here, sweep, capsys):
+    _, folder = sweep(*PRUNED, "sweep.trials=6")
+    before = (folder / "5/run.json").stat().st_mtime_ns
+    (here / "mended").touch()
+    code, _ = sweep(f"sweep.resume={folder}", "sweep.trials=7")
+    assert code == 0
+    assert "7 trials (optuna), 1 to run" in capsys.readouterr().out
+    assert told(folder) == dict.fromkeys([0, 1, 2, 3, 4, 6], "completed") | {5: "pruned"}
+    assert (folder / "5/run.json").stat().st_mtime_ns == before
+    assert read_sweep(folder).search.prune
+
+
+@NEEDS_OPTUNA
+def test_without_pruning_every_trial_is_completed(here, sweep):
+    (here / "job.py").write_text((here / "job.py").read_text().replace("0.2 if epoch == 1 else 30", "0.4"))
+    _, folder = sweep(*(word for word in PRUNED if "prune" not in word), "sweep.trials=6")
+    assert set(told(folder).values()) == {"completed"}
+
+
+@NEEDS_OPTUNA
+def test_objective_that_no_epoch_has_is_told(sweep, capsys):
+    code, folder = sweep(*PRUNED, "sweep.trials=1", "sweep.objective=val_top_accuracy")
+    assert code == 1
+    assert "nothing could be pruned: val_top_accuracy is no column of metrics.csv\n" in capsys.readouterr().out
+    assert told(folder) == {0: "completed"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["sweep.search=random"], "prune must go with sweep.search=optuna, .*, got sweep.search=random; take that"),
+        ([], "prune must go with sweep.search=optuna, .*, got no search; take that, or leave it out"),
+        (
+            ["sweep.search=optuna", "sweep.objective=evaluate.accuracy"],
+            "prune must go with an objective that every epoch has, a column of metrics.csv, got evaluate.accuracy; "
+            "take one such as val_loss or val_accuracy",
+        ),
+    ],
+)
+def test_what_cannot_be_pruned_is_refused_without_a_folder(typed, message, here, sweep):
+    with pytest.raises(ConfigurationError, match=message):
+        sweep(*typed, "sweep.prune=true", "seed=choice(1,2)")
+    assert not (here / "outputs").exists()
+
+
+def test_resumed_search_prunes_as_it_did(here, sweep):
+    with pytest.raises(ConfigurationError, match="prune must not go with sweep.resume: whether .* is known"):
+        sweep("sweep.resume=latest", "sweep.prune=true")
+
+
+class Judge:
+    """Gives up what it is told to, and notes what it heard."""
+
+    def __init__(self, *, after):
+        self.after, self.heard = after, []
+
+    def report(self, number, epoch, value):
+        self.heard.append((epoch, value))
+
+    def gives_up(self, number):
+        return self.heard[-1][0] >= self.after
+
+
+@pytest.fixture
+def learnt(tmp_path):
+    """The run of a trial of so many epochs that has come to these rows."""
+
+    def write(*rows, epochs=4, validation_every=1):
+        folder = tmp_path / f"of {len(rows)} epochs"
+        folder.mkdir()
+        write_config(folder, {"train": {"epochs": epochs, "validation_every": validation_every}})
+        table = MetricsTable(folder)
+        for epoch, values in enumerate(rows, 1):
+            table.append(epoch, values)
+        return Run(folder, "0")
+
+    return write
+
+
+def objective(run):
+    return Objective("val_loss" if any("val_loss" in row for row in run.metrics) else "loss", "min")
+
+
+def test_epochs_seen_late_are_judged_in_their_order(learnt):
+    judge = Judge(after=2)
+    why = Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, {"loss": 1.0}))
+    assert judge.heard == [(1, 3.0), (2, 4.0)]
+    assert why == "given up after epoch 2: its best loss, 3.0000, was worse than the median of earlier trials"
+
+
+def test_trial_that_has_trained_all_its_epochs_is_let_go_on(learnt):
+    judge = Judge(after=2)
+    assert Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, epochs=2)) is None
+    assert judge.heard == [(1, 3.0), (2, 4.0)]
+
+
+def test_epochs_before_the_first_validation_are_not_judged_by_another_column(learnt):
+    judge = Judge(after=9)
+    pruning = Pruning(judge, objective)
+    pruning.report(0, learnt({"loss": 3.0}, validation_every=2))
+    assert judge.heard == []
+    pruning.report(0, learnt({"loss": 3.0}, {"loss": 2.0, "val_loss": 2.5}, validation_every=2))
+    assert judge.heard == [(2, 2.5)]
