@@ -10,6 +10,7 @@ import keras
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
+from runner.feeds.tensors import tensors
 from runner.loaders.loader import Loader
 
 
@@ -72,7 +73,11 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The batches of the present epoch; every backend takes a plain iterable for its own kind of data set."""
         return self
 
-    get_tf_dataset = get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+    get_tf_dataset = get_jax_iterator = get_numpy_iterator
+
+    def get_torch_dataloader(self) -> Any:
+        """The batches of the present epoch, as tensors."""
+        return tensors(iter(self), self._delivery.loader.clock)
 
     @property
     def batch_size(self) -> int:

@@ -16,6 +16,7 @@ DECODING = {"read": 1.0, "decode": 6.0, "change": 0.5, "assemble": 0.1}
 READING = {**DECODING, "read": 9.0}
 CHANGING = {**DECODING, "change": 9.0}
 ASSEMBLING = {**DECODING, "assemble": 9.0}
+TRANSFERRING = {**DECODING, "transfer": 9.0}
 SMALL, LARGE = 2_000_000, 80_000_000_000
 
 
@@ -89,6 +90,11 @@ def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, 
             "machine would help",
         ),
         (
+            Sequence(workers=2),
+            {"reasons": TRANSFERRING},
+            "mostly for copying batches to the GPU: a smaller sample would help",
+        ),
+        (
             InMemory(workers=2),
             {"first": 0.9},
             "mostly for the first batch, which holds everything back until all samples are read: that comes once in "
@@ -119,7 +125,7 @@ def test_advice_is_silent_where_little_is_to_be_gained(share, expected):
     assert advice(Sequence(workers=1), share=share) == expected
 
 
-@pytest.mark.parametrize("reasons", [DECODING, READING, CHANGING, ASSEMBLING])
+@pytest.mark.parametrize("reasons", [DECODING, READING, CHANGING, ASSEMBLING, TRANSFERRING])
 @pytest.mark.parametrize("kind", ["sequence", "generator", "in_memory", "directory_flow"])
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
 @pytest.mark.parametrize("all_bytes", [SMALL, LARGE])
