@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from runner.errors import TrainingError
-from runner.feeds.delivery import Delivery
+from runner.feeds.recorded import RecordedDelivery
 
 MOST_IDS = 10
 """Ids an error shows."""
@@ -37,7 +37,7 @@ class FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
             raise TrainingError(f"the loss became {loss} at step {batch} of this epoch")
 
     @contextmanager
-    def naming_batch(self, delivery: Delivery, first_step: int) -> Iterator[None]:
+    def naming_batch(self, delivery: RecordedDelivery, first_step: int) -> Iterator[None]:
         """In the block, a `fit` from global step `first_step` on, the error names the global step and its samples."""
         try:
             yield
@@ -49,7 +49,7 @@ class FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
             raise TrainingError(_message(self._found[batch], first_step + batch, delivery)) from error
 
 
-def _message(loss: float, step: int, delivery: Delivery) -> str:
+def _message(loss: float, step: int, delivery: RecordedDelivery) -> str:
     ids = delivery.ids(step)
     shown = ", ".join(ids[:MOST_IDS]) + (f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else "")
     epoch, position = divmod(step, len(delivery.loader))

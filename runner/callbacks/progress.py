@@ -10,7 +10,7 @@ import keras
 
 from runner.callbacks.run_callbacks import RunCallbacks
 from runner.callbacks.training_state import build_variables, put_back, take
-from runner.feeds.delivery import Delivery
+from runner.feeds.recorded import RecordedDelivery
 from runner.interruption import Interruption
 from runner.records.digests import IdStream
 from runner.records.state import State, StateWriter
@@ -18,6 +18,9 @@ from runner.records.state import State, StateWriter
 IsDue = Callable[[int, float], bool]
 """Whether a state is due after so many steps, so many seconds after the last one."""
 
+
+MOST_UNSETTLED = 250
+"""Steps whose ids are remembered; on JAX, a few in flight are waited for when they are forgotten."""
 
 NOTHING_SEEN: Mapping[str, Any] = {"samples_seen": 0, "ids": None, "pixels": None, "weights": [], "stopped": False}
 """The counts before the first step."""
@@ -30,7 +33,12 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, delivery: Delivery, writer: StateWriter, is_due: IsDue, interruption: Interruption, start: State | None
+        self,
+        delivery: RecordedDelivery,
+        writer: StateWriter,
+        is_due: IsDue,
+        interruption: Interruption,
+        start: State | None,
     ) -> None:
         super().__init__()
         self._delivery, self._writer, self._is_due, self._interruption = delivery, writer, is_due, interruption
@@ -79,9 +87,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps; Keras calls this in the training thread on every backend."""
         step = self._first_step + batch
-        if self._interruption.asked or self._is_due(step, time.monotonic() - self._saved_at):
+        must_save = self._interruption.asked or self._is_due(step, time.monotonic() - self._saved_at)
+        if must_save or step - self.step >= MOST_UNSETTLED:
             self._callbacks.flush()
             self.advance(step)
+        if must_save:
             self.save()
             self._interruption.obey()
 

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 
 from runner.callbacks.averages import WeightAverages
+from runner.callbacks.paced import PacedCallbacks
 
 
-class RunCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
+class RunCallbacks(PacedCallbacks):
     """Lets `on_train_begin` through at the first call of `fit` only, and `on_train_end` only at `finish`.
 
     So callbacks that count over epochs (early stopping, learning-rate reduction, the history) never begin anew, and

@@ -10,7 +10,8 @@ import keras
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
-from runner.feeds.tensorflow import TracedOnce
+from runner.feeds.tensors import tensors
+from runner.feeds.traced_once import TracedOnce
 from runner.loaders.loader import Loader
 
 
@@ -83,11 +84,15 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The batches of the present epoch; every backend takes a plain iterable for its own kind of data set."""
         return self
 
-    get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+    get_jax_iterator = get_numpy_iterator
 
     def get_tf_dataset(self) -> Any:
-        """The same as TensorFlow likes it; `model` is built by the first batch."""
+        """The batches of the present epoch, of which the first builds `model`."""
         return TracedOnce(self, self._model)
+
+    def get_torch_dataloader(self) -> Any:
+        """The batches of the present epoch, as tensors."""
+        return tensors(iter(self), self._delivery.loader.clock)
 
     @property
     def batch_size(self) -> int:

@@ -1,4 +1,4 @@
-"""The batches on their way to Keras: what was handed over, and what went wrong."""
+"""The batches on their way to Keras, and what went wrong."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from runner.loaders.loader import Loader
-from runner.records.digests import IdStream, array_digest
 from runner.samples import Array, Batch
 
 KerasBatch = tuple[Any, ...]
 
-PIXELS_EVERY = 100
-"""Of so many batches one is digested with its pixels, which costs half a millisecond per megabyte."""
-
 
 class Delivery:
-    """Hands the batches of a loader over by global step, and remembers whose ids they held.
+    """Hands the batches of a loader over by global step.
 
     `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text. `weigh` gives
     the sample weights of a batch, those it has unless told otherwise.
@@ -37,12 +33,10 @@ class Delivery:
         self.loader = loader
         self.failure: Exception | None = None
         self._on_step, self._weigh = on_step, weigh
-        self._ids: dict[int, tuple[str, ...]] = {}
         self._end = end
         self._stream: Iterator[Batch] = iter(())
         self._stream_end = self._next_step = 0
-        self._first: Batch | None = None
-        self._pixels: dict[int, str] = {}
+        self._first: dict[int, Batch] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on."""
@@ -52,58 +46,34 @@ class Delivery:
 
     def _batch(self, step: int, end: int) -> Batch:
         """The batch of one step; what follows it up to `end` is being read."""
-        if self._first is not None and step == self._next_step - 1:
-            return self._first  # JAX and PyTorch take one batch to build a model, and then begin anew
+        if step in self._first:  # JAX and PyTorch take a batch to build a model (two on a GPU), and then begin anew
+            return self._first[step]
         begins = step != self._next_step or step >= self._stream_end
-        self._first = None
         if begins:
             self.close()
             self._stream, self._stream_end = self.loader.stream(step, end - step), end
         with self.loader.clock.waiting():
             batch = next(self._stream)
-        self._first, self._next_step = batch if begins else None, step + 1
+        self._next_step = step + 1
+        self._first = {**self._first, step: batch} if begins or len(self._first) == 1 else {}
         return batch
 
     def close(self) -> None:
         """Give up what was read ahead."""
         if isinstance(self._stream, Generator):
             self._stream.close()
-        self._stream, self._stream_end, self._first = iter(()), 0, None
+        self._stream, self._stream_end, self._first = iter(()), 0, {}
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
         """The batch as Keras takes it: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
 
         A tuple, always: a list of targets breaks `fit` on TensorFlow.
         """
-        self._ids[step] = batch.ids
-        if step % PIXELS_EVERY == 0:
-            self._pixels[step] = array_digest(batch.x)
         self._on_step(step)
         if batch.y is None:
             return (batch.x,)
         weights = self._weigh(batch)
         return (batch.x, batch.y) if weights is None else (batch.x, batch.y, weights)
-
-    def ids(self, step: int) -> tuple[str, ...]:
-        """The ids in a batch that was handed over and is not settled."""
-        return self._ids[step]
-
-    def settle(self, ids: IdStream, pixels: IdStream, first_step: int, num_steps: int) -> int:
-        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps.
-
-        The digests of those batches' `x` that were taken go to `pixels`.
-        """
-        steps = range(first_step, first_step + num_steps)
-        trained = [self._ids.pop(step) for step in steps]
-        pixels.update(self._pixels.pop(step) for step in steps if step in self._pixels)
-        for names in trained:
-            ids.update(names)
-        return sum(len(names) for names in trained)
-
-    def forget(self) -> None:
-        """Forget what was only read ahead."""
-        self._ids.clear()
-        self._pixels.clear()
 
     @contextlib.contextmanager
     def _remembering_failure(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ DOING = {
     "decode": "decoding",
     "change": "changing samples (data.augment, data.transform)",
     "assemble": "putting batches together",
+    "transfer": "copying batches to the GPU",
 }
 
 
@@ -56,7 +57,7 @@ def advise(wait: Wait, means: Means) -> str:
     stages = ("change", "assemble") if means.loader.kind == "in_memory" else tuple(wait.reasons)
     mostly = max(stages, key=lambda stage: wait.reasons[stage])
     keys = list(_keys(mostly, means))
-    return f"{share}, mostly for {DOING[mostly]}: {', or '.join(keys) if keys else _nothing_left(means)}"
+    return f"{share}, mostly for {DOING[mostly]}: {', or '.join(keys) if keys else _nothing_left(mostly, means)}"
 
 
 def _percent(share: float) -> str:
@@ -72,6 +73,8 @@ def _first(means: Means) -> str:
 def _keys(mostly: str, means: Means) -> Iterator[str]:
     """What to set, most promising first; never what is set already."""
     loader = means.loader
+    if mostly == "transfer":
+        return  # done in the thread that trains, whoever reads
     if loader.kind == "generator":
         yield "choose loader=sequence, whose workers read beside the model's training"
     elif loader.workers == 0:
@@ -92,5 +95,7 @@ def _caches(means: Means) -> Iterator[str]:
         yield "set loader.cache=disk, which later epochs and runs read from"
 
 
-def _nothing_left(means: Means) -> str:
+def _nothing_left(mostly: str, means: Means) -> str:
+    if mostly == "transfer":
+        return "a smaller sample would help"
     return f"all {means.processors} processors read already; a smaller sample or a faster machine would help"

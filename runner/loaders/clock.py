@@ -51,6 +51,7 @@ class Clock:
         self._waited = 0
         self._first_wait: int | None = None
         self._stages = dict.fromkeys(STAGES, 0)
+        self._is_waiting = False
 
     @property
     def waited_seconds(self) -> float:
@@ -59,11 +60,15 @@ class Clock:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """The block waits for a batch; so does one that fails."""
-        begin = perf_counter_ns()
+        """The block waits for a batch; so does one that fails. Within another one, it is a part of that wait."""
+        if self._is_waiting:
+            yield
+            return
+        begin, self._is_waiting = perf_counter_ns(), True
         try:
             yield
         finally:
+            self._is_waiting = False
             end = perf_counter_ns()
             self._waited += end - begin
             if self._first_wait is None:
@@ -81,7 +86,7 @@ class Clock:
     def note(self, work: Work) -> None:
         """Add what a worker, or the caller, has done."""
         for stage, spent in work.by_stage().items():
-            self._stages[stage] += spent
+            self._stages[stage] = self._stages.get(stage, 0) + spent
         self.timeline.work(work)
 
     def wait(self, seconds: float, training_seconds: float) -> Wait:

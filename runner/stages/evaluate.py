@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from runner.callbacks.paced import PacedCallbacks
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
 from runner.loaders.loader import Loader
@@ -14,5 +15,5 @@ def evaluate(model: keras.Model, loader: Loader) -> dict[str, float]:
     delivery = Delivery(loader)
     data = feed(delivery)
     with delivery.raising_failures():
-        results = model.evaluate(data.data, steps=data.steps, return_dict=True, verbose=0)
+        results = model.evaluate(data.data, steps=data.steps, callbacks=PacedCallbacks(), return_dict=True, verbose=0)
     return {name: float(value) for name, value in results.items()}

@@ -19,6 +19,7 @@ from runner.callbacks.progress import Progress
 from runner.callbacks.run_callbacks import RunCallbacks
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
+from runner.feeds.recorded import RecordedDelivery
 from runner.interruption import interruptible
 from runner.loaders.loader import Loader
 from runner.records.state import State, StateWriter
@@ -108,7 +109,7 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
 
 def _train(
     training: Training,
-    delivery: Delivery,
+    delivery: RecordedDelivery,
     progress: Progress,
     monitoring: list[keras.callbacks.Callback],
     observer: Observer,
@@ -140,11 +141,12 @@ def _train(
     return results
 
 
-def _delivery(training: Training, observer: Observer) -> Delivery:
+def _delivery(training: Training, observer: Observer) -> RecordedDelivery:
     given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
     if given is None:
-        return Delivery(training.train, observer.on_step, end=end)
-    return Delivery(training.train, observer.on_step, class_weights(given, training.train.source.labels), end=end)
+        return RecordedDelivery(training.train, observer.on_step, end=end)
+    weigh = class_weights(given, training.train.source.labels)
+    return RecordedDelivery(training.train, observer.on_step, weigh, end=end)
 
 
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from runner.callbacks.paced import PacedCallbacks
 from runner.errors import RunnerError
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
@@ -30,7 +31,9 @@ def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> 
     delivery = Delivery(loader)
     data = feed(delivery)
     with delivery.raising_failures():
-        predicted = _reporting_errors(model, outputs).predict(data.data, steps=data.steps, verbose=0)
+        predicted = _reporting_errors(model, outputs).predict(
+            data.data, steps=data.steps, callbacks=PacedCallbacks(), verbose=0
+        )
     by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
     return [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
 

@@ -1,14 +1,15 @@
 """Delivery: tuples for Keras, ids for the record, errors as they were."""
 
-from types import SimpleNamespace
+import gc
+import sys
 
 import numpy as np
 import pytest
 
 from runner.feeds.delivery import Delivery
+from runner.loaders.generator import Generator
 from runner.loaders.sequence import Sequence
 from runner.plan import Plan
-from runner.records.digests import IdStream, array_digest
 from runner.samples import Batch
 
 X, Y, W = np.zeros((2, 1)), np.zeros(2), np.ones(2)
@@ -67,18 +68,23 @@ def test_first_batch_is_not_read_again_where_it_is_asked_for_twice(sequence, num
     assert next(delivery.steps(0, 3))[0] is not first[0]
 
 
-def test_pixels_of_every_hundredth_step_are_digested_as_handed_over():
-    def settled(change=lambda step, x: x):
-        delivery, pixels = Delivery(SimpleNamespace()), IdStream()
-        for step in range(250):
-            x = change(step, np.full((2, 3), step % 7, np.uint8))
-            delivery.hand_over(step, SimpleNamespace(x=x, y=None, ids=("a", "b"), sample_weight=None))
-        delivery.settle(IdStream(), pixels, 0, 130)
-        delivery.settle(IdStream(), pixels, 130, 120)
-        return pixels.hexdigest()
+def test_two_batches_are_not_read_again_where_a_gpu_took_them_before_beginning_anew(numbers, monkeypatch):
+    asked, batch = [], Plan.batch
+    monkeypatch.setattr(Plan, "batch", lambda plan, *place: asked.append(place) or batch(plan, *place))
+    with Generator().build(numbers, Plan(num_samples=10, batch_size=4, seed=3)) as loader:
+        delivery = Delivery(loader, end=6)
+        early = list(delivery.steps(0, 2))
+        given = list(delivery.steps(0, 6))
+    assert asked == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert [given[0][0] is early[0][0], given[1][0] is early[1][0], len(given)] == [True, True, 6]
+    assert not delivery._first
 
-    expected = IdStream()
-    expected.update(array_digest(np.full((2, 3), step % 7, np.uint8)) for step in (0, 100, 200))
-    assert settled() == expected.hexdigest()
-    assert settled(lambda step, x: x + (step == 200)) != expected.hexdigest()
-    assert settled(lambda step, x: x + (step == 201)) == expected.hexdigest()
+
+def test_delivery_keeps_nothing_of_batches_it_handed_over(numbers):
+    blocks = {}
+    with Generator().build(numbers, Plan(num_samples=10, batch_size=4, seed=3)) as loader:
+        for step, _ in enumerate(Delivery(loader).steps(0, 1501)):
+            if step in (500, 1500):
+                gc.collect()
+                blocks[step] = sys.getallocatedblocks()
+    assert blocks[1500] - blocks[500] < 500

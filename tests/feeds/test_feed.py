@@ -6,6 +6,7 @@ import pytest
 
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
+from runner.feeds.recorded import RecordedDelivery
 from runner.records.digests import IdStream
 
 
@@ -49,7 +50,7 @@ def test_feed_trains_on_each_sample_once_per_pass_whatever_the_steps_per_epoch(l
 
 
 def test_feed_does_not_count_what_was_only_read_ahead(loader, counting):
-    delivery, ids, expected = Delivery(loader), IdStream(), IdStream()
+    delivery, ids, expected = RecordedDelivery(loader), IdStream(), IdStream()
     data = feed(delivery, num_steps=2)
     counting[0].fit(data.data, steps_per_epoch=data.steps, shuffle=False, verbose=0)
     assert delivery.settle(ids, IdStream(), 0, 2) == 8

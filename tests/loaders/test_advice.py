@@ -16,6 +16,7 @@ DECODING = {"read": 1.0, "decode": 6.0, "change": 0.5, "assemble": 0.1}
 READING = {**DECODING, "read": 9.0}
 CHANGING = {**DECODING, "change": 9.0}
 ASSEMBLING = {**DECODING, "assemble": 9.0}
+TRANSFERRING = {**DECODING, "transfer": 9.0}
 SMALL, LARGE = 2_000_000, 80_000_000_000
 
 
@@ -94,6 +95,11 @@ def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, 
             "mostly for changing samples (data.augment, data.transform): raise loader.workers (4 now, this machine "
             "has 12 processors)",
         ),
+        (
+            Sequence(workers=2),
+            {"reasons": TRANSFERRING},
+            "mostly for copying batches to the GPU: a smaller sample would help",
+        ),
     ],
 )
 def test_advice_names_the_reason_and_the_keys_that_would_help(loader, given, expected):
@@ -130,7 +136,7 @@ def test_first_batch_is_told_apart_where_it_kept_the_model_waiting_for_longest(l
     assert "first batch" not in advice(loader, share=0.001, first=5.0)
 
 
-@pytest.mark.parametrize("reasons", [DECODING, READING, CHANGING, ASSEMBLING])
+@pytest.mark.parametrize("reasons", [DECODING, READING, CHANGING, ASSEMBLING, TRANSFERRING])
 @pytest.mark.parametrize("kind", ["sequence", "generator", "in_memory", "directory_flow"])
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
 @pytest.mark.parametrize("all_bytes", [SMALL, LARGE])

@@ -153,3 +153,27 @@ def test_work_of_several_threads_adds_up():
     clock.note(Work(1, 0, 3_000_000_000, 8, read=1_000_000_000, decode=2_000_000_000))
     clock.note(Work(2, 0, 1_000_000_000, 8, read=1_000_000_000))
     assert clock.wait(0.5, 1.0).reasons == {"read": 2.0, "decode": 2.0, "change": 0.0, "assemble": 0.0}
+
+
+def test_wait_within_a_wait_is_a_part_of_it():
+    clock = Clock()
+    clock.timeline.begin()
+    with clock.waiting():
+        for _ in range(2):
+            with clock.waiting():
+                time.sleep(0.01)
+    with pytest.raises(OSError, match="no"), clock.waiting(), clock.waiting():
+        raise OSError("no")
+    with clock.waiting():
+        pass
+    clock.timeline.end()
+    assert clock.waited_seconds == about(0.02)
+    assert clock.wait(0.02, 1.0).first_batch_seconds == about(0.02)
+    assert len({span.details["step"] for span in clock.timeline.lanes()[0].spans}) == 3
+
+
+def test_transfer_is_a_reason_only_where_there_was_one():
+    clock = Clock()
+    assert "transfer" not in clock.wait(0.5, 1.0).reasons
+    clock.note(Work(1, 0, 2_000_000_000, 8, transfer=2_000_000_000))
+    assert clock.wait(0.5, 1.0).reasons["transfer"] == 2.0

@@ -1,5 +1,8 @@
 """Training by one call of fit per epoch."""
 
+import gc
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -175,3 +178,23 @@ def test_loss_that_is_no_number_is_let_be_where_told(train):
     source = Points()
     source.bad = 0
     assert np.isnan(train(source, terminate_on_nan=False).column("loss")).all()
+
+
+def test_ids_that_are_settled_within_an_epoch_count_once(train, monkeypatch):
+    whole = train(steps_per_epoch=7).result
+    monkeypatch.setattr("runner.callbacks.progress.MOST_UNSETTLED", 2)
+    often = train(steps_per_epoch=7).result
+    assert often["digests"] == whole["digests"]
+    assert often["samples_seen"] == whole["samples_seen"] == 70
+
+
+def test_nothing_is_kept_of_steps_that_are_long_over(train):
+    blocks = {}
+
+    def on_step(step):
+        if step in (700, 1700):
+            gc.collect()
+            blocks[step] = sys.getallocatedblocks()
+
+    train(on_step=on_step, epochs=1, steps_per_epoch=1701)
+    assert blocks[1700] - blocks[700] < 500

@@ -1,0 +1,87 @@
+"""How far JAX may run ahead of the device."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ON_JAX = """
+import sys
+
+import jax
+import keras
+import numpy as np
+
+from runner.callbacks.paced import PacedCallbacks
+from runner.feeds.dataset import LoaderDataset
+from runner.feeds.delivery import Delivery
+from runner.labels import Head, Labels
+from runner.loaders.generator import Generator
+from runner.plan import Plan
+from runner.samples import ArraySpec
+
+STEPS, BATCH, WIDTH = 30, 64, 512
+
+
+class Zeros:
+    spec, ids = ArraySpec((WIDTH,), np.dtype(np.float32)), tuple(map(str, range(STEPS * BATCH)))
+    labels = Labels((Head("", "binary", ("a", "b")),), (np.arange(STEPS * BATCH) % 2,))
+
+    def __len__(self):
+        return len(self.ids)
+
+    def read(self, index, out=None):
+        out[...] = 0
+        return out
+
+
+def watching(base):
+    class Watching(base):
+        def __init__(self):
+            super().__init__(model=model, add_history=True)
+            self.results, self.most = [], 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.results.append(jax.tree.leaves(logs)[0])
+            super().on_train_batch_end(batch, logs)
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.results.append(jax.tree.leaves(logs)[0])
+            super().on_test_batch_end(batch, logs)
+
+        def on_predict_batch_end(self, batch, logs=None):
+            self.results.append(jax.tree.leaves(logs)[0])
+            super().on_predict_batch_end(batch, logs)
+
+        def on_step(self, step):
+            self.most = max(self.most, 1 + sum(not result.is_ready() for result in self.results))
+
+    return Watching()
+
+
+def most_in_flight(call, base):
+    callbacks = watching(base)
+    with Generator().build(Zeros(), Plan(num_samples=STEPS * BATCH, batch_size=BATCH, seed=0)) as loader:
+        call(LoaderDataset(Delivery(loader, callbacks.on_step)), verbose=0, callbacks=callbacks)
+    assert len(callbacks.results) == STEPS, len(callbacks.results)
+    return callbacks.most
+
+
+hidden = [keras.layers.Dense(WIDTH) for _ in range(6)]
+model = keras.Sequential([keras.Input((WIDTH,)), *hidden, keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+for call in (model.fit, model.evaluate, model.predict):
+    sys.stdout.write(f"{most_in_flight(call, PacedCallbacks)} {most_in_flight(call, keras.callbacks.CallbackList)}\\n")
+"""
+
+
+def test_two_steps_are_in_flight_at_most_on_jax():
+    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    ended = subprocess.run([sys.executable, "-c", ON_JAX], env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    for line in ended.stdout.splitlines():
+        paced, unpaced = map(int, line.split())
+        assert paced <= 2 < unpaced
+    assert len(ended.stdout.splitlines()) == 3

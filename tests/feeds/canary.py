@@ -1,0 +1,137 @@
+"""Ten thousand batches through the real feed, some of them kept: each holds what its ids say, then and later.
+
+Run as a script it prints the backend, for those other than the one the tests run on, and whether it can fail.
+"""
+
+import sys
+from collections import deque
+from unittest import mock
+
+import keras
+import numpy as np
+
+from runner.feeds.feed import OneEpoch
+from runner.feeds.recorded import RecordedDelivery
+from runner.labels import NO_LABELS
+from runner.loaders.buffers import aligned_bytes
+from runner.loaders.generator import Generator
+from runner.loaders.in_memory import InMemory
+from runner.loaders.sequence import Sequence
+from runner.plan import Plan
+from runner.samples import ArraySpec
+
+KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
+NUM_PREDICTED, NUM_TAKEN = 334, 3000
+LAGS, KEPT_EVERY = 40, 97
+
+
+class Numbers:
+    """Sample `i`, whose id is `i`, holds nothing but `i`."""
+
+    spec = ArraySpec((4, 4, 1), np.dtype(np.uint8))
+    labels = NO_LABELS
+    ids = tuple(map(str, range(200)))
+
+    def __len__(self):
+        return len(self.ids)
+
+    def read(self, index, out=None):
+        out[...] = index
+        return out
+
+
+def tensor_of(array):
+    """The array as the backend takes it: JAX, where Keras would copy it, and PyTorch use its memory."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.device_put(array)
+    return keras.ops.convert_to_tensor(array)
+
+
+class Keeping(OneEpoch):
+    """Keeps the batches as the backend's own tensors: the last few, and one of many for good.
+
+    A batch is looked at when it is dropped, so this consumer is slow by that many batches.
+    """
+
+    def __init__(self, delivery, num_steps):
+        super().__init__(delivery, num_steps=num_steps)
+        self.last, self.kept, self.checked = deque(), [], 0
+
+    def keep(self, batches):
+        for step, batch in enumerate(batches):
+            pair = (tensor_of(batch[0]), self._delivery.ids(step))
+            self.last.append(pair)
+            if step % KEPT_EVERY == 0:
+                self.kept.append(pair)
+            if len(self.last) > LAGS:
+                self.check(self.last.popleft())
+            del pair
+            yield batch
+
+    def check(self, pair):
+        tensor, ids = pair
+        assert (keras.ops.convert_to_numpy(tensor).reshape(2, -1) == np.asarray(ids, np.uint8)[:, None]).all(), ids
+        self.checked += 1
+
+    def check_all(self):
+        """Look at what is left, and at what was kept."""
+        for pair in (*self.last, *self.kept):
+            self.check(pair)
+        assert self.checked == len(self) + len(range(0, len(self), KEPT_EVERY))
+
+    def get_tf_dataset(self):
+        return self.keep(super().get_tf_dataset())
+
+    def get_jax_iterator(self):
+        return self.keep(super().get_jax_iterator())
+
+    def get_torch_dataloader(self):
+        return self.keep(super().get_torch_dataloader())
+
+
+def darkest_and_brightest():
+    """A model that gives the least and the greatest value of each sample."""
+    pixels = keras.Input((4, 4, 1), dtype="uint8")
+    values = keras.ops.reshape(keras.ops.cast(pixels, "float32"), (-1, 16))
+    return keras.Model(pixels, keras.ops.stack([keras.ops.min(values, axis=1), keras.ops.max(values, axis=1)], axis=1))
+
+
+def fly(kind, num_predicted=NUM_PREDICTED, num_taken=NUM_TAKEN):
+    """Predicts from some batches, and takes others by hand; `AssertionError` where one is not what its ids say."""
+    with KINDS[kind].build(Numbers(), Plan(num_samples=200, batch_size=2, seed=3)) as loader:
+        delivery = RecordedDelivery(loader)
+        data = Keeping(delivery, num_predicted)
+        predicted = darkest_and_brightest().predict(data, steps=num_predicted, verbose=0)
+        expected = np.array([int(name) for step in range(num_predicted) for name in delivery.ids(step)])
+        assert (predicted == expected[:, None]).all()
+        data.check_all()
+        take(delivery, num_taken)
+
+
+def take(delivery, num_steps):
+    data = Keeping(delivery, num_steps)
+    feeds = {"tensorflow": data.get_tf_dataset, "jax": data.get_jax_iterator, "torch": data.get_torch_dataloader}
+    deque(feeds[keras.backend.backend()](), maxlen=0)
+    data.check_all()
+
+
+def dies_of_memory_used_again_too_early():
+    """Whether it would be noticed if all batches had the same memory."""
+    shared = aligned_bytes(32)
+    with (
+        mock.patch("runner.loaders.assemble.aligned_bytes", lambda num_bytes: shared[:num_bytes]),
+        Generator().build(Numbers(), Plan(num_samples=200, batch_size=2, seed=3)) as loader,
+    ):
+        try:
+            take(RecordedDelivery(loader), 200)
+        except AssertionError:
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    for kind in KINDS:
+        fly(kind)
+    sys.stdout.write(f"{keras.backend.backend()} {dies_of_memory_used_again_too_early()}")

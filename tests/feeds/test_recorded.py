@@ -1,0 +1,25 @@
+"""What is remembered of the batches that are trained on."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from runner.feeds.recorded import RecordedDelivery
+from runner.records.digests import IdStream, array_digest
+
+
+def test_pixels_of_every_hundredth_step_are_digested_as_handed_over():
+    def settled(change=lambda step, x: x):
+        delivery, pixels = RecordedDelivery(SimpleNamespace()), IdStream()
+        for step in range(250):
+            x = change(step, np.full((2, 3), step % 7, np.uint8))
+            delivery.hand_over(step, SimpleNamespace(x=x, y=None, ids=("a", "b"), sample_weight=None))
+        delivery.settle(IdStream(), pixels, 0, 130)
+        delivery.settle(IdStream(), pixels, 130, 120)
+        return pixels.hexdigest()
+
+    expected = IdStream()
+    expected.update(array_digest(np.full((2, 3), step % 7, np.uint8)) for step in (0, 100, 200))
+    assert settled() == expected.hexdigest()
+    assert settled(lambda step, x: x + (step == 200)) != expected.hexdigest()
+    assert settled(lambda step, x: x + (step == 201)) == expected.hexdigest()
