@@ -26,7 +26,7 @@ def photos(tmp_path_factory):
             (root / split / name).mkdir(parents=True, exist_ok=True)
             pixels = random.integers(0, 256, (6, 5, 3), np.uint8)
             Image.fromarray(pixels).save(root / split / name / f"{number:02}.png")
-    for split, names in BAD.items():
+    for names in BAD.values():
         for name in names:
             file = root / name
             file.write_bytes(file.read_bytes()[:60])
@@ -95,7 +95,7 @@ def test_evaluation_is_over_the_samples_that_are_left(start, photos, tmp_path):
     folder = start("one", "data.on_bad=skip", "loader=generator", "train.epochs=1")
     clean = tmp_path / "clean"
     shutil.copytree(photos, clean)
-    for split, names in BAD.items():
+    for names in BAD.values():
         for name in names:
             (clean / name).unlink()
     keys = ["mode=evaluate", f"from_run={folder}", f"data.root={clean}"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -42,7 +43,18 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> KerasBatch:
         """Batch `index` of the present epoch; asked for in their order, batches are read ahead."""
-        index = range(self._num_steps)[index]
+        if (batch := self._at(range(self._num_steps)[index])) is None:
+            raise IndexError(f"the epoch ended before batch {index}: samples that cannot be read were left out")
+        return batch
+
+    def __iter__(self) -> Iterator[KerasBatch]:
+        """The batches of the present epoch; fewer than its length where all samples of some are left out."""
+        for index in range(self._num_steps):
+            if (batch := self._at(index)) is None:
+                return
+            yield batch
+
+    def _at(self, index: int) -> KerasBatch | None:
         with self._lock:
             if index == 0:
                 self._rewind()
@@ -50,8 +62,8 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
             self._finished = self._finished or index == self._num_steps - 1
             return batch
 
-    def _in_turn(self) -> KerasBatch:
-        batch = next(self._batches)
+    def _in_turn(self) -> KerasBatch | None:
+        batch = next(self._batches, None)
         self._next += 1
         return batch
 
@@ -72,7 +84,11 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The batches of the present epoch; every backend takes a plain iterable for its own kind of data set."""
         return self
 
-    get_tf_dataset = get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+    get_jax_iterator = get_torch_dataloader = get_numpy_iterator
+
+    def get_tf_dataset(self) -> Any:
+        """The same, with the end that TensorFlow's trainer knows."""
+        return _ForTensorFlow(self)
 
     @property
     def batch_size(self) -> int:
@@ -90,3 +106,16 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The size of the smaller batch; None if there is none."""
         plan = self._delivery.loader.plan
         return plan.num_samples % plan.batch_size if self.has_partial_batch else None
+
+
+@dataclass(frozen=True)
+class _ForTensorFlow:
+    """Batches that end with TensorFlow's own error: a plain end before its time makes Keras's trainer stumble."""
+
+    batches: Iterable[KerasBatch]
+
+    def __iter__(self) -> Iterator[KerasBatch]:
+        import tensorflow as tf
+
+        yield from self.batches
+        raise tf.errors.OutOfRangeError(None, None, "the epoch has no more batches")
