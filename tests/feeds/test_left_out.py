@@ -61,8 +61,9 @@ def test_figures_are_those_of_the_samples_that_are_left(bad, damaged, model):
 
 
 @pytest.mark.parametrize("bad", BADLY, ids=str)
-def test_validation_is_over_the_samples_that_are_left(bad, damaged, model, sequence):
-    loader, (x, y), delivery = damaged(bad), left(bad), Delivery(sequence)
+def test_validation_is_over_the_samples_that_are_left(bad, damaged, model, numbers):
+    train = Generator().build(type(numbers)(), Plan(num_samples=10, batch_size=4))
+    loader, (x, y), delivery = damaged(bad), left(bad), Delivery(train)
     validating = Delivery(loader)
     with delivery.raising_failures(), validating.raising_failures():
         history = model.fit(

@@ -169,7 +169,7 @@ def test_missing_file_is_named_by_the_fingerprint(make):
 
 def test_missing_file_is_one_more_bad_sample_where_these_are_passed_over(make):
     dataset = make(samples(1), {"train": ["id-0", "gone"]}, class_mode=None, on_bad="skip").open()
-    (good, *_), gone = dataset.stat()
+    (good, *_), gone, _ = dataset.stat()
     assert (good, gone) == ("id-0", ("gone", -1, -1))
 
 
