@@ -25,7 +25,7 @@ OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 class OnBad:
     """What is done about a bad sample: a pure function of the seed and its index, so that all strategies do the same.
 
-    Where training is not `may_be_empty`, a batch of which nothing is left ends the run.
+    Unless it `may_be_empty`, a batch of which nothing is left ends the run: there would be nothing to train on.
     """
 
     choice: OnBadChoice = "raise"
