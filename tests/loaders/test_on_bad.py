@@ -232,3 +232,27 @@ def test_more_bad_samples_than_allowed_end_the_epoch_with_all_named(way, build, 
 def test_bound_without_anything_to_bound_is_refused():
     with pytest.raises(Exception, match="data.max_bad must be null with on_bad=raise, got 3; set on_bad=skip or"):
         compose(["data.max_bad=3"])
+
+
+class Marking:
+    """Adds the epoch and the index a sample is changed for."""
+
+    spec = ArraySpec((3,), np.dtype(np.float32))
+
+    def __call__(self, array, epoch, index):
+        return np.array([array[0], epoch, index], np.float32)
+
+
+class Copying(Damaged):
+    """Reads without an array to write to as well."""
+
+    def read(self, index, out=None):
+        return super().read(index, np.empty(1, np.float32) if out is None else out)
+
+
+def test_substitute_is_changed_as_where_it_stands_itself():
+    reader = Reader(Copying(9, {2}), (Marking(),), OnBad("substitute", 5))
+    x = np.empty((9, 3), np.float32)
+    filled = reader.fill(7, np.arange(9), x)
+    assert filled.indices[2] != 2
+    assert x.tolist() == [[index, 7, index] for index in filled.indices.tolist()]
