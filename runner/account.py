@@ -10,6 +10,7 @@ from runner.labels import Head
 from runner.loaders.auto import Choice
 from runner.loaders.memory import format_bytes
 from runner.loaders.settings import LoaderSettings
+from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
 from runner.records.trained import TrainedRun
 from runner.samples import ArraySpec
 from runner.settings import AnyData, AnyModel, Settings
@@ -67,6 +68,17 @@ def cache_lines(cache: Mapping[str, Any] | None) -> Iterator[Line]:
         yield "cache", f"{told}: {cache['folder']}"
         if missing:
             yield "", f"the other {missing:,} are added as they are read"
+
+
+def bad_lines(config: Settings, dataset: Dataset, counts: Mapping[str, int]) -> Iterator[Line]:
+    """How many samples of each split could not be read, and what was done about them; nothing where all could."""
+    told = [(split, count) for split, count in counts.items() if count]
+    for number, (split, count) in enumerate(told):
+        substituted = split == "train" and isinstance(config.data, Data) and config.data.on_bad == "substitute"
+        done = "others stood in their places" if substituted else "left out"
+        yield "" if number else "bad", f"{split}: {count:,} of {len(dataset.splits[split]):,} samples, {done}"
+    if told:
+        yield "", f"each with its reason in {BAD_SAMPLES_CSV}"
 
 
 def training_lines(

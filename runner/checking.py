@@ -19,13 +19,15 @@ from runner.records.files import write_atomically
 from runner.records.json_text import to_json
 from runner.records.record import RunRecord
 from runner.settings import AnyLoader, Settings
-from runner.sources.data import Dataset
+from runner.sources.data import Data, Dataset
 from runner.sources.source import has_files
-from runner.stages.check import KINDS, Finding, check, describe, first_batch
+from runner.stages.check import KINDS, Finding, Kind, check, describe, first_batch
 from runner.stages.class_counts import class_counts
 from runner.terminal import Terminal
 
 CHECK_JSON = "check.json"
+UNREADABLE: tuple[Kind, ...] = ("missing", "empty", "unreadable")
+"""Findings over which a run ends, unless data.on_bad passes over them."""
 SHOWN = 10
 """Classes, and findings of one kind, that the terminal has room for; check.json has all."""
 
@@ -56,7 +58,18 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     terminal.account(_memory_lines(needed, available))
     terminal.account(_finding_lines(findings))
     told = ", ".join(f"{number[kind]} {kind}" for kind in KINDS if number[kind])
-    return f"the data is not as it should be: {told}; all are named in {record.path / CHECK_JSON}" if told else None
+    if not told:
+        return None
+    named = f"the data is not as it should be: {told}; all are named in {record.path / CHECK_JSON}"
+    return f"{named}{_advice(config, number)}"
+
+
+def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
+    """What passes over the samples that cannot be read, where nothing does."""
+    bad = sum(number[kind] for kind in UNREADABLE)
+    if not bad or not isinstance(config.data, Data) or config.data.on_bad != "raise":
+        return ""
+    return f"; data.on_bad=skip or substitute passes over the {bad:,} that cannot be read"
 
 
 def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
@@ -83,6 +96,8 @@ def _batch(loader: Loader) -> dict[str, Any]:
     batch = first_batch(loader)
     if isinstance(batch, BadSampleError):
         return {"error": str(batch)}
+    if not len(batch):
+        return {"error": "every sample in it is bad"}
     targets = batch.y if isinstance(batch.y, dict) else {} if batch.y is None else {"label": batch.y}
     return {"x": describe(batch.x), "y": {name: describe(target) for name, target in targets.items()}}
 

@@ -4,6 +4,7 @@
     ├── ConfigurationError      exit code 2   what was typed or written cannot work; no run folder
     ├── DataError               exit code 4   the data was refused after it was read
     │   └── BadSampleError                    one sample, named by its path or id
+    │       └── UserReadError                 it is the user's own code that failed over it
     ├── TrainingError           exit code 1   the training cannot go on
     ├── VerifyError             exit code 3   a run did not come to the same as the one it repeats
     └── WorkerError             exit code 1   a worker died or stalled
@@ -58,6 +59,10 @@ class BadSampleError(DataError):
 
     def __reduce__(self) -> tuple[type[BadSampleError], tuple[str, str]]:
         return type(self), (self.name, self.reason)
+
+
+class UserReadError(BadSampleError):
+    """A sample over which the user's own code failed in a way that says nothing of the sample."""
 
 
 class TrainingError(RunnerError):

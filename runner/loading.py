@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
 
 from runner.changes.augment import augment
 from runner.changes.change import Changes
@@ -11,16 +15,20 @@ from runner.changes.transform import Function, Transform, transformed_spec
 from runner.errors import ConfigurationError, DataError
 from runner.extensions import resolve
 from runner.labels import Head
+from runner.loaders.assemble import allocate
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.cache import with_cache
 from runner.loaders.cache_memory import memory_bytes
 from runner.loaders.custom import Custom
 from runner.loaders.hashed import with_contents
 from runner.loaders.loader import Loader
+from runner.loaders.on_bad import OnBad
 from runner.loaders.reader import Reader, naming
 from runner.loaders.settings import LoaderSettings
 from runner.plan import Plan
+from runner.records.bad_samples import BadSamples, Tell
 from runner.records.contents import Contents
+from runner.records.notes import Notes
 from runner.settings import Settings
 from runner.sources.data import Data, Dataset
 from runner.sources.none import NoData
@@ -46,13 +54,14 @@ def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
     if dataset.batches is not None:
         return dataset
     first = next(iter(dataset.splits.values()))
-    reader = Reader(first, _augmentation(config, first, training=False))
+    reader = Reader(first, _augmentation(config, first, training=False), _another(config))
     name = _samples(config).transform
     if name is None:
         return replace(dataset, spec=reader.spec)
-    function, array = _function(config, name), reader.read(0, 0)
-    with naming(first, 0):
-        spec = transformed_spec(name, function, array, config.seed)
+    function, x = _function(config, name), allocate(reader.spec, 1)
+    index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
+    with naming(first, index):
+        spec = transformed_spec(name, function, x[0], config.seed)
     return replace(dataset, spec=spec)
 
 
@@ -64,6 +73,12 @@ def fitting_loader(config: Settings, dataset: Dataset, splits: Sequence[str], av
     return asked.choose(needed_bytes(config, asked.candidate(), dataset, splits), available)
 
 
+def open_notes(config: Settings, dataset: Dataset, folder: Path, tell: Tell) -> Notes:
+    """Where a run in `folder` notes what it reads; bad samples are told to `tell`."""
+    most = config.data.max_bad if isinstance(config.data, Data) else None
+    return Notes(Contents(folder, dataset.files), BadSamples(folder, most, tell))
+
+
 def open_loader(
     config: Settings,
     settings: LoaderSettings,
@@ -71,9 +86,9 @@ def open_loader(
     split: str,
     *,
     training: bool = False,
-    contents: Contents | None = None,
+    notes: Notes | None = None,
 ) -> Loader:
-    """The loader of one split, which notes in `contents` what was in the files it read.
+    """The loader of one split, which adds to `notes` what was in the files it read, and what could not be read.
 
     Only for training are samples augmented and shuffled, or the last, smaller batch left out.
     Raises `DataError` if the split has too few samples for a batch.
@@ -82,7 +97,7 @@ def open_loader(
     if dataset.batches is not None:
         plan = Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
         return settings.build(dataset.splits[split], plan)
-    source = with_contents(dataset.splits[split], contents, split)
+    source = with_contents(dataset.splits[split], notes.contents if notes else None, split)
     source = with_cache(source, settings, _samples(config).array_settings())
     try:
         plan = Plan(
@@ -94,7 +109,10 @@ def open_loader(
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
-    return settings.build(source, plan, changes_to(config, dataset, source, training=training))
+    loader = settings.build(source, plan, changes_to(config, dataset, source, training=training))
+    bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
+    loader.pass_over(_on_bad(config, training=training), partial(bad.note, split))
+    return loader
 
 
 def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
@@ -123,6 +141,19 @@ def changes_to(config: Settings, dataset: Dataset, source: Source, *, training: 
     if name is None:
         return changes
     return (*changes, Transform(name, _function(config, name), dataset.spec, config.seed, training))
+
+
+def _on_bad(config: Settings, *, training: bool) -> OnBad:
+    """What is done about samples that cannot be read; outside training none stands for another."""
+    choice = _samples(config).on_bad
+    if training or choice == "raise":
+        return OnBad(choice, config.seed, may_be_empty=not training)
+    return OnBad("skip")
+
+
+def _another(config: Settings) -> OnBad:
+    """Any sample will do, unless a bad one ends the run."""
+    return OnBad("raise" if _samples(config).on_bad == "raise" else "substitute", config.seed)
 
 
 def _augmentation(config: Settings, source: Source, *, training: bool) -> Changes:

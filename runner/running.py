@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.account import cache_lines, data_lines, loader_lines, origin_lines, training_lines
+from runner.account import bad_lines, cache_lines, data_lines, loader_lines, origin_lines, training_lines
 from runner.benching import bench_loaders
 from runner.checking import check_data
 from runner.choosing import choose_loader
@@ -24,12 +24,11 @@ from runner.loaders.clock import Clock, Wait
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader
+from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader, open_notes
 from runner.models.settings import Task, task_of
 from runner.picturing import picture_data, picture_wait, picture_worst
 from runner.records.config_yaml import write_config
 from runner.records.contents import FOLDER as CONTENTS
-from runner.records.contents import Contents
 from runner.records.data_section import data_section
 from runner.records.figures import FOLDER as FIGURES
 from runner.records.first_run import read_comparable
@@ -198,13 +197,11 @@ class _Run:
             picture_data(self.record.path, dataset)
         if not ready_made:
             self._start_backend()
-        contents = Contents(self.record.path, dataset.files)
+        notes = open_notes(self.config, dataset, self.record.path, self.terminal.note)
         with naming_refusals(deterministic=self.config.deterministic), ExitStack() as closing:
-            closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
+            closing.callback(lambda: self.record.update(data=notes.section()))
             for split in dataset.splits:
-                loader = open_loader(
-                    self.config, settings, dataset, split, training=split == "train", contents=contents
-                )
+                loader = open_loader(self.config, settings, dataset, split, training=split == "train", notes=notes)
                 self.loaders[split] = closing.enter_context(loader)
             cache = cache_section(self.loaders.values())
             self.terminal.account(cache_lines(cache))
@@ -215,6 +212,7 @@ class _Run:
                 self._fit(task, model, settings)
             if self.config.mode == "run":
                 self._evaluate_and_predict(dataset, task, model)
+        self.terminal.account(bad_lines(self.config, dataset, notes.bad.counts()))
         return dataset
 
     def _start_backend(self) -> None:
@@ -360,7 +358,7 @@ class _Run:
         with self.record.stage("evaluate"):
             results = evaluate(model, loader)
         with self.record.stage("predict"):
-            predict_to(file, model, loader, heads=dataset.heads, outputs=task.outputs)
-            picture_worst(self.record.path, split, loader.source, dataset.heads)
+            predicted = predict_to(file, model, loader, heads=dataset.heads, outputs=task.outputs)
+            picture_worst(self.record.path, split, predicted, dataset.heads)
         self.terminal.results(split, results)
         self.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})

@@ -30,6 +30,9 @@ class Purpose(IntEnum):
     SEARCH = 3
     """The values a search tries; keyed by the trial."""
 
+    SUBSTITUTE = 4
+    """The samples tried in the place of one that cannot be read; keyed by its index."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of one seed (any from 0 on), purpose and position; the same ones give the same stream for ever.

@@ -6,16 +6,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.account import cache_lines, data_lines, loader_lines, model_lines
+from runner.account import bad_lines, cache_lines, data_lines, loader_lines, model_lines
 from runner.choosing import choose_loader
 from runner.errors import DataError
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader
+from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader, open_notes
 from runner.picturing import picture_data, picture_worst
-from runner.records.contents import Contents
 from runner.records.data_section import data_section
 from runner.records.heads import heads_document
 from runner.records.predictions import NAME as PREDICTIONS_CSV
@@ -55,10 +54,10 @@ class Use:
             picture_data(self.record.path, replace(dataset, splits={split: dataset.splits[split]}))
         if not ready_made:
             self._start_backend()
-        contents = Contents(self.record.path, dataset.files)
+        notes = open_notes(self.config, dataset, self.record.path, self.terminal.note)
         with ExitStack() as closing:
-            closing.callback(lambda: self.record.update(data={"contents": contents.section()}))
-            loader = closing.enter_context(open_loader(self.config, settings, dataset, split, contents=contents))
+            closing.callback(lambda: self.record.update(data=notes.section()))
+            loader = closing.enter_context(open_loader(self.config, settings, dataset, split, notes=notes))
             cache = cache_section((loader,))
             self.terminal.account(cache_lines(cache))
             self.record.update(data={"cache": cache})
@@ -66,6 +65,7 @@ class Use:
                 model = self._load()
             with self.record.stage(self.config.mode):
                 (self._evaluate if self.config.mode == "evaluate" else self._predict)(model, loader, split)
+        self.terminal.account(bad_lines(self.config, dataset, notes.bad.counts()))
         return dataset
 
     def _start_backend(self) -> None:
@@ -148,9 +148,9 @@ class Use:
 
         file, heads = self.record.path / PREDICTIONS_CSV, self.trained.heads
         outputs = tuple(output_of(head, loader.spec.shape) for head in heads)
-        predict_to(file, model, loader, heads=heads, outputs=outputs)
-        picture_worst(self.record.path, split, loader.source, heads)
-        self.terminal.account([("predicted", f"{loader.num_samples:,} samples ({split})")])
+        predicted = predict_to(file, model, loader, heads=heads, outputs=outputs)
+        picture_worst(self.record.path, split, predicted, heads)
+        self.terminal.account([("predicted", f"{len(predicted):,} samples ({split})")])
         self.record.update(results={"predict": {"split": split, "model": self.trained.model}})
 
 

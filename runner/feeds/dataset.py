@@ -10,8 +10,8 @@ import keras
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
+from runner.feeds.tensorflow_batches import TensorFlowBatches
 from runner.feeds.tensors import tensors
-from runner.feeds.traced_once import TracedOnce
 from runner.loaders.loader import Loader
 
 
@@ -54,7 +54,18 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> KerasBatch:
         """Batch `index` of the present epoch; asked for in their order, batches are read ahead."""
-        index = range(self._num_steps)[index]
+        if (batch := self._at(range(self._num_steps)[index])) is None:
+            raise IndexError(f"the epoch ended before batch {index}: samples that cannot be read were left out")
+        return batch
+
+    def __iter__(self) -> Iterator[KerasBatch]:
+        """The batches of the present epoch; fewer than its length where all samples of some are left out."""
+        for index in range(self._num_steps):
+            if (batch := self._at(index)) is None:
+                return
+            yield batch
+
+    def _at(self, index: int) -> KerasBatch | None:
         with self._lock:
             if index == 0:
                 self._rewind()
@@ -62,8 +73,8 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
             self._finished = self._finished or index == self._num_steps - 1
             return batch
 
-    def _in_turn(self) -> KerasBatch:
-        batch = next(self._batches)
+    def _in_turn(self) -> KerasBatch | None:
+        batch = next(self._batches, None)
         self._next += 1
         return batch
 
@@ -88,7 +99,7 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
 
     def get_tf_dataset(self) -> Any:
         """The batches of the present epoch, of which the first builds `model`."""
-        return TracedOnce(self, self._model)
+        return TensorFlowBatches(self, self._model)
 
     def get_torch_dataloader(self) -> Any:
         """The batches of the present epoch, as tensors."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.samples import Array, Batch
 
@@ -39,10 +41,20 @@ class Delivery:
         self._first: dict[int, Batch] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
-        """`num_steps` batches from global step `first_step` on."""
+        """`num_steps` batches from global step `first_step` on; fewer where all samples of some are left out.
+
+        Raises `DataError` where nothing is left at all.
+        """
+        end, given = first_step + num_steps, 0
         with self._remembering_failure():
-            for step in range(first_step, first_step + num_steps):
-                yield self.hand_over(step, self._batch(step, max(self._end, first_step + num_steps)))
+            for step in range(first_step, end):
+                batch = self._batch(step, max(self._end, end))
+                handed_over = self.hand_over(step, batch)
+                if len(batch):
+                    given += 1
+                    yield handed_over
+            if not given:
+                raise DataError("none of these samples can be read; is the storage there? mode=check names them all")
 
     def _batch(self, step: int, end: int) -> Batch:
         """The batch of one step; what follows it up to `end` is being read."""
@@ -85,9 +97,14 @@ class Delivery:
 
     @contextlib.contextmanager
     def raising_failures(self) -> Iterator[None]:
-        """Whatever error comes out of Keras, raise the loader's own where there is one."""
+        """Whatever error comes out of Keras, raise the loader's own where there is one.
+
+        That there are fewer batches than their number was is no news: they were left out, or the loader has failed.
+        """
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Your input ran out of data")
+                yield
         except Exception as error:
             if self.failure is None or self.failure is error:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,16 +83,15 @@ class ExactReader:
         return image.resize((width, height), resampling, box=(box.left, box.top, box.right, box.bottom))
 
 
-def is_16_bit(path: Path) -> bool:
-    """Whether the header of `path` is that of a 16-bit grayscale image.
+def is_16_bit(*paths: Path) -> bool:
+    """Whether the header of the first of `paths` that has a readable one is that of a 16-bit grayscale image.
 
-    A file that cannot be read is none: the error is for whoever reads its pixels.
+    Of files that cannot be read none is: the error is for whoever reads their pixels.
     """
-    try:
-        with Image.open(path) as image:
+    for path in paths:
+        with suppress(Exception), Image.open(path) as image:
             return _has_16_bits(image)
-    except Exception:
-        return False
+    return False
 
 
 def _has_16_bits(image: Image.Image) -> bool:

@@ -1,6 +1,6 @@
 """From sample indices to a batch.
 
-    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> complete(source, indices, x)
+    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> gather(x, filled) ─> complete(source, indices, x)
 
 `fill` runs wherever a strategy reads: in the caller's thread, in worker threads on pieces of a batch, in worker
 processes on shared memory. That is why the strategies agree.
@@ -14,6 +14,7 @@ from itertools import pairwise
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
+from runner.loaders.rows import Rows, gather
 from runner.samples import Array, ArraySpec, Batch, Indices
 from runner.sources.ids import names_at
 from runner.sources.source import Source
@@ -31,12 +32,12 @@ def complete(source: Source, indices: Indices, x: Array) -> Batch:
     return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
 
 
-def assemble(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Batch:
-    """The batch of the samples at `indices` as they are in `epoch`, read here and now."""
+def read_rows(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Rows:
+    """The samples at `indices` as they are in `epoch`, read here and now."""
     x = allocate(reader.spec, len(indices))
-    clock.note(reader.fill(epoch, indices, x))
-    with clock.working("assemble", len(indices)):
-        return complete(reader.source, indices, x)
+    filled = reader.fill(epoch, indices, x)
+    clock.note(filled.work)
+    return gather(x, [filled])
 
 
 def pieces(indices: Indices, most: int) -> list[tuple[int, Indices]]:

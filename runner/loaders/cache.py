@@ -16,8 +16,9 @@ from runner.loaders.cache_disk import DiskCache
 from runner.loaders.cache_memory import MemoryCache
 from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
+from runner.loaders.rows import Rows
 from runner.loaders.settings import LoaderSettings
-from runner.loaders.workers import PendingArray, Workers
+from runner.loaders.workers import PendingRows, Workers
 from runner.samples import Array, ArraySpec, Indices
 from runner.sources.source import FileSource, Source, has_files
 
@@ -112,12 +113,12 @@ class _Kept:
     indices: Indices
     clock: Clock
 
-    def result(self) -> Array:
-        """A copy of the array."""
+    def result(self) -> Rows:
+        """The rows of a copy."""
         with self.clock.working("read", len(self.indices)):
             x = allocate(self.source.spec, len(self.indices))
             self.source.cache.take(self.indices, x)
-        return x
+        return Rows(self.indices, x)
 
     def cancel(self) -> None:
         """Nothing is under way."""
@@ -134,7 +135,7 @@ class WorkersBehindCache:
     source: Cached
     clock: Clock
 
-    def submit(self, epoch: int, indices: Indices) -> PendingArray:
+    def submit(self, epoch: int, indices: Indices) -> PendingRows:
         """Begin to read the samples at `indices`, or copy them if all are kept."""
         kept = self.source.cache.holds(indices)
         return _Kept(self.source, indices, self.clock) if kept else self.workers.submit(epoch, indices)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from runner.changes.change import Changes
-from runner.loaders.assemble import allocate, complete
+from runner.loaders.assemble import allocate
 from runner.loaders.buffers import KEPT
 from runner.loaders.held import HeldSamples
 from runner.loaders.loader import Loader
 from runner.loaders.reader import Reader
+from runner.loaders.rows import BadSample, gather
 from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.loaders.workers import read_ahead
 from runner.plan import Plan
-from runner.samples import Array, ArraySpec, Batch
+from runner.samples import Array, ArraySpec, Batch, Indices
 from runner.sources.source import Source
 
 BLOCK = 64
@@ -42,7 +44,7 @@ class InMemoryLoader(Loader):
     def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
         super().__init__(source, plan, changes)
         self._settings = settings
-        self._held: Array | None = None
+        self._held: HeldSamples | None = None
         self._changing: SequenceLoader | None = None
         self._lock = threading.Lock()  # two threads that ask at once must not read everything twice
 
@@ -60,47 +62,53 @@ class InMemoryLoader(Loader):
             else super().stream(first_step, num_steps)
         )
 
-    def _changed(self, held: Array) -> SequenceLoader:
+    def _changed(self, held: HeldSamples) -> SequenceLoader:
         with self._lock:
             if self._changing is None:
                 in_threads = {"use_multiprocessing": False, "max_queue_size": CHANGED_AHEAD}
                 settings = self._settings.model_copy(update=in_threads)
-                samples = HeldSamples(self.source, held)
-                self._changing = SequenceLoader(samples, self.plan, settings, self.reader.changes)
+                self._changing = SequenceLoader(held, self.plan, settings, self.reader.changes)
                 self._changing.clock = self.clock
+                self._changing.pass_over(self.reader.on_bad, self.note)
             return self._changing
 
-    def _taken(self, held: Array, epoch: int, start: int) -> Iterator[Batch]:
+    def _taken(self, held: HeldSamples, epoch: int, start: int) -> Iterator[Batch]:
+        reader = replace(self.reader, source=held)
         for step in range(start, len(self)):
             indices = self.plan.batch(epoch, step)
             with self.clock.working("assemble", len(indices)):
                 x = allocate(self.spec, len(indices))
-                # mode="clip" writes straight into `out`; the default buffers it first (half as fast).
-                np.take(held, indices, axis=0, out=x, mode="clip")
-                batch = complete(self.source, indices, x)
-            yield batch
+                filled = reader.fill(epoch, indices, x)
+            yield self.complete(gather(x, [filled]))
 
-    def fill(self) -> Array:
-        """All samples, shape `(num_samples, *spec.shape)`; read at the first call."""
+    def fill(self) -> HeldSamples:
+        """All samples that can be read, with what is wrong with the others; read at the first call."""
         with self._lock:
             if self._held is None:
                 self._held = self._read()
             return self._held
 
-    def _read(self) -> Array:
-        held = allocate(self.source.spec, len(self.source))
+    def _read(self) -> HeldSamples:
+        rows = allocate(self.source.spec, len(self.source))
+        bad: list[BadSample] = []
+        reader = Reader(self.source, on_bad=self.reader.on_bad.leaving_out())
+        starts = range(0, len(rows), BLOCK)
+        blocks = (np.arange(start, min(start + BLOCK, len(rows))) for start in starts)
         if self._settings.workers:
-            self._read_with_workers(held)
+            bad += self._read_with_workers(reader, blocks, rows)
         else:
-            self.clock.note(Reader(self.source).fill(0, np.arange(len(held)), held))
-        return held
+            for indices in blocks:
+                filled = reader.fill(0, indices, rows[indices[0] : indices[-1] + 1])
+                self.clock.note(filled.work)
+                bad += filled.bad
+        return HeldSamples(self.source, rows, {one.index: one for one in bad})
 
-    def _read_with_workers(self, held: Array) -> None:
-        blocks = ((0, np.arange(start, min(start + BLOCK, len(held)))) for start in range(0, len(held), BLOCK))
-        workers = start_workers(Reader(self.source), self._settings, self.clock)
+    def _read_with_workers(self, reader: Reader, blocks: Iterable[Indices], out: Array) -> Iterator[BadSample]:
+        workers = start_workers(reader, self._settings, self.clock)
         try:
-            for indices, x in read_ahead(workers, blocks, AHEAD * self._settings.workers):
-                held[indices[0] : indices[-1] + 1] = x
+            for rows in read_ahead(workers, ((0, indices) for indices in blocks), AHEAD * self._settings.workers):
+                out[rows.indices] = rows.x
+                yield from rows.bad
         finally:
             workers.close()
 

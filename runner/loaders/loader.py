@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 from typing import Self
 
 from runner.changes.change import Changes
-from runner.errors import RunnerError
-from runner.loaders.assemble import assemble
+from runner.errors import DataError, RunnerError
+from runner.loaders.assemble import complete, read_rows
 from runner.loaders.clock import Clock
+from runner.loaders.on_bad import OnBad
 from runner.loaders.reader import Reader
+from runner.loaders.rows import Rows
 from runner.plan import Plan
 from runner.samples import ArraySpec, Batch
 from runner.sources.source import Source
+
+Note = Callable[[str, str, str], None]
+"""Told of every bad sample that is passed over, each time: its id, its path (its id without a file) and the reason."""
 
 
 class Loader(ABC):
@@ -28,6 +34,11 @@ class Loader(ABC):
     def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
         self.source, self.plan, self.reader = source, plan, Reader(source, changes)
         self.clock = Clock()
+        self.note: Note = lambda sample_id, name, reason: None
+
+    def pass_over(self, on_bad: OnBad, note: Note) -> None:
+        """Do as `on_bad` says about samples that cannot be read, and tell `note`; asked for before the first batch."""
+        self.reader, self.note = replace(self.reader, on_bad=on_bad), note
 
     def __len__(self) -> int:
         """Steps in one epoch of the plan."""
@@ -51,7 +62,19 @@ class Loader(ABC):
 
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch by itself, read here and now."""
-        return assemble(self.reader, epoch, self.plan.batch(epoch, step), self.clock)
+        return self.complete(read_rows(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
+
+    def complete(self, rows: Rows) -> Batch:
+        """The batch of rows that were read; what was bad on the way is noted.
+
+        Raises `DataError` where nothing is left of a batch to train on.
+        """
+        for bad in rows.bad:
+            self.note(self.source.ids[bad.index], bad.name, bad.reason)
+        if not len(rows.indices) and not self.reader.on_bad.may_be_empty:
+            raise DataError(_nothing_left(rows))
+        with self.clock.working("assemble", len(rows.indices)):
+            return complete(self.source, rows.indices, rows.x)
 
     @abstractmethod
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -84,3 +107,11 @@ class Loader(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _nothing_left(rows: Rows) -> str:
+    named = "; ".join(f"{bad.name}: {bad.reason}" for bad in rows.bad)
+    return (
+        "data.on_bad=skip must leave something of every batch to train on, got one of bad samples alone "
+        f"({named}); set data.on_bad=substitute, or raise loader.batch_size"
+    )

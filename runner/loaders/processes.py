@@ -29,10 +29,10 @@ from runner.loaders.assemble import allocate, pieces
 from runner.loaders.clock import Clock
 from runner.loaders.memory import format_bytes
 from runner.loaders.reader import Reader
+from runner.loaders.rows import Filled, Rows, gather
 from runner.loaders.threads import await_all
-from runner.loaders.work import Work
 from runner.loaders.workers import CLOSE_SECONDS, PIECE
-from runner.samples import Array, ArraySpec, Indices
+from runner.samples import ArraySpec, Indices
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux has it; Docker gives a container 64 MB unless told otherwise."""
@@ -46,7 +46,7 @@ class _Block:
     """Shared memory for one batch, and who has to do with it."""
 
     memory: SharedMemory
-    futures: list[Future[Work]] = field(default_factory=list)
+    futures: list[Future[Filled]] = field(default_factory=list)
     wanted: bool = True
 
     @property
@@ -65,15 +65,15 @@ class PendingProcesses:
     timeout_seconds: float
     clock: Clock
 
-    def result(self) -> Array:
-        """A copy of the array, once all pieces are read."""
+    def result(self) -> Rows:
+        """The rows of a copy of the array, once all pieces are read."""
         with _telling_of_death():
-            await_all(self.block.futures, self.timeout_seconds, self.clock)
+            filled = await_all(self.block.futures, self.timeout_seconds, self.clock)
         with self.clock.working("assemble", self.num_samples):
             x = allocate(self.spec, self.num_samples)
             x[...] = np.ndarray(x.shape, self.spec.dtype, self.block.memory.buf)
         self.block.wanted = False
-        return x
+        return gather(x, filled)
 
     def cancel(self) -> None:
         """Give the batch up."""
@@ -204,7 +204,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> Work:
+def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> Filled:
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)

@@ -9,7 +9,6 @@ from typing import Literal
 
 from runner.changes.change import Changes
 from runner.errors import WorkerError
-from runner.loaders.assemble import complete
 from runner.loaders.cache import Cached, WorkersBehindCache
 from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
@@ -48,10 +47,8 @@ class SequenceLoader(Loader):
             return
         batches = ((epoch, self.plan.batch(epoch, step)) for epoch, step in places)
         try:
-            for indices, x in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
-                with self.clock.working("assemble", len(indices)):
-                    batch = complete(self.source, indices, x)
-                yield batch
+            for rows in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
+                yield self.complete(rows)
         except WorkerError:
             self.close()  # of no more use, and one that hangs would keep the interpreter from ending
             raise

@@ -15,7 +15,7 @@ from runner.errors import WorkerError
 from runner.loaders.assemble import allocate, pieces
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
-from runner.loaders.work import Work
+from runner.loaders.rows import Filled, Rows, gather
 from runner.loaders.workers import CLOSE_SECONDS, PIECE
 from runner.samples import Array, Indices
 
@@ -25,14 +25,13 @@ class PendingThreads:
     """The array of a batch, and the pieces of it that threads are reading."""
 
     x: Array
-    futures: list[Future[Work]]
+    futures: list[Future[Filled]]
     timeout_seconds: float
     clock: Clock
 
-    def result(self) -> Array:
-        """The array, once all pieces are read."""
-        await_all(self.futures, self.timeout_seconds, self.clock)
-        return self.x
+    def result(self) -> Rows:
+        """The rows of the array, once all pieces are read."""
+        return gather(self.x, await_all(self.futures, self.timeout_seconds, self.clock))
 
     def cancel(self) -> None:
         """Give the array up."""
@@ -46,17 +45,17 @@ class _Piece:
     epoch: int
     indices: Indices
     out: Array
-    future: Future[Work] = field(default_factory=Future)
+    future: Future[Filled] = field(default_factory=Future)
 
     def read(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            work = self.reader.fill(self.epoch, self.indices, self.out)
+            filled = self.reader.fill(self.epoch, self.indices, self.out)
         except BaseException as error:
             self.future.set_exception(error)
         else:
-            self.future.set_result(work)
+            self.future.set_result(filled)
 
 
 class Threads:
@@ -114,12 +113,12 @@ def _stop(todo: SimpleQueue[_Piece | None], threads: Sequence[threading.Thread])
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def await_all(futures: Sequence[Future[Work]], timeout_seconds: float, clock: Clock) -> None:
-    """Wait for all `futures`, and note their work.
+def await_all(futures: Sequence[Future[Filled]], timeout_seconds: float, clock: Clock) -> list[Filled]:
+    """What all `futures` filled, once they have; their work is noted.
 
     Raises what the first failing one raised, or `WorkerError` when time is up.
     """
-    deadline = time.monotonic() + timeout_seconds
+    deadline, filled = time.monotonic() + timeout_seconds, []
     for future in futures:
         wait([future], max(0.0, deadline - time.monotonic()))
         if not future.done():
@@ -127,4 +126,6 @@ def await_all(futures: Sequence[Future[Work]], timeout_seconds: float, clock: Cl
                 f"workers gave no batch within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
                 "or the samples take longer to read: raise loader.timeout_seconds"
             )
-        clock.note(future.result())
+        filled.append(future.result())
+        clock.note(filled[-1].work)
+    return filled

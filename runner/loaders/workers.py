@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from runner.samples import Array, Indices
+from runner.loaders.rows import Rows
+from runner.samples import Indices
 
 PIECE = 8
 """Samples handed to a worker at once; measured: one sample a task costs 0.1 ms each, a whole batch idles workers."""
@@ -17,46 +18,45 @@ CLOSE_SECONDS = 2.0
 """How long closing waits for the samples that are being read."""
 
 
-class PendingArray(Protocol):
-    """The array of a batch that workers are reading."""
+class PendingRows(Protocol):
+    """The rows of a batch that workers are reading."""
 
-    def result(self) -> Array:
-        """The array, once it is read.
+    def result(self) -> Rows:
+        """The rows, once they are read.
 
         Raises what a worker raised, or `WorkerError` if one died or took too long.
         """
 
     def cancel(self) -> None:
-        """Give the array up; what is not being read yet never will be."""
+        """Give the rows up; what is not being read yet never will be."""
 
 
 class Workers(Protocol):
     """Reads batches in the background, in the order they are asked for."""
 
-    def submit(self, epoch: int, indices: Indices) -> PendingArray:
+    def submit(self, epoch: int, indices: Indices) -> PendingRows:
         """Begin to read the samples at `indices`, as they are in `epoch`."""
 
     def close(self) -> None:
         """Stop; waits for what is being read, but not for ever."""
 
 
-def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[tuple[Indices, Array]]:
-    """The indices and the array of each of `batches`, epoch and indices, in order, with up to `most` being read ahead.
+def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[Rows]:
+    """The rows of each of `batches`, epoch and indices, in order, with up to `most` being read ahead.
 
-    Whoever asks for the next array hands out the work as well: no thread of its own, and nothing is read of an
+    Whoever asks for the next rows hands out the work as well: no thread of its own, and nothing is read of an
     iterator that nobody asks. Closing it gives up what was read ahead.
     """
     todo = iter(batches)
-    waiting: deque[tuple[Indices, PendingArray]] = deque()
+    waiting: deque[PendingRows] = deque()
     try:
         for epoch, indices in islice(todo, most):
-            waiting.append((indices, workers.submit(epoch, indices)))
+            waiting.append(workers.submit(epoch, indices))
         while waiting:
-            indices, pending = waiting[0]
-            array = pending.result()  # if this fails, what else is read of its batch is given up with the others
+            rows = waiting[0].result()  # if this fails, what else is read of its batch is given up with the others
             waiting.popleft()
-            waiting.extend((following, workers.submit(epoch, following)) for epoch, following in islice(todo, 1))
-            yield indices, array
+            waiting.extend(workers.submit(epoch, following) for epoch, following in islice(todo, 1))
+            yield rows
     finally:
-        for _, pending in waiting:
+        for pending in waiting:
             pending.cancel()

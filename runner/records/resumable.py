@@ -26,6 +26,7 @@ FREE = (
     "tracker",
     "train.epochs",
     "train.checkpoint_every",
+    "data.max_bad",
     "data.root",
     "data.path",
     "data.manifest",
@@ -51,11 +52,16 @@ class ResumableRun:
     def differences(self, config: Mapping[str, Any], backend: str) -> Iterator[str]:
         """What would make it another run: keys of `config`, packages and code, each with both values."""
         for key, difference in changed_keys(self.config, config):
-            if not _is_free(key):
+            if not (_is_free(key) or (key == "data.on_bad" and self._has_met_no_bad_sample)):
                 yield difference
         installed, before = versions(backend), self.document["versions"]
         yield from changed_packages({name: version for name, version in before.items() if name in installed}, installed)
         yield from changed_code(self.document["git"], git_state())
+
+    @property
+    def _has_met_no_bad_sample(self) -> bool:
+        """Whether every sample so far could be read: then it was all the same what to do about others."""
+        return self.config["data"].get("on_bad", "raise") == "raise" and not self.document["data"].get("bad_samples")
 
 
 def read_resumable(folder: Path) -> ResumableRun:

@@ -74,12 +74,12 @@ class ClassFolders(Data, ImageSettings):
 
     def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
         # Decoders are imported here: the configuration imports this module and must not wait for them.
-        from runner.images.opening import open_reader
+        from runner.images.opening import FIRST, open_reader
 
         folders = self.split_folders()
         classes = known[0].class_names if known else self._class_names(folders["train"])
         listed = {split: self._list(folder, classes) for split, folder in folders.items()}
-        reader = open_reader(self, _first_image(folders["train"], listed["train"][0]))
+        reader = open_reader(self, *_first_images(folders["train"], listed["train"][0][:FIRST]))
         heads = known or class_head(self.class_mode, classes)
         sources = {
             split: self._source(folder, listed[split], heads=heads, reader=reader) for split, folder in folders.items()
@@ -134,10 +134,10 @@ class ClassFolders(Data, ImageSettings):
         return ImageFiles(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
 
 
-def _first_image(folder: Path, ids: list[str]) -> Path:
+def _first_images(folder: Path, ids: list[str]) -> list[Path]:
     if not ids:
         raise DataError(
             f"{folder} holds no images in class folders; expected {folder}/CLASS/IMAGE.jpg (or .png, …); "
             "for images without classes choose data.class_mode=null or input"
         )
-    return folder / ids[0]
+    return [folder / name for name in ids]

@@ -80,8 +80,7 @@ class Custom(Data):
             raise DataError(f"{self.target} must have samples, its __len__ is 0")
         ids, rows = self._ids(given), self._rows(given)
         labels = self._labels(given, rows["train"], known)
-        index = int(rows["train"][0])
-        first = read_array(given, index, ids[index])
+        first = self.first_readable(lambda index: read_array(given, index, ids[index]), rows["train"].tolist())
         kind = UserFiles if callable(getattr(given, "path", None)) else UserSamples
         samples = kind(given, ids, labels, ArraySpec(first.shape, first.dtype))
         file = getattr(sys.modules[module_of(self.target)], "__file__", None)

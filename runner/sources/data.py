@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import NonNegativeInt, model_validator
 
 from runner.changes.settings import Augment
 from runner.components import Component, Fraction, PositiveInt
-from runner.errors import BadSampleError, DataError
+from runner.errors import BadSampleError, DataError, UserReadError
 from runner.labels import Head
 from runner.samples import SPLITS, ArraySpec
 from runner.sources.relabelled import relabel
@@ -21,6 +22,15 @@ from runner.sources.source import Source, has_files
 from runner.splits import choose, split_by_fraction
 
 Scale = Literal["auto", "none", "unit", "signed"]
+OnBadChoice = Literal["raise", "skip", "substitute"]
+
+Opened = TypeVar("Opened")
+
+FIRST = 10
+"""Samples that are looked at, at most, for one that can be read."""
+
+MISSING = (-1, -1)
+"""The size and time of change of a file that is not there."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +58,23 @@ class Dataset:
     """Files that hold many samples each, or say what the samples are; empty where every sample is a file that does."""
     batches: ReadyBatches | None = None
     """Where batches come ready-made: then nobody knows how many samples there are, and none can be read by itself."""
+    must_be_there: bool = True
+    """Whether a sample's file that is missing ends the run at once; else it is one more sample that cannot be read."""
 
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and time of change in nanoseconds of everything the samples are read from."""
         for source in self.splits.values():
             if has_files(source):
-                yield from (_stat(name, source.path(index)) for index, name in enumerate(source.ids))
+                yield from (self._stat(name, source.path(index)) for index, name in enumerate(source.ids))
         yield from (_stat(file.name, file) for file in self.files)
+
+    def _stat(self, name: str, file: Path) -> tuple[str, int, int]:
+        try:
+            return _stat(name, file)
+        except BadSampleError:
+            if self.must_be_there:
+                raise
+            return name, *MISSING
 
 
 class Data(Component):
@@ -81,12 +101,27 @@ class Data(Component):
     scale: Scale = "auto"
     """Scaling inside the model: `unit` x/255, `signed` 2(x/255 - 0.5), `auto` unit for 8-bit images, else none."""
 
+    on_bad: OnBadChoice = "raise"
+    """What becomes of a sample that cannot be read: `raise` ends the run, `skip` leaves it out of its batch,
+    `substitute` trains on another in its place. Outside training both leave it out. bad_samples.csv lists them all."""
+
+    max_bad: NonNegativeInt | None = None
+    """How many bad samples `skip` and `substitute` pass over, in all splits together; null: any number."""
+
     @model_validator(mode="after")
     def _something_is_left(self) -> Self:
         if self.validation_split + self.test_split >= 1:
             raise ValueError(
                 f"validation_split + test_split must be below 1, got {self.validation_split} + {self.test_split}; "
                 "nothing would be left to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bound_bounds_something(self) -> Self:
+        if self.on_bad == "raise" and self.max_bad is not None:
+            raise ValueError(
+                f"max_bad must be null with on_bad=raise, got {self.max_bad}; set on_bad=skip or on_bad=substitute"
             )
         return self
 
@@ -134,12 +169,27 @@ class Data(Component):
             for split, source in ordered.items()
             if len(limited[split]) < len(source)
         )
-        return Dataset(limited, heads, sources["train"].spec, notes, files)
+        return Dataset(limited, heads, sources["train"].spec, notes, files, must_be_there=self.on_bad == "raise")
 
     def _limited(self, source: Source) -> Source:
         if self.limit is None or len(source) <= self.limit:
             return source
         return select(source, choose(source.ids, self.limit, self.split_seed))
+
+    def first_readable(self, read: Callable[[int], Opened], indices: Iterable[int]) -> Opened:
+        """What `read` makes of the first sample that can be read: what that is like, all are.
+
+        Raises `BadSampleError` for a bad sample that ends the run, and where none of the first `FIRST` can be read.
+        """
+        *others, last = islice(indices, 1 if self.on_bad == "raise" else FIRST)
+        for index in others:
+            try:
+                return read(index)
+            except UserReadError:
+                raise
+            except BadSampleError:
+                continue
+        return read(last)
 
     def array_settings(self) -> Mapping[str, Any] | None:
         """The settings that decide, beside a sample's file, what its array holds; None if there is more to it."""

@@ -135,7 +135,7 @@ class DataFrame(Data, ImageSettings):
 
     def _open(self, known: Known) -> Dataset:
         # Decoders are imported here: the configuration imports this module and must not wait for them.
-        from runner.images.opening import open_reader
+        from runner.images.opening import FIRST, open_reader
 
         manifest = self._read()
         ids, rows = self._ids(manifest), self._rows(manifest)
@@ -143,7 +143,7 @@ class DataFrame(Data, ImageSettings):
         heads = tuple(target.head for target in targets)
         labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
         folder = self.manifest.parent if self.root is None else self.root
-        reader = open_reader(self, folder / ids[rows["train"][0]])
+        reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
         sources = {
             split: ImageFiles(folder, ids.select(members), labels.take(members), reader)
             for split, members in rows.items()

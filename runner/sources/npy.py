@@ -68,7 +68,8 @@ class Npy(Data):
     def _open(self, known: Known) -> Dataset:
         partition = read_partition(self.partition)
         heads, columns = self._labelled(partition, known)
-        reader = open_npy(self.root / f"{partition['train'][0]}.npy")
+        train = partition["train"]
+        reader = self.first_readable(lambda index: open_npy(self.root / f"{train[index]}.npy"), range(len(train)))
         sources = {
             split: NpyFiles(self.root, Ids(ids), Labels(heads, (columns[split],)) if heads else NO_LABELS, reader)
             for split, ids in partition.items()

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, UserReadError
 from runner.extensions import told
 from runner.labels import Labels
 from runner.samples import Array, ArraySpec
+
+OF_THE_SAMPLE = (OSError, EOFError, ValueError, BadSampleError)
+"""What reading raises over a file that is missing, cut off or damaged; anything else is a mistake in the code."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class UserFiles(UserSamples):
 def read_array(given: Any, index: int, name: str) -> Array:
     """What `given` reads, as an array of numbers of at most float32.
 
-    Raises `BadSampleError`, naming the sample, whatever goes wrong.
+    Raises `BadSampleError`, naming the sample, whatever goes wrong; `UserReadError` if the sample is not to blame.
     """
     try:
         array = np.asarray(given.read(index))
     except Exception as error:
-        raise BadSampleError(name, f"read({index}) failed: {told(error)}") from error
+        kind = BadSampleError if isinstance(error, OF_THE_SAMPLE) else UserReadError
+        raise kind(name, f"read({index}) failed: {told(error)}") from error
     if array.dtype.kind not in "biuf":
         raise BadSampleError(name, f"read({index}) must return an array of numbers, got one of {array.dtype}")
     return array.astype(np.float32) if array.dtype == np.float64 else array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import keras
@@ -9,17 +10,21 @@ import numpy as np
 
 from runner.callbacks.paced import PacedCallbacks
 from runner.errors import RunnerError
-from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
+from runner.feeds.recorded import RecordedDelivery
 from runner.labels import Head
 from runner.loaders.loader import Loader
 from runner.models.outputs import Output
 from runner.records.predictions import write_predictions
 from runner.samples import Array
+from runner.sources.selection import select
+from runner.sources.source import Source
 
 
-def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> list[Array]:
-    """One array per output: probabilities, shape `(num_samples, *output shape)`.
+def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> tuple[list[Array], Source]:
+    """One array per output: probabilities, shape `(num_samples, *output shape)`; and the samples they are of.
+
+    These are all samples of `loader`, but for bad ones it leaves out.
 
     For a reconstruction, each sample's mean squared error, shape `(num_samples,)`: the reconstructions themselves
     may be larger than memory.
@@ -28,27 +33,38 @@ def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> 
     """
     if loader.plan.shuffle:
         raise RunnerError("predictions must be made in the source's order; build the loader with shuffle=False")
-    delivery = Delivery(loader)
+    delivery = RecordedDelivery(loader)
     data = feed(delivery)
     with delivery.raising_failures():
         predicted = _reporting_errors(model, outputs).predict(
             data.data, steps=data.steps, callbacks=PacedCallbacks(), verbose=0
         )
     by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
-    return [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
+    predictions = [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
+    return predictions, _given(delivery, loader, len(predictions[0]))
 
 
 def predict_to(
     file: Path, model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
-) -> None:
+) -> Source:
     """Write what `model` says about every sample of `loader` as a table, with a label column where there are labels.
 
-    Raises `RunnerError` where the file cannot be written.
+    Returns the samples of its rows. Raises `RunnerError` where the file cannot be written.
     """
-    predicted, source = predict(model, outputs, loader), loader.source
+    predicted, source = predict(model, outputs, loader)
     # Asked afterwards: ready-made batches bring their ids and labels along.
     codes = source.labels.columns if source.labels.heads else None
     write_predictions(file, source.ids, heads=heads, outputs=predicted, codes=codes)
+    return source
+
+
+def _given(delivery: RecordedDelivery, loader: Loader, num_rows: int) -> Source:
+    """The samples that were handed over, of which predictions have so many rows."""
+    if num_rows == loader.num_samples:
+        return loader.source
+    given = chain.from_iterable(delivery.ids(step) for step in range(len(loader)))
+    places = enumerate(loader.source.ids)
+    return select(loader.source, np.array([next(i for i, name in places if name == one) for one in given], np.int64))
 
 
 def _reporting_errors(model: keras.Model, outputs: tuple[Output, ...]) -> keras.Model:

@@ -7,7 +7,9 @@ from PIL import Image
 
 import runner
 from runner.loading import as_delivered, open_loader
+from runner.records.bad_samples import BadSamples
 from runner.records.contents import Contents, read_contents
+from runner.records.notes import Notes
 
 
 @pytest.fixture
@@ -48,7 +50,9 @@ def read_through(overrides, folder, splits=("train", "validation"), passes=1):
     contents = Contents(folder, dataset.files)
     real = {}
     for split in splits:
-        with open_loader(config, config.loader, dataset, split, training=split == "train", contents=contents) as loader:
+        with open_loader(
+            config, config.loader, dataset, split, training=split == "train", notes=Notes(contents, BadSamples())
+        ) as loader:
             for epoch in range(passes):
                 for _ in loader.epoch(epoch):
                     pass
@@ -109,6 +113,8 @@ def test_pixels_are_the_same_with_and_without_digests(volumes, tmp_path):
     (tmp_path / "run").mkdir()
     arrays = []
     for contents in (None, Contents(tmp_path / "run")):
-        with open_loader(config, config.loader, dataset, "train", training=True, contents=contents) as loader:
+        with open_loader(
+            config, config.loader, dataset, "train", training=True, notes=Notes(contents, BadSamples())
+        ) as loader:
             arrays.append(np.concatenate([batch.x for epoch in (0, 1) for batch in loader.epoch(epoch)]))
     np.testing.assert_array_equal(*arrays)

@@ -95,7 +95,7 @@ def test_memory_given_up_is_not_used_while_a_process_writes_to_it(obedient):
     try:
         for _ in range(5):
             pool.submit(0, np.arange(32)).cancel()
-            rows = pool.submit(0, np.arange(32, 64)).result()
+            rows = pool.submit(0, np.arange(32, 64)).result().x
             assert rows[:, 0].tolist() == list(range(32, 64))
     finally:
         pool.close()

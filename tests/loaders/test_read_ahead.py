@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from runner.loaders.rows import Rows
 from runner.loaders.workers import read_ahead
 
 
@@ -26,7 +27,7 @@ class Pending:
         if self.number == self.workers.bad:
             raise OSError("bad")
         self.workers.read.append(self.number)
-        return np.array([self.number])
+        return Rows(np.array([self.number]), np.array([self.number]))
 
     def cancel(self):
         self.workers.cancelled.append(self.number)
@@ -38,8 +39,8 @@ def batches(count):
 
 def test_no_more_is_read_ahead_than_asked():
     workers = Remembering()
-    for number, (indices, array) in enumerate(read_ahead(workers, batches(9), 3)):
-        assert indices[0] == array[0] == number
+    for number, rows in enumerate(read_ahead(workers, batches(9), 3)):
+        assert rows.indices[0] == rows.x[0] == number
         assert workers.submitted == list(range(min(9, number + 4)))
     assert workers.cancelled == []
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runner import build_loader, compose
-from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
 from runner.labels import Head
 from runner.sources.custom import Custom
 
@@ -126,6 +126,20 @@ def test_every_way_gives_the_same_batches(way):
                 np.testing.assert_array_equal(batch.x, expected.x)
                 np.testing.assert_array_equal(batch.y, expected.y)
                 assert [str(x[0, 0, 0]) for x in batch.x] == list(batch.ids)
+
+
+def test_mistake_of_the_code_is_no_bad_sample():
+    with (
+        build("data.target=mine_s.Fails", "data.on_bad=skip", "loader=generator") as loader,
+        pytest.raises(UserReadError, match=r"read\(\d+\) failed: .*RuntimeError: no disk"),
+    ):
+        list(loader.epoch(0))
+
+
+def test_sample_that_is_damaged_is_passed_over():
+    keys = ["data.target=mine_s.Plain", "data.arguments={bad: 7}", "data.validation_split=0.0", "data.on_bad=skip"]
+    with build(*keys, "loader.workers=2") as loader:
+        assert {name for batch in loader.epoch(0) for name in batch.ids} == {str(i) for i in range(24)} - {"7"}
 
 
 @pytest.mark.parametrize("workers", [["loader.workers=2"], ["loader.workers=2", "loader.use_multiprocessing=true"]])

@@ -124,15 +124,14 @@ def test_splits_follow_the_column(make):
 
 
 def test_weights_reach_the_batch_of_each_split(make):
-    from runner.loaders.assemble import assemble
-    from runner.loaders.clock import Clock
-    from runner.loaders.reader import Reader
+    from runner.loaders.generator import Generator
+    from runner.plan import Plan
 
     columns = {"label": ["a", "b", "a", "b"], "w": [1, 2, 0.5, 0], "part": ["test", "train", "train", "test"]}
     splits = make(columns, label_columns=["label"], weight_column="w", split_column="part").open().splits
-    batch = assemble(Reader(splits["train"]), 0, np.array([1, 0]), Clock())
+    batch = Generator().build(splits["train"], Plan(num_samples=2, batch_size=2, shuffle=False)).batch(0, 0)
     assert batch.sample_weight.dtype == np.float32
-    assert batch.sample_weight.tolist() == [0.5, 2]
+    assert batch.sample_weight.tolist() == [2, 0.5]
     assert splits["test"].labels.weights.tolist() == [1, 0]
 
 

@@ -167,6 +167,29 @@ def test_missing_file_is_named_by_the_fingerprint(make):
         list(dataset.stat())
 
 
+def test_missing_file_is_one_more_bad_sample_where_these_are_passed_over(make):
+    dataset = make(samples(1), {"train": ["id-0", "gone"]}, class_mode=None, on_bad="skip").open()
+    (good, *_), gone, _ = dataset.stat()
+    assert (good, gone) == ("id-0", ("gone", -1, -1))
+
+
+@pytest.mark.parametrize("on_bad", ["raise", "skip"])
+def test_first_file_that_can_be_read_says_what_samples_are_like(on_bad, make):
+    data = make(samples(2), {"train": ["gone", "torn", "id-0", "id-1"]}, class_mode=None, on_bad=on_bad)
+    (data.root / "torn.npy").write_bytes(b"no array")
+    if on_bad == "raise":
+        with pytest.raises(BadSampleError, match=r"data/gone.npy: no such file"):
+            data.open()
+    else:
+        assert data.open().spec.shape == SHAPE
+
+
+def test_data_of_which_nothing_can_be_read_is_refused_however_much_is_passed_over(make):
+    data = make(samples(1), {"train": [f"gone-{number}" for number in range(9)]}, class_mode=None, on_bad="skip")
+    with pytest.raises(BadSampleError, match=r"data/gone-8.npy: no such file"):
+        data.open()
+
+
 @pytest.mark.parametrize(
     ("array", "reason"),
     [

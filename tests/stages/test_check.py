@@ -112,7 +112,8 @@ def test_bad_files_are_named_by_what_is_wrong(check, photos, loader):
     assert document["findings"]["misnamed"][0]["reason"] == "content is JPEG, name says .png"
     assert said == (
         "the data is not as it should be: 1 missing, 1 empty, 1 unreadable, 1 misnamed; "
-        f"all are named in {check.folder}/check.json"
+        f"all are named in {check.folder}/check.json; "
+        "data.on_bad=skip or substitute passes over the 3 that cannot be read"
     )
 
 

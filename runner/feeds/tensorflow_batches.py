@@ -1,4 +1,4 @@
-"""Batches as TensorFlow compiles steps for them only once."""
+"""Batches as TensorFlow's trainer takes them: a step is traced once, and an early end is no error."""
 
 from __future__ import annotations
 
@@ -27,23 +27,28 @@ class AnyNumberOfRows(np.ndarray):
 
 
 @dataclass(frozen=True)
-class TracedOnce:
+class TensorFlowBatches:
     """The batches of one pass; the first builds what `model` lacks, where there is one to be trained.
 
     Optimizer and metrics otherwise make their variables within the first step, and TensorFlow traces a step that made
     variables a second time. A model with a training step of its own is left alone: it alone knows what it builds.
+
+    They end with TensorFlow's own error: over a plain end before its time the trainer stumbles.
     """
 
     batches: Iterable[KerasBatch]
     model: keras.Model | None = None
 
     def __iter__(self) -> Iterator[KerasBatch]:
+        import tensorflow as tf
+
         unbuilt = self.model if self.model is not None and _has_keras_step(self.model) else None
         for batch in self.batches:
             if unbuilt is not None:
                 unbuilt._symbolic_build(data_batch=batch)  # what Keras itself does on JAX and PyTorch
                 unbuilt = None
             yield keras.tree.map_structure(_any_number_of_rows, batch)
+        raise tf.errors.OutOfRangeError(None, None, "the epoch has no more batches")
 
 
 def _any_number_of_rows(array: Any) -> Any:

@@ -1,0 +1,81 @@
+"""Evaluation and prediction where nothing is left of some batches."""
+
+import keras
+import numpy as np
+import pytest
+
+from runner.errors import BadSampleError, DataError
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.loaders.generator import Generator
+from runner.loaders.on_bad import OnBad
+from runner.plan import Plan
+
+BADLY = [{4, 5}, {0, 1}, {8, 9}, {0, 1, 3, 4, 5, 8, 9}]
+"""Of ten samples in batches of two: all of a batch in the middle, at the beginning, at the end; most."""
+
+
+@pytest.fixture
+def damaged(numbers):
+    """A loader of batches of two, without those samples."""
+
+    def make(bad):
+        read = numbers.read
+
+        def refuse(index, out=None):
+            if index in bad:
+                raise BadSampleError(f"n{index}", "torn")
+            return read(index, out)
+
+        numbers.read = refuse
+        loader = Generator().build(numbers, Plan(num_samples=10, batch_size=2, shuffle=False))
+        loader.pass_over(OnBad("skip"), lambda *told: None)
+        return loader
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def model():
+    inputs = keras.Input((1,))
+    made = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(keras.layers.BatchNormalization()(inputs)))
+    made.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return made
+
+
+def left(bad):
+    x = np.array([[number] for number in range(10) if number not in bad], np.float32)
+    return x, x[:, 0] % 2
+
+
+@pytest.mark.parametrize("bad", BADLY, ids=str)
+def test_figures_are_those_of_the_samples_that_are_left(bad, damaged, model):
+    loader, (x, y) = damaged(bad), left(bad)
+    with (delivery := Delivery(loader)).raising_failures():
+        given = model.evaluate(feed(delivery).data, verbose=0)
+    assert given == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-5)
+    with (delivery := Delivery(loader)).raising_failures():
+        predicted = model.predict(feed(delivery).data, verbose=0)
+    assert predicted == pytest.approx(model.predict(x, verbose=0), rel=1e-5)
+    assert sum(len(delivery.ids(step)) for step in range(len(loader))) == len(x)
+
+
+@pytest.mark.parametrize("bad", BADLY, ids=str)
+def test_validation_is_over_the_samples_that_are_left(bad, damaged, model, numbers):
+    train = Generator().build(type(numbers)(), Plan(num_samples=10, batch_size=4))
+    loader, (x, y), delivery = damaged(bad), left(bad), Delivery(train)
+    validating = Delivery(loader)
+    with delivery.raising_failures(), validating.raising_failures():
+        history = model.fit(
+            feed(delivery).data, validation_data=feed(validating).data, epochs=1, shuffle=False, verbose=0
+        ).history
+    expected = model.evaluate(x, y, verbose=0)
+    assert [history["val_loss"][0], history["val_accuracy"][0]] == pytest.approx(expected, rel=1e-5)
+
+
+def test_split_of_which_nothing_is_left_is_an_error(damaged, model):
+    with (
+        pytest.raises(DataError, match="none of these samples can be read; is the storage there"),
+        (delivery := Delivery(damaged(set(range(10))))).raising_failures(),
+    ):
+        model.evaluate(feed(delivery).data, verbose=0)

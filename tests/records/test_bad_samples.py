@@ -1,0 +1,66 @@
+"""bad_samples.csv."""
+
+import csv
+
+import pytest
+
+from runner.errors import DataError
+from runner.records.bad_samples import HEADER, NAME, SHOWN, BadSamples
+
+
+def rows(folder):
+    with (folder / NAME).open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_each_bad_sample_is_listed_counted_and_told_once(tmp_path):
+    told = []
+    bad = BadSamples(tmp_path, tell=told.append)
+    for _ in range(2):
+        bad.note("train", "cat/1.png", "/data/cat/1.png", "empty file")
+        bad.note("validation", "cat/1.png", "/data/cat/1.png", "empty file")
+    assert rows(tmp_path) == [
+        list(HEADER),
+        ["train", "cat/1.png", "/data/cat/1.png", "empty file"],
+        ["validation", "cat/1.png", "/data/cat/1.png", "empty file"],
+    ]
+    assert bad.counts() == {"train": 1, "validation": 1}
+    assert told == ["bad sample /data/cat/1.png: empty file"] * 2
+
+
+def test_list_is_not_there_while_nothing_is_bad(tmp_path):
+    assert BadSamples(tmp_path).counts() == {}
+    assert not (tmp_path / NAME).exists()
+
+
+def test_first_ones_are_told_and_all_are_listed(tmp_path):
+    told = []
+    bad = BadSamples(tmp_path, tell=told.append)
+    for number in range(50):
+        bad.note("train", f"{number}", f"/{number}", "torn")
+    assert len(told) == SHOWN + 1
+    assert told[-1] == "more than 10 samples are bad: the others are listed in bad_samples.csv"
+    assert len(rows(tmp_path)) == 51
+
+
+def test_resumed_run_goes_on_with_its_list(tmp_path):
+    BadSamples(tmp_path).note("train", "a", "/a", "torn")
+    with (tmp_path / NAME).open("a") as file:
+        file.write("train,b,/b")  # a power cut
+    bad = BadSamples(tmp_path)
+    assert bad.counts() == {"train": 1}
+    for name in "ab":
+        bad.note("train", name, f"/{name}", "torn")
+    assert rows(tmp_path) == [list(HEADER), ["train", "a", "/a", "torn"], ["train", "b", "/b", "torn"]]
+
+
+def test_bound_holds_over_all_splits_and_after_a_resume(tmp_path):
+    bad = BadSamples(tmp_path, most=1)
+    bad.note("train", "a", "/a", "torn")
+    bad.note("train", "a", "/a", "torn")
+    expected = "data.max_bad=1 must cover all bad samples, got 2; mend them, or raise it:\n/a: torn\n/b: empty"
+    with pytest.raises(DataError) as raised:
+        bad.note("test", "b", "/b", "empty")
+    assert str(raised.value) == expected
+    with pytest.raises(DataError, match="got 2"):
+        BadSamples(tmp_path, most=1).note("train", "a", "/a", "torn")

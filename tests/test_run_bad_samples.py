@@ -1,0 +1,162 @@
+"""Whole runs over data with bad samples: what they come to, and what they leave behind."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner import compose
+from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.records.metrics import TIMING
+from runner.running import run
+
+QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.batch_size=4", "data.target_size=[6,5]"]
+BAD = {"train": ["train/cat/03.png", "train/dog/05.png"], "validation": ["validation/dog/02.png"]}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Forty photos to train on and ten to validate with; three of them are cut off."""
+    root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for split, count in (("train", 20), ("validation", 5)):
+        for number, name in ((number, name) for number in range(count) for name in ("cat", "dog")):
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            pixels = random.integers(0, 256, (6, 5, 3), np.uint8)
+            Image.fromarray(pixels).save(root / split / name / f"{number:02}.png")
+    for names in BAD.values():
+        for name in names:
+            file = root / name
+            file.write_bytes(file.read_bytes()[:60])
+    return root
+
+
+@pytest.fixture
+def start(photos, tmp_path):
+    """Starts a run in a folder of its own, or one that is resumed; its folder."""
+
+    def begin(name, *overrides):
+        folder = tmp_path / name
+        if f"resume={folder}" not in overrides:
+            folder.mkdir()
+            overrides = ["data=directory", f"data.root={photos}", *QUICK, *overrides]
+        return run(compose(list(overrides)), folder=folder).path
+
+    return begin
+
+
+def table(file):
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def document(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def outcome(folder):
+    """All that must be the same, however the samples were read."""
+    metrics = [
+        {name: cell for name, cell in row.items() if name not in TIMING} for row in table(folder / "metrics.csv")
+    ]
+    told = document(folder)
+    return told["digests"], told["results"]["evaluate"], metrics, (folder / "predictions.csv").read_bytes()
+
+
+@pytest.mark.parametrize("choice", ["skip", "substitute"])
+def test_run_passes_over_bad_samples_and_hides_none(choice, start, photos, capsys):
+    folder = start("one", f"data.on_bad={choice}", "loader=generator")
+    listed = {(row["split"], row["id"]): row for row in table(folder / "bad_samples.csv")}
+    assert set(listed) == {(split, name) for split, names in BAD.items() for name in names}
+    row = listed["validation", "validation/dog/02.png"]
+    assert row["path"] == str(photos / "validation/dog/02.png")
+    told = document(folder)
+    assert told["status"] == "completed"
+    assert told["data"]["bad_samples"] == {"train": 2, "validation": 1}
+    assert told["results"]["fit"]["samples_seen"] == 2 * (38 if choice == "skip" else 40)
+    predicted = [row["id"] for row in table(folder / "predictions.csv")]
+    ids = [f"validation/{name}/{number:02}.png" for name in ("cat", "dog") for number in range(5)]
+    assert predicted == [name for name in ids if name not in BAD["validation"]]
+    labels = [row["label"] for row in table(folder / "predictions.csv")]
+    assert labels == [name.split("/")[1] for name in predicted]
+    screen, log = capsys.readouterr().out, (folder / "run.log").read_text()
+    assert screen.count(f"bad sample {row['path']}: {row['reason']}") == 1
+    assert log.count(f"bad sample {row['path']}: {row['reason']}") == 1
+    what = "left out" if choice == "skip" else "others stood in their places"
+    assert f"bad       train: 2 of 40 samples, {what}" in screen
+    assert "          validation: 1 of 10 samples, left out" in screen
+    other = start("other", f"data.on_bad={choice}", "loader=sequence", "loader.workers=2")
+    assert outcome(other) == outcome(folder)
+
+
+def test_evaluation_is_over_the_samples_that_are_left(start, photos, tmp_path):
+    folder = start("one", "data.on_bad=skip", "loader=generator", "train.epochs=1")
+    clean = tmp_path / "clean"
+    shutil.copytree(photos, clean)
+    for names in BAD.values():
+        for name in names:
+            (clean / name).unlink()
+    keys = ["mode=evaluate", f"from_run={folder}", f"data.root={clean}"]
+    again = document(run(compose(keys), folder=_made(tmp_path / "clean run")).path)
+    one_by_one = [*keys[:2], "loader.batch_size=1"]
+    alone = document(run(compose(one_by_one), folder=_made(tmp_path / "alone")).path)
+    expected = again["results"]["evaluate"]
+    for given in (document(folder)["results"]["evaluate"], alone["results"]["evaluate"]):
+        assert given["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+        assert given["accuracy"] == expected["accuracy"]
+    assert alone["data"]["bad_samples"] == {"validation": 1}
+
+
+def _made(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_prediction_leaves_bad_samples_out_also_where_a_batch_has_no_others(start, tmp_path):
+    folder = start("one", "data.on_bad=substitute", "mode=fit")
+    keys = ["mode=predict", f"from_run={folder}", "loader.batch_size=1", "split=train"]
+    predicted = run(compose(keys), folder=_made(tmp_path / "predicted")).path
+    ids = {row["id"] for row in table(predicted / "predictions.csv")}
+    assert len(ids) == 38
+    assert not ids & set(BAD["train"])
+    assert document(predicted)["data"]["bad_samples"] == {"train": 2}
+
+
+def test_run_that_died_of_a_bad_sample_goes_on_past_it(start, tmp_path):
+    with pytest.raises(BadSampleError, match=r"\.png: "):
+        start("died", "loader=generator", "train.checkpoint_every.steps=1")
+    folder = tmp_path / "died"
+    assert not (folder / "bad_samples.csv").exists()
+    start("died", f"resume={folder}", "data.on_bad=substitute")
+    assert outcome(folder) == outcome(start("never", "data.on_bad=substitute", "loader=generator"))
+    with pytest.raises(ConfigurationError, match=r"data\.on_bad is skip, and was substitute"):
+        start("never", f"resume={tmp_path / 'never'}", "data.on_bad=skip", "train.epochs=3")
+
+
+def test_bound_that_is_exceeded_ends_the_run_and_may_be_raised(start, tmp_path):
+    keys = ["data.on_bad=substitute", "loader=generator", "train.checkpoint_every.steps=1"]
+    with pytest.raises(
+        DataError, match=r"^data\.max_bad=1 must cover all bad samples, got 2; .*\n.*\n.*png: "
+    ) as raised:
+        start("bound", *keys, "data.max_bad=1")
+    assert raised.value.exit_code == 4
+    folder = tmp_path / "bound"
+    assert document(folder)["status"] == "failed"
+    assert document(folder)["data"]["bad_samples"] == {"train": 2} == {"train": len(table(folder / "bad_samples.csv"))}
+    start("bound", f"resume={folder}", "data.max_bad=3")
+    assert len(table(folder / "bad_samples.csv")) == 3
+    assert outcome(folder) == outcome(start("unbound", *keys))
+
+
+def test_check_names_what_a_run_would_pass_over(photos, tmp_path):
+    keys = ["data=directory", f"data.root={photos}", "mode=check", "data.target_size=[6,5]"]
+    with pytest.raises(DataError, match="data.on_bad=skip or substitute passes over the 3 that cannot be read"):
+        run(compose(keys), folder=_made(tmp_path / "check"))
+    findings = json.loads((tmp_path / "check" / "check.json").read_text())["findings"]["unreadable"]
+    named = {(sample["split"], sample["id"]) for finding in findings for sample in finding["samples"]}
+    assert named == {(split, name) for split, names in BAD.items() for name in names}
+    with pytest.raises(DataError) as raised:
+        run(compose([*keys, "data.on_bad=skip"]), folder=_made(tmp_path / "again"))
+    assert "on_bad" not in str(raised.value)
