@@ -11,9 +11,9 @@ class PacedCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
     """Lets two steps be in flight at most: the one that is computed, and the one that comes next.
 
     JAX returns from a step before it is computed, and Keras reads its logs in other threads: dozens of batches would
-    be held for steps to come. So once a step is on its way, the one before it is waited for. On TensorFlow
-    Keras reads the logs of each step in the training thread, which is as good as waiting; on PyTorch a CPU computes at
-    once, and the feed sees to a GPU.
+    be held for steps to come. So once a step is on its way, the one before it is waited for. On TensorFlow Keras reads
+    the logs of each step in the training thread, which is as good as waiting; on PyTorch a CPU computes at once, and
+    the feed sees to a GPU.
     """
 
     _results: Any = None
