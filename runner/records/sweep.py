@@ -81,11 +81,11 @@ class SweepPlan:
         """Where a job's configuration lies."""
         return self.folder / FROZEN / str(number)
 
-    def config(self, number: int) -> dict[str, Any]:
-        """A job's whole configuration, as it was when the sweep began."""
+    def config(self, number: int, *, again: bool = False) -> dict[str, Any]:
+        """A job's whole configuration, as it was when the sweep began; `again`: to go on in the folder it has."""
         text = (self.frozen_folder(number) / CONFIG_YAML).read_text(encoding="utf-8")
         config: dict[str, Any] = yaml.safe_load(text)
-        return config
+        return config | {"resume": str(self.job_folder(number)), "rerun": None} if again else config
 
     def write(self) -> None:
         """Write sweep.json; whoever reads it finds it whole."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
 from runner.components import Component, Folder, PositiveInt
+from runner.packages import Package
 from runner.store.objective import goal_of_figure
 
 Pair = Annotated[tuple[str, ...], Strict(False), Field(min_length=2)]
@@ -67,3 +69,8 @@ class SweepSettings(Component):
                 f"trials must go with a search, got {self.trials} alone; add sweep.search=random or sweep.search=optuna"
             )
         return self
+
+    def packages(self) -> Iterator[Package]:
+        """Optuna, where it searches."""
+        if self.search == "optuna":
+            yield Package("sweep.search=optuna", "optuna", "optuna", "take sweep.search=random")
