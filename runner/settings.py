@@ -35,13 +35,14 @@ from runner.sweeping.settings import SweepSettings
 from runner.trackers.mlflow import MLflow
 from runner.trackers.none import NoTracker
 from runner.trackers.tensorboard import TensorBoard
+from runner.trackers.wandb import WandB
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
 AnyLoader = Annotated[
     InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
 ]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
-AnyTracker = Annotated[NoTracker | TensorBoard | MLflow, Field(discriminator="kind")]
+AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
 READING: tuple[Mode, ...] = ("check", "bench")
