@@ -20,7 +20,7 @@ def resumable(config: Settings) -> ResumableRun | None:
     run = read_resumable(config.resume)
     if config.verify and run.repeats is None:
         raise ConfigurationError(
-            f"verify must go with a run that repeats another one, got {run.folder}, which repeats none; leave verify out"
+            f"verify must go with a run that repeats another one, got {run.folder}, which repeats none; leave it out"
         )
     epochs = run.config["train"]["epochs"]
     if run.document["status"] == "completed":

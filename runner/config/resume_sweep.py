@@ -56,9 +56,7 @@ def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[A
     return plan, attempts
 
 
-def more_trials(
-    plan: SweepPlan, search: SearchPlan, settings: SweepSettings, extensions: Sequence[str]
-) -> SweepPlan:
+def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, extensions: Sequence[str]) -> SweepPlan:
     """The search with as many trials as are asked for now, in which the modules of `extensions` may be imported.
 
     Raises `ConfigurationError` for another objective, for fewer trials than there have been, or where new ones cannot

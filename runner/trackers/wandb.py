@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from runner.packages import Package
 from runner.records.metrics import read_metrics
 from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
-
-if TYPE_CHECKING:
-    import wandb
 
 FOLDER = "wandb"
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false"}
@@ -68,7 +65,12 @@ class WandBRun:
 
         self._told = len(read_metrics(run.folder)) if run.kept else 0
         self._alone = wandb.run is None  # else the caller uses it in this process, too
+        settings = wandb.Settings(
+            console="off", silent=True, symlink=False, reinit="create_new", init_timeout=ANSWER_SECONDS
+        )
         with self._ended_if_it_fails():
+            if self._alone:
+                wandb.setup(settings)  # what it says outside of a run is silent, too
             self._run = wandb.init(
                 **self._settings.model_dump(include={"mode", "project", "entity"}),
                 group=self._settings.group or (run.folder.parent.name if run.folder.name.isdecimal() else None),
@@ -77,11 +79,10 @@ class WandBRun:
                 resume="allow" if run.kept and self._settings.mode == "online" else None,
                 dir=run.folder,
                 config={**run.parameters, **run.tags},
-                settings=wandb.Settings(
-                    console="off", silent=True, symlink=False, reinit="create_new", init_timeout=ANSWER_SECONDS
-                ),
+                settings=settings,
             )
-        return {"id": self._run.id, "at": self._run.url or str(run.folder / FOLDER)}
+        online = self._settings.mode == "online"
+        return {"id": self._run.id, "at": self._run.url if online else str(run.folder / FOLDER)}
 
     def epoch(self, epoch: int, row: Row) -> None:
         """Log the values there are, by epoch."""

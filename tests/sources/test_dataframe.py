@@ -1,7 +1,6 @@
 """`data=dataframe`: what a table of images may say."""
 
 import csv
-import sys
 
 import numpy as np
 import pandas as pd

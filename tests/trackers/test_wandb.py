@@ -1,8 +1,9 @@
-"""Runs of Weights & Biases in a run's folder, read by wandb's own reader of its files."""
+"""Runs of Weights & Biases in a run's folder, read as wandb's own messages."""
 
 import json
 import os
 import socket
+import struct
 import time
 
 import psutil
@@ -16,6 +17,8 @@ from runner.trackers.wandb import WandB
 
 wandb = pytest.importorskip("wandb")
 pytestmark = pytest.mark.filterwarnings("default")  # those of wandb's own code
+
+BLOCK, HEADER, WHOLE, LAST = 1 << 15, struct.Struct("<IHB"), 1, 4
 
 
 @pytest.fixture(autouse=True)
@@ -33,16 +36,29 @@ def folder(tmp_path):
     return tmp_path / "a_run"
 
 
+def messages(data):
+    """The messages of a file of wandb's, which is a log as LevelDB has it: in blocks of 32 KiB, a message in pieces."""
+    assert data.startswith(b":W&B")
+    position, message = 7, b""
+    while position < len(data):
+        left = BLOCK - position % BLOCK
+        if left < HEADER.size:
+            position += left
+            continue
+        _, length, kind = HEADER.unpack_from(data, position)
+        position += HEADER.size + length
+        message += data[position - length : position]
+        if kind in (WHOLE, LAST):
+            yield message
+            message = b""
+
+
 def records(folder):
     """What lies in the files of a run, oldest first."""
     from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
 
     for file in sorted(folder.glob("wandb/offline-run-*/run-*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(file))
-        while (data := store.scan_data()) is not None:
-            yield Record.FromString(data)
+        yield from map(Record.FromString, messages(file.read_bytes()))
 
 
 def history(folder):
