@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from runner.packages import Package
-from runner.records.metrics import read_metrics
+from runner.records.folder import put_aside
+from runner.records.metrics import EPOCH, read_metrics
 from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
 
 FOLDER = "wandb"
@@ -58,13 +59,19 @@ class WandBRun:
         self._settings = settings
 
     def begin(self, run: Beginning) -> Mapping[str, Any]:
-        """Make a run; where the run goes on, so does that one, and epochs that are done again are not told again."""
+        """Make a run, and tell it of all epochs it lacks; where the run goes on, so does that one, under its id.
+
+        A client that is killed loses what it had not written yet. Offline the run is therefore written anew, whole, and
+        what was written before is put aside; online its server knows which epochs it has.
+        """
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         import wandb
 
-        self._told = len(read_metrics(run.folder)) if run.kept else 0
         self._alone = wandb.run is None  # else the caller uses it in this process, too
+        online = self._settings.mode == "online"
+        if not online:
+            put_aside(run.folder / FOLDER)
         settings = wandb.Settings(
             console="off", silent=True, symlink=False, reinit="create_new", init_timeout=ANSWER_SECONDS
         )
@@ -76,17 +83,20 @@ class WandBRun:
                 group=self._settings.group or (run.folder.parent.name if run.folder.name.isdecimal() else None),
                 name=run.folder.name,
                 id=run.kept.get("id"),
-                resume="allow" if run.kept and self._settings.mode == "online" else None,
+                resume="allow" if run.kept and online else None,
                 dir=run.folder,
                 config={**run.parameters, **run.tags},
                 settings=settings,
             )
-        online = self._settings.mode == "online"
+        self._told = self._run.starting_step - 1
+        for row in read_metrics(run.folder):
+            self.epoch(int(row[EPOCH] or 0), {name: value for name, value in row.items() if name != EPOCH})
         return {"id": self._run.id, "at": self._run.url if online else str(run.folder / FOLDER)}
 
     def epoch(self, epoch: int, row: Row) -> None:
-        """Log the values there are, by epoch."""
+        """Log the values there are, by epoch; one that is done again is the same again, and is not told twice."""
         if epoch > self._told:
+            self._told = epoch
             with self._ended_if_it_fails():
                 self._run.log({key: value for key, value in row.items() if value is not None}, step=epoch)
 
