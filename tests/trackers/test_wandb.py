@@ -111,13 +111,15 @@ def test_resumed_run_goes_on_under_its_id_and_lacks_nothing(folder):
     first = WandB().build()
     kept = first.begin(Beginning(folder, {"train.epochs": 1}))
     first.end(Ending("interrupted", {}, ()))
-    MetricsTable(folder).append(1, {"loss": 1.0})  # a client that was killed had not written it yet
+    table = MetricsTable(folder)  # a client that was killed had not written these epochs yet
+    table.append(1, {"loss": 1.0})
+    table.append(2, {"loss": 2.0})
     again = WandB().build()
     assert again.begin(Beginning(folder, {"train.epochs": 2}, kept=kept)) == kept
-    again.epoch(1, {"loss": 1.0})  # done again after the kill
-    again.epoch(2, {"loss": 2.0})
+    again.epoch(2, {"loss": 2.0})  # done again after the kill
+    again.epoch(3, {"loss": 3.0})
     again.end(Ending("completed", {}, ()))
-    assert list(history(folder)) == [(1, {"loss": 1.0}), (2, {"loss": 2.0})]
+    assert list(history(folder)) == [(epoch, {"loss": float(epoch)}) for epoch in (1, 2, 3)]
     assert {run.run_id for run in of_kind(folder, "run")} == {kept["id"]}
     assert [file.parts[-3] for file in folder.rglob("run-*.wandb")].count("wandb") == 1
     assert len(list(folder.glob("wandb.attempt1/offline-run-*/run-*.wandb"))) == 1
