@@ -116,7 +116,7 @@ def test_resumed_run_goes_on_under_its_id_and_lacks_nothing(folder):
     table.append(2, {"loss": 2.0})
     again = WandB().build()
     assert again.begin(Beginning(folder, {"train.epochs": 2}, kept=kept)) == kept
-    again.epoch(2, {"loss": 2.0})  # done again after the kill
+    again.epoch(2, {"loss": 2.0, "seconds": 1.0})  # done again after the kill
     again.epoch(3, {"loss": 3.0})
     again.end(Ending("completed", {}, ()))
     assert list(history(folder)) == [(epoch, {"loss": float(epoch)}) for epoch in (1, 2, 3)]
