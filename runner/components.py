@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, WithJsonSchema
 
+from runner.packages import Package
+
 Folder = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "directory-path"})]
 File = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "file-path"})]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -35,6 +37,10 @@ class Component(BaseModel):
 
     def names(self) -> Iterator[tuple[str, str]]:
         """The keys that name code of the user's own, my_module.f, with those names."""
+        return iter(())
+
+    def packages(self) -> Iterator[Package]:
+        """The packages that these settings need, and others do not."""
         return iter(())
 
     def document(self) -> dict[str, Any]:

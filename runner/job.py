@@ -39,8 +39,7 @@ def _do(sweep: Path, number: int, *, again: bool) -> int:
 
     plan = read_sweep(sweep)
     job, folder = plan.jobs[number], plan.job_folder(number)
-    config = plan.config(number) | ({"resume": str(folder)} if again else {})
-    settings = Settings.model_validate_json(json.dumps(config))
+    settings = Settings.model_validate_json(json.dumps(plan.config(number, again=again)))
     run(settings, folder=folder, origin=Origin(plan.argv, job.overrides, tuple(map(Path, job.foreign_files))))
     return 0
 

@@ -18,6 +18,10 @@ def resumable(config: Settings) -> ResumableRun | None:
     if config.resume is None:
         return None
     run = read_resumable(config.resume)
+    if config.verify and run.repeats is None:
+        raise ConfigurationError(
+            f"verify must go with a run that repeats another one, got {run.folder}, which repeats none; leave it out"
+        )
     epochs = run.config["train"]["epochs"]
     if run.document["status"] == "completed":
         _refuse_complete(config, run, epochs)

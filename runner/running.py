@@ -26,12 +26,12 @@ from runner.loaders.memory import available_bytes, refuse_too_large
 from runner.loaders.settings import LoaderSettings
 from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader, open_notes
 from runner.models.settings import Task, task_of
+from runner.packages import require
 from runner.picturing import picture_data, picture_wait, picture_worst
 from runner.records.config_yaml import write_config
 from runner.records.contents import FOLDER as CONTENTS
 from runner.records.data_section import data_section
 from runner.records.figures import FOLDER as FIGURES
-from runner.records.first_run import read_comparable
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.predictions import NAME as PREDICTIONS_CSV
@@ -49,7 +49,7 @@ from runner.stages.determinism import naming_refusals
 from runner.terminal import Pace, Terminal
 from runner.tracking import Tracking
 from runner.using import Use
-from runner.verifying import verify
+from runner.verifying import repeated, verify
 
 if TYPE_CHECKING:
     import keras
@@ -93,10 +93,11 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     as completed, if `mode=check` found something wrong with the data, and `VerifyError` if `verify` found a difference.
     """
     asked, config = config, debugged(config)
+    require(config.packages())
     if config.mode not in READING:
         require_backend(config.backend)
     resumed = resumable(config)
-    first = read_comparable(config.rerun) if config.rerun is not None and config.verify else None
+    first = repeated(config, resumed)
     trained = None if config.from_run is None else read_trained(config.from_run)
     folder = resumed.folder if resumed else folder or new_run_folder()
     tracking = Tracking(config, terminal := Terminal())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -19,6 +20,7 @@ from runner.models.cnn import CNN
 from runner.models.cnn3d import CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
+from runner.packages import Package
 from runner.sources.arrays import Arrays
 from runner.sources.custom import Custom as CustomData
 from runner.sources.dataframe import DataFrame
@@ -26,19 +28,21 @@ from runner.sources.digits import Digits
 from runner.sources.directory import Directory
 from runner.sources.none import NoData
 from runner.sources.npy import Npy
+from runner.stages.backend import Backend, package_of
 from runner.stages.bench_settings import Bench
 from runner.stages.settings import Train
 from runner.sweeping.settings import SweepSettings
 from runner.trackers.mlflow import MLflow
 from runner.trackers.none import NoTracker
 from runner.trackers.tensorboard import TensorBoard
+from runner.trackers.wandb import WandB
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
 AnyLoader = Annotated[
     InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
 ]
 AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
-AnyTracker = Annotated[NoTracker | TensorBoard | MLflow, Field(discriminator="kind")]
+AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
 READING: tuple[Mode, ...] = ("check", "bench")
@@ -81,7 +85,7 @@ class Settings(Component):
     deterministic: bool = True
     """Whether the backend must use operations that give the same bits every time."""
 
-    backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    backend: Backend = "tensorflow"
     """The framework Keras computes with."""
 
     extensions: Names = ()
@@ -200,11 +204,21 @@ class Settings(Component):
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
             raise ValueError("rerun and resume must not go together; give one of them")
-        if self.verify and (self.rerun is None or self.mode in READING):
-            given = "no rerun" if self.rerun is None else f"mode={self.mode}, which leaves nothing to compare"
+        repeats = self.rerun is not None or self.resume is not None  # `resume` reads whether that run does
+        if self.verify and (not repeats or self.mode in READING):
+            given = "no rerun" if not repeats else f"mode={self.mode}, which leaves nothing to compare"
             raise ValueError(f"verify must go with rerun, got {given}; add rerun=RUN_DIR, or leave verify out")
         if not using and self.split is not None:
             raise ValueError(
                 f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"
             )
         return self
+
+    def packages(self) -> Iterator[Package]:
+        """Those of all parts that this run uses; not TensorFlow, for what builds no model works without it."""
+        if self.backend != "tensorflow" and self.mode not in READING:
+            yield package_of(self.backend)
+        yield from self.data.packages()
+        if self.mode != "check":  # it tells no tracker
+            yield from self.tracker.packages()
+        yield from self.sweep.packages()

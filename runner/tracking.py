@@ -29,10 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Tracking:
-    """Hands on to a tracker until that fails, which is told once; then it is told nothing more.
-
-    Raises `ConfigurationError` if the tracker's package is not installed.
-    """
+    """Hands on to a tracker until that fails, which is told once; then it is told nothing more."""
 
     def __init__(self, config: Settings, terminal: Terminal) -> None:
         self._config, self._terminal, self._kind = config, terminal, config.tracker.kind

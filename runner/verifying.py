@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.errors import VerifyError
-from runner.records.first_run import FirstRun
+from runner.errors import ConfigurationError, VerifyError
+from runner.records.first_run import FirstRun, read_comparable
 from runner.records.record import RunRecord
+from runner.records.resumable import ResumableRun
 from runner.records.same import Comparison, Pair, first_difference
 from runner.settings import Settings
 from runner.sources.data import Dataset
@@ -14,6 +15,22 @@ from runner.terminal import Terminal
 
 MOST_CAUSES = 5
 """Causes told on the terminal; run.json has all."""
+
+
+def repeated(config: Settings, resumed: ResumableRun | None) -> FirstRun | None:
+    """The run to compare with what comes of this one, which may be one that is gone on with; None without `verify`.
+
+    Raises `ConfigurationError` where it has left nothing to compare with.
+    """
+    folder = config.rerun if resumed is None else resumed.repeats
+    if folder is None or not config.verify:
+        return None
+    try:
+        return read_comparable(folder)
+    except ConfigurationError as error:
+        if resumed is None:
+            raise
+        raise ConfigurationError([*error.problems, "verify=false goes on without comparing the runs"]) from error
 
 
 def verify(

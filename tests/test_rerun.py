@@ -14,6 +14,7 @@ from PIL import Image
 from runner import compose
 from runner.__main__ import execute
 from runner.errors import ConfigurationError, VerifyError
+from runner.records.metrics import MetricsTable
 from runner.records.reading import read_run
 from runner.running import run
 
@@ -278,6 +279,59 @@ def test_rerun_of_a_rerun_is_one_of_the_same_run(again, first):
     config = compose([f"rerun={again.folder}"])
     assert (config.rerun, config.verify) == (again.folder, False)
     assert again(of=again.folder, name="third")["verified"]["identical"] is True
+
+
+@pytest.fixture
+def interrupted(again, monkeypatch):
+    """A rerun that was interrupted in its second epoch; its folder."""
+
+    def interrupt(of):
+        append = MetricsTable.append
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(MetricsTable, "append", lambda *row: append(*row) if row[1] == 1 else _interrupt())
+            again(of=of)
+        assert (read_run(again.folder)["status"], read_run(again.folder)["verified"]) == ("interrupted", {})
+        return again.folder
+
+    return interrupt
+
+
+def _interrupt():
+    raise KeyboardInterrupt
+
+
+def test_rerun_that_was_interrupted_is_verified_when_it_is_gone_on_with(first, interrupted):
+    document = run(compose([f"resume={interrupted(first)}"])).document
+    assert document["verified"]["identical"] is True
+    assert "weights of 2 epochs" in document["verified"]["compared"]
+
+
+def test_difference_is_found_by_a_rerun_that_is_gone_on_with(copied, interrupted):
+    def change(document):
+        document["digests"]["weights_per_epoch"][1] = "f" * 64
+
+    folder = interrupted(copied(change))
+    with pytest.raises(VerifyError, match="the weights at the end of epoch 2 are others"):
+        run(compose([f"resume={folder}"]))
+    assert read_run(folder)["verified"]["identical"] is False
+
+
+def test_rerun_of_a_run_that_is_gone_goes_on_without_comparing(copied, interrupted):
+    of = copied()
+    folder = interrupted(of)
+    shutil.rmtree(of)
+    with pytest.raises(ConfigurationError) as refused:
+        run(compose([f"resume={folder}"]))
+    assert refused.value.problems[1:] == ("verify=false goes on without comparing the runs",)
+    assert read_run(folder)["status"] == "interrupted"
+    document = run(compose([f"resume={folder}", "verify=false"])).document
+    assert (document["status"], document["verified"]) == ("completed", {})
+
+
+def test_run_that_repeats_none_is_not_verified_when_it_is_gone_on_with(copied):
+    folder = copied(lambda document: document.update(status="interrupted"))
+    with pytest.raises(ConfigurationError, match="verify must go with a run that repeats another one, got .*copied"):
+        run(compose([f"resume={folder}", "verify=true"]))
 
 
 def test_command_ends_with_3_and_names_the_difference(first, tmp_path):

@@ -1,7 +1,5 @@
 """What trackers are told of whole runs, and that none fails one."""
 
-import importlib.util
-
 import pytest
 
 from runner import compose
@@ -9,7 +7,6 @@ from runner.errors import ConfigurationError
 from runner.records.metrics import read_metrics
 from runner.running import run
 from runner.trackers.none import NoTracker
-from runner.trackers.tensorboard import TensorBoard
 
 QUICK = ["model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=64"]
 
@@ -104,12 +101,6 @@ def test_resume_hands_back_what_the_tracker_kept(quick, folder, tracked):
     run(compose([f"resume={folder}", "train.epochs=3"]))
     assert told.calls[0][1].kept == {"id": "7"}
     assert [call[1] for call in told.calls if call[0] == "epoch"] == [3]
-
-
-def test_package_that_is_missing_is_named_with_the_extra(quick, folder, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r"no package tensorboardX; pip install 'keras-runner\[tensorboard\]'"):
-        TensorBoard().build()
 
 
 def test_run_writes_event_files(quick, folder):

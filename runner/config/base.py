@@ -29,10 +29,16 @@ READERS: dict[str, Callable[[Path], TrainedRun | ResumableRun | FirstRun]] = {
 LATEST = "latest"
 OF_THE_MODEL = ("model", "train", "data.scale")
 """Keys that the model file has decided already."""
-OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "verify", "extensions")
+OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "extensions")
 """Keys that say how one run began, and nothing about another one that starts from it; code to import is named anew."""
 OF_ONE_USE = ("from_run", "split", "debug")
 """Keys that say what one run did with another one's model, or was to try: only the same run does that again."""
+LEFT_OUT = {
+    "from_run": (*OF_ONE_RUN, *OF_ONE_USE, "verify"),
+    "resume": (*OF_ONE_RUN, *OF_ONE_USE),
+    "rerun": (*OF_ONE_RUN, "verify"),
+}
+"""Keys that are not taken over; a run that is gone on with is still verified, if it was to be."""
 
 
 def based(composition: Composition, typed: Typed) -> Composition:
@@ -57,8 +63,7 @@ def based(composition: Composition, typed: Typed) -> Composition:
     if problems:
         raise ConfigurationError(problems)
     chosen = [override.key_or_group.replace("/", ".") for override in typed.choices]
-    left_out = OF_ONE_RUN if key == "rerun" else (*OF_ONE_RUN, *OF_ONE_USE)
-    base = {name: value for name, value in earlier.items() if name not in left_out}
+    base = {name: value for name, value in earlier.items() if name not in LEFT_OUT[key]}
     config = OmegaConf.create(base)
     for group in chosen:
         node = OmegaConf.select(composition.config, group)

@@ -22,6 +22,7 @@ from runner.config.schema import Schema
 from runner.config.schema import shown as shown_value
 from runner.config.validation import Problem, judge
 from runner.errors import ConfigurationError
+from runner.packages import not_installed
 from runner.settings import Settings
 
 EXTENSIONS = "extensions"
@@ -105,6 +106,7 @@ class Check:
         if self.settings is not None:
             missing = [problem for problem in missing_paths(self.settings) if not judgement.touches(problem.key)]
             self.problems += [_with_file(problem, composition, typed) for problem in missing]
+            self.problems += not_installed(self.settings.packages())
 
     def _apply(self, override: Override, config: DictConfig) -> bool:
         """Set a key as Hydra will; False, and a problem, where that is not possible."""

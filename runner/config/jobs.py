@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from runner.config.check import Check
+from runner.config.check import EXTENSIONS, Check
 from runner.config.expansion import expand, pairing_problems
 from runner.config.library import Library, open_library
 from runner.config.overrides import for_hydra, needs_sweep, parse, refusal
@@ -50,6 +49,9 @@ class Sweep:
     searched: Searched | None = None
     """What is searched, in place of jobs."""
 
+    extensions: tuple[str, ...] = ()
+    """With `sweep.resume`, the modules that jobs may import: the earlier sweep listed them for itself alone."""
+
 
 def compose(overrides: Sequence[str] = ()) -> Settings:
     """The settings `python -m runner` would run with these overrides, written as on its command line.
@@ -86,9 +88,7 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         settings, wrong = _sweep_settings(ours, library)
         wrong += [problem] if (problem := launcher_problem(settings)) else []
         if settings.resume is not None:
-            named = [each.key_or_group for each in overrides if each not in ours or each.key_or_group == PAIRED]
-            _raise([*problems, *wrong, *map(_not_with_resume, named)])
-            return Sweep((), settings, ())
+            return _resumed(overrides, settings, library, [*problems, *wrong])
         if settings.search is not None:
             return _search([each for each in overrides if each not in ours], settings, library, [*problems, *wrong])
         ranges = [each for each in overrides if each.is_sweep_override() and not each.is_discrete_sweep()]
@@ -103,21 +103,37 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         return Sweep(tuple(map(_job, checks, expanded)), settings, varied)
 
 
+def _resumed(
+    overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]
+) -> Sweep:
+    """What an earlier sweep is gone on with: jobs are configured already, but code to import is named anew."""
+    listed = [each for each in overrides if each.key_or_group == EXTENSIONS]
+    others = [each for each in overrides if each not in listed]
+    named = [each.key_or_group for each in others if not _is_of_the_sweep(each) or each.key_or_group == PAIRED]
+    check = Check(library, listed).run()
+    wrong = [problem for problem in check.problems if problem.startswith(EXTENSIONS)]
+    _raise([*problems, *map(_not_with_resume, named), *wrong])
+    return Sweep((), settings, (), extensions=check.settings.extensions if check.settings else ())
+
+
 def _search(overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]) -> Sweep:
     """What is searched; refused where neither the first values of all ranges nor the last can be run."""
-    problems = [*problems, *range_problems(overrides)]
-    if settings.search == "optuna" and find_spec("optuna") is None:
-        problems.append(
-            "sweep.search=optuna must find Optuna, which is not installed; pip install 'keras-runner[optuna]', or take "
-            "sweep.search=random"
-        )
-    _raise(problems)
+    _raise([*problems, *range_problems(overrides)])
     what = searched(overrides)
+    first = check_ends(what, library)
+    judged_by = {} if settings.objective or first is None else {"objective": _monitored(first)}
+    return Sweep((), settings.model_copy(update=judged_by), tuple(what.space), what)
+
+
+def check_ends(what: Searched, library: Library) -> Settings | None:
+    """The settings with the first value of every range; None where these cannot be run.
+
+    Raises `ConfigurationError` with what is wrong with them, where it is wrong with the last values as well.
+    """
     first, last = (Check(library, parse(texts, library)[0]).run() for texts in what.ends)
     keys = {problem.partition(" ")[0] for problem in last.problems}
     _raise([problem for problem in first.problems if problem.partition(" ")[0] in keys])
-    judged_by = {} if settings.objective or first.settings is None else {"objective": _monitored(first.settings)}
-    return Sweep((), settings.model_copy(update=judged_by), tuple(what.space), what)
+    return first.settings
 
 
 def _monitored(settings: Settings) -> str | None:

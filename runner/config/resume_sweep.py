@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from runner.config.base import LATEST
+from runner.config.check import EXTENSIONS
+from runner.config.jobs import check_ends
+from runner.config.library import open_library
+from runner.config.overrides import parse
+from runner.config.space import read_searched
+from runner.config.validation import judge
 from runner.errors import ConfigurationError
 from runner.records.folder import OUTPUTS
 from runner.records.sweep import SearchPlan, SweepPlan, newest_sweep, read_sweep
@@ -19,12 +27,13 @@ from runner.sweeping.process import Attempt
 from runner.sweeping.settings import SweepSettings
 
 
-def unfinished(name: Path) -> tuple[SweepPlan, list[Attempt]]:
+def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
     """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
 
     Of a search a trial that failed or was given up is done with: only what was ended, or never begun, is run.
 
-    Raises `ConfigurationError` where there is no such sweep, or it is still running.
+    Raises `ConfigurationError` where there is no such sweep, or it is still running, or a job that is to be run names
+    code of a module that `extensions` does not list.
     """
     plan = read_sweep(_folder(name), "sweep.resume")
     if plan.process is not None and plan.is_running:
@@ -40,13 +49,18 @@ def unfinished(name: Path) -> tuple[SweepPlan, list[Attempt]]:
             f"sweep.resume must be a sweep whose jobs have ended, got {plan.folder}, of which {jobs} still run; "
             "stop them first"
         )
-    return plan, list(_attempts(plan, runs))
+    attempts = list(_attempts(plan, runs))
+    configs = [plan.config(attempt.number) | {EXTENSIONS: list(extensions)} for attempt in attempts]
+    if problems := dict.fromkeys(problem.text for config in configs for problem in judge(config).problems):
+        raise ConfigurationError(list(problems))
+    return plan, attempts
 
 
-def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings) -> SweepPlan:
-    """The search with as many trials as are asked for now.
+def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, extensions: Sequence[str]) -> SweepPlan:
+    """The search with as many trials as are asked for now, in which the modules of `extensions` may be imported.
 
-    Raises `ConfigurationError` for another objective, or for fewer trials than there have been.
+    Raises `ConfigurationError` for another objective, for fewer trials than there have been, or where new ones cannot
+    be run.
     """
     if settings.objective is not None:
         raise ConfigurationError(
@@ -58,7 +72,18 @@ def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings) ->
         raise ConfigurationError(
             f"sweep.trials must be at least the {len(plan.jobs)} there are in {plan.folder}, got {trials}; raise it"
         )
-    return replace(plan, search=replace(search, trials=trials))
+    typed = search.typed if trials == len(plan.jobs) else _typed_anew(search.typed, extensions)
+    return replace(plan, search=replace(search, trials=trials, typed=typed))
+
+
+def _typed_anew(typed: Sequence[str], extensions: Sequence[str]) -> tuple[str, ...]:
+    """What is searched, with these modules in the place of those that were listed; checked."""
+    with open_library() as library:
+        kept = [each.input_line or "" for each in parse(typed, library)[0] if each.key_or_group != EXTENSIONS]
+        listed = [f"{EXTENSIONS}=[{','.join(extensions)}]"] if extensions else []
+        searched = read_searched([*kept, *listed], library)
+        check_ends(searched, library)
+    return searched.typed
 
 
 def _folder(name: Path) -> Path:
@@ -82,8 +107,8 @@ def _attempts(plan: SweepPlan, runs: dict[int, Run]) -> Iterator[Attempt]:
 
 def _can_go_on(plan: SweepPlan, number: int) -> bool:
     """Whether a job that was ended may go on where it was; else it begins anew."""
-    config = plan.config(number) | {"resume": str(plan.job_folder(number))}
+    config = plan.config(number, again=True)
     try:
         return resumable(Settings.model_validate_json(json.dumps(config))) is not None
-    except ConfigurationError:
+    except (ConfigurationError, ValidationError):  # what evaluates, or was a quick try, is no run to go on with
         return False

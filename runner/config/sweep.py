@@ -56,9 +56,9 @@ def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]
     if settings.resume is None:
         plan = freeze_sweep(sweep, new_sweep_folder(), argv)
         return plan, [Attempt(job) for job in plan.distinct]
-    plan, attempts = unfinished(settings.resume)
+    plan, attempts = unfinished(settings.resume, sweep.extensions)
     if plan.search is not None:
-        return more_trials(plan, plan.search, settings), attempts
+        return more_trials(plan, plan.search, settings, sweep.extensions), attempts
     if settings.objective is not None:
         plan = replace(plan, objective=settings.objective, goal=settings.goal)
     return plan, attempts

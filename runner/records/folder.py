@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from runner.errors import RunnerError
@@ -38,6 +39,13 @@ def point_latest(root: Path, folder: Path) -> None:
             link.replace(root / "latest")
         finally:
             link.unlink(missing_ok=True)
+
+
+def put_aside(folder: Path) -> None:
+    """Rename what an earlier attempt has left, if it has, to `NAME.attempt1` or the next number that is free."""
+    if folder.exists():
+        attempts = (folder.with_name(f"{folder.name}.attempt{attempt}") for attempt in count(1))
+        folder.rename(next(path for path in attempts if not path.exists()))
 
 
 def _new_folder(parent: Path) -> Path:

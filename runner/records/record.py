@@ -68,6 +68,7 @@ class RunRecord:
             "finished": None,
             "process": process_identity(),
             "resumed": [*document["resumed"], again],
+            "verified": {},
             "tracker": document.get("tracker", {}),  # a record of an earlier version has none
         }
         write_atomically(folder / RUN_JSON, to_json(document), overwrite=True)

@@ -49,6 +49,12 @@ class ResumableRun:
     config: dict[str, Any]
     document: dict[str, Any]
 
+    @property
+    def repeats(self) -> Path | None:
+        """The run that it does once more (`rerun`), if it does."""
+        folder = self.config.get("rerun")
+        return None if folder is None else Path(folder)
+
     def differences(self, config: Mapping[str, Any], backend: str) -> Iterator[str]:
         """What would make it another run: keys of `config`, packages and code, each with both values."""
         for key, difference in changed_keys(self.config, config):

@@ -16,6 +16,7 @@ from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
 from runner.records.config_yaml import write_config
 from runner.records.files import write_atomically
+from runner.records.folder import put_aside
 from runner.records.json_text import to_json
 from runner.records.process import is_alive, process_identity
 
@@ -88,11 +89,11 @@ class SweepPlan:
         """Where a job's configuration lies."""
         return self.folder / FROZEN / str(number)
 
-    def config(self, number: int) -> dict[str, Any]:
-        """A job's whole configuration, as it was when the sweep began."""
+    def config(self, number: int, *, again: bool = False) -> dict[str, Any]:
+        """A job's whole configuration, as it was when the sweep began; `again`: to go on in the folder it has."""
         text = (self.frozen_folder(number) / CONFIG_YAML).read_text(encoding="utf-8")
         config: dict[str, Any] = yaml.safe_load(text)
-        return config
+        return config | {"resume": str(self.job_folder(number)), "rerun": None} if again else config
 
     def write(self) -> None:
         """Write sweep.json; whoever reads it finds it whole."""
@@ -119,9 +120,7 @@ def freeze(plan: SweepPlan, number: int, config: dict[str, Any]) -> None:
 def begin_job(plan: SweepPlan, number: int) -> Path:
     """Make the folder of a job, with Hydra's files in it; what an earlier attempt left is moved beside it."""
     folder = plan.job_folder(number)
-    if folder.exists():
-        attempts = (folder.with_name(f"{number}.attempt{attempt}") for attempt in range(1, 1_000_000))
-        folder.rename(next(path for path in attempts if not path.exists()))
+    put_aside(folder)
     folder.mkdir()
     hydra = plan.frozen_folder(number) / ".hydra"
     if hydra.is_dir():

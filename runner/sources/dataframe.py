@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ from runner.components import File, Folder, Names
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.labels import Head, Labels
+from runner.packages import Package
 from runner.samples import Array, Indices
 from runner.sources.data import Data, Dataset, in_words_of
 from runner.sources.ids import CHUNK, Ids
@@ -101,12 +101,12 @@ class DataFrame(Data, ImageSettings):
         suffix = self.manifest.suffix.lower()
         if suffix not in (".csv", PARQUET):
             raise ValueError(f"manifest must end in .csv or .parquet, got {self.manifest}")
-        if suffix == PARQUET and find_spec("pyarrow") is None:
-            raise ValueError(
-                f"manifest={self.manifest} needs pyarrow, which is not installed; run "
-                "pip install 'keras-runner[parquet]', or give the table as .csv"
-            )
         return self
+
+    def packages(self) -> Iterator[Package]:
+        """What reads Parquet, for such a table."""
+        if self.manifest.suffix.lower() == PARQUET:
+            yield Package(f"data.manifest={self.manifest}", "pyarrow", "parquet", "give the table as .csv")
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The table and the folder, if they do not exist."""

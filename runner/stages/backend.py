@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import sys
@@ -12,10 +11,18 @@ from collections.abc import Iterator
 from typing import Literal
 
 from runner.errors import ConfigurationError
+from runner.packages import Package, require
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
 log = logging.getLogger(__name__)
+
+
+def package_of(name: Backend) -> Package:
+    """What must be installed for a backend."""
+    if name == "tensorflow":
+        return Package("backend=tensorflow", name, extra=None, otherwise="choose backend=jax or backend=torch")
+    return Package(f"backend={name}", name, extra=name, otherwise="choose backend=tensorflow")
 
 
 def require_backend(name: Backend) -> None:
@@ -23,9 +30,7 @@ def require_backend(name: Backend) -> None:
 
     Raises `ConfigurationError` if the backend's package is not installed.
     """
-    if importlib.util.find_spec(name) is None:
-        mend = "pip install tensorflow" if name == "tensorflow" else f"pip install 'keras-runner[{name}]'"
-        raise ConfigurationError(f"backend={name} must be an installed package, got no package {name}; {mend}")
+    require([package_of(name)])
     _prefer(name)
 
 

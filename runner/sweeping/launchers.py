@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
+from runner.packages import not_installed
 from runner.records.sweep import SweepPlan
 from runner.sweeping.launcher import Launcher
 from runner.sweeping.local import LocalLauncher
@@ -23,8 +22,7 @@ def launcher_of(plan: SweepPlan, settings: SweepSettings, slots: int) -> Launche
 
 
 def launcher_problem(settings: SweepSettings) -> str | None:
-    """Why the launcher cannot be used here, and how to mend it; None where it can."""
-    name = settings.launcher
-    if name != "local" and find_spec(name) is None:
-        return f"sweep.launcher={name} must have {name}, which is not installed; pip install 'keras-runner[{name}]'"
-    return problem_of_submitit(settings.submitit) if name == "submitit" else None
+    """Why the launcher, where it is installed, cannot be used here, and how to mend it; None where it can."""
+    if settings.launcher != "submitit" or not_installed(settings.packages()):
+        return None
+    return problem_of_submitit(settings.submitit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, Strict, model_validator
 
 from runner.components import Component, Count, Folder, PositiveInt
+from runner.packages import Package
 from runner.store.objective import goal_of_figure
 
 Pair = Annotated[tuple[str, ...], Strict(False), Field(min_length=2)]
@@ -151,3 +153,10 @@ class SweepSettings(Component):
                 "take one such as val_loss or val_accuracy"
             )
         return self
+
+    def packages(self) -> Iterator[Package]:
+        """The launcher's, and Optuna, where it searches."""
+        if self.launcher != "local":
+            yield Package(f"sweep.launcher={self.launcher}", self.launcher, self.launcher, "take sweep.launcher=local")
+        if self.search == "optuna":
+            yield Package("sweep.search=optuna", "optuna", "optuna", "take sweep.search=random")

@@ -6,10 +6,11 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from runner.packages import Package
 from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
 
 if TYPE_CHECKING:
@@ -38,9 +39,12 @@ class MLflow(TrackerSettings):
     experiment: str = "keras-runner"
     """The experiment the run belongs to; made where it is new."""
 
+    def packages(self) -> Iterator[Package]:
+        """MLflow itself."""
+        yield self._package("mlflow")
+
     def build(self) -> MLflowRun:
-        """Raises `ConfigurationError` if MLflow is not installed."""
-        self.require("mlflow")
+        """A run in the store, begun later."""
         return MLflowRun(self.uri, self.experiment)
 
 
@@ -49,6 +53,7 @@ class MLflowRun:
 
     def __init__(self, uri: str, experiment: str) -> None:
         self._uri, self._experiment = uri, experiment
+        self._last = 0
 
     def begin(self, run: Beginning) -> Mapping[str, Any]:
         """Make a run in the store; where the run goes on, so does that one."""
@@ -56,6 +61,7 @@ class MLflowRun:
         if run.kept.get("uri") == self._uri:
             self._run_id = str(run.kept["run_id"])
             self._client.update_run(self._run_id, status="RUNNING")
+            self._last = self._last_epoch()
             return run.kept
         made = self._client.create_run(self._experiment_id(), run_name=run.folder.name, tags=dict(run.tags))
         self._run_id = made.info.run_id
@@ -63,8 +69,9 @@ class MLflowRun:
         return {"uri": self._uri, "run_id": self._run_id}
 
     def epoch(self, epoch: int, row: Row) -> None:
-        """Log the values there are, by epoch."""
-        self._metrics(row, epoch)
+        """Log the values there are, by epoch; one the store has already is the same again, and is not logged twice."""
+        if epoch > self._last:
+            self._metrics(row, epoch)
 
     def end(self, run: Ending) -> None:
         """Log the results and the files, and end the run."""
@@ -72,6 +79,10 @@ class MLflowRun:
         for file in run.files:
             self._client.log_artifact(self._run_id, str(file))
         self._client.set_terminated(self._run_id, STATUS[run.status])
+
+    def _last_epoch(self) -> int:
+        """The last epoch that is in the store: all values of one are logged at once, and each has a loss."""
+        return max((metric.step for metric in self._client.get_metric_history(self._run_id, "loss")), default=0)
 
     def _experiment_id(self) -> str:
         """The experiment's id; beside an SQLite file lie the files of its runs, and not where the runner is started."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.components import Folder
+from runner.packages import Package
 from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ class TensorBoard(TrackerSettings):
     log_dir: Folder | None = None
     """Where event files go, in a folder named as the run's; null: `tensorboard` in the run's folder."""
 
+    def packages(self) -> Iterator[Package]:
+        """What writes event files without TensorFlow."""
+        yield self._package("tensorboardX")
+
     def build(self) -> EventFiles:
-        """Raises `ConfigurationError` if tensorboardX is not installed."""
-        self.require("tensorboardX")
+        """The event files, opened when there is something to write."""
         return EventFiles(self.log_dir)
 
 

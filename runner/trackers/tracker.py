@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from runner.components import Component
-from runner.errors import ConfigurationError
+from runner.packages import Package
 from runner.records.record import Outcome
 
 Row = Mapping[str, float | None]
@@ -56,13 +55,9 @@ class TrackerSettings(Component):
     kind: str
 
     def build(self) -> Tracker | None:
-        """The tracker; None where nothing is to be told."""
+        """The tracker; None where nothing is to be told. Its package is installed."""
         raise NotImplementedError
 
-    def require(self, package: str) -> None:
-        """Raise `ConfigurationError` if the tracker's package is not installed; imports nothing."""
-        if importlib.util.find_spec(package) is None:
-            raise ConfigurationError(
-                f"tracker={self.kind} must be an installed package, got no package {package}; "
-                f"pip install 'keras-runner[{self.kind}]', or choose tracker=none"
-            )
+    def _package(self, name: str) -> Package:
+        """The package of a tracker that an extra of the tracker's name installs."""
+        return Package(f"tracker={self.kind}", name, extra=self.kind, otherwise="choose tracker=none")

@@ -1,7 +1,6 @@
 """`data=dataframe`: what a table of images may say."""
 
 import csv
-import sys
 
 import numpy as np
 import pandas as pd
@@ -244,11 +243,9 @@ def test_name_of_an_only_output_may_be_anything(make):
     assert targets(make({"Größe (cm)": [1, 2, 3, 4]}, label_columns=["Größe (cm)"], class_mode="raw")).tolist()[0] == 1
 
 
-def test_parquet_without_pyarrow_says_how_to_mend_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setattr("runner.sources.dataframe.find_spec", lambda name: None)
-    with pytest.raises(ValidationError, match=r"needs pyarrow, .*pip install 'keras-runner\[parquet\]'"):
-        component("m.parquet", label_columns=["a"])
+def test_only_a_parquet_table_needs_pyarrow():
+    tables = [component(f"m.{kind}", label_columns=["a"]) for kind in ("csv", "parquet")]
+    assert [[package.name for package in table.packages()] for table in tables] == [[], ["pyarrow"]]
 
 
 def test_missing_paths_are_named(tmp_path):

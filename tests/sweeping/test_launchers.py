@@ -17,7 +17,7 @@ from runner.config.jobs import prepare_sweep
 from runner.errors import ConfigurationError, RunnerError, Terminated
 from runner.records.sweep import read_sweep
 from runner.store.sweep import read_results
-from runner.sweeping import launchers, queued
+from runner.sweeping import queued
 from runner.sweeping.attend import attend
 from runner.sweeping.channel import Channel
 from runner.sweeping.process import Attempt, Outcome
@@ -174,13 +174,19 @@ def test_order_that_comes_too_late_is_not_carried_out(late, here, sweep):
     assert (folder / "0/run.json").stat().st_mtime_ns == before
 
 
+def find_spec_of_pytest(_):
+    """That of a package that is installed, whatever is asked for."""
+    return find_spec("pytest")
+
+
 @pytest.mark.parametrize("name", ["submitit", "ray"])
 def test_launcher_that_is_not_installed_is_refused(name, here, monkeypatch):
-    monkeypatch.setattr(launchers, "find_spec", lambda _: None)
+    monkeypatch.setattr("runner.packages.find_spec", lambda _: None)
     with pytest.raises(ConfigurationError) as refused:
         prepare_sweep([f"sweep.launcher={name}", "seed=1,2"])
     assert refused.value.problems == (
-        f"sweep.launcher={name} must have {name}, which is not installed; pip install 'keras-runner[{name}]'",
+        f"sweep.launcher={name} must have the package {name} installed, got none; "
+        f"pip install 'keras-runner[{name}]', or take sweep.launcher=local",
     )
     assert list(here.iterdir()) == [here / "job.py"]
 
@@ -207,7 +213,7 @@ def test_what_submitit_cannot_do_is_refused_before_there_is_a_folder(words, mess
 
 @pytest.mark.parametrize(("words", "slots"), [([], 1), (["sweep.jobs=3"], 3), (RAY, 7), ([*RAY, "sweep.jobs=2"], 2)])
 def test_all_jobs_are_queued_at_once_unless_it_is_said_how_many(words, slots, here, monkeypatch):
-    monkeypatch.setattr(launchers, "find_spec", lambda _: True)
+    monkeypatch.setattr("runner.packages.find_spec", find_spec_of_pytest)
     assert prepare_sweep([*words, "seed=1,2"]).settings.slots(7) == slots
 
 
@@ -248,7 +254,7 @@ def test_search_learns_from_trials_that_a_scheduler_started(launcher, sweep, not
 def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, sweep, monkeypatch):
     pytest.importorskip("optuna")
     given = []
-    monkeypatch.setattr(launchers, "find_spec", lambda _: True)
+    monkeypatch.setattr("runner.packages.find_spec", find_spec_of_pytest)
     monkeypatch.setattr("runner.config.search.run_jobs", lambda *_, slots, **__: given.append(slots))
     sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "seed=int(interval(1,99))")
     assert given == [slots]

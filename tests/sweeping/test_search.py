@@ -173,7 +173,18 @@ def test_resumed_search_keeps_its_trials_and_its_objective(sweep):
 
 def test_search_by_optuna_where_it_is_not_installed_says_how_to_get_it(sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.setattr("runner.config.jobs.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'keras-runner\[optuna\]', or take sweep.search=random"):
         sweep("sweep.search=optuna", SEEDS)
     assert not Path("outputs").exists()
+
+
+def test_modules_of_an_earlier_search_must_be_given_again(sweep):
+    Path("mine_t.py").write_text("def build(): ...\n")
+    typed = ["extensions=[mine_t]", "model=custom", "model.target=mine_t.build"]
+    _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS, *typed)
+    with pytest.raises(ConfigurationError, match=r"with extensions=\[\]; add 'extensions=\[mine_t\]'"):
+        sweep(f"sweep.resume={folder}", "sweep.trials=4")
+    assert len(read_sweep(folder).jobs) == 2
+    assert sweep(f"sweep.resume={folder}", "sweep.trials=4", "extensions=[mine_t]") == (0, folder)
+    assert [job.refused for job in read_sweep(folder).jobs] == [None] * 4
+    assert sweep(f"sweep.resume={folder}") == (0, folder)  # there is nothing left to try

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from runner import compose
 from runner.errors import ConfigurationError, Terminated
+from runner.records.config_yaml import write_config
+from runner.records.record import RunRecord
 from runner.records.sweep import read_sweep
 from runner.store.sweep import read_results
 from runner.sweeping import process
@@ -240,3 +243,48 @@ def test_jobs_end_when_the_sweep_is_killed(tmp_path):
         assert started.stdout.readline() == b"on\n"
         started.stdin.close()
         assert started.wait(10) == -signal.SIGTERM
+
+
+def test_job_of_a_rerun_goes_on_where_it_was_killed(here, sweep):
+    first = here / "first"
+    first.mkdir()
+    write_config(first, compose([]).document())
+    RunRecord.open(first, backend="tensorflow").close("completed")
+    _, folder = sweep(f"rerun={first}", "verify=true", "seed=8,1")
+    assert sweep(f"sweep.resume={folder}") == (0, folder)
+    assert (folder / "0/again").exists()
+    config = read_sweep(folder).config(0, again=True)
+    assert (config["resume"], config["rerun"], config["verify"]) == (str(folder / "0"), None, True)
+
+
+def test_job_that_was_a_quick_try_begins_anew(sweep):
+    _, folder = sweep("debug=fast", "seed=8,1")
+    sweep(f"sweep.resume={folder}")
+    assert (folder / "0.attempt1").exists() and not (folder / "0/again").exists()
+
+
+CODE = ["extensions=[mine_s]", "model=custom", "model.target=mine_s.build"]
+UNLISTED = (
+    "model.target must be in a module that extensions lists, written my_module.f; got 'mine_s.build' with "
+    "extensions=[]; add 'extensions=[mine_s]'"
+)
+
+
+def test_modules_of_an_earlier_sweep_must_be_given_again(here, sweep):
+    Path("mine_s.py").write_text("raise SystemExit('imported')\ndef build(): ...\n")
+    _, folder = sweep("seed=9,1", *CODE)
+    (here / "mended").touch()
+    with pytest.raises(ConfigurationError) as refused:
+        sweep(f"sweep.resume={folder}")
+    assert refused.value.problems == (UNLISTED,)
+    assert statuses(folder) == {0: "failed", 1: "completed"}
+    assert sweep(f"sweep.resume={folder}", "extensions=[mine_s]") == (0, folder)
+    assert sweep(f"sweep.resume={folder}") == (0, folder)  # there is nothing left to run
+
+
+def test_module_that_is_gone_by_then_is_told(sweep):
+    Path("mine_s.py").write_text("def build(): ...\n")
+    _, folder = sweep("seed=9", *CODE)
+    Path("mine_s.py").unlink()
+    with pytest.raises(ConfigurationError, match="extensions must list modules that can be imported, got mine_s"):
+        sweep(f"sweep.resume={folder}", "extensions=[mine_s]")

@@ -59,9 +59,11 @@ def test_resumed_run_goes_on_in_the_same_one(tracker, client, store, tmp_path):
     again = MLflow(uri=f"sqlite:///{store}", experiment="digits").build()
     assert again.begin(Beginning(tmp_path, {"a": 2}, kept=kept)) == kept
     assert client.get_run(kept["run_id"]).info.status == "RUNNING"
+    again.epoch(1, {"loss": 1.0, "seconds": 2.0})  # done again after a kill
     again.epoch(2, {"loss": 2.0})
     again.end(Ending("completed", {}, ()))
     assert [m.step for m in client.get_metric_history(kept["run_id"], "loss")] == [1, 2]
+    assert client.get_metric_history(kept["run_id"], "seconds") == []
     assert client.get_run(kept["run_id"]).info.status == "FINISHED"
 
 

@@ -1,0 +1,86 @@
+"""Packages that only some choices need: told while the configuration is judged, all of them, and never imported."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner import compose
+from runner.__main__ import execute
+from runner.errors import ConfigurationError
+from runner.packages import Package, not_installed, require
+from runner.running import run
+
+CHOICES = {
+    "tracker=tensorboard": ("tensorboardX", "tensorboard", "choose tracker=none"),
+    "tracker=mlflow": ("mlflow", "mlflow", "choose tracker=none"),
+    "backend=jax": ("jax", "jax", "choose backend=tensorflow"),
+    "backend=torch": ("torch", "torch", "choose backend=tensorflow"),
+    "data.manifest=photos.parquet": ("pyarrow", "parquet", "give the table as .csv"),
+}
+OTHERS = {"data.manifest=photos.parquet": ["data=dataframe", "data.label_columns=[a]"]}
+
+
+def told(choice):
+    package, extra, otherwise = CHOICES[choice]
+    mend = f"pip install 'keras-runner[{extra}]', or {otherwise}"
+    return f"{choice} must have the package {package} installed, got none; {mend}"
+
+
+@pytest.fixture
+def without(tmp_path, monkeypatch):
+    """Takes packages away, and starts in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos.parquet").touch()
+    return lambda *packages: [monkeypatch.setitem(sys.modules, package, None) for package in packages]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_missing_package_is_told_before_there_is_a_folder(choice, without, capsys):
+    without(CHOICES[choice][0])
+    assert execute([choice, *OTHERS.get(choice, [])]) == 2
+    assert capsys.readouterr().err == f"error: {told(choice)}\n"
+    assert not Path("outputs").exists()
+
+
+def test_all_missing_packages_are_told_beside_other_problems(without):
+    without("mlflow", "jax")
+    with pytest.raises(ConfigurationError) as refused:
+        compose(["tracker=mlflow", "backend=jax", "seed=-1"])
+    assert refused.value.problems[1:] == (told("backend=jax"), told("tracker=mlflow"))
+
+
+def test_jobs_of_a_sweep_are_asked_as_well(without, capsys):
+    without("mlflow")
+    assert execute(["-m", "tracker=none,mlflow"]) == 2
+    assert capsys.readouterr().err == f"error: {told('tracker=mlflow')} (job 1: tracker=mlflow)\n"
+
+
+@pytest.mark.parametrize("overrides", [["tracker=mlflow", "mode=check"], ["backend=jax", "mode=bench"]])
+def test_package_that_the_mode_does_not_use_may_be_missing(overrides, without):
+    without("mlflow", "jax")
+    assert compose(overrides).mode in ("check", "bench")
+
+
+def test_run_of_settings_made_elsewhere_is_refused_before_it_begins(without, tmp_path):
+    config = compose(["tracker=mlflow"])
+    without("mlflow")
+    with pytest.raises(ConfigurationError, match=r"keras-runner\[mlflow\]"):
+        run(config, folder=tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
+def test_folder_of_the_same_name_is_no_package(without, monkeypatch):
+    Path("left_over").mkdir()
+    monkeypatch.syspath_prepend(Path.cwd())
+    package = Package("tracker=x", "left_over", extra=None, otherwise="choose tracker=none")
+    assert not_installed([package]) == [
+        "tracker=x must have the package left_over installed, got none; pip install left_over, or choose tracker=none"
+    ]
+
+
+def test_what_is_installed_is_not_imported(monkeypatch, tmp_path):
+    (tmp_path / "costly_package.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    require([Package("a=b", "costly_package", extra=None, otherwise="leave it out")])
+    assert "costly_package" not in sys.modules
