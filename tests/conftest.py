@@ -1,4 +1,6 @@
-"""Data that many tests read."""
+"""Data that many tests read, and what one must not leave to the next."""
+
+import logging
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,3 +18,14 @@ def digits_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root)
     return root
+
+
+@pytest.fixture(autouse=True)
+def logging_is_left_as_it_was():
+    """Hydra's `--info` logs everything to the present standard output from then on."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [each for each in root.handlers if type(each) is logging.StreamHandler and each not in before]:
+        root.removeHandler(handler)
+    root.setLevel(level)
