@@ -1,9 +1,14 @@
 """Data that many tests read, and what one must not leave to the next."""
 
+import contextlib
 import logging
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+with contextlib.suppress(ImportError):
+    # It configures logging as it is imported, which closes all handlers there are, with what pytest captures.
+    import submitit  # noqa: F401
 
 # Speed is measured by benchmarks; a machine that is busy must fail no test.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,6 +7,7 @@ import pytest
 from runner.errors import BadSampleError, DataError
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
+from runner.feeds.recorded import RecordedDelivery
 from runner.loaders.generator import Generator
 from runner.loaders.on_bad import OnBad
 from runner.plan import Plan
@@ -54,7 +55,7 @@ def test_figures_are_those_of_the_samples_that_are_left(bad, damaged, model):
     with (delivery := Delivery(loader)).raising_failures():
         given = model.evaluate(feed(delivery).data, verbose=0)
     assert given == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-5)
-    with (delivery := Delivery(loader)).raising_failures():
+    with (delivery := RecordedDelivery(loader)).raising_failures():
         predicted = model.predict(feed(delivery).data, verbose=0)
     assert predicted == pytest.approx(model.predict(x, verbose=0), rel=1e-5)
     assert sum(len(delivery.ids(step)) for step in range(len(loader))) == len(x)
