@@ -63,9 +63,9 @@ def test_package_that_the_mode_does_not_use_may_be_missing(overrides, without):
 
 
 def test_run_of_settings_made_elsewhere_is_refused_before_it_begins(without, tmp_path):
-    config = compose(["tracker=mlflow"])
-    without("mlflow")
-    with pytest.raises(ConfigurationError, match=r"keras-runner\[mlflow\]"):
+    config = compose(["tracker=tensorboard"])
+    without("tensorboardX")
+    with pytest.raises(ConfigurationError, match=r"keras-runner\[tensorboard\]"):
         run(config, folder=tmp_path / "never")
     assert not (tmp_path / "never").exists()
 

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,7 @@ def test_readme_sweep_is_as_configuration_has_it(command, workplace, monkeypatch
     from runner.config.jobs import prepare_sweep
 
     monkeypatch.setattr(jobs, "launcher_problem", lambda settings: None)  # there may be no cluster here
+    monkeypatch.setattr("runner.packages.find_spec", lambda name: find_spec("pytest"))  # nor its package
     sweep = prepare_sweep(shlex.split(command))
     assert len(sweep.jobs) > 1 or sweep.searched is not None or sweep.settings.resume is not None
 
@@ -130,7 +132,7 @@ def test_readme_commands_on_runs_work(workplace, capsys):
 def test_readme_python_runs(workplace):
     namespace = {}
     for code in PYTHON:
-        exec(code.replace("epochs=3", "epochs=1"), namespace)
+        exec(code.replace("epochs=3", "epochs=1").replace('_size=8"]', '_size=8", "train.epochs=1"]'), namespace)
     assert namespace["record"].document["status"] == "completed"
 
 

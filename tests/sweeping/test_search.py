@@ -179,12 +179,12 @@ def test_search_by_optuna_where_it_is_not_installed_says_how_to_get_it(sweep, mo
 
 
 def test_modules_of_an_earlier_search_must_be_given_again(sweep):
-    Path("mine_t.py").write_text("def build(): ...\n")
-    typed = ["extensions=[mine_t]", "model=custom", "model.target=mine_t.build"]
+    Path("mine_searched.py").write_text("def build(): ...\n")
+    typed = ["extensions=[mine_searched]", "model=custom", "model.target=mine_searched.build"]
     _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS, *typed)
-    with pytest.raises(ConfigurationError, match=r"with extensions=\[\]; add 'extensions=\[mine_t\]'"):
+    with pytest.raises(ConfigurationError, match=r"with extensions=\[\]; add 'extensions=\[mine_searched\]'"):
         sweep(f"sweep.resume={folder}", "sweep.trials=4")
     assert len(read_sweep(folder).jobs) == 2
-    assert sweep(f"sweep.resume={folder}", "sweep.trials=4", "extensions=[mine_t]") == (0, folder)
+    assert sweep(f"sweep.resume={folder}", "sweep.trials=4", "extensions=[mine_searched]") == (0, folder)
     assert [job.refused for job in read_sweep(folder).jobs] == [None] * 4
     assert sweep(f"sweep.resume={folder}") == (0, folder)  # there is nothing left to try
