@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +10,9 @@ from hypothesis import HealthCheck, settings
 with contextlib.suppress(ImportError):
     # It configures logging as it is imported, which closes all handlers there are, with what pytest captures.
     import submitit  # noqa: F401
+
+# What JAX compiles for tests runs for milliseconds.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Speed is measured by benchmarks; a machine that is busy must fail no test.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

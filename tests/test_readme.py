@@ -1,5 +1,6 @@
 """Every command and every piece of Python in the README runs."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -76,12 +77,26 @@ def workplace(tmp_path, digits_root, monkeypatch):
         sys.modules.pop(name.removesuffix(".py"), None)
 
 
+@pytest.fixture(scope="module")
+def earlier(digits_root, tmp_path_factory):
+    """A folder with a run in it, of which recipes say `latest`."""
+    import runner
+
+    folder = tmp_path_factory.mktemp("earlier")
+    with contextlib.chdir(folder):
+        (folder / "outputs" / "data").mkdir(parents=True)
+        (folder / "outputs" / "data" / "digits").symlink_to(digits_root)
+        runner.run(runner.compose(["model=mlp", "train.epochs=1"]))
+    return folder
+
+
 @pytest.mark.parametrize("command", SINGLE)
-def test_readme_command_runs(command, workplace):
+def test_readme_command_runs(command, workplace, request):
     import runner
 
     if "=latest" in command:
-        runner.run(runner.compose(["model=mlp", "train.epochs=1"]))
+        runs = Path("outputs") / "runs"
+        shutil.copytree(request.getfixturevalue("earlier") / runs, runs, symlinks=True)
     quick = [] if "from_run" in command else ["train.epochs=2" if "resume" in command else "train.epochs=1"]
     quick += ["bench.seconds=0.05"] if command.startswith("mode=bench") else []
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
