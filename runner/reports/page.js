@@ -47,3 +47,26 @@ for (const table of document.querySelectorAll("table[data-filter]")) {
 function text(row) {
   return [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
 }
+
+// A chart fills the window by a click, or Enter; a click or Escape gives the page back.
+const enlarged = document.createElement("dialog");
+enlarged.className = "enlarged";
+enlarged.addEventListener("click", () => enlarged.close());
+document.body.append(enlarged);
+for (const figure of document.querySelectorAll("figure.chart, figure.timeline")) {
+  const [svg, button] = [figure.querySelector("svg"), document.createElement("button")];
+  if (!svg) continue;
+  button.type = "button";
+  button.className = "enlarge";
+  button.title = "Enlarge";
+  button.setAttribute("aria-label", `Enlarge: ${figure.getAttribute("aria-label")}`);
+  figure.removeAttribute("role"); // what stands within an image cannot be reached; the button has its words
+  figure.removeAttribute("aria-label");
+  svg.replaceWith(button);
+  button.append(svg);
+  button.addEventListener("click", () => {
+    enlarged.setAttribute("aria-label", button.getAttribute("aria-label"));
+    enlarged.replaceChildren(svg.cloneNode(true));
+    enlarged.showModal();
+  });
+}

@@ -1,4 +1,4 @@
-"""The page in a browser: drawn, sorted by the keyboard, silent, and alone."""
+"""The page in a browser: drawn, sorted and enlarged by the keyboard, silent, and alone."""
 
 import shutil
 
@@ -9,6 +9,20 @@ from runner.store.sweep import read_results
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def enlarges(page):
+    """Whether a chart fills the window once Enter is pressed on it; Escape gives the page and its focus back."""
+    chart, dialog = page.locator("figure.chart .enlarge").first, page.locator("dialog.enlarged")
+    small = chart.locator("svg").bounding_box()
+    chart.focus()
+    page.keyboard.press("Enter")
+    large = dialog.locator("svg").bounding_box()
+    assert dialog.get_attribute("aria-label") == chart.get_attribute("aria-label")
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert chart.evaluate("each => each === document.activeElement")
+    return large["height"] > 2 * small["height"]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -35,6 +49,7 @@ def test_page_in_a_browser(digits):
             values = [float(text.removesuffix(" %")) for text in column.all_inner_texts()]
             assert heading.get_attribute("aria-sort") == expected
             assert values == sorted(values, reverse=expected == "descending")
+        assert enlarges(page)
         browser.close()
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [(digits / "report.html").as_uri()]
@@ -65,6 +80,7 @@ def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path):
         assert heading.get_attribute("aria-sort") == "descending"
         assert values == sorted(values, reverse=True)
 
+        assert enlarges(page)
         page.get_by_label("Filter jobs").fill("Generator failed")
         assert page.locator(".filter output").inner_text() == "1 of 13"
         assert table.locator("tbody tr:visible th").all_inner_texts() == ["11"]
