@@ -29,6 +29,14 @@ def digits_root(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder for a run."""
+    made = tmp_path / "run"
+    made.mkdir()
+    return made
+
+
 @pytest.fixture(autouse=True)
 def logging_is_left_as_it_was():
     """Hydra's `--info` logs everything to the present standard output from then on."""

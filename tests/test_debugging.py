@@ -15,13 +15,6 @@ MLP = ["model=mlp", "model.hidden_units=[64]", "loader.workers=1"]
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "run"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def arrays(tmp_path):
     """A file of 16 samples of 5 numbers, whose labels are given; random inputs unless given."""
 

@@ -16,13 +16,6 @@ QUICK = ["train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "run"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def quick(digits_root):
     """A configuration of a short run over the digits."""
     return lambda *overrides: compose([f"data.root={digits_root}", *QUICK, *overrides])

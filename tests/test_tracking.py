@@ -12,13 +12,6 @@ QUICK = ["model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.worker
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "run"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def quick(digits_root):
     return lambda *overrides: compose([f"data.root={digits_root}", *QUICK, *overrides])
 

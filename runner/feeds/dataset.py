@@ -27,7 +27,7 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
     ended. The next epoch begins when `on_epoch_end` follows the delivery of the last batch: Keras calls it once too
     often, before the first epoch.
 
-    With the `model` that is to be trained, TensorFlow traces its step once instead of twice.
+    With the `model` that is to be trained, TensorFlow need not trace its step a second time for variables it made.
     """
 
     def __init__(

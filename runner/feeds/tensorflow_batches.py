@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-KerasBatch = tuple[Any, ...]
+from runner.feeds.delivery import KerasBatch
 
 
 class AnyNumberOfRows(np.ndarray):
