@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate, pieces
+from runner.loaders.assemble import allocate
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.rows import Filled, Rows, gather
-from runner.loaders.workers import CLOSE_SECONDS, PIECE
+from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.samples import Array, Indices
 
 
@@ -66,7 +66,8 @@ class Threads:
     """
 
     def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
-        self._reader, self._timeout_seconds, self._clock = reader, timeout_seconds, clock
+        self._reader, self._num_workers = reader, num_workers
+        self._timeout_seconds, self._clock = timeout_seconds, clock
         self._todo: SimpleQueue[_Piece | None] = SimpleQueue()
         names = [f"loader-{number}" for number in range(num_workers)]
         threads = [threading.Thread(target=_work, args=(self._todo,), name=name, daemon=True) for name in names]
@@ -81,7 +82,8 @@ class Threads:
         Raises `RuntimeError` once the pool is closed.
         """
         x = allocate(self._reader.spec, len(indices))
-        batch = [_Piece(self._reader, epoch, piece, x[row : row + len(piece)]) for row, piece in pieces(indices, PIECE)]
+        parts = pieces(indices, self._num_workers)
+        batch = [_Piece(self._reader, epoch, part, x[row : row + len(part)]) for row, part in parts]
         for piece in batch:
             self._todo.put(piece)
         if not self._stop.alive:  # asked last: what was put before the pool closes, closing takes out again
@@ -118,14 +120,13 @@ def await_all(futures: Sequence[Future[Filled]], timeout_seconds: float, clock: 
 
     Raises what the first failing one raised, or `WorkerError` when time is up.
     """
-    deadline, filled = time.monotonic() + timeout_seconds, []
-    for future in futures:
-        wait([future], max(0.0, deadline - time.monotonic()))
-        if not future.done():
-            raise WorkerError(
-                f"workers gave no batch within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
-                "or the samples take longer to read: raise loader.timeout_seconds"
-            )
-        filled.append(future.result())
-        clock.note(filled[-1].work)
+    done, pending = wait(futures, timeout_seconds)  # for all at once: each that woke the caller would hold workers up
+    filled = [future.result() for future in futures if future in done]
+    if pending:
+        raise WorkerError(
+            f"workers gave no batch within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
+            "or the samples take longer to read: raise loader.timeout_seconds"
+        )
+    for one in filled:
+        clock.note(one.work)
     return filled
