@@ -22,7 +22,6 @@ OWNED = {
     "hydra.mode": "a sweep is started with -m",
     "hydra.searchpath": "files of yours belong into ./conf",
     "hydra.launcher": "each job is a process of its own, and sweep.jobs says how many run at once",
-    "hydra.sweeper": "the values of a sweep are typed, a=1,2",
 }
 """Hydra's keys that are the runner's to set, and what to know instead."""
 
@@ -64,6 +63,11 @@ def tell_apart(overrides: Sequence[Override], library: Library) -> Typed:
 def is_choice(override: Override, library: Library) -> bool:
     """Whether an override chooses a file of a group."""
     return override.key_or_group in library.groups
+
+
+def is_of_sweeper(override: Override) -> bool:
+    """Whether an override is for a sweeper of Hydra's."""
+    return override.key_or_group == "hydra/sweeper" or override.key_or_group.startswith("hydra.sweeper")
 
 
 def for_hydra(override: Override, library: Library) -> str:
