@@ -12,7 +12,16 @@ from hydra.core.override_parser.types import Override
 from runner.config.check import EXTENSIONS, Check
 from runner.config.expansion import expand, pairing_problems
 from runner.config.library import Library, open_library
-from runner.config.overrides import bad_choice, for_hydra, is_choice, is_of_sweeper, needs_sweep, parse, refusal
+from runner.config.overrides import (
+    bad_choice,
+    for_hydra,
+    is_choice,
+    is_of_sweeper,
+    needs_sweep,
+    parse,
+    refusal,
+    sweeper_problem,
+)
 from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
 from runner.settings import Settings
@@ -143,6 +152,8 @@ def _by_sweeper(
     overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]
 ) -> Sweep:
     """What a sweeper of Hydra's is given. Only what Hydra would refuse is told already: the jobs are its to propose."""
+    if problem := sweeper_problem(overrides, library):
+        raise ConfigurationError([*problems, problem])
     hydra = Check(library, [each for each in overrides if each.is_hydra_override()]).run()
     single = [each for each in overrides if not each.is_sweep_override()]
     choices = [problem for each in single if is_choice(each, library) and (problem := bad_choice(each, library))]

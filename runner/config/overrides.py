@@ -25,6 +25,9 @@ OWNED = {
 }
 """Hydra's keys that are the runner's to set, and what to know instead."""
 
+SWEEPER = "hydra/sweeper"
+"""The group of Hydra's sweepers."""
+
 
 @dataclass(frozen=True)
 class Typed:
@@ -67,7 +70,7 @@ def is_choice(override: Override, library: Library) -> bool:
 
 def is_of_sweeper(override: Override) -> bool:
     """Whether an override is for a sweeper of Hydra's."""
-    return override.key_or_group == "hydra/sweeper" or override.key_or_group.startswith("hydra.sweeper")
+    return override.key_or_group == SWEEPER or override.key_or_group.startswith("hydra.sweeper")
 
 
 def for_hydra(override: Override, library: Library) -> str:
@@ -107,6 +110,17 @@ def bad_choice(override: Override, library: Library) -> str | None:
     if not wrong:
         return None
     return f"{group} must be one of {', '.join(options)}, got {shown(wrong[0])}{hint(wrong[0], options)}"
+
+
+def sweeper_problem(overrides: Sequence[Override], library: Library) -> str | None:
+    """What is wrong with the sweeper of Hydra's that is chosen, as far as its name says; None if nothing is."""
+    options = library.loader.get_group_options(SWEEPER)
+    for override in overrides:
+        name = override.value() if override.key_or_group == SWEEPER else None
+        if isinstance(name, str) and name not in options:
+            mend = hint(name, options) or "; install the plugin that brings it"
+            return f"{SWEEPER} must be one of {', '.join(options)}, got {name!r}{mend}"
+    return None
 
 
 def needs_sweep(override: Override) -> str:

@@ -117,7 +117,9 @@ def test_what_no_sweeper_can_be_given_is_told(overrides, message):
 
 
 def test_sweeper_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(ConfigurationError, match=r"Could not find 'hydra/sweeper/nosuch'"):
+    with pytest.raises(
+        ConfigurationError, match="hydra/sweeper must be one of basic.*, narrowing.*, got 'nosuch'; install"
+    ):
         prepare_sweep(["hydra/sweeper=nosuch", "seed=1,2"])
 
 
