@@ -44,7 +44,7 @@ def test_sweeper_is_told_the_objective(sweep, narrowing):
 
 
 def test_basic_sweeper_runs_the_jobs_of_a_sweep_without_it(sweep):
-    overrides = ["loader=generator,sequence", "loader.workers=1,2", "seed=range(1,3)", "hydra.verbose=false"]
+    overrides = ["loader=generator,sequence", "loader.workers=1,2", "hydra.verbose=false"]
     _, without = sweep(*overrides)
     code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=3", *overrides)
     assert code == 0
@@ -52,7 +52,7 @@ def test_basic_sweeper_runs_the_jobs_of_a_sweep_without_it(sweep):
         (job.number, job.varied, job.same_as) for job in read_sweep(without).jobs
     ]
     assert {file.name for file in folder.iterdir()} == {*(file.name for file in without.iterdir()), "multirun.yaml"}
-    for number in ("0", "4"):
+    for number in ("0", "2"):
         assert (folder / number / "config.yaml").read_text() == (without / number / "config.yaml").read_text()
 
 
