@@ -6,6 +6,7 @@
     │   └── BadSampleError                    one sample, named by its path or id
     │       └── UserReadError                 it is the user's own code that failed over it
     ├── TrainingError           exit code 1   the training cannot go on
+    ├── JobError                exit code 1   a job of a sweep did not complete
     ├── VerifyError             exit code 3   a run did not come to the same as the one it repeats
     └── WorkerError             exit code 1   a worker died or stalled
 
@@ -67,6 +68,10 @@ class UserReadError(BadSampleError):
 
 class TrainingError(RunnerError):
     """The training cannot go on: its loss is no number any more."""
+
+
+class JobError(RunnerError):
+    """A job of a sweep that did not complete, as a sweeper of Hydra's is told of it."""
 
 
 class VerifyError(RunnerError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +13,41 @@ from runner.config.jobs import Job, Sweep
 from runner.config.launch import launch
 from runner.errors import RunnerError
 from runner.loaders.settings import LoaderSettings
-from runner.records.sweep import FROZEN, PlannedJob, SweepPlan, freeze
+from runner.records.sweep import FROZEN, PlannedJob, SearchPlan, SweepPlan, freeze
 from runner.settings import Settings
 from runner.store.run import value_at
 
+Numbers = dict[str, int]
+"""The number of the first job of each identity."""
 
-def freeze_sweep(sweep: Sweep, folder: Path, argv: Sequence[str]) -> SweepPlan:
-    """Write all jobs into the sweep's folder; from then on no other file says what they are."""
-    numbers: dict[str, int] = {}
-    planned = []
-    for number, job in enumerate(sweep.jobs):
-        first = numbers.setdefault(identity(job.settings), number)
-        files = tuple(map(str, job.foreign_files))
-        same_as = None if first == number else first
-        planned.append(PlannedJob(number, job.typed, varied_values(job, sweep.varied), files, same_as))
+
+def begin_plan(sweep: Sweep, folder: Path, argv: Sequence[str], search: SearchPlan | None = None) -> SweepPlan:
+    """The plan of a sweep in its new folder, without a job yet, and not written."""
     settings = sweep.settings
-    plan = SweepPlan(folder, tuple(argv), sweep.varied, tuple(planned), settings.objective, settings.goal)
     (folder / FROZEN).mkdir()
-    for planned_job in plan.distinct:
-        freeze_job(plan, planned_job.number, sweep.jobs[planned_job.number])
+    return SweepPlan(folder, tuple(argv), sweep.varied, (), settings.objective, settings.goal, search)
+
+
+def add_jobs(plan: SweepPlan, jobs: Sequence[Job], numbers: Numbers) -> SweepPlan:
+    """The plan with these jobs after those it has, written; from then on no other file says what they are."""
+    planned = [plan_job(plan, number, job, numbers) for number, job in enumerate(jobs, len(plan.jobs))]
+    plan = replace(plan, jobs=(*plan.jobs, *planned))
     plan.write()
     return plan
 
 
-def freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
+def plan_job(plan: SweepPlan, number: int, job: Job, numbers: Numbers) -> PlannedJob:
+    """The job as it is planned; frozen, and added to `numbers`, unless it equals one that is there."""
+    first = numbers.setdefault(identity(job.settings), number)
+    if first == number:
+        _freeze_job(plan, number, job)
+    files, same_as = tuple(map(str, job.foreign_files)), None if first == number else first
+    return PlannedJob(number, job.typed, varied_values(job, plan.varied), files, same_as)
+
+
+def _freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
     """Let Hydra write its files as for a run in the job's folder, and put them and the configuration aside."""
+    shutil.rmtree(plan.frozen_folder(number), ignore_errors=True)  # of a search that was killed just here
     folder = plan.job_folder(number)
     if launch(job, folder, lambda job, folder: 0):
         raise RunnerError(f"job {number} of {plan.folder} cannot be composed by Hydra: {' '.join(job.typed)}")

@@ -12,7 +12,16 @@ from hydra.core.override_parser.types import Override
 from runner.config.check import EXTENSIONS, Check
 from runner.config.expansion import expand, pairing_problems
 from runner.config.library import Library, open_library
-from runner.config.overrides import for_hydra, needs_sweep, parse, refusal
+from runner.config.overrides import (
+    bad_choice,
+    for_hydra,
+    is_choice,
+    is_of_sweeper,
+    needs_sweep,
+    parse,
+    refusal,
+    sweeper_problem,
+)
 from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
 from runner.settings import Settings
@@ -52,6 +61,9 @@ class Sweep:
     extensions: tuple[str, ...] = ()
     """With `sweep.resume`, the modules that jobs may import: the earlier sweep listed them for itself alone."""
 
+    for_sweeper: tuple[str, ...] = ()
+    """What a sweeper of Hydra's makes jobs of, in place of jobs; as Hydra must be given it."""
+
 
 def compose(overrides: Sequence[str] = ()) -> Settings:
     """The settings `python -m runner` would run with these overrides, written as on its command line.
@@ -71,7 +83,8 @@ def prepare(texts: Sequence[str]) -> Job:
         several = [override for override in overrides if override.is_sweep_override()]
         single = [override for override in overrides if override not in several]
         check = Check(library, single).run()
-        problems += [*map(needs_sweep, several), *(_only_in_sweeps(each) for each in single if _is_of_the_sweep(each))]
+        of_sweeps = [each for each in single if _is_of_the_sweep(each) or is_of_sweeper(each)]
+        problems += [*map(needs_sweep, several), *map(_only_in_sweeps, of_sweeps)]
         return _job(check, [for_hydra(override, library) for override in single], problems)
 
 
@@ -89,6 +102,8 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         wrong += [problem] if (problem := launcher_problem(settings)) else []
         if settings.resume is not None:
             return _resumed(overrides, settings, library, [*problems, *wrong])
+        if any(map(is_of_sweeper, overrides)):
+            return _by_sweeper([each for each in overrides if each not in ours], settings, library, [*problems, *wrong])
         if settings.search is not None:
             return _search([each for each in overrides if each not in ours], settings, library, [*problems, *wrong])
         ranges = [each for each in overrides if each.is_sweep_override() and not each.is_discrete_sweep()]
@@ -97,10 +112,18 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         forced, _ = parse([for_hydra(override, library) for override in overrides if override not in ours], library)
         wrong = [*wrong, *pairing_problems(forced, settings.paired)]
         expanded = expand(forced, () if wrong else settings.paired)
-        checks = [Check(library, parse(job, library)[0]).run() for job in expanded]
-        _raise([*problems, *wrong, *_common_problems(expanded, checks)])
         varied = tuple(dict.fromkeys(each.key_or_group for each in forced if each.is_sweep_override()))
-        return Sweep(tuple(map(_job, checks, expanded)), settings, varied)
+        return Sweep(check_jobs(expanded, library, [*problems, *wrong]), settings, varied)
+
+
+def check_jobs(jobs: Sequence[Sequence[str]], library: Library, problems: Sequence[str] = ()) -> tuple[Job, ...]:
+    """The jobs of these overrides, which are as Hydra must be given them.
+
+    Raises `ConfigurationError` with every problem of every job, and those there are `problems` of already.
+    """
+    checks = [Check(library, parse(job, library)[0]).run() for job in jobs]
+    _raise([*problems, *_common_problems(jobs, checks)])
+    return tuple(map(_job, checks, jobs))
 
 
 def _resumed(
@@ -123,6 +146,24 @@ def _search(overrides: Sequence[Override], settings: SweepSettings, library: Lib
     first = check_ends(what, library)
     judged_by = {} if settings.objective or first is None else {"objective": _monitored(first)}
     return Sweep((), settings.model_copy(update=judged_by), tuple(what.space), what)
+
+
+def _by_sweeper(
+    overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]
+) -> Sweep:
+    """What a sweeper of Hydra's is given. Only what Hydra would refuse is told already: the jobs are its to propose."""
+    if problem := sweeper_problem(overrides, library):
+        raise ConfigurationError([*problems, problem])
+    hydra = Check(library, [each for each in overrides if each.is_hydra_override()]).run()
+    single = [each for each in overrides if not each.is_sweep_override()]
+    choices = [problem for each in single if is_choice(each, library) and (problem := bad_choice(each, library))]
+    both = [
+        f"{key} must not go with hydra/sweeper: one of them says which jobs there are; leave the other out"
+        for key, given in (("sweep.search", settings.search), (PAIRED, settings.paired))
+        if given
+    ]
+    _raise([*problems, *hydra.problems, *choices, *both])
+    return Sweep((), settings, (), for_sweeper=tuple(for_hydra(each, library) for each in overrides))
 
 
 def check_ends(what: Searched, library: Library) -> Settings | None:

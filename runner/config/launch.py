@@ -13,7 +13,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from runner.config.jobs import Job
-from runner.config.library import VERSION_BASE
+from runner.config.library import VERSION_BASE, alone
 from runner.config.places import PRIMARY, UserConf, our_conf
 
 Work = Callable[[Job, Path], int]
@@ -23,7 +23,7 @@ Work = Callable[[Job, Path], int]
 def launch(job: Job, folder: Path, work: Work, *, again: bool = False) -> int:
     """Do the job within Hydra, which writes `.hydra` into the folder unless it did so before; the exit code."""
     codes: list[int] = []
-    where = [f"hydra.run.dir={_quoted(folder)}", *(["hydra.output_subdir=null"] if again else [])]
+    where = [f"hydra.run.dir={quoted(folder)}", *(["hydra.output_subdir=null"] if again else [])]
     stopped = _hydra([*job.overrides, *where], lambda _: codes.append(work(job, folder)))
     return codes[0] if codes else stopped
 
@@ -40,7 +40,8 @@ def _hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
     typed = sys.argv
     sys.argv = [typed[0], *arguments]
     try:
-        main(task)()
+        with alone():
+            main(task)()
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
     finally:
@@ -48,5 +49,6 @@ def _hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
     return 0
 
 
-def _quoted(folder: Path) -> str:
+def quoted(folder: Path) -> str:
+    """A folder as a value that Hydra reads back."""
     return QuotedString(str(folder), Quote.single).with_quotes()

@@ -152,11 +152,17 @@ def open_library() -> Iterator[Library]:
     user_conf()
     register()
     Plugins.instance().register(UserConf)
+    with alone(), initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"):
+        yield Library(GlobalHydra.instance().config_loader())
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Put a Hydra application around the block aside while it lasts: Hydra has but one at a time."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"):
-            yield Library(GlobalHydra.instance().config_loader())
+        yield
     finally:
         GlobalHydra.instance().hydra = outer
 

@@ -22,9 +22,11 @@ OWNED = {
     "hydra.mode": "a sweep is started with -m",
     "hydra.searchpath": "files of yours belong into ./conf",
     "hydra.launcher": "each job is a process of its own, and sweep.jobs says how many run at once",
-    "hydra.sweeper": "the values of a sweep are typed, a=1,2",
 }
 """Hydra's keys that are the runner's to set, and what to know instead."""
+
+SWEEPER = "hydra/sweeper"
+"""The group of Hydra's sweepers."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ def is_choice(override: Override, library: Library) -> bool:
     return override.key_or_group in library.groups
 
 
+def is_of_sweeper(override: Override) -> bool:
+    """Whether an override is for a sweeper of Hydra's."""
+    return override.key_or_group == SWEEPER or override.key_or_group.startswith("hydra.sweeper")
+
+
 def for_hydra(override: Override, library: Library) -> str:
     """An override as Hydra takes it without a judgement of its own.
 
@@ -103,6 +110,17 @@ def bad_choice(override: Override, library: Library) -> str | None:
     if not wrong:
         return None
     return f"{group} must be one of {', '.join(options)}, got {shown(wrong[0])}{hint(wrong[0], options)}"
+
+
+def sweeper_problem(overrides: Sequence[Override], library: Library) -> str | None:
+    """What is wrong with the sweeper of Hydra's that is chosen, as far as its name says; None if nothing is."""
+    options = library.loader.get_group_options(SWEEPER)
+    for override in overrides:
+        name = override.value() if override.key_or_group == SWEEPER else None
+        if isinstance(name, str) and name not in options:
+            mend = hint(name, options) or "; install the plugin that brings it"
+            return f"{SWEEPER} must be one of {', '.join(options)}, got {name!r}{mend}"
+    return None
 
 
 def needs_sweep(override: Override) -> str:

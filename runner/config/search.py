@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,13 +10,13 @@ from math import isfinite
 from pathlib import Path
 
 from runner.commands import complain
-from runner.config.freeze import freeze_job, identity, varied_values
-from runner.config.jobs import Job, Sweep, prepare
+from runner.config.freeze import begin_plan, identity, plan_job
+from runner.config.jobs import Sweep, prepare
 from runner.config.library import open_library
 from runner.config.space import Searched, read_searched
 from runner.config.telling import tell_end
 from runner.errors import ConfigurationError
-from runner.records.sweep import FROZEN, PlannedJob, SearchPlan, SweepPlan, read_sweep
+from runner.records.sweep import PlannedJob, SearchPlan, SweepPlan, read_sweep
 from runner.settings import Settings
 from runner.store.objective import Objective, monitored, objective_of
 from runner.store.run import Run
@@ -43,8 +42,7 @@ def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[
     settings = sweep.settings
     trials = settings.trials or TRIALS
     search = SearchPlan(settings.search or "random", trials, settings.seed, searched.typed, settings.prune)
-    plan = SweepPlan(folder, tuple(argv), sweep.varied, (), settings.objective, settings.goal, search)
-    (folder / FROZEN).mkdir()
+    plan = begin_plan(sweep, folder, argv, search)
     plan.write()
     return plan
 
@@ -138,21 +136,13 @@ class Trials:
         values = self._proposer.propose(number)
         overrides = self._searched.with_values(values)
         try:
-            job = self._planned(number, prepare(overrides))
+            job = plan_job(self.plan, number, prepare(overrides), self._numbers)
         except ConfigurationError as error:
             job = PlannedJob(number, overrides, dict(values), refused="; ".join(error.problems))
         self.plan = replace(self.plan, jobs=(*self.plan.jobs, job))
         self.plan.write()
         self._settle(job)
         return job
-
-    def _planned(self, number: int, job: Job) -> PlannedJob:
-        first = self._numbers.setdefault(identity(job.settings), number)
-        if first == number:
-            shutil.rmtree(self.plan.frozen_folder(number), ignore_errors=True)  # of a search that was killed just here
-            freeze_job(self.plan, number, job)
-        files, same_as = tuple(map(str, job.foreign_files)), None if first == number else first
-        return PlannedJob(number, job.typed, varied_values(job, self.plan.varied), files, same_as)
 
     def _settle(self, job: PlannedJob) -> None:
         """Tell what a trial came to, if that is known: what was ended or never begun may still be run."""

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runner.commands import complain
-from runner.config.freeze import freeze_sweep
+from runner.config.freeze import add_jobs, begin_plan
 from runner.config.jobs import Sweep
 from runner.config.resume_sweep import more_trials, unfinished
 from runner.config.search import begin_search, run_search
+from runner.config.sweeper import run_by_sweeper
 from runner.config.telling import tell_end
 from runner.records.folder import new_sweep_folder
 from runner.records.output_log import last_line
@@ -24,6 +25,8 @@ from runner.sweeping.view import view_of
 
 def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
     """Run the jobs of a sweep, or what is missing of an earlier one, and tell what came of it; the exit code."""
+    if sweep.for_sweeper:
+        return _tell_unsound(*run_by_sweeper(sweep, argv))
     plan, attempts = _begin(sweep, argv)
     if plan.search is not None:
         return run_search(plan, plan.search, attempts, sweep.settings)
@@ -34,9 +37,14 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
             outcomes = run_jobs(plan, attempts, sweep.settings, view, slots=sweep.settings.slots(len(attempts)))
     finally:
         results = tell_end(plan.folder)
+    return _tell_unsound(results, outcomes)
+
+
+def _tell_unsound(results: SweepResults, outcomes: Sequence[Outcome]) -> int:
+    """Tell which jobs did not end well; the exit code."""
     unsound = [*unfinished_lines(results), *_refused(results, outcomes)]
     if unsound:
-        complain(f"{len(unsound)} of {len(plan.distinct)} jobs did not end well", *unsound)
+        complain(f"{len(unsound)} of {len(results.plan.distinct)} jobs did not end well", *unsound)
     return int(bool(unsound))
 
 
@@ -54,7 +62,7 @@ def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]
     if sweep.searched is not None:
         return begin_search(sweep, sweep.searched, new_sweep_folder(), argv), []
     if settings.resume is None:
-        plan = freeze_sweep(sweep, new_sweep_folder(), argv)
+        plan = add_jobs(begin_plan(sweep, new_sweep_folder(), argv), sweep.jobs, {})
         return plan, [Attempt(job) for job in plan.distinct]
     plan, attempts = unfinished(settings.resume, sweep.extensions)
     if plan.search is not None:

@@ -1,0 +1,149 @@
+"""Sweepers of Hydra's propose jobs, and our launcher runs each in a process of its own."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+
+from runner.config.jobs import prepare, prepare_sweep
+from runner.errors import ConfigurationError
+from runner.records.sweep import read_sweep
+
+
+@pytest.fixture(autouse=True)
+def narrowing(monkeypatch):
+    """A plugin that is installed, and what it was told."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "plugins")
+    plugin = importlib.import_module("hydra_plugins.narrowing")
+    Plugins.instance().register(plugin.Narrowing)
+    plugin.TOLD.clear()
+    return plugin.TOLD
+
+
+def test_sweeper_of_others_drives_our_processes_by_what_they_came_to(sweep, narrowing, capsys):
+    code, folder = sweep("hydra/sweeper=narrowing", "hydra.sweeper.rounds=3", "seed=interval(1,6)", "train.epochs=2")
+    assert code == 0
+    assert narrowing == [(0.2, 1.2), (0.2, 0.6), (0.2, 0.4)]  # the val_loss of a job is a fifth of its seed
+    plan = read_sweep(folder)
+    assert [job.overrides for job in plan.jobs] == [("train.epochs=2", f"seed={seed}") for seed in (1, 6, 1, 3, 1, 2)]
+    assert [job.same_as for job in plan.jobs] == [None, None, 0, None, 0, None]
+    assert plan.varied == ("seed",)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "6 jobs, 1 to run" in printed.out
+    assert "4 jobs: 4 completed; best first, by the least val_loss" in printed.out
+
+
+def test_sweeper_is_told_the_objective(sweep, narrowing):
+    sweep("hydra/sweeper=narrowing", "sweep.objective=evaluate.accuracy", "seed=interval(1,6)")
+    assert narrowing == [(0.9, 0.4), (0.7, 0.4)]
+
+
+def test_basic_sweeper_runs_the_jobs_of_a_sweep_without_it(sweep):
+    overrides = ["loader=generator,sequence", "loader.workers=1,2", "hydra.verbose=false"]
+    _, without = sweep(*overrides)
+    code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=3", *overrides)
+    assert code == 0
+    assert [(job.number, job.varied, job.same_as) for job in read_sweep(folder).jobs] == [
+        (job.number, job.varied, job.same_as) for job in read_sweep(without).jobs
+    ]
+    assert {file.name for file in folder.iterdir()} == {*(file.name for file in without.iterdir()), "multirun.yaml"}
+    for number in ("0", "2"):
+        assert (folder / number / "config.yaml").read_text() == (without / number / "config.yaml").read_text()
+
+
+def test_job_that_fails_is_told_without_traceback_and_can_be_resumed(here, sweep, capsys):
+    code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", "seed=1,9,2")
+    assert code == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[-2] == "error: 1 of 2 jobs did not end well"
+    assert told[-1] == f"  job 1 failed: ValueError: nine is no seed ({folder.relative_to(here)}/1)"
+    assert not any("Traceback" in line for line in told)
+    (here / "mended").touch()
+    assert sweep(f"sweep.resume={folder}") == (0, folder)
+    assert json.loads((folder / "1/run.json").read_text())["status"] == "completed"
+
+
+def test_every_problem_of_a_batch_is_told_before_a_job_starts_and_nothing_is_left(here, sweep):
+    with pytest.raises(ConfigurationError) as refused:
+        sweep("hydra/sweeper=basic", "seed=1,-1", "loader.workers=x", "train.epochs=3")
+    workers, seed = refused.value.problems
+    assert workers == "loader.workers must be a whole number of at least 0, got 'x'"
+    assert seed.endswith("got -1 (job 1: seed=-1 loader.workers=x train.epochs=3)")
+    assert list((here / "outputs/sweeps").iterdir()) == []
+
+
+def test_batch_that_cannot_be_run_ends_the_sweep_and_what_ran_is_told(here, sweep, capsys):
+    with pytest.raises(ConfigurationError, match="seed must be a whole number"):
+        sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", "seed=1,2,-1")
+    (folder,) = (here / "outputs/sweeps").iterdir()
+    assert len(read_sweep(folder).jobs) == 2
+    assert "2 jobs: 2 completed" in capsys.readouterr().out
+
+
+def test_hydra_is_left_as_it_was(sweep):
+    sweep("hydra/sweeper=narrowing", "seed=interval(1,2)")
+    assert not GlobalHydra.instance().is_initialized()
+    assert not HydraConfig.initialized()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["hydra/sweeper=narrowing", "sweep.search=random", "seed=interval(1,6)"],
+            "sweep.search must not go with hydra/sweeper: one of them says which jobs there are; leave the other out",
+        ),
+        (
+            ["hydra/sweeper=basic", "sweep.paired=[[seed,train.epochs]]", "seed=1,2", "train.epochs=1,2"],
+            "sweep.paired must not go with hydra/sweeper: one of them says which jobs there are; leave the other out",
+        ),
+        (
+            ["hydra/sweeper=basic", "model=mpl", "seed=1,2"],
+            "model must be one of application, cnn, cnn3d, custom, mlp, got 'mpl'; did you mean mlp?",
+        ),
+        (["hydra/sweeper=basic", "hydra.sweeper.rounds=3", "seed=1,2"], "hydra.sweeper.rounds: Key 'rounds' not in "
+         "'BasicSweeperConf'"),
+    ],
+)  # fmt: skip
+def test_what_no_sweeper_can_be_given_is_told(overrides, message):
+    with pytest.raises(ConfigurationError) as refused:
+        prepare_sweep(overrides)
+    assert message in refused.value.problems
+
+
+def test_sweeper_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(
+        ConfigurationError, match="hydra/sweeper must be one of basic.*, narrowing.*, got 'nosuch'; install"
+    ):
+        prepare_sweep(["hydra/sweeper=nosuch", "seed=1,2"])
+
+
+def test_what_a_sweeper_does_not_take_is_told_in_its_words(here, sweep):
+    with pytest.raises(ConfigurationError, match="BasicSweeper does not support sweep type : INTERVAL"):
+        sweep("hydra/sweeper=basic", "seed=interval(1,2)")
+    assert list(Path("outputs/sweeps").iterdir()) == []
+
+
+def test_sweeper_needs_a_sweep():
+    with pytest.raises(ConfigurationError) as refused:
+        prepare(["hydra/sweeper=basic"])
+    assert refused.value.problems == (
+        "hydra/sweeper=basic must go with -m, which starts a sweep; leave it out of a single run",
+    )
+
+
+def test_sweeper_that_is_interrupted_leaves_a_sweep_that_is_told(here, sweep, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.config.sweeper.run_jobs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep("hydra/sweeper=narrowing", "seed=interval(1,6)")
+    (folder,) = (here / "outputs/sweeps").iterdir()
+    assert not read_sweep(folder).is_running
+    assert "2 jobs: 2 waiting" in capsys.readouterr().out
