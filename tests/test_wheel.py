@@ -45,7 +45,3 @@ def test_wheel_runs_as_a_module_and_names_its_console_script(unpacked, tmp_path)
     (metadata,) = unpacked.glob("*.dist-info")
     assert "keras-runner = runner.__main__:main" in (metadata / "entry_points.txt").read_text()
     assert (metadata / "licenses" / "LICENSE").exists()
-
-
-def test_wheel_brings_the_launcher_where_hydra_looks_for_it(unpacked, tmp_path):
-    assert "ProcessLauncher" in run_from(unpacked, "-m", "runner", "--info", "plugins", cwd=tmp_path)

@@ -23,6 +23,11 @@ def our_conf() -> Path:
     return inside if inside.is_dir() else inside.parents[1] / "conf"
 
 
+def our_plugins() -> Path:
+    """The folder that holds our part of the package `hydra_plugins`."""
+    return Path(__file__).resolve().parent / "plugins"
+
+
 def user_conf() -> Path | None:
     """The folder `conf` in the working directory; None if there is none, or if it is ours.
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 
-from hydra_plugins.keras_runner import RunBatch
 from runner.config.freeze import Numbers, add_jobs, begin_plan
 from runner.config.jobs import Sweep, check_jobs
 from runner.config.launch import quoted
 from runner.config.library import Library, open_library
 from runner.config.overrides import for_hydra, is_of_sweeper, parse
-from runner.config.places import PRIMARY
+from runner.config.places import PRIMARY, our_plugins
 from runner.config.telling import tell_end
 from runner.errors import ConfigurationError, JobError
 from runner.records.folder import new_sweep_folder
@@ -30,6 +31,9 @@ from runner.store.sweep import SweepJob, SweepResults
 from runner.sweeping.process import Attempt, Outcome
 from runner.sweeping.schedule import run_jobs
 from runner.sweeping.view import view_of
+
+RunBatch = Callable[[Sequence[Sequence[str]]], list[JobReturn]]
+"""Runs jobs, each given by its overrides, and says what came of each."""
 
 
 def run_by_sweeper(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepResults, list[Outcome]]:
@@ -102,8 +106,16 @@ class Batches:
         return told
 
 
+def _register_launcher() -> None:
+    """Hydra makes launchers of the package `hydra_plugins` alone; a part of that package is ours."""
+    if str(our_plugins()) not in sys.path:
+        sys.path.append(str(our_plugins()))
+    Plugins.instance().register(import_module("hydra_plugins.keras_runner").ProcessLauncher)
+
+
 def _multirun(overrides: Sequence[str], folder: Path, run_batch: RunBatch) -> None:
     """Run Hydra's multirun in `open_library`; what `run_batch` raises is raised."""
+    _register_launcher()
     hydra: Any = GlobalHydra.instance().hydra
     ours = ["hydra.mode=MULTIRUN", "hydra/launcher=runner", f"hydra.sweep.dir={quoted(folder)}"]
     hydra.multirun(PRIMARY, run_batch, [*overrides, *ours])
