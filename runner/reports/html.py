@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from runner.store.differences import flat
-from runner.store.output import plain
+from runner.store.output import plain, rounded
 
 NAME = "report.html"
 
@@ -27,7 +27,7 @@ def render_page(template: str, **context: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A value as a person reads it: whole numbers in groups of three digits, others with four."""
+    """A value as a person reads it: whole numbers in groups of three digits, others `rounded`."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -35,9 +35,7 @@ def number(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return (
-            f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-        )
+        return rounded(value)
     if isinstance(value, list):
         return f"[{', '.join(map(number, value))}]"
     return str(value)

@@ -41,7 +41,7 @@ def test_list_shows_every_run_whatever_became_of_it(answer):
     assert header.split() == ["run", "status", "evaluate.accuracy", "evaluate.loss", "seconds.total", "overrides"]
     statuses = [line.split()[1] for line in lines]
     assert statuses == ["completed"] * 4 + ["failed", "killed", "unrecorded", "damaged"]
-    assert lines[1].split()[2:4] == ["0.9500", "0.0500"]
+    assert lines[1].split()[2:4] == ["0.95", "0.05"]
 
 
 @pytest.mark.parametrize(
