@@ -123,7 +123,7 @@ def test_every_key_has_a_chart_of_the_objective_and_of_the_speed(written):
         "val_loss by train.learning_rate", "images/s by train.learning_rate",
         "val_loss by loader", "images/s by loader",
     ]  # fmt: skip
-    assert panels[0].words == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.0425 to 2.0975"
+    assert panels[0].words == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.043 to 2.098"
     assert panels[3].words == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
 
 
