@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from runner.store.differences import flat
 from runner.store.output import plain, rounded
@@ -55,6 +55,11 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
 
+def breakable(text: str) -> Markup:
+    """A dotted key that may go on in a new line after each dot."""
+    return escape(text).replace(".", Markup(".<wbr>"))
+
+
 TITLES: Mapping[str, str] = {
     "versions": "Packages",
     "machine": "Machine",
@@ -84,7 +89,7 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters = {"number": number, "share": share, "seconds": seconds, "plain": plain}
-    environment.filters.update(filters, title=lambda text: text.replace("_", " "))
+    environment.filters.update(filters, breakable=breakable, title=lambda text: text.replace("_", " "))
     return environment
 
 
