@@ -7,7 +7,6 @@ import io
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from math import isnan
 from typing import Any, Literal
 
 from rich.console import Console
@@ -20,6 +19,8 @@ FORMATS: tuple[Format, ...] = ("table", "csv", "json")
 DIGEST = re.compile("[0-9a-f]{40,}")
 TINY, HUGE = 1e-4, 1e9
 """Below and from here on only the magnitude of a number says something."""
+
+PLUS_MINUS = " ± "
 
 UNBOUNDED = 10_000
 """Columns of an output that is no terminal: nothing is wrapped or cut there."""
@@ -59,17 +60,15 @@ def rounded(value: float) -> str:
 
 
 def spread(mean: float, deviation: float) -> str:
-    """A mean as in `rounded`, and the deviation to the same place; the mean alone where there is no deviation, NaN.
+    """A mean as in `rounded`, and the deviation to the same place.
 
-    >>> spread(1687.2, 12.34), spread(0.97512, 0.0016), spread(49.1, 0.0), spread(0.5, float("nan"))
-    ('1,687 ± 12', '0.9751 ± 0.0016', '49.1 ± 0', '0.5')
+    >>> spread(1687.2, 12.34), spread(0.97512, 0.0016), spread(49.1, 0.0)
+    ('1,687 ± 12', '0.9751 ± 0.0016', '49.1 ± 0')
     """
     decimals = _decimals(mean)
-    if isnan(deviation):
-        return rounded(mean)
     if not deviation or decimals is None:
-        return f"{rounded(mean)} ± {rounded(deviation)}"
-    return f"{mean:,.{decimals}f} ± {deviation:,.{decimals}f}"
+        return f"{rounded(mean)}{PLUS_MINUS}{rounded(deviation)}"
+    return f"{mean:,.{decimals}f}{PLUS_MINUS}{deviation:,.{decimals}f}"
 
 
 def _decimals(value: float) -> int | None:
@@ -99,17 +98,24 @@ def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         console = Console(highlight=False, markup=False, width=UNBOUNDED)
     table = _table(columns, rows)
     is_too_wide = console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width
-    console.print(_table([_in_two_lines(column) for column in columns], rows) if is_too_wide else table)
+    console.print(_table(columns, rows, narrow=True) if is_too_wide else table)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, narrow: bool = False) -> Table:
+    """The table; a narrow one has two lines for long headings, and for a mean and its deviation."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        numeric = all(isinstance(row[number], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)
+        numeric = all(_is_figure(row[number]) for row in rows)
+        title = _in_two_lines(column) if narrow else column
+        table.add_column(title, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*map(brief, row))
+        cells = map(brief, row)
+        table.add_row(*(cell.replace(PLUS_MINUS, f"\n{PLUS_MINUS.lstrip()}") if narrow else cell for cell in cells))
     return table
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float | None) or (isinstance(value, str) and PLUS_MINUS in value)
 
 
 def _in_two_lines(title: str) -> str:

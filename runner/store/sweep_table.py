@@ -146,6 +146,8 @@ def _row(results: SweepResults, job: SweepJob, figures: Sequence[Any]) -> list[A
     return [job.planned.number, *varied, job.status, *figures]
 
 
-def _told(mean: float, deviation: float) -> str | None:
-    """Nothing where none of the runs has a value."""
-    return None if isnan(mean) else spread(mean, deviation)
+def _told(mean: float, deviation: float) -> float | str | None:
+    """The mean alone of a single run; nothing where none of the runs has a value."""
+    if isnan(mean):
+        return None
+    return mean if isnan(deviation) else spread(mean, deviation)

@@ -58,7 +58,6 @@ def test_number_is_right_to_four_digits_and_has_no_idle_zero(value):
         (0.4, 0.1, "0.4000 ± 0.1000"),
         (49.1, 0.347, "49.10 ± 0.35"),
         (1687.23, 12.34, "1,687 ± 12"),
-        (0.975, float("nan"), "0.975"),
         (100.0, 0.0, "100 ± 0"),
         (0.0, 0.0, "0 ± 0"),
         (1.23456e-5, 1e-6, "1.235e-05 ± 1e-06"),
@@ -69,31 +68,37 @@ def test_deviation_goes_to_the_place_of_the_mean(mean, deviation, text):
 
 
 COLUMNS = ["job", "train.learning_rate", "evaluate.accuracy", "first batch s", "status"]
+ROWS = [[0, 0.01, "0.9750 ± 0.0123", 1.5, "completed"], [1, 0.1, None, "0.0312 ± 0", "failed"]]
 
 
 @pytest.fixture
 def printed(monkeypatch):
-    """What a table of one job looks like on a terminal of that width."""
+    """What that table looks like on a terminal of some width."""
 
     def on_terminal(width):
         file = io.StringIO()
         made = partial(Console, file=file, force_terminal=True, width=width, color_system=None)
         monkeypatch.setattr(output, "Console", made)
-        write_rows(COLUMNS, [[0, 0.01, 0.975, 1.5, "completed"]], "table")
+        write_rows(COLUMNS, ROWS, "table")
         return [line.rstrip() for line in file.getvalue().splitlines()]
 
     return on_terminal
 
 
-def test_headings_have_two_lines_where_a_table_is_wider_than_the_terminal(printed):
-    wide, narrow = printed(120), printed(60)
-    assert [line.split() for line in wide] == [
-        ["job", "train.learning_rate", "evaluate.accuracy", "first", "batch", "s", "status"],
-        ["0", "0.01", "0.975", "1.5", "completed"],
+def test_table_that_fits_the_terminal_has_a_line_for_each_row(printed):
+    assert printed(90) == [
+        "job  train.learning_rate  evaluate.accuracy  first batch s  status",
+        "  0                 0.01    0.9750 ± 0.0123            1.5  completed",
+        "  1                  0.1                        0.0312 ± 0  failed",
     ]
-    assert [line.split() for line in narrow] == [
-        ["train.", "evaluate.", "first"],
-        ["job", "learning_rate", "accuracy", "batch", "s", "status"],
-        ["0", "0.01", "0.975", "1.5", "completed"],
+
+
+def test_headings_and_deviations_have_a_second_line_where_a_table_is_wider_than_the_terminal(printed):
+    assert printed(60) == [
+        "            train.  evaluate.    first",
+        "job  learning_rate   accuracy  batch s  status",
+        "  0           0.01     0.9750      1.5  completed",
+        "                     ± 0.0123",
+        "  1            0.1              0.0312  failed",
+        "                                   ± 0",
     ]
-    assert max(map(len, narrow)) <= 60

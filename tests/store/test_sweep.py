@@ -122,7 +122,7 @@ def test_settings_are_sorted_by_their_mean_and_failed_jobs_do_not_count(planned)
     )
     columns, rows = over_seeds(results)
     assert columns[:3] == ["loader", "n", "val_loss"]
-    assert [row[:3] for row in rows] == [["generator", 1, "0.4"], ["sequence", 2, "0.5000 ± 0.2828"]]
+    assert [row[:3] for row in rows] == [["generator", 1, 0.4], ["sequence", 2, "0.5000 ± 0.2828"]]
     assert list(unfinished_lines(results)) == [f"job 3 failed: ValueError: no ({results.plan.folder / '3'})"]
 
 
