@@ -35,8 +35,10 @@ def rows(results: SweepResults) -> Rows:
 def tell(results: SweepResults) -> None:
     """Write the files, and the table to stdout, over seeds where they are varied; beneath it what is to be said."""
     files = write_files(results)
-    write_rows(*(over_seeds(results) or (header(results), rows(results))), "table")
-    sys.stdout.writelines(["\n", *(f"{note}\n" for note in notes(results))])
+    if results.jobs:
+        write_rows(*(over_seeds(results) or (header(results), rows(results))), "table")
+        sys.stdout.write("\n")
+    sys.stdout.writelines(f"{note}\n" for note in notes(results))
     sys.stdout.writelines(f"table     {file}\n" for file in files)
 
 
