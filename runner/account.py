@@ -94,6 +94,13 @@ def training_lines(
     )
 
 
+def cost_lines(result: Mapping[str, Any]) -> Iterator[Line]:
+    """The time of processors and the memory that training took, workers included; nothing where nothing was left."""
+    if "cpu_seconds" in result:
+        memory = format_bytes(result["peak_memory_bytes"])
+        yield "cost", f"{result['cpu_seconds']:,.1f} s of processors, workers included; at most {memory} of memory"
+
+
 def model_lines(trained: TrainedRun, num_weights: int) -> Iterator[Line]:
     """The model file of an earlier run, and what became of that run if it was not completed."""
     yield "model", f"{trained.model_file}: {num_weights:,} weights"

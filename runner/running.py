@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.account import bad_lines, cache_lines, data_lines, loader_lines, origin_lines, training_lines
+from runner.account import (
+    bad_lines,
+    cache_lines,
+    cost_lines,
+    data_lines,
+    loader_lines,
+    origin_lines,
+    training_lines,
+)
 from runner.benching import bench_loaders
 from runner.checking import check_data
 from runner.choosing import choose_loader
@@ -290,6 +298,7 @@ class _Run:
         wait = result.pop("wait")
         if clock.waited_seconds:  # not where all was done before a resume
             result["wait"] = self._tell_wait(wait, settings, clock)
+        self.terminal.account(cost_lines(result))
         digests = {**result.pop("digests"), "weights": save(model, path / MODEL)}
         if self.config.loader.kind == "custom":
             digests["ids"] = None  # positions in a pass tell nothing

@@ -1,6 +1,7 @@
 """Whole runs with code of the user's own."""
 
 import json
+import resource
 import sys
 
 import pytest
@@ -90,3 +91,49 @@ def test_source_of_the_users_own_is_learnt_and_used_again(tmp_path):
     rows = (predicted.path / "predictions.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["id", "0", "1", "2", "3", "4"]
     sys.modules.pop("mine_d", None)
+
+
+BUSY = """
+import time
+import numpy as np
+
+HELD = []
+
+class Busy:
+    def __len__(self):
+        return 40
+
+    @property
+    def labels(self):
+        return [str(index % 2) for index in range(40)]
+
+    def read(self, index):
+        if not HELD:
+            HELD.append(bytearray(b"x") * 50_000_000)
+        began = time.process_time()
+        while time.process_time() - began < 0.02:
+            pass
+        return np.full((2, 2, 1), index, np.uint8)
+"""
+
+
+@pytest.fixture
+def busy(tmp_path, monkeypatch):
+    """Samples that take 20 ms of a processor each, read by code that holds 50 MB in each process."""
+    (tmp_path / "mine_busy.py").write_text(BUSY)
+    yield ["extensions=[mine_busy]", "data=custom", "data.target=mine_busy.Busy", "data.validation_split=0"]
+    sys.modules.pop("mine_busy", None)
+
+
+def test_run_counts_the_time_and_the_memory_of_its_worker_processes(busy, capsys):
+    keys = [*busy, "model=mlp", "mode=fit", "train.epochs=2", "loader.workers=1"]
+    run(compose([*keys, "loader.use_multiprocessing=false"]))  # all that is imported, and the 50 MB, are in memory now
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    capsys.readouterr()
+    document = run(compose([*keys, "loader.use_multiprocessing=true"])).document
+    took = document["results"]["fit"]
+    assert took["samples_seen"] == 80
+    assert 80 * 0.02 <= took["cpu_seconds"] < 60
+    assert took["peak_memory_bytes"] > own + 50_000_000
+    printed = f"cost      {took['cpu_seconds']:,.1f} s of processors, workers included; at most "
+    assert printed in capsys.readouterr().out

@@ -9,10 +9,10 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from runner.store.differences import flat
-from runner.store.output import plain
+from runner.store.output import plain, rounded
 
 NAME = "report.html"
 
@@ -27,7 +27,7 @@ def render_page(template: str, **context: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A value as a person reads it: whole numbers in groups of three digits, others with four."""
+    """A value as a person reads it: whole numbers in groups of three digits, others `rounded`."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -35,9 +35,7 @@ def number(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return (
-            f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-        )
+        return rounded(value)
     if isinstance(value, list):
         return f"[{', '.join(map(number, value))}]"
     return str(value)
@@ -55,6 +53,11 @@ def seconds(value: float | None) -> str:
     minutes, rest = divmod(float(value), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+
+
+def breakable(text: str) -> Markup:
+    """A dotted key that may go on in a new line after each dot."""
+    return escape(text).replace(".", Markup(".<wbr>"))
 
 
 TITLES: Mapping[str, str] = {
@@ -86,7 +89,7 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters = {"number": number, "share": share, "seconds": seconds, "plain": plain}
-    environment.filters.update(filters, title=lambda text: text.replace("_", " "))
+    environment.filters.update(filters, breakable=breakable, title=lambda text: text.replace("_", " "))
     return environment
 
 

@@ -80,7 +80,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class Waiting:
-    """How long the model waited; stages of the work with their seconds and share of it; the picture, and in words."""
+    """How long the model waited; stages of the work with their seconds and share of it; the picture, and in words.
+
+    What training took of processors and memory is None where an earlier version, which did not tell, wrote the record.
+    """
 
     share: float
     seconds: float
@@ -89,11 +92,14 @@ class Waiting:
     stages: Sequence[tuple[str, float, float]]
     svg: Markup | None
     words: str
+    cpu_seconds: float | None
+    peak_memory_bytes: int | None
 
 
 def waiting(run: Run) -> Waiting | None:
     """What the record says of the wait; None where it says nothing."""
-    told = run.document.get("results", {}).get("fit", {}).get("wait")
+    results = run.document.get("results", {}).get("fit", {})
+    told = results.get("wait")
     if not told:
         return None
     total = sum(told["reasons"].values()) or 1
@@ -101,7 +107,17 @@ def waiting(run: Run) -> Waiting | None:
     lanes = read_trace(run.folder)
     svg = inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None
     words = told_in_words(lanes) if lanes else ""
-    return Waiting(told["share"], told["seconds"], told["first_batch_seconds"], told["advice"], stages, svg, words)
+    return Waiting(
+        told["share"],
+        told["seconds"],
+        told["first_batch_seconds"],
+        told["advice"],
+        stages,
+        svg,
+        words,
+        results.get("cpu_seconds"),
+        results.get("peak_memory_bytes"),
+    )
 
 
 def class_tables(run: Run) -> list[Classes]:

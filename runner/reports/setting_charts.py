@@ -11,9 +11,10 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from runner.reports.drawing import FIRST, INK, SECOND, Key, Panel, inline_svg, legend, new_axes
+from runner.store.figures import in_unit, title_of
 from runner.store.output import brief, plain
 from runner.store.sweep import SweepJob, SweepResults
-from runner.store.sweep_table import SEED, SHORT
+from runner.store.sweep_table import SEED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,7 @@ class _Setting:
 
     @cached_property
     def results(self) -> list[float]:
-        return [job.run.value(self.figure) for job in self.jobs]
+        return [in_unit(self.figure, job.run.value(self.figure)) for job in self.jobs]
 
     @cached_property
     def is_numeric(self) -> bool:
@@ -128,7 +129,7 @@ def _panel(number: int, setting: _Setting, results: SweepResults) -> Panel:
         _draw_means(figure, axes, setting)
     if setting.figure == results.objective.key and setting.jobs[0] is results.best:
         axes.plot(setting.places[0], setting.results[0], **BEST)
-    name = SHORT.get(setting.figure, setting.figure)
+    name = title_of(setting.figure)
     _lay_results(axes, setting.results)
     _lay_numbers(axes, setting.values) if setting.is_numeric else _lay_names(axes, setting.names)
     return Panel(f"{name} by {setting.key}", (setting.key,), inline_svg(figure, f"setting-{number}"), _words(setting))

@@ -14,8 +14,9 @@ from runner.reports.job_curves import curves_left_out, job_curves, job_legend
 from runner.reports.setting_charts import same_for_all, setting_charts, setting_legend
 from runner.store.agreement import agreements
 from runner.store.differences import flat
+from runner.store.figures import meanings, title_of
 from runner.store.sweep import SweepJob, SweepResults
-from runner.store.sweep_table import SHORT, over_seeds
+from runner.store.sweep_table import over_seeds
 
 ENVIRONMENT = ("versions", "machine", "git")
 """Sections of run.json that say where a job ran."""
@@ -61,9 +62,10 @@ def render_sweep(results: SweepResults) -> str:
         best=best,
         objective=objective,
         command=shlex.join(["python", "-m", "runner", *results.plan.argv]),
-        columns=[SHORT.get(key, key) for key in results.figures],
+        columns=list(map(title_of, results.figures)),
+        meanings=meanings(results.figures),
         varied=[(key, _is_numeric(results, key)) for key in results.plan.varied],
-        sorted={SHORT.get(objective.key, objective.key): DIRECTIONS[objective.goal]} if best else {},
+        sorted={title_of(objective.key): DIRECTIONS[objective.goal]} if best else {},
         rows=[_row(results, job) for job in results.jobs[:SHOWN_JOBS]],
         left_out=max(0, len(results.jobs) - SHOWN_JOBS),
         spread=over_seeds(results),
@@ -82,10 +84,11 @@ def render_sweep(results: SweepResults) -> str:
 
 def _status(results: SweepResults) -> tuple[str, str]:
     """How the sweep stands, in the words of a run, and as it is told."""
-    counts = results.counts()
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    counts, told = results.counts(), results.told_counts()
     if results.plan.is_running:
         return "running", f"running: {told}"
+    if not counts:
+        return "waiting", told
     return ("completed" if set(counts) <= {"completed", "pruned"} else "failed"), told
 
 
@@ -97,7 +100,7 @@ def _is_numeric(results: SweepResults, key: str) -> bool:
 def _row(results: SweepResults, job: SweepJob) -> Row:
     link = f"{job.planned.number}/{NAME}" if (job.run.folder / NAME).exists() else None
     varied = [job.planned.varied.get(key) for key in results.plan.varied]
-    return Row(job.planned.number, link, job.status, varied, results.values(job), job.error)
+    return Row(job.planned.number, link, job.status, varied, results.shown(job), job.error)
 
 
 def _entries(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, cycle, islice
 
@@ -13,6 +12,7 @@ import numpy as np
 from runner.loaders.loader import Loader
 from runner.samples import Array
 from runner.sources.source import FileSource, Source
+from runner.stages.usage import cpu_seconds
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def evenly(num_samples: int) -> Iterator[int]:
 
 
 def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.0) -> Pace:
-    num_samples, cpu, began = 0, _cpu_seconds(), time.perf_counter()
+    num_samples, cpu, began = 0, cpu_seconds(), time.perf_counter()
     for number in counts:
         num_samples += number
         if (took := time.perf_counter() - began) >= seconds:
             break
-    return Pace(num_samples, took, _cpu_seconds() - cpu, first_batch_seconds)
+    return Pace(num_samples, took, cpu_seconds() - cpu, first_batch_seconds)
 
 
 def _bytes_of(source: FileSource, index: int) -> int:
@@ -84,15 +84,3 @@ def _bytes_of(source: FileSource, index: int) -> int:
 def _read(source: Source, index: int, out: Array) -> int:
     source.read(index, out)
     return 1
-
-
-def _cpu_seconds() -> float:
-    """What this process and its children, most of which still live, have used so far."""
-    import psutil
-
-    process, total = psutil.Process(), 0.0
-    for one in (process, *process.children(recursive=True)):
-        with suppress(psutil.Error):
-            times = one.cpu_times()
-            total += times.user + times.system
-    return total

@@ -27,6 +27,7 @@ from runner.stages.class_weights import class_weights
 from runner.stages.monitored import better
 from runner.stages.save import model_digest
 from runner.stages.settings import Train
+from runner.stages.usage import cpu_seconds, peak_memory_bytes
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,21 @@ class Observer:
 
 
 def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
-    """Train; returns the epochs run, whether they ended early, the samples seen, digests of what passed, and the wait.
+    """Train; the epochs run, whether they ended early, the samples seen, digests of what passed, the wait, the cost.
 
     Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
     is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
     with one of these as `start`, training goes on as if it had never stopped.
 
+    The cost is of this call, as the wait is: after a resume, of what was left. `cpu_seconds` are the seconds, user and
+    system, of all threads of this process and of its children, workers above all, for all that is done here: reading,
+    training, validation, callbacks, checkpoints. `peak_memory_bytes` is `usage.peak_memory_bytes` at the end, and so
+    of the whole process so far; memory of a GPU is not part of it. Neither is there where nothing was left to train.
+
     Raises `ConfigurationError` where `train` names what the data or the model do not have, `TrainingError` where the
     loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
     """
+    used = cpu_seconds()
     monitoring = _monitoring(training, checkpoints)
     with (
         interruptible() as interruption,
@@ -99,12 +106,18 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
         "stopped_early": epochs < training.settings.epochs,
         "steps": progress.step,
         "samples_seen": progress.samples_seen,
+        **(_cost(used) if results else {}),
         "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
         "wait": training.train.clock.wait(
             sum(result.later_wait_seconds for result in results),
             sum(result.later_training_seconds for result in results),
         ),
     }
+
+
+def _cost(used: float) -> dict[str, float]:
+    """What training took since so many seconds of processors had been used; workers still live, and count."""
+    return {"cpu_seconds": round(cpu_seconds() - used, 2), "peak_memory_bytes": peak_memory_bytes()}
 
 
 def _train(

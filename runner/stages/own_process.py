@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeVar
 
 from runner.errors import RunnerError, WorkerError
+from runner.stages.usage import memory_bytes
 
 EVERY_SECONDS = 0.05
 """How often memory is looked at."""
@@ -82,29 +82,3 @@ def _serve(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any,
             pipe.send(error)
         except Exception as error:
             pipe.send(WorkerError(f"{type(error).__name__}: {error}"))
-
-
-def memory_bytes(pid: int) -> int:
-    """Memory of a process and its children that no file backs; what they share counts once. 0 where it is gone."""
-    import psutil
-
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        own, children = _kinds(process), map(_kinds, process.children(recursive=True))
-        return sum(own) + sum(anonymous for anonymous, _ in children)
-    return 0
-
-
-def _kinds(process: Any) -> tuple[int, int]:
-    """Bytes that are a process's own, and those it shares with others; all its memory where there is no /proc."""
-    import psutil
-
-    try:
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    except OSError:
-        with suppress(psutil.Error):
-            return int(process.memory_info().rss), 0
-        return 0, 0
-    fields = dict(line.split(":", 1) for line in lines)
-    anonymous, shared = (int(fields.get(name, "0").split()[0]) * 1024 for name in ("RssAnon", "RssShmem"))
-    return anonymous, shared

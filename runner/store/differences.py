@@ -14,8 +14,8 @@ OF_ONE_RUN = (
 )
 """Sections of run.json in which any two runs differ, or that say again what config.yaml says."""
 
-TIMES = "fit.wait."
-"""What the keys of results begin with that tell times, and not what came out."""
+COSTS = ("fit.wait.", "fit.cpu_seconds", "fit.peak_memory_bytes")
+"""What the keys of results begin with that tell what it took, and not what came out."""
 
 SAID_AGAIN = ("digests.weights_per_epoch",)
 """Keys that say more of what another one tells apart."""
@@ -56,5 +56,5 @@ def _recorded(run: Run, untold: Collection[str]) -> Iterator[tuple[tuple[str, st
         if section not in OF_ONE_RUN and section not in untold:
             known = run.document.get("versions", {}) if section == "packages" else {}
             for key, value in flat(content):
-                if key not in known and f"{section}.{key}" not in SAID_AGAIN and not key.startswith(TIMES):
+                if key not in known and f"{section}.{key}" not in SAID_AGAIN and not key.startswith(COSTS):
                     yield (section, key or section), value

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Literal
 
+from runner.store.figures import FIGURES
 from runner.store.run import Run, goal_of
 
-FIGURES: Mapping[str, str] = {"images_per_second": "max", "wait_share": "min", "seconds": "min"}
-"""Figures of a loader, or of time, that have a direction."""
+DIRECTIONS: Mapping[str, str] = {"seconds": "min", **{figure.key: figure.goal for figure in FIGURES}}
+"""Which way figures of a loader, and all times of a run, are better."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def objective_of(key: str | None, goal: str | None) -> Objective | None:
 
 def goal_of_figure(key: str) -> str | None:
     """`min` or `max` for metrics and for loader figures; None where the direction is not known."""
-    return FIGURES.get(key.partition(".")[0]) or goal_of(key)
+    return DIRECTIONS.get(key) or DIRECTIONS.get(key.partition(".")[0]) or goal_of(key)
 
 
 def monitored(runs: Sequence[Run]) -> Objective:

@@ -10,12 +10,10 @@ from typing import Any
 
 from runner.records.output_log import MARK, WITH_THE_SWEEP, last_line
 from runner.records.sweep import PlannedJob, SweepPlan, read_sweep
+from runner.store.figures import FIGURES, in_unit
 from runner.store.objective import Objective, monitored, objective_of
 from runner.store.output import plain
 from runner.store.run import UNRECORDED, Run
-
-FIGURES = ("images_per_second", "wait_share", "seconds.total")
-"""What a loader is judged by, beside the results of training."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ class SweepResults:
     def figures(self) -> tuple[str, ...]:
         """The keys of numbers worth a column: the objective, what training monitored, results, the loader's figures."""
         runs = [job.run for job in self.jobs]
-        wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *FIGURES]
+        figures = (figure.key for figure in FIGURES)
+        wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *figures]
         return tuple(key for key in dict.fromkeys(wanted) if any(run.value(key) is not None for run in runs))
 
     @cached_property
@@ -113,9 +112,18 @@ class SweepResults:
         statuses = [job.status for job in self.jobs]
         return {status: statuses.count(status) for status in sorted(set(statuses))}
 
+    def told_counts(self) -> str:
+        """The same in words."""
+        none = f"no {'job' if self.plan.search is None else 'trial'} was begun"
+        return ", ".join(f"{count} {status}" for status, count in self.counts().items()) or none
+
     def values(self, job: SweepJob) -> list[Any]:
         """What a job has under each of `figures`."""
         return [job.run.value(key) for key in self.figures]
+
+    def shown(self, job: SweepJob) -> list[Any]:
+        """The same in the units of the columns' titles."""
+        return list(map(in_unit, self.figures, self.values(job)))
 
 
 def read_results(folder: Path) -> SweepResults:

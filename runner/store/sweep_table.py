@@ -5,46 +5,48 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from math import floor, isnan, log10
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from runner.records.files import write_atomically
 from runner.records.tables import write_table
 from runner.store.agreement import agreements
-from runner.store.output import brief, plain, write_rows
+from runner.store.figures import title_of
+from runner.store.output import brief, plain, spread, write_rows
 from runner.store.sweep import SweepJob, SweepResults
 
 SEED = "seed"
 SWEEP_CSV, SUMMARY_MD = "sweep.csv", "summary.md"
-SHORT = {"images_per_second": "images/s", "seconds.total": "seconds"}
-"""Columns as a person reads them."""
 
 Rows = list[list[Any]]
 
 
 def header(results: SweepResults) -> list[str]:
     """The columns of a table of jobs: only keys that are varied, then what came of them."""
-    return ["job", *results.plan.varied, "status", *(SHORT.get(key, key) for key in results.figures)]
+    return ["job", *results.plan.varied, "status", *map(title_of, results.figures)]
 
 
 def rows(results: SweepResults) -> Rows:
     """A row per job that was to be run, best first."""
-    return [_row(results, job) for job in results.jobs]
+    return [_row(results, job, results.shown(job)) for job in results.jobs]
 
 
 def tell(results: SweepResults) -> None:
     """Write the files, and the table to stdout, over seeds where they are varied; beneath it what is to be said."""
     files = write_files(results)
-    write_rows(*(over_seeds(results) or (header(results), rows(results))), "table")
-    sys.stdout.writelines(["\n", *(f"{note}\n" for note in notes(results))])
+    if results.jobs:
+        write_rows(*(over_seeds(results) or (header(results), rows(results))), "table")
+        sys.stdout.write("\n")
+    sys.stdout.writelines(f"{note}\n" for note in notes(results))
     sys.stdout.writelines(f"table     {file}\n" for file in files)
 
 
 def notes(results: SweepResults) -> Iterator[str]:
     """Sentences on the sweep as a whole."""
-    counts = ", ".join(f"{count} {status}" for status, count in results.counts().items())
-    yield f"{len(results.jobs)} jobs: {counts}{_order(results)}"
+    count = len(results.jobs)
+    jobs = f"{count} {'job' if count == 1 else 'jobs'}: " if count else ""
+    yield f"{jobs}{results.told_counts()}{_order(results)}"
     if results.repeated:
         equal = ", ".join(f"{job.number} = {job.same_as}" for job in results.repeated)
         verb = "job equals another" if len(results.repeated) == 1 else "jobs equal others"
@@ -77,13 +79,13 @@ def over_seeds(results: SweepResults) -> tuple[list[str], Rows] | None:
         return None
     settings = [tuple(plain(job.planned.varied.get(key)) for key in keys) for job in jobs]
     named = list(dict.fromkeys(settings))
-    table = pd.DataFrame([results.values(job) for job in jobs], columns=list(results.figures)).astype(float)
+    table = pd.DataFrame([results.shown(job) for job in jobs], columns=list(results.figures)).astype(float)
     groups = table.groupby([named.index(setting) for setting in settings])
     means, deviations, counts = groups.mean(), groups.std(ddof=1), groups.size()
     best = means.get(results.objective.key, counts)
     order = best.sort_values(ascending=results.objective.goal == "min", na_position="last", kind="stable").index
     lines: Rows = [
-        [*named[group], int(counts[group]), *map(_spread, means.loc[group], deviations.loc[group])] for group in order
+        [*named[group], int(counts[group]), *map(_told, means.loc[group], deviations.loc[group])] for group in order
     ]
     return [*keys, "n", *header(results)[2 + len(results.plan.varied) :]], lines
 
@@ -99,7 +101,7 @@ def write_files(results: SweepResults) -> tuple[Path, Path]:
 def _csv_rows(results: SweepResults) -> Iterator[list[Any]]:
     yield ["job", *results.plan.varied, "status", *results.figures, "error", "same_as"]
     for job in results.jobs:
-        yield [*map(plain, _row(results, job)), job.error, None]
+        yield [*map(plain, _row(results, job, results.values(job))), job.error, None]
     for planned in results.repeated:
         values = [plain(planned.varied.get(key)) for key in results.plan.varied]
         yield [planned.number, *values, "not run", *[None] * len(results.figures), None, planned.same_as]
@@ -138,17 +140,16 @@ def _order(results: SweepResults) -> str:
     objective = results.objective
     if objective.key in results.figures:
         return f"; best first, by the {'least' if objective.goal == 'min' else 'most'} {objective.key}"
-    return f"; none of them has {objective.key} (sweep.objective)" if results.plan.objective else ""
+    return f"; none of them has {objective.key} (sweep.objective)" if results.jobs and results.plan.objective else ""
 
 
-def _row(results: SweepResults, job: SweepJob) -> list[Any]:
+def _row(results: SweepResults, job: SweepJob, figures: Sequence[Any]) -> list[Any]:
     varied = [job.planned.varied.get(key) for key in results.plan.varied]
-    return [job.planned.number, *varied, job.status, *results.values(job)]
+    return [job.planned.number, *varied, job.status, *figures]
 
 
-def _spread(mean: float, deviation: float) -> str | None:
-    """Four digits of the mean, and the deviation to the same place; no deviation of one run, nothing where none is."""
+def _told(mean: float, deviation: float) -> float | str | None:
+    """The mean alone of a single run; nothing where none of the runs has a value."""
     if isnan(mean):
         return None
-    decimals = max(0, 3 - floor(log10(abs(mean)))) if mean else 4
-    return f"{mean:.{decimals}f}" + ("" if isnan(deviation) else f" ± {deviation:.{decimals}f}")
+    return mean if isnan(deviation) else spread(mean, deviation)

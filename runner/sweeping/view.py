@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 
@@ -18,6 +18,9 @@ from runner.sweeping.schedule import Observer
 
 REFRESH_SECONDS = 1.0
 """How often the files of running jobs are looked at."""
+
+LEAST_WIDTHS = {"status": len("completed"), "loss": len("0.1234")}
+"""So that columns stay where they are as what stands in them grows."""
 
 
 @contextmanager
@@ -87,9 +90,10 @@ class LiveTable:
         caption = f"{len(self.outcomes)} of {self.count} done, {waiting} waiting"
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), caption=caption)
         for column in ("job", *self.plan.varied, "status", "seconds", "epoch", "loss", "val_loss"):
-            table.add_column(column, justify="right" if column in ("seconds", "epoch", "loss", "val_loss") else "left")
-        # The newest last, as many as fit: those that run are always among them.
-        numbers = [*self.outcomes, *self.running][-max(3, self.live.console.height - 5) :]
+            side: JustifyMethod = "right" if column in ("seconds", "epoch", "loss", "val_loss") else "left"
+            table.add_column(column, justify=side, min_width=LEAST_WIDTHS.get(column))
+        # As many as fit, and those that run always; by number, so that a row keeps its place.
+        numbers = sorted([*self.outcomes, *self.running][-max(3, self.live.console.height - 5) :])
         for number in numbers:
             table.add_row(*self._row(self.jobs[number]))
         self.live.update(table, refresh=True)

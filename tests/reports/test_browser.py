@@ -80,6 +80,15 @@ def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path):
         assert heading.get_attribute("aria-sort") == "descending"
         assert values == sorted(values, reverse=True)
 
+        memory = table.locator("th", has_text="peak MB")
+        assert "memory" in memory.get_attribute("title")
+        memory.locator("button").click()
+        sizes = [float(text) for text in table.locator("tbody tr td:nth-of-type(11)").all_inner_texts() if text != "–"]
+        assert sizes == sorted(sizes) and len(set(sizes)) == 2
+        table.locator("xpath=..").evaluate("scrolling => { scrolling.scrollLeft = 330; }")
+        assert table.locator("tbody th").first.bounding_box()["x"] >= 0  # the job stays in sight
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
         assert enlarges(page)
         page.get_by_label("Filter jobs").fill("Generator failed")
         assert page.locator(".filter output").inner_text() == "1 of 13"

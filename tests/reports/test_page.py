@@ -13,6 +13,7 @@ from runner.report import execute
 from runner.reports.html import NAME, number, seconds
 from runner.reports.page import write_report
 from runner.running import run
+from runner.store.output import rounded
 
 HOSTILE = "<script>alert(1)</script>"
 """What a class of `table` is called."""
@@ -34,7 +35,7 @@ def test_page_tells_status_configuration_and_results(digits, read):
     page, document = read(digits), json.loads((digits / "run.json").read_text())
     assert page.of("span", **{"class": "status completed"})
     accuracy = document["results"]["evaluate"]["accuracy"]
-    assert f"test accuracy {accuracy:.4f}" in page.text
+    assert f"test accuracy {rounded(accuracy)}" in page.text
     assert ["train.epochs", "2"] in page.tables["What was configured"]
     assert ["numpy", document["versions"]["numpy"]][1] in page.text
 
@@ -108,7 +109,9 @@ def test_curves_have_a_panel_for_each_metric_and_words_for_those_who_cannot_see(
 
 
 def test_wait_is_told_with_its_reasons_and_a_picture(digits, read):
-    page, wait = read(digits), json.loads((digits / "run.json").read_text())["results"]["fit"]["wait"]
+    page, fit = read(digits), json.loads((digits / "run.json").read_text())["results"]["fit"]
+    wait, memory = fit["wait"], rounded(fit["peak_memory_bytes"] / 1e6)
+    assert f"took {seconds(fit['cpu_seconds'])} of processors and at most {memory} MB of memory" in page.text
     assert wait["advice"].removeprefix("t") in page.text
     assert [row[0] for row in page.tables["The wait"][1:]] == ["read", "decode", "change", "assemble"]
     (picture,) = page.of("figure", **{"class": "timeline"})
@@ -306,7 +309,7 @@ def test_command_refuses_what_cannot_be_meant(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (True, "true"), (1234, "1,234"), (0.5, "0.5000"), (1e-5, "1e-05"), ([1, 2.0], "[1, 2.0000]")],
+    [(None, "–"), (True, "true"), (1234, "1,234"), (0.5, "0.5"), (1e-5, "1e-05"), ([1, 2.0], "[1, 2]")],
 )
 def test_numbers_are_written_for_a_person(value, text):
     assert number(value) == text

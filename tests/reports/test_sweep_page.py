@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from runner.reports.html import NAME
 from runner.reports.job_curves import LINES, job_curves, job_legend
 from runner.reports.setting_charts import setting_charts, setting_legend
 from runner.reports.sweep_page import write_sweep_report
-from runner.store.sweep import read_results
+from runner.store.figures import BY_KEY
+from runner.store.sweep import SweepResults, read_results
 
 HOSTILE = "<script>alert(1)</script>"
 """What the failed job's error says."""
@@ -34,11 +36,26 @@ def test_table_has_the_varied_keys_and_the_best_job_first(folder, read):
     header, *rows = read(folder).tables["Jobs"]
     assert header == [
         "job", "train.learning_rate", "loader", "seed", "status",
-        "val_loss", "evaluate.accuracy", "evaluate.loss", "images/s", "wait_share", "seconds",
+        "val_loss", "evaluate.accuracy", "evaluate.loss",
+        "images/s", "wait %", "cpu s", "peak MB", "first batch s", "seconds",
     ]  # fmt: skip
     assert rows[0][:6] == ["8", "0.1", "sequence", "0", "completed", "0.3212"]
-    assert rows[0][8:10] == ["6,000", "2.5 %"]
+    assert rows[0][8:13] == ["6,000", "2.5", "41.5", "820.3", "0.0312"]
     assert [row[0] for row in rows] == ["8", "10", "9", "4", "6", "5", "7", "0", "2", "1", "3", "11", "12"]
+
+
+def test_columns_say_what_they_mean_on_the_heading_and_in_words(folder, read):
+    write_sweep_report(read_results(folder))
+    page, told = read(folder), BY_KEY["fit.peak_memory_bytes"].meaning
+    assert [each["scope"] for each in page.of("th", title=told)] == ["col"] * 2  # of jobs, and over seeds
+    assert f"peak MB {told}" in page.text
+
+
+def test_figure_that_is_the_objective_is_drawn_in_its_unit(written):
+    results = read_results(written)
+    panels = setting_charts(SweepResults(replace(results.plan, objective="fit.peak_memory_bytes")))
+    assert panels[2].title == "peak MB by loader"
+    assert panels[2].words == "sequence: 820.3; generator: 821.3"
 
 
 def test_failed_and_waiting_jobs_stand_in_the_table_with_their_errors_as_text(folder, read):
@@ -106,8 +123,8 @@ def test_every_key_has_a_chart_of_the_objective_and_of_the_speed(written):
         "val_loss by train.learning_rate", "images/s by train.learning_rate",
         "val_loss by loader", "images/s by loader",
     ]  # fmt: skip
-    assert panels[0].words == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.0425 to 2.0975"
-    assert panels[3].words == "sequence: 6000 to 6030; generator: 6500 to 6530"
+    assert panels[0].words == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.043 to 2.098"
+    assert panels[3].words == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
 
 
 def test_numbers_stand_on_an_axis_by_decades_and_names_in_groups(written):

@@ -2,12 +2,15 @@
 
 import gc
 import sys
+import time
 
 import keras
 import numpy as np
 import pytest
 
 from runner.errors import ConfigurationError, TrainingError
+from runner.records.state import read_state
+from runner.stages.usage import peak_memory_bytes
 
 from .conftest import LOADERS, Points, load
 
@@ -198,3 +201,18 @@ def test_nothing_is_kept_of_steps_that_are_long_over(train):
 
     train(on_step=on_step, epochs=1, steps_per_epoch=1701)
     assert blocks[1700] - blocks[700] < 500
+
+
+def test_training_tells_what_it_took_of_processors_and_memory(train):
+    began = time.process_time()
+    result = train(kind="generator", validation=True).result
+    took = time.process_time() - began  # of this process alone, with what it took to build the model
+    assert 0.4 * took < result["cpu_seconds"] < took + 0.05
+    assert abs(result["peak_memory_bytes"] - peak_memory_bytes()) < 0.2 * peak_memory_bytes()
+
+
+def test_training_of_which_nothing_is_left_took_nothing(train):
+    whole = train()
+    again = train(start=read_state(whole.folder), folder=whole.folder)
+    assert again.result["steps"] == whole.result["steps"]
+    assert not {"cpu_seconds", "peak_memory_bytes"} & set(again.result)

@@ -13,6 +13,9 @@ from runner.records.metrics import TIMING
 
 from .conftest import LOADERS
 
+COST = ("wait", "cpu_seconds", "peak_memory_bytes")
+"""Not what was done, but what it took."""
+
 SETTINGS = {
     "adam": {"checkpoint_every": {"steps": 1}},
     "averages": {"optimizer": {"name": "sgd", "use_ema": True, "momentum": 0.5}},
@@ -35,8 +38,8 @@ def untimed(rows):
 
 
 def counted(result):
-    """What was done, not how long it took."""
-    return {name: value for name, value in result.items() if name != "wait"}
+    """What was done, not what it took."""
+    return {name: value for name, value in result.items() if name not in COST}
 
 
 class Stop:

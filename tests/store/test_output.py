@@ -1,22 +1,39 @@
 """Values as a person reads them."""
 
-import pytest
+import io
+from functools import partial
 
-from runner.store.output import brief
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from runner.store import output
+from runner.store.output import brief, spread, write_rows
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
         (0.12345, "0.1235"),
-        (999.5, "999.5000"),
-        (10330.4, "10330"),
-        (-2500.0, "-2500"),
+        (0.0312, "0.0312"),
+        (0.975, "0.975"),
+        (0.00012345, "0.0001234"),
+        (49.1, "49.1"),
+        (14.812, "14.81"),
+        (3.0, "3"),
+        (100.0, "100"),
+        (999.5, "999.5"),
+        (999.96, "1,000"),
+        (1687.23, "1,687"),
+        (10330.4, "10,330"),
+        (-2500.0, "-2,500"),
         (1.5e12, "1.5e+12"),
         (0.0000123, "1.23e-05"),
         (0.0, "0"),
         (float("inf"), "inf"),
         (10330, "10330"),
+        (float("nan"), "nan"),
         (True, "true"),
         (None, ""),
         ("a" * 64, "a" * 12 + "…"),
@@ -24,3 +41,64 @@ from runner.store.output import brief
 )
 def test_value_is_as_short_as_a_person_wants_it(value, text):
     assert brief(value) == text
+
+
+@given(value=st.floats(1e-4, 1e9, exclude_max=True))
+def test_number_is_right_to_four_digits_and_has_no_idle_zero(value):
+    text = brief(value)
+    assert float(text.replace(",", "")) == pytest.approx(value, rel=0.0005001)
+    digits = text.replace(",", "").replace(".", "").lstrip("0")
+    assert len(digits) <= 4 or "." not in text
+    assert "." not in text or not text.endswith("0")
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "text"),
+    [
+        (0.4, 0.1, "0.4000 ± 0.1000"),
+        (49.1, 0.347, "49.10 ± 0.35"),
+        (1687.23, 12.34, "1,687 ± 12"),
+        (100.0, 0.0, "100 ± 0"),
+        (0.0, 0.0, "0 ± 0"),
+        (1.23456e-5, 1e-6, "1.235e-05 ± 1e-06"),
+    ],
+)
+def test_deviation_goes_to_the_place_of_the_mean(mean, deviation, text):
+    assert spread(mean, deviation) == text
+
+
+COLUMNS = ["job", "train.learning_rate", "evaluate.accuracy", "first batch s", "status"]
+ROWS = [[0, 0.01, "0.9750 ± 0.0123", 1.5, "completed"], [1, 0.1, None, "0.0312 ± 0", "failed"]]
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """What that table looks like on a terminal of some width."""
+
+    def on_terminal(width):
+        file = io.StringIO()
+        made = partial(Console, file=file, force_terminal=True, width=width, color_system=None)
+        monkeypatch.setattr(output, "Console", made)
+        write_rows(COLUMNS, ROWS, "table")
+        return [line.rstrip() for line in file.getvalue().splitlines()]
+
+    return on_terminal
+
+
+def test_table_that_fits_the_terminal_has_a_line_for_each_row(printed):
+    assert printed(90) == [
+        "job  train.learning_rate  evaluate.accuracy  first batch s  status",
+        "  0                 0.01    0.9750 ± 0.0123            1.5  completed",
+        "  1                  0.1                        0.0312 ± 0  failed",
+    ]
+
+
+def test_headings_and_deviations_have_a_second_line_where_a_table_is_wider_than_the_terminal(printed):
+    assert printed(60) == [
+        "            train.  evaluate.    first",
+        "job  learning_rate   accuracy  batch s  status",
+        "  0           0.01     0.9750      1.5  completed",
+        "                     ± 0.0123",
+        "  1            0.1              0.0312  failed",
+        "                                   ± 0",
+    ]

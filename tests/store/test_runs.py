@@ -41,7 +41,7 @@ def test_list_shows_every_run_whatever_became_of_it(answer):
     assert header.split() == ["run", "status", "evaluate.accuracy", "evaluate.loss", "seconds.total", "overrides"]
     statuses = [line.split()[1] for line in lines]
     assert statuses == ["completed"] * 4 + ["failed", "killed", "unrecorded", "damaged"]
-    assert lines[1].split()[2:4] == ["0.9500", "0.0500"]
+    assert lines[1].split()[2:4] == ["0.95", "0.05"]
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,15 @@ def test_compare_shows_how_fast_runs_trained_where_they_say(answer, make):
     assert [(row["images_per_second"], row["wait_share"]) for row in rows] == [(100.0, 0.01), (100.0, 0.5)]
 
 
-def test_diff_keeps_silent_about_how_long_was_waited(answer, make):
+def test_diff_keeps_silent_about_what_runs_took(answer, make):
     for name, share in (("one", 0.1), ("two", 0.2)):
         file = make(name) / "run.json"
         document = json.loads(file.read_text())
-        document["results"]["fit"] = {"steps": 3, "wait": {"share": share, "advice": name}}
+        took = {"cpu_seconds": share, "peak_memory_bytes": int(1e9 * share)}
+        document["results"]["fit"] = {"steps": 3, **took, "wait": {"share": share, "advice": name}}
         file.write_text(json.dumps(document))
     assert answer("diff", "one", "two").endswith("differ in nothing but their times\n")
-    assert "fit       steps 3\nwait      one\n" in answer("show", "one")
+    assert "fit       steps 3  cpu_seconds 0.1  peak_memory_bytes 100000000\nwait      one\n" in answer("show", "one")
 
 
 def test_diff_of_runs_that_are_alike_says_so(answer):

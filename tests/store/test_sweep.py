@@ -1,6 +1,7 @@
 """A sweep read from its files: order, spread over seeds, whether loaders agree."""
 
 import csv
+import json
 from dataclasses import replace
 from statistics import mean, stdev
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import report
-from runner.records.sweep import PlannedJob, SweepPlan
+from runner.records.sweep import PlannedJob, SearchPlan, SweepPlan
 from runner.store.agreement import agreements
 from runner.store.objective import Objective, goal_of_figure
 from runner.store.sweep import SweepResults, read_results
@@ -83,8 +84,16 @@ def test_objective_may_be_any_figure(objective, goal, order, planned):
 
 
 def test_direction_of_loader_figures_is_known():
-    keys = ("images_per_second", "wait_share", "seconds.total", "val_loss", "evaluate.accuracy", "f1")
-    assert [goal_of_figure(key) for key in keys] == ["max", "min", "min", "min", "max", None]
+    keys = (
+        "images_per_second",
+        "wait_share",
+        "seconds.total",
+        "fit.cpu_seconds",
+        "val_loss",
+        "evaluate.accuracy",
+        "f1",
+    )
+    assert [goal_of_figure(key) for key in keys] == ["max", "min", "min", "min", "min", "max", None]
 
 
 @given(losses=st.lists(st.floats(0.01, 10), min_size=2, max_size=6))
@@ -113,7 +122,7 @@ def test_settings_are_sorted_by_their_mean_and_failed_jobs_do_not_count(planned)
     )
     columns, rows = over_seeds(results)
     assert columns[:3] == ["loader", "n", "val_loss"]
-    assert [row[:3] for row in rows] == [["generator", 1, "0.4000"], ["sequence", 2, "0.5000 ± 0.2828"]]
+    assert [row[:3] for row in rows] == [["generator", 1, 0.4], ["sequence", 2, "0.5000 ± 0.2828"]]
     assert list(unfinished_lines(results)) == [f"job 3 failed: ValueError: no ({results.plan.folder / '3'})"]
 
 
@@ -166,3 +175,70 @@ def test_batches_of_the_users_own_are_compared_only_where_one_code_made_them(key
     config["loader"][key] = value
     file.write_text(yaml.safe_dump(config))
     assert list(agreements(results.jobs)) == ["2 jobs differ only in the loader: same weights"] * compared
+
+
+TOOK = {"cpu_seconds": 41.5, "peak_memory_bytes": 812_345_678, "wait": {"first_batch_seconds": 0.0312}}
+TITLES = ["images/s", "wait %", "cpu s", "peak MB", "first batch s", "seconds"]
+KEYS = [
+    "images_per_second", "wait_share", "fit.cpu_seconds", "fit.peak_memory_bytes", "fit.wait.first_batch_seconds",
+    "seconds.total",
+]  # fmt: skip
+
+
+@pytest.fixture
+def costly(planned, root):
+    """A sweep of two seeds, of which the runs tell what they took."""
+    results = planned({"seed": 0}, {"seed": 1, "losses": (0.1,)}, varied=("seed",))
+    for number in range(2):
+        folder = root / "sweeps" / NAME / str(number)
+        document = json.loads((folder / "run.json").read_text())
+        document["results"]["fit"] = {**TOOK, "cpu_seconds": TOOK["cpu_seconds"] + number}
+        document["seconds"]["total"] = 14.812
+        (folder / "run.json").write_text(json.dumps(document))
+        table = (folder / "metrics.csv").read_text().splitlines()
+        added = ["images_per_second,wait_share", *["1687.2,0.0312"] * (len(table) - 1)]
+        (folder / "metrics.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(table, added, strict=True)) + "\n")
+    return read_results(results.plan.folder)
+
+
+def test_what_jobs_took_stands_beside_their_results_in_units_a_person_reads(costly):
+    columns, (row,) = over_seeds(costly)
+    assert columns[-6:] == header(costly)[-6:] == TITLES
+    assert row[-6:] == ["1,687 ± 0", "3.12 ± 0", "42.00 ± 0.71", "812.3 ± 0", "0.0312 ± 0", "14.81 ± 0"]
+    write_files(costly)
+    summary = (costly.plan.folder / "summary.md").read_text()
+    assert "| 1,687 | 3.12 | 42.5 | 812.3 | 0.0312 | 14.81 |" in summary
+
+
+def test_sweep_csv_has_exact_keys_and_all_digits(costly):
+    table, _ = write_files(costly)
+    with table.open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert [key for key in first if key in KEYS] == KEYS
+    assert [first[key] for key in KEYS] == ["1687.2", "0.0312", "42.5", "812345678", "0.0312", "14.812"]
+    assert second["fit.cpu_seconds"] == "41.5"
+
+
+def test_cheapest_job_can_be_the_best(costly):
+    assert numbers(SweepResults(replace(costly.plan, objective="fit.cpu_seconds"))) == [0, 1]
+
+
+def test_objective_that_is_a_figure_stands_first_and_once(costly):
+    assert header(SweepResults(replace(costly.plan, objective="fit.peak_memory_bytes")))[3:5] == ["peak MB", "val_loss"]
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [(None, "no job was begun"), (SearchPlan("random", 5, 0, ("seed=choice(1,2)",)), "no trial was begun")],
+)
+def test_sweep_that_ended_before_its_first_job_says_so(search, told, root, capsys):
+    plan = SweepPlan(root / "sweeps" / NAME, ("-m",), ("seed",), (), "val_loss", "min", search)
+    plan.folder.mkdir(parents=True)
+    plan.write()
+    assert report.execute([str(plan.folder)]) == 0
+    assert capsys.readouterr().out.startswith(f"{told}\n")
+    assert f'<span class="status waiting">{told}</span>' in (plan.folder / "report.html").read_text()
+
+
+def test_single_job_is_told_in_the_singular(planned):
+    assert next(notes(planned({}))) == "1 job: 1 completed; best first, by the least val_loss"

@@ -17,7 +17,7 @@ from runner.sweeping.pruning import Pruning
 
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 PRUNED = ["sweep.search=optuna", "sweep.prune=true", "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)"]
-WHY = "given up after epoch 1: its best val_loss, 5.0000, was worse than the median of earlier trials"
+WHY = "given up after epoch 1: its best val_loss, 5, was worse than the median of earlier trials"
 
 
 def told(folder):
@@ -146,7 +146,7 @@ def test_epochs_seen_late_are_judged_in_their_order(learnt):
     judge = Judge(after=2)
     why = Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, {"loss": 1.0}))
     assert judge.heard == [(1, 3.0), (2, 4.0)]
-    assert why == "given up after epoch 2: its best loss, 3.0000, was worse than the median of earlier trials"
+    assert why == "given up after epoch 2: its best loss, 3, was worse than the median of earlier trials"
 
 
 def test_trial_that_has_trained_all_its_epochs_is_let_go_on(learnt):

@@ -66,7 +66,7 @@ def test_sweep_without_failure_ends_with_0_and_its_files(sweep, capsys):
     assert "Best first, by the least val_loss: job" in (folder / "report.html").read_text()
     summary = (folder / "summary.md").read_text()
     assert "| loader | n | val_loss | evaluate.accuracy | images/s | seconds |" in summary
-    assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100.0 ± 0.0 |" in summary
+    assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100 ± 0 |" in summary
     assert "- 4 jobs differ only in the loader: same batches, same weights" in summary
 
 

@@ -1,6 +1,7 @@
 """What a person sees while a sweep runs."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -37,3 +38,22 @@ def test_terminal_has_a_row_for_each_job_that_runs_or_has_ended(tmp_path):
     rows = [line.split() for line in drawn.splitlines()]
     assert ["1", "1", "failed", "2.5"] in rows
     assert any(row[:3] == ["0", "0", "starting"] for row in rows)
+
+
+def test_rows_and_columns_keep_their_places_as_jobs_end(tmp_path):
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False, color_system=None)
+    plan = plan_in(tmp_path)
+    with view_of(plan, len(plan.jobs), console) as view:
+        view.on_start(plan.jobs[0])
+        view.on_start(plan.jobs[1])
+        before = last_drawn(console)
+        view.on_end(Outcome(1, "completed", 0, 2.5))
+        after = last_drawn(console)
+    assert [line.split()[0] for line in before[:3]] == [line.split()[0] for line in after[:3]] == ["job", "0", "1"]
+    assert before[0] == after[0]
+
+
+def last_drawn(console):
+    """The last table on the screen."""
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]|\r", "", console.file.getvalue())
+    return text[text.rindex("job  ") :].splitlines()
