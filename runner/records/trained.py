@@ -12,7 +12,9 @@ from runner.records.config_yaml import read_config
 from runner.records.heads import read_heads
 from runner.records.reading import read_run
 
-MODELS = ("checkpoints/best.keras", "model.keras")
+MODEL, CHECKPOINTS = "model.keras", "checkpoints"
+"""The final model of a run, and the folder of its best and its last."""
+MODELS = (f"{CHECKPOINTS}/best.keras", MODEL)
 """The model files of a run, the one to use first."""
 
 
