@@ -13,7 +13,7 @@ from runner.errors import RunnerError
 from runner.loaders.settings import LoaderSettings
 from runner.records.sweep import FROZEN, PlannedJob, SweepPlan, freeze
 from runner.settings import Settings
-from runner.store.run import value_at
+from runner.records.dotted import value_at
 
 
 def freeze_sweep(sweep: Sweep, folder: Path, argv: Sequence[str]) -> SweepPlan:
