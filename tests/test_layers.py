@@ -30,7 +30,7 @@ LAYERS = [
     {"account", "debugging", "resuming"},
     {"terminal"},
     {"loading", "tracking"},
-    {"choosing", "opening"},
+    {"choosing", "opening", "measuring"},
     {"training"},
     {"making", "using", "checking", "benching", "verifying"},
     {"running"},
