@@ -11,6 +11,7 @@ from runner.labels import Head
 from runner.records.config_yaml import read_config
 from runner.records.heads import read_heads
 from runner.records.reading import read_run
+from runner.records.resumable import TRAINING
 
 MODEL, CHECKPOINTS = "model.keras", "checkpoints"
 """The final model of a run, and the folder of its best and its last."""
@@ -66,7 +67,7 @@ def newest_training(outputs: Path) -> Path | None:
 
 def _trains(folder: Path) -> bool:
     try:
-        return read_config(folder, "from_run").get("mode") in ("run", "fit")
+        return read_config(folder, "from_run").get("mode") in TRAINING
     except ConfigurationError:
         return False
 
