@@ -17,7 +17,7 @@ from runner.extensions import call, module_of
 from runner.labels import Head, Labels
 from runner.samples import Array, ArraySpec, Indices
 from runner.sources.data import Data, Dataset, in_words_of
-from runner.sources.label_columns import ColumnMode, Reader, Target
+from runner.sources.label_columns import ColumnMode, ColumnModes, Reader, Target
 from runner.sources.manifest import Manifest
 from runner.sources.selection import select
 from runner.sources.split_names import EXPECTED, SPLIT_NAMES
@@ -42,11 +42,7 @@ class Custom(Data):
     arguments: Arguments = Field(default={})
     """Arguments of the class."""
 
-    class_mode: (
-        Literal["categorical", "sparse", "binary", "multi_label", "raw", "multi_output", "input"]
-        | dict[str, ColumnMode]
-        | None
-    ) = "sparse"
+    class_mode: ColumnModes = "sparse"
     """What `y` is, as with data=dataframe; a mapping of names in `labels` to modes gives an output for each."""
 
     def names(self) -> Iterator[tuple[str, str]]:
