@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +10,7 @@ from pydantic import Field, model_validator
 from runner.changes.change import Changes
 from runner.components import Arguments, Count, DottedName, Names, PositiveInt
 from runner.errors import ConfigurationError
-from runner.extensions import module_of
+from runner.extensions import file_of, module_of
 from runner.labels import Head, HeadMode
 from runner.loaders.custom_batches import CustomBatches, Maker
 from runner.loaders.custom_heads import heads_of
@@ -175,13 +173,13 @@ class Custom(LoaderSettings):
             for split, part in opened.items()
         }
         firsts = [part.first for part in opened.values()]
-        file = getattr(sys.modules[module_of(self.target)], "__file__", None)
+        file = file_of(module_of(self.target))
         return Dataset(
             splits,
             heads if any(first.y is not None for first in firsts) else (),
             firsts[0].spec,
             notes=tuple(self._notes(splits)),
-            files=(Path(file),) if file else (),
+            files=(file,) if file else (),
             batches=ReadyBatches(
                 steps={split: batches.num_steps for split, batches in splits.items()},
                 size=max(len(first.x) for first in firsts),

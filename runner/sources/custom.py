@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import Field
 
 from runner.components import Arguments, DottedName
 from runner.errors import ConfigurationError, DataError
-from runner.extensions import call, module_of
+from runner.extensions import call, file_of, module_of
 from runner.labels import Head, Labels
 from runner.samples import Array, ArraySpec, Indices
 from runner.sources.data import Data, Dataset, in_words_of
@@ -79,9 +78,9 @@ class Custom(Data):
         first = self.first_readable(lambda index: read_array(given, index, ids[index]), rows["train"].tolist())
         kind = UserFiles if callable(getattr(given, "path", None)) else UserSamples
         samples = kind(given, ids, labels, ArraySpec(first.shape, first.dtype))
-        file = getattr(sys.modules[module_of(self.target)], "__file__", None)
+        file = file_of(module_of(self.target))
         sources = {split: select(samples, members) for split, members in rows.items()}
-        return self.dataset(sources, labels.heads, (Path(file),) if file else ())
+        return self.dataset(sources, labels.heads, (file,) if file else ())
 
     def _ids(self, given: Any) -> list[str]:
         ids = [str(name) for name in self._column(given, "ids", getattr(given, "ids", range(len(given))))]
