@@ -9,8 +9,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from runner.records.dotted import flat
 from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.dotted import flat
 from runner.records.log import close_log, open_log
 from runner.records.metrics import NAME as METRICS_CSV
 from runner.records.reading import read_run

@@ -11,9 +11,9 @@ from runner.config.jobs import Job, Sweep
 from runner.config.launch import launch
 from runner.errors import RunnerError
 from runner.loaders.settings import LoaderSettings
+from runner.records.dotted import value_at
 from runner.records.sweep import FROZEN, PlannedJob, SweepPlan, freeze
 from runner.settings import Settings
-from runner.records.dotted import value_at
 
 
 def freeze_sweep(sweep: Sweep, folder: Path, argv: Sequence[str]) -> SweepPlan:
