@@ -25,6 +25,7 @@ ON_RUNS = re.findall(
 )
 PYTHON = re.findall(r"```python\n(?!# my_)(.*?)```", README, re.DOTALL)
 FILES = re.findall(r"```python\n# (my_\w+\.py)\n(.*?)```", README, re.DOTALL)
+CONFIGURED = re.findall(r"```yaml\n# (conf/[\w/]+\.yaml)\n(.*?)```", README, re.DOTALL)
 MODULE = """
 def standardise(array, rng):
     return (array - array.mean()) / array.std()
@@ -65,7 +66,8 @@ def workplace(tmp_path, digits_root, monkeypatch):
     (tmp_path / "labels.json").write_text(json.dumps({name: number % 3 for number, name in enumerate(ids)}))
     x, y = random.normal(size=(60, 5)).astype(np.float32), random.integers(0, 3, 60)
     np.savez(tmp_path / "arrays.npz", x=x, y=y)
-    for name, text in FILES:
+    for name, text in (*FILES, *CONFIGURED):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "outputs" / "data").mkdir(parents=True)

@@ -16,7 +16,7 @@ from runner.loaders.clock import Clock
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: its logs as Keras gives them, the learning rate it ended with, and its durations.
+    """One epoch: its logs as Keras gives them, the learning rate it ended with, its steps and its durations.
 
     `training_seconds` are without validation; `wait_seconds` of them were spent waiting for batches. The
     `later_` ones are what of these came after the first step of the run, in which frameworks compile the model.
@@ -26,10 +26,26 @@ class EpochResult:
     logs: dict[str, float]
     learning_rate: float
     seconds: float
+    steps: int
     training_seconds: float
     wait_seconds: float
+    later_steps: int
     later_training_seconds: float
     later_wait_seconds: float
+
+    @property
+    def steps_per_second(self) -> float:
+        """While training, but for the first step of the run, unless the epoch had no other."""
+        if self.later_steps:
+            return self.later_steps / self.later_training_seconds
+        return self.steps / self.training_seconds
+
+    @property
+    def wait_share(self) -> float:
+        """Of the same time, what was waiting: 0 to 1."""
+        if self.later_steps:
+            return self.later_wait_seconds / self.later_training_seconds
+        return self.wait_seconds / self.training_seconds
 
 
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -43,7 +59,7 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         self._waiting, self._on_result = waiting, on_result
         self._began = self._trained = 0.0
         self._waited = waiting.waited_seconds
-        self._steps_begun = 0
+        self._steps_begun = self._steps_before = 0
         self._first_over = self._first_over_waited = math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -69,6 +85,7 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         self.on_test_begin()
         now, logs = time.perf_counter(), dict(logs or {})
         before, self._waited = self._waited, self._waiting.waited_seconds
+        steps, self._steps_before = self._steps_begun - self._steps_before, self._steps_begun
         # ReduceLROnPlateau notes the epoch's rate here before it lowers the optimizer's.
         rate = logs.pop("learning_rate", self.model.optimizer.learning_rate)
         self._on_result(
@@ -77,8 +94,10 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
                 logs=logs,
                 learning_rate=shortest(rate),
                 seconds=now - self._began,
+                steps=steps,
                 training_seconds=self._trained - self._began,
                 wait_seconds=self._waited - before,
+                later_steps=min(steps, self._steps_begun - 1),
                 later_training_seconds=max(0.0, self._trained - max(self._began, self._first_over)),
                 later_wait_seconds=max(0.0, self._waited - max(before, self._first_over_waited)),
             )

@@ -39,9 +39,10 @@ class FastReader:
     """Reads JPEG with libjpeg-turbo, other formats with Pillow, and resizes with OpenCV.
 
     `nearest`, and every image that has the target's size already: the pixels of `decode=exact`.
-    `bilinear`: with `antialias=False` those of `tf.image.resize`, to ±1; else a mean error below 1
-    of 255 on photographs. What libjpeg-turbo refuses or does not know (CMYK, damaged files that can
-    be mended) is left to the exact reader.
+    `bilinear`: a mean error below 1 of 255 on photographs. With `antialias=False` always the pixels of
+    `image_dataset_from_directory`, rounded: TensorFlow decodes JPEG with the quick DCT, and so does this.
+    What libjpeg-turbo refuses or does not know (CMYK, damaged files that can be mended) is left to
+    the exact reader.
     """
 
     settings: ImageSettings
@@ -62,7 +63,8 @@ class FastReader:
             if not self._decodes(height, width, stored_colors):
                 return False
             if (height, width) == self.settings.target_size:
-                simplejpeg.decode_jpeg(data, _COLORS[self.settings.color_mode], buffer=out)
+                colors = _COLORS[self.settings.color_mode]
+                simplejpeg.decode_jpeg(data, colors, fastdct=self._as_tensorflow, buffer=out)
                 return True
             box = self._box(height, width)
             factor = self._factor(box, whole=(box.height, box.width) == (height, width))
@@ -81,6 +83,7 @@ class FastReader:
         image: Array = simplejpeg.decode_jpeg(
             data,
             colors,
+            fastdct=self._as_tensorflow,
             fastupsample=quick_colors,
             min_height=height,
             min_width=width,
@@ -96,7 +99,8 @@ class FastReader:
             return False
         # libjpeg-turbo's gray is the stored luma, Pillow's is computed from red, green and blue:
         # close, but not the same pixels
-        must_equal = settings.interpolation == "nearest" or (height, width) == settings.target_size
+        is_whole = (height, width) == settings.target_size and not self._as_tensorflow
+        must_equal = settings.interpolation == "nearest" or is_whole
         return not (must_equal and settings.color_mode == "grayscale" and stored_colors != "Gray")
 
     def _read_other(self, data: bytes, path: Path | str, out: Array) -> None:
@@ -142,6 +146,10 @@ class FastReader:
     @property
     def _antialiased(self) -> bool:
         return self.settings.antialias and self.settings.interpolation == "bilinear"
+
+    @property
+    def _as_tensorflow(self) -> bool:
+        return not self.settings.antialias and self.settings.interpolation == "bilinear"
 
     @property
     def _is_float(self) -> bool:

@@ -25,7 +25,7 @@ class ImageSettings(Component):
     """The resizing filter."""
 
     antialias: bool = True
-    """Whether shrinking filters out what the smaller image cannot show; `false`: as `tf.image.resize`."""
+    """Whether shrinking filters out what the smaller image cannot show; `false`: as `image_dataset_from_directory`."""
 
     keep_aspect_ratio: bool = False
     """Whether to crop the centre to the target's shape before resizing, as Keras does, instead of distorting."""

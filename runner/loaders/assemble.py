@@ -8,9 +8,6 @@ processes on shared memory. That is why the strategies agree.
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
-
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
@@ -38,10 +35,3 @@ def read_rows(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Row
     filled = reader.fill(epoch, indices, x)
     clock.note(filled.work)
     return gather(x, [filled])
-
-
-def pieces(indices: Indices, most: int) -> list[tuple[int, Indices]]:
-    """`indices` in even pieces of at most `most`, each with the row it begins at."""
-    count = math.ceil(len(indices) / most)
-    bounds = [len(indices) * piece // count for piece in range(count + 1)]
-    return [(start, indices[start:end]) for start, end in pairwise(bounds)]

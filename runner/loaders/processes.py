@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate, pieces
+from runner.loaders.assemble import allocate
 from runner.loaders.clock import Clock
 from runner.loaders.memory import format_bytes
 from runner.loaders.reader import Reader
 from runner.loaders.rows import Filled, Rows, gather
 from runner.loaders.threads import await_all
-from runner.loaders.workers import CLOSE_SECONDS, PIECE
+from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.samples import ArraySpec, Indices
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -86,7 +86,8 @@ class Processes:
     """A pool of spawned processes that read pieces of batches into shared memory."""
 
     def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
-        self._spec, self._timeout_seconds, self._clock = reader.spec, timeout_seconds, clock
+        self._spec, self._num_workers = reader.spec, num_workers
+        self._timeout_seconds, self._clock = timeout_seconds, clock
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
         self._context = _RememberingContext()
@@ -103,7 +104,7 @@ class Processes:
         pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
         try:
             with _telling_of_death():
-                for row, piece in pieces(indices, PIECE):
+                for row, piece in pieces(indices, self._num_workers):
                     block.futures.append(self._executor.submit(_fill_shared, block.memory.name, row, epoch, piece))
         except BaseException:
             pending.cancel()

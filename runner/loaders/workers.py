@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Protocol
 
 from runner.loaders.rows import Rows
 from runner.samples import Indices
 
-PIECE = 8
-"""Samples handed to a worker at once; measured: one sample a task costs 0.1 ms each, a whole batch idles workers."""
+LEAST, MOST = 8, 32
+"""Samples handed to a worker at once: to hand out fewer costs more than small files do, more idle the other workers."""
 
 
 CLOSE_SECONDS = 2.0
@@ -39,6 +40,13 @@ class Workers(Protocol):
 
     def close(self) -> None:
         """Stop; waits for what is being read, but not for ever."""
+
+
+def pieces(indices: Indices, num_workers: int) -> list[tuple[int, Indices]]:
+    """`indices` in even pieces, each with the row it begins at: one a worker, unless they were too small or large."""
+    count = max(1, min(len(indices) // LEAST, max(num_workers, math.ceil(len(indices) / MOST))))
+    bounds = [len(indices) * piece // count for piece in range(count + 1)]
+    return [(start, indices[start:end]) for start, end in pairwise(bounds)]
 
 
 def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[Rows]:

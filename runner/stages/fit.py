@@ -192,8 +192,8 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
         "learning_rate": result.learning_rate,
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
-        "images_per_second": round(samples / result.training_seconds, 1),
-        "wait_share": round(result.wait_seconds / result.training_seconds, 4),
+        "images_per_second": round(samples / result.steps * result.steps_per_second, 1),
+        "wait_share": round(result.wait_share, 4),
     }
 
 

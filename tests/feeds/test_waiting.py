@@ -66,6 +66,10 @@ def test_first_step_of_a_run_is_no_part_of_its_later_training(sequence, model):
     assert first.later_wait_seconds <= first.later_training_seconds < first.training_seconds - 0.5
     assert second.later_wait_seconds == second.wait_seconds
     assert second.later_training_seconds == second.training_seconds
+    assert (first.steps, first.later_steps, second.steps, second.later_steps) == (3, 2, 3, 3)
+    assert first.wait_share > first.wait_seconds / first.training_seconds
+    assert first.steps_per_second > 2 * first.steps / first.training_seconds
+    assert second.steps_per_second == second.steps / second.training_seconds
 
 
 def test_run_of_one_step_has_no_later_training(sequence, model):
@@ -73,7 +77,9 @@ def test_run_of_one_step_has_no_later_training(sequence, model):
     clock = EpochClock(sequence.clock, results.append)
     model.fit(feed(Delivery(sequence), num_steps=1).data, callbacks=[clock], shuffle=False, verbose=0)
     assert (results[0].later_training_seconds, results[0].later_wait_seconds) == (0.0, 0.0)
-    assert results[0].wait_seconds > 0
+    assert (results[0].steps, results[0].later_steps) == (1, 0)
+    assert 0 < results[0].wait_share == results[0].wait_seconds / results[0].training_seconds
+    assert results[0].steps_per_second == 1 / results[0].training_seconds
 
 
 def test_batch_asked_for_out_of_turn_is_waited_for(sequence):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.loaders.assemble import allocate, pieces
+from runner.loaders.assemble import allocate
 from runner.loaders.buffers import ALIGNMENT
 from runner.samples import ArraySpec
 
@@ -19,14 +19,3 @@ def test_allocated_arrays_are_aligned_and_writable_throughout(shape, dtype, num_
     assert (array.shape, array.dtype) == ((num_samples, *shape), dtype)
     assert array.size == 0 or array.ctypes.data % ALIGNMENT == 0
     assert array.flags.c_contiguous
-
-
-@given(st.integers(1, 300), st.integers(1, 40))
-def test_pieces_are_even_and_cover_the_indices(count, most):
-    indices = np.arange(1000, 1000 + count)
-    made = pieces(indices, most)
-    assert np.array_equal(np.concatenate([piece for _, piece in made]), indices)
-    assert all(piece[0] == indices[row] for row, piece in made)
-    sizes = [len(piece) for _, piece in made]
-    assert max(sizes) <= most
-    assert max(sizes) - min(sizes) <= 1

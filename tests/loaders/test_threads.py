@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
+from runner.loaders.assemble import allocate
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.sequence import Sequence
@@ -94,3 +95,23 @@ def test_epoch_begun_in_two_threads_starts_one_pool(obedient):
         for thread in both:
             thread.join()
         assert len(readers()) == 2
+
+
+def test_batch_takes_memory_when_its_turn_comes(obedient, monkeypatch):
+    made = []
+
+    def counted(spec, num_samples):
+        made.append(num_samples)
+        return allocate(spec, num_samples)
+
+    monkeypatch.setattr("runner.loaders.threads.allocate", counted)
+    source = obedient("hang")
+    threads = Threads(Reader(source), 1, 60, Clock())
+    pending = [threads.submit(0, np.arange(count)) for count in (3, 4, 5, 6)]
+    while not made:
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert made == [3]
+    source.order = "obey"
+    assert [len(one.result().x) for one in pending] == made == [3, 4, 5, 6]
+    threads.close()

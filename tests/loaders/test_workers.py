@@ -1,4 +1,4 @@
-"""Workers that die or hang end in an error, soon, and leave nothing behind."""
+"""Workers share a batch evenly; those that die or hang end in an error, soon, and leave nothing behind."""
 
 import multiprocessing
 import os
@@ -8,12 +8,27 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner.errors import WorkerError
 from runner.labels import NO_LABELS
 from runner.loaders.sequence import Sequence
+from runner.loaders.workers import LEAST, MOST, pieces
 from runner.plan import Plan
 from runner.samples import ArraySpec
+
+
+@given(st.integers(1, 3000), st.integers(1, 40))
+def test_pieces_are_even_and_cover_the_indices(count, num_workers):
+    indices = np.arange(1000, 1000 + count)
+    made = pieces(indices, num_workers)
+    assert np.array_equal(np.concatenate([piece for _, piece in made]), indices)
+    assert all(piece[0] == indices[row] for row, piece in made)
+    sizes = [len(piece) for _, piece in made]
+    assert min(LEAST, count) <= min(sizes) <= max(sizes) <= MOST
+    assert max(sizes) - min(sizes) <= 1
+    assert len(made) >= min(num_workers, count // LEAST)
 
 
 class Obedient:
