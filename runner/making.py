@@ -19,9 +19,9 @@ from runner.picturing import picture_data, picture_worst
 from runner.records.contents import FOLDER as CONTENTS
 from runner.records.data_section import data_section
 from runner.records.figures import FOLDER as FIGURES
+from runner.records.folder import MODEL
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.resumable import ResumableRun
-from runner.records.trained import MODEL
 from runner.resuming import refuse_other_data
 from runner.sources.data import Dataset
 from runner.stages.determinism import naming_refusals

@@ -16,9 +16,9 @@ from runner.loaders.settings import LoaderSettings
 from runner.models.settings import Task
 from runner.opening import OpenRun
 from runner.picturing import picture_wait
+from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.state import State, drop_states, read_state
-from runner.records.trained import CHECKPOINTS, MODEL
 from runner.sources.source import has_files
 from runner.terminal import Pace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from runner.errors import DataError
-from runner.records.trained import MODEL
+from runner.records.folder import MODEL
 
 
 def load_weights(network: keras.Model, file: Path) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 from runner.errors import ConfigurationError, RunnerError
 from runner.labels import Head
 from runner.records.config_yaml import read_config
+from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.heads import read_heads
 from runner.records.reading import read_run
 from runner.records.resumable import TRAINING
 
-MODEL, CHECKPOINTS = "model.keras", "checkpoints"
-"""The final model of a run, and the folder of its best and its last."""
 MODELS = (f"{CHECKPOINTS}/best.keras", MODEL)
 """The model files of a run, the one to use first."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runner.loaders.memory import format_bytes
-from runner.records.trained import CHECKPOINTS, MODEL
+from runner.records.folder import CHECKPOINTS, MODEL
 from runner.runs.query import Query
 from runner.store.cleaning import is_fruitless, remove, size_bytes
 from runner.store.output import write_rows
