@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runner.account import Line, data_lines
 from runner.errors import RunnerError
 from runner.loaders.auto import num_processors
-from runner.loaders.contenders import contenders, holds_all, override_line
+from runner.loaders.contenders import contenders
 from runner.loaders.memory import available_bytes, format_bytes
 from runner.loaders.settings import LoaderSettings
-from runner.loading import as_delivered, needed_bytes, open_dataset, open_loader
+from runner.loading import as_delivered, open_dataset
+from runner.measuring import Row, measure_bounds, measure_loader
 from runner.records.record import RunRecord
 from runner.records.tables import write_table
 from runner.settings import Settings
 from runner.sources.data import Dataset
 from runner.sources.source import Source, has_files
-from runner.stages.bench import Pace, evenly, time_files, time_loader, time_samples
-from runner.stages.own_process import Start, in_own_process
+from runner.stages.bench import Pace, evenly
 from runner.terminal import Terminal
 
 BENCH_CSV = "bench.csv"
@@ -34,18 +29,6 @@ BATCHES = 4
 """Batches to measure with, at least, where the data has so many."""
 LOOK_SECONDS, QUIET = 0.3, 0.1
 """How long the processors are looked at before anything is measured, and how busy they may be without a word."""
-PATIENCE, AT_LEAST = 20, 60.0
-"""A loader may take so many times `bench.seconds` in all, and so many seconds more to list the data and start."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of one loader: its pace and memory, or why it has none."""
-
-    line: str
-    pace: Pace | None = None
-    memory_bytes: int = 0
-    reason: str = ""
 
 
 def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> None:
@@ -60,18 +43,7 @@ def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> No
         _note_other_work(terminal)
         source = dataset.splits["train"]
         used = _samples_to_use(source, config, terminal)
-        share = len(source) / used
-        limited = config.model_copy(update={"data": config.data.model_copy(update={"limit": used})})
-        listed = _listed(config, source)
-        with terminal.counting("bench", len(listed) + 1, "loaders") as on_loaders:
-            bounds = list(_bounds(limited, source))
-            on_loaders(1)
-            rows = []
-            for settings in listed:
-                rows.append(_row(limited, settings, dataset, available, share))
-                on_loaders(1)
-    rows.sort(key=lambda row: -row.pace.samples_per_second if row.pace else 0)
-    measured = [row for row in rows if row.pace]
+        rows, bounds = _measure(config, dataset, available, used, terminal)
     documents = [_document(config, row) for row in rows]
     write_table(record.path / BENCH_CSV, [list(documents[0]), *(list(document.values()) for document in documents)])
     best = best_of(rows)
@@ -79,9 +51,27 @@ def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> No
     record.update(results={"bench": {**results, "bounds": [_document(config, row) for row in bounds]}})
     if best is None:
         raise RunnerError(f"no loader could be measured: {rows[0].reason}")
-    terminal.table(HEADER, [_cells(config, row) for row in (*measured, *(row for row in bounds if row.pace))])
+    terminal.table(HEADER, [_cells(config, row) for row in (*rows, *bounds) if row.pace])
     terminal.account(_failed_lines(rows))
     terminal.account(_best_lines(config, best))
+
+
+def _measure(
+    config: Settings, dataset: Dataset, available: int, used: int, terminal: Terminal
+) -> tuple[list[Row], list[Row]]:
+    """A row for each loader over `used` samples, the fastest first; then what no loader can beat."""
+    source = dataset.splits["train"]
+    share = len(source) / used
+    limited = config.model_copy(update={"data": config.data.model_copy(update={"limit": used})})
+    listed = _listed(config, source)
+    with terminal.counting("bench", len(listed) + 1, "loaders") as on_loaders:
+        bounds = list(measure_bounds(limited, source))
+        on_loaders(1)
+        rows = []
+        for settings in listed:
+            rows.append(measure_loader(limited, settings, dataset, available, share))
+            on_loaders(1)
+    return sorted(rows, key=lambda row: -row.pace.samples_per_second if row.pace else 0), bounds
 
 
 def best_of(rows: Sequence[Row]) -> Row | None:
@@ -121,92 +111,6 @@ def _samples_to_use(source: Source, config: Settings, terminal: Terminal) -> int
     terminal.account([("bench", told), ("", f"one thread read the first {reading:,} samples at {rate:,.0f}/s")])
     terminal.account([("", "what follows is with all files in the page cache, and no model beside it")])
     return used
-
-
-def _bounds(config: Settings, source: Source) -> Iterator[Row]:
-    """What no loader that reads can beat: files and samples read by one thread, times the processors."""
-    count = num_processors()
-    whats = {"files": "files read, not decoded"} if has_files(source) else {}
-    for what, name in {**whats, "samples": "samples read and decoded"}.items():
-        row = _measured(f"{name}: 1 thread × {count}", _time_bound, config, what)
-        one = row.pace
-        pace = one and replace(one, num_samples=one.num_samples * count, cpu_seconds=one.cpu_seconds * count)
-        yield replace(row, pace=pace)
-
-
-def _row(config: Settings, settings: LoaderSettings, dataset: Dataset, available: int, share: float) -> Row:
-    """What came of one loader; of one that holds all samples, memory and first batch are those of all of them."""
-    line = override_line(settings)
-    needed = needed_bytes(config, settings, dataset, tuple(dataset.splits))
-    if needed > available:
-        return Row(line, reason=f"it needs {format_bytes(needed)} of memory, and {format_bytes(available)} are free")
-    if settings.cache == "disk":
-        wanted = sum(len(source) * source.spec.num_bytes for source in dataset.splits.values())
-        free = shutil.disk_usage(_disk_of(settings)).free
-        if wanted > free // 2:
-            told = (
-                f"it needs {format_bytes(wanted)} of disk, and may take half of the {format_bytes(free)} that are free"
-            )
-            return Row(line, reason=told)
-    with _temporary_cache(settings) as apart:
-        row = _measured(line, _time_loader, config, apart)
-    pace = row.pace
-    if pace is None or not holds_all(settings):
-        return row
-    source = dataset.splits["train"]
-    if settings.kind == "in_memory":
-        pace = replace(pace, first_batch_seconds=pace.first_batch_seconds * share)
-    missing = round(len(source) * (1 - 1 / share)) * source.spec.num_bytes
-    return replace(row, pace=pace, memory_bytes=row.memory_bytes + missing)
-
-
-def _measured(line: str, function: Callable[..., Pace], config: Settings, what: object) -> Row:
-    """What came of a function in a process of its own; what goes wrong there is the reason for an empty row."""
-    limit_seconds = AT_LEAST + PATIENCE * config.bench.seconds
-    try:
-        pace, memory = in_own_process(function, config, what, limit_seconds=limit_seconds)
-    except RunnerError as error:
-        return Row(line, reason=" ".join(str(error).split()))
-    return Row(line, pace, memory)
-
-
-@contextmanager
-def _temporary_cache(settings: LoaderSettings) -> Iterator[LoaderSettings]:
-    """A cache on disk lies on the disk it would lie on, and is removed."""
-    if settings.cache != "disk":
-        yield settings
-        return
-    with tempfile.TemporaryDirectory(prefix=".bench-", dir=_disk_of(settings)) as folder:
-        yield settings.model_copy(update={"cache_dir": Path(folder)})
-
-
-def _disk_of(settings: LoaderSettings) -> Path:
-    """The innermost folder around the cache that exists already."""
-    return next(folder for folder in settings.cache_dir.absolute().parents if folder.is_dir())
-
-
-def _time_loader(start: Start, config: Settings, settings: LoaderSettings) -> Pace:
-    """In a process of its own: the pace of one loader."""
-    dataset = _opened(config)
-    start()
-    with open_loader(config, settings, dataset, "train", training=True) as loader:
-        return time_loader(loader, config.bench.seconds)
-
-
-def _time_bound(start: Start, config: Settings, what: str) -> Pace:
-    """In a process of its own: the pace of reading without a loader."""
-    source = _opened(config).splits["train"]
-    start()
-    if what == "files" and has_files(source):
-        return time_files(source, config.bench.seconds)
-    return time_samples(source, config.bench.seconds)
-
-
-def _opened(config: Settings) -> Dataset:
-    """The data, with one sample read: what decodes it is imported before memory and time count."""
-    dataset = as_delivered(config, open_dataset(config))
-    dataset.splits["train"].read(0)
-    return dataset
 
 
 def _document(config: Settings, row: Row) -> dict[str, Any]:

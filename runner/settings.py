@@ -48,6 +48,9 @@ Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
 READING: tuple[Mode, ...] = ("check", "bench")
 """Modes that read the data and build no model."""
 
+TRAINING: tuple[Mode, ...] = ("run", "fit")
+"""Modes that train a model."""
+
 USING: tuple[Mode, ...] = ("evaluate", "predict")
 """Modes that use the model of an earlier run."""
 
@@ -183,7 +186,7 @@ class Settings(Component):
         return self
 
     @model_validator(mode="after")
-    def _mode_has_what_it_needs(self) -> Self:
+    def _using_has_a_run_to_use(self) -> Self:
         using = self.mode in USING
         if using and self.from_run is None:
             raise ValueError(
@@ -195,11 +198,23 @@ class Settings(Component):
                 f"from_run must go with mode=evaluate or mode=predict, got mode={self.mode}; "
                 "add mode=evaluate, or leave from_run out"
             )
-        if self.resume is not None and self.mode not in ("run", "fit"):
+        if not using and self.split is not None:
+            raise ValueError(
+                f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _resume_and_debug_go_with_training(self) -> Self:
+        if self.resume is not None and self.mode not in TRAINING:
             raise ValueError(f"resume must go with mode=run or mode=fit, got mode={self.mode}; leave one of them out")
-        if self.debug is not None and (self.mode not in ("run", "fit") or self.resume is not None):
-            given = f"mode={self.mode}" if self.mode not in ("run", "fit") else "resume"
+        if self.debug is not None and (self.mode not in TRAINING or self.resume is not None):
+            given = f"mode={self.mode}" if self.mode not in TRAINING else "resume"
             raise ValueError(f"debug must go with a run that trains from the start, got {given}; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _repeating_has_a_run_to_repeat(self) -> Self:
         if self.resume_inexact and self.resume is None:
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
@@ -208,10 +223,6 @@ class Settings(Component):
         if self.verify and (not repeats or self.mode in READING):
             given = "no rerun" if not repeats else f"mode={self.mode}, which leaves nothing to compare"
             raise ValueError(f"verify must go with rerun, got {given}; add rerun=RUN_DIR, or leave verify out")
-        if not using and self.split is not None:
-            raise ValueError(
-                f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"
-            )
         return self
 
     def packages(self) -> Iterator[Package]:

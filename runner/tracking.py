@@ -9,14 +9,15 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from runner.records.changed import flat
 from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.dotted import flat
 from runner.records.log import close_log, open_log
 from runner.records.metrics import NAME as METRICS_CSV
 from runner.records.reading import read_run
 from runner.records.record import RunRecord
 from runner.reports.html import NAME as REPORT_HTML
 from runner.settings import Settings
+from runner.store.run import is_number
 from runner.terminal import Terminal
 from runner.trackers.tracker import Beginning, Ending, Row, Tracker
 
@@ -92,5 +93,5 @@ def _ending(folder: Path) -> Ending:
 
 def _numbers(results: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in flat(results):
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if is_number(value):
             yield key, value

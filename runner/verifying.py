@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.errors import ConfigurationError, VerifyError
+from runner.records.causes import likely_causes
 from runner.records.first_run import FirstRun, read_comparable
 from runner.records.record import RunRecord
 from runner.records.resumable import ResumableRun
@@ -42,7 +43,7 @@ def verify(
     """
     ids = {split: source.ids for split, source in dataset.splits.items()}
     pair = Pair(first, FirstRun(record.path, config.document(), record.document), ids)
-    comparisons, causes = list(pair.comparisons()), list(pair.causes())
+    comparisons, causes = list(pair.comparisons()), list(likely_causes(pair.first, pair.now))
     first_one = first_difference(comparisons)
     compared = [comparison.compared for comparison in comparisons if comparison.compared]
     unknown = [comparison.unknown for comparison in comparisons if comparison.unknown]

@@ -135,7 +135,8 @@ def test_readme_sweep_runs_as_a_person_starts_it(command, workplace, monkeypatch
 
 def test_readme_commands_on_runs_work(workplace, capsys):
     import runner
-    from runner import report, runs
+    from runner import report
+    from runner.runs import __main__ as runs
 
     first = runner.run(runner.compose(["model=mlp", "train.epochs=15", "loader=in_memory"])).path
     shutil.copytree(first, first.with_name("2026-01-01_00-00-00_7550ad"))

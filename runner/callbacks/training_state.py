@@ -66,6 +66,10 @@ def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     """Let the model make the variables it makes at its first step: those of its optimizer and of its metrics.
 
     Takes two samples of `batch`, which the model does not learn from. Returns the names of what it reports.
+
+    The symbolic step of `TensorFlowBatches` cannot stand for this one: only a step that is taken makes the variables,
+    and tells the names, of metrics that a `test_step` of the user's own keeps; nor can this one stand for that, for
+    it is traced for two samples, and would be again for a batch.
     """
     model.optimizer.build(model.trainable_variables)
     y = {name: part[:2] for name, part in batch.y.items()} if isinstance(batch.y, dict) else _first_two(batch.y)

@@ -13,9 +13,9 @@ from runner.config.jobs import Job, Sweep
 from runner.config.launch import launch
 from runner.errors import RunnerError
 from runner.loaders.settings import LoaderSettings
+from runner.records.dotted import value_at
 from runner.records.sweep import FROZEN, PlannedJob, SearchPlan, SweepPlan, freeze
 from runner.settings import Settings
-from runner.store.run import value_at
 
 Numbers = dict[str, int]
 """The number of the first job of each identity."""

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runner.config.nearest import hint, nearest
 from runner.config.schema import Node, Place, Schema, Variants, shown
+from runner.records.dotted import value_at
 from runner.settings import Settings
 
 ROUNDS = 4
@@ -176,10 +177,7 @@ class _Errors:
         return {} if node.get("type") == "object" else "placeholder"
 
     def _value(self, key: str) -> Any:
-        value: Any = self.document
-        for part in key.split(".") if key else ():
-            value = value.get(part) if isinstance(value, dict) else None
-        return value
+        return value_at(self.document, key) if key else self.document
 
 
 def _called(group: str, place: Place, tag: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from runner.errors import DataError
-from runner.labels import Labels
 from runner.loaders.assemble import allocate
 from runner.loaders.cache_disk import DiskCache
 from runner.loaders.cache_memory import MemoryCache
@@ -19,8 +18,9 @@ from runner.loaders.loader import Loader
 from runner.loaders.rows import Rows
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import PendingRows, Workers
-from runner.samples import Array, ArraySpec, Indices
+from runner.samples import Array, Indices
 from runner.sources.source import FileSource, Source, has_files
+from runner.sources.wrapping import Wrapping
 
 
 class Cache(Protocol):
@@ -48,29 +48,10 @@ class Cache(Protocol):
 
 
 @dataclass(frozen=True)
-class Cached:
+class Cached(Wrapping):
     """The samples of `source`, each read from it only once."""
 
-    source: Source
     cache: Cache
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The source's own."""
-        return self.source.ids
-
-    @property
-    def labels(self) -> Labels:
-        """The source's own."""
-        return self.source.labels
-
-    @property
-    def spec(self) -> ArraySpec:
-        """The source's own."""
-        return self.source.spec
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def read(self, index: int, out: Array | None = None) -> Array:
         """The array of sample `index`."""

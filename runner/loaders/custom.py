@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from runner.changes.change import Changes
 from runner.components import Arguments, Count, DottedName, Names, PositiveInt
-from runner.errors import ConfigurationError, DataError, RunnerError
-from runner.extensions import call, kind_of, module_of, told
+from runner.errors import ConfigurationError
+from runner.extensions import file_of, module_of
 from runner.labels import Head, HeadMode
-from runner.loaders.custom_batches import CustomBatches, Given, Maker, arrays_of
+from runner.loaders.custom_batches import CustomBatches, Maker
 from runner.loaders.custom_heads import heads_of
-from runner.loaders.custom_passes import Indexed, Passes, Repeated
+from runner.loaders.custom_target import Opened, Target
 from runner.loaders.loader import Loader
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.plan import Plan
@@ -130,13 +127,13 @@ class Custom(LoaderSettings):
         cannot be used.
         """
         opened = {split: self._open(split) for split in SPLITS if self._given(split) is not None}
-        without = [split for split, (_, first, _) in opened.items() if first.y is None]
+        without = [split for split, part in opened.items() if part.first.y is None]
         if without:
             raise ConfigurationError(
                 f"loader.target must give (x, y) to train and validate, got x alone for {', '.join(without)} from "
                 f"{self.target}"
             )
-        first = opened["train"][1]
+        first = opened["train"].first
         heads = heads_of(first.x, first.y, self.class_mode, self.classes)  # type: ignore[arg-type]
         return self._dataset(opened, heads, training=True)
 
@@ -163,26 +160,26 @@ class Custom(LoaderSettings):
             raise ConfigurationError("loader=custom must go with data=none: it makes the batches itself")
         return CustomLoader(source, plan)
 
-    def _dataset(self, opened: Mapping[str, _Opened], heads: tuple[Head, ...], *, training: bool) -> Dataset:
+    def _dataset(self, opened: Mapping[str, Opened], heads: tuple[Head, ...], *, training: bool) -> Dataset:
         splits = {
             split: CustomBatches(
                 Maker(self.target, split),
-                passes,
-                first=first,
-                rest=rest,
-                heads=heads if first.y is not None else (),
+                part.passes,
+                first=part.first,
+                rest=part.rest,
+                heads=heads if part.first.y is not None else (),
                 training=training and split == "train",
             )
-            for split, (passes, first, rest) in opened.items()
+            for split, part in opened.items()
         }
-        firsts = [first for _, first, _ in opened.values()]
-        file = getattr(sys.modules[module_of(self.target)], "__file__", None)
+        firsts = [part.first for part in opened.values()]
+        file = file_of(module_of(self.target))
         return Dataset(
             splits,
             heads if any(first.y is not None for first in firsts) else (),
             firsts[0].spec,
             notes=tuple(self._notes(splits)),
-            files=(Path(file),) if file else (),
+            files=(file,) if file else (),
             batches=ReadyBatches(
                 steps={split: batches.num_steps for split, batches in splits.items()},
                 size=max(len(first.x) for first in firsts),
@@ -206,70 +203,6 @@ class Custom(LoaderSettings):
         arguments: Arguments | None = getattr(self, f"{split}_arguments")
         return arguments
 
-    def _open(self, split: str) -> _Opened:
-        passes, maker = self._passes(split), Maker(self.target, split)
-        if passes.num_steps < 1:
-            raise DataError(
-                f"{self.target} must give batches for {split}, got a length of {passes.num_steps}; fewer samples than "
-                "one batch takes?"
-            )
-        with maker.blamed(0, 0):
-            rest = passes.from_step(0)
-            return passes, arrays_of(next(rest)), rest
-
-    def _passes(self, split: str) -> Passes:
-        """What the target gives for a split, by how it can be read."""
-        given, key = self._call(split), f"loader.{split}_steps"
-        if hasattr(given, "__getitem__"):
-            if not hasattr(given, "__len__"):
-                raise ConfigurationError(
-                    f"loader.target must have __len__, the batches in a pass, got {self.target} without"
-                )
-            self._refuse_steps(split)
-            return Indexed(given, self)
-        if hasattr(given, "as_numpy_iterator"):  # tf.data
-            begin = given.as_numpy_iterator
-        elif isinstance(given, Iterator):
-            begun = chain([given], iter(lambda: self._call(split), None))
-            begin = begun.__next__
-        elif isinstance(given, Iterable):
-            begin = given.__iter__
-        else:
-            raise ConfigurationError(
-                "loader.target must be a Sequence or PyDataset class, a generator function, or a function that "
-                f"returns a tf.data.Dataset, got {self.target}, which gives {kind_of(given)}"
-            )
-        return Repeated(begin, self._steps(split, given), goes_on=split == "train", steps_key=key)
-
-    def _call(self, split: str) -> Any:
-        try:
-            return call(self.target, "loader", {**self.arguments, **(self._given(split) or {})})
-        except RunnerError:
-            raise
-        except Exception as error:
-            raise ConfigurationError(
-                f"loader.target={self.target} must take its arguments, and failed for {split}: "
-                f"{told(error, self.target)}; correct it there, or loader.{split}_arguments"
-            ) from error
-
-    def _refuse_steps(self, split: str) -> None:
-        if getattr(self, f"{split}_steps") is not None:
-            raise ConfigurationError(
-                f"loader.{split}_steps must be null for {self.target}, which has a length; for shorter epochs set "
-                "train.steps_per_epoch"
-            )
-
-    def _steps(self, split: str, given: Any) -> int:
-        steps: int | None = getattr(self, f"{split}_steps")
-        if steps is not None:
-            return steps
-        try:
-            return len(given)
-        except TypeError as error:
-            raise ConfigurationError(
-                f"loader.{split}_steps must be given for what has no length, got {kind_of(given)} from "
-                f"{self.target}; loader.{split}_steps=NUMBER"
-            ) from error
-
-
-_Opened = tuple[Passes, Given, Iterator[Any]]
+    def _open(self, split: str) -> Opened:
+        arguments = {**self.arguments, **(self._given(split) or {})}
+        return Target(self.target, split, arguments, getattr(self, f"{split}_steps")).open(self)

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from runner.labels import Labels
 from runner.records.contents import Contents, ContentsTable
-from runner.samples import Array, ArraySpec, Indices
+from runner.samples import Array, Indices
 from runner.sources.source import FileSource, Source, has_files, read_many
+from runner.sources.wrapping import Wrapping
 
 
 @dataclass(frozen=True)
-class HashedFiles:
+class HashedFiles(Wrapping):
     """The samples of `source`; a digest of each one's file goes to `table`, once."""
 
     source: FileSource
     table: ContentsTable
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The source's own."""
-        return self.source.ids
-
-    @property
-    def labels(self) -> Labels:
-        """The source's own."""
-        return self.source.labels
-
-    @property
-    def spec(self) -> ArraySpec:
-        """The source's own."""
-        return self.source.spec
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def path(self, index: int) -> Path:
         """The file of sample `index`."""

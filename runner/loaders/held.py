@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from runner.errors import BadSampleError
-from runner.labels import Labels
 from runner.loaders.rows import BadSample
-from runner.samples import Array, ArraySpec, Indices
-from runner.sources.source import Source
+from runner.samples import Array, Indices
+from runner.sources.wrapping import Wrapping
 
 
 @dataclass(frozen=True)
-class HeldSamples:
+class HeldSamples(Wrapping):
     """The samples of `source`, read from `rows`, shape `(num_samples, *spec.shape)`. Never pickled: for threads.
 
     Rows of samples that are `bad`, by index, hold nothing; reading them fails as it did the first time.
     """
 
-    source: Source
     rows: Array
     bad: Mapping[int, BadSample] = field(default_factory=dict)
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The source's own."""
-        return self.source.ids
-
-    @property
-    def labels(self) -> Labels:
-        """The source's own."""
-        return self.source.labels
-
-    @property
-    def spec(self) -> ArraySpec:
-        """The source's own."""
-        return self.source.spec
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def read(self, index: int, out: Array | None = None) -> Array:
         """A copy of row `index`."""

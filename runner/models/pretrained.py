@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from runner.errors import DataError
+from runner.records.folder import MODEL
 
 
 def load_weights(network: keras.Model, file: Path) -> None:
@@ -16,7 +17,7 @@ def load_weights(network: keras.Model, file: Path) -> None:
     A `.keras` file may hold the network itself, with its own top or without, or a model that has it as a layer, as
     the runner's models do. Raises `DataError` where the file holds no weights of this shape.
     """
-    file = file / "model.keras" if file.is_dir() else file
+    file = file / MODEL if file.is_dir() else file
     try:
         if file.suffix == ".keras":
             _take_over(network, keras.saving.load_model(file, compile=False))

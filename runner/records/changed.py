@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runner.records.dotted import flat
+
 Section = Mapping[str, Any]
 
 
@@ -32,15 +34,6 @@ def changed_code(before: Section | None, now: Section | None) -> Iterator[str]:
     known = now and {name: now.get(name) for name in before or now}
     if known != before:
         yield f"the code is {_code(now)}, and was {_code(before)}"
-
-
-def flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings by dotted key."""
-    if isinstance(value, Mapping) and value:
-        for name, item in value.items():
-            yield from flat(item, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, value
 
 
 def _code(git: Section | None) -> str:

@@ -12,6 +12,9 @@ from runner.errors import RunnerError
 
 OUTPUTS = Path("outputs")
 
+MODEL, CHECKPOINTS = "model.keras", "checkpoints"
+"""In the folder of a run that trained: the final model, and the folder of its best, its last and its states."""
+
 
 def new_run_folder(root: Path = OUTPUTS) -> Path:
     """Make ``root/runs/<date>_<time>_<6 random hex>``, which nobody else has; the time is local.

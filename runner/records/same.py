@@ -11,14 +11,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from runner.records.changed import changed_code, changed_keys, changed_packages
 from runner.records.contents import changed_files, read_contents
 from runner.records.first_run import FirstRun
 from runner.records.metrics import EPOCH, TIMING, read_metrics
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-
-OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact", "tracker")
-"""Keys of the configuration that say nothing of what a run comes to."""
 
 
 @dataclass
@@ -57,25 +53,6 @@ class Pair:
         yield self._metrics()
         yield self._evaluation()
         yield self._predictions()
-
-    def causes(self) -> Iterator[str]:
-        """What is not as it was, and may be why the runs differ: configuration, packages, code, machine."""
-        first, now = self.first.document, self.now.document
-        for key, text in changed_keys(self.first.config, self.now.config):
-            if key.partition(".")[0] not in OF_THE_RUN:
-                yield text
-        if any(again.get("inexact") for again in first.get("resumed", ())):
-            yield "the first run was resumed with resume_inexact=true"
-        # A record of an earlier version has the main packages only.
-        installed = {**now.get("packages", {}), **now["versions"]}
-        before = {**first.get("packages", {}), **first["versions"]}
-        yield from changed_packages(before, installed)
-        yield from changed_code(first["git"], now["git"])
-        for section in ("environment", "machine"):
-            if section in first:
-                known = {name: value for name, value in now[section].items() if name in first[section]}
-                shared = known if section == "machine" else now[section]
-                yield from (text for _, text in changed_keys({section: first[section]}, {section: shared}))
 
     @cached_property
     def _as_long(self) -> bool:

@@ -9,10 +9,12 @@ from typing import Any
 from runner.errors import ConfigurationError, RunnerError
 from runner.labels import Head
 from runner.records.config_yaml import read_config
+from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.heads import read_heads
 from runner.records.reading import read_run
+from runner.records.resumable import TRAINING
 
-MODELS = ("checkpoints/best.keras", "model.keras")
+MODELS = (f"{CHECKPOINTS}/best.keras", MODEL)
 """The model files of a run, the one to use first."""
 
 
@@ -64,7 +66,7 @@ def newest_training(outputs: Path) -> Path | None:
 
 def _trains(folder: Path) -> bool:
     try:
-        return read_config(folder, "from_run").get("mode") in ("run", "fit")
+        return read_config(folder, "from_run").get("mode") in TRAINING
     except ConfigurationError:
         return False
 

@@ -1,17 +1,13 @@
-"""Curves of a run over its epochs, and its predicted values over the true ones."""
+"""How a run learnt: the columns of its metrics over its epochs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
-
-from markupsafe import Markup
 
 from runner.reports.drawing import (
     DASHED,
     FIRST,
-    MUTED,
     SECOND,
     Key,
     Panel,
@@ -49,17 +45,6 @@ def learning_curves(rows: Sequence[Row]) -> list[Panel]:
 def split_legend() -> list[Key]:
     """Which line is which split."""
     return legend("split", dict(zip(("training", "validation"), LINES, strict=True)))
-
-
-def scatter(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Markup:
-    """Predicted over true values, with the line on which they are equal."""
-    figure, axes = new_axes()
-    low, high = min(*truth, *predicted), max(*truth, *predicted)
-    axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=DASHED)
-    axes.plot(truth, predicted, linestyle="", marker="o", markersize=3, markeredgewidth=0, color=FIRST, alpha=0.6)
-    axes.set_xlabel("true")
-    axes.set_ylabel("predicted")
-    return inline_svg(figure, f"scatter-{re.sub('[^A-Za-z0-9]', '-', name)}")
 
 
 def _panel(number: int, group: tuple[str, ...], epochs: Sequence[float], values: dict[str, list[Any]]) -> Panel:

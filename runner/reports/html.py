@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from runner.store.differences import flat
+from runner.records.dotted import flat
 from runner.store.output import plain, rounded
 
 NAME = "report.html"

@@ -16,10 +16,10 @@ from runner.records.figures import FOLDER, Picture, read_class_counts, read_pict
 from runner.records.heads import read_heads
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.trace import read_trace
-from runner.reports.curves import scatter
 from runner.reports.drawing import FIRST, GRID, INK, MUTED, SECOND, inline_svg
 from runner.reports.judges import AnyJudge, ClassJudge, LabelSetJudge, NumberJudge
 from runner.reports.predictions import judge_predictions, predictions_bytes
+from runner.reports.scatter import scatter
 from runner.reports.scores import ClassScore, NumberScore
 from runner.reports.timeline import Palette, draw_timeline, told_in_words
 from runner.reports.worst import Sample

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.reports.drawing import FIRST, INK, SECOND, Key, Panel, inline_svg, legend, new_axes
 from runner.store.figures import in_unit, title_of
 from runner.store.output import brief, plain
+from runner.store.run import is_number
 from runner.store.sweep import SweepJob, SweepResults
 from runner.store.sweep_table import SEED
 
@@ -59,7 +60,7 @@ class _Setting:
 
     @cached_property
     def is_numeric(self) -> bool:
-        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in self.values)
+        return all(map(is_number, self.values))
 
     @cached_property
     def names(self) -> list[str]:
@@ -115,11 +116,11 @@ def _keys(results: SweepResults) -> list[str]:
 
 def _setting(results: SweepResults, key: str, figure: str) -> _Setting:
     known = [job for job in results.jobs if job.status == "completed" and job.planned.varied.get(key) is not None]
-    return _Setting(key, figure, tuple(job for job in known if _is_number(job.run.value(figure))))
+    return _Setting(key, figure, tuple(job for job in known if _is_finite(job.run.number(figure))))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+def _is_finite(number: float | None) -> bool:
+    return number is not None and isfinite(number)
 
 
 def _panel(number: int, setting: _Setting, results: SweepResults) -> Panel:

@@ -20,7 +20,7 @@ from runner.samples import Array, Indices
 from runner.sources.data import Data, Dataset, in_words_of
 from runner.sources.ids import CHUNK, Ids
 from runner.sources.image_files import ImageFiles
-from runner.sources.label_columns import ColumnMode, Reader, Target, numbers
+from runner.sources.label_columns import ColumnMode, ColumnModes, Reader, Target, numbers
 from runner.sources.manifest import PARQUET, Manifest, read_manifest
 from runner.sources.split_names import EXPECTED, SPLIT_NAMES
 from runner.sources.told import some
@@ -50,11 +50,7 @@ class DataFrame(Data, ImageSettings):
     label_columns: Names | None = None
     """The columns to learn; several become outputs of their names. Null: those class_mode maps, else `label`."""
 
-    class_mode: (
-        Literal["categorical", "sparse", "binary", "multi_label", "raw", "multi_output", "input"]
-        | dict[str, ColumnMode]
-        | None
-    ) = "categorical"
+    class_mode: ColumnModes = "categorical"
     """What `y` is: categorical (one-hot), sparse (class numbers), binary, multi_label (a 0 or 1 a class; cells like
     cat|dog), raw (numbers), multi_output (numbers, an output a column), input (the image), null (nothing); or a
     mapping of columns to modes, {bi: binary, multi: sparse}."""

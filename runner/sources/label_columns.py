@@ -16,6 +16,13 @@ from runner.sources.manifest import Manifest
 from runner.sources.vocabulary import Known, codes_of, vocabulary
 
 ColumnMode = Literal["categorical", "sparse", "binary", "multi_label", "raw"]
+ColumnModes = (
+    Literal["categorical", "sparse", "binary", "multi_label", "raw", "multi_output", "input"]
+    | dict[str, ColumnMode]
+    | None
+)
+"""What `y` is made of: all columns alike, the sample itself, or each column as its name is mapped."""
+
 SEPARATORS = re.compile(r"[|,]")
 
 

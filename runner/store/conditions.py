@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.store.run import Run
+from runner.store.run import Run, is_number
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -31,7 +31,7 @@ class Condition:
         if self.sign in ("=", "!="):
             return any(_equal(value, wanted) for wanted in self.values) == (self.sign == "=")
         wanted = self.values[0]
-        comparable = all(map(_is_number, (value, wanted))) or all(isinstance(each, str) for each in (value, wanted))
+        comparable = all(map(is_number, (value, wanted))) or all(isinstance(each, str) for each in (value, wanted))
         return comparable and ORDER[self.sign](value, wanted)
 
 
@@ -40,7 +40,3 @@ def _equal(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
     return bool(value == wanted) or (isinstance(value, str) and value == str(wanted))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.records.dotted import flat
 from runner.store.run import Run
 
 OF_ONE_RUN = (
@@ -40,15 +41,6 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
     keys = dict.fromkeys(key for part in parts for key in part)
     rows = ((key, tuple(part.get(key) for part in parts)) for key in keys)
     return [Difference(*key, values) for key, values in rows if any(value != values[0] for value in values)]
-
-
-def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys of nested mappings, and their values; a list, or an empty mapping, is one value."""
-    if isinstance(document, Mapping) and (document or not prefix):
-        for key, value in document.items():
-            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, document
 
 
 def _recorded(run: Run, untold: Collection[str]) -> Iterator[tuple[tuple[str, str], Any]]:

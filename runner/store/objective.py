@@ -23,8 +23,7 @@ class Objective:
 
     def value(self, run: Run) -> float | None:
         """What a run came to; None where it has no number there."""
-        value = run.value(self.key)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return run.number(self.key)
 
     def rank(self, run: Run) -> tuple[bool, float]:
         """What to sort runs by, so that the best is first, and those without a number last."""

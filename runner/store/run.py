@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
 from runner.errors import RunnerError
 from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.dotted import value_at
 from runner.records.metrics import read_metrics
 from runner.records.reading import read_run
 from runner.records.record import RUN_JSON
@@ -79,6 +80,11 @@ class Run:
         found = next((value for document in documents if (value := value_at(document, key)) is not None), None)
         return self._metric(key) if found is None else _name_of(found)
 
+    def number(self, key: str) -> float | None:
+        """The number under a dotted key; None where there is none."""
+        value = self.value(key)
+        return value if is_number(value) else None
+
     def _metric(self, column: str) -> float | None:
         values = [value for row in self.metrics if (value := row.get(column)) is not None]
         if not values:
@@ -94,14 +100,9 @@ def goal_of(metric: str) -> str | None:
     return "min" if metric.endswith(("loss", "error")) else None
 
 
-def value_at(document: Mapping[str, Any], key: str) -> Any:
-    """What stands under a dotted key of nested mappings; None where there is nothing."""
-    value: Any = document
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value of a document is a number; true is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _name_of(value: Any) -> Any:

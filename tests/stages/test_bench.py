@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runner import compose
-from runner.benching import Row, best_of
+from runner.benching import best_of
 from runner.errors import BadSampleError, RunnerError, WorkerError
 from runner.loaders.contenders import contenders, override_line
 from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
+from runner.measuring import Row
 from runner.running import build_loader, run
 from runner.stages.bench import Pace, evenly, time_loader
 from runner.stages.own_process import in_own_process
@@ -162,7 +163,7 @@ def test_what_holds_everything_is_counted_up_to_all_samples(photos, monkeypatch)
 def test_arrays_are_benched_without_caches(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     here = lambda function, *arguments, limit_seconds: (function(lambda: None, *arguments), 0)  # noqa: E731
-    monkeypatch.setattr("runner.benching.in_own_process", here)
+    monkeypatch.setattr("runner.measuring.in_own_process", here)
     np.savez("arrays.npz", x=np.zeros((50, 3), np.float32), y=np.arange(50) % 2)
     document, rows = bench("data=arrays", "data.path=arrays.npz")
     assert not any(row["reason"] or "cache" in row["loader"] for row in rows)

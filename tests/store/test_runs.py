@@ -12,7 +12,8 @@ import pytest
 from runner.commands import guarded
 from runner.errors import ConfigurationError
 from runner.records.metrics import MetricsTable
-from runner.runs import COMMANDS, HELP, OPTIONS, execute
+from runner.runs.__main__ import COMMANDS, HELP, execute
+from runner.runs.reading import OPTIONS
 
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy", "matplotlib", "jinja2"}
 
@@ -214,7 +215,7 @@ def test_a_thousand_runs_are_listed_and_nothing_heavy_is_imported(make, root):
     for number in range(1, 1000):
         shutil.copytree(folder, folder.with_name(f"2026-01-01_00-00-00_{number:06x}"))
     code = (
-        "import sys; from runner.runs import execute\n"
+        "import sys; from runner.runs.__main__ import execute\n"
         "execute(['list', 'loader=sequence', 'val_loss<1'])\nprint(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=root.parent, capture_output=True, text=True, check=True)

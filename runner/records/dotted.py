@@ -1,0 +1,33 @@
+"""Nested mappings by dotted key: `train.epochs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted keys of nested mappings, and their values; a list, or an empty mapping, is one value.
+
+    >>> dict(flat({"train": {"epochs": 3, "sizes": [1, 2]}, "data": {}}))
+    {'train.epochs': 3, 'train.sizes': [1, 2], 'data': {}}
+    """
+    if isinstance(document, Mapping) and (document or not prefix):
+        for key, value in document.items():
+            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, document
+
+
+def value_at(document: Mapping[str, Any], key: str) -> Any:
+    """What stands under a dotted key of nested mappings; None where there is nothing.
+
+    >>> value_at({"train": {"epochs": 3}}, "train.epochs")
+    3
+    """
+    value: Any = document
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value

@@ -1,0 +1,85 @@
+"""`python -m runner.runs`: its help, and from a command to the function that answers it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from runner.commands import guarded
+from runner.config.nearest import hint
+from runner.errors import ConfigurationError
+from runner.runs.best import best
+from runner.runs.clean import clean
+from runner.runs.query import Query
+from runner.runs.reading import read
+from runner.runs.show import show
+from runner.runs.tables import compare, diff, list_runs
+
+HELP = """\
+usage: python -m runner.runs COMMAND [RUN ...] [CONDITION ...] [option=value ...]
+
+The runs below outputs/, sweeps' jobs too, asked as a store. Nothing but the files of the runs is read.
+
+commands
+  list                  the runs, a line each, the newest last
+  show RUN              what one run was, and what came of it
+  compare [RUN ...]     runs side by side: the keys in which they differ, and their results
+  diff RUN RUN          all that tells two runs apart: configuration, code, packages, data, digests, results
+  best metric=KEY       the folder of the best run, for scripts
+  clean                 name the runs that failed, were killed or left no record; with yes=true remove them
+
+run
+  a folder, latest, or any part of a run's name that no other run has: 7550ad, 2026-11-21_06-20-11_7550ad/3
+
+conditions (for list, compare, best and clean; quote < and >, which are the shell's)
+  KEY=VALUE  KEY!=VALUE  'KEY>VALUE'  'KEY>=VALUE'  'KEY<VALUE'  'KEY<=VALUE'
+  A key is one of the configuration (loader, train.epochs), of run.json (status, results.evaluate.accuracy, or
+  evaluate.accuracy for short), or a column of metrics.csv (val_loss: its best epoch). Values are written as on the
+  runner's own command line; seed=0,1 means either.
+
+options
+  format=table          table, csv or json
+  columns=[KEY,...]     what list shows
+  sort=KEY              the order of list and compare, ascending; sort=-KEY descending
+  limit=N               the newest N; with sort, the first N
+  metric=KEY goal=max   what best goes by; goal=min or max is known for losses, errors and accuracies
+  root=outputs          where the runs lie
+  yes=true              let clean remove what it names
+
+examples
+  python -m runner.runs list loader=sequence,generator 'evaluate.accuracy>0.97'
+  python -m runner.runs compare train.epochs=15 sort=-evaluate.accuracy format=csv
+  python -m runner mode=predict from_run=$(python -m runner.runs best metric=val_loss)
+
+exit codes: 0 done; 1 no run is like that; 2 something typed cannot be meant
+"""
+
+COMMANDS: Mapping[str, Callable[[Query], None]] = {
+    "list": list_runs,
+    "show": show,
+    "compare": compare,
+    "diff": diff,
+    "best": best,
+    "clean": clean,
+}
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    return guarded(lambda: execute(sys.argv[1:]), what="what was typed")
+
+
+def execute(texts: Sequence[str]) -> int:
+    """Do what these words say; 0. Raises `ConfigurationError` for words that cannot be meant."""
+    if not texts or texts[0] in ("help", "-h", "--help"):
+        sys.stdout.write(HELP)
+        return 0
+    name, *rest = texts
+    if name not in COMMANDS:
+        raise ConfigurationError(f"the command must be one of {', '.join(COMMANDS)}, got {name}{hint(name, COMMANDS)}")
+    COMMANDS[name](read(name, rest))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
