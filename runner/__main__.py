@@ -151,7 +151,7 @@ def _parser() -> _Parser:
 
 
 def _unknown(flag: str) -> str:
-    from runner.config.nearest import hint
+    from runner.nearest import hint
 
     known = [name for names in (*FLAGS, *REFUSED) for name in names if name.startswith("--")]
     return f"{flag} is no flag{hint(flag.partition('=')[0], known) or '; see --help'}"

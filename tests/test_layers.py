@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
     {"errors"},
-    {"commands", "packages"},
+    {"commands", "nearest", "packages"},
     {"components", "samples", "seeds", "interruption", "extensions"},
     {"cipher"},
     {"images", "labels", "splits", "plan"},

@@ -13,7 +13,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.base import based, set_by_base
 from runner.config.library import Composition, Library
-from runner.config.nearest import hint, nearest
 from runner.config.overrides import Typed, bad_choice, for_hydra, tell_apart
 from runner.config.paths import missing_paths
 from runner.config.places import shown
@@ -22,6 +21,7 @@ from runner.config.schema import Schema
 from runner.config.schema import shown as shown_value
 from runner.config.validation import Problem, judge
 from runner.errors import ConfigurationError
+from runner.nearest import hint, nearest
 from runner.packages import not_installed
 from runner.settings import Settings
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.config.nearest import nearest
 from runner.extensions import file_of, is_there
+from runner.nearest import nearest
 
 
 def code_problem(module: str) -> str | None:

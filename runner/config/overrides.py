@@ -10,8 +10,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from runner.config.library import Library
-from runner.config.nearest import hint
 from runner.config.schema import shown
+from runner.nearest import hint
 from runner.settings import Settings
 
 OWNED = {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from runner.components import Component
 from runner.config.code import code_problem, missing_attribute
-from runner.config.nearest import nearest
 from runner.config.schema import Schema
 from runner.config.validation import Problem
 from runner.extensions import missing_module
+from runner.nearest import nearest
 from runner.settings import Settings
 
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from runner.commands import guarded
-from runner.config.nearest import hint
 from runner.errors import ConfigurationError
+from runner.nearest import hint
 from runner.runs.best import best
 from runner.runs.clean import clean
 from runner.runs.query import Query

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runner.config.nearest import hint
 from runner.errors import ConfigurationError
+from runner.nearest import hint
 from runner.records.dotted import flat
 from runner.store.conditions import Condition
 from runner.store.finding import all_runs, find_run

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError
+from runner.nearest import nearest
 from runner.samples import Indices
 from runner.sources.told import some
 
@@ -95,7 +95,7 @@ def _parquet_columns(file: Path) -> list[str]:
 def _refuse_missing(file: Path, wanted: Sequence[str], columns: Sequence[str]) -> None:
     missing = [name for name in wanted if name not in columns]
     if missing:
-        meant = [near[0] for name in missing if (near := get_close_matches(name, columns, n=1))]
+        meant = [near for name in missing if (near := nearest(name, columns))]
         mend = f"did you mean {', '.join(map(repr, meant))}?" if meant else "name its own with data.*_column(s)"
         raise DataError(
             f"{file} must have the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}, "

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError
+from runner.nearest import nearest
 from runner.sources.json_object import read_json_object
 from runner.sources.split_names import EXPECTED, SPLIT_NAMES
 from runner.sources.told import some
@@ -37,8 +37,8 @@ def read_partition(file: Path) -> Partition:
 
 def _split(file: Path, key: str) -> str:
     if key not in SPLIT_NAMES:
-        near = get_close_matches(key, SPLIT_NAMES, n=1)
-        mend = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(key, SPLIT_NAMES)
+        mend = f"; did you mean {near!r}?" if near else ""
         raise DataError(f"{file} must have the keys {EXPECTED}, got {key!r}{mend}")
     return SPLIT_NAMES[key]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from runner.errors import DataError
 from runner.labels import NO_LABELS, Head, Labels
+from runner.nearest import nearest
 from runner.samples import Array, ArraySpec, Indices
 from runner.sources.source import FileSource, Source, has_files, read_many
 
@@ -105,8 +105,8 @@ def _recode(column: Array, names: tuple[str, ...], head: Head) -> Array:
 
 def _unknown_classes(unknown: list[str], head: Head, most: int = 20) -> str:
     known = ", ".join(head.class_names[:most]) + (", …" if len(head.class_names) > most else "")
-    near = get_close_matches(unknown[0], head.class_names, n=1)
-    mend = f"did you mean {near[0]!r}?" if near else "remove their samples, or choose data.class_mode=null to predict"
+    near = nearest(unknown[0], head.class_names)
+    mend = f"did you mean {near!r}?" if near else "remove their samples, or choose data.class_mode=null to predict"
     return f"the data must have only classes the model knows ({known}), got {', '.join(unknown)}; {mend}"
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
 
 from runner.errors import ConfigurationError
 from runner.labels import Head, Labels
+from runner.nearest import nearest
 from runner.samples import Array, Batch
 
 CODED = ("categorical", "sparse", "binary")
@@ -74,7 +74,7 @@ def _refuse_unknown(given: Mapping[str, float], head: Head) -> None:
 
 
 def _problem(name: str, known: tuple[str, ...], most: int = 20) -> str:
-    near = get_close_matches(name, known, n=1)
-    mend = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    mend = f"; did you mean {near!r}?" if near else ""
     shown = ", ".join(known[:most]) + (", …" if len(known) > most else "")
     return f"train.class_weight must name classes of the data ({shown}), got {name!r}{mend}"
