@@ -64,6 +64,16 @@ def folder(tmp_path):
     return made
 
 
+@pytest.fixture(scope="module")
+def empty_pages():
+    """Runs write empty pages and no picture of their wait: drawing takes a third of a run that lasts two seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("runner.reports.page.render", lambda *_: "")
+        patched.setattr("runner.picturing.write_timeline", lambda *_: None)
+        patched.setattr("runner.picturing.draw_timeline", lambda *_: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def logging_is_left_as_it_was():
     """Hydra's `--info` logs everything to the present standard output from then on."""

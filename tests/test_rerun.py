@@ -24,6 +24,8 @@ from runner.running import run
 from runner.terminal import Terminal
 from runner.verifying import verify
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 QUICK = ["train.epochs=2", "model.filters=[4]", "model.dense_units=8", "loader.workers=2", "loader.batch_size=8"]
 
 

@@ -17,6 +17,8 @@ from runner.records.metrics import TIMING
 from runner.records.reading import read_run
 from runner.running import run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
 
 

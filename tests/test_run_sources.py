@@ -12,6 +12,8 @@ from PIL import Image
 from runner import build_loader, compose
 from runner.running import run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 LOADERS = ["in_memory", "generator", "sequence", "directory_flow"]
 QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[16]", "loader.batch_size=16", "loader.workers=2"]
 COLOURS = ["black", "dark", "grey", "light", "white"]
