@@ -66,8 +66,9 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def empty_pages():
-    """Runs write empty pages and no picture of their wait: drawing takes a third of a run that lasts two seconds."""
+    """Runs and sweeps write empty pages, and no picture of a wait: drawing takes a third of a run of two seconds."""
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("runner.reports.sweep_page.render_sweep", lambda _: "")
         patched.setattr("runner.reports.page.render", lambda *_: "")
         patched.setattr("runner.picturing.write_timeline", lambda *_: None)
         patched.setattr("runner.picturing.draw_timeline", lambda *_: None)
