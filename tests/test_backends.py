@@ -101,6 +101,7 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
         "evaluated": ["mode=evaluate", f"from_run={trained.path}", "split=test"],
         "predicted": ["mode=predict", f"from_run={trained.path}", "split=test"],
         "longer": [digits, *QUICK, "train.epochs=2"],
+        "default": [digits, "train.epochs=2", "loader=generator"],
     }
     command = [sys.executable, "-c", SCRIPT, backend]
     named = {str(tmp_path / name): overrides for name, overrides in runs.items()}
@@ -112,7 +113,9 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
         == 1
     )
     assert documents["batches"]["results"]["fit"]["samples_seen"] == 2 * 4 * 3
-    assert documents["both"]["results"]["evaluate"].keys() > {"bi_accuracy", "multi_accuracy"}
+    of_both = documents["both"]["results"]["evaluate"].keys()
+    assert of_both >= {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"}
+    assert documents["default"]["results"]["evaluate"]["accuracy"] > 0.7
     assert np.isfinite(
         [document["results"]["evaluate"]["loss"] for name, document in documents.items() if name != "predicted"]
     ).all()

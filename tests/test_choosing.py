@@ -16,6 +16,8 @@ from runner.running import run
 from runner.stages.bench import Pace
 from runner.stages.probe import Look, Probe, Readers
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 FREE, LITTLE = 10**9, 150_000
 ONE, THREE, PROCESSES = Readers(1), Readers(3), Readers(3, processes=True)
 

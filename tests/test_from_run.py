@@ -11,6 +11,8 @@ from runner import compose
 from runner.errors import ConfigurationError, DataError, RunnerError
 from runner.running import build_loader, run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 QUICK = ["train.epochs=2", "train.learning_rate=0.01", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
 
 

@@ -9,9 +9,8 @@ import pytest
 pytest.importorskip("jax")
 
 
-@pytest.mark.parametrize("loader", ["sequence", "generator"])
-def test_default_run_trains_on_jax(loader, digits_root, tmp_path):
-    command = [sys.executable, "-m", "runner", "backend=jax", f"loader={loader}", f"data.root={digits_root}"]
+def test_default_run_trains_on_jax(digits_root, tmp_path):
+    command = [sys.executable, "-m", "runner", "backend=jax", f"data.root={digits_root}"]
     subprocess.run([*command, "train.epochs=2"], cwd=tmp_path, check=True, capture_output=True)
     document = json.loads((tmp_path / "outputs" / "latest" / "run.json").read_text())
     assert document["backend"] == "jax"

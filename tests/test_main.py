@@ -81,17 +81,6 @@ def test_importing_the_package_imports_next_to_nothing():
     assert not {name for name in done.stdout.split() if name.split(".")[0] in HEAVY | {"pydantic", "hydra", "numpy"}}
 
 
-def test_run_leaves_a_folder_with_hydras_files_and_what_was_typed(tmp_path, digits_root):
-    overrides = [*QUICK, f"data.root={digits_root}"]
-    done = start(*overrides, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "outputs/runs").iterdir()
-    assert {file.name for file in (folder / ".hydra").iterdir()} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
-    record = json.loads((folder / "run.json").read_text())
-    assert record["argv"] == record["overrides"] == overrides
-    assert (tmp_path / "outputs/latest").resolve() == folder
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_a_run_at_once_and_closes_its_record(number, code, tmp_path, digits_root):
     command = [sys.executable, "-m", "runner", "model=mlp", "train.epochs=5000", f"data.root={digits_root}"]
@@ -108,6 +97,16 @@ def test_signal_ends_a_run_at_once_and_closes_its_record(number, code, tmp_path,
 
 
 # In this process: what is done with the flags and with the errors of a run
+
+
+def test_run_leaves_a_folder_with_hydras_files_and_what_was_typed(here, digits_root):
+    overrides = [*QUICK, f"data.root={digits_root}"]
+    assert cli.execute(overrides) == 0
+    (folder,) = (here / "outputs/runs").iterdir()
+    assert {file.name for file in (folder / ".hydra").iterdir()} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    record = json.loads((folder / "run.json").read_text())
+    assert record["argv"] == record["overrides"] == overrides
+    assert (here / "outputs/latest").resolve() == folder
 
 
 def test_run_is_given_settings_folder_and_origin(here, fake_run):

@@ -1,10 +1,11 @@
 """`rerun` and `verify`: the same run once more, and what is said where it is not the same."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -14,9 +15,16 @@ from PIL import Image
 from runner import compose
 from runner.__main__ import execute
 from runner.errors import ConfigurationError, VerifyError
+from runner.loading import open_dataset
+from runner.records.first_run import read_comparable
 from runner.records.metrics import MetricsTable
 from runner.records.reading import read_run
+from runner.records.record import RunRecord
 from runner.running import run
+from runner.terminal import Terminal
+from runner.verifying import verify
+
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
 QUICK = ["train.epochs=2", "model.filters=[4]", "model.dense_units=8", "loader.workers=2", "loader.batch_size=8"]
 
@@ -40,6 +48,15 @@ def first(tmp_path_factory):
     (root / "run").mkdir()
     data = ["data=directory", f"data.root={root}/photos", "data.target_size=[8,8]", "data.test_split=0.2"]
     return run(compose([*data, *QUICK]), folder=root / "run").path
+
+
+@pytest.fixture(scope="module")
+def second(first, tmp_path_factory):
+    """The first run done once more and verified; its folder, and what it printed."""
+    config, folder = compose([f"rerun={first}", "verify=true"]), tmp_path_factory.mktemp("second")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run(config, folder=folder)
+    return folder, printed.getvalue()
 
 
 @pytest.fixture
@@ -69,6 +86,24 @@ def copied(first, tmp_path):
     return copy
 
 
+@pytest.fixture
+def against(second, tmp_path):
+    """Compare the second run, as it is before its record is closed, with any run; its document, or raises."""
+
+    def compare(of):
+        shutil.copytree(second[0], compare.folder)
+        config = compose([f"rerun={of}", "verify=true"])
+        record = RunRecord.reopen(compare.folder, read_run(compare.folder))
+        error = verify(config, read_comparable(of), record, open_dataset(config), Terminal())
+        record.close("completed")
+        if error:
+            raise error
+        return record.document
+
+    compare.folder = tmp_path / "second"
+    return compare
+
+
 def difference(repeat, *overrides, **options):
     """The lines that name what is not the same; what run.json says is the same thing."""
     with pytest.raises(VerifyError) as error:
@@ -82,9 +117,18 @@ def difference(repeat, *overrides, **options):
     return lines
 
 
-@pytest.mark.parametrize("loader", [[], ["loader.workers=0"], ["loader.kind=sequence", "loader.cache=memory"]])
-def test_second_run_is_identical(again, first, loader, capsys):
-    document = again(*loader)
+def test_second_run_is_identical_and_said_to_be(first, second):
+    folder, printed = second
+    assert_identical(read_run(folder), first)
+    assert f"verified  identical to {first}: data (contents of 60 files), ids" in printed
+
+
+@pytest.mark.parametrize("loader", [["loader.workers=0"], ["loader.kind=sequence", "loader.cache=memory"]])
+def test_second_run_is_identical_by_another_loader(again, first, loader):
+    assert_identical(again(*loader), first)
+
+
+def assert_identical(document, first):
     assert document["rerun"] == {"path": str(first)}
     assert document["verified"]["identical"] is True
     assert document["verified"]["compared"] == [
@@ -93,7 +137,6 @@ def test_second_run_is_identical(again, first, loader, capsys):
     ]  # fmt: skip
     assert document["verified"]["not_compared"] == []
     assert document["digests"] == read_run(first)["digests"]
-    assert f"verified  identical to {first}: data (contents of 60 files), ids" in capsys.readouterr().out
 
 
 def test_changed_file_is_named_though_its_size_and_time_are_the_same(again, first):
@@ -143,7 +186,7 @@ def test_other_pixels_show_before_the_weights(again):
     assert ": the pixels of every hundredth batch, are others (" in lines[0]
 
 
-def test_other_metric_is_named_by_column_and_epoch(again, copied):
+def test_other_metric_is_named_by_column_and_epoch(against, copied):
     folder = copied()
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -152,34 +195,34 @@ def test_other_metric_is_named_by_column_and_epoch(again, copied):
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
         table.writerows(rows)
-    (line, *_) = difference(again, of=folder)
+    (line, *_) = difference(against, of=folder)
     assert line.endswith(f": val_loss of epoch 2 in metrics.csv is {loss}, and was 0.5")
 
 
-def test_other_prediction_is_named_by_id_and_column(again, copied):
+def test_other_prediction_is_named_by_id_and_column(against, copied):
     folder = copied()
     with (folder / "predictions.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     value, rows[3][-1] = rows[3][-1], "0.25"
     with (folder / "predictions.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
-    (line, *_) = difference(again, of=folder)
+    (line, *_) = difference(against, of=folder)
     assert line.endswith(f": {header[-1]} of {rows[3][0]} in predictions.csv is {value}, and was 0.25")
 
 
-def test_other_packages_and_code_are_named_and_are_no_difference_by_themselves(again, copied, capsys):
+def test_other_packages_and_code_are_named_and_are_no_difference_by_themselves(against, copied, capsys):
     def change(document):
         document["packages"]["pillow"] = document["versions"]["pillow"] = "1.0"
         document["git"] = {"commit": "f" * 40, "dirty": False, "patch": None}
 
-    changed = again(of=copied(change))["verified"]
+    changed = against(of=copied(change))["verified"]
     assert changed["identical"] is True
     assert [text.endswith("installed, and was 1.0") for text in changed["changed"]] == [True, False]
     assert "and was at commit ffffffffffff" in changed["changed"][1]
     assert "the same although pillow" in capsys.readouterr().out
 
 
-def test_record_of_an_earlier_version_is_compared_as_far_as_it_goes(again, copied):
+def test_record_of_an_earlier_version_is_compared_as_far_as_it_goes(against, copied):
     def change(document):
         for section in ("packages", "environment"):
             del document[section]
@@ -189,7 +232,7 @@ def test_record_of_an_earlier_version_is_compared_as_far_as_it_goes(again, copie
 
     folder = copied(change)
     shutil.rmtree(folder / "contents")
-    verified = again(of=folder)["verified"]
+    verified = against(of=folder)["verified"]
     assert verified["identical"] is True
     assert verified["not_compared"] == [
         "contents not known of 60 files", "pixels: the first run has not recorded them",
@@ -198,7 +241,7 @@ def test_record_of_an_earlier_version_is_compared_as_far_as_it_goes(again, copie
     assert verified["changed"] == []
 
 
-def test_killed_run_is_compared_as_far_as_it_came(again, copied):
+def test_killed_run_is_compared_as_far_as_it_came(against, copied):
     def change(document):
         document["status"], document["process"] = "running", {**document["process"], "pid": 2**22 + 1}
         document["digests"] = {"weights_per_epoch": document["digests"]["weights_per_epoch"][:1]}
@@ -208,7 +251,7 @@ def test_killed_run_is_compared_as_far_as_it_came(again, copied):
     lines = (folder / "metrics.csv").read_text().splitlines()
     (folder / "metrics.csv").write_text("\n".join(lines[:2]))
     (folder / "predictions.csv").unlink()
-    verified = again(of=folder)["verified"]
+    verified = against(of=folder)["verified"]
     assert verified["identical"] is True
     assert verified["compared"] == ["data (contents of 60 files)", "weights of 1 epoch", "6 columns of metrics"]
 
@@ -274,51 +317,56 @@ def test_what_cannot_be_is_refused(overrides, problem, first):
         compose([override.format(first=first) for override in overrides])
 
 
-def test_rerun_of_a_rerun_is_one_of_the_same_run(again, first):
-    again()
-    config = compose([f"rerun={again.folder}"])
-    assert (config.rerun, config.verify) == (again.folder, False)
-    assert again(of=again.folder, name="third")["verified"]["identical"] is True
+def test_rerun_of_a_rerun_is_one_of_the_same_run(again, second):
+    config = compose([f"rerun={second[0]}"])
+    assert (config.rerun, config.verify) == (second[0], False)
+    assert again(of=second[0])["verified"]["identical"] is True
+
+
+@pytest.fixture(scope="module")
+def halfway(first, tmp_path_factory):
+    """A rerun of the folder `of`, a copy of the first run, that was interrupted in its second epoch; both."""
+    of, folder, append = tmp_path_factory.mktemp("copy") / "of", tmp_path_factory.mktemp("halfway"), MetricsTable.append
+    shutil.copytree(first, of)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(MetricsTable, "append", lambda *row: append(*row) if row[1] == 1 else _interrupt())
+        run(compose([f"rerun={of}", "verify=true"]), folder=folder)
+    assert (read_run(folder)["status"], read_run(folder)["verified"]) == ("interrupted", {})
+    return of, folder
 
 
 @pytest.fixture
-def interrupted(again, monkeypatch):
-    """A rerun that was interrupted in its second epoch; its folder."""
-
-    def interrupt(of):
-        append = MetricsTable.append
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(MetricsTable, "append", lambda *row: append(*row) if row[1] == 1 else _interrupt())
-            again(of=of)
-        assert (read_run(again.folder)["status"], read_run(again.folder)["verified"]) == ("interrupted", {})
-        return again.folder
-
-    return interrupt
+def interrupted(first, halfway, tmp_path):
+    """The run that is repeated, to be changed, and a copy of the rerun of it that was interrupted."""
+    of, folder = halfway
+    shutil.rmtree(of, ignore_errors=True)
+    shutil.copytree(first, of)
+    return of, shutil.copytree(folder, tmp_path / "interrupted")
 
 
 def _interrupt():
     raise KeyboardInterrupt
 
 
-def test_rerun_that_was_interrupted_is_verified_when_it_is_gone_on_with(first, interrupted):
-    document = run(compose([f"resume={interrupted(first)}"])).document
+def test_rerun_that_was_interrupted_is_verified_when_it_is_gone_on_with(interrupted):
+    _, folder = interrupted
+    document = run(compose([f"resume={folder}"])).document
     assert document["verified"]["identical"] is True
     assert "weights of 2 epochs" in document["verified"]["compared"]
 
 
-def test_difference_is_found_by_a_rerun_that_is_gone_on_with(copied, interrupted):
-    def change(document):
-        document["digests"]["weights_per_epoch"][1] = "f" * 64
-
-    folder = interrupted(copied(change))
+def test_difference_is_found_by_a_rerun_that_is_gone_on_with(interrupted):
+    of, folder = interrupted
+    document = read_run(of)
+    document["digests"]["weights_per_epoch"][1] = "f" * 64
+    (of / "run.json").write_text(json.dumps(document))
     with pytest.raises(VerifyError, match="the weights at the end of epoch 2 are others"):
         run(compose([f"resume={folder}"]))
     assert read_run(folder)["verified"]["identical"] is False
 
 
-def test_rerun_of_a_run_that_is_gone_goes_on_without_comparing(copied, interrupted):
-    of = copied()
-    folder = interrupted(of)
+def test_rerun_of_a_run_that_is_gone_goes_on_without_comparing(interrupted):
+    of, folder = interrupted
     shutil.rmtree(of)
     with pytest.raises(ConfigurationError) as refused:
         run(compose([f"resume={folder}"]))
@@ -334,13 +382,13 @@ def test_run_that_repeats_none_is_not_verified_when_it_is_gone_on_with(copied):
         run(compose([f"resume={folder}", "verify=true"]))
 
 
-def test_command_ends_with_3_and_names_the_difference(first, tmp_path):
-    command = [sys.executable, "-m", "runner", f"rerun={first}", "verify=true", "train.optimizer.beta_1=0.5"]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert ended.returncode == 3
-    assert f"error: the run is not the same as {first}: the weights at the end of epoch 1 are others" in ended.stderr
-    assert "likely cause: train.optimizer.beta_1 is 0.5, and was 0.9" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_command_ends_with_3_and_names_the_difference(first, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert execute([f"rerun={first}", "verify=true", "train.optimizer.beta_1=0.5"]) == 3
+    told = capsys.readouterr().err
+    assert f"error: the run is not the same as {first}: the weights at the end of epoch 1 are others" in told
+    assert "likely cause: train.optimizer.beta_1 is 0.5, and was 0.9" in told
+    assert "Traceback" not in told
 
 
 def test_run_that_still_runs_is_not_compared_with(copied, capsys):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from runner.errors import ConfigurationError, DataError
 from runner.records.metrics import TIMING
 from runner.records.reading import read_run
 from runner.running import run
+
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
 QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
 
@@ -56,37 +59,51 @@ def whole(configured):
     return configured("whole").path
 
 
-def kill_after_first_state(folder, *overrides):
-    """Start a run in a process of its own, and kill it once it has left a state."""
-    code = "import sys; from pathlib import Path; import runner; " \
-           "runner.run(runner.compose(sys.argv[2:]), folder=Path(sys.argv[1]))"  # fmt: skip
-    folder.mkdir()
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder), *overrides], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from pathlib import Path
+import runner
+for folder, overrides in json.loads(sys.argv[1]):
+    Path(folder).mkdir()
+    runner.run(runner.compose(overrides), folder=Path(folder))
+"""
+
+
+def kill_after_first_state(*runs):
+    """Do runs, of a folder and overrides, in a process of their own; kill it once the last one has left a state."""
+    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps([(str(folder), words) for folder, words in runs])]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    folder, deadline = runs[-1][0], time.monotonic() + 60 * len(runs)
     while not list(folder.glob("checkpoints/state-*.npz")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    return folder
 
 
-def test_killed_run_ends_as_if_it_was_never_killed(configured, whole, digits_root):
-    folder = configured.root / "killed"
-    kill_after_first_state(folder, f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=5")
-    assert read_run(folder)["status"] == "killed"
-    configured("killed", f"resume={folder}", "loader=in_memory")
+@pytest.fixture(scope="module")
+def killed(configured, digits_root):
+    """A run that was killed after its first state, in the middle of its first epoch."""
+    overrides = [f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=5"]
+    return kill_after_first_state((configured.root / "killed", overrides))
+
+
+def test_killed_run_ends_as_if_it_was_never_killed(killed, whole, tmp_path):
+    assert read_run(killed)["status"] == "killed"
+    folder = shutil.copytree(killed, tmp_path / "killed")
+    run(compose([f"resume={folder}", "loader=in_memory"]))
     assert outcome(folder) == outcome(whole)
     document = read_run(folder)
     assert [again["overrides"] for again in document["resumed"]] == [[]]
     assert document["process"]["pid"] == os.getpid()
 
 
-def test_run_killed_before_its_first_state_begins_anew(configured, whole, digits_root, capsys):
-    folder = configured.root / "early"
-    config = compose([f"data.root={digits_root}", *QUICK])
-    kill_after_first_state(folder, f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=1")
+def test_run_killed_before_its_first_state_begins_anew(killed, whole, tmp_path, digits_root, capsys):
+    folder = shutil.copytree(killed, tmp_path / "early")
     for state in folder.glob("checkpoints/state-*.npz"):
         state.unlink()
+    config = compose([f"data.root={digits_root}", *QUICK])
     run(config.model_copy(update={"resume": folder}))
     assert "the beginning: no state was written" in capsys.readouterr().out
     assert outcome(folder) == outcome(whole)
@@ -138,7 +155,7 @@ def test_other_packages_and_code_are_refused_by_what_differs(configured, whole, 
 
 def test_other_learning_rate_by_more_epochs_is_refused(configured):
     schedule = "train.learning_rate={name: cosine_decay, initial_learning_rate: 0.01}"
-    folder = configured("schedule", "train.epochs=1", schedule).path
+    folder = configured("schedule", "train.epochs=1", schedule, "data.limit=64", "mode=fit").path
     with pytest.raises(ConfigurationError, match=r"train.epochs is 2, and was 1: the learning rate would fall"):
         run(compose([f"resume={folder}", "train.epochs=2"]))
 
@@ -188,14 +205,12 @@ def test_resume_and_from_run_do_not_go_together(whole):
         compose([f"from_run={whole}", f"resume={whole}"])
 
 
-def test_killed_run_on_jax_ends_as_if_it_was_never_killed(configured, digits_root):
+def test_killed_run_on_jax_ends_as_if_it_was_never_killed(digits_root, tmp_path):
     pytest.importorskip("jax")
-    root, overrides = configured.root, [f"data.root={digits_root}", *QUICK, "backend=jax"]
-    code = "import sys; from pathlib import Path; import runner; " \
-           "runner.run(runner.compose(sys.argv[2:]), folder=Path(sys.argv[1]) if sys.argv[1] else None)"  # fmt: skip
-    (root / "jax").mkdir()
-    subprocess.run([sys.executable, "-c", code, str(root / "jax"), *overrides], check=True, stdout=subprocess.DEVNULL)
-    kill_after_first_state(root / "jax-killed", *overrides, "train.checkpoint_every.steps=5")
-    subprocess.run([sys.executable, "-c", code, "", f"resume={root}/jax-killed", "loader=in_memory"], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
-    assert outcome(root / "jax-killed") == outcome(root / "jax")
+    overrides = [f"data.root={digits_root}", *QUICK, "backend=jax"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    kill_after_first_state((whole, overrides), (killed, [*overrides, "train.checkpoint_every.steps=5"]))
+    code = "import sys, runner; runner.run(runner.compose(sys.argv[1:]))"
+    resume = [f"resume={killed}", "loader=in_memory"]
+    subprocess.run([sys.executable, "-c", code, *resume], check=True, stdout=subprocess.DEVNULL)
+    assert outcome(killed) == outcome(whole)

@@ -13,6 +13,8 @@ from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.records.metrics import TIMING
 from runner.running import run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.batch_size=4", "data.target_size=[6,5]"]
 BAD = {"train": ["train/cat/03.png", "train/dog/05.png"], "validation": ["validation/dog/02.png"]}
 

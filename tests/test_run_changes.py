@@ -9,6 +9,8 @@ from runner import compose
 from runner.errors import DataError
 from runner.running import run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 QUICK = ["model=mlp", "train.epochs=1", "data.limit=60", "loader.workers=2"]
 MINE = """
 def small(array, rng):

@@ -9,6 +9,8 @@ import pytest
 from runner import compose
 from runner.running import run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 MINE = """
 import keras
 

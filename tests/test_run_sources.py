@@ -4,8 +4,6 @@ import csv
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +11,8 @@ from PIL import Image
 
 from runner import build_loader, compose
 from runner.running import run
+
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
 LOADERS = ["in_memory", "generator", "sequence", "directory_flow"]
 QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[16]", "loader.batch_size=16", "loader.workers=2"]
@@ -203,12 +203,3 @@ def test_missing_image_ends_the_run_by_its_path(photos, tmp_path, ran):
     (tmp_path / "copy" / "7.png").unlink()
     with pytest.raises(BadSampleError, match=r"copy/7.png: no such file"):
         ran(*photos, f"data.manifest={tmp_path}/copy/photos.csv", "data.label_columns=[multi]")
-
-
-def test_two_outputs_train_on_jax(photos, tmp_path):
-    pytest.importorskip("jax")
-    overrides = [*QUICK, *photos, "data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight"]
-    command = [sys.executable, "-m", "runner", "backend=jax", *overrides]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    results = json.loads((tmp_path / "outputs" / "latest" / "run.json").read_text())["results"]["evaluate"]
-    assert {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"} <= set(results)

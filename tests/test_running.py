@@ -1,7 +1,13 @@
 """Whole runs on real files: what they leave behind, whatever the strategy and however they end."""
 
+import contextlib
 import csv
+import functools
+import io
 import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,16 +15,49 @@ import yaml
 
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.records.record import RunRecord
 from runner.records.trace import read_trace
 from runner.running import build_loader, run
+from runner.settings import Settings
 
-QUICK = ["train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
+QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def quick(digits_root):
     """A configuration of a short run over the digits."""
     return lambda *overrides: compose([f"data.root={digits_root}", *QUICK, *overrides])
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that is over: what was configured, its record, and what it printed."""
+
+    config: Settings
+    record: RunRecord
+    printed: str
+
+    @property
+    def folder(self) -> Path:
+        return self.record.path
+
+    @property
+    def document(self) -> dict:
+        return self.record.document
+
+
+@pytest.fixture(scope="module")
+def ran(quick, tmp_path_factory):
+    """The short run of these overrides: done once, for all tests that look at it."""
+
+    @functools.cache
+    def start(*overrides):
+        config = quick(*overrides)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            record = run(config, folder=tmp_path_factory.mktemp("run"))
+        return Ran(config, record, printed.getvalue())
+
+    return start
 
 
 def rows(file):
@@ -30,8 +69,8 @@ def documents(folder):
     return json.loads((folder / "run.json").read_text())
 
 
-def test_run_leaves_a_complete_folder(quick, folder):
-    run(quick(), folder=folder)
+def test_run_leaves_a_complete_folder(ran):
+    folder = ran().folder
     # A patch is there where the code that runs is not that of its commit.
     assert {file.name for file in folder.iterdir()} - {"code.patch"} == {
         "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints", "figures",
@@ -44,10 +83,9 @@ def test_run_leaves_a_complete_folder(quick, folder):
     }
 
 
-def test_run_records_how_it_went(quick, folder):
-    record = run(quick("seed=5"), folder=folder)
-    document = documents(folder)
-    assert document == record.document
+def test_run_records_how_it_went(ran):
+    document = documents(ran().folder)
+    assert document == ran().document
     assert document["status"] == "completed"
     assert document["seeds"] == {"seed": 5, "split_seed": 0}
     assert set(document["seconds"]) == {"data", "import", "build", "fit", "evaluate", "predict", "total"}
@@ -55,9 +93,8 @@ def test_run_records_how_it_went(quick, folder):
     assert document["loader"]["kind"] == "sequence"
 
 
-def test_metrics_have_a_row_per_epoch(quick, folder):
-    run(quick(), folder=folder)
-    table = rows(folder / "metrics.csv")
+def test_metrics_have_a_row_per_epoch(ran):
+    table = rows(ran().folder / "metrics.csv")
     assert [row["epoch"] for row in table] == ["1", "2"]
     assert list(table[0]) == [
         "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "samples_seen",
@@ -67,13 +104,14 @@ def test_metrics_have_a_row_per_epoch(quick, folder):
 
 
 @pytest.mark.parametrize("loader", ["sequence", "generator", "in_memory"])
-def test_run_tells_its_wait_in_every_place(quick, folder, capsys, loader):
-    wait = run(quick(f"loader={loader}"), folder=folder).document["results"]["fit"]["wait"]
+def test_run_tells_its_wait_in_every_place(ran, loader):
+    told = ran() if loader == "sequence" else ran(f"loader={loader}")
+    wait, folder = told.document["results"]["fit"]["wait"], told.folder
     assert 0 < wait["share"] < 1
     assert wait["seconds"] > 0 and wait["first_batch_seconds"] > 0
     assert all(wait["reasons"][stage] > 0 for stage in ("read", "decode", "assemble"))
     assert wait["advice"].startswith("the model ")
-    assert f"wait      {wait['advice']}\n" in capsys.readouterr().out
+    assert f"wait      {wait['advice']}\n" in told.printed
     assert all(0 < float(row["wait_share"]) < 1 for row in rows(folder / "metrics.csv"))
     model, *workers = read_trace(folder)
     assert len(workers) == (2 if loader == "sequence" else 0)
@@ -82,9 +120,10 @@ def test_run_tells_its_wait_in_every_place(quick, folder, capsys, loader):
 
 
 @pytest.mark.parametrize("class_mode", ["categorical", "sparse"])
-def test_accuracy_can_be_computed_again_from_the_predictions(quick, folder, class_mode):
-    document = run(quick(f"data.class_mode={class_mode}"), folder=folder).document
-    table = rows(folder / "predictions.csv")
+def test_accuracy_can_be_computed_again_from_the_predictions(ran, class_mode):
+    told = ran() if class_mode == "categorical" else ran(f"data.class_mode={class_mode}")
+    assert told.config.data.class_mode == class_mode
+    document, table = told.document, rows(told.folder / "predictions.csv")
     accuracy = np.mean([row["label"] == row["predicted"] for row in table])
     assert len(table) == document["data"]["samples"]["test"]
     assert accuracy == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
@@ -105,10 +144,10 @@ def test_reconstruction_is_told_by_its_error(quick, folder):
     assert error == pytest.approx(document["results"]["evaluate"]["loss"], rel=1e-3)
 
 
-def test_predictions_stand_in_the_sources_order(quick, folder):
-    config = quick()
-    run(config, folder=folder)
-    assert [row["id"] for row in rows(folder / "predictions.csv")] == list(build_loader(config, "test").source.ids)
+def test_predictions_stand_in_the_sources_order(ran):
+    ids = [row["id"] for row in rows(ran().folder / "predictions.csv")]
+    with build_loader(ran().config, "test") as loader:
+        assert ids == list(loader.source.ids)
 
 
 @pytest.mark.parametrize(
@@ -122,67 +161,53 @@ def test_predictions_stand_in_the_sources_order(quick, folder):
     ],
     ids=lambda overrides: " ".join(overrides),
 )
-def test_every_loader_trains_the_same_model(quick, tmp_path, reference, loader):
-    (tmp_path / "run").mkdir()
-    digests = run(quick(*loader), folder=tmp_path / "run").document["digests"]
-    assert digests == reference
+def test_every_loader_trains_the_same_model(ran, loader):
+    assert ran(*loader).document["digests"] == ran().document["digests"]
 
 
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory, digits_root):
-    folder = tmp_path_factory.mktemp("reference")
-    return run(compose([f"data.root={digits_root}", *QUICK]), folder=folder).document["digests"]
-
-
-def test_another_seed_trains_another_model(quick, folder, reference):
-    digests = run(quick("seed=1"), folder=folder).document["digests"]
+def test_another_seed_trains_another_model(ran):
+    digests, reference = ran("seed=1").document["digests"], ran().document["digests"]
     assert digests["ids"] != reference["ids"]
     assert digests["weights"] != reference["weights"]
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(20, 4), (80, 1)])
-def test_steps_per_epoch_change_the_reports_and_not_the_training(quick, folder, reference, steps, epochs):
-    digests = run(quick(f"train.steps_per_epoch={steps}", f"train.epochs={epochs}"), folder=folder).document["digests"]
+def test_steps_per_epoch_change_the_reports_and_not_the_training(ran, steps, epochs):
+    told = ran(f"train.steps_per_epoch={steps}", f"train.epochs={epochs}")
+    digests, reference = told.document["digests"], ran().document["digests"]
     assert {**digests, "weights_per_epoch": digests["weights_per_epoch"][-1:]} == {
         **reference, "weights_per_epoch": reference["weights_per_epoch"][-1:]
     }  # fmt: skip
-    assert len(rows(folder / "metrics.csv")) == epochs
+    assert len(rows(told.folder / "metrics.csv")) == epochs
+
+
+FEW = ["data.limit=40"]
 
 
 def test_early_stopping_ends_the_run(quick, folder):
-    overrides = ["train.epochs=9", "train.early_stopping.patience=1", "train.learning_rate=1e-30"]
-    document = run(quick(*overrides), folder=folder).document
+    overrides = ["train.epochs=9", "train.early_stopping.patience=1", "train.learning_rate=1e-30", "mode=fit"]
+    document = run(quick(*FEW, *overrides), folder=folder).document
     assert document["results"]["fit"]["stopped_early"]
     assert document["results"]["fit"]["epochs"] == len(rows(folder / "metrics.csv")) < 9
 
 
-def test_mode_fit_stops_after_training(quick, folder):
-    run(quick("mode=fit"), folder=folder)
-    assert (folder / "model.keras").exists()
-    assert not (folder / "predictions.csv").exists()
-
-
-def test_resolved_configuration_composes_to_itself(quick, folder):
-    config = quick()
-    run(config, folder=folder)
-    document = yaml.safe_load((folder / "config.yaml").read_text())
+def test_resolved_configuration_composes_to_itself(ran):
+    document, config = yaml.safe_load((ran().folder / "config.yaml").read_text()), ran().config
     assert type(config).model_validate_json(json.dumps(document)) == config
 
 
 def test_without_a_test_split_validation_is_evaluated_and_said(quick, folder, capsys):
-    document = run(quick("data.test_split=0"), folder=folder).document
+    document = run(quick(*FEW, "data.test_split=0"), folder=folder).document
     assert document["results"]["evaluate"]["split"] == "validation"
     assert "no test split: evaluating on validation" in capsys.readouterr().out
 
 
 def test_without_any_held_out_split_nothing_is_evaluated_and_said(quick, folder, capsys):
-    run(quick("data.test_split=0", "data.validation_split=0"), folder=folder)
+    run(quick(*FEW, "data.test_split=0", "data.validation_split=0"), folder=folder)
     assert "no test or validation split" in capsys.readouterr().out
 
 
 def test_bad_sample_fails_the_run_and_is_named(digits_root, tmp_path, folder):
-    import shutil
-
     root = tmp_path / "digits"
     shutil.copytree(digits_root, root)
     bad = root / "3" / sorted(file.name for file in (root / "3").iterdir())[0]
@@ -219,16 +244,17 @@ def test_unknown_monitor_is_refused_with_those_there_are(quick, folder):
         run(quick("train.monitor=val_acuracy"), folder=folder)
 
 
-def test_run_makes_its_own_folder_and_links_it(quick, tmp_path, monkeypatch):
+def test_run_makes_its_own_folder_links_it_and_by_mode_fit_stops_after_training(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    record = run(quick("mode=fit", "train.epochs=1"))
+    record = run(quick(*FEW, "mode=fit", "train.epochs=1"))
     assert record.path.parent.parts[-2:] == ("outputs", "runs")
     assert (tmp_path / "outputs" / "latest").resolve() == record.path.resolve()
+    assert (record.path / "model.keras").exists()
+    assert not (record.path / "predictions.csv").exists()
 
 
-def test_keys_without_effect_are_said_once(quick, folder, capsys):
-    run(quick("loader=generator", "mode=fit"), folder=folder)
-    assert capsys.readouterr().out.count("note: loader.workers has no effect here") == 1
+def test_keys_without_effect_are_said_once(ran):
+    assert ran("loader=generator").printed.count("note: loader.workers has no effect here") == 1
 
 
 def test_build_loader_names_the_splits_there_are(quick):

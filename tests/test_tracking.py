@@ -8,6 +8,8 @@ from runner.records.metrics import read_metrics
 from runner.running import run
 from runner.trackers.none import NoTracker
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 QUICK = ["model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=64"]
 
 

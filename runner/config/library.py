@@ -12,6 +12,7 @@ import yaml
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
@@ -129,13 +130,18 @@ class Library:
         return next(source for source in self.loader.get_sources() if source.is_config(config_path))
 
     def _list_groups(self, parent: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        for name in self.loader.list_groups(parent):
+        for name in self._list(parent, ObjectType.GROUP):
             group = f"{parent}/{name}".lstrip("/")
             if group != "hydra":
-                options = self.loader.get_group_options(group)
+                options = self._list(group, ObjectType.CONFIG)
                 if options:
                     yield group, tuple(options)
                 yield from self._list_groups(group)
+
+    def _list(self, group: str, kind: ObjectType) -> list[str]:
+        """As the loader lists a group, which opens all files anew each time."""
+        sources = (source for source in self.loader.get_sources() if source.is_group(group))
+        return sorted({name for source in sources for name in source.list(group, kind)})
 
     def _list_defaults(self) -> dict[str, str]:
         entries = _file(self._source_of(PRIMARY), PRIMARY).defaults

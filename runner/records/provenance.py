@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
 from typing import IO
@@ -66,10 +67,21 @@ def versions(backend: str) -> dict[str, str | None]:
 
 def packages() -> dict[str, str]:
     """Every installed package and its version, by names as they are normalised on the package index."""
-    found = ((distribution.name, distribution.version) for distribution in metadata.distributions())
+    found = map(_name_and_version, metadata.distributions())
     # The first of a name is the one that is imported; a folder left half removed has no name.
     first = {normalised(name): version for name, version in reversed([entry for entry in found if entry[0]])}
     return dict(sorted(first.items()))
+
+
+def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
+    """As the distribution has them; empty where it does not say.
+
+    Its own attributes parse all of its metadata each, the package's whole README with it.
+    """
+    # The last is that of an .egg-info that is no folder.
+    texts = map(distribution.read_text, ("METADATA", "PKG-INFO", ""))
+    headers = HeaderParser().parsestr(next(filter(None, texts), "").partition("\n\n")[0])
+    return headers.get("Name", ""), headers.get("Version", "")
 
 
 def normalised(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,13 +58,14 @@ def class_scores(names: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> 
 
 
 def number_score(name: str, truth: Sequence[float], predicted: Sequence[float]) -> NumberScore:
-    """The score of one value; `r2` is None where the truth is one number throughout."""
+    """The score of one value; `r2` is None where the truth is one number throughout, or too near that to tell."""
     true, told = np.asarray(truth, float), np.asarray(predicted, float)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return _score(name, true, told)
 
 
 def _score(name: str, true: Array, told: Array) -> NumberScore:
     squared, spread = np.square(true - told), np.square(true - true.mean()).sum()
-    r2 = float(1 - squared.sum() / spread) if spread > 0 else None
-    return NumberScore(name, float(np.abs(true - told).mean()), float(np.sqrt(squared.mean())), r2)
+    r2 = float(1 - squared.sum() / spread) if spread > 0 else math.nan
+    errors = float(np.abs(true - told).mean()), float(np.sqrt(squared.mean()))
+    return NumberScore(name, *errors, r2 if math.isfinite(r2) else None)

@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -109,14 +110,19 @@ def test_loader_left_in_the_middle_leaves_nothing(way, build):
     assert shared_memory() <= shared
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_bad_sample_is_named_by_its_path(way, tmp_path):
-    from runner.sources.digits import write_digits
+@pytest.fixture(scope="module")
+def bad(digits_root, tmp_path_factory):
+    """A file that is no image, among those of two digits."""
+    root = tmp_path_factory.mktemp("bad") / "digits"
+    for digit in "38":
+        shutil.copytree(digits_root / digit, root / digit)
+    (root / "3" / "0003.png").write_bytes(b"no image")
+    return root / "3" / "0003.png"
 
-    write_digits(tmp_path / "digits")
-    bad = tmp_path / "digits" / "3" / "0003.png"
-    bad.write_bytes(b"no image")
-    keys = [f"data.root={tmp_path / 'digits'}", "data.validation_split=0", "data.test_split=0"]
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bad_sample_is_named_by_its_path(way, bad, tmp_path):
+    keys = [f"data.root={bad.parents[1]}", "data.validation_split=0", "data.test_split=0"]
     keys += [f"loader.cache_dir={tmp_path / 'cache'}"]
     with build_loader(compose([*keys, *WAYS[way]])) as loader, pytest.raises(BadSampleError, match=f"^{bad}: "):
         for _ in loader.epoch(0):

@@ -47,7 +47,7 @@ def test_name_is_that_of_keras_in_lower_case(kind):
 def test_optimizer_trains(kind):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
     before = model.get_weights()
-    model.compile(kind(weight_decay=0.01, clipnorm=1.0, use_ema=True).build(0.05), "mse")
+    model.compile(kind(weight_decay=0.01, clipnorm=1.0, use_ema=True).build(0.05), "mse", run_eagerly=True)
     x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     model.fit(x, x[:, :1], epochs=3, verbose=0)
     after = model.get_weights()

@@ -38,6 +38,7 @@ def test_number_scores_are_scikit_learns(pairs):
 
 def test_number_of_one_value_throughout_explains_nothing():
     assert number_score("x", [1, 1], [1, 2]).r2 is None
+    assert number_score("x", [0.0, 2e-162], [1, 2]).r2 is None
 
 
 def test_class_judge_keeps_the_samples_it_was_most_wrong_about():

@@ -47,6 +47,13 @@ def photos(tmp_path, monkeypatch):
     return ["data=directory", "data.root=photos", "data.target_size=[8,8]", "loader.batch_size=4"]
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Loaders are measured here, in place of a process each; what memory they take is then not known."""
+    here = lambda function, *arguments, limit_seconds: (function(lambda: None, *arguments), 0)  # noqa: E731
+    monkeypatch.setattr("runner.measuring.in_own_process", here)
+
+
 def bench(*overrides):
     """run.json of a bench in the folder `run`, and the rows of bench.csv."""
     folder = Path("run")
@@ -114,7 +121,7 @@ class Locked:
 """
 
 
-def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch):
+def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.benching.available_bytes", lambda: 7_000)
     _, rows = bench(*photos)
     reasons = {row["loader"].split()[0]: row["reason"] for row in rows}
@@ -122,7 +129,7 @@ def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch):
     assert reasons["loader=in_memory"].endswith("of memory, and 7.0 kB are free")
 
 
-def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch):
+def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [compose().loader, asked])
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 7_000}))
     _, rows = bench(*photos, "loader.cache=disk")
@@ -132,7 +139,7 @@ def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch):
     ]
 
 
-def test_a_bench_without_any_figure_fails(photos, monkeypatch):
+def test_a_bench_without_any_figure_fails(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.benching.available_bytes", lambda: 0)
     with pytest.raises(RunnerError, match="no loader could be measured: it needs .* of memory, and 0 B are free"):
         bench(*photos)
@@ -144,7 +151,7 @@ def test_an_unreadable_sample_is_named(photos):
         bench(*photos, "data.validation_split=0")
 
 
-def test_other_work_is_noted(photos, monkeypatch, capsys):
+def test_other_work_is_noted(photos, monkeypatch, capsys, in_this_process):
     monkeypatch.setattr("psutil.cpu_percent", lambda interval: 45.0)
     monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
     bench(*photos, "data.limit=6")
@@ -160,10 +167,8 @@ def test_what_holds_everything_is_counted_up_to_all_samples(photos, monkeypatch)
     assert int(rows[0]["memory_bytes"]) >= 8 * 8 * 8 * 3
 
 
-def test_arrays_are_benched_without_caches(tmp_path, monkeypatch):
+def test_arrays_are_benched_without_caches(tmp_path, monkeypatch, in_this_process):
     monkeypatch.chdir(tmp_path)
-    here = lambda function, *arguments, limit_seconds: (function(lambda: None, *arguments), 0)  # noqa: E731
-    monkeypatch.setattr("runner.measuring.in_own_process", here)
     np.savez("arrays.npz", x=np.zeros((50, 3), np.float32), y=np.arange(50) % 2)
     document, rows = bench("data=arrays", "data.path=arrays.npz")
     assert not any(row["reason"] or "cache" in row["loader"] for row in rows)

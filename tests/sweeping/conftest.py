@@ -6,7 +6,7 @@ import pytest
 
 from runner.config.jobs import prepare_sweep
 from runner.config.sweep import run_sweep
-from runner.sweeping import process
+from runner.sweeping import process, schedule
 
 JOB = """
 import json, os, signal, sys, time
@@ -62,6 +62,7 @@ def here(tmp_path, monkeypatch):
     """An empty working directory in which jobs are the script above."""
     (tmp_path / "job.py").write_text(JOB)
     monkeypatch.setattr(process, "COMMAND", (sys.executable, str(tmp_path / "job.py")))
+    monkeypatch.setattr(schedule, "TICK_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -22,6 +22,8 @@ from runner.sweeping.attend import attend
 from runner.sweeping.channel import Channel
 from runner.sweeping.process import Attempt, Outcome
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 SUBMITIT = ["sweep.launcher=submitit", "sweep.submitit.executor=local"]
 RAY = ["sweep.launcher=ray"]
 EACH = pytest.mark.parametrize(

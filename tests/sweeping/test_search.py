@@ -14,6 +14,8 @@ import pytest
 from runner.errors import ConfigurationError
 from runner.records.sweep import read_sweep
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 METHODS = ["random", pytest.param("optuna", marks=NEEDS_OPTUNA)]
 SEEDS = "seed=choice(1,2,3,4,5,6)"
