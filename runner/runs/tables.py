@@ -9,14 +9,12 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.runs.query import Query
 from runner.store.differences import differences
+from runner.store.figures import FIGURES, in_unit, title_of
 from runner.store.output import write_rows
 from runner.store.run import Run, is_number
 
 RESULTS = 4
 """How many results list shows by itself."""
-
-SPEED = ("images_per_second", "wait_share")
-"""How fast runs trained, by their last epochs: what comparisons of loaders are about."""
 
 
 def list_runs(query: Query) -> None:
@@ -31,14 +29,21 @@ def list_runs(query: Query) -> None:
 
 
 def compare(query: Query) -> None:
-    """The keys in which runs differ, and their results. Raises `RunnerError` where there are not two."""
+    """The keys in which runs differ, their results, and what a loader is judged by, where they say.
+
+    Raises `RunnerError` where there are not two.
+    """
     runs = query.runs()
     if len(runs) < 2:
         raise RunnerError(f"compare needs at least two runs, got {len(runs)}; python -m runner.runs list names them")
     keys = [difference.key for difference in differences(runs) if difference.part == "config"]
-    speed = [name for name in SPEED if any(run.value(name) is not None for run in runs)]
-    shown = ["status", *keys, *_results(runs), *speed]
-    write_rows(["run", *shown], [[run.name, *(_plain_value(run, key) for key in shown)] for run in runs], query.format)
+    figures = [figure.key for figure in FIGURES if any(run.value(figure.key) is not None for run in runs)]
+    shown = ["status", *keys, *_results(runs), *figures]
+    rows = [[run.name, *(_plain_value(run, key) for key in shown)] for run in runs]
+    if query.format == "table":
+        rows = [[name, *map(in_unit, shown, values)] for name, *values in rows]
+        shown = [*map(title_of, shown)]
+    write_rows(["run", *shown], rows, query.format)
 
 
 def diff(query: Query) -> None:

@@ -74,7 +74,8 @@ def test_list_gives_the_columns_asked_for_with_all_digits(answer):
 
 def test_compare_shows_only_what_differs_and_the_results(answer):
     rows = json.loads(answer("compare", "aaaaaa", "bbbbbb", "format=json"))
-    assert list(rows[0]) == ["run", "status", "loader.kind", "train.epochs", "evaluate.accuracy", "evaluate.loss"]
+    results = ["evaluate.accuracy", "evaluate.loss", "seconds.total"]
+    assert list(rows[0]) == ["run", "status", "loader.kind", "train.epochs", *results]
     assert [row["train.epochs"] for row in rows] == [3, 2]
 
 
@@ -111,6 +112,9 @@ def test_compare_shows_how_fast_runs_trained_where_they_say(answer, make):
         table.append(2, {"images_per_second": 100.0, "wait_share": share})
     rows = json.loads(answer("compare", "fast", "slow", "format=json"))
     assert [(row["images_per_second"], row["wait_share"]) for row in rows] == [(100.0, 0.01), (100.0, 0.5)]
+    heading, fast, slow = answer("compare", "fast", "slow").splitlines()
+    assert " ".join(heading.split()).endswith("images/s wait % seconds")
+    assert (fast.split()[-3:-1], slow.split()[-3:-1]) == (["100", "1"], ["100", "50"])
 
 
 def test_diff_keeps_silent_about_what_runs_took(answer, make):
