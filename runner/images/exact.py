@@ -115,7 +115,7 @@ def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
 def _values_of_16_bits(image: Image.Image) -> Array:
     """The values as int32. Raises `ValueError` if they need more than 16 bits, as mode I may."""
     values = np.asarray(image).astype(np.int32)
-    low, high = int(values.min()), int(values.max())
+    low, high = int(np.min(values)), int(np.max(values))
     if low < 0 or high > _WHITE:
         raise ValueError(f"gray values must be 0 to {_WHITE:,}, got {low:,} to {high:,}; save it with 16 bits")
     return values

@@ -95,7 +95,7 @@ def _sigma(taps: int, variance: float) -> float:
     while high - low > 1e-6:
         middle = (low + high) / 2
         weights = np.exp(-squares / (2 * middle**2))
-        low, high = (middle, high) if (weights * squares).sum() / weights.sum() < variance else (low, middle)
+        low, high = (middle, high) if np.average(squares, weights=weights) < variance else (low, middle)
     return low
 
 

@@ -80,7 +80,7 @@ class DiskCache:
 
     @cached_property
     def _mapped(self) -> tuple[Array, Array]:
-        return self._store.map(int(self._slots.max(initial=0)) + 1)
+        return self._store.map(int(np.max(self._slots, initial=0)) + 1)
 
     def __getstate__(self) -> dict[str, Any]:
         # Each process maps the files itself.

@@ -128,6 +128,6 @@ def _bytes(array: Array) -> Array:
     if array.dtype == np.uint8:
         return array
     values = np.nan_to_num(array.astype(np.float64), posinf=0, neginf=0)
-    low, high = values.min(), values.max()
+    low, high = np.min(values), np.max(values)
     spread: Array = ((values - low) / ((high - low) or 1) * 255).round().astype(np.uint8)
     return spread
