@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Listed
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from runner.changes.change import Changes
+from runner.loaders import sequence
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.in_memory import InMemory
 from runner.loaders.loader import Loader
-from runner.loaders.sequence import Sequence
 from runner.loaders.settings import LoaderSettings
 from runner.loading import changes_to, fitting_loader, needed_bytes
 from runner.plan import Plan
@@ -23,7 +23,7 @@ AHEAD = 4
 """Batches of a look under way or read, per worker, at most: a look is over soon."""
 
 
-def choose_loader(config: Settings, dataset: Dataset, splits: Listed[str], available: int) -> Choice:
+def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
     """The loader settings for these splits: those of `config`, or what `loader=auto` makes of memory and a look.
 
     Batches do not depend on it. There is no look where nothing is left to choose, or where what was chosen needs more
@@ -59,7 +59,7 @@ def _open(
     """
     size = min(batch_size, settings.batch_size)
     ahead = settings.max_queue_size * settings.batch_size // size
-    looking = Sequence(
+    looking = sequence.Sequence(
         batch_size=size,
         workers=readers.workers,
         use_multiprocessing=readers.processes,

@@ -34,7 +34,7 @@ from runner.tracking import Tracking
 from runner.using import use_model
 from runner.verifying import repeated, verify
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runner.run")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runner.terminal")
 
 Line = tuple[str, str]
 

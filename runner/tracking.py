@@ -26,7 +26,7 @@ FILES = (CONFIG_YAML, METRICS_CSV, REPORT_HTML)
 MOST_CHARACTERS = 160
 """Of a failure, on the terminal; run.log has all."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runner.tracking")
 
 
 class Tracking:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from runner.loaders.cache_key import file_key
-from runner.loaders.cache_memory import PRESENT
 from runner.loaders.cache_store import KEY, Store
-from runner.loaders.shared_array import SharedArray
+from runner.loaders.shared_array import PRESENT, SharedArray
 from runner.samples import Array, Indices
 from runner.sources.source import FileSource
 

@@ -8,10 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from runner.loaders.assemble import allocate
-from runner.loaders.shared_array import SharedArray
+from runner.loaders.shared_array import PRESENT, SharedArray
 from runner.samples import Array, ArraySpec, Indices
-
-PRESENT = np.dtype(np.bool_)
 
 
 def memory_bytes(spec: ArraySpec, num_samples: int) -> int:

@@ -13,6 +13,9 @@ import numpy as np
 
 from runner.samples import Array
 
+PRESENT = np.dtype(np.bool_)
+"""The dtype of the marks that say which samples a cache has."""
+
 
 class SharedArray:
     """Zeros of `shape` and `dtype`; the memory is taken as they are written.

@@ -21,7 +21,7 @@ SHOWN = 10
 Tell = Callable[[str], None]
 """Told what a person should see at once."""
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runner.bad_samples")
 
 
 class BadSamples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NAME = "output.log"
+OUTPUT_LOG = "output.log"
 MARK = "sweep: "
 """What lines begin with that the sweep adds."""
 
@@ -19,13 +19,13 @@ TAIL_BYTES = 65_536
 
 def note(folder: Path, text: str) -> None:
     """Add what the sweep knows of the job's end."""
-    with (folder / NAME).open("a", encoding="utf-8") as file:
+    with (folder / OUTPUT_LOG).open("a", encoding="utf-8") as file:
         file.write(f"{MARK}{text}\n")
 
 
 def last_line(folder: Path) -> str | None:
     """The last line there is; None where there is none."""
-    return last_line_of(folder / NAME)
+    return last_line_of(folder / OUTPUT_LOG)
 
 
 def last_line_of(path: Path) -> str | None:

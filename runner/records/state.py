@@ -24,7 +24,7 @@ KEPT = 2
 DOCUMENT = "document"
 FILE = re.compile(r"state-(\d{12})\.npz")
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runner.state")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def job_curves(results: SweepResults) -> list[Panel]:
     jobs = _drawn(results)
     columns = dict.fromkeys((results.objective.key, monitored([job.run for job in jobs]).key, "val_loss", "loss"))
     held = [column for column in columns if any(column in row for job in jobs for row in job.run.metrics)]
-    return [_panel(column, jobs) for column in held]
+    return [_curve_panel(column, jobs) for column in held]
 
 
 def job_legend(results: SweepResults) -> list[Key]:
@@ -68,17 +68,17 @@ def _drawn(results: SweepResults) -> list[SweepJob]:
     return [job for job in results.jobs if job.run.metrics][:MOST_LINES]
 
 
-def _panel(column: str, jobs: Sequence[SweepJob]) -> Panel:
+def _curve_panel(column: str, jobs: Sequence[SweepJob]) -> Panel:
     figure, axes = new_axes()
     lines = [*LINES, *[OTHER] * len(jobs)]
     for job, line in reversed(list(zip(jobs, lines, strict=False))):  # the best is drawn last, above all others
         rows = job.run.metrics
         draw_line(axes, [row["epoch"] or 0 for row in rows], [row.get(column) for row in rows], line)
     lay_epochs(axes)
-    return Panel(column.replace("_", " "), (column,), inline_svg(figure, f"jobs-{column}"), _words(column, jobs))
+    return Panel(column.replace("_", " "), (column,), inline_svg(figure, f"jobs-{column}"), _curve_text(column, jobs))
 
 
-def _words(column: str, jobs: Sequence[SweepJob]) -> str:
+def _curve_text(column: str, jobs: Sequence[SweepJob]) -> str:
     """What somebody hears who cannot see the chart: how the best jobs began and ended."""
     told = []
     for job in jobs[: len(LINES)]:

@@ -85,7 +85,7 @@ def setting_charts(results: SweepResults) -> list[Panel]:
     """For each key that is varied, what came of its values: the objective, and how fast images were read."""
     settings = [_setting(results, key, figure) for key in _keys(results) for figure in _figures(results)]
     drawn = [setting for setting in settings if setting.jobs]
-    return [_panel(number, setting, results) for number, setting in enumerate(drawn)]
+    return [_setting_panel(number, setting, results) for number, setting in enumerate(drawn)]
 
 
 def setting_legend(results: SweepResults) -> list[Key]:
@@ -123,7 +123,7 @@ def _is_finite(number: float | None) -> bool:
     return number is not None and isfinite(number)
 
 
-def _panel(number: int, setting: _Setting, results: SweepResults) -> Panel:
+def _setting_panel(number: int, setting: _Setting, results: SweepResults) -> Panel:
     figure, axes = new_axes()
     axes.plot(setting.places, setting.results, **JOB)
     if setting.key != SEED:
@@ -133,7 +133,9 @@ def _panel(number: int, setting: _Setting, results: SweepResults) -> Panel:
     name = title_of(setting.figure)
     _lay_results(axes, setting.results)
     _lay_numbers(axes, setting.values) if setting.is_numeric else _lay_names(axes, setting.names)
-    return Panel(f"{name} by {setting.key}", (setting.key,), inline_svg(figure, f"setting-{number}"), _words(setting))
+    return Panel(
+        f"{name} by {setting.key}", (setting.key,), inline_svg(figure, f"setting-{number}"), _setting_text(setting)
+    )
 
 
 def _draw_means(figure: Figure, axes: Axes, setting: _Setting) -> None:
@@ -185,7 +187,7 @@ def _spans(values: Sequence[float], decades: int) -> bool:
     return min(values) > 0 and max(values) >= 10**decades * min(values)
 
 
-def _words(setting: _Setting) -> str:
+def _setting_text(setting: _Setting) -> str:
     """What somebody hears who cannot see the chart."""
     by_value: dict[str, list[float]] = {}
     for value, result in zip(setting.values, setting.results, strict=True):

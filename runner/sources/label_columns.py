@@ -78,11 +78,11 @@ class Reader:
         if not names:
             raise DataError(f"{self.manifest.file}, column {column!r}, must hold classes; it names none")
         known = _numbered(names)
-        unknown = np.array([not known.keys() >= set(some) for some in members])
+        unknown = np.array([not known.keys() >= set(named) for named in members])
         self.manifest.refuse(np.flatnonzero(unknown[codes]), column, "hold only classes of the training rows")
         rows = np.zeros((len(members), len(names)), np.uint8)
-        for row, some in zip(rows, members, strict=True):
-            row[[known[member] for member in some]] = 1
+        for row, named in zip(rows, members, strict=True):
+            row[[known[member] for member in named]] = 1
         return Target(Head(name, "multi_label", tuple(names)), rows[codes])
 
     def _distinct(self, column: str, must: str) -> tuple[Indices, list[Any]]:

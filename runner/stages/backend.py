@@ -15,7 +15,7 @@ from runner.packages import Package, require
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("runner.backend")
 
 
 def package_of(name: Backend) -> Package:

@@ -22,7 +22,7 @@ from runner.stages.same_content import equal_sized, file_digest, groups_of_equal
 Kind = Literal["missing", "empty", "unreadable", "misnamed", "duplicate", "leaking"]
 KINDS: tuple[Kind, ...] = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
 
-BLOCK = 8
+SAMPLES_AT_ONCE = 8
 """Samples a thread reads at a time."""
 
 
@@ -63,7 +63,7 @@ def check(dataset: Dataset, settings: LoaderSettings, on_samples: Callable[[int]
     run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
     places = [_Place(split, source) for split, source in dataset.splits.items()]
     for place in places:
-        blocks = np.array_split(np.arange(len(place.source)), -(-len(place.source) // BLOCK))
+        blocks = np.array_split(np.arange(len(place.source)), -(-len(place.source) // SAMPLES_AT_ONCE))
         for examined in run(partial(_examine, place.source), blocks):
             yield from _faults(place, examined)
             on_samples(len(examined))

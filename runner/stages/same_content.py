@@ -13,7 +13,7 @@ from runner.samples import Indices
 
 Key = TypeVar("Key")
 
-BLOCK = 1 << 20
+BYTES_AT_ONCE = 1 << 20
 """Bytes of a file that are held while it is hashed."""
 
 
@@ -32,7 +32,7 @@ def file_digest(path: Path) -> bytes | None:
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK):
+            while block := file.read(BYTES_AT_ONCE):
                 digest.update(block)
     except OSError:
         return None

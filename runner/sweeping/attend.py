@@ -13,7 +13,7 @@ from runner.records.sweep import read_sweep
 from runner.sweeping.channel import Channel
 from runner.sweeping.process import Attempt, JobProcess, Outcome
 
-LOOK_SECONDS = 0.2
+CHANNEL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -58,5 +58,5 @@ def _outcome(job: JobProcess, channel: Channel) -> Outcome:
             job.ask_to_end("pruned")
         elif channel.asked("end"):
             job.ask_to_end()
-        time.sleep(LOOK_SECONDS)
+        time.sleep(CHANNEL_SECONDS)
     return outcome

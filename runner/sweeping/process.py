@@ -12,8 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.records.output_log import GIVEN_UP, WITH_THE_SWEEP, note
-from runner.records.output_log import NAME as OUTPUT_LOG
+from runner.records.output_log import GIVEN_UP, OUTPUT_LOG, WITH_THE_SWEEP, note
 from runner.records.sweep import PlannedJob, SweepPlan, begin_job
 
 COMMAND = (sys.executable, "-m", "runner.job")

@@ -15,7 +15,7 @@ from runner.sweeping.attend import Order
 from runner.sweeping.channel import Channel
 from runner.sweeping.process import SIGNALLED, Attempt, Cause, Ended, Outcome
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often files and scheduler are asked: every sweep of a cluster does so for each of its jobs."""
 
 SETTLE_SECONDS = 10.0
@@ -65,7 +65,7 @@ class QueuedJob:
 
     def poll(self) -> Outcome | None:
         """How it ended; None while it waits or runs."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
+        if time.monotonic() - self._looked < POLL_SECONDS:
             return None
         self._looked = time.monotonic()
         outcome = self._channel.outcome or self._withdrawn() or self._lost()

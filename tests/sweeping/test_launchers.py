@@ -131,7 +131,7 @@ class Gone:
 
 def test_run_on_a_host_that_is_gone_is_no_longer_running(sweep, monkeypatch):
     monkeypatch.setattr(queued, "SETTLE_SECONDS", 0)
-    monkeypatch.setattr(queued, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(queued, "POLL_SECONDS", 0)
     _, folder = sweep("seed=1")
     file = folder / "0/run.json"
     document = json.loads(file.read_text())
@@ -148,7 +148,7 @@ def test_run_on_a_host_that_is_gone_is_no_longer_running(sweep, monkeypatch):
 
 
 def test_last_word_of_a_job_goes_before_what_its_scheduler_says(sweep, monkeypatch):
-    monkeypatch.setattr(queued, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(queued, "POLL_SECONDS", 0)
     _, folder = sweep("seed=1")
     plan = read_sweep(folder)
     job = queued.QueuedJob(plan, Attempt(plan.jobs[0]), Gone())
