@@ -32,7 +32,7 @@ def measure(name: str, steps: int, root: Path) -> list[int]:
     import psutil
 
     import runner
-    from runner.stages.fit import Observer, Training, fit
+    from runner.training.loop import Observer, Training, fit
 
     figures: list[int] = []
 

@@ -30,7 +30,7 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
 
     import runner
     from runner.records.state import StateWriter
-    from runner.stages.fit import Observer, Training, fit
+    from runner.training.loop import Observer, Training, fit
 
     moments, states = list[float](), list[float]()
     write = StateWriter.write

@@ -46,9 +46,9 @@ def pydataset(x: Any, y: Any, **workers: Any) -> Any:
 
 def runner_constant(x: Any, y: Any) -> Any:
     """The runner's feed over a loader that has one batch."""
+    from runner.batch import Batch
     from runner.feeds.dataset import LoaderDataset
     from runner.loaders.loader import Loader
-    from runner.samples import Batch
 
     source, plan = _held(x, y)
     batch = Batch(x, y, None, tuple(source.ids[: len(x)]))
@@ -73,9 +73,9 @@ def runner_sequence(x: Any, y: Any, workers: int) -> Any:
 def _held(x: Any, y: Any) -> Any:
     import numpy as np
 
-    from runner.labels import Head, Labels
-    from runner.plan import Plan
-    from runner.sources.arrays import ArraySamples
+    from runner.data.arrays import ArraySamples
+    from runner.data.labels import Head, Labels
+    from runner.loaders.plan import Plan
 
     rows = np.concatenate([x] * STEPS)
     labels = Labels((Head("", "sparse", tuple("0123456789")),), (np.concatenate([y] * STEPS).astype(np.int64),))
@@ -101,8 +101,8 @@ def measure(name: str) -> dict[str, float]:
     import keras
     import numpy as np
 
+    from runner.batch import ArraySpec
     from runner.loaders.assemble import allocate
-    from runner.samples import ArraySpec
 
     x = allocate(ArraySpec(SHAPE[1:], np.dtype(np.uint8)), SHAPE[0])
     x[...] = np.random.default_rng(0).integers(0, 256, SHAPE)

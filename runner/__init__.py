@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runner.config.jobs import compose as compose
-    from runner.running import build_loader as build_loader
-    from runner.running import run as run
+    from runner.modes.run import build_loader as build_loader
+    from runner.modes.run import run as run
 
 __all__ = ["build_loader", "compose", "run"]
 
-HOMES = {"compose": "runner.config.jobs", "build_loader": "runner.running", "run": "runner.running"}
+HOMES = {"compose": "runner.config.jobs", "build_loader": "runner.modes.run", "run": "runner.modes.run"}
 
 
 def __getattr__(name: str) -> Any:

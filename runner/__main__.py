@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from runner.commands import guarded, leave, terminable
 from runner.errors import ConfigurationError
+from runner.exit import guarded, leave, terminable
 
 if TYPE_CHECKING:
     from runner.config.jobs import Job
@@ -93,8 +93,8 @@ def _run(overrides: Sequence[str], arguments: Sequence[str]) -> int:
     job = prepare(overrides)
     # Imported after the check: what is wrong is told before the rest is loaded.
     from runner.config.launch import launch
+    from runner.modes.resume import resumable
     from runner.records.folder import new_run_folder
-    from runner.resuming import resumable
 
     resumed = resumable(job.settings)
     return launch(job, resumed.folder if resumed else new_run_folder(), _work(arguments), again=resumed is not None)
@@ -104,7 +104,7 @@ def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:
     from runner.config.jobs import prepare_sweep
 
     sweep = prepare_sweep(overrides)
-    from runner.config.sweep import run_sweep
+    from runner.commands.sweep import run_sweep
 
     return run_sweep(sweep, arguments)
 
@@ -113,7 +113,7 @@ def _work(arguments: Sequence[str]) -> Work:
     """One run in its folder; errors are told within Hydra, which would print a traceback of its own."""
 
     def work(job: Job, folder: Path) -> int:
-        from runner.running import Origin, run
+        from runner.modes.run import Origin, run
 
         origin = Origin(argv=arguments, overrides=job.typed, foreign_files=job.foreign_files)
         run(job.settings, folder=folder, origin=origin)
@@ -151,7 +151,7 @@ def _parser() -> _Parser:
 
 
 def _unknown(flag: str) -> str:
-    from runner.nearest import hint
+    from runner.messages import hint
 
     known = [name for names in (*FLAGS, *REFUSED) for name in names if name.startswith("--")]
     return f"{flag} is no flag{hint(flag.partition('=')[0], known) or '; see --help'}"

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner.commands import guarded, leave, terminable
-from runner.records.sweep import read_sweep
+from runner.exit import guarded, leave, terminable
+from runner.sweeps.sweep_plan import read_sweep
 
 RESUME = "resume"
 """The word after the number that asks to go on with what the job has done, in its folder."""
@@ -34,7 +34,7 @@ def execute(words: Sequence[str]) -> int:
 
 
 def _do(sweep: Path, number: int, *, again: bool) -> int:
-    from runner.running import Origin, run
+    from runner.modes.run import Origin, run
     from runner.settings import Settings
 
     plan = read_sweep(sweep)

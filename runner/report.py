@@ -6,15 +6,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner.commands import guarded
 from runner.config.words import read_words
 from runner.errors import ConfigurationError
-from runner.records.sweep import SWEEP_JSON
+from runner.exit import guarded
+from runner.records.finding import find_run
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
-from runner.store.finding import find_run
-from runner.store.sweep import read_results
-from runner.store.sweep_table import tell
+from runner.sweeps.results import read_results
+from runner.sweeps.results_table import tell
+from runner.sweeps.sweep_plan import SWEEP_JSON
 
 HELP = """\
 usage: python -m runner.report RUN|SWEEP_DIR [root=outputs]

@@ -7,8 +7,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components import Component, Folder, Names
-from runner.extensions import module_of
+from runner.bench_settings import Bench
+from runner.component import Component, Folder, Names
+from runner.data.arrays import Arrays
+from runner.data.custom import Custom as CustomData
+from runner.data.dataframe import DataFrame
+from runner.data.digits import Digits
+from runner.data.directory import Directory
+from runner.data.none import NoData
+from runner.data.npy import Npy
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom as CustomLoader
 from runner.loaders.directory_flow import DirectoryFlow
@@ -21,21 +28,14 @@ from runner.models.cnn3d import CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
 from runner.packages import Package
-from runner.sources.arrays import Arrays
-from runner.sources.custom import Custom as CustomData
-from runner.sources.dataframe import DataFrame
-from runner.sources.digits import Digits
-from runner.sources.directory import Directory
-from runner.sources.none import NoData
-from runner.sources.npy import Npy
-from runner.stages.backend import Backend, package_of
-from runner.stages.bench_settings import Bench
-from runner.stages.settings import Train
-from runner.sweeping.settings import SweepSettings
+from runner.sweeps.settings import SweepSettings
 from runner.trackers.mlflow import MLflow
 from runner.trackers.none import NoTracker
 from runner.trackers.tensorboard import TensorBoard
 from runner.trackers.wandb import WandB
+from runner.training.backend import Backend, package_of
+from runner.training.settings import Train
+from runner.user_code import module_of
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
 AnyLoader = Annotated[

@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session")
 def digits_root(tmp_path_factory):
     """The embedded digits, written once for all tests."""
-    from runner.sources.digits import write_digits
+    from runner.data.digits import write_digits
 
     root = tmp_path_factory.mktemp("data") / "digits"
     write_digits(root)
@@ -70,8 +70,8 @@ def empty_pages():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("runner.reports.sweep_page.render_sweep", lambda _: "")
         patched.setattr("runner.reports.page.render", lambda *_: "")
-        patched.setattr("runner.picturing.write_timeline", lambda *_: None)
-        patched.setattr("runner.picturing.draw_timeline", lambda *_: None)
+        patched.setattr("runner.modes.figures.write_timeline", lambda *_: None)
+        patched.setattr("runner.modes.figures.draw_timeline", lambda *_: None)
         yield
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from runner import compose
-from runner.running import run
+from runner.modes.run import run
 
 QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
 SMALL = ["train.epochs=1", "loader.workers=2", "loader.batch_size=8"]

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from runner import compose
-from runner.choosing import choose_loader
 from runner.loaders.auto import Choice
 from runner.loaders.in_memory import InMemory
+from runner.loaders.probe import Look, Probe, Readers
 from runner.loaders.sequence import Sequence
-from runner.loading import as_delivered, open_dataset
+from runner.loaders.throughput import Pace
+from runner.modes.choosing import choose_loader
+from runner.modes.pipeline import as_delivered, open_dataset
+from runner.modes.run import run
 from runner.records.metrics import TIMING
-from runner.running import run
-from runner.stages.bench import Pace
-from runner.stages.probe import Look, Probe, Readers
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -51,7 +51,7 @@ def saw(monkeypatch):
             named = {"one": Readers(1), "threads": Readers(workers), "processes": Readers(workers, processes=True)}
             return Probe(tuple(Look(named[name], pace) for name, pace in paces.items()))
 
-        monkeypatch.setattr("runner.choosing.probe", probe)
+        monkeypatch.setattr("runner.modes.choosing.probe", probe)
         return asked
 
     return seeing
@@ -139,8 +139,8 @@ def test_one_processor_leaves_nothing_to_measure(choose, saw, monkeypatch):
 def trained(digits_root, tmp_path, monkeypatch):
     """A run over some digits, in the folder of that name; its looks are short, and taken though the data is small."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runner.stages.probe.WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("runner.stages.probe.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("runner.loaders.probe.WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("runner.loaders.probe.LOOK_SECONDS", 0.05)
     quick = [f"data.root={digits_root}", "data.limit=120", "model=mlp", "loader.batch_size=8"]
 
     def train(name, *overrides, again=False):

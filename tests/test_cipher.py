@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.cipher import MAX_LENGTH, ROUNDS, ROUNDS_SMALL, SMALL, Permutation
-from runner.samples import Indices
+from runner.batch import Indices
+from runner.loaders.permutation import MAX_LENGTH, ROUNDS, ROUNDS_SMALL, SMALL, Permutation
 from runner.seeds import Purpose, derive
 
 LENGTHS = st.integers(1, 63).flatmap(lambda bits: st.integers(1, 2**bits))

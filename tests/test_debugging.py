@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from runner import compose
-from runner.debugging import debug_lines, debugged
 from runner.errors import ConfigurationError
-from runner.running import run
+from runner.modes.debug import debug_lines, debugged
+from runner.modes.run import run
 
 MLP = ["model=mlp", "model.hidden_units=[64]", "loader.workers=1"]
 

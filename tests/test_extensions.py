@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.extensions import is_there, module_of, resolve
+from runner.user_code import is_there, module_of, resolve
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError, DataError, RunnerError
-from runner.running import build_loader, run
+from runner.modes.run import build_loader, run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.data.labels import NO_LABELS, Head, Labels, class_head, encode_classes
 from runner.errors import DataError
-from runner.labels import NO_LABELS, Head, Labels, class_head, encode_classes
 
 NAMES = ("a", "b", "c")
 

@@ -9,35 +9,23 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
-    {"errors"},
-    {"commands", "nearest", "packages"},
-    {"components", "samples", "seeds", "interruption", "extensions"},
-    {"cipher"},
-    {"images", "labels", "splits", "plan"},
-    {"changes"},
-    {"sources"},
+    {"errors", "messages", "told", "batch", "seeds", "usage"},
+    {"exit", "interruption", "machine", "packages", "user_code"},
+    {"code", "component"},
+    {"bench_settings", "images"},
+    {"transforms"},
+    {"data"},
     {"records"},
-    {"store"},
-    {"reports"},
-    {"sweeping"},
-    {"trackers"},
-    {"loaders"},
-    {"feeds"},
-    {"models", "callbacks"},
-    {"stages"},
-    {"picturing"},
-    {"settings"},
-    {"account", "debugging", "resuming"},
-    {"terminal"},
-    {"loading", "tracking"},
-    {"choosing", "opening", "measuring"},
+    {"loaders", "models", "sweeps", "trackers"},
+    {"feeds", "reports"},
+    {"callbacks"},
     {"training"},
-    {"making", "using", "checking", "benching", "verifying"},
-    {"running"},
-    {"config"},
-    {"__main__", "job", "runs", "report"},
+    {"settings"},
+    {"config", "modes"},
+    {"commands", "job", "report", "runs"},
+    {"__main__"},
 ]
-KERAS_LAYERS = {"feeds", "models", "callbacks", "stages"}
+KERAS_LAYERS = {"feeds", "models", "callbacks", "training"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py") if "conf" not in file.parts[:-1])
 
@@ -90,13 +78,13 @@ def test_modules_form_no_cycle():
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_only_the_keras_layers_import_keras(module):
     frameworks = {name.split(".")[0] for name in imported(module)} & {"keras", "tensorflow", "jax", "torch"}
-    if part_of(module) not in KERAS_LAYERS | {"training", "making", "using"}:
+    if part_of(module) not in KERAS_LAYERS | {"modes"}:
         assert not frameworks
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_only_configuration_knows_hydra(module):
-    if part_of(module) not in {"config", "__main__"}:
+    if part_of(module) not in {"config", "commands", "__main__"}:
         assert not {name.split(".")[0] for name in imported(module)} & {"hydra", "omegaconf"}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import runner
-import runner.running
+import runner.modes.run
 from runner import __main__ as cli
 from runner.errors import BadSampleError, DataError, Terminated
 
@@ -42,7 +42,7 @@ def fake_run(monkeypatch):
             raise run.raises[settings.seed]
 
     run.calls, run.raises = [], {}
-    monkeypatch.setattr(sys.modules["runner.running"], "run", run)
+    monkeypatch.setattr(sys.modules["runner.modes.run"], "run", run)
     return run
 
 

@@ -8,8 +8,8 @@ import pytest
 from runner import compose
 from runner.__main__ import execute
 from runner.errors import ConfigurationError
+from runner.modes.run import run
 from runner.packages import Package, not_installed, require
-from runner.running import run
 
 CHOICES = {
     "tracker=tensorboard": ("tensorboardX", "tensorboard", "choose tracker=none"),

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cipher import Permutation
-from runner.plan import BLOCK, KEPT_BLOCKS, Plan
+from runner.loaders.permutation import Permutation
+from runner.loaders.plan import BLOCK, KEPT_BLOCKS, Plan
 from runner.seeds import Purpose, derive
 
 PLANS = st.builds(

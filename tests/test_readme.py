@@ -104,7 +104,7 @@ def test_readme_command_runs(command, workplace, request, monkeypatch):
     # What is said of digits holds for some of them; a run that is used or gone on with keeps its data.
     quick += [] if re.search(r"\bdata=(?!digits)|data\.limit|=latest", command) else ["data.limit=100"]
     # All loaders are measured in tests of their own; here the one that the recipe is typed with.
-    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
     left = LEFT.get(command.split()[0], "predictions.csv")
@@ -124,9 +124,9 @@ def test_readme_sweep_is_as_configuration_has_it(command, workplace, monkeypatch
 
 @pytest.mark.parametrize("command", SWEEPS_FOR_REAL)
 def test_readme_sweep_runs_as_a_person_starts_it(command, workplace, monkeypatch):
+    from runner.commands.sweep import run_sweep
     from runner.config.jobs import prepare_sweep
-    from runner.config.sweep import run_sweep
-    from runner.store.sweep import read_results
+    from runner.sweeps.results import read_results
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     words = [*shlex.split(command), "model=mlp", "mode=fit", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]

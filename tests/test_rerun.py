@@ -15,14 +15,14 @@ from PIL import Image
 from runner import compose
 from runner.__main__ import execute
 from runner.errors import ConfigurationError, VerifyError
-from runner.loading import open_dataset
-from runner.records.first_run import read_comparable
+from runner.modes.pipeline import open_dataset
+from runner.modes.run import run
+from runner.modes.terminal import Terminal
+from runner.modes.verify import verify
+from runner.records.earlier import read_comparable
 from runner.records.metrics import MetricsTable
 from runner.records.reading import read_run
 from runner.records.record import RunRecord
-from runner.running import run
-from runner.terminal import Terminal
-from runner.verifying import verify
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

@@ -13,9 +13,9 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError, DataError
+from runner.modes.run import run
 from runner.records.metrics import TIMING
 from runner.records.reading import read_run
-from runner.running import run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

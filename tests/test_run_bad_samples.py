@@ -10,8 +10,8 @@ from PIL import Image
 
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.modes.run import run
 from runner.records.metrics import TIMING
-from runner.running import run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

@@ -9,7 +9,7 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError, DataError
-from runner.running import run
+from runner.modes.run import run
 
 TUTORIAL = """
 import numpy as np

@@ -7,7 +7,7 @@ import pytest
 
 from runner import compose
 from runner.errors import DataError
-from runner.running import run
+from runner.modes.run import run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

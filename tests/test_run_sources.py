@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from runner import build_loader, compose
-from runner.running import run
+from runner.modes.run import run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

@@ -15,9 +15,9 @@ import yaml
 
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.modes.run import build_loader, run
 from runner.records.record import RunRecord
 from runner.records.trace import read_trace
-from runner.running import build_loader, run
 from runner.settings import Settings
 
 QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
@@ -223,14 +223,14 @@ def test_interrupt_closes_the_record(quick, folder, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runner.stages.fit.fit", interrupt)
+    monkeypatch.setattr("runner.training.loop.fit", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(quick(), folder=folder)
     assert documents(folder)["status"] == "interrupted"
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
-    monkeypatch.setattr("runner.making.available_bytes", lambda: 50_000)
+    monkeypatch.setattr("runner.modes.fit.available_bytes", lambda: 50_000)
     with pytest.raises(
         DataError, match=r"loader=in_memory needs 1\d\d\.\d kB .* and 50\.0 kB are free; choose loader="
     ):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runner import terminal as module
-from runner.terminal import Pace, Terminal
+from runner.modes import terminal as module
+from runner.modes.terminal import Pace, Terminal
 
 ROW = {
     "loss": 0.5,

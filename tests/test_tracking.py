@@ -4,8 +4,8 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError
+from runner.modes.run import run
 from runner.records.metrics import read_metrics
-from runner.running import run
 from runner.trackers.none import NoTracker
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one

@@ -1,1 +1,1 @@
-"""Callbacks of Keras: what happens beside training."""
+"""Keras callbacks that live for a whole run."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from runner.callbacks.run_callbacks import RunCallbacks
+from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.training_state import build_variables, put_back, take
 from runner.feeds.recorded import RecordedDelivery
 from runner.interruption import Interruption

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from runner.samples import Array
+from runner.batch import Array
 
 CPU, CUDA = "torch/cpu", "torch/cuda/"
 

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.batch import Array, Batch
 from runner.callbacks.torch_generators import set_torch_generators, torch_generators
 from runner.errors import ConfigurationError
-from runner.samples import Array, Batch
 
 Values = dict[str, Any]
 

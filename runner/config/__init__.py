@@ -1,1 +1,1 @@
-"""Configuration with every problem at once: the only part, beside `__main__`, that knows Hydra."""
+"""Composing and validating a configuration: the only part, with the Hydra sweeper, that knows Hydra."""

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from runner.config.files import Library, open_library
 from runner.config.jobs import defaults_of
-from runner.config.library import Library, open_library
 from runner.config.schema import Node, Schema, plain
 
 HEADER = """\

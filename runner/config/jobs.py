@@ -9,9 +9,9 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from runner.config.check import EXTENSIONS, Check
-from runner.config.expansion import expand, pairing_problems
-from runner.config.library import Library, open_library
+from runner.config.compose import EXTENSIONS, Check
+from runner.config.expand import expand, pairing_problems
+from runner.config.files import Library, open_library
 from runner.config.overrides import (
     bad_choice,
     for_hydra,
@@ -24,10 +24,10 @@ from runner.config.overrides import (
 )
 from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
+from runner.records.objective import goal_of_figure
 from runner.settings import Settings
-from runner.store.objective import goal_of_figure
-from runner.sweeping.launchers import launcher_problem
-from runner.sweeping.settings import SweepSettings
+from runner.sweeps.launchers_sweeping import launcher_problem
+from runner.sweeps.settings import SweepSettings
 
 PAIRED = "sweep.paired"
 

@@ -12,8 +12,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
+from runner.config.files import VERSION_BASE, alone
 from runner.config.jobs import Job
-from runner.config.library import VERSION_BASE, alone
 from runner.config.places import PRIMARY, UserConf, our_conf
 
 Work = Callable[[Job, Path], int]

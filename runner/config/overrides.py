@@ -9,9 +9,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from runner.config.library import Library
+from runner.config.files import Library
 from runner.config.schema import shown
-from runner.nearest import hint
+from runner.messages import hint
 from runner.settings import Settings
 
 OWNED = {

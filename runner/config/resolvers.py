@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from runner.data.json_object import read_json_object
 from runner.errors import ConfigurationError, DataError
-from runner.sources.json_object import read_json_object
-from runner.sources.told import some
+from runner.told import some
 
 
 def register() -> None:

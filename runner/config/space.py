@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from runner.config.library import Library
+from runner.config.files import Library
 from runner.config.overrides import parse
-from runner.sweeping.space import Interval, Listed, Space, Values
+from runner.sweeps.space import Interval, Listed, Space, Values
 
 LOG = "log"
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.config.schema import Node, Place, Schema, Variants, shown
-from runner.nearest import hint, nearest
+from runner.messages import hint, nearest
 from runner.records.dotted import value_at
 from runner.settings import Settings
 

@@ -1,1 +1,1 @@
-"""Feeds: the only part of loading that knows Keras."""
+"""Handing a loader's batches to Keras: the only part of loading that knows Keras."""

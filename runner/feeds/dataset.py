@@ -11,7 +11,7 @@ from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from runner.feeds.delivery import Delivery, KerasBatch
 from runner.feeds.tensorflow_batches import TensorFlowBatches
-from runner.feeds.tensors import tensors
+from runner.feeds.torch_batches import tensors
 from runner.loaders.loader import Loader
 
 

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from runner.batch import Array, Batch
 from runner.errors import DataError
 from runner.loaders.loader import Loader
-from runner.samples import Array, Batch
 
 KerasBatch = tuple[Any, ...]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from runner.batch import Batch
 from runner.feeds.delivery import Delivery, KerasBatch
 from runner.records.digests import IdStream, array_digest
-from runner.samples import Batch
 
 PIXELS_EVERY = 100
 """Of so many batches one is digested with its pixels, which costs half a millisecond per megabyte."""

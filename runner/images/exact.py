@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import crop_box
 from runner.images.decoding import decoding
 from runner.images.files import read_bytes, reason
 from runner.images.settings import ImageSettings
-from runner.samples import Array, ArraySpec
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 FILTERS = {

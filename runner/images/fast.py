@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
+from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import Box, crop_box
 from runner.images.decoding import decoding
@@ -16,7 +17,6 @@ from runner.images.files import read_bytes, reason
 from runner.images.resize import resize_antialiased, resize_linear, resize_nearest
 from runner.images.scratch import scratch_bytes
 from runner.images.settings import ImageSettings
-from runner.samples import Array, ArraySpec
 
 _JPEG = b"\xff\xd8\xff"
 _COLORS = {"grayscale": "GRAY", "rgb": "RGB", "rgba": "RGBA"}

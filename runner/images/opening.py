@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.batch import ArraySpec
 from runner.images.exact import ExactReader, is_16_bit
 from runner.images.fast import FastReader
 from runner.images.reader import ImageReader
 from runner.images.settings import ColorMode, ImageSettings
-from runner.samples import ArraySpec
 
 FIRST = 10
 """Files that are looked at, at most, for one whose header can be read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from runner.samples import Array, ArraySpec
+from runner.batch import Array, ArraySpec
 
 
 class ImageReader(Protocol):

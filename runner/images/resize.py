@@ -13,9 +13,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from runner.batch import Array
 from runner.images.crop import Box
 from runner.images.scratch import scratch_array
-from runner.samples import Array
 
 # Callers bring their own threads; OpenCV's pool would put more threads than cores to work.
 cv2.setNumThreads(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.samples import Array
+from runner.batch import Array
 
 KEPT_BYTES = 1 << 27
 """The largest buffer a thread keeps (128 MiB); a photograph of 24 megapixels needs 72 MB."""

@@ -1,1 +1,1 @@
-"""Loaders: the strategies that carry a plan out. None of them knows Keras."""
+"""The strategies that carry out a plan. None of them knows Keras."""

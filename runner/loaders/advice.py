@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runner.loaders.clock import Wait
-from runner.loaders.memory import format_bytes
 from runner.loaders.settings import LoaderSettings
+from runner.machine import format_bytes
 
 LITTLE, NOTHING = 0.05, 0.005
 """Shares of waiting below which little is to be gained, and below which the model as good as never waited."""

@@ -8,13 +8,13 @@ processes on shared memory. That is why the strategies agree.
 
 from __future__ import annotations
 
+from runner.batch import Array, ArraySpec, Batch, Indices
+from runner.data.ids import names_at
+from runner.data.source import Source
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.rows import Rows, gather
-from runner.samples import Array, ArraySpec, Batch, Indices
-from runner.sources.ids import names_at
-from runner.sources.source import Source
 
 
 def allocate(spec: ArraySpec, num_samples: int) -> Array:

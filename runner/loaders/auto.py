@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from runner.components import Count
+from runner.component import Count
 from runner.loaders.in_memory import InMemory
-from runner.loaders.memory import format_bytes
 from runner.loaders.sequence import Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
+from runner.machine import format_bytes
 
 SHARE = 0.5
 """Of the free memory, what the samples may take at most: the model needs some as well, and others may come."""

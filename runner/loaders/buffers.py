@@ -7,7 +7,7 @@ from collections import deque
 
 import numpy as np
 
-from runner.samples import Array
+from runner.batch import Array
 
 ALIGNMENT = 64
 """Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""

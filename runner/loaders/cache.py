@@ -9,18 +9,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from runner.batch import Array, Indices
+from runner.data.source import FileSource, Source, has_files
+from runner.data.wrapping import Wrapping
 from runner.errors import DataError
 from runner.loaders.assemble import allocate
-from runner.loaders.cache_disk import DiskCache
 from runner.loaders.cache_memory import MemoryCache
 from runner.loaders.clock import Clock
+from runner.loaders.disk_cache import DiskCache
 from runner.loaders.loader import Loader
 from runner.loaders.rows import Rows
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import PendingRows, Workers
-from runner.samples import Array, Indices
-from runner.sources.source import FileSource, Source, has_files
-from runner.sources.wrapping import Wrapping
 
 
 class Cache(Protocol):

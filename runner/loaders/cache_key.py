@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runner.samples import ArraySpec
+from runner.batch import ArraySpec
 
 DECODERS = ("keras-runner", "numpy", "pillow", "simplejpeg", "opencv-python-headless")
 """What decodes and resizes: another version may give other pixels."""

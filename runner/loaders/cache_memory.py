@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
+from runner.batch import Array, ArraySpec, Indices
 from runner.loaders.assemble import allocate
 from runner.loaders.shared_array import PRESENT, SharedArray
-from runner.samples import Array, ArraySpec, Indices
 
 
 def memory_bytes(spec: ArraySpec, num_samples: int) -> int:

@@ -22,12 +22,12 @@ from typing import IO, Any
 
 import numpy as np
 
+from runner.batch import Array, ArraySpec, Indices
 from runner.errors import DataError
 from runner.loaders.cache_key import KEY_BYTES, recipe, recipe_key
-from runner.loaders.memory import format_bytes
+from runner.machine import format_bytes
 from runner.records.files import write_atomically
 from runner.records.json_text import to_json
-from runner.samples import Array, ArraySpec, Indices
 
 VERSION = "v1"
 """Of the layout; a folder of its own for each, so that older and newer runners share a `cache_dir`."""

@@ -9,7 +9,7 @@ from threading import get_native_id
 from time import perf_counter_ns
 
 from runner.loaders.timeline import Timeline
-from runner.loaders.work import STAGES, Work
+from runner.loaders.timing import STAGES, Work
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,20 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.changes.change import Changes
-from runner.components import Arguments, Count, DottedName, Names, PositiveInt
+from runner.batch import SPLITS, ArraySpec, Batch
+from runner.component import Arguments, Count, DottedName, Names, PositiveInt
+from runner.data.dataset import Dataset, ReadyBatches
+from runner.data.labels import Head, HeadMode
+from runner.data.source import Source
 from runner.errors import ConfigurationError
-from runner.extensions import file_of, module_of
-from runner.labels import Head, HeadMode
 from runner.loaders.custom_batches import CustomBatches, Maker
 from runner.loaders.custom_heads import heads_of
 from runner.loaders.custom_target import Opened, Target
 from runner.loaders.loader import Loader
+from runner.loaders.plan import Plan
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
-from runner.plan import Plan
-from runner.samples import SPLITS, ArraySpec, Batch
-from runner.sources.data import Dataset, ReadyBatches
-from runner.sources.source import Source
+from runner.transforms.transform import Changes
+from runner.user_code import file_of, module_of
 
 OF_KERAS = ("workers", "use_multiprocessing", "max_queue_size")
 """Arguments of a `PyDataset` that tell Keras how to read it; here it is not Keras who reads."""

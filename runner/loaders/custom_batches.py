@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from runner.batch import Array, ArraySpec, Batch, Targets
+from runner.data.labels import Head, Labels
 from runner.errors import BadSampleError, DataError, RunnerError
-from runner.extensions import told
-from runner.labels import Head, Labels
 from runner.loaders.assemble import allocate
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
-from runner.samples import Array, ArraySpec, Batch, Targets
+from runner.user_code import told
 
 
 @dataclass(frozen=True)

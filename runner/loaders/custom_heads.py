@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from runner.batch import Array
+from runner.data.labels import Head, HeadMode
 from runner.errors import ConfigurationError, DataError
-from runner.labels import Head, HeadMode
-from runner.samples import Array
 
 Classes = int | tuple[str, ...] | None
 Modes = HeadMode | Mapping[str, HeadMode] | None

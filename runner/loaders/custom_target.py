@@ -8,10 +8,10 @@ from itertools import chain
 from typing import Any
 
 from runner.errors import ConfigurationError, DataError, RunnerError
-from runner.extensions import call, kind_of, told
 from runner.loaders.custom_batches import Given, Maker, arrays_of
 from runner.loaders.custom_passes import Indexed, Passes, Repeated
 from runner.loaders.settings import LoaderSettings
+from runner.user_code import call, kind_of, told
 
 
 @dataclass(frozen=True)

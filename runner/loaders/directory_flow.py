@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from runner.changes.change import Changes
+from runner.batch import Batch, Indices, Targets
+from runner.data.source import FileSource, Source, has_files
 from runner.errors import ConfigurationError
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import SequenceLoader
 from runner.loaders.settings import LoaderSettings
-from runner.plan import Plan
-from runner.samples import Batch, Indices, Targets
-from runner.sources.source import FileSource, Source, has_files
+from runner.transforms.transform import Changes
 
 FlowBatch = tuple[Any, ...]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from runner.changes.change import Changes
+from runner.batch import ArraySpec, Batch
+from runner.data.source import Source
 from runner.loaders.loader import Loader
+from runner.loaders.plan import Plan
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
-from runner.plan import Plan
-from runner.samples import ArraySpec, Batch
-from runner.sources.source import Source
+from runner.transforms.transform import Changes
 
 
 class GeneratorLoader(Loader):

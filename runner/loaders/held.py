@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from runner.batch import Array, Indices
+from runner.data.wrapping import Wrapping
 from runner.errors import BadSampleError
 from runner.loaders.rows import BadSample
-from runner.samples import Array, Indices
-from runner.sources.wrapping import Wrapping
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from runner.changes.change import Changes
+from runner.batch import Array, ArraySpec, Batch, Indices
+from runner.data.source import Source
 from runner.loaders.assemble import allocate
 from runner.loaders.buffers import KEPT
 from runner.loaders.held import HeldSamples
 from runner.loaders.loader import Loader
+from runner.loaders.plan import Plan
 from runner.loaders.reader import Reader
 from runner.loaders.rows import BadSample, gather
 from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.loaders.workers import read_ahead
-from runner.plan import Plan
-from runner.samples import Array, ArraySpec, Batch, Indices
-from runner.sources.source import Source
+from runner.transforms.transform import Changes
 
 BLOCK = 64
 """Samples filled in one go."""

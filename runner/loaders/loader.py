@@ -10,16 +10,16 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from runner.changes.change import Changes
+from runner.batch import ArraySpec, Batch
+from runner.data.source import Source
 from runner.errors import DataError, RunnerError
 from runner.loaders.assemble import complete, read_rows
 from runner.loaders.clock import Clock
 from runner.loaders.on_bad import OnBad
+from runner.loaders.plan import Plan
 from runner.loaders.reader import Reader
 from runner.loaders.rows import Rows
-from runner.plan import Plan
-from runner.samples import ArraySpec, Batch
-from runner.sources.source import Source
+from runner.transforms.transform import Changes
 
 Note = Callable[[str, str, str], None]
 """Told of every bad sample that is passed over, each time: its id, its path (its id without a file) and the reason."""

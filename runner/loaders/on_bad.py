@@ -9,10 +9,10 @@ from itertools import islice
 
 import numpy as np
 
-from runner.cipher import Permutation
+from runner.data.dataset import OnBadChoice
 from runner.errors import BadSampleError, UserReadError
+from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
-from runner.sources.data import OnBadChoice
 
 MOST_DRAWS = 100
 """Samples tried in the place of a bad one; where none of so many can be read, it is not the samples that are bad."""

@@ -24,15 +24,15 @@ from typing import Any
 
 import numpy as np
 
+from runner.batch import ArraySpec, Indices
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate
 from runner.loaders.clock import Clock
-from runner.loaders.memory import format_bytes
 from runner.loaders.reader import Reader
 from runner.loaders.rows import Filled, Rows, gather
 from runner.loaders.threads import await_all
 from runner.loaders.workers import CLOSE_SECONDS, pieces
-from runner.samples import ArraySpec, Indices
+from runner.machine import format_bytes
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux has it; Docker gives a container 64 MB unless told otherwise."""

@@ -10,14 +10,14 @@ from time import perf_counter_ns
 
 import numpy as np
 
-from runner.changes.change import Changes
+from runner.batch import Array, ArraySpec, Indices
+from runner.data.source import Source, read_many
 from runner.errors import BadSampleError, DataError
 from runner.images.decoding import decoding
 from runner.loaders.on_bad import RAISE, OnBad
 from runner.loaders.rows import LEFT_OUT, BadSample, Filled
-from runner.loaders.work import Work
-from runner.samples import Array, ArraySpec, Indices
-from runner.sources.source import Source, read_many
+from runner.loaders.timing import Work
+from runner.transforms.transform import Changes
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.loaders.work import Work
-from runner.samples import Array, Indices
+from runner.batch import Array, Indices
+from runner.loaders.timing import Work
 
 LEFT_OUT = -1
 """The index of a row that holds no sample, because the one that belongs there cannot be read."""

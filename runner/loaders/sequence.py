@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Literal
 
-from runner.changes.change import Changes
+from runner.batch import Batch
+from runner.data.source import Source
 from runner.errors import WorkerError
 from runner.loaders.cache import Cached, WorkersBehindCache
 from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
+from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.threads import Threads
 from runner.loaders.workers import Workers, read_ahead
-from runner.plan import Plan
-from runner.samples import Batch
-from runner.sources.source import Source
+from runner.transforms.transform import Changes
 
 
 class SequenceLoader(Loader):

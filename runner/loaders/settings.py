@@ -8,12 +8,12 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
-from runner.changes.change import Changes
-from runner.components import Component, Count, Folder, PositiveInt
+from runner.batch import ArraySpec
+from runner.component import Component, Count, Folder, PositiveInt
+from runner.data.source import Source
 from runner.loaders.loader import Loader
-from runner.plan import Plan
-from runner.samples import ArraySpec
-from runner.sources.source import Source
+from runner.loaders.plan import Plan
+from runner.transforms.transform import Changes
 
 IN_FLIGHT = 4
 """Batches the framework may hold at a time: the one in the step, and those it has taken in advance."""

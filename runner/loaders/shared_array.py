@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.samples import Array
+from runner.batch import Array
 
 PRESENT = np.dtype(np.bool_)
 """The dtype of the marks that say which samples a cache has."""

@@ -11,13 +11,13 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
+from runner.batch import Array, ArraySpec, Indices
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate
 from runner.loaders.clock import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.rows import Filled, Rows, gather
 from runner.loaders.workers import CLOSE_SECONDS, pieces
-from runner.samples import Array, ArraySpec, Indices
 
 
 class _LateArray:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from threading import get_native_id
 from time import perf_counter_ns
 
-from runner.loaders.work import Work
+from runner.loaders.timing import Work
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
 
 STEPS = 40

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, pairwise
 from typing import Protocol
 
+from runner.batch import Indices
 from runner.loaders.rows import Rows
-from runner.samples import Indices
 
 LEAST, MOST = 8, 32
 """Samples handed to a worker at once: to hand out fewer costs more than small files do, more idle the other workers."""

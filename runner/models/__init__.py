@@ -1,1 +1,1 @@
-"""Models: from the task the data sets to a Keras model."""
+"""From the task that the data sets to a compiled Keras model."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components import File, Fraction
+from runner.batch import ArraySpec
+from runner.component import File, Fraction
 from runner.errors import ConfigurationError, DataError
 from runner.models.application_names import ApplicationName, preprocessing, takes_any_scaling
-from runner.models.settings import ModelSettings, Scaling, Task
-from runner.samples import ArraySpec
+from runner.models.base import ModelSettings, Scaling, Task
 
 if TYPE_CHECKING:
     import keras
@@ -63,7 +63,7 @@ class Application(ModelSettings):
         """
         import keras
 
-        from runner.models.heads import model_of
+        from runner.models.layers import model_of
         from runner.models.scaling import scaled_input
 
         self._refuse(task)

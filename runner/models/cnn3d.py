@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
-from runner.components import Fraction, PositiveInt
+from runner.component import Fraction, PositiveInt
 from runner.errors import DataError
-from runner.models.settings import ModelSettings, Task
+from runner.models.base import ModelSettings, Task
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +38,7 @@ class CNN3D(ModelSettings):
         """
         import keras
 
-        from runner.models.heads import model_of
+        from runner.models.layers import model_of
         from runner.models.scaling import scaled_input
 
         inputs, x = scaled_input(task.spec, task.scaling)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from runner.components import Arguments, DottedName
+from runner.batch import ArraySpec
+from runner.component import Arguments, DottedName
 from runner.errors import ConfigurationError
-from runner.extensions import call, kind_of, load
-from runner.models.settings import ModelSettings, Scaling, Task
-from runner.samples import ArraySpec
+from runner.models.base import ModelSettings, Scaling, Task
+from runner.user_code import call, kind_of, load
 
 if TYPE_CHECKING:
     import keras

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.batch import Array
 from runner.errors import ConfigurationError
+from runner.models.base import Task
 from runner.models.outputs import Output
-from runner.models.settings import Task
-from runner.samples import Array
 
 NUM_ROWS = 8
 SUM_TOLERANCE = 0.02

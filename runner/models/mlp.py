@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict
 
-from runner.components import Fraction, PositiveInt
-from runner.models.settings import ModelSettings, Task
+from runner.component import Fraction, PositiveInt
+from runner.models.base import ModelSettings, Task
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ class MLP(ModelSettings):
         """Flatten, then one dense layer with relu for each of `hidden_units`, then the outputs."""
         import keras
 
-        from runner.models.heads import model_of
+        from runner.models.layers import model_of
         from runner.models.scaling import scaled_input
 
         inputs, x = scaled_input(task.spec, task.scaling)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
-from runner.components import Component, Fraction, PositiveInt
+from runner.component import Component, Fraction, PositiveInt
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from runner.labels import Head
+from runner.data.labels import Head
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import keras
 
-from runner.models.settings import Precision
+from runner.models.base import Precision
 
 
 @contextmanager

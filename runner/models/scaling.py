@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from runner.models.settings import Scaling
-from runner.samples import ArraySpec
+from runner.batch import ArraySpec
+from runner.models.base import Scaling
 
 # Of each channel of an image from 0 to 255, as keras.applications.imagenet_utils.preprocess_input has them.
 _TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

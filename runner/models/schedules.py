@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Strict, Tag, model_validator
 
-from runner.components import Component, Count, PositiveInt
+from runner.component import Component, Count, PositiveInt
 
 if TYPE_CHECKING:
     import keras

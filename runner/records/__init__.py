@@ -1,1 +1,1 @@
-"""What happened, as files: the folder of a run and everything that is written into it."""
+"""The files of a run and of a sweep: writing, reading and comparing them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.records.changed import changed_code, changed_keys, changed_packages
-from runner.records.first_run import FirstRun
+from runner.records.diff import changed_code, changed_keys, changed_packages
+from runner.records.earlier import FirstRun
 
 OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact", "tracker")
 """Keys of the configuration that say nothing of what a run comes to."""

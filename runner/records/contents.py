@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import xxhash
 
-from runner.samples import Array, Indices
+from runner.batch import Array, Indices
 
 FOLDER = "contents"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from runner.samples import Array
+from runner.batch import Array
 
 
 class IdStream:

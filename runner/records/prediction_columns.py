@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from runner.labels import Head
+from runner.data.labels import Head
 
 
 def prediction_columns(heads: Sequence[Head], *, labelled: bool) -> list[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.batch import Array
+from runner.data.labels import Head, joined_names
 from runner.errors import RunnerError
-from runner.labels import Head, joined_names
 from runner.records.prediction_columns import prediction_columns
 from runner.records.tables import write_table
-from runner.samples import Array
 
 NAME = "predictions.csv"
 BLOCK = 4096

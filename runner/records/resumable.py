@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
-from runner.records.changed import changed_code, changed_keys, changed_packages
 from runner.records.config_yaml import read_config
+from runner.records.diff import changed_code, changed_keys, changed_packages
 from runner.records.provenance import git_state, versions
 from runner.records.reading import read_run
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from runner.batch import Array
 from runner.records.files import replacing
-from runner.samples import Array
 
 KEPT = 2
 """States kept: should the newest be damaged, there is the one before."""

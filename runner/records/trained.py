@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.data.heads import read_heads
+from runner.data.labels import Head
 from runner.errors import ConfigurationError, RunnerError
-from runner.labels import Head
 from runner.records.config_yaml import read_config
 from runner.records.folder import CHECKPOINTS, MODEL
-from runner.records.heads import read_heads
 from runner.records.reading import read_run
 from runner.records.resumable import TRAINING
 

@@ -1,1 +1,1 @@
-"""The page a person looks at, drawn from the files of one run alone."""
+"""Pages drawn from the files of a run or a sweep."""

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.reports.drawing import (
-    DASHED,
-    FIRST,
-    SECOND,
-    Key,
-    Panel,
-    draw_line,
-    inline_svg,
-    lay_epochs,
-    legend,
-    new_axes,
-)
+from runner.reports.charts import DASHED, FIRST, SECOND, Key, Panel, draw_line, inline_svg, lay_epochs, legend, new_axes
 
 Row = dict[str, int | float | None]
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from runner.records.dotted import flat
-from runner.store.output import plain, rounded
+from runner.records.output import plain, rounded
 
 NAME = "report.html"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.reports.drawing import (
+from runner.records.objective import monitored
+from runner.records.output import brief
+from runner.reports.charts import (
     DASHED,
     FIRST,
     INK,
@@ -19,9 +21,7 @@ from runner.reports.drawing import (
     legend,
     new_axes,
 )
-from runner.store.objective import monitored
-from runner.store.output import brief
-from runner.store.sweep import SweepJob, SweepResults
+from runner.sweeps.results import SweepJob, SweepResults
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": FIRST, "linestyle": "-", "marker": "*", "markersize": 7, "linewidth": 2.4},

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.data.labels import Head
 from runner.errors import RunnerError
-from runner.labels import Head
 from runner.records.prediction_columns import prediction_columns
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.reports.judges import AnyJudge, judge_of
+from runner.reports.scores import AnyJudge, judge_of
 
 
 def predictions_bytes(folder: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from runner.reports.drawing import DASHED, FIRST, MUTED, inline_svg, new_axes
+from runner.reports.charts import DASHED, FIRST, MUTED, inline_svg, new_axes
 
 
 def scatter(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Markup:

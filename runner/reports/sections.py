@@ -10,20 +10,20 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from runner.data.heads import read_heads
+from runner.data.labels import Head
 from runner.errors import RunnerError
-from runner.labels import Head
-from runner.records.figures import FOLDER, Picture, read_class_counts, read_pictures
-from runner.records.heads import read_heads
+from runner.records.pictures import FOLDER, Picture, read_class_counts, read_pictures
 from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.run_folder import Run
 from runner.records.trace import read_trace
-from runner.reports.drawing import FIRST, GRID, INK, MUTED, SECOND, inline_svg
-from runner.reports.judges import AnyJudge, ClassJudge, LabelSetJudge, NumberJudge
+from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg
 from runner.reports.predictions import judge_predictions, predictions_bytes
 from runner.reports.scatter import scatter
-from runner.reports.scores import ClassScore, NumberScore
+from runner.reports.scores import AnyJudge, ClassJudge, LabelSetJudge, NumberJudge
+from runner.reports.scores_reports import ClassScore, NumberScore
 from runner.reports.timeline import Palette, draw_timeline, told_in_words
 from runner.reports.worst import Sample
-from runner.store.run import Run
 
 MATRIX_CLASSES = 30
 """Classes up to which a confusion matrix can be read."""

@@ -1,1 +1,1 @@
-"""`python -m runner.runs`: the runs there are, listed, shown, compared, told apart, the best one, and cleaned up."""
+"""`python -m runner.runs`: list, show, compare and clean up runs."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from runner.commands import guarded
 from runner.errors import ConfigurationError
-from runner.nearest import hint
+from runner.exit import guarded
+from runner.messages import hint
 from runner.runs.best import best
 from runner.runs.clean import clean
+from runner.runs.commands import compare, diff, list_runs
 from runner.runs.query import Query
 from runner.runs.reading import read
 from runner.runs.show import show
-from runner.runs.tables import compare, diff, list_runs
 
 HELP = """\
 usage: python -m runner.runs COMMAND [RUN ...] [CONDITION ...] [option=value ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from runner.errors import ConfigurationError, RunnerError
+from runner.records.run_folder import goal_of
 from runner.runs.query import Query
-from runner.store.run import goal_of
 
 
 def best(query: Query) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from runner.loaders.memory import format_bytes
+from runner.machine import format_bytes
 from runner.records.folder import CHECKPOINTS, MODEL
+from runner.records.output import write_rows
+from runner.records.run_folder import Run
+from runner.runs.cleaning import is_fruitless, remove, size_bytes
 from runner.runs.query import Query
-from runner.store.cleaning import is_fruitless, remove, size_bytes
-from runner.store.output import write_rows
-from runner.store.run import Run
 
 
 def clean(query: Query) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from runner.errors import ConfigurationError
-from runner.nearest import hint
+from runner.messages import hint
 from runner.records.dotted import flat
-from runner.store.conditions import Condition
-from runner.store.finding import all_runs, find_run
-from runner.store.output import Format, plain
-from runner.store.run import Run, is_number
+from runner.records.finding import all_runs, find_run
+from runner.records.output import Format, plain
+from runner.records.run_folder import Run, is_number
+from runner.runs.conditions import Condition
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from runner.config.words import Words, read_words
 from runner.errors import ConfigurationError
+from runner.records.output import FORMATS, plain
+from runner.runs.conditions import Condition
 from runner.runs.query import Query
-from runner.store.conditions import Condition
-from runner.store.output import FORMATS, plain
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "list": ("format", "root", "columns", "sort", "limit"),

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runner.records.json_text import to_json
+from runner.records.output import brief, plain
+from runner.records.run_folder import Run
 from runner.runs.query import Query
-from runner.store.output import brief, plain
-from runner.store.run import Run
 
 
 def show(query: Query) -> None:

@@ -1,1 +1,1 @@
-"""Trackers: what follows runs from outside their folders, if one is chosen."""
+"""Experiment trackers that follow a run, such as MLflow."""

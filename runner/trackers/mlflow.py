@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.packages import Package
-from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
+from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

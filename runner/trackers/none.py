@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from runner.trackers.tracker import TrackerSettings
+from runner.trackers.base import TrackerSettings
 
 
 class NoTracker(TrackerSettings):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.components import Folder
+from runner.component import Folder
 from runner.packages import Package
-from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
+from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter

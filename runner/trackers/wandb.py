@@ -10,7 +10,7 @@ from typing import Any, Literal
 from runner.packages import Package
 from runner.records.folder import put_aside
 from runner.records.metrics import EPOCH, read_metrics
-from runner.trackers.tracker import Beginning, Ending, Row, TrackerSettings
+from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
 
 FOLDER = "wandb"
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false"}

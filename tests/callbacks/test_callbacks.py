@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from runner.callbacks.checkpoint import Checkpoint
-from runner.callbacks.epoch_clock import EpochClock, shortest
-from runner.callbacks.run_callbacks import RunCallbacks
+from runner.callbacks.callback_list import RunCallbacks
+from runner.callbacks.epoch_timer import EpochClock, shortest
+from runner.callbacks.monitored import Checkpoint
 from runner.loaders.clock import Clock
 
 X, Y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)

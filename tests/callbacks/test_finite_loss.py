@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from runner.callbacks.finite_loss import FiniteLoss
+from runner.callbacks.terminate_on_nan import FiniteLoss
 from runner.errors import TrainingError
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.changes.augment import augment
-from runner.changes.draws import Draws, symmetric
-from runner.changes.settings import Augment
+from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.samples import ArraySpec
+from runner.transforms.augment import augment
+from runner.transforms.draws import Draws, symmetric
+from runner.transforms.settings import Augment
 
 SHARES = st.floats(0, 0.9)
 SETTINGS = st.builds(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from runner.changes.transform import Transform, transformed_spec
+from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.samples import ArraySpec
+from runner.transforms.transform_changes import Transform, transformed_spec
 
 FLOATS = ArraySpec((4,), np.dtype(np.float32))
 

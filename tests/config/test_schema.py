@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from runner.config.help import help_text
 from runner.config.schema import Schema, json_schema, plain
 from runner.config.validation import judge
-from runner.nearest import hint, nearest
+from runner.messages import hint, nearest
 
 VALID = {"data": {"kind": "digits"}, "loader": {"kind": "sequence"}, "model": {"kind": "cnn"}, "train": {}}
 

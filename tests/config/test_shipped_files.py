@@ -28,7 +28,7 @@ def choice(file):
 def given(tmp_path, monkeypatch):
     """Mandatory values, by the choice that needs them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runner.config.check.not_installed", lambda packages: [])  # extras may be missing here
+    monkeypatch.setattr("runner.config.compose.not_installed", lambda packages: [])  # extras may be missing here
     np.savez("arrays.npz", x=np.zeros(3))
     Path("mine.py").write_text("build = Source = DataGenerator = None")
     for name in ("photos.csv", "partition.json", "labels.json"):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from runner.config.expansion import expand
+from runner.config.expand import expand
+from runner.config.files import open_library
 from runner.config.jobs import prepare_sweep
-from runner.config.library import open_library
 from runner.config.overrides import for_hydra, parse
 
 SEVERAL = ["loader=in_memory,generator", "train.epochs=3,4"]
@@ -78,7 +78,7 @@ def test_what_cannot_be_swept_is_told(override, message, problems):
 
 
 def test_same_choices_are_composed_once(workplace, monkeypatch):
-    from runner.config.library import Library
+    from runner.config.files import Library
 
     composed = []
     original = Library._compose

@@ -11,15 +11,15 @@ from unittest import mock
 import keras
 import numpy as np
 
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.feeds.feed import OneEpoch
 from runner.feeds.recorded import RecordedDelivery
-from runner.labels import NO_LABELS
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.plan import Plan
-from runner.samples import ArraySpec
 
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
 NUM_PREDICTED, NUM_TAKEN = 334, 3000

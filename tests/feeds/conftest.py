@@ -5,13 +5,13 @@ import time
 import numpy as np
 import pytest
 
-from runner.labels import Head, Labels
+from runner.batch import ArraySpec
+from runner.data.labels import Head, Labels
 from runner.loaders.directory_flow import DirectoryFlowLoader
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.plan import Plan
-from runner.samples import ArraySpec
 
 NUM_SAMPLES = 10
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}

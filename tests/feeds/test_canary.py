@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.plan import Plan
+from runner.loaders.plan import Plan
 
 from . import canary
 

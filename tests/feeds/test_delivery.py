@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from runner.batch import Batch
 from runner.feeds.delivery import Delivery
 from runner.loaders.generator import Generator
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.plan import Plan
-from runner.samples import Batch
 
 X, Y, W = np.zeros((2, 1)), np.zeros(2), np.ones(2)
 

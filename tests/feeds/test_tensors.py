@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runner.feeds.tensors import _in_place, ahead
+from runner.feeds.torch_batches import _in_place, ahead
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.clock import Clock
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import keras
 import pytest
 
-from runner.callbacks.epoch_clock import EpochClock
+from runner.callbacks.epoch_timer import EpochClock
 from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
-from runner.plan import Plan
+from runner.loaders.plan import Plan
 
 from .conftest import KINDS, is_found_again, stall
 

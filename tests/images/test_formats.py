@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
+from runner.data.listing import SUFFIXES
 from runner.images.formats import HEAD, format_of, misnamed
-from runner.sources.listing import SUFFIXES
 
 
 def head_of(suffix):

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from runner.labels import NO_LABELS
-from runner.samples import ArraySpec
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 
 FRAMEWORKS = {"keras", "tensorflow", "jax"}
 

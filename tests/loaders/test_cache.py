@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 from runner import build_loader, compose, run
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.errors import ConfigurationError, DataError
 from runner.images.exact import ExactReader
 from runner.images.fast import FastReader
-from runner.labels import NO_LABELS
 from runner.loaders import cache_key
 from runner.loaders.cache import Cached, with_cache
 from runner.loaders.cache_memory import MemoryCache
 from runner.loaders.sequence import Sequence
-from runner.loading import needed_bytes
-from runner.samples import ArraySpec
+from runner.modes.pipeline import needed_bytes
 
 NUM_FILES = 300
 """More than 256: a digest that ends in a zero is among them."""
@@ -364,7 +364,7 @@ def test_memory_of_the_cache_is_stated_and_refused(digits_root, monkeypatch):
     dataset = cached.data.open()
     needed, without = (needed_bytes(config, config.loader, dataset, ("train",)) for config in (cached, bare))
     assert needed - without == len(dataset.splits["train"]) * (64 + 1)
-    monkeypatch.setattr("runner.running.available_bytes", lambda: 100_000)
+    monkeypatch.setattr("runner.modes.run.available_bytes", lambda: 100_000)
     build_loader(bare).close()
     with pytest.raises(DataError, match="loader=sequence with loader.cache=memory needs .*; choose loader.cache=disk"):
         build_loader(cached)

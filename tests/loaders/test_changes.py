@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from runner import build_loader, compose
-from runner.changes.transform import Transform
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError
-from runner.labels import NO_LABELS
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.plan import Plan
-from runner.samples import ArraySpec
+from runner.transforms.transform_changes import Transform
 
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=3"],

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runner.batch import ArraySpec
+from runner.data.image_files import ImageFiles
+from runner.data.labels import NO_LABELS
 from runner.images import exact, fast
 from runner.images.opening import open_reader
 from runner.images.settings import ImageSettings
-from runner.labels import NO_LABELS
 from runner.loaders.cache import Cached
 from runner.loaders.cache_memory import MemoryCache
 from runner.loaders.clock import Clock
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.loaders.work import Work
-from runner.plan import Plan
-from runner.samples import ArraySpec
-from runner.sources.image_files import ImageFiles
+from runner.loaders.timing import Work
 
 READ, CHANGE = 0.004, 0.008
 NUM_SAMPLES = 12

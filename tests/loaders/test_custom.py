@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runner.data.labels import Head
 from runner.errors import ConfigurationError, DataError, RunnerError, WorkerError
-from runner.labels import Head
 from runner.loaders.custom import Custom
-from runner.plan import Plan
+from runner.loaders.plan import Plan
 
 NUM_SAMPLES = 10
 

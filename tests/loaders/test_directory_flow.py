@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from runner.data.digits import Digits
 from runner.errors import ConfigurationError
 from runner.loaders.directory_flow import DirectoryFlow
-from runner.plan import Plan
-from runner.sources.digits import Digits
+from runner.loaders.plan import Plan
 
 
 @pytest.fixture(scope="module")

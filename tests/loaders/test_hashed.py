@@ -6,7 +6,7 @@ import xxhash
 from PIL import Image
 
 import runner
-from runner.loading import as_delivered, open_loader
+from runner.modes.pipeline import as_delivered, open_loader
 from runner.records.bad_samples import BadSamples
 from runner.records.contents import Contents, read_contents
 from runner.records.notes import Notes

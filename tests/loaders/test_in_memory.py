@@ -6,13 +6,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from runner.changes.augment import augment
-from runner.changes.settings import Augment
-from runner.labels import NO_LABELS
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.loaders import buffers
 from runner.loaders.in_memory import InMemory
-from runner.plan import Plan
-from runner.samples import ArraySpec
+from runner.loaders.plan import Plan
+from runner.transforms.augment import augment
+from runner.transforms.settings import Augment
 
 
 class Counting:

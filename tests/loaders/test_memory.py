@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import DataError
-from runner.loaders.memory import available_bytes, format_bytes, refuse_too_large
+from runner.machine import available_bytes, format_bytes, refuse_too_large
 
 
 def limit(folder, *, most, used, cached=0):

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runner import build_loader, compose
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError, DataError, UserReadError
-from runner.labels import NO_LABELS
 from runner.loaders.on_bad import MOST_DRAWS, OnBad
 from runner.loaders.reader import Reader
-from runner.samples import ArraySpec
 
 WORKERS = ["loader.workers=2"]
 PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]

@@ -12,11 +12,11 @@ import pytest
 from runner.errors import WorkerError
 from runner.loaders.assemble import allocate
 from runner.loaders.clock import Clock
+from runner.loaders.plan import Plan
 from runner.loaders.reader import Reader
 from runner.loaders.sequence import Sequence
 from runner.loaders.threads import Threads
 from runner.loaders.workers import CLOSE_SECONDS
-from runner.plan import Plan
 
 HANGING = """
 import time

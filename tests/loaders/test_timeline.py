@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from runner.loaders import timeline as module
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
 from runner.loaders.timeline import MOST_WORKS, STEPS, Timeline
-from runner.loaders.work import Work
-from runner.plan import Plan
+from runner.loaders.timing import Work
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT
 
 SECOND = 10**9

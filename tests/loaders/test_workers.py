@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.errors import WorkerError
-from runner.labels import NO_LABELS
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
 from runner.loaders.workers import LEAST, MOST, pieces
-from runner.plan import Plan
-from runner.samples import ArraySpec
 
 
 @given(st.integers(1, 3000), st.integers(1, 40))

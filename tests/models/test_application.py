@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from runner.batch import ArraySpec
+from runner.data.labels import Head
 from runner.errors import ConfigurationError, DataError
-from runner.labels import Head
 from runner.models.application import Application
 from runner.models.application_names import ApplicationName, preprocessing
-from runner.models.compiled import compile_model
+from runner.models.base import Task
+from runner.models.compile import compile_model
 from runner.models.outputs import output_of
 from runner.models.scaling import scaled_input
-from runner.models.settings import Task
-from runner.samples import ArraySpec
 
 NAMES = get_args(ApplicationName)
 SPEC = ArraySpec((32, 32, 3), np.dtype(np.uint8))

@@ -4,14 +4,14 @@ import keras
 import numpy as np
 import pytest
 
+from runner.batch import ArraySpec
+from runner.data.labels import Head
 from runner.errors import DataError
-from runner.labels import Head
+from runner.models.base import Task
 from runner.models.cnn import CNN
-from runner.models.compiled import compile_model
+from runner.models.compile import compile_model
 from runner.models.mlp import MLP
 from runner.models.outputs import output_of
-from runner.models.settings import Task
-from runner.samples import ArraySpec
 
 MODELS = [MLP(hidden_units=(8,), dropout=0.1), CNN(filters=(4,), dense_units=8)]
 CLASSES = ("a", "b", "c")

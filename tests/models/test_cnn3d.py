@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
+from runner.batch import ArraySpec
+from runner.data.labels import Head
 from runner.errors import DataError
-from runner.labels import Head
+from runner.models.base import Task
 from runner.models.cnn3d import CNN3D
-from runner.models.compiled import compile_model
+from runner.models.compile import compile_model
 from runner.models.outputs import output_of
-from runner.models.settings import Task
-from runner.samples import ArraySpec
 
 SMALL = CNN3D(filters=(4, 8), dense_units=8)
 

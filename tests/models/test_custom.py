@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+from runner.batch import ArraySpec
+from runner.data.labels import Head
 from runner.errors import ConfigurationError
-from runner.labels import Head
+from runner.models.base import Task
 from runner.models.custom import Custom
 from runner.models.outputs import output_of
-from runner.models.settings import Task
-from runner.samples import ArraySpec
 
 CLASSES = ("a", "b", "c")
 CATEGORICAL, BINARY = Head("", "categorical", CLASSES), Head("", "binary", CLASSES[:2])

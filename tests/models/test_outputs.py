@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.labels import Head
+from runner.data.labels import Head
 from runner.models.outputs import output_of
 
 

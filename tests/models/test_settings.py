@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from runner.labels import Head
+from runner.batch import ArraySpec
+from runner.data.dataset import Dataset
+from runner.data.labels import Head
+from runner.models.base import task_of
 from runner.models.mlp import MLP
-from runner.models.settings import task_of
-from runner.samples import ArraySpec
-from runner.sources.data import Dataset
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.batch import Array
 from runner.records.digests import IdStream, data_fingerprint, weights_digest
-from runner.samples import Array
 
 IDS = st.lists(st.text("ab\0\n/", max_size=4), max_size=6)
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from runner.errors import BadSampleError
-from runner.records.figures import (
+from runner.records.pictures import (
     SIDE,
     Picture,
     as_image,

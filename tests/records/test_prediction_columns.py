@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.labels import Head
+from runner.data.labels import Head
 from runner.records.prediction_columns import prediction_columns
 
 

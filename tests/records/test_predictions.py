@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.batch import Array
+from runner.data.labels import Head
 from runner.errors import RunnerError
-from runner.labels import Head
 from runner.records import predictions
 from runner.records.predictions import write_predictions
 from runner.records.tables import read_table
-from runner.samples import Array
 
 PETS = Head("", "categorical", ("cat", "dog"))
 SWITCH = Head("", "binary", ("off", "on"))

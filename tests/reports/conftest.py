@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from runner import compose
+from runner.modes.run import run
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
-from runner.records.sweep import PlannedJob, SweepPlan
-from runner.running import run
+from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 QUICK = ["train.epochs=2", "loader.workers=2"]
 HOSTILE = "<script>alert(1)</script>"

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from runner.reports.sweep_page import write_sweep_report
-from runner.store.sweep import read_results
+from runner.sweeps.results import read_results
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

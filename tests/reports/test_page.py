@@ -9,11 +9,11 @@ import pytest
 
 from runner import compose
 from runner.errors import RunnerError, TrainingError
+from runner.modes.run import run
+from runner.records.output import rounded
 from runner.report import execute
 from runner.reports.html import NAME, number, seconds
 from runner.reports.page import write_report
-from runner.running import run
-from runner.store.output import rounded
 
 HOSTILE = "<script>alert(1)</script>"
 """What a class of `table` is called."""
@@ -296,7 +296,7 @@ def test_values_that_are_no_numbers_are_drawn(copy, read):
 
 
 def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):
-    monkeypatch.setattr("runner.running.write_report", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("runner.modes.run.write_report", lambda *_, **__: 1 / 0)
     started(f"data.root={digits_root}", "mode=fit", "model=mlp")
     assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
 

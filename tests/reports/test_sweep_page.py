@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from runner import report
-from runner.records.sweep import PlannedJob, SweepPlan
+from runner.records.columns import BY_KEY
 from runner.reports.html import NAME
 from runner.reports.job_curves import LINES, job_curves, job_legend
-from runner.reports.setting_charts import setting_charts, setting_legend
+from runner.reports.sweep_charts import setting_charts, setting_legend
 from runner.reports.sweep_page import write_sweep_report
-from runner.store.figures import BY_KEY
-from runner.store.sweep import SweepResults, read_results
+from runner.sweeps.results import SweepResults, read_results
+from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 HOSTILE = "<script>alert(1)</script>"
 """What the failed job's error says."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from runner.data.arrays import Arrays
 from runner.errors import DataError
-from runner.sources.arrays import Arrays
 
 X = np.arange(12.0).reshape(6, 2)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runner.data.directory import Directory
 from runner.errors import DataError
-from runner.sources.directory import Directory
 
 
 def image(file, value=0):

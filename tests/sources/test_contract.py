@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from runner.sources.arrays import Arrays
-from runner.sources.custom import Custom
-from runner.sources.dataframe import DataFrame
-from runner.sources.digits import Digits
-from runner.sources.directory import Directory
-from runner.sources.npy import Npy
-from runner.sources.source import read_many
+from runner.data.arrays import Arrays
+from runner.data.custom import Custom
+from runner.data.dataframe import DataFrame
+from runner.data.digits import Digits
+from runner.data.directory import Directory
+from runner.data.npy import Npy
+from runner.data.source import read_many
 
 
 @pytest.fixture

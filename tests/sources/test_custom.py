@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from runner import build_loader, compose
+from runner.data.custom import Custom
+from runner.data.labels import Head
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
-from runner.labels import Head
-from runner.sources.custom import Custom
 
 MINE = """
 import numpy as np

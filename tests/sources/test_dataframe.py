@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from runner.data.dataframe import DataFrame
 from runner.errors import DataError
-from runner.sources.dataframe import DataFrame
 
 IMAGES = [f"i/{number}.png" for number in range(4)]
 
@@ -124,7 +124,7 @@ def test_splits_follow_the_column(make):
 
 def test_weights_reach_the_batch_of_each_split(make):
     from runner.loaders.generator import Generator
-    from runner.plan import Plan
+    from runner.loaders.plan import Plan
 
     columns = {"label": ["a", "b", "a", "b"], "w": [1, 2, 0.5, 0], "part": ["test", "train", "train", "test"]}
     splits = make(columns, label_columns=["label"], weight_column="w", split_column="part").open().splits

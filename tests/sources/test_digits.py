@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sklearn.datasets import load_digits
 
-from runner.sources.digits import Digits, write_digits
+from runner.data.digits import Digits, write_digits
 
 
 def test_digits_are_all_there_pixel_by_pixel(digits_root):
@@ -38,7 +38,7 @@ def test_digits_interrupted_leave_nothing(tmp_path, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runner.sources.digits._publish", interrupt)
+    monkeypatch.setattr("runner.data.digits._publish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_digits(tmp_path / "digits")
     assert list(tmp_path.iterdir()) == []

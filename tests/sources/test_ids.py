@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.sources import ids as module
-from runner.sources.ids import Ids, names_at, select_ids
+from runner.data import ids as module
+from runner.data.ids import Ids, names_at, select_ids
 
 texts = st.lists(st.text(st.characters(), max_size=5), max_size=30)
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from runner import compose
-from runner.sources.joined import join
-from runner.sources.relabelled import Relabelled
-from runner.sources.source import has_files
+from runner.data.joined import join
+from runner.data.relabelled import Relabelled
+from runner.data.source import has_files
 
 
 def splits(digits_root, *overrides):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from runner import compose
-from runner.sources.arrays import Arrays
-from runner.sources.digits import Digits
+from runner.data.arrays import Arrays
+from runner.data.digits import Digits
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from runner.data.npy import Npy
 from runner.errors import BadSampleError, DataError
-from runner.sources.npy import Npy
 
 SHAPE = (3, 2)
 

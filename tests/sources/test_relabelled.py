@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS, Head, Labels
+from runner.data.relabelled import relabel
 from runner.errors import DataError
-from runner.labels import NO_LABELS, Head, Labels
-from runner.samples import ArraySpec
-from runner.sources.relabelled import relabel
 
 MODEL = (Head("", "categorical", ("ant", "bee", "cow")),)
 

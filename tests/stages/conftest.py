@@ -7,20 +7,20 @@ import keras
 import numpy as np
 import pytest
 
-from runner.labels import Head, Labels
+from runner.batch import ArraySpec
+from runner.data.labels import Head, Labels
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
+from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.models.compiled import compile_model
-from runner.models.heads import model_of
+from runner.models.base import Task
+from runner.models.compile import compile_model
+from runner.models.layers import model_of
 from runner.models.outputs import output_of
 from runner.models.precision import precision
 from runner.models.scaling import scaled_input
-from runner.models.settings import Task
-from runner.plan import Plan
-from runner.samples import ArraySpec
-from runner.stages.fit import Observer, Training, fit
-from runner.stages.settings import Train
+from runner.training.loop import Observer, Training, fit
+from runner.training.settings import Train
 
 CODES = np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])
 LOADERS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.stages import backend
+from runner.training import backend
 
 
 def test_missing_backend_is_named_with_its_mend(monkeypatch):

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from runner import compose
-from runner.benching import best_of
 from runner.errors import BadSampleError, RunnerError, WorkerError
-from runner.loaders.contenders import contenders, override_line
 from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
-from runner.measuring import Row
-from runner.running import build_loader, run
-from runner.stages.bench import Pace, evenly, time_loader
-from runner.stages.own_process import in_own_process
+from runner.loaders.throughput import Pace, evenly, time_loader
+from runner.modes.bench import best_of
+from runner.modes.bench_measure import Row
+from runner.modes.contenders import contenders, override_line
+from runner.modes.own_process import in_own_process
+from runner.modes.run import build_loader, run
 
 COLUMNS = [
     "loader",
@@ -51,7 +51,7 @@ def photos(tmp_path, monkeypatch):
 def in_this_process(monkeypatch):
     """Loaders are measured here, in place of a process each; what memory they take is then not known."""
     here = lambda function, *arguments, limit_seconds: (function(lambda: None, *arguments), 0)  # noqa: E731
-    monkeypatch.setattr("runner.measuring.in_own_process", here)
+    monkeypatch.setattr("runner.modes.bench_measure.in_own_process", here)
 
 
 def bench(*overrides):
@@ -90,7 +90,7 @@ def test_every_loader_is_measured_and_nothing_is_left_behind(photos, capsys):
 def test_a_loader_that_fails_is_a_row_and_costs_the_others_nothing(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     only = [compose(["loader=generator"]).loader, compose(["loader.use_multiprocessing=true"]).loader]
-    monkeypatch.setattr("runner.benching.contenders", lambda *_, **__: only)
+    monkeypatch.setattr("runner.modes.bench.contenders", lambda *_, **__: only)
     Path("my_locked.py").write_text(LOCKED)
     _, rows = bench("extensions=[my_locked]", "data=custom", "data.target=my_locked.Locked")
     failed = [row for row in rows if row["reason"]]
@@ -122,7 +122,7 @@ class Locked:
 
 
 def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch, in_this_process):
-    monkeypatch.setattr("runner.benching.available_bytes", lambda: 7_000)
+    monkeypatch.setattr("runner.modes.bench.available_bytes", lambda: 7_000)
     _, rows = bench(*photos)
     reasons = {row["loader"].split()[0]: row["reason"] for row in rows}
     assert reasons["loader=generator"] == ""
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch, in_thi
 
 
 def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch, in_this_process):
-    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [compose().loader, asked])
+    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [compose().loader, asked])
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 7_000}))
     _, rows = bench(*photos, "loader.cache=disk")
     assert [row["reason"] for row in rows] == [
@@ -140,7 +140,7 @@ def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch, in_this_
 
 
 def test_a_bench_without_any_figure_fails(photos, monkeypatch, in_this_process):
-    monkeypatch.setattr("runner.benching.available_bytes", lambda: 0)
+    monkeypatch.setattr("runner.modes.bench.available_bytes", lambda: 0)
     with pytest.raises(RunnerError, match="no loader could be measured: it needs .* of memory, and 0 B are free"):
         bench(*photos)
 
@@ -153,14 +153,14 @@ def test_an_unreadable_sample_is_named(photos):
 
 def test_other_work_is_noted(photos, monkeypatch, capsys, in_this_process):
     monkeypatch.setattr("psutil.cpu_percent", lambda interval: 45.0)
-    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
     bench(*photos, "data.limit=6")
     assert "other work keeps the processors 45% busy" in capsys.readouterr().out
 
 
 def test_what_holds_everything_is_counted_up_to_all_samples(photos, monkeypatch):
-    monkeypatch.setattr("runner.benching._samples_to_use", lambda *_: 8)
-    monkeypatch.setattr("runner.benching.contenders", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench._samples_to_use", lambda *_: 8)
+    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
     document, rows = bench(*photos, "loader=in_memory")
     assert (document["results"]["bench"]["samples"], document["results"]["bench"]["of"]) == (8, 16)
     assert not any(row["reason"] for row in rows)

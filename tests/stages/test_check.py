@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from runner import compose
+from runner.batch import ArraySpec
+from runner.data.dataset import Dataset
+from runner.data.labels import Head, Labels
 from runner.errors import DataError, WorkerError
-from runner.labels import Head, Labels
 from runner.loaders.in_threads import in_threads
-from runner.running import run
-from runner.samples import ArraySpec
-from runner.sources.data import Dataset
-from runner.stages.class_counts import class_counts
+from runner.modes.class_counts import class_counts
+from runner.modes.run import run
 
 KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from runner.batch import Batch
+from runner.data.labels import NO_LABELS, Head, Labels
 from runner.errors import ConfigurationError
-from runner.labels import NO_LABELS, Head, Labels
-from runner.samples import Batch
-from runner.stages.class_weights import ClassWeights, class_weights
-from runner.stages.settings import Train
+from runner.training.class_weights import ClassWeights, class_weights
+from runner.training.settings import Train
 
 from .conftest import CODES, LOADERS, Points, build, load
 

@@ -10,7 +10,7 @@ import pytest
 
 from runner.errors import ConfigurationError, TrainingError
 from runner.records.state import read_state
-from runner.stages.usage import peak_memory_bytes
+from runner.usage import peak_memory_bytes
 
 from .conftest import LOADERS, Points, load
 

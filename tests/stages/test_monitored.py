@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from runner.batch import Batch
 from runner.errors import ConfigurationError
-from runner.samples import Batch
-from runner.stages.monitored import better
+from runner.training.monitor import better
 
 BATCH = Batch(np.zeros((4, 3), np.float32), np.array([0, 1, 2, 0], np.float32), None, tuple("abcd"))
 

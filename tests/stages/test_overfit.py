@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from runner.batch import Batch
 from runner.models.outputs import Output
-from runner.samples import Batch
-from runner.stages.overfit import Attempt, verdict
+from runner.modes.overfit import Attempt, verdict
 
 SOFTMAX = Output("", (3,), "softmax", "categorical_crossentropy", (), 3)
 

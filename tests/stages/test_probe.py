@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.batch import ArraySpec
+from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError
-from runner.labels import NO_LABELS
+from runner.loaders.plan import Plan
+from runner.loaders.probe import LOOK_SECONDS, Look, Probe, Readers, hold_each_other_up, probe
 from runner.loaders.sequence import Sequence
-from runner.plan import Plan
-from runner.samples import ArraySpec
-from runner.stages.bench import Pace
-from runner.stages.probe import LOOK_SECONDS, Look, Probe, Readers, hold_each_other_up, probe
+from runner.loaders.throughput import Pace
 
 TAKES = 0.002
 MANY = 4000
@@ -24,7 +24,7 @@ ONE, FOUR, PROCESSES = Readers(1), Readers(4), Readers(4, processes=True)
 
 @pytest.fixture(autouse=True)
 def four_processors(monkeypatch):
-    monkeypatch.setattr("runner.stages.probe.num_processors", lambda: 4)
+    monkeypatch.setattr("runner.loaders.probe.num_processors", lambda: 4)
 
 
 class Waiting:

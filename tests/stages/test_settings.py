@@ -6,7 +6,7 @@ import keras
 import pytest
 from pydantic import ValidationError
 
-from runner.stages.settings import EarlyStopping, ReduceLROnPlateau, Train
+from runner.training.settings import EarlyStopping, ReduceLROnPlateau, Train
 
 DECAY = {"name": "exponential_decay", "initial_learning_rate": 0.1, "decay_rate": 0.5}
 

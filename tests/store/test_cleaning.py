@@ -2,9 +2,9 @@
 
 import os
 
+from runner.records.finding import all_runs
 from runner.records.folder import point_latest
-from runner.store.cleaning import is_fruitless, remove, size_bytes
-from runner.store.finding import all_runs
+from runner.runs.cleaning import is_fruitless, remove, size_bytes
 
 
 def old(folder):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner.store.conditions import Condition
-from runner.store.run import Run
+from runner.records.run_folder import Run
+from runner.runs.conditions import Condition
 
 HOLDING = [
     ("seed", "=", (0,)),

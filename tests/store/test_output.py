@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.store import output
-from runner.store.output import brief, spread, write_rows
+from runner.records import output
+from runner.records.output import brief, spread, write_rows
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.store.run import Run, goal_of
+from runner.records.run_folder import Run, goal_of
 
 KEYS = {
     "run": "name",

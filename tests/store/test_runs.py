@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from runner.commands import guarded
 from runner.errors import ConfigurationError
+from runner.exit import guarded
 from runner.records.metrics import MetricsTable
 from runner.runs.__main__ import COMMANDS, HELP, execute
 from runner.runs.reading import OPTIONS

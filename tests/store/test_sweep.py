@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import report
-from runner.records.sweep import PlannedJob, SearchPlan, SweepPlan
-from runner.store.agreement import agreements
-from runner.store.objective import Objective, goal_of_figure
-from runner.store.sweep import SweepResults, read_results
-from runner.store.sweep_table import header, notes, over_seeds, unfinished_lines, write_files
+from runner.records.objective import Objective, goal_of_figure
+from runner.sweeps.agreement import agreements
+from runner.sweeps.results import SweepResults, read_results
+from runner.sweeps.results_table import header, notes, over_seeds, unfinished_lines, write_files
+from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan
 
 NAME = "2026-01-03_00-00-00_cccccc"
 

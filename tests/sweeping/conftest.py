@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from runner.commands.sweep import run_sweep
 from runner.config.jobs import prepare_sweep
-from runner.config.sweep import run_sweep
-from runner.sweeping import process, schedule
+from runner.sweeps import process, schedule
 
 JOB = """
 import json, os, signal, sys, time

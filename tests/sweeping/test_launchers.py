@@ -15,12 +15,12 @@ import pytest
 
 from runner.config.jobs import prepare_sweep
 from runner.errors import ConfigurationError, RunnerError, Terminated
-from runner.records.sweep import read_sweep
-from runner.store.sweep import read_results
-from runner.sweeping import queued
-from runner.sweeping.attend import attend
-from runner.sweeping.channel import Channel
-from runner.sweeping.process import Attempt, Outcome
+from runner.sweeps import cluster as queued
+from runner.sweeps.attend import attend
+from runner.sweeps.channel import Channel
+from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps.results import read_results
+from runner.sweeps.sweep_plan import read_sweep
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -257,7 +257,7 @@ def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, swe
     pytest.importorskip("optuna")
     given = []
     monkeypatch.setattr("runner.packages.find_spec", find_spec_of_pytest)
-    monkeypatch.setattr("runner.config.search.run_jobs", lambda *_, slots, **__: given.append(slots))
+    monkeypatch.setattr("runner.commands.search.run_jobs", lambda *_, slots, **__: given.append(slots))
     sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "seed=int(interval(1,99))")
     assert given == [slots]
 

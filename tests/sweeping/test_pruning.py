@@ -9,11 +9,11 @@ import pytest
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
-from runner.records.sweep import read_sweep
-from runner.store.objective import Objective
-from runner.store.run import Run
-from runner.store.sweep import read_results
-from runner.sweeping.pruning import Pruning
+from runner.records.objective import Objective
+from runner.records.run_folder import Run
+from runner.sweeps.pruning import Pruning
+from runner.sweeps.results import read_results
+from runner.sweeps.sweep_plan import read_sweep
 
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 PRUNED = ["sweep.search=optuna", "sweep.prune=true", "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)"]

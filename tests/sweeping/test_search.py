@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.records.sweep import read_sweep
+from runner.sweeps.sweep_plan import read_sweep
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import pytest
 
 from runner.errors import RunnerError
-from runner.sweeping import queued, submitit_jobs
+from runner.sweeps import cluster as queued
+from runner.sweeps import submitit_jobs
 
 pytestmark = pytest.mark.skipif(find_spec("submitit") is None, reason="without submitit")
 

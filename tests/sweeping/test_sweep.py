@@ -17,10 +17,10 @@ from runner import compose
 from runner.errors import ConfigurationError, Terminated
 from runner.records.config_yaml import write_config
 from runner.records.record import RunRecord
-from runner.records.sweep import read_sweep
-from runner.store.sweep import read_results
-from runner.sweeping import process
-from runner.sweeping.gpus import visible_gpus
+from runner.sweeps import process
+from runner.sweeps.gpus import visible_gpus
+from runner.sweeps.results import read_results
+from runner.sweeps.sweep_plan import read_sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys)
 
 
 def test_sweep_whose_page_cannot_be_drawn_ends_as_it_would(sweep, capsys, monkeypatch):
-    monkeypatch.setattr("runner.config.telling.write_sweep_report", lambda _: 1 / 0)
+    monkeypatch.setattr("runner.commands.telling.write_sweep_report", lambda _: 1 / 0)
     assert sweep("seed=1,2")[0] == 0
     assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from hydra.core.plugins import Plugins
 
 from runner.config.jobs import prepare, prepare_sweep
 from runner.errors import ConfigurationError
-from runner.records.sweep import read_sweep
+from runner.sweeps.sweep_plan import read_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_sweeper_that_is_interrupted_leaves_a_sweep_that_is_told(here, sweep, mo
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runner.config.sweeper.run_jobs", interrupted)
+    monkeypatch.setattr("runner.commands.hydra_sweeper.run_jobs", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep("hydra/sweeper=narrowing", "seed=interval(1,6)")
     (folder,) = (here / "outputs/sweeps").iterdir()

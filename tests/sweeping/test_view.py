@@ -5,9 +5,9 @@ import re
 
 from rich.console import Console
 
-from runner.records.sweep import PlannedJob, SweepPlan
-from runner.sweeping.process import Outcome
-from runner.sweeping.view import view_of
+from runner.sweeps.process import Outcome
+from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
+from runner.sweeps.view import view_of
 
 FAILED = Outcome(1, "failed", 1, 2.5)
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from runner.trackers.base import Beginning, Ending
 from runner.trackers.mlflow import MLflow
-from runner.trackers.tracker import Beginning, Ending
 
 mlflow = pytest.importorskip("mlflow")
 pytestmark = pytest.mark.filterwarnings("default")  # those of MLflow's own code

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from runner.trackers.base import Beginning, Ending
 from runner.trackers.tensorboard import EventFiles, TensorBoard
-from runner.trackers.tracker import Beginning, Ending
 
 pytest.importorskip("tensorboardX")
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -64,7 +64,7 @@ def test_log_dir_has_a_folder_per_run(tmp_path, run, folder):
 def test_writing_needs_no_tensorflow(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom runner.trackers.tensorboard import EventFiles\n"
-        "from runner.trackers.tracker import Beginning, Ending\n"
+        "from runner.trackers.base import Beginning, Ending\n"
         f"tracker = EventFiles(None); tracker.begin(Beginning(Path({str(tmp_path)!r}), {{}}))\n"
         "tracker.epoch(1, {'loss': 1.0}); tracker.end(Ending('completed', {}, ()))\nprint(*sys.modules)"
     )

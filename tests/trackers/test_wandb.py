@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from runner import compose
+from runner.modes.run import run
 from runner.records.metrics import MetricsTable
-from runner.running import run
-from runner.trackers.tracker import Beginning, Ending
+from runner.trackers.base import Beginning, Ending
 from runner.trackers.wandb import WandB
 
 wandb = pytest.importorskip("wandb")

@@ -1,0 +1,1 @@
+"""What a command on several jobs does: sweeps, searches, and resuming them."""

@@ -1,0 +1,114 @@
+"""`sweep.resume`: what is missing of an earlier sweep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from runner.config.base_run import LATEST
+from runner.config.compose import EXTENSIONS
+from runner.config.files import open_library
+from runner.config.jobs import check_ends
+from runner.config.overrides import parse
+from runner.config.space import read_searched
+from runner.config.validation import judge
+from runner.errors import ConfigurationError
+from runner.modes.resume import resumable
+from runner.records.folder import OUTPUTS
+from runner.records.run_folder import Run
+from runner.settings import Settings
+from runner.sweeps.process import Attempt
+from runner.sweeps.results import SweepJob
+from runner.sweeps.settings import SweepSettings
+from runner.sweeps.sweep_plan import SearchPlan, SweepPlan, newest_sweep, read_sweep
+
+
+def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
+    """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
+
+    Of a search a trial that failed or was given up is done with: only what was ended, or never begun, is run.
+
+    Raises `ConfigurationError` where there is no such sweep, or it is still running, or a job that is to be run names
+    code of a module that `extensions` does not list.
+    """
+    plan = read_sweep(_folder(name), "sweep.resume")
+    if plan.process is not None and plan.is_running:
+        raise ConfigurationError(
+            f"sweep.resume must be a sweep that has ended, got {plan.folder}, which is still running on "
+            f"{plan.process['host']} as process {plan.process['pid']}; stop that first"
+        )
+    runs = {job.number: Run(plan.job_folder(job.number), str(job.number)) for job in plan.distinct}
+    alive = [number for number, run in runs.items() if run.status == "running"]
+    if alive:
+        jobs = ", ".join(map(str, alive))
+        raise ConfigurationError(
+            f"sweep.resume must be a sweep whose jobs have ended, got {plan.folder}, of which {jobs} still run; "
+            "stop them first"
+        )
+    attempts = list(_attempts(plan, runs))
+    configs = [plan.config(attempt.number) | {EXTENSIONS: list(extensions)} for attempt in attempts]
+    if problems := dict.fromkeys(problem.text for config in configs for problem in judge(config).problems):
+        raise ConfigurationError(list(problems))
+    return plan, attempts
+
+
+def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, extensions: Sequence[str]) -> SweepPlan:
+    """The search with as many trials as are asked for now, in which the modules of `extensions` may be imported.
+
+    Raises `ConfigurationError` for another objective, for fewer trials than there have been, or where new ones cannot
+    be run.
+    """
+    if settings.objective is not None:
+        raise ConfigurationError(
+            f"sweep.objective must stay what {plan.folder} was searching by, got {settings.objective}; leave it out, "
+            "or begin another search"
+        )
+    trials = settings.trials or search.trials
+    if trials < len(plan.jobs):
+        raise ConfigurationError(
+            f"sweep.trials must be at least the {len(plan.jobs)} there are in {plan.folder}, got {trials}; raise it"
+        )
+    typed = search.typed if trials == len(plan.jobs) else _typed_anew(search.typed, extensions)
+    return replace(plan, search=replace(search, trials=trials, typed=typed))
+
+
+def _typed_anew(typed: Sequence[str], extensions: Sequence[str]) -> tuple[str, ...]:
+    """What is searched, with these modules in the place of those that were listed; checked."""
+    with open_library() as library:
+        kept = [each.input_line or "" for each in parse(typed, library)[0] if each.key_or_group != EXTENSIONS]
+        listed = [f"{EXTENSIONS}=[{','.join(extensions)}]"] if extensions else []
+        searched = read_searched([*kept, *listed], library)
+        check_ends(searched, library)
+    return searched.typed
+
+
+def _folder(name: Path) -> Path:
+    if str(name) != LATEST:
+        return name
+    newest = newest_sweep(OUTPUTS)
+    if newest is None:
+        raise ConfigurationError(
+            f"sweep.resume={LATEST} must find a sweep, got none in {OUTPUTS / 'sweeps'}; start one with -m"
+        )
+    return newest
+
+
+def _attempts(plan: SweepPlan, runs: dict[int, Run]) -> Iterator[Attempt]:
+    done = ("completed", "failed", "pruned") if plan.search else ("completed",)
+    for number, run in runs.items():
+        if SweepJob(plan.jobs[number], run).status not in done:
+            was_ended = run.status in ("interrupted", "killed")
+            yield Attempt(plan.jobs[number], again=was_ended and _can_go_on(plan, number))
+
+
+def _can_go_on(plan: SweepPlan, number: int) -> bool:
+    """Whether a job that was ended may go on where it was; else it begins anew."""
+    config = plan.config(number, again=True)
+    try:
+        return resumable(Settings.model_validate_json(json.dumps(config))) is not None
+    except (ConfigurationError, ValidationError):  # what evaluates, or was a quick try, is no run to go on with
+        return False

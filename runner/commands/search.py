@@ -1,0 +1,168 @@
+"""A search from beginning to end: trials are proposed, checked, frozen and run, and their values told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+
+from runner.commands.sweep_folder import begin_plan, identity, plan_job
+from runner.commands.telling import tell_end
+from runner.config.files import open_library
+from runner.config.jobs import Sweep, prepare
+from runner.config.space import Searched, read_searched
+from runner.errors import ConfigurationError
+from runner.exit import complain
+from runner.records.objective import Objective, monitored, objective_of
+from runner.records.run_folder import Run
+from runner.settings import Settings
+from runner.sweeps.optuna_search import OptunaSearch
+from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps.pruning import Pruning
+from runner.sweeps.random_search import RandomSearch
+from runner.sweeps.results import SweepJob
+from runner.sweeps.results_table import unfinished_lines
+from runner.sweeps.schedule import Observer, keep, run_jobs
+from runner.sweeps.searchers import Proposer
+from runner.sweeps.settings import SweepSettings
+from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan, read_sweep
+from runner.sweeps.view import view_of
+
+TRIALS = 20
+
+AT_ONCE = 10
+"""Trials that Optuna gives to a cluster at once: so many it draws by chance before it makes use of what it learnt."""
+
+
+def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[str]) -> SweepPlan:
+    """Write down what is searched, and how; no trial yet."""
+    settings = sweep.settings
+    trials = settings.trials or TRIALS
+    search = SearchPlan(settings.search or "random", trials, settings.seed, searched.typed, settings.prune)
+    plan = begin_plan(sweep, folder, argv, search)
+    plan.write()
+    return plan
+
+
+def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], settings: SweepSettings) -> int:
+    """Run trials that were begun, and new ones until there are so many; tell what came of them. The exit code.
+
+    A trial that fails is no failure of the search; a search without a value of its objective is.
+    """
+    count = len(begun) + max(0, search.trials - len(plan.jobs))
+    slots = settings.slots(count if search.method == "random" else min(count, AT_ONCE))
+    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {count} to run\n")
+    sys.stdout.flush()
+    try:
+        with plan.running(), view_of(plan, count) as view:
+            trials = Trials(read_sweep(plan.folder), search, view)
+            try:
+                given_up = trials.is_given_up if search.prune else keep
+                run_jobs(plan, trials.attempts(begun), settings, trials, slots=slots, is_given_up=given_up)
+            finally:
+                trials.close()
+    finally:
+        results = tell_end(plan.folder)
+    if results.best is None:
+        complain(f"no trial came to a value of {results.objective.key}", *unfinished_lines(results))
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in unfinished_lines(results))
+    return int(results.best is None)
+
+
+class Trials:
+    """The trials of a search: sweep.json always holds those there are, and the proposer what they came to."""
+
+    def __init__(self, plan: SweepPlan, search: SearchPlan, view: Observer) -> None:
+        self.plan, self.search, self.view = plan, search, view
+        with open_library() as library:
+            self._searched = read_searched(search.typed, library)
+        self._proposer = self._open_proposer()
+        self._pruning = Pruning(self._proposer, lambda run: self._objective([run]))
+        self._numbers = {_identity_of(plan, job.number): job.number for job in plan.distinct if job.refused is None}
+        for job in plan.jobs:
+            self._settle(job)
+
+    def attempts(self, begun: Sequence[Attempt]) -> Iterator[Attempt]:
+        """Those begun, then new ones, each proposed when it is asked for."""
+        yield from begun
+        while len(self.plan.jobs) < self.search.trials:
+            job = self._next()
+            if job.refused is None and job.same_as is None:
+                yield Attempt(job)
+
+    def on_start(self, job: PlannedJob) -> None:
+        """Let it be seen."""
+        self.view.on_start(job)
+
+    def on_end(self, outcome: Outcome) -> None:
+        """Let it be seen, and learn from it."""
+        self.view.on_end(outcome)
+        for job in self.plan.jobs:
+            if outcome.number in (job.number, job.same_as):
+                self._settle(job)
+
+    def on_tick(self) -> None:
+        """Let it be seen."""
+        self.view.on_tick()
+
+    def is_given_up(self, job: PlannedJob) -> bool:
+        """Whether a trial that runs promises too little; sweep.json says so before it is ended."""
+        if self.plan.jobs[job.number].pruned is not None:
+            return True
+        why = self._pruning.reason(job.number, self._run(job.number))
+        if why is not None:
+            given_up = replace(job, pruned=why)
+            jobs = (given_up if each.number == job.number else each for each in self.plan.jobs)
+            self.plan = replace(self.plan, jobs=tuple(jobs))
+            self.plan.write()
+        return why is not None
+
+    def close(self) -> None:
+        """Close what the proposer keeps."""
+        self._proposer.close()
+
+    def _open_proposer(self) -> Proposer:
+        if self.search.method == "random":
+            return RandomSearch(self._searched.space, self.search.seed)
+        return OptunaSearch(self.plan.folder, self._searched.space, self.search.seed, self._objective([]).goal)
+
+    def _next(self) -> PlannedJob:
+        """The next trial, checked, and frozen where it is to be run."""
+        number = len(self.plan.jobs)
+        values = self._proposer.propose(number)
+        overrides = self._searched.with_values(values)
+        try:
+            job = plan_job(self.plan, number, prepare(overrides), self._numbers)
+        except ConfigurationError as error:
+            job = PlannedJob(number, overrides, dict(values), refused="; ".join(error.problems))
+        self.plan = replace(self.plan, jobs=(*self.plan.jobs, job))
+        self.plan.write()
+        self._settle(job)
+        return job
+
+    def _settle(self, job: PlannedJob) -> None:
+        """Tell what a trial came to, if that is known: what was ended or never begun may still be run."""
+        first = job if job.same_as is None else self.plan.jobs[job.same_as]
+        run = self._run(first.number)
+        status = SweepJob(first, run).status
+        if status not in ("completed", "pruned", "failed"):
+            return
+        if self.search.prune:
+            self._pruning.report(job.number, run)
+        value = self._objective([run]).value(run) if status == "completed" else None
+        known = value if value is not None and isfinite(value) else None
+        self._proposer.tell(job.number, known, pruned=status == "pruned")
+
+    def _run(self, number: int) -> Run:
+        return Run(self.plan.job_folder(number), str(number))
+
+    def _objective(self, runs: Sequence[Run]) -> Objective:
+        return objective_of(self.plan.objective, self.plan.goal) or monitored(runs)
+
+
+def _identity_of(plan: SweepPlan, number: int) -> str:
+    return identity(Settings.model_validate_json(json.dumps(plan.config(number))))

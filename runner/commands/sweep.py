@@ -1,0 +1,72 @@
+"""A sweep from beginning to end: frozen, run, told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from runner.commands.hydra_sweeper import run_by_sweeper
+from runner.commands.resume_sweep import more_trials, unfinished
+from runner.commands.search import begin_search, run_search
+from runner.commands.sweep_folder import add_jobs, begin_plan
+from runner.commands.telling import tell_end
+from runner.config.jobs import Sweep
+from runner.exit import complain
+from runner.records.folder import new_sweep_folder
+from runner.sweeps.output_log import last_line
+from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps.results import SweepResults
+from runner.sweeps.results_table import unfinished_lines
+from runner.sweeps.schedule import run_jobs
+from runner.sweeps.sweep_plan import SweepPlan
+from runner.sweeps.view import view_of
+
+
+def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
+    """Run the jobs of a sweep, or what is missing of an earlier one, and tell what came of it; the exit code."""
+    if sweep.for_sweeper:
+        return _tell_unsound(*run_by_sweeper(sweep, argv))
+    plan, attempts = _begin(sweep, argv)
+    if plan.search is not None:
+        return run_search(plan, plan.search, attempts, sweep.settings)
+    sys.stdout.write(f"sweep     {plan.folder}: {len(plan.jobs)} jobs, {len(attempts)} to run\n")
+    sys.stdout.flush()
+    try:
+        with plan.running(), view_of(plan, len(attempts)) as view:
+            outcomes = run_jobs(plan, attempts, sweep.settings, view, slots=sweep.settings.slots(len(attempts)))
+    finally:
+        results = tell_end(plan.folder)
+    return _tell_unsound(results, outcomes)
+
+
+def _tell_unsound(results: SweepResults, outcomes: Sequence[Outcome]) -> int:
+    """Tell which jobs did not end well; the exit code."""
+    unsound = [*unfinished_lines(results), *_refused(results, outcomes)]
+    if unsound:
+        complain(f"{len(unsound)} of {len(results.plan.distinct)} jobs did not end well", *unsound)
+    return int(bool(unsound))
+
+
+def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """A line for each job that did what it was to do, and found something wrong: `mode=check`."""
+    completed = {job.planned.number for job in results.jobs if job.status == "completed"}
+    for outcome in outcomes:
+        if outcome.exit_code and outcome.number in completed:
+            folder = results.plan.job_folder(outcome.number)
+            yield f"job {outcome.number} ended with exit code {outcome.exit_code}: {last_line(folder)} ({folder})"
+
+
+def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
+    settings = sweep.settings
+    if sweep.searched is not None:
+        return begin_search(sweep, sweep.searched, new_sweep_folder(), argv), []
+    if settings.resume is None:
+        plan = add_jobs(begin_plan(sweep, new_sweep_folder(), argv), sweep.jobs, {})
+        return plan, [Attempt(job) for job in plan.distinct]
+    plan, attempts = unfinished(settings.resume, sweep.extensions)
+    if plan.search is not None:
+        return more_trials(plan, plan.search, settings, sweep.extensions), attempts
+    if settings.objective is not None:
+        plan = replace(plan, objective=settings.objective, goal=settings.goal)
+    return plan, attempts

@@ -1,0 +1,79 @@
+"""A sweep as it is when it begins: every job's configuration written down, and which jobs are one and the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runner.config.jobs import Job, Sweep
+from runner.config.launch import launch
+from runner.errors import RunnerError
+from runner.loaders.settings import LoaderSettings
+from runner.records.dotted import value_at
+from runner.settings import Settings
+from runner.sweeps.sweep_plan import FROZEN, PlannedJob, SearchPlan, SweepPlan, freeze
+
+Numbers = dict[str, int]
+"""The number of the first job of each identity."""
+
+
+def begin_plan(sweep: Sweep, folder: Path, argv: Sequence[str], search: SearchPlan | None = None) -> SweepPlan:
+    """The plan of a sweep in its new folder, without a job yet, and not written."""
+    settings = sweep.settings
+    (folder / FROZEN).mkdir()
+    return SweepPlan(folder, tuple(argv), sweep.varied, (), settings.objective, settings.goal, search)
+
+
+def add_jobs(plan: SweepPlan, jobs: Sequence[Job], numbers: Numbers) -> SweepPlan:
+    """The plan with these jobs after those it has, written; from then on no other file says what they are."""
+    planned = [plan_job(plan, number, job, numbers) for number, job in enumerate(jobs, len(plan.jobs))]
+    plan = replace(plan, jobs=(*plan.jobs, *planned))
+    plan.write()
+    return plan
+
+
+def plan_job(plan: SweepPlan, number: int, job: Job, numbers: Numbers) -> PlannedJob:
+    """The job as it is planned; frozen, and added to `numbers`, unless it equals one that is there."""
+    first = numbers.setdefault(identity(job.settings), number)
+    if first == number:
+        _freeze_job(plan, number, job)
+    files, same_as = tuple(map(str, job.foreign_files)), None if first == number else first
+    return PlannedJob(number, job.typed, varied_values(job, plan.varied), files, same_as)
+
+
+def _freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
+    """Let Hydra write its files as for a run in the job's folder, and put them and the configuration aside."""
+    shutil.rmtree(plan.frozen_folder(number), ignore_errors=True)  # of a search that was killed just here
+    folder = plan.job_folder(number)
+    if launch(job, folder, lambda job, folder: 0):
+        raise RunnerError(f"job {number} of {plan.folder} cannot be composed by Hydra: {' '.join(job.typed)}")
+    folder.rename(plan.frozen_folder(number))
+    freeze(plan, number, job.settings.document())
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, with the keys that the loader does not use at their defaults."""
+    document, loader = settings.document(), settings.loader
+    return document | ({"loader": loader.normalised().document()} if isinstance(loader, LoaderSettings) else {})
+
+
+def identity(settings: Settings) -> str:
+    """Equal for jobs that do the same."""
+    return json.dumps(effective(settings), sort_keys=True)
+
+
+def varied_values(job: Job, keys: Sequence[str]) -> dict[str, Any]:
+    """The values of the varied keys: of a group the file chosen, None for a key of the loader that has no effect."""
+    typed = dict(text.lstrip("~").split("=", 1) for text in job.typed if "=" in text)
+    document, loader = job.settings.document(), job.settings.loader
+    idle = {f"loader.{key}" for key in loader.idle_keys()} if isinstance(loader, LoaderSettings) else set()
+    values = {}
+    for key in keys:
+        value = value_at(document, key)
+        is_group = value is None or (isinstance(value, Mapping) and "kind" in value)
+        values[key] = None if key in idle else typed.get(key) if is_group else value
+    return values

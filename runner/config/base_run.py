@@ -1,0 +1,108 @@
+"""`from_run`, `resume` and `rerun`: the configuration of an earlier run, in the place of the default files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from runner.config.files import Composition, ConfigFile
+from runner.config.overrides import Typed
+from runner.config.paths import why_missing
+from runner.config.places import shown
+from runner.errors import ConfigurationError
+from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.earlier import FirstRun, read_first_run
+from runner.records.folder import OUTPUTS
+from runner.records.resumable import OF_THE_BATCHES, ResumableRun, read_resumable
+from runner.records.trained import TrainedRun, newest_training, read_trained
+from runner.settings import Settings
+
+KEYS = ("from_run", "resume", "rerun")
+READERS: dict[str, Callable[[Path], TrainedRun | ResumableRun | FirstRun]] = {
+    "from_run": read_trained,
+    "resume": read_resumable,
+    "rerun": read_first_run,
+}
+LATEST = "latest"
+OF_THE_MODEL = ("model", "train", "data.scale")
+"""Keys that the model file has decided already."""
+OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "extensions")
+"""Keys that say how one run began, and nothing about another one that starts from it; code to import is named anew."""
+OF_ONE_USE = ("from_run", "split", "debug")
+"""Keys that say what one run did with another one's model, or was to try: only the same run does that again."""
+LEFT_OUT = {
+    "from_run": (*OF_ONE_RUN, *OF_ONE_USE, "verify"),
+    "resume": (*OF_ONE_RUN, *OF_ONE_USE),
+    "rerun": (*OF_ONE_RUN, "verify"),
+}
+"""Keys that are not taken over; a run that is gone on with is still verified, if it was to be."""
+
+
+def based(composition: Composition, typed: Typed) -> Composition:
+    """What was composed, but by the run that one of `KEYS` names: of the files, only those chosen by name count.
+
+    The same composition where none is given. Raises `ConfigurationError` where it names no run that can be used, and
+    where something was typed that cannot go with it.
+    """
+    named = {
+        override.key_or_group: value
+        for override in typed.keys
+        if override.key_or_group in KEYS and not override.is_delete() and isinstance(value := override.value(), str)
+    }
+    if len(named) > 1:
+        raise ConfigurationError(f"{' and '.join(named)} must not go together; give one of them")
+    if not named:
+        return composition
+    [(key, name)] = named.items()
+    folder = _folder(key, name)
+    earlier = READERS[key](folder).config
+    problems = [problem for override in (*typed.choices, *typed.keys) if (problem := _conflict(override, key))]
+    if problems:
+        raise ConfigurationError(problems)
+    chosen = [override.key_or_group.replace("/", ".") for override in typed.choices]
+    base = {name: value for name, value in earlier.items() if name not in LEFT_OUT[key]}
+    config = OmegaConf.create(base)
+    for group in chosen:
+        node = OmegaConf.select(composition.config, group)
+        if (key, group) == ("resume", "loader"):  # another way to read the same batches
+            node = OmegaConf.merge(node, {name: base["loader"][name] for name in OF_THE_BATCHES})
+        OmegaConf.update(config, group, node, merge=False, force_add=True)
+    OmegaConf.update(config, key, str(folder), force_add=True)
+    files = [file for file in composition.files if file.package in chosen]
+    rest = {name: value for name, value in base.items() if name not in chosen}
+    return Composition(config, (ConfigFile(folder / CONFIG_YAML, "", rest, (), foreign=False), *files))
+
+
+def set_by_base(override: Override) -> bool:
+    """Whether a typed key is one that `based` has set, resolved, by itself."""
+    return override.key_or_group in KEYS and isinstance(override.value(), str)
+
+
+def _folder(key: str, name: str) -> Path:
+    """The folder of the run, links followed: `latest` will be another one soon."""
+    if name != LATEST:
+        path = Path(name)
+        if not path.is_dir():
+            raise ConfigurationError(f"{key} must be an existing folder, got {path}{why_missing(path)}")
+        return Path(shown(path.resolve()))
+    newest = newest_training(OUTPUTS)
+    if newest is None:
+        raise ConfigurationError(
+            f"{key}={LATEST} must find a run that trained, got none in {OUTPUTS / 'runs'}; "
+            f"start one, or give {key}=RUN_DIR"
+        )
+    return Path(shown(newest))
+
+
+def _conflict(override: Override, base: str) -> str | None:
+    """Why an override cannot go with the key `base`."""
+    key, text = override.key_or_group.replace("/", "."), override.input_line or ""
+    if override.is_delete():
+        return f"{text} must be written as {key}=VALUE: with {base} there is no file to remove a key from"
+    if key.split(".")[0] not in Settings.model_fields:
+        return f"{text} must not go with {base}: its file sets keys of several groups; give the keys themselves"
+    decided = [name for name in OF_THE_MODEL if f"{key}.".startswith(f"{name}.")] if base == "from_run" else []
+    return f"{text} must not go with {base}: the model is made, and is used as it is; leave it out" if decided else None

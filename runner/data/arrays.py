@@ -1,0 +1,185 @@
+"""`data=arrays`: arrays in one `.npz` file."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from runner.batch import Array, ArraySpec
+from runner.component import File
+from runner.data.dataset import Data, Dataset
+from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes
+from runner.errors import DataError
+
+SUFFIX_OF_SPLIT = {"train": "", "validation": "_validation", "test": "_test"}
+
+
+@dataclass(frozen=True)
+class ArraySamples:
+    """The rows of one array, held in memory; a sample's id is its row's number.
+
+    Worker processes read the array from the file themselves: it does not travel.
+    """
+
+    file: Path
+    name: str
+    labels: Labels
+    rows: Array
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """`train-0`, `train-1`, …: unique in the whole file."""
+        split = self.name.partition("_")[2] or "train"
+        return [f"{split}-{row}" for row in range(len(self.rows))]
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Shape of a row, and its dtype."""
+        return ArraySpec(self.rows.shape[1:], self.rows.dtype)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, index: int, out: Array | None = None) -> Array:
+        """Row `index`."""
+        row: Array = self.rows[index]
+        if out is None:
+            return row.copy()
+        out[...] = row
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"file": self.file, "name": self.name, "labels": self.labels}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(
+            state, rows=_rows(_load(state["file"], [state["name"]])[state["name"]], state["file"], state["name"])
+        )
+
+
+class Arrays(Data):
+    """Arrays `x` and `y` of one `.npz` file; `x_validation`, `y_validation`, `x_test`, `y_test` where it has them."""
+
+    kind: Literal["arrays"] = "arrays"
+
+    path: File
+    """The `.npz` file."""
+
+    class_mode: ClassMode | None = "sparse"
+    """What `y` is: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
+
+    def missing_paths(self) -> Iterator[tuple[str, Path]]:
+        """The file, if it does not exist."""
+        if not self.path.is_file():
+            yield "path", self.path
+
+    def open(self) -> Dataset:
+        """Load the arrays.
+
+        Raises `DataError` if the file is no `.npz` file, has no `x`, or arrays that do not fit each other.
+        """
+        arrays = _load(self.path)
+        rows = {
+            split: _rows(arrays[name], self.path, name)
+            for split, suffix in SUFFIX_OF_SPLIT.items()
+            if (name := f"x{suffix}") in arrays
+        }
+        if "train" not in rows:
+            raise DataError(f"{self.path} must hold an array x, got {', '.join(arrays) or 'no arrays'}")
+        self._refuse_other_shapes(rows)
+        labels = self._labels(arrays, rows)
+        sources = {
+            split: ArraySamples(self.path, f"x{SUFFIX_OF_SPLIT[split]}", labels[split], array)
+            for split, array in rows.items()
+        }
+        return self.dataset(sources, labels["train"].heads, files=(self.path,))
+
+    def _refuse_other_shapes(self, rows: Mapping[str, Array]) -> None:
+        expected = rows["train"]
+        for split, array in rows.items():
+            if (array.shape[1:], array.dtype) != (expected.shape[1:], expected.dtype):
+                raise DataError(
+                    f"{self.path}: x_{split} must hold samples like those of x, of shape {expected.shape[1:]} and "
+                    f"{expected.dtype}; got {array.shape[1:]} and {array.dtype}"
+                )
+
+    def _labels(self, arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> dict[str, Labels]:
+        if self.class_mode is None:
+            return dict.fromkeys(rows, NO_LABELS)
+        if self.class_mode == "input":
+            return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
+        values = {split: self._classes(arrays, split, len(array)) for split, array in rows.items()}
+        one_hot = [y for split in rows if _is_one_hot(y := arrays[f"y{SUFFIX_OF_SPLIT[split]}"])]
+        # Every column is a class, also one that no sample has.
+        columns = np.arange(max((y.shape[1] for y in one_hot), default=0))
+        class_names, codes = encode_classes(np.concatenate([*values.values(), columns]))
+        heads = class_head(self.class_mode, class_names)
+        ends = np.cumsum([len(column) for column in values.values()])  # the last piece: the columns
+        return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
+
+    def _classes(self, arrays: Mapping[str, Array], split: str, num_samples: int) -> Array:
+        name = f"y{SUFFIX_OF_SPLIT[split]}"
+        if name not in arrays:
+            raise DataError(
+                f"{self.path} must hold an array {name} for data.class_mode={self.class_mode}, got "
+                f"{', '.join(arrays)}; for data without labels choose data.class_mode=null or input"
+            )
+        values = _class_column(arrays[name])
+        if values is None or len(values) != num_samples:
+            raise DataError(
+                f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; "
+                f"got shape {arrays[name].shape} of {arrays[name].dtype}; targets that are no classes are read by "
+                "data=dataframe, and data.class_mode=null leaves them out"
+            )
+        return values
+
+
+def _class_column(values: Array) -> Array | None:
+    """One class per sample, shape `(n,)`, from class numbers, names or one-hot rows; None if it is neither."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 1 and values.dtype.kind in "bUS":
+        return values.astype(str) if values.dtype.kind == "S" else values
+    if _is_one_hot(values):
+        codes: Array = np.argmax(values, axis=1)
+        return codes
+    if values.ndim == 1 and values.dtype.kind in "iuf" and bool((values == np.rint(values)).all()):
+        return values.astype(np.int64)
+    return None
+
+
+def _is_one_hot(values: Array) -> bool:
+    if values.ndim != 2 or values.shape[1] == 1 or values.dtype.kind not in "iubf":
+        return False
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+
+
+def _rows(array: Array, file: Path, name: str) -> Array:
+    """Samples as frameworks take them: numbers in the machine's own byte order, at most float32."""
+    if array.ndim < 2 or array.dtype.kind not in "biuf":
+        raise DataError(
+            f"{file}: {name} must hold numbers, of shape (samples, …) with at least two dimensions, got shape "
+            f"{array.shape} of {array.dtype}; numpy.reshape({name}, (-1, 1)) makes each number a sample"
+        )
+    too_wide = array.dtype.kind == "f" and array.dtype.itemsize > 4
+    return array.astype(np.float32 if too_wide else array.dtype.newbyteorder("="), copy=False)
+
+
+def _load(file: Path, names: list[str] | None = None) -> dict[str, Array]:
+    try:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{file} must be an .npz file of named arrays, got a single array; use numpy.savez")
+        with archive:
+            arrays = {name: archive[name] for name in names or archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
+    # NumPy gives the bytes of what is no array.
+    return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}

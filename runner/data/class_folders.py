@@ -1,0 +1,143 @@
+"""The base of data that lies as image files in one folder per class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from runner.component import Folder, Names
+from runner.data.dataset import Data, Dataset
+from runner.data.ids import Ids
+from runner.data.image_files import ImageFiles
+from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
+from runner.data.listing import (
+    list_classes,
+    list_folders,
+    list_images,
+    list_loose_images,
+    refuse_missing,
+    refuse_unknown,
+)
+from runner.errors import DataError
+from runner.images import ImageSettings
+from runner.images.reader import ImageReader
+from runner.told import some
+
+Listed = tuple[list[str], list[int]]
+
+
+class ClassFolders(Data, ImageSettings):
+    """Image files whose class is the folder they lie in, nested as deep as you like."""
+
+    root: Folder
+    """The folder that holds the class folders."""
+
+    class_mode: ClassMode | None = "categorical"
+    """What `y` is: categorical (one-hot), sparse (class numbers), binary, input (the image), null (nothing)."""
+
+    classes: Names | None = None
+    """The class folders to use, in the order of their class numbers; null: all, sorted by name."""
+
+    @model_validator(mode="after")
+    def _each_class_once(self) -> Self:
+        twice = [name for name in dict.fromkeys(self.classes or ()) if (self.classes or ()).count(name) > 1]
+        if twice:
+            raise ValueError(f"classes must name each class folder once, got {some(twice)} more than once")
+        return self
+
+    @abstractmethod
+    def split_folders(self) -> Mapping[str, Path]:
+        """The folder of each split the data brings; only `train` if it brings none of its own."""
+
+    def open(self) -> Dataset:
+        """List the files and split them; reads the head of one file to learn its depth.
+
+        Raises `DataError` if there are no images, or no class folders where the class mode needs them.
+        """
+        return self._open()
+
+    def open_for(self, heads: tuple[Head, ...]) -> Dataset:
+        """As `open`, with the heads of a model: a folder may lack some of its classes.
+
+        Raises `DataError` where there is a class folder the model does not know.
+        """
+        named = len(heads) == 1 and bool(heads[0].class_names)
+        if named and self._has_classes and self.classes in (None, heads[0].class_names):
+            return self._open(heads)
+        return super().open_for(heads)
+
+    def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
+        # Decoders are imported here: the configuration imports this module and must not wait for them.
+        from runner.images.opening import FIRST, open_reader
+
+        folders = self.split_folders()
+        classes = known[0].class_names if known else self._class_names(folders["train"])
+        listed = {split: self._list(folder, classes) for split, folder in folders.items()}
+        reader = open_reader(self, *_first_images(folders["train"], listed["train"][0][:FIRST]))
+        heads = known or class_head(self.class_mode, classes)
+        sources = {
+            split: self._source(folder, listed[split], heads=heads, reader=reader) for split, folder in folders.items()
+        }
+        dataset = self.dataset(sources, heads)
+        notes = self.notes(folders, listed, () if known else classes)
+        return replace(dataset, notes=(*notes, *dataset.notes))
+
+    def array_settings(self) -> Mapping[str, Any]:
+        """Those of the pixels."""
+        return self.pixel_settings()
+
+    def notes(
+        self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
+    ) -> Iterator[str]:
+        """What the folders hold that is not read, and which of `classes` have nothing to learn from."""
+        whole = set() if self.classes or self._has_classes else set(folders.values())
+        for folder in dict.fromkeys((self.root, *folders.values())):
+            if folder not in whole and (loose := list_loose_images(folder)):
+                yield (
+                    f"{len(loose):,} image{'s' if len(loose) > 1 else ''} directly in {folder}, in none of the folders "
+                    f"that are read, {'are' if len(loose) > 1 else 'is'} left out: {some(loose)}"
+                )
+        codes = set(listed["train"][1])
+        empty = [name for code, name in enumerate(classes) if code not in codes]
+        if empty:
+            yield f"{folders['train']} holds no images of {len(empty):,} of its {len(classes):,} classes: {some(empty)}"
+
+    @property
+    def _has_classes(self) -> bool:
+        return self.class_mode not in (None, "input")
+
+    def _class_names(self, folder: Path) -> tuple[str, ...]:
+        if self.classes is not None:
+            refuse_missing(folder, self.classes)
+            return self.classes
+        return tuple(list_folders(folder)) if self._has_classes else ()
+
+    def _list(self, folder: Path, classes: tuple[str, ...]) -> Listed:
+        if self._has_classes and self.classes is None:
+            refuse_unknown(folder, classes)
+        return list_classes(folder, classes) if classes else (list_images(folder), [])
+
+    def _source(self, folder: Path, listed: Listed, *, heads: tuple[Head, ...], reader: ImageReader) -> ImageFiles:
+        ids: Iterable[str]
+        ids, codes = listed
+        if folder != self.root and folder.is_relative_to(self.root):
+            # Ids are relative to the root, so that no two splits share one.
+            prefix = folder.relative_to(self.root).as_posix()
+            folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
+        column = np.array(codes if self._has_classes else [], np.int64)
+        return ImageFiles(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
+
+
+def _first_images(folder: Path, ids: list[str]) -> list[Path]:
+    if not ids:
+        raise DataError(
+            f"{folder} holds no images in class folders; expected {folder}/CLASS/IMAGE.jpg (or .png, …); "
+            "for images without classes choose data.class_mode=null or input"
+        )
+    return [folder / name for name in ids]

@@ -1,0 +1,229 @@
+"""`data=dataframe`: your own image files, listed with their labels by a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from runner.batch import Array, Indices
+from runner.component import File, Folder, Names
+from runner.data.dataset import Data, Dataset, in_words_of
+from runner.data.ids import CHUNK, Ids
+from runner.data.image_files import ImageFiles
+from runner.data.label_columns import ColumnMode, ColumnModes, Reader, Target, numbers
+from runner.data.labels import Head, Labels
+from runner.data.split_names import EXPECTED, SPLIT_NAMES
+from runner.data.table import PARQUET, Manifest, read_manifest
+from runner.data.vocabulary import Known
+from runner.errors import DataError
+from runner.images import ImageSettings
+from runner.packages import Package
+from runner.told import some
+
+OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+"""What Keras and TensorFlow take as the name of one output of several."""
+
+DEFAULT_LABEL = "label"
+"""The column to learn where none is named."""
+
+
+class DataFrame(Data, ImageSettings):
+    """Image files listed by a CSV or Parquet table, with labels, weights and splits in its columns."""
+
+    kind: Literal["dataframe"] = "dataframe"
+
+    manifest: File
+    """The table, x.csv or x.parquet."""
+
+    root: Folder | None = None
+    """The folder the paths are relative to; null: the one the table lies in."""
+
+    path_column: str = "path"
+    """The column with the path of each image, which is its id."""
+
+    label_columns: Names | None = None
+    """The columns to learn; several become outputs of their names. Null: those class_mode maps, else `label`."""
+
+    class_mode: ColumnModes = "categorical"
+    """What `y` is: categorical (one-hot), sparse (class numbers), binary, multi_label (a 0 or 1 a class; cells like
+    cat|dog), raw (numbers), multi_output (numbers, an output a column), input (the image), null (nothing); or a
+    mapping of columns to modes, {bi: binary, multi: sparse}."""
+
+    weight_column: str | None = None
+    """The column with what each sample counts in the loss; null: all the same."""
+
+    split_column: str | None = None
+    """The column that says train, validation (or val) or test; null: split by validation_split and test_split."""
+
+    @model_validator(mode="after")
+    def _columns_fit_the_mode(self) -> Self:
+        if isinstance(self.class_mode, dict):
+            self._check_mapping(self.class_mode)
+        elif self._has_labels and self.label_columns == ():
+            raise ValueError(
+                f"label_columns must name the columns to learn for class_mode={self.class_mode}, got []; "
+                "for data without labels choose class_mode=null"
+            )
+        columns = self._learned
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"label_columns must name each column once, got [{', '.join(columns)}]")
+        unfit = [name for name in columns if not OUTPUT_NAME.fullmatch(name)]
+        if self._several_heads and unfit:
+            raise ValueError(
+                "label_columns must be names of letters a to z, digits, _, . and - where there are several, for they "
+                f"name the model's outputs; got {', '.join(map(repr, unfit))}: rename the columns"
+            )
+        if self.class_mode is None and self.weight_column is not None:
+            raise ValueError(f"weight_column must be null with class_mode=null, got {self.weight_column!r}")
+        return self
+
+    def _check_mapping(self, modes: Mapping[str, ColumnMode]) -> None:
+        if not modes:
+            raise ValueError("class_mode must map columns to modes, got {}; for data without labels choose null")
+        if self.label_columns is not None and set(self.label_columns) != set(modes):
+            raise ValueError(
+                "label_columns must be null or the columns that class_mode maps, "
+                f"[{', '.join(modes)}]; got [{', '.join(self.label_columns)}]"
+            )
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        suffix = self.manifest.suffix.lower()
+        if suffix not in (".csv", PARQUET):
+            raise ValueError(f"manifest must end in .csv or .parquet, got {self.manifest}")
+        return self
+
+    def packages(self) -> Iterator[Package]:
+        """What reads Parquet, for such a table."""
+        if self.manifest.suffix.lower() == PARQUET:
+            yield Package(f"data.manifest={self.manifest}", "pyarrow", "parquet", "give the table as .csv")
+
+    def missing_paths(self) -> Iterator[tuple[str, Path]]:
+        """The table and the folder, if they do not exist."""
+        if not self.manifest.is_file():
+            yield "manifest", self.manifest
+        if self.root is not None and not self.root.is_dir():
+            yield "root", self.root
+
+    def open(self) -> Dataset:
+        """Read the table, and the head of the first training image to learn its depth.
+
+        Raises `DataError`, with row and column, for what cannot be used.
+        """
+        return self._open({})
+
+    def open_for(self, heads: tuple[Head, ...]) -> Dataset:
+        """As `open`, with the heads of a model: the table may lack some of its classes.
+
+        Raises `DataError` where a row has a class that the model does not know.
+        """
+        return in_words_of(heads, self._open({head.name: head.class_names for head in heads}))
+
+    def array_settings(self) -> Mapping[str, Any]:
+        """Those of the pixels."""
+        return self.pixel_settings()
+
+    def _open(self, known: Known) -> Dataset:
+        # Decoders are imported here: the configuration imports this module and must not wait for them.
+        from runner.images.opening import FIRST, open_reader
+
+        manifest = self._read()
+        ids, rows = self._ids(manifest), self._rows(manifest)
+        targets = self._targets(Reader(manifest, rows["train"], known))
+        heads = tuple(target.head for target in targets)
+        labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
+        folder = self.manifest.parent if self.root is None else self.root
+        reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
+        sources = {
+            split: ImageFiles(folder, ids.select(members), labels.take(members), reader)
+            for split, members in rows.items()
+        }
+        return self.dataset(sources, heads, (self.manifest,))
+
+    def _read(self) -> Manifest:
+        modes = self._modes
+        texts = {name: "category" for name, mode in modes.items() if mode != "raw"}
+        if self.split_column is not None:
+            texts[self.split_column] = "category"
+        raw = [name for name, mode in modes.items() if mode == "raw"]
+        weights = [] if self.weight_column is None else [self.weight_column]
+        manifest = read_manifest(self.manifest, {self.path_column: "str", **texts}, [*raw, *weights])
+        if not len(manifest):
+            raise DataError(f"{self.manifest} must list samples, got a table without rows")
+        return manifest
+
+    @property
+    def _has_labels(self) -> bool:
+        return self.class_mode not in (None, "input")
+
+    @property
+    def _learned(self) -> tuple[str, ...]:
+        """The columns that are learned, in their order."""
+        if not self._has_labels:
+            return ()
+        return self.label_columns or (tuple(self.class_mode) if isinstance(self.class_mode, dict) else (DEFAULT_LABEL,))
+
+    @property
+    def _several_heads(self) -> bool:
+        """Whether each column has an output of its own; `raw` makes one of several columns."""
+        return len(self._learned) > 1 and self.class_mode != "raw"
+
+    @property
+    def _modes(self) -> dict[str, ColumnMode]:
+        """What each learned column is."""
+        modes: dict[str, ColumnMode] = {}
+        for name in self._learned:
+            if isinstance(self.class_mode, dict):
+                modes[name] = self.class_mode[name]
+            elif self.class_mode == "multi_output":
+                modes[name] = "raw"
+            elif self.class_mode is not None and self.class_mode != "input":
+                modes[name] = self.class_mode
+        return modes
+
+    def _targets(self, reader: Reader) -> list[Target]:
+        if self.class_mode == "input":
+            return [Target(Head("", "input"), np.empty(0, np.int64))]
+        if self.class_mode == "raw" and len(self._learned) > 1:
+            return [reader.values(self._learned)]
+        return [
+            reader.target(column, mode, name=column if self._several_heads else "")
+            for column, mode in self._modes.items()
+        ]
+
+    def _ids(self, manifest: Manifest) -> Ids:
+        cells = manifest.table[self.path_column]
+        manifest.refuse(np.flatnonzero(cells.isna()), self.path_column, "hold the path of an image")
+        parts = (cells.iloc[row : row + CHUNK].astype(str).tolist() for row in range(0, len(cells), CHUNK))
+        ids = Ids(chain.from_iterable(parts))
+        if repeated := ids.repeated():
+            raise DataError(
+                f"{self.manifest} must list each image once, got {len(repeated):,} in several rows: "
+                f"{some(repeated[:5], len(repeated))}"
+            )
+        return ids
+
+    def _rows(self, manifest: Manifest) -> dict[str, Indices]:
+        """The rows of each split that the table tells apart; all of them train where it tells none."""
+        if self.split_column is None:
+            return {"train": np.arange(len(manifest))}
+        cells = manifest.table[self.split_column]
+        splits = cells.astype(object).map(SPLIT_NAMES)
+        manifest.refuse(np.flatnonzero(splits.isna()), self.split_column, f"hold one of {EXPECTED}")
+        rows = {split: np.flatnonzero(splits == split) for split in splits.unique()}
+        if "train" not in rows:
+            raise DataError(f"{self.manifest}, column {self.split_column!r}, must have rows of train, got {some(rows)}")
+        return rows
+
+    def _weights(self, manifest: Manifest) -> Array | None:
+        if self.weight_column is None:
+            return None
+        weights = numbers(manifest, self.weight_column)
+        manifest.refuse(np.flatnonzero(weights < 0), self.weight_column, "hold a weight of at least 0")
+        return weights

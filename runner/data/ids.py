@@ -1,0 +1,95 @@
+"""Many ids in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.batch import Indices
+
+CHUNK = 1 << 16
+"""How many ids are Python objects at a time, where all of them are gone through."""
+
+
+class Ids(Sequence[str]):
+    """A sequence of ids that stand one after the other in one text: 17 bytes an id beside its letters.
+
+    As objects of their own, ten million short paths would take a gigabyte, and be slow to travel to workers.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        given, texts, lengths = iter(names), [], [np.zeros(1, np.int64)]
+        while chunk := list(islice(given, CHUNK)):
+            texts.append("".join(chunk))
+            lengths.append(np.fromiter(map(len, chunk), np.int64, len(chunk)))
+        edges = np.cumsum(np.concatenate(lengths))
+        self._text, self._starts, self._ends = "".join(texts), edges[:-1], edges[1:]
+
+    @classmethod
+    def _of(cls, text: str, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Self:
+        ids = cls.__new__(cls)
+        ids._text, ids._starts, ids._ends = text, starts, ends
+        return ids
+
+    def select(self, indices: Indices) -> Self:
+        """The ids at `indices`, in that order; the text is shared."""
+        return self._of(self._text, self._starts[indices], self._ends[indices])
+
+    def at(self, indices: Indices) -> list[str]:
+        """The ids at `indices`, as a list: quicker than one after the other."""
+        text = self._text
+        places = zip(self._starts[indices].tolist(), self._ends[indices].tolist(), strict=True)
+        return [text[start:end] for start, end in places]
+
+    def repeated(self) -> list[str]:
+        """The ids that are there more than once, each of them once, in the order of their first place."""
+        hashes = np.fromiter(map(hash, self), np.int64, len(self))
+        ordered = np.sort(hashes)
+        several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        if not len(several):
+            return []
+        seen: dict[str, int] = {}
+        for name in self.at(np.flatnonzero(np.isin(hashes, several))):  # few, and some of them by chance
+            seen[name] = seen.get(name, 0) + 1
+        return [name for name, count in seen.items() if count > 1]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> str | Self:
+        if isinstance(index, slice):
+            return self._of(self._text, self._starts[index], self._ends[index])
+        return self._text[self._starts.item(index) : self._ends.item(index)]
+
+    def __iter__(self) -> Iterator[str]:
+        chunks = (np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK))
+        return chain.from_iterable(map(self.at, chunks))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as of every sequence that is compared by what it holds
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, islice(self, 3)))
+        return f"<{len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
+
+
+def names_at(ids: Sequence[str], indices: Indices) -> list[str]:
+    """The ids at `indices`, in that order."""
+    return ids.at(indices) if isinstance(ids, Ids) else [ids[index] for index in indices.tolist()]
+
+
+def select_ids(ids: Sequence[str], indices: Indices) -> Sequence[str]:
+    """The ids at `indices`, as a sequence of their own."""
+    return ids.select(indices) if isinstance(ids, Ids) else [ids[index] for index in indices.tolist()]

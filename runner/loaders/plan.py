@@ -1,0 +1,94 @@
+"""Which samples stand in which batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from runner.batch import Indices
+from runner.loaders.permutation import Permutation
+from runner.seeds import Purpose, derive
+
+BLOCK = 4096
+"""Positions enciphered in one go: 32 alone cost 20 times what they cost as part of a block (NumPy's call overhead)."""
+
+KEPT_BLOCKS = 8
+"""Blocks of 32 KB kept: enough for a training and a validation plan that several workers read a few steps apart."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Batch `step` of pass `epoch`: a pure function of these five fields and (epoch, step).
+
+    Each pass holds every sample once, in an order of its own; without `shuffle` in the order of the source. A last
+    batch that is not full is kept, unless `drop_remainder`. Nothing grows with the number of samples, so ten billion
+    are as cheap as ten. Threads and processes may share a plan.
+
+    Raises `ValueError` for a field out of range.
+
+    >>> plan = Plan(num_samples=10, batch_size=4, seed=5)
+    >>> [plan.batch(0, step).tolist() for step in range(plan.num_steps)]
+    [[3, 4, 7, 8], [9, 6, 1, 0], [2, 5]]
+    """
+
+    num_samples: int
+    batch_size: int
+    seed: int = 0
+    shuffle: bool = True
+    drop_remainder: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("num_samples", 1), ("batch_size", 1), ("seed", 0)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        if self.drop_remainder and self.num_samples < self.batch_size:
+            raise ValueError(
+                f"drop_remainder=true leaves no batch: batch_size={self.batch_size} is more than the "
+                f"{self.num_samples} samples; lower batch_size or set drop_remainder=false"
+            )
+
+    @property
+    def num_steps(self) -> int:
+        """Batches in one pass."""
+        full, rest = divmod(self.num_samples, self.batch_size)
+        return full if self.drop_remainder else full + (rest > 0)
+
+    def batch(self, epoch: int, step: int) -> Indices:
+        """The samples of one batch, shape `(size,)`, int64; the caller's own to keep and to change.
+
+        Raises `IndexError` for an epoch below 0 and a step outside range(num_steps).
+        """
+        if epoch < 0:
+            raise IndexError(f"epoch must be at least 0, got {epoch}")
+        if not 0 <= step < self.num_steps:
+            raise IndexError(f"step must be from 0 to {self.num_steps - 1}, got {step}")
+        start = step * self.batch_size
+        stop = min(start + self.batch_size, self.num_samples)
+        return self._shuffled(epoch, start, stop) if self.shuffle else np.arange(start, stop, dtype=np.int64)
+
+    def _shuffled(self, epoch: int, start: int, stop: int) -> Indices:
+        """Positions start … stop - 1 of the epoch's order, put together from blocks."""
+        first = start - start % BLOCK
+        if stop <= first + BLOCK:  # most batches lie in one block, and a copy takes a third of a concatenation
+            return self._block(epoch, first)[start - first : stop - first].copy()
+        firsts = range(first, stop, BLOCK)
+        return np.concatenate([self._block(epoch, first)[max(start - first, 0) : stop - first] for first in firsts])
+
+    def _block(self, epoch: int, first: int) -> Indices:
+        return _block(self.num_samples, self.seed, epoch, first)
+
+
+# Caches of pure functions, no part of a plan: plans stay equal, picklable and frozen. Threads that miss at once
+# compute the same block twice, and no harm is done.
+@lru_cache(maxsize=KEPT_BLOCKS)
+def _block(num_samples: int, seed: int, epoch: int, first: int) -> Indices:
+    """The samples at positions first … first + BLOCK - 1 of one epoch's order, fewer at its end."""
+    positions = np.arange(first, min(first + BLOCK, num_samples), dtype=np.int64)
+    return _order(num_samples, seed, epoch)(positions)
+
+
+@lru_cache(maxsize=KEPT_BLOCKS)
+def _order(num_samples: int, seed: int, epoch: int) -> Permutation:
+    return Permutation.seeded(num_samples, derive(seed, Purpose.ORDER, epoch))

@@ -1,0 +1,1 @@
+"""One module per `mode=`, and what the modes share."""

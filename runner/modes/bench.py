@@ -1,0 +1,168 @@
+"""`mode=bench`: every loader over the user's own data, measured on his machine, and the best one named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from runner.data.dataset import Dataset
+from runner.data.source import Source, has_files
+from runner.errors import RunnerError
+from runner.loaders.auto import num_processors
+from runner.loaders.settings import LoaderSettings
+from runner.loaders.throughput import Pace, evenly
+from runner.machine import available_bytes, format_bytes
+from runner.modes.bench_measure import Row, measure_bounds, measure_loader
+from runner.modes.contenders import contenders
+from runner.modes.pipeline import as_delivered, open_dataset
+from runner.modes.summary import Line, data_lines
+from runner.modes.terminal import Terminal
+from runner.records.record import RunRecord
+from runner.records.tables import write_table
+from runner.settings import Settings
+
+BENCH_CSV = "bench.csv"
+CLOSE = 0.95
+"""The share of the best pace from which on a loader is as fast, and memory decides."""
+BATCHES = 4
+"""Batches to measure with, at least, where the data has so many."""
+LOOK_SECONDS, QUIET = 0.3, 0.1
+"""How long the processors are looked at before anything is measured, and how busy they may be without a word."""
+
+
+def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> None:
+    """Measure every loader, write bench.csv and tell what is in it.
+
+    Raises `RunnerError` if none could be measured.
+    """
+    with record.stage("data"):
+        dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
+        terminal.account(data_lines(config, dataset, available))
+    with record.stage("bench"):
+        _note_other_work(terminal)
+        source = dataset.splits["train"]
+        used = _samples_to_use(source, config, terminal)
+        rows, bounds = _measure(config, dataset, available, used, terminal)
+    documents = [_document(config, row) for row in rows]
+    write_table(record.path / BENCH_CSV, [list(documents[0]), *(list(document.values()) for document in documents)])
+    best = best_of(rows)
+    results = {"best": best and best.line, "samples": used, "of": len(source), "loaders": documents}
+    record.update(results={"bench": {**results, "bounds": [_document(config, row) for row in bounds]}})
+    if best is None:
+        raise RunnerError(f"no loader could be measured: {rows[0].reason}")
+    terminal.table(HEADER, [_cells(config, row) for row in (*rows, *bounds) if row.pace])
+    terminal.account(_failed_lines(rows))
+    terminal.account(_best_lines(config, best))
+
+
+def _measure(
+    config: Settings, dataset: Dataset, available: int, used: int, terminal: Terminal
+) -> tuple[list[Row], list[Row]]:
+    """A row for each loader over `used` samples, the fastest first; then what no loader can beat."""
+    source = dataset.splits["train"]
+    share = len(source) / used
+    limited = config.model_copy(update={"data": config.data.model_copy(update={"limit": used})})
+    listed = _listed(config, source)
+    with terminal.counting("bench", len(listed) + 1, "loaders") as on_loaders:
+        bounds = list(measure_bounds(limited, source))
+        on_loaders(1)
+        rows = []
+        for settings in listed:
+            rows.append(measure_loader(limited, settings, dataset, available, share))
+            on_loaders(1)
+    return sorted(rows, key=lambda row: -row.pace.samples_per_second if row.pace else 0), bounds
+
+
+def best_of(rows: Sequence[Row]) -> Row | None:
+    """The fastest row; of those that are about as fast, the one with the least memory. None where all failed."""
+    paces = [(row.pace.samples_per_second, row) for row in rows if row.pace]
+    fastest = max((pace for pace, _ in paces), default=0.0)
+    close = [row for pace, row in paces if pace >= CLOSE * fastest]
+    return min(close, key=lambda row: row.memory_bytes, default=None)
+
+
+def _listed(config: Settings, source: Source) -> tuple[LoaderSettings, ...]:
+    in_memory_already = config.data.kind == "arrays"
+    return contenders(config.loader, num_processors(), files=has_files(source), cacheable=not in_memory_already)
+
+
+def _note_other_work(terminal: Terminal) -> None:
+    import psutil
+
+    busy = psutil.cpu_percent(LOOK_SECONDS) / 100
+    if busy > QUIET:
+        terminal.note(f"other work keeps the processors {busy:.0%} busy: the figures are as uncertain as that")
+
+
+def _samples_to_use(source: Source, config: Settings, terminal: Terminal) -> int:
+    """As many as one thread can read in the time a loader has; some are read to learn that."""
+    reading, began = 0, time.perf_counter()
+    for index in evenly(len(source)):
+        source.read(index)
+        reading += 1
+        if time.perf_counter() - began >= config.bench.seconds / 2:
+            break
+    rate = reading / (time.perf_counter() - began)
+    enough = max(round(rate * config.bench.seconds), BATCHES * config.loader.batch_size)
+    used = min(len(source), enough)
+    whole = "all" if used == len(source) else f"{used:,} of {len(source):,}"
+    told = f"{whole} training samples; {config.bench.seconds:g} s for each loader, after an epoch to warm up"
+    terminal.account([("bench", told), ("", f"one thread read the first {reading:,} samples at {rate:,.0f}/s")])
+    terminal.account([("", "what follows is with all files in the page cache, and no model beside it")])
+    return used
+
+
+def _document(config: Settings, row: Row) -> dict[str, Any]:
+    """A row of bench.csv, and of run.json."""
+    pace = row.pace
+    return {
+        "loader": row.line,
+        "samples_per_second": pace and round(pace.samples_per_second, 1),
+        "batch_milliseconds": pace and round(_batch_milliseconds(config, pace), 3),
+        "cpu_seconds_per_1000_samples": pace and round(_cpu_per_1000(pace), 4),
+        "memory_bytes": pace and row.memory_bytes,
+        "first_batch_seconds": pace and round(pace.first_batch_seconds, 4),
+        "num_samples": pace and pace.num_samples,
+        "reason": row.reason,
+    }
+
+
+HEADER = ("loader", "samples/s", "ms/batch", "CPU s/1,000", "memory", "first batch", "measured")
+
+
+def _cells(config: Settings, row: Row) -> tuple[str, ...]:
+    name = row.line.removeprefix("loader=").replace(" loader.", " ")
+    if row.pace is None:
+        return (name,)
+    first = row.pace.first_batch_seconds
+    return (
+        name,
+        f"{row.pace.samples_per_second:,.0f}",
+        f"{_batch_milliseconds(config, row.pace):,.2f}",
+        f"{_cpu_per_1000(row.pace):.3f}",
+        format_bytes(row.memory_bytes) if first else "",
+        f"{first:.2f} s" if first else "",
+        f"{row.pace.num_samples:,}",
+    )
+
+
+def _failed_lines(rows: Sequence[Row]) -> Iterator[Line]:
+    failed = [row for row in rows if row.pace is None]
+    for number, row in enumerate(failed):
+        yield "" if number else "not", f"{row.line}: {row.reason}"
+
+
+def _best_lines(config: Settings, best: Row) -> Iterator[Line]:
+    if best.pace is not None:
+        milliseconds = _batch_milliseconds(config, best.pace)
+        yield "best", best.line
+        yield "", f"a model never waits whose step of {config.loader.batch_size} takes {milliseconds:.2f} ms or longer"
+
+
+def _batch_milliseconds(config: Settings, pace: Pace) -> float:
+    return config.loader.batch_size / pace.samples_per_second * 1000
+
+
+def _cpu_per_1000(pace: Pace) -> float:
+    return pace.cpu_seconds / pace.num_samples * 1000

@@ -1,0 +1,149 @@
+"""`mode=check`: the data read and judged, without a model and without its framework."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from runner.data.dataset import Data, Dataset
+from runner.data.source import has_files
+from runner.errors import BadSampleError
+from runner.loaders.auto import Auto
+from runner.loaders.custom import Custom
+from runner.loaders.directory_flow import DirectoryFlow
+from runner.loaders.loader import Loader
+from runner.loaders.settings import LoaderSettings
+from runner.machine import available_bytes, format_bytes
+from runner.modes.class_counts import class_counts
+from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
+from runner.modes.pipeline import as_delivered, fitting_loader, needed_bytes, open_dataset, open_loader
+from runner.modes.summary import Line, data_lines
+from runner.modes.terminal import Terminal
+from runner.records.files import write_atomically
+from runner.records.json_text import to_json
+from runner.records.record import RunRecord
+from runner.settings import AnyLoader, Settings
+
+CHECK_JSON = "check.json"
+UNREADABLE: tuple[Kind, ...] = ("missing", "empty", "unreadable")
+"""Findings over which a run ends, unless data.on_bad passes over them."""
+SHOWN = 10
+"""Classes, and findings of one kind, that the terminal has room for; check.json has all."""
+
+
+def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
+    """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
+    with record.stage("data"):
+        dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
+        settings = fitting_loader(config, dataset, tuple(dataset.splits), available).settings
+        terminal.account(data_lines(config, dataset, available))
+        counts = class_counts(dataset)
+        batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
+        needed = dict(_needed(config, settings, dataset))
+    with record.stage("check"):
+        findings = _findings(settings, dataset, terminal)
+    document = {
+        "samples": {split: len(source) for split, source in dataset.splits.items()},
+        "classes": counts,
+        "findings": {kind: _documents(kind, dataset, findings) for kind in KINDS},
+        "batch": batch,
+        "memory": {"available_bytes": available, "needed_bytes": needed},
+    }
+    write_atomically(record.path / CHECK_JSON, to_json(document))
+    number = Counter(finding.kind for finding in findings)
+    record.update(results={"check": {kind: number[kind] for kind in KINDS}}, data={"samples": document["samples"]})
+    terminal.account(_count_lines(counts, tuple(dataset.splits)))
+    terminal.account(_batch_lines(batch))
+    terminal.account(_memory_lines(needed, available))
+    terminal.account(_finding_lines(findings))
+    told = ", ".join(f"{number[kind]} {kind}" for kind in KINDS if number[kind])
+    if not told:
+        return None
+    named = f"the data is not as it should be: {told}; all are named in {record.path / CHECK_JSON}"
+    return f"{named}{_advice(config, number)}"
+
+
+def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
+    """What passes over the samples that cannot be read, where nothing does."""
+    bad = sum(number[kind] for kind in UNREADABLE)
+    if not bad or not isinstance(config.data, Data) or config.data.on_bad != "raise":
+        return ""
+    return f"; data.on_bad=skip or substitute passes over the {bad:,} that cannot be read"
+
+
+def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
+    total = sum(map(len, dataset.splits.values()))
+    with terminal.counting("check", total, "samples") as on_samples:
+        return list(check(dataset, settings, on_samples))
+
+
+def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
+    """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
+    keys = {name: getattr(settings, name) for name in LoaderSettings.model_fields if name != "kind"}
+    for kind in get_args(get_args(AnyLoader)[0]):
+        if kind not in (Auto, Custom) and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
+            loader = kind(**keys)
+            yield loader.kind, needed_bytes(config, loader, dataset, tuple(dataset.splits))
+
+
+def _uncached(settings: LoaderSettings) -> LoaderSettings:
+    """What is on the disk is read as it is there; nothing is kept of it."""
+    return settings.model_copy(update={"cache": "none"})
+
+
+def _batch(loader: Loader) -> dict[str, Any]:
+    batch = first_batch(loader)
+    if isinstance(batch, BadSampleError):
+        return {"error": str(batch)}
+    if not len(batch):
+        return {"error": "every sample in it is bad"}
+    targets = batch.y if isinstance(batch.y, dict) else {} if batch.y is None else {"label": batch.y}
+    return {"x": describe(batch.x), "y": {name: describe(target) for name, target in targets.items()}}
+
+
+def _documents(kind: str, dataset: Dataset, findings: Sequence[Finding]) -> list[Any]:
+    return [
+        {"reason": finding.reason, "samples": [vars(sample) for sample in finding.samples]}
+        for finding in findings
+        if finding.kind == kind
+    ]
+
+
+def _count_lines(counts: Mapping[str, Mapping[str, Mapping[str, int]]], splits: tuple[str, ...]) -> Iterator[Line]:
+    for head, classes in counts.items():
+        width = max(len(head), *(len(name) for name in list(classes)[:SHOWN]))
+        yield "classes", f"{head:<{width}}" + "".join(f"{split:>12}" for split in splits)
+        for name, by_split in list(classes.items())[:SHOWN]:
+            yield "", f"{name:<{width}}" + "".join(f"{by_split[split]:>12,}" for split in splits)
+        if len(classes) > SHOWN:
+            yield "", f"and {len(classes) - SHOWN} more, in {CHECK_JSON}"
+
+
+def _batch_lines(batch: Mapping[str, Any]) -> Iterator[Line]:
+    if "error" in batch:
+        yield "batch", f"the first one cannot be read: {batch['error']}"
+        return
+    for number, (name, array) in enumerate({"x": batch["x"], **batch["y"]}.items()):
+        shape = "×".join(map(str, array["shape"]))
+        yield "" if number else "batch", f"{name}: {shape} {array['dtype']}, {array['min']:g} to {array['max']:g}"
+
+
+def _memory_lines(needed: Mapping[str, int], available: int) -> Iterator[Line]:
+    for number, (kind, count) in enumerate(needed.items()):
+        fits = "" if count <= available else ": does not fit"
+        yield "" if number else "memory", f"loader={kind} needs {format_bytes(count)}{fits}"
+    yield "", f"{format_bytes(available)} are free"
+
+
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    if not findings:
+        yield "findings", "none: every sample can be read, and no two are the same"
+    for number, kind in enumerate(kind for kind in KINDS if any(finding.kind == kind for finding in findings)):
+        found = [finding for finding in findings if finding.kind == kind]
+        yield "" if number else "findings", f"{kind}: {len(found):,}"
+        for finding in found[:SHOWN]:
+            names = " = ".join(f"{sample.id} ({sample.split})" for sample in finding.samples)
+            yield "", f"  {names}" + (f": {finding.reason}" if len(finding.samples) == 1 else "")
+        if len(found) > SHOWN:
+            yield "", f"  and {len(found) - SHOWN} more, in {CHECK_JSON}"

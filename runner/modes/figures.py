@@ -1,0 +1,58 @@
+"""What is pictured of a run: some samples of each class, those the model was most wrong about, and its wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from runner.data.dataset import Dataset
+from runner.data.labels import Head
+from runner.data.source import Source
+from runner.modes.class_counts import class_counts
+from runner.records.pictures import write_class_counts, write_pictures, write_timeline
+from runner.records.trace import Lane, write_trace
+from runner.reports.page import AT_THE_END_BYTES
+from runner.reports.predictions import judge_predictions, predictions_bytes
+from runner.reports.timeline import draw_timeline
+
+EXAMPLE_CLASSES = 12
+EXAMPLES = 4
+"""Samples of each class; of data without classes, as many as of six."""
+
+
+def picture_data(folder: Path, dataset: Dataset) -> None:
+    """Write how many samples each class has, and pictures of some of the first split; of ready-made batches nothing."""
+    if dataset.batches is not None:
+        return  # nobody knows the samples before they were trained on
+    write_class_counts(folder, class_counts(dataset))
+    split, source = next(iter(dataset.splits.items()))
+    write_pictures(folder, "examples", split, source, _examples(source))
+
+
+def picture_worst(folder: Path, split: str, source: Source, heads: tuple[Head, ...]) -> None:
+    """Write pictures of the samples that predictions.csv was most wrong about; its rows are those of `source`."""
+    if predictions_bytes(folder) <= AT_THE_END_BYTES:
+        judges = judge_predictions(folder, heads)
+        worst = dict.fromkeys(sample.row for judge in judges for sample in judge.worst.samples())
+        write_pictures(folder, "worst", split, source, [(row, "") for row in worst])
+
+
+def picture_wait(folder: Path, lanes: Sequence[Lane]) -> None:
+    """Write what was done when as trace.json, and drawn as figures/timeline.png; nothing without a step."""
+    if lanes:
+        write_trace(folder, lanes)
+        write_timeline(folder, draw_timeline(lanes))
+
+
+def _examples(source: Source) -> Iterator[tuple[int, str]]:
+    """Samples by index, with their class."""
+    columns = zip(source.labels.heads, source.labels.columns, strict=True)
+    head, column = next(((head, column) for head, column in columns if head.class_names), (None, None))
+    if head is None or column is None:
+        yield from ((index, "") for index in range(min(len(source), 6 * EXAMPLES)))
+        return
+    for code, name in enumerate(head.class_names[:EXAMPLE_CLASSES]):
+        members = column[:, code] == 1 if column.ndim == 2 else column == code
+        yield from ((int(index), name) for index in np.flatnonzero(members)[:EXAMPLES])

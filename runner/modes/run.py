@@ -1,0 +1,152 @@
+"""A run, from its settings to its record: opens it, does what the mode says, closes it whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import DataError
+from runner.loaders.loader import Loader
+from runner.machine import available_bytes, refuse_too_large
+from runner.modes.bench import bench_loaders
+from runner.modes.check import check_data
+from runner.modes.choosing import choose_loader
+from runner.modes.context import OpenRun
+from runner.modes.debug import debug_lines, debugged
+from runner.modes.evaluate import use_model
+from runner.modes.fit import make_model
+from runner.modes.pipeline import as_delivered, needed_bytes, open_dataset, open_loader
+from runner.modes.resume import resumable
+from runner.modes.summary import origin_lines
+from runner.modes.terminal import Terminal
+from runner.modes.tracking import Tracking
+from runner.modes.verify import repeated, verify
+from runner.packages import require
+from runner.records.config_yaml import write_config
+from runner.records.folder import new_run_folder, point_latest
+from runner.records.record import RunRecord
+from runner.records.resumable import ResumableRun
+from runner.records.trained import read_trained
+from runner.reports.page import AT_THE_END_BYTES, write_report
+from runner.settings import READING, Settings
+from runner.training.backend import require_backend
+
+log = logging.getLogger("runner.run")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from: what was typed, what it overrides, and the user's own files that took part."""
+
+    argv: Sequence[str] = ()
+    overrides: Sequence[str] = ()
+    foreign_files: tuple[Path, ...] = ()
+
+
+def build_loader(config: Settings, split: str = "train") -> Loader:
+    """The loader of one split: `train`, `validation` or `test`; only `train` is shuffled.
+
+    Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
+    if the loader needs more memory than there is.
+    """
+    dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
+    if split not in dataset.splits:
+        raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
+    settings = choose_loader(config, dataset, (split,), available).settings
+    needed = needed_bytes(config, settings, dataset, (split,))
+    refuse_too_large(needed, available, kind=settings.kind, cached=settings.cache == "memory")
+    return open_loader(config, settings, dataset, split, training=split == "train")
+
+
+def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
+    """Do what `config.mode` says and return the closed record, whose `path` is the run's folder.
+
+    Without a `folder` a new one is made below `outputs/runs`; a run that is resumed keeps its own. An error closes
+    the record as failed, Ctrl-C as interrupted, and is raised again. Raises `DataError`, after the record was closed
+    as completed, if `mode=check` found something wrong with the data, and `VerifyError` if `verify` found a difference.
+    """
+    asked, config = config, debugged(config)
+    require(config.packages())
+    if config.mode not in READING:
+        require_backend(config.backend)
+    resumed = resumable(config)
+    first = repeated(config, resumed)
+    trained = None if config.from_run is None else read_trained(config.from_run)
+    folder = resumed.folder if resumed else folder or new_run_folder()
+    tracking = Tracking(config, terminal := Terminal())
+    findings, difference = None, None
+    with (
+        tracking.ending(folder),
+        _reporting(config, folder, terminal),
+        _recording(config, folder, origin, resumed) as record,
+    ):
+        terminal.path("run", record.path)
+        _tell_beginning(asked, config, origin, record, terminal)
+        tracking.begin(record)
+        if config.mode == "check":
+            findings = check_data(config, record, terminal)
+        elif config.mode == "bench":
+            bench_loaders(config, record, terminal)
+        else:
+            opened = OpenRun(config, record, terminal, tracking)
+            dataset = make_model(opened, resumed) if trained is None else use_model(opened, trained)
+            if first is not None:
+                difference = verify(config, first, record, dataset, terminal)
+    terminal.path("record", record.path)
+    if findings:
+        raise DataError(findings)
+    if difference:
+        raise difference
+    return record
+
+
+def _tell_beginning(asked: Settings, config: Settings, origin: Origin, record: RunRecord, terminal: Terminal) -> None:
+    """What a person would not expect of this run: how `debug` changed it, whose files it took, what it repeats."""
+    if asked.debug is not None:
+        told = list(debug_lines(asked, config))
+        terminal.account(told)
+        record.update(debug={"mode": asked.debug, "changed": [text for _, text in told[1:]]})
+    terminal.account(origin_lines(origin.foreign_files))
+    terminal.account([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
+
+
+@contextmanager
+def _recording(config: Settings, folder: Path, origin: Origin, resumed: ResumableRun | None) -> Iterator[RunRecord]:
+    """A record that is closed however the block ends."""
+    if resumed is not None:
+        how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
+        record = RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
+    else:
+        write_config(folder, config.document())
+        seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
+        rerun = {} if config.rerun is None else {"path": config.rerun}
+        record = RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, **vars(origin))
+    if folder.parent.name == "runs":
+        point_latest(folder.parent.parent, folder)
+    try:
+        yield record
+    except KeyboardInterrupt as interrupt:
+        log.warning("interrupted")
+        record.close("interrupted", interrupt)
+        raise
+    except BaseException as error:
+        log.error("the run failed", exc_info=error)
+        record.close("failed", error)
+        raise
+    record.close("completed")
+
+
+@contextmanager
+def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[None]:
+    """A page on the run once its record is closed, however the block ends. No run fails for its page."""
+    try:
+        yield
+    finally:
+        if config.mode not in READING:
+            try:
+                terminal.path("report", write_report(folder, most_bytes=AT_THE_END_BYTES))
+            except Exception as error:
+                terminal.note(f"no report was written: {type(error).__name__}: {error}")

@@ -1,0 +1,195 @@
+"""What a person sees of a run on the terminal: what was chosen, the data, progress, results."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+log = logging.getLogger("runner.modes.terminal")
+
+Line = tuple[str, str]
+
+UNBOUNDED = 10_000
+"""Columns of an output that is no terminal: nothing is wrapped there."""
+
+
+class Terminal:
+    """Writes the account of a run; plain lines where the output is no terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+
+    def lines(self, lines: list[Line]) -> None:
+        """Words in a column of their own, each with what belongs to it."""
+        for word, text in lines:
+            self._console.print(f"[bold]{escape(word):<9}[/bold] {escape(text)}")
+
+    def account(self, lines: Iterable[Line]) -> None:
+        """As `lines`, and into the log."""
+        told = list(lines)
+        self.lines(told)
+        for word, text in told:
+            log.info("%s", f"{word}: {text}" if word else text)
+
+    def note(self, text: str) -> None:
+        """Something a person should know and need not act on."""
+        self._console.print(f"{'':<10}[yellow]{escape(text)}[/yellow]")
+
+    def waiting(self, text: str) -> contextlib.AbstractContextManager[object]:
+        """Show that something goes on that tells nothing of itself; nothing where the output is no terminal."""
+        return self._console.status(text) if self._console.is_terminal else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def training(self, *, epochs: int, steps_per_epoch: int, pace: Pace) -> Iterator[TrainingView]:
+        """Progress over the whole run, and a line for every epoch."""
+        columns = (*_columns("fit", "steps"), TextColumn("{task.fields[pace]}"))
+        live = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+            yield TrainingView(self._console, progress, epochs, steps_per_epoch, pace)
+
+    @contextlib.contextmanager
+    def counting(self, word: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Progress over `total` things of one kind; called with how many more are done."""
+        live = self._console.is_terminal
+        columns = _columns(word, unit)
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+            task = progress.add_task(word, total=total)
+            yield lambda count: progress.update(task, advance=count)
+
+    def results(self, title: str, values: Mapping[str, float]) -> None:
+        """The loss and metrics of a stage, on one line."""
+        self.lines([(title, "  ".join(f"{name} {value:.4f}" for name, value in values.items()))])
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Rows of cells, the first of each a name, the others figures; nothing is cut where there is no terminal."""
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for number, title in enumerate(header):
+            table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        live = self._console.is_terminal
+        console = self._console if live else Console(file=self._console.file, highlight=False, width=UNBOUNDED)
+        console.print(table)
+
+    def path(self, word: str, folder: Path) -> None:
+        """Where something lies; never wrapped, so that it can be copied."""
+        self._console.print(f"[bold]{word:<10}[/bold]{escape(str(folder))}", soft_wrap=True)
+
+
+def _columns(word: str, unit: str) -> tuple[ProgressColumn, ...]:
+    title = TextColumn(f"[bold]{word:<10}[/bold]")
+    return title, BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()
+
+
+class Pace:
+    """How fast a model trains, and the share of time it waits, since `mark`; `waited_seconds` tells how long so far."""
+
+    def __init__(self, batch_size: int, waited_seconds: Callable[[], float]) -> None:
+        self._batch_size, self._waited_seconds = batch_size, waited_seconds
+        self._step: int | None = None
+
+    def mark(self, step: int | None) -> None:
+        """Measure from now on, at `step`; from the next step on where that is None."""
+        self._step, self._began, self._waited = step, time.monotonic(), self._waited_seconds()
+
+    def seconds(self, step: int) -> float:
+        """The time since the mark; nothing where `step` is the first."""
+        if self._step is None:
+            self.mark(step)
+        return time.monotonic() - self._began
+
+    def steps_per_second(self, step: int) -> float:
+        """How many steps are done in a second."""
+        return (step - (self._step or 0)) / max(self.seconds(step), 1e-9)
+
+    def told(self, step: int) -> str:
+        """Both figures in words."""
+        waited = (self._waited_seconds() - self._waited) / max(self.seconds(step), 1e-9)
+        return f"{self.steps_per_second(step) * self._batch_size:,.0f} images/s  waits {min(waited, 1):.0%}"
+
+
+LIVE_SECONDS, PLAIN_SECONDS = 0.5, 60.0
+"""How often the pace is told: in place on a terminal, else on a line of its own."""
+
+
+class TrainingView:
+    """The live part of the account, while the model trains."""
+
+    def __init__(self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int, pace: Pace) -> None:
+        self._console, self._progress, self._epochs, self._pace = console, progress, epochs, pace
+        self._total = epochs * steps_per_epoch
+        self._task = progress.add_task("fit", total=self._total, pace="")
+        self._every = PLAIN_SECONDS if progress.disable else LIVE_SECONDS
+        self._has_header = False
+
+    def on_step(self, step: int) -> None:
+        """A batch is on its way to the model."""
+        self._progress.update(self._task, completed=step + 1)
+        if self._pace.seconds(step) >= self._every:
+            told = self._pace.told(step)
+            self._progress.update(self._task, pace=told)
+            if self._progress.disable:
+                left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))
+                self._console.print(f"{'':<10}step {step:,} of {self._total:,}  {told}  {left} left")
+            self._pace.mark(step)
+
+    def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
+        """An epoch is done, and so is its validation, which is no part of the pace."""
+        self._pace.mark(None)
+        if not self._has_header:
+            self._console.print(_epoch_header(row, self._epochs))
+            self._has_header = True
+        self._console.print(_epoch_line(epoch, row, self._epochs))
+
+
+HIDDEN = ("learning_rate", "samples_seen")
+"""Columns of metrics.csv the terminal has no room for."""
+
+
+def _shown(row: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: value for name, value in row.items() if name not in HIDDEN}
+
+
+def _width(name: str) -> int:
+    return max(len(_title(name)), 8)
+
+
+def _title(name: str) -> str:
+    return {"images_per_second": "images/s", "wait_share": "wait"}.get(name, name)
+
+
+def _epoch_header(row: Mapping[str, float | None], epochs: int) -> str:
+    names = "  ".join(f"{_title(name):>{_width(name)}}" for name in _shown(row))
+    return f"[bold]{'epoch':<10}[/bold]{'':>{2 * len(str(epochs)) + 1}}  [dim]{names}[/dim]"
+
+
+def _epoch_line(epoch: int, row: Mapping[str, float | None], epochs: int) -> str:
+    digits = len(str(epochs))
+    values = "  ".join(f"{_number(name, value):>{_width(name)}}" for name, value in _shown(row).items())
+    return f"{'':<10}{epoch:>{digits}}/{epochs}  {values}"
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if name == "images_per_second":
+        return f"{value:,.0f}"
+    if name == "wait_share":
+        return f"{value:.1%}"
+    return f"{value:.2f}" if name == "seconds" else f"{value:.4f}"

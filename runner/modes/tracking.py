@@ -1,0 +1,97 @@
+"""What the tracker is told of a run; whatever becomes of the tracker, the run goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from runner.modes.terminal import Terminal
+from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.dotted import flat
+from runner.records.log import close_log, open_log
+from runner.records.metrics import NAME as METRICS_CSV
+from runner.records.reading import read_run
+from runner.records.record import RunRecord
+from runner.records.run_folder import is_number
+from runner.reports.html import NAME as REPORT_HTML
+from runner.settings import Settings
+from runner.trackers.base import Beginning, Ending, Row, Tracker
+
+FILES = (CONFIG_YAML, METRICS_CSV, REPORT_HTML)
+
+MOST_CHARACTERS = 160
+"""Of a failure, on the terminal; run.log has all."""
+
+log = logging.getLogger("runner.modes.tracking")
+
+
+class Tracking:
+    """Hands on to a tracker until that fails, which is told once; then it is told nothing more."""
+
+    def __init__(self, config: Settings, terminal: Terminal) -> None:
+        self._config, self._terminal, self._kind = config, terminal, config.tracker.kind
+        self._built = None if config.mode == "check" else config.tracker.build()
+        self._tracker: Tracker | None = None
+
+    def begin(self, record: RunRecord) -> None:
+        """The record is open; it keeps what the tracker needs to go on after a resume."""
+        document, self._tracker = record.document, self._built
+        run = Beginning(
+            folder=record.path,
+            parameters=dict(flat(self._config.document())),
+            tags={"run_folder": str(record.path), "git_commit": (document["git"] or {}).get("commit", "")},
+            kept=document["tracker"].get(self._kind, {}),
+        )
+
+        def begin(tracker: Tracker) -> None:
+            kept = tracker.begin(run)
+            record.update(tracker={self._kind: kept})
+            self._terminal.account([("tracker", f"{self._kind}: {', '.join(map(str, kept.values()))}")])
+
+        self._tell(begin)
+
+    def epoch(self, epoch: int, row: Row) -> None:
+        """An epoch, counted from 1, is done."""
+        self._tell(lambda tracker: tracker.epoch(epoch, row))
+
+    @contextmanager
+    def ending(self, folder: Path) -> Iterator[None]:
+        """After the block the run in `folder` has ended, its record is closed and its page written."""
+        try:
+            yield
+        finally:
+            if self._tracker is not None:
+                handler = open_log(folder)  # the record has closed its own
+                try:
+                    self._tell(lambda tracker: tracker.end(_ending(folder)))
+                finally:
+                    close_log(handler)
+
+    def _tell(self, tell: Callable[[Tracker], None]) -> None:
+        if self._tracker is None:
+            return
+        try:
+            tell(self._tracker)
+        except Exception as error:
+            self._tracker = None
+            reason = shorten((str(error).splitlines() or [""])[0], MOST_CHARACTERS, placeholder=" …")
+            self._terminal.note(
+                f"tracker={self._kind} failed, and is told nothing more of this run: {type(error).__name__}: {reason}"
+            )
+            log.warning("tracker=%s failed, and is told nothing more of this run", self._kind, exc_info=error)
+
+
+def _ending(folder: Path) -> Ending:
+    document = read_run(folder)
+    files = [file for name in FILES if (file := folder / name).exists()]
+    return Ending(document["status"], dict(_numbers(document["results"])), files)
+
+
+def _numbers(results: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in flat(results):
+        if is_number(value):
+            yield key, value

@@ -1,0 +1,133 @@
+"""figures/: small pictures of samples, as the model is given them, and how many samples each class has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.batch import Array
+from runner.data.source import Source
+from runner.errors import BadSampleError
+from runner.records.files import replacing
+from runner.records.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+FOLDER = "figures"
+CLASSES = "classes.csv"
+TIMELINE = "timeline.png"
+SIDE = 80
+"""The longer side of a picture, in pixels, at most."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture below `figures/`, and the sample it is of."""
+
+    file: str
+    split: str
+    id: str
+    label: str
+
+
+def write_class_counts(folder: Path, counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+    """Write per head and class the samples of each split to figures/classes.csv; nothing without classes."""
+    rows = [(head, name, *splits.values()) for head, names in counts.items() for name, splits in names.items()]
+    splits = next((list(by_split) for names in counts.values() for by_split in names.values()), [])
+    if rows:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        write_table(folder / FOLDER / CLASSES, [["head", "class", *splits], *rows])
+
+
+def write_pictures(folder: Path, name: str, split: str, source: Source, samples: Iterable[tuple[int, str]]) -> None:
+    """Write pictures of these samples, by index and with a label to show, to figures/NAME/.
+
+    figures/NAME.csv says what they are of.
+
+    Samples that are no images, or cannot be read, have none.
+    """
+    pictures: list[Picture] = []
+    # Renamed as a whole: pictures are many, and each by itself would have to reach the disk first.
+    made, final = folder / FOLDER / f".tmp-{name}", folder / FOLDER / name
+    for index, label in samples:
+        image = _image(source, index)
+        if image is not None:
+            made.mkdir(parents=True, exist_ok=True)
+            file = f"{len(pictures):03}.png"
+            image.save(made / file)
+            pictures.append(Picture(f"{name}/{file}", split, str(source.ids[index]), label))
+    if pictures:
+        made.replace(final)
+        write_table(folder / FOLDER / f"{name}.csv", [_header(), *map(astuple, pictures)])
+
+
+def write_timeline(folder: Path, figure: Figure) -> None:
+    """Write a drawing as figures/timeline.png; an earlier one is replaced."""
+    (folder / FOLDER).mkdir(exist_ok=True)
+    with replacing(folder / FOLDER / TIMELINE, overwrite=True) as temporary:
+        figure.savefig(temporary, dpi=150, facecolor="white")
+
+
+def read_pictures(folder: Path, name: str) -> dict[str, Picture]:
+    """The pictures of figures/NAME.csv by the id of their sample; empty where there are none.
+
+    Raises `RunnerError` where the table cannot be read.
+    """
+    path = folder / FOLDER / f"{name}.csv"
+    rows = read_table(path) if path.exists() else []
+    return {row[2]: Picture(*row) for row in rows[1:] if len(row) == len(fields(Picture))}
+
+
+def read_class_counts(folder: Path) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """Head, class and the samples of each split; nothing where the run has no such table.
+
+    Raises `RunnerError` where the table cannot be read.
+    """
+    path = folder / FOLDER / CLASSES
+    header, *rows = (read_table(path) if path.exists() else []) or [[]]
+    for head, name, *counts in rows:
+        yield head, name, dict(zip(header[2:], map(int, counts), strict=True))
+
+
+def _header() -> list[str]:
+    return [field.name for field in fields(Picture)]
+
+
+def _image(source: Source, index: int) -> Image | None:
+    try:
+        array = source.read(index)
+    except BadSampleError:
+        return None
+    return as_image(array)
+
+
+def as_image(array: Array) -> Image | None:
+    """A sample's array as a small picture; None where it is none.
+
+    Images have shape `(height, width)` or `(height, width, 1, 3 or 4)`; of a volume with channels the middle slice is
+    shown. Values that are no bytes are spread from their least to their greatest.
+    """
+    from PIL.Image import Resampling, fromarray
+
+    slice_ = array[len(array) // 2] if array.ndim == 4 else array
+    flat = slice_[..., 0] if slice_.ndim == 3 and slice_.shape[2] == 1 else slice_
+    if flat.ndim not in (2, 3) or (flat.ndim == 3 and flat.shape[2] not in (3, 4)) or min(flat.shape[:2]) < 2:
+        return None
+    image = fromarray(np.ascontiguousarray(_bytes(flat)))
+    image.thumbnail((SIDE, SIDE), Resampling.BOX)
+    return image
+
+
+def _bytes(array: Array) -> Array:
+    if array.dtype == np.uint8:
+        return array
+    values = np.nan_to_num(array.astype(np.float64), posinf=0, neginf=0)
+    low, high = np.min(values), np.max(values)
+    spread: Array = ((values - low) / ((high - low) or 1) * 255).round().astype(np.uint8)
+    return spread

@@ -1,1 +1,0 @@
-"""Sources: where samples live, and what opens them."""

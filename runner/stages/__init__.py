@@ -1,1 +1,0 @@
-"""Stages: what a run does, one after the other."""

@@ -1,0 +1,109 @@
+"""What a person sees of a sweep while it runs: a live table, or a line per job where the output is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, JustifyMethod
+from rich.live import Live
+from rich.table import Table
+
+from runner.records.output import brief, plain
+from runner.records.run_folder import Run
+from runner.sweeps.process import Outcome
+from runner.sweeps.schedule import Observer
+from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
+
+REFRESH_SECONDS = 1.0
+"""How often the files of running jobs are looked at."""
+
+LEAST_WIDTHS = {"status": len("completed"), "loss": len("0.1234")}
+"""So that columns stay where they are as what stands in them grows."""
+
+
+@contextmanager
+def view_of(plan: SweepPlan, count: int, console: Console | None = None) -> Iterator[Observer]:
+    """The view of a sweep that is about to run so many jobs."""
+    console = console or Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        yield Lines(count, console)
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield LiveTable(plan, count, live)
+
+
+class Lines:
+    """A line for each job that ends."""
+
+    def __init__(self, count: int, console: Console) -> None:
+        self.count, self.console = count, console
+        self.jobs: dict[int, PlannedJob] = {}
+        self.done = 0
+
+    def on_start(self, job: PlannedJob) -> None:
+        """Say nothing: the line comes at its end."""
+        self.jobs[job.number] = job
+
+    def on_end(self, outcome: Outcome) -> None:
+        """Say how it ended."""
+        self.done += 1
+        job, width = self.jobs[outcome.number], len(str(self.count))
+        told = f"{self.done:>{width}}/{self.count}  job {job.number}  {outcome.ended:<11}  {outcome.seconds:.1f} s"
+        self.console.print(f"{'':<10}{told}  {' '.join(job.overrides)}")
+
+    def on_tick(self) -> None:
+        """Nothing."""
+
+
+class LiveTable:
+    """A row for each job that runs or has ended, and how many wait."""
+
+    def __init__(self, plan: SweepPlan, count: int, live: Live) -> None:
+        self.plan, self.live, self.count = plan, live, count
+        self.jobs: dict[int, PlannedJob] = {}
+        self.running: dict[int, float] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self._drawn = 0.0
+
+    def on_start(self, job: PlannedJob) -> None:
+        """Show it from now on."""
+        self.jobs[job.number] = job
+        self.running[job.number] = time.monotonic()
+        self._draw()
+
+    def on_end(self, outcome: Outcome) -> None:
+        """Show how it ended."""
+        del self.running[outcome.number]
+        self.outcomes[outcome.number] = outcome
+        self._draw()
+
+    def on_tick(self) -> None:
+        """Look again, once in a while."""
+        if time.monotonic() - self._drawn > REFRESH_SECONDS:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        waiting = self.count - len(self.running) - len(self.outcomes)
+        caption = f"{len(self.outcomes)} of {self.count} done, {waiting} waiting"
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), caption=caption)
+        for column in ("job", *self.plan.varied, "status", "seconds", "epoch", "loss", "val_loss"):
+            side: JustifyMethod = "right" if column in ("seconds", "epoch", "loss", "val_loss") else "left"
+            table.add_column(column, justify=side, min_width=LEAST_WIDTHS.get(column))
+        # As many as fit, and those that run always; by number, so that a row keeps its place.
+        numbers = sorted([*self.outcomes, *self.running][-max(3, self.live.console.height - 5) :])
+        for number in numbers:
+            table.add_row(*self._row(self.jobs[number]))
+        self.live.update(table, refresh=True)
+
+    def _row(self, job: PlannedJob) -> list[str]:
+        outcome, run = self.outcomes.get(job.number), Run(self.plan.job_folder(job.number), str(job.number))
+        seconds = outcome.seconds if outcome else time.monotonic() - self.running[job.number]
+        status = outcome.ended if outcome else str(run.document.get("stage") or "starting")
+        last = run.metrics[-1] if run.metrics else {}
+        epochs = f"{last['epoch']}/{run.value('train.epochs')}" if last else ""
+        varied = [plain(job.varied.get(key)) for key in self.plan.varied]
+        losses = [brief(last.get(name)) for name in ("loss", "val_loss")]
+        return [str(job.number), *varied, status, f"{seconds:.1f}", epochs, *losses]

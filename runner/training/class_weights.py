@@ -1,0 +1,80 @@
+"""How much each class counts in the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from runner.batch import Array, Batch
+from runner.data.labels import Head, Labels
+from runner.errors import ConfigurationError
+from runner.messages import nearest
+
+CODED = ("categorical", "sparse", "binary")
+"""Class modes whose targets name one class a sample."""
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """Weights by class code, shape `(classes,)`, float32; gives each batch the weights of its samples.
+
+    Keras's `class_weight` as sample weights: Keras itself refuses `class_weight` with a generator, and forgets it with
+    a data adapter. As there, the loss is weighted and the metrics are not; validation is not weighted.
+    """
+
+    by_code: Array
+
+    def __call__(self, batch: Batch) -> Array:
+        """Shape `(n,)`, float32: the class's weight, times the sample's own where it has one."""
+        targets = np.asarray(batch.y)
+        one_hot = targets.ndim == 2 and targets.shape[1] > 1
+        codes = targets.argmax(axis=-1) if one_hot else targets.astype(np.int64).ravel()
+        weights: Array = self.by_code[codes]
+        return weights if batch.sample_weight is None else weights * batch.sample_weight
+
+
+def class_weights(given: Literal["balanced"] | Mapping[str, float], labels: Labels) -> ClassWeights:
+    """The weights for training on `labels`; classes not `given` count 1.
+
+    `balanced` is n / (classes · count), as scikit-learn's `compute_class_weight` has it: classes without a training
+    sample are not counted. Raises `ConfigurationError` where the data has no classes, several heads, or other classes.
+    """
+    head = _only_head(labels)
+    if given == "balanced":
+        return ClassWeights(_balanced(labels.columns[0], len(head.class_names)))
+    _refuse_unknown(given, head)
+    return ClassWeights(np.array([given.get(name, 1.0) for name in head.class_names], np.float32))
+
+
+def _only_head(labels: Labels) -> Head:
+    if len(labels.heads) == 1 and labels.heads[0].mode in CODED:
+        return labels.heads[0]
+    got = ", ".join(f"{head.name or 'one'}: {head.mode}" for head in labels.heads) or "no target"
+    raise ConfigurationError(
+        f"train.class_weight needs data with one target of class_mode {', '.join(CODED)}, got {got}; "
+        "set train.class_weight=null"
+    )
+
+
+def _balanced(codes: Array, num_classes: int) -> Array:
+    counts = np.bincount(codes, minlength=num_classes)
+    present = counts > 0
+    weights = np.ones(num_classes, np.float32)
+    weights[present] = len(codes) / (present.sum() * counts[present])
+    return weights
+
+
+def _refuse_unknown(given: Mapping[str, float], head: Head) -> None:
+    unknown = [name for name in given if name not in head.class_names]
+    if unknown:
+        raise ConfigurationError([_problem(name, head.class_names) for name in unknown])
+
+
+def _problem(name: str, known: tuple[str, ...], most: int = 20) -> str:
+    near = nearest(name, known)
+    mend = f"; did you mean {near!r}?" if near else ""
+    shown = ", ".join(known[:most]) + (", …" if len(known) > most else "")
+    return f"train.class_weight must name classes of the data ({shown}), got {name!r}{mend}"

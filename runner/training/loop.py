@@ -1,0 +1,218 @@
+"""Training: one call of `fit` per epoch, under one list of callbacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from runner.callbacks.callback_list import RunCallbacks
+from runner.callbacks.epoch_timer import EpochClock, EpochResult
+from runner.callbacks.monitored import Checkpoint
+from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
+from runner.callbacks.progress import Progress
+from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.feeds.delivery import Delivery
+from runner.feeds.feed import feed
+from runner.feeds.recorded import RecordedDelivery
+from runner.interruption import interruptible
+from runner.loaders.loader import Loader
+from runner.records.state import State, StateWriter
+from runner.training.class_weights import class_weights
+from runner.training.monitor import better
+from runner.training.save import model_digest
+from runner.training.settings import Train
+from runner.usage import cpu_seconds, peak_memory_bytes
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained on what; `validation` is None where the data has no such split.
+
+    Training ends after the first epoch whose loss is at most `enough_loss`.
+    """
+
+    model: keras.Model
+    train: Loader
+    validation: Loader | None
+    settings: Train
+    enough_loss: float = -math.inf
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps between two reports."""
+        return self.settings.steps_per_epoch or len(self.train)
+
+    def is_state_due(self, step: int, seconds: float) -> bool:
+        """Whether to write a state after `step` steps, `seconds` after the last one."""
+        return self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
+
+    def validates(self, epoch: int) -> bool:
+        """Whether `epoch`, counted from 0, ends with validation."""
+        return (epoch + 1) % self.settings.validation_every == 0 or epoch + 1 == self.settings.epochs
+
+    @property
+    def monitor(self) -> str:
+        """The value that decides which epoch is the best."""
+        if self.settings.monitor == "auto":
+            return "val_loss" if self.validation else "loss"
+        return self.settings.monitor
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Whom training tells: of every step handed over, and of every epoch's row of metrics and the weights' digests.
+
+    These are of all epochs so far; None for one of which it is not known.
+    """
+
+    on_step: Callable[[int], None]
+    on_epoch: Callable[[int, dict[str, float | None]], None]
+    on_weights: Callable[[list[str | None]], None] = lambda digests: None
+
+
+def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
+    """Train; the epochs run, whether they ended early, the samples seen, digests of what passed, the wait, the cost.
+
+    Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
+    is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
+    with one of these as `start`, training goes on as if it had never stopped.
+
+    The cost is of this call, as the wait is: after a resume, of what was left. `cpu_seconds` are the seconds, user and
+    system, of all threads of this process and of its children, workers above all, for all that is done here: reading,
+    training, validation, callbacks, checkpoints. `peak_memory_bytes` is `usage.peak_memory_bytes` at the end, and so
+    of the whole process so far; memory of a GPU is not part of it. Neither is there where nothing was left to train.
+
+    Raises `ConfigurationError` where `train` names what the data or the model do not have, `TrainingError` where the
+    loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
+    """
+    used = cpu_seconds()
+    monitoring = _monitoring(training, checkpoints)
+    with (
+        interruptible() as interruption,
+        closing(StateWriter(checkpoints)) as writer,
+        closing(_delivery(training, observer)) as delivery,
+    ):
+        progress = Progress(delivery, writer, training.is_state_due, interruption, start)
+        results = _train(training, delivery, progress, monitoring, observer)
+    epochs = progress.step // training.steps_per_epoch
+    return {
+        "epochs": epochs,
+        "stopped_early": epochs < training.settings.epochs,
+        "steps": progress.step,
+        "samples_seen": progress.samples_seen,
+        **(_cost(used) if results else {}),
+        "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
+        "wait": training.train.clock.wait(
+            sum(result.later_wait_seconds for result in results),
+            sum(result.later_training_seconds for result in results),
+        ),
+    }
+
+
+def _cost(used: float) -> dict[str, float]:
+    """What training took since so many seconds of processors had been used; workers still live, and count."""
+    return {"cpu_seconds": round(cpu_seconds() - used, 2), "peak_memory_bytes": peak_memory_bytes()}
+
+
+def _train(
+    training: Training,
+    delivery: RecordedDelivery,
+    progress: Progress,
+    monitoring: list[keras.callbacks.Callback],
+    observer: Observer,
+) -> list[EpochResult]:
+    settings, steps, finite = training.settings, training.steps_per_epoch, FiniteLoss()
+    results: list[EpochResult] = []
+    watching = [finite] if settings.terminate_on_nan else []
+    callbacks = RunCallbacks(
+        [*watching, *monitoring, EpochClock(training.train.clock, results.append), progress],
+        training.model,
+        epochs=settings.epochs,
+        steps=steps,
+    )
+    progress.begin(callbacks)
+    while progress.step < settings.epochs * steps and not progress.stopped:
+        epoch, first_step, seen = progress.step // steps, progress.step, progress.samples_seen
+        with finite.naming_batch(delivery, first_step):
+            _fit_epoch(training, delivery, callbacks, epoch=epoch, first_step=first_step)
+        progress.advance((epoch + 1) * steps)
+        is_enough = results[-1].logs["loss"] <= training.enough_loss
+        progress.stopped = bool(training.model.stop_training) or is_enough
+        row = _row(training, results[-1], progress.samples_seen - seen, progress.samples_seen)
+        progress.note_weights(epoch, model_digest(training.model))
+        observer.on_epoch(epoch + 1, row)
+        observer.on_weights(progress.weights)
+        progress.end_epoch(save=progress.stopped or epoch + 1 == settings.epochs)
+        delivery.forget()
+    callbacks.finish()
+    return results
+
+
+def _delivery(training: Training, observer: Observer) -> RecordedDelivery:
+    given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
+    if given is None:
+        return RecordedDelivery(training.train, observer.on_step, end=end)
+    weigh = class_weights(given, training.train.source.labels)
+    return RecordedDelivery(training.train, observer.on_step, weigh, end=end)
+
+
+def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:
+    """One call of `fit`, for what is left of the epoch from global step `first_step` on."""
+    num_steps = (epoch + 1) * training.steps_per_epoch - first_step
+    train = feed(delivery, first_step=first_step, num_steps=num_steps, model=training.model)
+    validating = Delivery(training.validation) if training.validation and training.validates(epoch) else None
+    validation = feed(validating) if validating else None
+    with delivery.raising_failures(), (validating or delivery).raising_failures():
+        training.model.fit(
+            train.data,
+            steps_per_epoch=train.steps,
+            validation_data=validation and validation.data,
+            validation_steps=validation and validation.steps,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+
+
+def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
+    """The callbacks that watch the monitored value.
+
+    Raises `ConfigurationError` where the model does not report such a value.
+    """
+    stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
+    monitor, validated = training.monitor, training.validation is not None
+    mode = better(training.model, monitor, validated=validated, first=lambda: training.train.batch(0, 0))
+    checkpoints.mkdir(exist_ok=True)
+    return [
+        *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
+        *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),
+        Checkpoint(checkpoints / "last.keras"),
+        Checkpoint(checkpoints / "best.keras", monitor=monitor, mode=mode, save_best_only=True),
+    ]
+
+
+def _row(training: Training, result: EpochResult, samples: int, samples_seen: int) -> dict[str, float | None]:
+    return {
+        **_scores(result.logs, validated=training.validation is not None),
+        "learning_rate": result.learning_rate,
+        "seconds": round(result.seconds, 4),
+        "samples_seen": samples_seen,
+        "images_per_second": round(samples / result.steps * result.steps_per_second, 1),
+        "wait_share": round(result.wait_share, 4),
+    }
+
+
+def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | None]:
+    """Loss and metrics, then those of validation, None in an epoch that had none; in each, the loss comes first."""
+    names = sorted((name for name in logs if not name.startswith("val_")), key=lambda name: name != "loss")
+    if validated:
+        names += [f"val_{name}" for name in names]
+    return {name: logs.get(name) for name in names}

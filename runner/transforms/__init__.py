@@ -1,0 +1,1 @@
+"""What may change a sample between reading and the batch. None of it knows Keras."""
