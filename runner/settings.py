@@ -1,4 +1,7 @@
-"""The whole configuration as one checked model: what YAML and command line may say."""
+"""The whole configuration as one checked model: what YAML and command line may say.
+
+How long loaders are compared: the `bench` group.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.bench_settings import Bench
-from runner.component import Component, Folder, Names
+from runner.component import Component, Folder, Names, Package
 from runner.data.arrays import Arrays
 from runner.data.custom import Custom as CustomData
 from runner.data.dataframe import DataFrame
@@ -27,7 +29,6 @@ from runner.models.cnn import CNN
 from runner.models.cnn3d import CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
-from runner.packages import Package
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.mlflow import MLflow
 from runner.trackers.none import NoTracker
@@ -36,6 +37,14 @@ from runner.trackers.wandb import WandB
 from runner.training.backend import Backend, package_of
 from runner.training.settings import Train
 from runner.user_code import module_of
+
+
+class Bench(Component):
+    """How loaders are measured."""
+
+    seconds: Annotated[float, Field(gt=0)] = 2.0
+    """How long each loader is timed, once warm; so many samples are used as one thread can read meanwhile."""
+
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
 AnyLoader = Annotated[

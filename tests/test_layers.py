@@ -9,10 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
-    {"errors", "messages", "told", "batch", "seeds", "usage"},
-    {"exit", "interruption", "machine", "packages", "user_code"},
-    {"code", "component"},
-    {"bench_settings", "images"},
+    {"errors", "messages", "batch", "seeds"},
+    {"exit", "machine", "user_code"},
+    {"component"},
+    {"images"},
     {"transforms"},
     {"data"},
     {"records"},
@@ -97,7 +97,7 @@ def modules_after(code):
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "simplejpeg", "sklearn", "scipy"}
 
 
-@pytest.mark.parametrize("code", ["import runner.settings", "import runner; runner.compose(['loader.workers=2'])"])
+@pytest.mark.parametrize(["import runner.settings", "import runner; runner.compose(['loader.workers=2'])"])
 def test_configuration_imports_nothing_heavy(code):
     assert not modules_after(code) & HEAVY
 

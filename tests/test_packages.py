@@ -7,9 +7,9 @@ import pytest
 
 from runner import compose
 from runner.__main__ import execute
+from runner.component import Package, not_installed, require
 from runner.errors import ConfigurationError
 from runner.modes.run import run
-from runner.packages import Package, not_installed, require
 
 CHOICES = {
     "tracker=tensorboard": ("tensorboardX", "tensorboard", "choose tracker=none"),

@@ -117,7 +117,7 @@ def test_readme_sweep_is_as_configuration_has_it(command, workplace, monkeypatch
     from runner.config.jobs import prepare_sweep
 
     monkeypatch.setattr(jobs, "launcher_problem", lambda settings: None)  # there may be no cluster here
-    monkeypatch.setattr("runner.packages.find_spec", lambda name: find_spec("pytest"))  # nor its package
+    monkeypatch.setattr("runner.component.find_spec", lambda name: find_spec("pytest"))  # nor its package
     sweep = prepare_sweep(shlex.split(command))
     assert len(sweep.jobs) > 1 or sweep.searched is not None or sweep.settings.resume is not None
 

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.component import not_installed
 from runner.config.base_run import based, set_by_base
 from runner.config.files import Composition, Library
 from runner.config.overrides import Typed, bad_choice, for_hydra, tell_apart
@@ -22,7 +23,6 @@ from runner.config.schema import shown as shown_value
 from runner.config.validation import Problem, judge
 from runner.errors import ConfigurationError
 from runner.messages import hint, nearest
-from runner.packages import not_installed
 from runner.settings import Settings
 
 EXTENSIONS = "extensions"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.code import code_problem, missing_attribute
 from runner.component import Component
 from runner.config.schema import Schema
 from runner.config.validation import Problem
 from runner.messages import nearest
 from runner.settings import Settings
-from runner.user_code import missing_module
+from runner.user_code import code_problem, missing_attribute, missing_module
 
 
 def missing_paths(settings: Settings) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from runner.data.json_object import read_json_object
 from runner.errors import ConfigurationError, DataError
-from runner.told import some
+from runner.messages import some
 
 
 def register() -> None:

@@ -27,7 +27,7 @@ from runner.data.listing import (
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.images.reader import ImageReader
-from runner.told import some
+from runner.messages import some
 
 Listed = tuple[list[str], list[int]]
 

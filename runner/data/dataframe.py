@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import model_validator
 
 from runner.batch import Array, Indices
-from runner.component import File, Folder, Names
+from runner.component import File, Folder, Names, Package
 from runner.data.dataset import Data, Dataset, in_words_of
 from runner.data.ids import CHUNK, Ids
 from runner.data.image_files import ImageFiles
@@ -23,8 +23,7 @@ from runner.data.table import PARQUET, Manifest, read_manifest
 from runner.data.vocabulary import Known
 from runner.errors import DataError
 from runner.images import ImageSettings
-from runner.packages import Package
-from runner.told import some
+from runner.messages import some
 
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """What Keras and TensorFlow take as the name of one output of several."""

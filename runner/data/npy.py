@@ -18,7 +18,7 @@ from runner.data.npy_format import open_npy
 from runner.data.partition import Partition, read_labels, read_partition
 from runner.data.vocabulary import Known, codes_of, vocabulary
 from runner.errors import DataError
-from runner.told import some
+from runner.messages import some
 
 
 class Npy(Data):

@@ -11,8 +11,7 @@ from typing import Any
 from runner.data.json_object import read_json_object
 from runner.data.split_names import EXPECTED, SPLIT_NAMES
 from runner.errors import DataError
-from runner.messages import nearest
-from runner.told import some
+from runner.messages import nearest, some
 
 Partition = Mapping[str, Sequence[str]]
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.batch import Indices
 from runner.errors import DataError
-from runner.messages import nearest
-from runner.told import some
+from runner.messages import nearest, some
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from runner.data.split_names import EXPECTED, SPLIT_NAMES
 from runner.data.table import Manifest
 from runner.data.vocabulary import Known
 from runner.errors import DataError
-from runner.told import some
+from runner.messages import some
 
 LABEL = "label"
 """What labels that are not told apart by name are called in messages."""

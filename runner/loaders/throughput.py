@@ -12,7 +12,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.source import FileSource, Source
 from runner.loaders.loader import Loader
-from runner.usage import cpu_seconds
+from runner.machine import cpu_seconds
 
 
 @dataclass(frozen=True)

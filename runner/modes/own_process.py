@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from runner.errors import RunnerError, WorkerError
-from runner.usage import memory_bytes
+from runner.machine import memory_bytes
 
 EVERY_SECONDS = 0.05
 """How often memory is looked at."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.component import require
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.machine import available_bytes, refuse_too_large
@@ -24,7 +25,6 @@ from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
 from runner.modes.tracking import Tracking
 from runner.modes.verify import repeated, verify
-from runner.packages import require
 from runner.records.config_yaml import write_config
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.record import RunRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.packages import not_installed
+from runner.component import not_installed
 from runner.sweeps.launchers import Launcher
 from runner.sweeps.local import LocalLauncher
 from runner.sweeps.ray_jobs import RayLauncher

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.component import Component
-from runner.packages import Package
+from runner.component import Component, Package
 from runner.records.record import Outcome
 
 Row = Mapping[str, float | None]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.packages import Package
+from runner.component import Package
 from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
 
 if TYPE_CHECKING:

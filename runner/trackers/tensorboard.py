@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.component import Folder
-from runner.packages import Package
+from runner.component import Folder, Package
 from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
 
 if TYPE_CHECKING:

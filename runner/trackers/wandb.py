@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from runner.packages import Package
+from runner.component import Package
 from runner.records.folder import put_aside
 from runner.records.metrics import EPOCH, read_metrics
 from runner.trackers.base import Beginning, Ending, Row, TrackerSettings

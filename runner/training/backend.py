@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Literal
 
+from runner.component import Package, require
 from runner.errors import ConfigurationError
-from runner.packages import Package, require
 
 Backend = Literal["tensorflow", "jax", "torch"]
 

@@ -17,17 +17,17 @@ from runner.callbacks.monitored import Checkpoint
 from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.exit import interruptible
 from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
 from runner.feeds.recorded import RecordedDelivery
-from runner.interruption import interruptible
 from runner.loaders.loader import Loader
+from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import class_weights
 from runner.training.monitor import better
 from runner.training.save import model_digest
 from runner.training.settings import Train
-from runner.usage import cpu_seconds, peak_memory_bytes
 
 
 @dataclass(frozen=True)

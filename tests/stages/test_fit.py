@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from runner.errors import ConfigurationError, TrainingError
+from runner.machine import peak_memory_bytes
 from runner.records.state import read_state
-from runner.usage import peak_memory_bytes
 
 from .conftest import LOADERS, Points, load
 

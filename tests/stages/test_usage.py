@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from runner.usage import cpu_seconds, memory_bytes, peak_memory_bytes
+from runner.machine import cpu_seconds, memory_bytes, peak_memory_bytes
 
 MB = 1_000_000
 BURN = "import time\nwhile time.process_time() < 0.5: pass"
 TAKE_AND_LEAVE = "taken = bytearray(b'x') * 60_000_000\ndel taken"
 SHARE = "import mmap\nshared = mmap.mmap(-1, 60_000_000)\nfor place in range(0, len(shared), 4096): shared[place] = 1"
-TELL = "from runner.usage import peak_memory_bytes\nprint(peak_memory_bytes())"
+TELL = "from runner.machine import peak_memory_bytes\nprint(peak_memory_bytes())"
 
 
 @contextmanager

@@ -183,7 +183,7 @@ def find_spec_of_pytest(_):
 
 @pytest.mark.parametrize("name", ["submitit", "ray"])
 def test_launcher_that_is_not_installed_is_refused(name, here, monkeypatch):
-    monkeypatch.setattr("runner.packages.find_spec", lambda _: None)
+    monkeypatch.setattr("runner.component.find_spec", lambda _: None)
     with pytest.raises(ConfigurationError) as refused:
         prepare_sweep([f"sweep.launcher={name}", "seed=1,2"])
     assert refused.value.problems == (
@@ -215,7 +215,7 @@ def test_what_submitit_cannot_do_is_refused_before_there_is_a_folder(words, mess
 
 @pytest.mark.parametrize(("words", "slots"), [([], 1), (["sweep.jobs=3"], 3), (RAY, 7), ([*RAY, "sweep.jobs=2"], 2)])
 def test_all_jobs_are_queued_at_once_unless_it_is_said_how_many(words, slots, here, monkeypatch):
-    monkeypatch.setattr("runner.packages.find_spec", find_spec_of_pytest)
+    monkeypatch.setattr("runner.component.find_spec", find_spec_of_pytest)
     assert prepare_sweep([*words, "seed=1,2"]).settings.slots(7) == slots
 
 
@@ -256,7 +256,7 @@ def test_search_learns_from_trials_that_a_scheduler_started(launcher, sweep, not
 def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, sweep, monkeypatch):
     pytest.importorskip("optuna")
     given = []
-    monkeypatch.setattr("runner.packages.find_spec", find_spec_of_pytest)
+    monkeypatch.setattr("runner.component.find_spec", find_spec_of_pytest)
     monkeypatch.setattr("runner.commands.search.run_jobs", lambda *_, slots, **__: given.append(slots))
     sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "seed=int(interval(1,99))")
     assert given == [slots]
