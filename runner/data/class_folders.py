@@ -74,7 +74,7 @@ class ClassFolders(Data, ImageSettings):
 
     def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
         # Decoders are imported here: the configuration imports this module and must not wait for them.
-        from runner.images.opening import FIRST, open_reader
+        from runner.images.fast import FIRST, open_reader
 
         folders = self.split_folders()
         classes = known[0].class_names if known else self._class_names(folders["train"])

@@ -130,7 +130,7 @@ class DataFrame(Data, ImageSettings):
 
     def _open(self, known: Known) -> Dataset:
         # Decoders are imported here: the configuration imports this module and must not wait for them.
-        from runner.images.opening import FIRST, open_reader
+        from runner.images.fast import FIRST, open_reader
 
         manifest = self._read()
         ids, rows = self._ids(manifest), self._rows(manifest)

@@ -13,7 +13,7 @@ import numpy as np
 from runner.component import Folder, Fraction, Size
 from runner.data.class_folders import ClassFolders, Listed
 from runner.errors import DataError
-from runner.images.files import reason
+from runner.images.reader import reason
 from runner.images.settings import ColorMode
 
 BRIGHTEST = 16

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.errors import DataError
-from runner.images.files import reason
+from runner.images.reader import reason
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
 """Suffixes of the image files that are read, in lower case; every other file is left out."""

@@ -13,7 +13,7 @@ import numpy as np
 from runner.batch import Array, ArraySpec
 from runner.data.npy_header import NpyHeader, read_header
 from runner.errors import BadSampleError
-from runner.images.files import reason
+from runner.images.reader import reason
 
 Content = tuple[bytes | bytearray, memoryview]
 """The bytes of a file: its header and its values."""

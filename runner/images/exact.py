@@ -13,8 +13,7 @@ from PIL import Image
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import crop_box
-from runner.images.decoding import decoding
-from runner.images.files import read_bytes, reason
+from runner.images.reader import decoding, read_bytes, reason
 from runner.images.settings import ImageSettings
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}

@@ -1,4 +1,7 @@
-"""`decode=fast`: nearest and bilinear by libjpeg-turbo and OpenCV, which hold no GIL."""
+"""`decode=fast`: nearest and bilinear by libjpeg-turbo and OpenCV, which hold no GIL.
+
+Which decoder reads the images of a data set.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,10 @@ import simplejpeg
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import Box, crop_box
-from runner.images.decoding import decoding
-from runner.images.exact import ExactReader
-from runner.images.files import read_bytes, reason
-from runner.images.resize import resize_antialiased, resize_linear, resize_nearest
-from runner.images.scratch import scratch_bytes
-from runner.images.settings import ImageSettings
+from runner.images.exact import ExactReader, is_16_bit
+from runner.images.reader import ImageReader, decoding, read_bytes, reason
+from runner.images.resize import resize_antialiased, resize_linear, resize_nearest, scratch_bytes
+from runner.images.settings import ColorMode, ImageSettings
 
 _JPEG = b"\xff\xd8\xff"
 _COLORS = {"grayscale": "GRAY", "rgb": "RGB", "rgba": "RGBA"}
@@ -154,3 +155,24 @@ class FastReader:
     @property
     def _is_float(self) -> bool:
         return self.spec.dtype == np.float32
+
+
+FIRST = 10
+"""Files that are looked at, at most, for one whose header can be read."""
+
+CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
+
+
+def open_reader(settings: ImageSettings, *first: Path) -> ImageReader:
+    """What reads the images of one data set; `first` are any of its files, and only a header is read.
+
+    Batches are uint8; float32 if `color_mode` is grayscale and the first that has a readable header a 16-bit image,
+    and then every image is divided by the white of its own depth. Files that cannot be read count as 8-bit here;
+    reading them names what is wrong.
+    """
+    deep = settings.color_mode == "grayscale" and is_16_bit(*first)
+    shape = (*settings.target_size, CHANNELS[settings.color_mode])
+    spec = ArraySpec(shape, np.dtype(np.float32 if deep else np.uint8))
+    if settings.decode == "fast" and settings.interpolation in ("nearest", "bilinear"):
+        return FastReader(settings, spec)
+    return ExactReader(settings, spec)

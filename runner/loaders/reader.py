@@ -13,7 +13,7 @@ import numpy as np
 from runner.batch import Array, ArraySpec, Indices
 from runner.data.source import Source, read_many
 from runner.errors import BadSampleError, DataError
-from runner.images.decoding import decoding
+from runner.images.reader import decoding
 from runner.loaders.on_bad import RAISE, OnBad
 from runner.loaders.rows import LEFT_OUT, BadSample, Filled
 from runner.loaders.timing import Work

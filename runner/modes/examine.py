@@ -12,8 +12,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.source import FileSource, Source, has_files
 from runner.errors import BadSampleError
-from runner.images.files import reason
-from runner.images.formats import HEAD, misnamed
+from runner.images.reader import HEAD, misnamed, reason
 
 Fault = Literal["missing", "empty", "unreadable", "misnamed"]
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from runner.images.exact import FILTERS, MODES
-from runner.images.opening import open_reader
+from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")

@@ -8,7 +8,7 @@ import simplejpeg
 from PIL import Image
 
 from runner.errors import BadSampleError
-from runner.images.opening import open_reader
+from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from runner.data.listing import SUFFIXES
-from runner.images.formats import HEAD, format_of, misnamed
+from runner.images.reader import HEAD, format_of, misnamed
 
 
 def head_of(suffix):

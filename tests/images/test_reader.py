@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from runner.errors import BadSampleError
-from runner.images.opening import open_reader
+from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
 
 DECODERS = ["exact", "fast"]
@@ -143,7 +143,7 @@ def test_settings_import_no_decoder_and_readers_no_keras() -> None:
         "import sys; from pathlib import Path; from runner.images import ImageSettings;"
         "heavy = {'PIL', 'cv2', 'simplejpeg', 'pandas', 'keras', 'tensorflow'};"
         "print(sorted(heavy & set(sys.modules)));"
-        "from runner.images.opening import open_reader; open_reader(ImageSettings(), Path('absent'));"
+        "from runner.images.fast import open_reader; open_reader(ImageSettings(), Path('absent'));"
         "print(sorted(heavy & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

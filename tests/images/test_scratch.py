@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from runner.images.scratch import KEPT_BYTES, scratch_array, scratch_bytes
+from runner.images.resize import KEPT_BYTES, scratch_array, scratch_bytes
 
 
 def test_scratch_is_kept_between_calls_and_grows() -> None:

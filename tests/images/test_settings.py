@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from runner.images.opening import open_reader
+from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
 
 

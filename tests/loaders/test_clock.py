@@ -11,7 +11,7 @@ from runner.batch import ArraySpec
 from runner.data.image_files import ImageFiles
 from runner.data.labels import NO_LABELS
 from runner.images import exact, fast
-from runner.images.opening import open_reader
+from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
 from runner.loaders.cache import Cached
 from runner.loaders.cache_memory import MemoryCache
