@@ -30,8 +30,7 @@ from runner.records.hashed import with_contents
 from runner.records.notes import Notes
 from runner.settings import Settings
 from runner.transforms.augment import augment
-from runner.transforms.transform import Changes
-from runner.transforms.transform_changes import Function, Transform, transformed_spec
+from runner.transforms.transform import Changes, Function, Transform, transformed_spec
 from runner.user_code import resolve
 
 

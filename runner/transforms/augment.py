@@ -1,19 +1,155 @@
-"""Augmentation: images changed at random, the same way wherever and whenever the same epoch is read."""
+"""Augmentation: images changed at random, the same way wherever and whenever the same epoch is read.
+
+What chance decides about one image in one epoch.
+
+The part of an image that is shown: anywhere while training, else as much as there is.
+
+What becomes of the values of an 8-bit image's pixels: brightness and contrast, as one table.
+
+Where the pixels of an image go: flipped, moved, turned and zoomed by a single interpolation.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
+import cv2
 import numpy as np
 
 from runner.batch import Array, ArraySpec
 from runner.errors import DataError
-from runner.transforms.draws import Draws
-from runner.transforms.geometry import place
-from runner.transforms.settings import Augment
-from runner.transforms.tone import tone
+from runner.images.crop import crop_box
+from runner.images.resize import resize_antialiased
+from runner.seeds import Purpose, derive
+from runner.transforms.settings import Augment, FillMode
 from runner.transforms.transform import Change
-from runner.transforms.window import Fit, window
+
+
+class Draws(NamedTuple):
+    """Points of [0, 1), one for each decision whether it is asked for or not, so that none depends on another.
+
+    New decisions are added at the end: each draw keeps its place in the stream.
+    """
+
+    flip_horizontal: float
+    flip_vertical: float
+    crop_top: float
+    crop_left: float
+    move_down: float
+    move_right: float
+    turn: float
+    zoom: float
+    brightness: float
+    contrast: float
+
+    @classmethod
+    def of(cls, seed: int, epoch: int, index: int) -> Self:
+        """Those of sample `index` in `epoch`: a hash of the three, the same wherever and whenever it is asked for."""
+        words = derive(seed, Purpose.AUGMENT, epoch, index).generate_state(len(cls._fields), np.uint64)
+        # the upper 53 bits, as many as a float64 holds exactly
+        return cls(*((words >> np.uint64(11)) * np.float64(2**-53)).tolist())
+
+
+def symmetric(point: float, most: float) -> float:
+    """A point of [0, 1) as a number from `-most` to `most`."""
+    return (2 * point - 1) * most
+
+
+def window(image: Array, height: int, width: int, draws: Draws) -> Array:
+    """A part of `image` of the given size, anywhere in it with the same probability; a view."""
+    top = int(draws.crop_top * (image.shape[0] - height + 1))
+    left = int(draws.crop_left * (image.shape[1] - width + 1))
+    return image[top : top + height, left : left + width]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The largest centred part of an image in the shape of `spec`, resized to it.
+
+    What `keras.layers.RandomCrop` says it shows at inference.
+    """
+
+    spec: ArraySpec
+
+    def __call__(self, array: Array, epoch: int, index: int) -> Array:
+        """The same part in every epoch."""
+        fitted = np.empty(self.spec.shape, self.spec.dtype)
+        box = crop_box(array.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
+        with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
+        resize_antialiased(array.reshape(*array.shape[:2], -1), box, fitted.reshape(with_channels))
+        return fitted
+
+
+LEVELS = np.arange(256)
+
+
+def tone(image: Array, settings: Augment, draws: Draws) -> Array:
+    """`image`, uint8, with brightness and contrast as drawn: each value looked up, rounded and clipped once."""
+    offset = 255 * symmetric(draws.brightness, settings.brightness)
+    factor = 1 + symmetric(draws.contrast, settings.contrast)
+    channels = image.shape[2] if image.ndim == 3 else 1
+    means = np.array(cv2.mean(image)[:channels]) if settings.contrast else np.zeros(1)
+    levels = (LEVELS[:, None] - means) * factor + means + offset
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    toned: Array = cv2.LUT(image, table[None])
+    return toned
+
+
+# Callers bring their own threads; OpenCV's pool would put more threads than cores to work.
+cv2.setNumThreads(1)
+
+BORDERS: dict[FillMode, int] = {
+    "reflect": cv2.BORDER_REFLECT,
+    "wrap": cv2.BORDER_WRAP,
+    "constant": cv2.BORDER_CONSTANT,
+    "nearest": cv2.BORDER_REPLICATE,
+}
+HALF = 0.5
+"""How many of the images are mirrored."""
+
+
+def place(image: Array, settings: Augment, draws: Draws) -> Array:
+    """`image`, shape `(height, width)` or `(height, width, channels)`, as the draws place it; of the same size.
+
+    An image that is only mirrored keeps its very pixels; one that is moved as well is interpolated once, linearly.
+    """
+    horizontal = settings.flip in ("horizontal", "horizontal_and_vertical") and draws.flip_horizontal < HALF
+    vertical = settings.flip in ("vertical", "horizontal_and_vertical") and draws.flip_vertical < HALF
+    if settings.moves:
+        height, width = image.shape[:2]
+        matrix = sources(height, width, settings, draws) @ np.diag([-1 if horizontal else 1, -1 if vertical else 1, 1])
+        return _interpolated(image, matrix, settings.fill_mode)
+    if horizontal or vertical:
+        flipped: Array = cv2.flip(image, -1 if horizontal and vertical else int(horizontal))
+        return flipped
+    return image
+
+
+def sources(height: int, width: int, settings: Augment, draws: Draws) -> Array:
+    """The matrix that takes a pixel of the result, (column, row, 1) counted from the centre, to where it comes from.
+
+    As in Keras's layers a turn above 0 goes against the clock, and the zoom tells how much is shown (above 1: smaller).
+    """
+    down, right = settings.translation or (0.0, 0.0)
+    zoom = 1 + symmetric(draws.zoom, settings.zoom)
+    turn = 2 * math.pi * symmetric(draws.turn, settings.rotation)
+    cos, sin = zoom * math.cos(turn), zoom * math.sin(turn)
+    columns, rows = symmetric(draws.move_right, right) * width, symmetric(draws.move_down, down) * height
+    matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    moved: Array = matrix @ np.array([[1, 0, -columns], [0, 1, -rows], [0, 0, 1]])
+    return moved
+
+
+def _interpolated(image: Array, matrix: Array, fill_mode: FillMode) -> Array:
+    height, width = image.shape[:2]
+    centre = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1]])
+    from_corner = centre @ matrix @ np.linalg.inv(centre)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped: Array = cv2.warpAffine(image, from_corner[:2], (width, height), flags=flags, borderMode=BORDERS[fill_mode])
+    return warped
+
 
 DTYPES = ("uint8", "uint16", "float32")
 MOST_CHANNELS = 4

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.transforms.augment import augment
-from runner.transforms.draws import Draws, symmetric
+from runner.transforms.augment import Draws, augment, symmetric
 from runner.transforms.settings import Augment
 
 SHARES = st.floats(0, 0.9)

@@ -5,7 +5,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.transforms.transform_changes import Transform, transformed_spec
+from runner.transforms.transform import Transform, transformed_spec
 
 FLOATS = ArraySpec((4,), np.dtype(np.float32))
 

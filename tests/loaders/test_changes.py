@@ -11,7 +11,7 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.transforms.transform_changes import Transform
+from runner.transforms.transform import Transform
 
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=3"],
