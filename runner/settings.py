@@ -14,9 +14,9 @@ from runner.component import Component, Folder, Names, Package
 from runner.data.arrays import Arrays
 from runner.data.custom import Custom as CustomData
 from runner.data.dataframe import DataFrame
+from runner.data.dataset import NoData
 from runner.data.digits import Digits
 from runner.data.directory import Directory
-from runner.data.none import NoData
 from runner.data.npy import Npy
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom as CustomLoader

@@ -14,9 +14,8 @@ from pydantic import model_validator
 from runner.component import Folder, Names
 from runner.data.dataset import Data, Dataset
 from runner.data.ids import Ids
-from runner.data.image_files import ImageFiles
-from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
-from runner.data.listing import (
+from runner.data.image_files import (
+    ImageFiles,
     list_classes,
     list_folders,
     list_images,
@@ -24,6 +23,7 @@ from runner.data.listing import (
     refuse_missing,
     refuse_unknown,
 )
+from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.images.reader import ImageReader

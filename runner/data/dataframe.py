@@ -16,11 +16,9 @@ from runner.component import File, Folder, Names, Package
 from runner.data.dataset import Data, Dataset, in_words_of
 from runner.data.ids import CHUNK, Ids
 from runner.data.image_files import ImageFiles
-from runner.data.label_columns import ColumnMode, ColumnModes, Reader, Target, numbers
-from runner.data.labels import Head, Labels
-from runner.data.split_names import EXPECTED, SPLIT_NAMES
-from runner.data.table import PARQUET, Manifest, read_manifest
-from runner.data.vocabulary import Known
+from runner.data.labels import Head, Known, Labels
+from runner.data.splits import EXPECTED, SPLIT_NAMES
+from runner.data.table import PARQUET, ColumnMode, ColumnModes, Manifest, Reader, Target, numbers, read_manifest
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.messages import some

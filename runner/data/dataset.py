@@ -1,4 +1,7 @@
-"""The base of every data component, and what it opens."""
+"""The base of every data component, and what it opens.
+
+`data=none`: no data of the runner's, where `loader=custom` makes the batches.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,9 @@ from pydantic import NonNegativeInt, model_validator
 from runner.batch import SPLITS, ArraySpec
 from runner.component import Component, Fraction, PositiveInt
 from runner.data.labels import Head
-from runner.data.relabelled import relabel
 from runner.data.source import Source, has_files
 from runner.data.splits import choose, split_by_fraction
-from runner.data.views import select
+from runner.data.views import relabel, select
 from runner.errors import BadSampleError, DataError, UserReadError
 from runner.transforms.settings import Augment
 
@@ -218,3 +220,12 @@ def _stat(name: str, file: Path) -> tuple[str, int, int]:
             str(file), "no such file" if isinstance(error, FileNotFoundError) else str(error)
         ) from error
     return name, status.st_size, status.st_mtime_ns
+
+
+class NoData(Component):
+    """No samples of the runner's: the batches come from a class or function of yours, loader=custom."""
+
+    kind: Literal["none"] = "none"
+
+    scale: Scale = "auto"
+    """Scaling inside the model: `unit` x/255, `signed` 2(x/255 - 0.5), `auto` unit for 8-bit samples, else none."""

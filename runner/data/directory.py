@@ -9,7 +9,7 @@ from typing import Literal
 
 from runner.component import Folder
 from runner.data.class_folders import ClassFolders
-from runner.data.listing import list_folders
+from runner.data.image_files import list_folders
 from runner.errors import DataError
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}

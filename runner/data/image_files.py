@@ -1,9 +1,12 @@
-"""Image files as samples."""
+"""Image files as samples.
+
+Which image files a folder holds, and in which class folders.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,8 @@ import xxhash
 
 from runner.batch import Array, ArraySpec
 from runner.data.labels import Labels
-from runner.images.reader import ImageReader
+from runner.errors import DataError
+from runner.images.reader import ImageReader, reason
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,78 @@ class ImageFiles:
 
     def _read(self, index: int, out: Array) -> bytes:
         return self.reader.read(os.path.join(self.folder, self.ids[index]), out)  # noqa: PTH118  (a Path costs 3 µs more)
+
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
+"""Suffixes of the image files that are read, in lower case; every other file is left out."""
+
+
+def list_images(folder: Path) -> list[str]:
+    """The image files below `folder`, at any depth: sorted paths relative to it, with forward slashes.
+
+    Hidden files and folders are left out. Linked folders are followed only directly below `folder`, so that no
+    circle of links can be walked for ever. Raises `DataError` if a folder cannot be read.
+    """
+    try:
+        return sorted(_walk(os.fspath(folder), "", follow_links=True))
+    except OSError as error:
+        raise DataError(f"{error.filename or folder} cannot be listed: {reason(error)}") from error
+
+
+def list_loose_images(folder: Path) -> list[str]:
+    """The names of the visible image files directly in `folder`, sorted."""
+    return sorted(entry.name for entry in folder.iterdir() if _is_image(entry.name) and not entry.is_dir())
+
+
+def _walk(folder: str, prefix: str, *, follow_links: bool) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=follow_links):
+                if not entry.name.startswith("."):
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/", follow_links=False)
+            elif _is_image(entry.name):
+                yield prefix + entry.name
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+
+
+def list_folders(folder: Path) -> list[str]:
+    """The names of the visible folders directly in `folder`, sorted."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def list_classes(folder: Path, classes: tuple[str, ...]) -> tuple[list[str], list[int]]:
+    """The image files in the class folders of `folder`, class by class, and the class code of each.
+
+    A class without a folder has no files.
+    """
+    ids, codes = [], []
+    for code, name in enumerate(classes):
+        if not (folder / name).is_dir():
+            continue
+        images = list_images(folder / name)
+        ids += [f"{name}/{image}" for image in images]
+        codes += [code] * len(images)
+    return ids, codes
+
+
+def refuse_missing(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise `DataError` if one of the classes asked for has no folder."""
+    missing = [name for name in classes if not (folder / name).is_dir()]
+    if missing:
+        raise DataError(
+            f"data.classes names {', '.join(missing)}, but {folder} has only the folders "
+            f"{', '.join(list_folders(folder)) or '(none)'}"
+        )
+
+
+def refuse_unknown(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise `DataError` if `folder` has a class folder the training data does not have."""
+    unknown = [name for name in list_folders(folder) if name not in classes]
+    if unknown:
+        raise DataError(
+            f"{folder} has the class folders {', '.join(unknown)}, which the training data does not have; "
+            "remove them, or list the classes to use with data.classes=[…]"
+        )

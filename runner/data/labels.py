@@ -1,10 +1,16 @@
-"""What samples are called, and how a class mode turns that into the `y` of a batch."""
+"""What samples are called, and how a class mode turns that into the `y` of a batch.
+
+The classes of data whose labels are text, and the code of each label.
+
+The heads of a model in run.json: what it tells apart, and in which order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -121,3 +127,47 @@ def encode_classes(values: Array) -> tuple[tuple[str, ...], Indices]:
 def _some(names: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(names[:most]) or "none"
     return f"{shown}, …" if len(names) > most else shown
+
+
+Known = Mapping[str, tuple[str, ...]]
+"""Class names that are not to be learned from the data, by the name of their head: those of a model."""
+
+
+def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
+    """Every name once: by size if all of them are numbers, else by alphabet.
+
+    >>> vocabulary(["10", "9", "9"]), vocabulary(["10", "9", "b"])
+    (('9', '10'), ('10', '9', 'b'))
+    """
+    unique = set(names)
+    numbers = {name: _number(name) for name in unique}
+    if None in numbers.values():
+        return tuple(sorted(unique))
+    return tuple(sorted(unique, key=lambda name: (numbers[name], name)))
+
+
+def _number(name: str) -> float | None:
+    try:
+        number = float(name)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def codes_of(names: Sequence[str], known: Mapping[str, int]) -> Indices:
+    """The code of each name, shape `(n,)`, int64; -1 where it is not known."""
+    return np.fromiter((known.get(name, -1) for name in names), np.int64, len(names))
+
+
+def heads_document(heads: Iterable[Head]) -> list[dict[str, Any]]:
+    """The heads as plain values."""
+    return [asdict(head) for head in heads]
+
+
+def read_heads(documents: Iterable[Mapping[str, Any]]) -> tuple[Head, ...]:
+    """The heads as they were: JSON has lists where they have tuples."""
+    return tuple(Head(**{name: _tuple(value) for name, value in document.items()}) for document in documents)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,7 @@
-"""Which samples are held out of training, by fraction."""
+"""Which samples are held out of training, by fraction.
+
+How a table or a partition may call the splits.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.batch import Indices
+from runner.batch import SPLITS, Indices
 
 KEY_BYTES = 64
 """BLAKE2b's longest key (RFC 7693), which holds every seed below 2**512."""
@@ -80,3 +83,9 @@ def _points(ids: Sequence[str], seed: int, purpose: bytes = b"") -> NDArray[np.f
     )
     words = np.fromiter(digests, "S8", len(ids)).view("<u8")
     return (words >> np.uint64(11)) * np.float64(2**-53)
+
+
+SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
+"""The split by each of its names."""
+
+EXPECTED = "train, validation (or val) and test"

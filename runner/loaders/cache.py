@@ -11,7 +11,7 @@ import numpy as np
 
 from runner.batch import Array, Indices
 from runner.data.source import FileSource, Source, has_files
-from runner.data.wrapping import Wrapping
+from runner.data.views import Wrapping
 from runner.errors import DataError
 from runner.loaders.assemble import allocate
 from runner.loaders.cache_memory import MemoryCache

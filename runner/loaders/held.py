@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.data.wrapping import Wrapping
+from runner.data.views import Wrapping
 from runner.errors import BadSampleError
 from runner.loaders.rows import BadSample
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runner.data.dataset import Dataset
-from runner.data.heads import heads_document
+from runner.data.labels import heads_document
 from runner.records.digests import data_fingerprint
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from runner.component import Component
-from runner.data.none import NoData
+from runner.data.dataset import NoData
 from runner.records.diff import changed_keys
 from runner.settings import Settings
 from runner.transforms.settings import Augment

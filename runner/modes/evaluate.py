@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.data.dataset import Dataset
-from runner.data.heads import heads_document
-from runner.data.joined import join
+from runner.data.labels import heads_document
+from runner.data.views import join
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings

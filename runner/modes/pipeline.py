@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.data.dataset import Data, Dataset
+from runner.data.dataset import Data, Dataset, NoData
 from runner.data.labels import Head
-from runner.data.none import NoData
 from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
 from runner.loaders.assemble import allocate

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.batch import ArraySpec
-from runner.data.dataset import Data, Dataset, ReadyBatches
+from runner.data.dataset import Data, Dataset, NoData, ReadyBatches
 from runner.data.labels import Head
-from runner.data.none import NoData
 from runner.loaders.auto import Choice
 from runner.loaders.probe import Readers
 from runner.loaders.settings import LoaderSettings

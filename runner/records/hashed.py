@@ -9,7 +9,7 @@ import numpy as np
 
 from runner.batch import Array, Indices
 from runner.data.source import FileSource, Source, has_files, read_many
-from runner.data.wrapping import Wrapping
+from runner.data.views import Wrapping
 from runner.records.contents import Contents, ContentsTable
 
 

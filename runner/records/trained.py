@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.data.heads import read_heads
-from runner.data.labels import Head
+from runner.data.labels import Head, read_heads
 from runner.errors import ConfigurationError, RunnerError
 from runner.records.config_yaml import read_config
 from runner.records.folder import CHECKPOINTS, MODEL

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from runner.data.heads import read_heads
-from runner.data.labels import Head
+from runner.data.labels import Head, read_heads
 from runner.errors import RunnerError
 from runner.records.pictures import FOLDER, Picture, read_class_counts, read_pictures
 from runner.records.predictions import NAME as PREDICTIONS_CSV

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from runner.data.listing import SUFFIXES
+from runner.data.image_files import SUFFIXES
 from runner.images.reader import HEAD, format_of, misnamed
 
 

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from runner import compose
-from runner.data.joined import join
-from runner.data.relabelled import Relabelled
 from runner.data.source import has_files
+from runner.data.views import Relabelled, join
 
 
 def splits(digits_root, *overrides):

@@ -7,7 +7,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS, Head, Labels
-from runner.data.relabelled import relabel
+from runner.data.views import relabel
 from runner.errors import DataError
 
 MODEL = (Head("", "categorical", ("ant", "bee", "cow")),)
