@@ -19,7 +19,7 @@ import keras
 
 from runner.records.digests import weights_digest
 from runner.records.metrics import TIMING
-from runner.records.reading import read_run
+from runner.records.run_folder import read_run
 
 LOADERS = ("sequence", "in_memory", "generator", "directory_flow")
 BACKENDS = ("tensorflow", "jax")

@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.config.words import read_words
 from runner.errors import ConfigurationError
 from runner.exit import guarded
-from runner.records.finding import find_run
+from runner.records.run_folder import find_run
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import read_results

@@ -21,8 +21,8 @@ from runner.modes.terminal import Terminal
 from runner.modes.verify import verify
 from runner.records.earlier import read_comparable
 from runner.records.metrics import MetricsTable
-from runner.records.reading import read_run
 from runner.records.record import RunRecord
+from runner.records.run_folder import read_run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

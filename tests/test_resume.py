@@ -15,7 +15,7 @@ from runner import compose
 from runner.errors import ConfigurationError, DataError
 from runner.modes.run import run
 from runner.records.metrics import TIMING
-from runner.records.reading import read_run
+from runner.records.run_folder import read_run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

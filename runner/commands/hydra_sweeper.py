@@ -23,8 +23,8 @@ from runner.config.launch import quoted
 from runner.config.overrides import for_hydra, is_of_sweeper, parse
 from runner.config.places import PRIMARY, our_plugins
 from runner.errors import ConfigurationError, JobError
+from runner.records.columns import monitored, objective_of
 from runner.records.folder import new_sweep_folder
-from runner.records.objective import monitored, objective_of
 from runner.records.run_folder import Run
 from runner.sweeps.process import Attempt, Outcome
 from runner.sweeps.results import SweepJob, SweepResults

@@ -16,7 +16,7 @@ from runner.config.jobs import Sweep, prepare
 from runner.config.space import Searched, read_searched
 from runner.errors import ConfigurationError
 from runner.exit import complain
-from runner.records.objective import Objective, monitored, objective_of
+from runner.records.columns import Objective, monitored, objective_of
 from runner.records.run_folder import Run
 from runner.settings import Settings
 from runner.sweeps.optuna_search import OptunaSearch

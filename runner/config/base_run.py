@@ -14,10 +14,17 @@ from runner.config.paths import why_missing
 from runner.config.places import shown
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
-from runner.records.earlier import FirstRun, read_first_run
+from runner.records.earlier import (
+    OF_THE_BATCHES,
+    FirstRun,
+    ResumableRun,
+    TrainedRun,
+    newest_training,
+    read_first_run,
+    read_resumable,
+    read_trained,
+)
 from runner.records.folder import OUTPUTS
-from runner.records.resumable import OF_THE_BATCHES, ResumableRun, read_resumable
-from runner.records.trained import TrainedRun, newest_training, read_trained
 from runner.settings import Settings
 
 KEYS = ("from_run", "resume", "rerun")

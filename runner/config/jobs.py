@@ -24,7 +24,7 @@ from runner.config.overrides import (
 )
 from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
-from runner.records.objective import goal_of_figure
+from runner.records.columns import goal_of_figure
 from runner.settings import Settings
 from runner.sweeps.launchers_sweeping import launcher_problem
 from runner.sweeps.settings import SweepSettings

@@ -26,8 +26,7 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.errors import DataError
 from runner.loaders.cache_key import KEY_BYTES, recipe, recipe_key
 from runner.machine import format_bytes
-from runner.records.files import write_atomically
-from runner.records.json_text import to_json
+from runner.records.files import to_json, write_atomically
 
 VERSION = "v1"
 """Of the layout; a folder of its own for each, so that older and newer runners share a `cache_dir`."""

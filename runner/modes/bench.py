@@ -18,8 +18,8 @@ from runner.modes.contenders import contenders
 from runner.modes.pipeline import as_delivered, open_dataset
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
+from runner.records.files import write_table
 from runner.records.record import RunRecord
-from runner.records.tables import write_table
 from runner.settings import Settings
 
 BENCH_CSV = "bench.csv"

@@ -20,8 +20,7 @@ from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, 
 from runner.modes.pipeline import as_delivered, fitting_loader, needed_bytes, open_dataset, open_loader
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
-from runner.records.files import write_atomically
-from runner.records.json_text import to_json
+from runner.records.files import to_json, write_atomically
 from runner.records.record import RunRecord
 from runner.settings import AnyLoader, Settings
 

@@ -18,8 +18,8 @@ from runner.modes.data_section import data_section
 from runner.modes.figures import picture_data, picture_worst
 from runner.modes.pipeline import as_delivered, needed_bytes, open_dataset
 from runner.modes.summary import data_lines, loader_lines, model_lines
+from runner.records.earlier import TrainedRun
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.records.trained import TrainedRun
 from runner.settings import Settings
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from runner.modes.resume import refuse_other_data
 from runner.modes.summary import data_lines, loader_lines, training_lines
 from runner.modes.training import train
 from runner.records.contents import FOLDER as CONTENTS
+from runner.records.earlier import ResumableRun
 from runner.records.folder import MODEL
 from runner.records.pictures import FOLDER as FIGURES
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.records.resumable import ResumableRun
 from runner.training.determinism import naming_refusals
 
 if TYPE_CHECKING:

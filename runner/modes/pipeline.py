@@ -23,10 +23,8 @@ from runner.loaders.on_bad import OnBad
 from runner.loaders.plan import Plan
 from runner.loaders.reader import Reader, naming
 from runner.loaders.settings import LoaderSettings
-from runner.records.bad_samples import BadSamples, Tell
-from runner.records.contents import Contents
-from runner.records.hashed import with_contents
-from runner.records.notes import Notes
+from runner.records.bad_samples import BadSamples, Notes, Tell
+from runner.records.contents import Contents, with_contents
 from runner.settings import Settings
 from runner.transforms.augment import augment
 from runner.transforms.transform import Changes, Function, Transform, transformed_spec

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from runner.errors import ConfigurationError, DataError
 from runner.models.schedules import Schedule
-from runner.records.resumable import ResumableRun, read_resumable
+from runner.records.earlier import ResumableRun, read_resumable
 from runner.settings import Settings
 
 

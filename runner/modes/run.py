@@ -26,10 +26,9 @@ from runner.modes.terminal import Terminal
 from runner.modes.tracking import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
+from runner.records.earlier import ResumableRun, read_trained
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.record import RunRecord
-from runner.records.resumable import ResumableRun
-from runner.records.trained import read_trained
 from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.training.backend import require_backend

@@ -14,7 +14,7 @@ from runner.loaders.probe import Readers
 from runner.loaders.settings import LoaderSettings
 from runner.machine import format_bytes
 from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
-from runner.records.trained import TrainedRun
+from runner.records.earlier import TrainedRun
 from runner.settings import AnyData, AnyModel, Settings
 
 Line = tuple[str, str]

@@ -12,11 +12,9 @@ from typing import Any
 from runner.modes.terminal import Terminal
 from runner.records.config_yaml import NAME as CONFIG_YAML
 from runner.records.dotted import flat
-from runner.records.log import close_log, open_log
 from runner.records.metrics import NAME as METRICS_CSV
-from runner.records.reading import read_run
-from runner.records.record import RunRecord
-from runner.records.run_folder import is_number
+from runner.records.record import RunRecord, close_log, open_log
+from runner.records.run_folder import is_number, read_run
 from runner.reports.html import NAME as REPORT_HTML
 from runner.settings import Settings
 from runner.trackers.base import Beginning, Ending, Row, Tracker

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from runner.data.dataset import Dataset
 from runner.errors import ConfigurationError, VerifyError
 from runner.modes.terminal import Terminal
-from runner.records.causes import likely_causes
-from runner.records.compare import Comparison, Pair, first_difference
-from runner.records.earlier import FirstRun, read_comparable
+from runner.records.compare import Comparison, Pair, first_difference, likely_causes
+from runner.records.earlier import FirstRun, ResumableRun, read_comparable
 from runner.records.record import RunRecord
-from runner.records.resumable import ResumableRun
 from runner.settings import Settings
 
 MOST_CAUSES = 5

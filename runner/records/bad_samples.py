@@ -1,4 +1,7 @@
-"""bad_samples.csv: the samples a run could not read and passed over, each of them once."""
+"""bad_samples.csv: the samples a run could not read and passed over, each of them once.
+
+What a run notes of the samples it reads.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runner.errors import DataError, RunnerError
-from runner.records.tables import read_table, write_table
+from runner.records.contents import Contents
+from runner.records.files import read_table, write_table
 
 NAME = "bad_samples.csv"
 HEADER = ("split", "id", "path", "reason")
@@ -88,3 +94,15 @@ class BadSamples:
         named = [f"{path}: {reason}" for path, reason in self._known.values()]
         first = f"data.max_bad={most} must cover all bad samples, got {len(named)}; mend them, or raise it:"
         return "\n".join((first, *named))
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What was in the files of samples, and which samples could not be read."""
+
+    contents: Contents
+    bad: BadSamples
+
+    def section(self) -> dict[str, Any]:
+        """What run.json says of both, in its section on the data."""
+        return {"contents": self.contents.section(), "bad_samples": self.bad.counts()}

@@ -1,9 +1,17 @@
-"""Files that are there whole or not at all, whatever ends the process."""
+"""Files that are there whole or not at all, whatever ends the process.
+
+Any document of a run as JSON that every reader accepts.
+
+CSV as we write and read it: UTF-8, RFC 4180 quoting and line ends, whole files only.
+"""
 
 from __future__ import annotations
 
+import csv
+import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -60,3 +68,60 @@ def _flush_folder(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def to_json(document: object) -> str:
+    """`document` as indented JSON text, keys in the order they were given."""
+    return json.dumps(to_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_plain(value: object) -> object:
+    """`value` in nothing but dict, list, str, int, float, bool and None: a copy, all the way down.
+
+    NumPy's scalars and arrays become numbers and lists; what JSON has no number for becomes
+    "nan", "inf" or "-inf", which ``float`` reads back. Anything else, a path say, becomes its text:
+    a record must not be what ends a run.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    return _from_array(value)
+
+
+def _from_array(value: object) -> object:
+    # Asked for by the method they share, so that nothing here imports NumPy or a backend.
+    to_list = getattr(value, "tolist", None)
+    plain = to_list() if callable(to_list) else value
+    return str(value) if type(plain) is type(value) else to_plain(plain)
+
+
+def write_table(path: Path, rows: Iterable[Iterable[object]], *, overwrite: bool = False) -> None:
+    """Write `rows`, one at a time; the first is the header. Numbers are written to be read back.
+
+    Text that UTF-8 cannot hold (undecodable bytes of a file name) is written as Python escapes it.
+    Raises `RunnerError` where `path` exists (unless `overwrite`) or cannot be written.
+    """
+    with (
+        replacing(path, overwrite=overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        csv.writer(file).writerows(rows)
+
+
+def read_table(path: Path) -> list[list[str]]:
+    """All rows of a table, the header first.
+
+    Raises `RunnerError` where the file cannot be read, or is no CSV.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.reader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RunnerError(f"cannot read {path}: {error}") from error

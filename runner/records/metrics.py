@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import SupportsFloat
 
 from runner.errors import RunnerError
-from runner.records.tables import read_table, write_table
+from runner.records.files import read_table, write_table
 
 NAME = "metrics.csv"
 EPOCH = "epoch"

@@ -12,8 +12,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.source import Source
 from runner.errors import BadSampleError
-from runner.records.files import replacing
-from runner.records.tables import read_table, write_table
+from runner.records.files import read_table, replacing, write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

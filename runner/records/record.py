@@ -1,8 +1,15 @@
-"""run.json as a run writes it: what the run is, on what it runs, what came of it."""
+"""run.json as a run writes it: what the run is, on what it runs, what came of it.
+
+run.log: what the runner's loggers say during one run.
+
+Which process writes a run, and whether that very process still lives.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,11 +19,85 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.records.files import write_atomically
-from runner.records.json_text import to_json, to_plain
-from runner.records.log import close_log, open_log
-from runner.records.process import process_identity
+import psutil
+
+from runner.records.files import to_json, to_plain, write_atomically
 from runner.records.provenance import environment, git_state, machine, packages, versions
+
+LOGGER = "runner"
+LINE = "%(asctime)s.%(msecs)03d+00:00 %(levelname)s %(name)s: %(message)s"
+
+
+def open_log(folder: Path) -> logging.Handler:
+    """Write what the loggers below ``runner`` say, from INFO up, to `folder`/run.log as well.
+
+    Times are UTC, as in run.json. End with `close_log`.
+    """
+    handler = logging.FileHandler(folder / "run.log", encoding="utf-8", errors="backslashreplace")
+    formatter = logging.Formatter(LINE, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.setLevel(logging.INFO)
+    logger = logging.getLogger(LOGGER)
+    if logger.level == logging.NOTSET:
+        # Else a program that never set up logging would keep everything below WARNING out.
+        logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    return handler
+
+
+def close_log(handler: logging.Handler) -> None:
+    """Detach the handler and close its file; doing so twice is fine."""
+    logging.getLogger(LOGGER).removeHandler(handler)
+    handler.close()
+
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+TOLERANCE_SECONDS = 2.0
+"""By how much two readings of one process's start may differ: the boot time is in whole seconds."""
+
+
+def process_identity() -> dict[str, Any]:
+    """Host, boot, pid and start of this process: together they are never given twice.
+
+    The start is in seconds after boot, which, unlike a date, stays when the clock is set.
+    """
+    return {
+        "host": socket.gethostname(),
+        "boot_id": _boot_id(),
+        "pid": os.getpid(),
+        "started_seconds_after_boot": _started(psutil.Process()),
+    }
+
+
+def is_alive(identity: Mapping[str, Any]) -> bool:
+    """Whether the process with this `process_identity` may still be running.
+
+    True wherever that cannot be seen from here, as for a process of another host.
+    """
+    if identity.get("host") != socket.gethostname():
+        return True
+    if identity.get("boot_id") != _boot_id():
+        return False
+    try:
+        process = psutil.Process(identity["pid"])
+        apart = _started(process) - float(identity["started_seconds_after_boot"])
+        ended = bool(process.status() == psutil.STATUS_ZOMBIE)
+        return abs(apart) <= TOLERANCE_SECONDS and not ended
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _started(process: psutil.Process) -> float:
+    return round(float(process.create_time() - psutil.boot_time()), 2)
+
+
+def _boot_id() -> str | None:
+    """Linux's name for the time since the last boot; None on other systems."""
+    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else None
+
 
 RUN_JSON = "run.json"
 PATCH = "code.patch"

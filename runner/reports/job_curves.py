@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.records.objective import monitored
+from runner.records.columns import monitored
 from runner.records.output import brief
 from runner.reports.charts import (
     DASHED,

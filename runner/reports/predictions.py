@@ -8,8 +8,8 @@ from pathlib import Path
 
 from runner.data.labels import Head
 from runner.errors import RunnerError
-from runner.records.prediction_columns import prediction_columns
 from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.predictions import prediction_columns
 from runner.reports.scores import AnyJudge, judge_of
 
 

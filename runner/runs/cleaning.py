@@ -9,9 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.errors import RunnerError
-from runner.records.finding import LATEST, all_runs
 from runner.records.folder import point_latest
-from runner.records.run_folder import DAMAGED, UNRECORDED, Run
+from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, Run, all_runs
 from runner.sweeps.sweep_plan import FROZEN
 
 FRUITLESS = ("failed", "killed", UNRECORDED, DAMAGED)

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.records.columns import FIGURES, in_unit, title_of
-from runner.records.differences import differences
+from runner.records.diff import differences
 from runner.records.output import write_rows
 from runner.records.run_folder import Run, is_number
 from runner.runs.query import Query

@@ -10,9 +10,8 @@ from typing import Literal
 from runner.errors import ConfigurationError
 from runner.messages import hint
 from runner.records.dotted import flat
-from runner.records.finding import all_runs, find_run
 from runner.records.output import Format, plain
-from runner.records.run_folder import Run, is_number
+from runner.records.run_folder import Run, all_runs, find_run, is_number
 from runner.runs.conditions import Condition
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runner.records.json_text import to_json
+from runner.records.files import to_json
 from runner.records.output import brief, plain
 from runner.records.run_folder import Run
 from runner.runs.query import Query

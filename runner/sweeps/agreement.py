@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from runner.records.resumable import OF_THE_BATCHES
+from runner.records.earlier import OF_THE_BATCHES
 from runner.records.run_folder import Run
 from runner.sweeps.results import SweepJob
 

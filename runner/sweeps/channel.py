@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from runner.records.files import write_atomically
-from runner.records.json_text import to_json
+from runner.records.files import to_json, write_atomically
 from runner.sweeps.process import Outcome
 
 LAUNCHED = "launched"

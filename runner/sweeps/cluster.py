@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from runner.records.killed import mark_killed
+from runner.records.run_folder import mark_killed
 from runner.sweeps import process
 from runner.sweeps.attend import Order
 from runner.sweeps.channel import Channel

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from math import inf
 
-from runner.records.objective import Objective
+from runner.records.columns import Objective
 from runner.records.output import brief
 from runner.records.run_folder import Run
 from runner.sweeps.searchers import Proposer

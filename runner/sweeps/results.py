@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.records.columns import FIGURES, in_unit
-from runner.records.objective import Objective, monitored, objective_of
+from runner.records.columns import FIGURES, Objective, in_unit, monitored, objective_of
 from runner.records.output import plain
 from runner.records.run_folder import UNRECORDED, Run
 from runner.sweeps.output_log import MARK, WITH_THE_SWEEP, last_line

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.records.columns import title_of
-from runner.records.files import write_atomically
+from runner.records.files import write_atomically, write_table
 from runner.records.output import brief, plain, spread, write_rows
-from runner.records.tables import write_table
 from runner.sweeps.agreement import agreements
 from runner.sweeps.results import SweepJob, SweepResults
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, Strict, model_validator
 
 from runner.component import Component, Count, Folder, Package, PositiveInt
-from runner.records.objective import goal_of_figure
+from runner.records.columns import goal_of_figure
 
 Pair = Annotated[tuple[str, ...], Strict(False), Field(min_length=2)]
 

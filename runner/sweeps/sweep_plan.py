@@ -15,10 +15,9 @@ import yaml
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
 from runner.records.config_yaml import write_config
-from runner.records.files import write_atomically
+from runner.records.files import to_json, write_atomically
 from runner.records.folder import put_aside
-from runner.records.json_text import to_json
-from runner.records.process import is_alive, process_identity
+from runner.records.record import is_alive, process_identity
 
 SWEEP_JSON = "sweep.json"
 FROZEN = "frozen"

@@ -7,9 +7,8 @@ from PIL import Image
 
 import runner
 from runner.modes.pipeline import as_delivered, open_loader
-from runner.records.bad_samples import BadSamples
+from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import Contents, read_contents
-from runner.records.notes import Notes
 
 
 @pytest.fixture

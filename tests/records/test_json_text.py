@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.records.json_text import to_json
+from runner.records.files import to_json
 
 PLAIN = st.recursive(
     st.none()

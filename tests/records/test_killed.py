@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from runner.records.killed import mark_killed
-from runner.records.reading import read_run
 from runner.records.record import RunRecord
+from runner.records.run_folder import mark_killed, read_run
 
 
 def test_run_that_runs_on_is_marked(tmp_path):

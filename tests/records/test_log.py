@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.records.log import close_log, open_log
+from runner.records.record import close_log, open_log
 
 
 def test_log_has_time_level_name_and_message(tmp_path: Path) -> None:

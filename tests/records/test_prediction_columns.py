@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.data.labels import Head
-from runner.records.prediction_columns import prediction_columns
+from runner.records.predictions import prediction_columns
 
 
 def test_columns_of_one_head_are_its_classes() -> None:

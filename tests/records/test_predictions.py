@@ -14,8 +14,8 @@ from runner.batch import Array
 from runner.data.labels import Head
 from runner.errors import RunnerError
 from runner.records import predictions
+from runner.records.files import read_table
 from runner.records.predictions import write_predictions
-from runner.records.tables import read_table
 
 PETS = Head("", "categorical", ("cat", "dog"))
 SWITCH = Head("", "binary", ("off", "on"))

@@ -9,10 +9,10 @@ from typing import Any
 import psutil
 import pytest
 
-from runner.records.process import is_alive, process_identity
+from runner.records.record import is_alive, process_identity
 
 CHILD = (
-    "import json, sys; from runner.records.process import process_identity;"
+    "import json, sys; from runner.records.record import process_identity;"
     "print(json.dumps(process_identity()), flush=True); sys.stdin.read()"
 )
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from runner.errors import RunnerError
-from runner.records import reading
+from runner.records import run_folder as reading
 from runner.records.metrics import read_metrics
-from runner.records.reading import read_run
 from runner.records.record import RunRecord
+from runner.records.run_folder import read_run
 
 CHILD = """
 import itertools, pathlib, sys

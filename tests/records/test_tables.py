@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.errors import RunnerError
-from runner.records.tables import read_table, write_table
+from runner.records.files import read_table, write_table
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 

@@ -2,8 +2,8 @@
 
 import os
 
-from runner.records.finding import all_runs
 from runner.records.folder import point_latest
+from runner.records.run_folder import all_runs
 from runner.runs.cleaning import is_fruitless, remove, size_bytes
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.records.finding import all_runs, find_run
 from runner.records.folder import point_latest
+from runner.records.run_folder import all_runs, find_run
 
 
 def test_all_runs_are_in_the_order_of_their_time_and_jobs_in_that_of_their_numbers(store):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import report
-from runner.records.objective import Objective, goal_of_figure
+from runner.records.columns import Objective, goal_of_figure
 from runner.sweeps.agreement import agreements
 from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.results_table import header, notes, over_seeds, unfinished_lines, write_files

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 import pytest
 
 from runner.errors import ConfigurationError
+from runner.records.columns import Objective
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
-from runner.records.objective import Objective
 from runner.records.run_folder import Run
 from runner.sweeps.pruning import Pruning
 from runner.sweeps.results import read_results
