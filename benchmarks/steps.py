@@ -102,7 +102,7 @@ def measure(name: str) -> dict[str, float]:
     import numpy as np
 
     from runner.batch import ArraySpec
-    from runner.loaders.assemble import allocate
+    from runner.loaders.reader import allocate
 
     x = allocate(ArraySpec(SHAPE[1:], np.dtype(np.uint8)), SHAPE[0])
     x[...] = np.random.default_rng(0).integers(0, 256, SHAPE)

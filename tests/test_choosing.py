@@ -8,9 +8,8 @@ import pytest
 from runner import compose
 from runner.loaders.auto import Choice
 from runner.loaders.in_memory import InMemory
-from runner.loaders.probe import Look, Probe, Readers
 from runner.loaders.sequence import Sequence
-from runner.loaders.throughput import Pace
+from runner.loaders.throughput import Look, Pace, Probe, Readers
 from runner.modes.choosing import choose_loader
 from runner.modes.pipeline import as_delivered, open_dataset
 from runner.modes.run import run
@@ -139,8 +138,8 @@ def test_one_processor_leaves_nothing_to_measure(choose, saw, monkeypatch):
 def trained(digits_root, tmp_path, monkeypatch):
     """A run over some digits, in the folder of that name; its looks are short, and taken though the data is small."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runner.loaders.probe.WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("runner.loaders.probe.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("runner.loaders.throughput.WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("runner.loaders.throughput.LOOK_SECONDS", 0.05)
     quick = [f"data.root={digits_root}", "data.limit=120", "model=mlp", "loader.batch_size=8"]
 
     def train(name, *overrides, again=False):

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from runner.loaders.clock import Clock
+from runner.loaders.timing import Clock
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from runner.feeds.delivery import KerasBatch
-from runner.loaders.clock import Clock
-from runner.loaders.timing import TRANSFER
+from runner.loaders.timing import TRANSFER, Clock
 
 AHEAD = 2
 """Batches on the GPU: the one that is given, and the next."""

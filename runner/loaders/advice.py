@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from runner.loaders.clock import Wait
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.timing import Wait
 from runner.machine import format_bytes
 
 LITTLE, NOTHING = 0.05, 0.005

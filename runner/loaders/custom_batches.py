@@ -12,9 +12,9 @@ import numpy as np
 from runner.batch import Array, ArraySpec, Batch, Targets
 from runner.data.labels import Head, Labels
 from runner.errors import BadSampleError, DataError, RunnerError
-from runner.loaders.assemble import allocate
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
+from runner.loaders.reader import allocate
 from runner.user_code import told
 
 

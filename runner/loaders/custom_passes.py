@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from runner.errors import DataError
-from runner.loaders.in_threads import in_threads
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.workers import in_threads
 
 
 class Passes(Protocol):

@@ -1,27 +1,60 @@
-"""`loader=in_memory`: every sample is decoded once and held; what changes samples gets copies."""
+"""`loader=in_memory`: every sample is decoded once and held; what changes samples gets copies.
+
+Samples that were read once and are held in one array, as a source.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from runner.batch import Array, ArraySpec, Batch, Indices
 from runner.data.source import Source
-from runner.loaders.assemble import allocate
+from runner.data.views import Wrapping
+from runner.errors import BadSampleError
 from runner.loaders.buffers import KEPT
-from runner.loaders.held import HeldSamples
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
-from runner.loaders.reader import Reader
-from runner.loaders.rows import BadSample, gather
+from runner.loaders.reader import BadSample, Reader, allocate, gather
 from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.loaders.workers import read_ahead
 from runner.transforms.transform import Changes
+
+
+@dataclass(frozen=True)
+class HeldSamples(Wrapping):
+    """The samples of `source`, read from `rows`, shape `(num_samples, *spec.shape)`. Never pickled: for threads.
+
+    Rows of samples that are `bad`, by index, hold nothing; reading them fails as it did the first time.
+    """
+
+    rows: Array
+    bad: Mapping[int, BadSample] = field(default_factory=dict)
+
+    def read(self, index: int, out: Array | None = None) -> Array:
+        """A copy of row `index`."""
+        self._refuse((index,))
+        if out is None:
+            copy: Array = self.rows[index].copy()
+            return copy
+        out[...] = self.rows[index]
+        return out
+
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """Copy the rows at `indices` to those of `out`."""
+        self._refuse(indices.tolist())
+        # mode="clip" writes straight into `out`; the default buffers it first (half as fast).
+        np.take(self.rows, indices, axis=0, out=out, mode="clip")
+
+    def _refuse(self, indices: Iterable[int]) -> None:
+        for bad in filter(None, map(self.bad.get, indices)) if self.bad else ():
+            raise BadSampleError(bad.name, bad.reason)
+
 
 BLOCK = 64
 """Samples filled in one go."""

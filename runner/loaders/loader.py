@@ -13,12 +13,9 @@ from typing import Self
 from runner.batch import ArraySpec, Batch
 from runner.data.source import Source
 from runner.errors import DataError, RunnerError
-from runner.loaders.assemble import complete, read_rows
-from runner.loaders.clock import Clock
-from runner.loaders.on_bad import OnBad
 from runner.loaders.plan import Plan
-from runner.loaders.reader import Reader
-from runner.loaders.rows import Rows
+from runner.loaders.reader import OnBad, Reader, Rows, complete, read_rows
+from runner.loaders.timing import Clock
 from runner.transforms.transform import Changes
 
 Note = Callable[[str, str, str], None]

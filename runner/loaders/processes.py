@@ -26,11 +26,9 @@ import numpy as np
 
 from runner.batch import ArraySpec, Indices
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate
-from runner.loaders.clock import Clock
-from runner.loaders.reader import Reader
-from runner.loaders.rows import Filled, Rows, gather
+from runner.loaders.reader import Filled, Reader, Rows, allocate, gather
 from runner.loaders.threads import await_all
+from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.machine import format_bytes
 

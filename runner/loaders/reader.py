@@ -1,23 +1,117 @@
-"""The one way from sample indices to arrays, which every strategy takes."""
+"""The one way from sample indices to arrays, which every strategy takes.
+
+What came of reading samples: their arrays, row by row, and those that cannot be read.
+
+`data.on_bad`: what is done about a sample that cannot be read.
+
+From sample indices to a batch.
+
+    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> gather(x, filled) ─> complete(source, indices, x)
+
+`fill` runs wherever a strategy reads: in the caller's thread, in worker threads on pieces of a batch, in worker
+processes on shared memory. That is why the strategies agree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from threading import get_native_id
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Array, ArraySpec, Batch, Indices
+from runner.data.dataset import OnBadChoice
+from runner.data.ids import names_at
 from runner.data.source import Source, read_many
-from runner.errors import BadSampleError, DataError
+from runner.errors import BadSampleError, DataError, UserReadError
 from runner.images.reader import decoding
-from runner.loaders.on_bad import RAISE, OnBad
-from runner.loaders.rows import LEFT_OUT, BadSample, Filled
-from runner.loaders.timing import Work
+from runner.loaders.buffers import aligned_bytes
+from runner.loaders.permutation import Permutation
+from runner.loaders.timing import Clock, Work
+from runner.seeds import Purpose, derive
 from runner.transforms.transform import Changes
+
+LEFT_OUT = -1
+"""The index of a row that holds no sample, because the one that belongs there cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadSample:
+    """A sample that cannot be read; `name` is its path, or its id where there is no file."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class Filled(NamedTuple):
+    """Rows as they were filled: the sample in each, `LEFT_OUT` where there is none, and what it took."""
+
+    indices: Indices
+    work: Work
+    bad: tuple[BadSample, ...] = ()
+
+
+class Rows(NamedTuple):
+    """The samples at `indices`, whose arrays are the rows of `x`; and those that were found bad on the way."""
+
+    indices: Indices
+    x: Array
+    bad: tuple[BadSample, ...] = ()
+
+
+def gather(x: Array, pieces: Sequence[Filled]) -> Rows:
+    """The rows of `x`, filled in `pieces`, that hold samples."""
+    indices = np.concatenate([piece.indices for piece in pieces])
+    bad = tuple(chain.from_iterable(piece.bad for piece in pieces))
+    there = indices != LEFT_OUT
+    return Rows(indices, x, bad) if there.all() else Rows(indices[there], x[there], bad)
+
+
+MOST_DRAWS = 100
+"""Samples tried in the place of a bad one; where none of so many can be read, it is not the samples that are bad."""
+
+OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""Errors of the system while it opens a file that tell nothing of the file."""
+
+
+@dataclass(frozen=True)
+class OnBad:
+    """What is done about a bad sample: a pure function of the seed and its index, so that all strategies do the same.
+
+    Unless it `may_be_empty`, a batch of which nothing is left ends the run: there would be nothing to train on.
+    """
+
+    choice: OnBadChoice = "raise"
+    seed: int = 0
+    may_be_empty: bool = True
+
+    def passes_over(self, error: BadSampleError) -> bool:
+        """Whether the run goes on: the sample is to blame, and neither the user's code nor the machine."""
+        blameless = isinstance(error, UserReadError) or getattr(error.__cause__, "errno", None) in OF_THE_MACHINE
+        return self.choice != "raise" and not blameless
+
+    def candidates(self, index: int, num_samples: int) -> Iterator[int]:
+        """Sample `index`, then those to try in its place, one after the other; none of them twice."""
+        yield index
+        if self.choice == "substitute":
+            order = Permutation.seeded(num_samples, derive(self.seed, Purpose.SUBSTITUTE, index))
+            drawn = order(np.arange(min(num_samples, MOST_DRAWS + 1))).tolist()
+            yield from islice((other for other in drawn if other != index), MOST_DRAWS)
+
+    def leaving_out(self) -> OnBad:
+        """The same, without others in the place of what is bad: for samples that are read to be held."""
+        return self if self.choice == "raise" else OnBad("skip")
+
+
+RAISE = OnBad()
+"""A bad sample ends the run."""
 
 
 @dataclass(frozen=True)
@@ -112,3 +206,23 @@ def naming(source: Source, index: int) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"while sample {source.ids[index]} was changed")
         raise
+
+
+def allocate(spec: ArraySpec, num_samples: int) -> Array:
+    """An uninitialised array of shape `(num_samples, *spec.shape)` that begins on an aligned address."""
+    return aligned_bytes(num_samples * spec.num_bytes).view(spec.dtype).reshape((num_samples, *spec.shape))
+
+
+def complete(source: Source, indices: Indices, x: Array) -> Batch:
+    """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
+    labels = source.labels
+    weights = None if labels.weights is None else labels.weights[indices]
+    return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
+
+
+def read_rows(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Rows:
+    """The samples at `indices` as they are in `epoch`, read here and now."""
+    x = allocate(reader.spec, len(indices))
+    filled = reader.fill(epoch, indices, x)
+    clock.note(filled.work)
+    return gather(x, [filled])

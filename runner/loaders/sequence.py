@@ -11,13 +11,13 @@ from runner.batch import Batch
 from runner.data.source import Source
 from runner.errors import WorkerError
 from runner.loaders.cache import Cached, WorkersBehindCache
-from runner.loaders.clock import Clock
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.threads import Threads
+from runner.loaders.timing import Clock
 from runner.loaders.workers import Workers, read_ahead
 from runner.transforms.transform import Changes
 

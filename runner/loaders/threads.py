@@ -13,10 +13,8 @@ from queue import Empty, SimpleQueue
 
 from runner.batch import Array, ArraySpec, Indices
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate
-from runner.loaders.clock import Clock
-from runner.loaders.reader import Reader
-from runner.loaders.rows import Filled, Rows, gather
+from runner.loaders.reader import Filled, Reader, Rows, allocate, gather
+from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, pieces
 
 

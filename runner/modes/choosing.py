@@ -13,8 +13,8 @@ from runner.loaders.auto import Auto, Choice
 from runner.loaders.in_memory import InMemory
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
-from runner.loaders.probe import PATIENCE_SECONDS, Readers, probe
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.throughput import PATIENCE_SECONDS, Readers, probe
 from runner.modes.pipeline import changes_to, fitting_loader, needed_bytes
 from runner.settings import Settings
 from runner.transforms.transform import Changes

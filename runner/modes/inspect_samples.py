@@ -13,9 +13,9 @@ from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
 from runner.data.source import Source, has_files
 from runner.errors import BadSampleError
-from runner.loaders.in_threads import in_threads
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.workers import in_threads
 from runner.modes.examine import Examined, examine
 from runner.modes.same_content import equal_sized, file_digest, groups_of_equals
 

@@ -13,15 +13,12 @@ from runner.data.dataset import Data, Dataset, NoData
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
-from runner.loaders.assemble import allocate
 from runner.loaders.auto import Auto, Choice
-from runner.loaders.cache import with_cache
-from runner.loaders.cache_memory import memory_bytes
+from runner.loaders.cache import memory_bytes, with_cache
 from runner.loaders.custom import Custom
 from runner.loaders.loader import Loader
-from runner.loaders.on_bad import OnBad
 from runner.loaders.plan import Plan
-from runner.loaders.reader import Reader, naming
+from runner.loaders.reader import OnBad, Reader, allocate, naming
 from runner.loaders.settings import LoaderSettings
 from runner.records.bad_samples import BadSamples, Notes, Tell
 from runner.records.contents import Contents, with_contents

@@ -10,8 +10,8 @@ from runner.batch import ArraySpec
 from runner.data.dataset import Data, Dataset, NoData, ReadyBatches
 from runner.data.labels import Head
 from runner.loaders.auto import Choice
-from runner.loaders.probe import Readers
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.throughput import Readers
 from runner.machine import format_bytes
 from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
 from runner.records.earlier import TrainedRun

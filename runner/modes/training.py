@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from runner.data.source import has_files
 from runner.loaders.advice import Means, advise
 from runner.loaders.auto import num_processors
-from runner.loaders.clock import Wait
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.timing import Wait
 from runner.machine import available_bytes
 from runner.models.base import Task
 from runner.modes.context import OpenRun

@@ -7,7 +7,7 @@ import pytest
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.epoch_timer import EpochClock, shortest
 from runner.callbacks.monitored import Checkpoint
-from runner.loaders.clock import Clock
+from runner.loaders.timing import Clock
 
 X, Y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
 

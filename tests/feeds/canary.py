@@ -122,7 +122,7 @@ def dies_of_memory_used_again_too_early():
     """Whether it would be noticed if all batches had the same memory."""
     shared = aligned_bytes(32)
     with (
-        mock.patch("runner.loaders.assemble.aligned_bytes", lambda num_bytes: shared[:num_bytes]),
+        mock.patch("runner.loaders.reader.aligned_bytes", lambda num_bytes: shared[:num_bytes]),
         Generator().build(Numbers(), Plan(num_samples=200, batch_size=2, seed=3)) as loader,
     ):
         try:

@@ -9,8 +9,8 @@ from runner.feeds.delivery import Delivery
 from runner.feeds.feed import feed
 from runner.feeds.recorded import RecordedDelivery
 from runner.loaders.generator import Generator
-from runner.loaders.on_bad import OnBad
 from runner.loaders.plan import Plan
+from runner.loaders.reader import OnBad
 
 BADLY = [{4, 5}, {0, 1}, {8, 9}, {0, 1, 3, 4, 5, 8, 9}]
 """Of ten samples in batches of two: all of a batch in the middle, at the beginning, at the end; most."""

@@ -5,7 +5,7 @@ import pytest
 
 from runner.feeds.torch_batches import _in_place, ahead
 from runner.loaders.buffers import aligned_bytes
-from runner.loaders.clock import Clock
+from runner.loaders.timing import Clock
 
 torch = pytest.importorskip("torch")
 CPU = torch.device("cpu")

@@ -6,11 +6,11 @@ import pytest
 
 from runner import compose
 from runner.loaders.advice import Means, advise
-from runner.loaders.clock import Wait
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
+from runner.loaders.timing import Wait
 
 DECODING = {"read": 1.0, "decode": 6.0, "change": 0.5, "assemble": 0.1}
 READING = {**DECODING, "read": 9.0}

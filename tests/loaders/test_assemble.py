@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.batch import ArraySpec
-from runner.loaders.assemble import allocate
 from runner.loaders.buffers import ALIGNMENT
+from runner.loaders.reader import allocate
 
 SHAPES = st.lists(st.integers(0, 7), max_size=3).map(tuple)
 DTYPES = st.sampled_from(["uint8", "uint16", "float32", "float64"]).map(np.dtype)

@@ -20,9 +20,8 @@ from runner.data.labels import NO_LABELS
 from runner.errors import ConfigurationError, DataError
 from runner.images.exact import ExactReader
 from runner.images.fast import FastReader
-from runner.loaders import cache_key
-from runner.loaders.cache import Cached, with_cache
-from runner.loaders.cache_memory import MemoryCache
+from runner.loaders import disk_cache as cache_key
+from runner.loaders.cache import Cached, MemoryCache, with_cache
 from runner.loaders.sequence import Sequence
 from runner.modes.pipeline import needed_bytes
 

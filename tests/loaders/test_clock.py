@@ -13,14 +13,12 @@ from runner.data.labels import NO_LABELS
 from runner.images import exact, fast
 from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
-from runner.loaders.cache import Cached
-from runner.loaders.cache_memory import MemoryCache
-from runner.loaders.clock import Clock
+from runner.loaders.cache import Cached, MemoryCache
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.loaders.timing import Work
+from runner.loaders.timing import Clock, Work
 
 READ, CHANGE = 0.004, 0.008
 NUM_SAMPLES = 12

@@ -13,8 +13,7 @@ from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError, DataError, UserReadError
-from runner.loaders.on_bad import MOST_DRAWS, OnBad
-from runner.loaders.reader import Reader
+from runner.loaders.reader import MOST_DRAWS, OnBad, Reader
 
 WORKERS = ["loader.workers=2"]
 PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]

@@ -12,11 +12,11 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import WorkerError
-from runner.loaders.clock import Clock
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
 from runner.loaders.reader import Reader
 from runner.loaders.sequence import Sequence
+from runner.loaders.timing import Clock
 
 FORGOTTEN = """
 import sys

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runner.loaders.rows import Rows
+from runner.loaders.reader import Rows
 from runner.loaders.workers import read_ahead
 
 

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from runner.loaders.shared_array import SharedArray
+from runner.loaders.buffers import SharedArray
 
 
 def write(shared):

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
-from runner.loaders.assemble import allocate
-from runner.loaders.clock import Clock
 from runner.loaders.plan import Plan
-from runner.loaders.reader import Reader
+from runner.loaders.reader import Reader, allocate
 from runner.loaders.sequence import Sequence
 from runner.loaders.threads import Threads
+from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS
 
 HANGING = """

@@ -6,11 +6,10 @@ from threading import get_native_id
 import numpy as np
 import pytest
 
-from runner.loaders import timeline as module
+from runner.loaders import timing as module
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.loaders.timeline import MOST_WORKS, STEPS, Timeline
-from runner.loaders.timing import Work
+from runner.loaders.timing import MOST_WORKS, STEPS, Timeline, Work
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT
 
 SECOND = 10**9

@@ -15,7 +15,7 @@ from runner.batch import ArraySpec
 from runner.data.dataset import Dataset
 from runner.data.labels import Head, Labels
 from runner.errors import DataError, WorkerError
-from runner.loaders.in_threads import in_threads
+from runner.loaders.workers import in_threads
 from runner.modes.class_counts import class_counts
 from runner.modes.run import run
 

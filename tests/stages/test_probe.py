@@ -13,9 +13,8 @@ from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError
 from runner.loaders.plan import Plan
-from runner.loaders.probe import LOOK_SECONDS, Look, Probe, Readers, hold_each_other_up, probe
 from runner.loaders.sequence import Sequence
-from runner.loaders.throughput import Pace
+from runner.loaders.throughput import LOOK_SECONDS, Look, Pace, Probe, Readers, hold_each_other_up, probe
 
 TAKES = 0.002
 MANY = 4000
@@ -24,7 +23,7 @@ ONE, FOUR, PROCESSES = Readers(1), Readers(4), Readers(4, processes=True)
 
 @pytest.fixture(autouse=True)
 def four_processors(monkeypatch):
-    monkeypatch.setattr("runner.loaders.probe.num_processors", lambda: 4)
+    monkeypatch.setattr("runner.loaders.throughput.num_processors", lambda: 4)
 
 
 class Waiting:
