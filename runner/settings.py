@@ -25,8 +25,7 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 from runner.models.application import Application
-from runner.models.cnn import CNN
-from runner.models.cnn3d import CNN3D
+from runner.models.cnn import CNN, CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
 from runner.sweeps.settings import SweepSettings

@@ -1,4 +1,7 @@
-"""Compiling a model for its task."""
+"""Compiling a model for its task.
+
+Whether a model that the user built fits the data: tried on a few samples, before anything is trained.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 
+from runner.batch import Array
 from runner.errors import ConfigurationError
-from runner.models.base import JitCompile, Task
-from runner.models.outputs import Output
+from runner.models.base import JitCompile, Output, Task
 
 
 def compile_model(
@@ -38,3 +42,61 @@ def _per_output(outputs: tuple[Output, ...], field: str) -> Any:
     values = {output.name: getattr(output, field) for output in outputs}
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return next(iter(values.values())) if len(values) == 1 else values
+
+
+NUM_ROWS = 8
+SUM_TOLERANCE = 0.02
+"""How far from 1 the probabilities of a softmax in 16 bits may add up to."""
+
+
+def refuse_unfit(model: keras.Model, task: Task, *, called: str) -> None:
+    """Raise `ConfigurationError` unless `model` takes samples of `task` and gives what its outputs must be.
+
+    Classes need probabilities: loss, predictions.csv and the report take them for that. `called` is how messages name
+    the model.
+    """
+    given = _try(model, task, called)
+    several = len(task.outputs) > 1
+    if several and not (isinstance(given, dict) and given.keys() == {output.name for output in task.outputs}):
+        names = ", ".join(output.name for output in task.outputs)
+        got = ", ".join(given) if isinstance(given, dict) else f"a {type(given).__name__}"
+        raise ConfigurationError(f"{called} must return a model whose outputs are a dict of {names}, got {got}")
+    for output in task.outputs:
+        values = given[output.name] if isinstance(given, dict) and output.name in given else given
+        if isinstance(values, dict | list | tuple):
+            raise ConfigurationError(f"{called} must return a model with one output, got {len(values)}")
+        _refuse_output(np.asarray(values, np.float64), output, f"{called}, output {output.name}" if several else called)
+
+
+def _try(model: keras.Model, task: Task, called: str) -> Any:
+    """What the model makes of a few made-up samples."""
+    random = np.random.default_rng(0)
+    top = 255 if task.spec.dtype.kind in "ui" and task.scaling == "none" else 1
+    x = (random.random((NUM_ROWS, *task.spec.shape)) * top).astype(np.float32)
+    try:
+        outputs = model(x, training=False)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{called} must return a model that takes samples of shape {task.spec.shape}: "
+            f"{str(error).partition(chr(10))[0]}"
+        ) from error
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def _refuse_output(values: Array, output: Output, called: str) -> None:
+    mend = f"end it in {output.units} units with activation={output.activation!r}"
+    if values.shape[1:] != output.shape:
+        raise ConfigurationError(
+            f"{called} must return a model with output of shape {output.shape}, as the labels are, got "
+            f"{values.shape[1:]}; {mend}"
+        )
+    if output.activation == "softmax" and not np.allclose(values.sum(axis=1), 1, atol=SUM_TOLERANCE):
+        raise ConfigurationError(
+            f"{called} must return a model that gives probabilities, got values that add up to "
+            f"{values[0].sum():.3g} for a sample; {mend}"
+        )
+    if output.activation in ("softmax", "sigmoid") and (values.min() < 0 or values.max() > 1):
+        raise ConfigurationError(
+            f"{called} must return a model that gives probabilities, got values from {values.min():.3g} to "
+            f"{values.max():.3g}; {mend}"
+        )

@@ -47,8 +47,8 @@ class Custom(ModelSettings):
         """
         import keras
 
-        from runner.models.fitting import refuse_unfit
-        from runner.models.scaling import scaled_input
+        from runner.models.compile import refuse_unfit
+        from runner.models.layers import scaled_input
 
         model = call(self.target, "model", self.arguments, _offered(task))
         if not isinstance(model, keras.Model):

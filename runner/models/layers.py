@@ -1,15 +1,60 @@
-"""The last layers of a model."""
+"""The last layers of a model.
+
+Scaling inside the model, so that a saved model takes the pixels as the loader gives them.
+
+The precision a model computes in.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import keras
 
-from runner.models.base import Task
-from runner.models.outputs import Output
-from runner.models.scaling import unscaled
+from runner.batch import ArraySpec
+from runner.models.base import Output, Precision, Scaling, Task
+
+# Of each channel of an image from 0 to 255, as keras.applications.imagenet_utils.preprocess_input has them.
+_TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
+
+# (factor, offset) of y = factor · x + offset, for values from 0 to 255; by channel where there are three.
+_FACTORS: dict[Scaling, tuple[Any, Any]] = {
+    "unit": (1 / 255, 0.0),
+    "signed": (2 / 255, -1.0),
+    "torch": (
+        [1 / (255 * deviation) for deviation in _TORCH_DEVIATION],
+        [-mean / deviation for mean, deviation in zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True)],
+    ),
+    "caffe": ([1.0, 1.0, 1.0], [-mean for mean in _CAFFE_MEAN]),
+}
+_UNSCALED = ("none", "builtin")
+
+
+def scaled_input(spec: ArraySpec, scaling: Scaling) -> tuple[Any, Any]:
+    """The model's input, float32 of any batch size, and that input scaled.
+
+    The input is float32 though batches travel as uint8: a uint8 input would make the saved model truncate floats.
+    Scaling is float32 whatever the precision: 16 bits would round pixels. It is made of Keras's own layers, so that
+    a saved model loads without the runner.
+    """
+    inputs = keras.Input(spec.shape, dtype="float32", name="sample")
+    if scaling in _UNSCALED:
+        return inputs, inputs
+    factor, offset = _FACTORS[scaling]
+    x = keras.ops.flip(inputs, axis=-1) if scaling == "caffe" else inputs
+    return inputs, keras.layers.Rescaling(factor, offset, dtype="float32", name="scale")(x)
+
+
+def unscaled(x: Any, scaling: Scaling, name: str) -> Any:
+    """`x`, in the scaled range, taken back to the range the samples have; not for scalings by channel."""
+    if scaling in _UNSCALED:
+        return keras.layers.Identity(dtype="float32", name=name)(x)
+    factor, offset = _FACTORS[scaling]
+    return keras.layers.Rescaling(1 / factor, -offset / factor, dtype="float32", name=name)(x)
 
 
 def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
@@ -34,3 +79,17 @@ def _attach(features: Any, output: Output, task: Task) -> Any:
         )
     flat = keras.layers.Dense(output.units, dtype="float32", name=f"{output.name}_values")(features)
     return unscaled(keras.layers.Reshape(output.shape)(flat), task.scaling, output.name)
+
+
+@contextmanager
+def precision(policy: Precision) -> Iterator[None]:
+    """Layers made in the block compute in `policy`; layers made after it as those before.
+
+    A model compiled in the block with `mixed_float16` gets its loss scaled, so that small gradients are not lost.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -28,8 +28,7 @@ class MLP(ModelSettings):
         """Flatten, then one dense layer with relu for each of `hidden_units`, then the outputs."""
         import keras
 
-        from runner.models.layers import model_of
-        from runner.models.scaling import scaled_input
+        from runner.models.layers import model_of, scaled_input
 
         inputs, x = scaled_input(task.spec, task.scaling)
         x = keras.layers.Flatten()(x)

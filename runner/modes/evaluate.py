@@ -124,7 +124,7 @@ def _evaluate(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loa
 
 
 def _predict(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loader, split: str) -> None:
-    from runner.models.outputs import output_of
+    from runner.models.base import output_of
     from runner.training.predict import predict_to
 
     file, heads = run.record.path / PREDICTIONS_CSV, trained.heads

@@ -79,7 +79,7 @@ def _take_away_results(folder: Path) -> None:
 def _build(run: OpenRun, dataset: Dataset, loader: Loader) -> tuple[Task, keras.Model]:
     """What the data asks of a model, and that model, compiled."""
     from runner.models.compile import compile_model
-    from runner.models.precision import precision
+    from runner.models.layers import precision
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or len(loader)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from runner.batch import Array, Batch
-from runner.models.outputs import Output
+from runner.models.base import Output
 
 ENOUGH = 0.01
 """The share of the first loss that counts as near zero."""

@@ -17,7 +17,7 @@ from runner.errors import RunnerError
 from runner.feeds.feed import feed
 from runner.feeds.recorded import RecordedDelivery
 from runner.loaders.loader import Loader
-from runner.models.outputs import Output
+from runner.models.base import Output
 from runner.records.predictions import write_predictions
 
 

@@ -11,12 +11,10 @@ from pydantic import ValidationError
 from runner.batch import ArraySpec
 from runner.data.labels import Head
 from runner.errors import ConfigurationError, DataError
-from runner.models.application import Application
-from runner.models.application_names import ApplicationName, preprocessing
-from runner.models.base import Task
+from runner.models.application import Application, ApplicationName, preprocessing
+from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
-from runner.models.outputs import output_of
-from runner.models.scaling import scaled_input
+from runner.models.layers import scaled_input
 
 NAMES = get_args(ApplicationName)
 SPEC = ArraySpec((32, 32, 3), np.dtype(np.uint8))

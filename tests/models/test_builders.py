@@ -7,11 +7,10 @@ import pytest
 from runner.batch import ArraySpec
 from runner.data.labels import Head
 from runner.errors import DataError
-from runner.models.base import Task
+from runner.models.base import Task, output_of
 from runner.models.cnn import CNN
 from runner.models.compile import compile_model
 from runner.models.mlp import MLP
-from runner.models.outputs import output_of
 
 MODELS = [MLP(hidden_units=(8,), dropout=0.1), CNN(filters=(4,), dense_units=8)]
 CLASSES = ("a", "b", "c")
@@ -63,7 +62,7 @@ def test_saved_model_takes_float_and_integer_pixels_alike(settings, tmp_path):
 
 @pytest.mark.parametrize(("scaling", "low", "high"), [("none", 0, 255), ("unit", 0, 1), ("signed", -1, 1)])
 def test_model_scales_its_input(scaling, low, high):
-    from runner.models.scaling import scaled_input
+    from runner.models.layers import scaled_input
 
     inputs, scaled = scaled_input(ArraySpec((2,), np.dtype(np.uint8)), scaling)
     given = keras.Model(inputs, scaled).predict(np.uint8([[0, 255]]), verbose=0)

@@ -7,10 +7,9 @@ import pytest
 from runner.batch import ArraySpec
 from runner.data.labels import Head
 from runner.errors import DataError
-from runner.models.base import Task
-from runner.models.cnn3d import CNN3D
+from runner.models.base import Task, output_of
+from runner.models.cnn import CNN3D
 from runner.models.compile import compile_model
-from runner.models.outputs import output_of
 
 SMALL = CNN3D(filters=(4, 8), dense_units=8)
 

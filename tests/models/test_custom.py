@@ -10,9 +10,8 @@ import pytest
 from runner.batch import ArraySpec
 from runner.data.labels import Head
 from runner.errors import ConfigurationError
-from runner.models.base import Task
+from runner.models.base import Task, output_of
 from runner.models.custom import Custom
-from runner.models.outputs import output_of
 
 CLASSES = ("a", "b", "c")
 CATEGORICAL, BINARY = Head("", "categorical", CLASSES), Head("", "binary", CLASSES[:2])

@@ -3,7 +3,7 @@
 import pytest
 
 from runner.data.labels import Head
-from runner.models.outputs import output_of
+from runner.models.base import output_of
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from runner.models.precision import precision
+from runner.models.layers import precision
 
 
 def test_precision_holds_for_the_block_alone():

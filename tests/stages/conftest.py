@@ -13,12 +13,9 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.models.base import Task
+from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
-from runner.models.layers import model_of
-from runner.models.outputs import output_of
-from runner.models.precision import precision
-from runner.models.scaling import scaled_input
+from runner.models.layers import model_of, precision, scaled_input
 from runner.training.loop import Observer, Training, fit
 from runner.training.settings import Train
 

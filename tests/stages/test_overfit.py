@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from runner.batch import Batch
-from runner.models.outputs import Output
+from runner.models.base import Output
 from runner.modes.overfit import Attempt, verdict
 
 SOFTMAX = Output("", (3,), "softmax", "categorical_crossentropy", (), 3)
