@@ -29,8 +29,8 @@ from runner.models.cnn import CNN, CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
 from runner.sweeps.settings import SweepSettings
+from runner.trackers.base import NoTracker
 from runner.trackers.mlflow import MLflow
-from runner.trackers.none import NoTracker
 from runner.trackers.tensorboard import TensorBoard
 from runner.trackers.wandb import WandB
 from runner.training.backend import Backend, package_of

@@ -6,7 +6,7 @@ from runner import compose
 from runner.errors import ConfigurationError
 from runner.modes.run import run
 from runner.records.metrics import read_metrics
-from runner.trackers.none import NoTracker
+from runner.trackers.base import NoTracker
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 

@@ -1,11 +1,14 @@
-"""The role of a tracker, the base of the settings of each, and what all of them are told of a run."""
+"""The role of a tracker, the base of the settings of each, and what all of them are told of a run.
+
+`tracker=none`: the run's folder is all there is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from runner.component import Component, Package
 from runner.records.record import Outcome
@@ -60,3 +63,12 @@ class TrackerSettings(Component):
     def _package(self, name: str) -> Package:
         """The package of a tracker that an extra of the tracker's name installs."""
         return Package(f"tracker={self.kind}", name, extra=self.kind, otherwise="choose tracker=none")
+
+
+class NoTracker(TrackerSettings):
+    """Nothing but the run's own folder."""
+
+    kind: Literal["none"] = "none"
+
+    def build(self) -> None:
+        """No tracker."""
