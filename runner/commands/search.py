@@ -19,14 +19,12 @@ from runner.exit import complain
 from runner.records.columns import Objective, monitored, objective_of
 from runner.records.run_folder import Run
 from runner.settings import Settings
-from runner.sweeps.optuna_search import OptunaSearch
 from runner.sweeps.process import Attempt, Outcome
 from runner.sweeps.pruning import Pruning
-from runner.sweeps.random_search import RandomSearch
 from runner.sweeps.results import SweepJob
 from runner.sweeps.results_table import unfinished_lines
 from runner.sweeps.schedule import Observer, keep, run_jobs
-from runner.sweeps.searchers import Proposer
+from runner.sweeps.searchers import OptunaSearch, Proposer, RandomSearch
 from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan, read_sweep
 from runner.sweeps.view import view_of

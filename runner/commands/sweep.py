@@ -14,8 +14,7 @@ from runner.commands.telling import tell_end
 from runner.config.jobs import Sweep
 from runner.exit import complain
 from runner.records.folder import new_sweep_folder
-from runner.sweeps.output_log import last_line
-from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps.process import Attempt, Outcome, last_line
 from runner.sweeps.results import SweepResults
 from runner.sweeps.results_table import unfinished_lines
 from runner.sweeps.schedule import run_jobs

@@ -26,7 +26,7 @@ from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
 from runner.records.columns import goal_of_figure
 from runner.settings import Settings
-from runner.sweeps.launchers_sweeping import launcher_problem
+from runner.sweeps.launchers import launcher_problem
 from runner.sweeps.settings import SweepSettings
 
 PAIRED = "sweep.paired"

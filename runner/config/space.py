@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 
 from runner.config.files import Library
 from runner.config.overrides import parse
-from runner.sweeps.space import Interval, Listed, Space, Values
+from runner.sweeps.searchers import Interval, Listed, Space, Values
 
 LOG = "log"
 

@@ -14,9 +14,8 @@ from runner.records.files import write_atomically
 from runner.reports.html import NAME, render_page, sections_of
 from runner.reports.job_curves import curves_left_out, job_curves, job_legend
 from runner.reports.sweep_charts import same_for_all, setting_charts, setting_legend
-from runner.sweeps.agreement import agreements
 from runner.sweeps.results import SweepJob, SweepResults
-from runner.sweeps.results_table import over_seeds
+from runner.sweeps.results_table import agreements, over_seeds
 
 ENVIRONMENT = ("versions", "machine", "git")
 """Sections of run.json that say where a job ran."""

@@ -1,4 +1,7 @@
-"""One job in a process of its own: started, waited for, ended."""
+"""One job in a process of its own: started, waited for, ended.
+
+output.log: what a job of a sweep says on stdout and stderr.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,45 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from runner.sweeps.output_log import GIVEN_UP, OUTPUT_LOG, WITH_THE_SWEEP, note
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, begin_job
+
+OUTPUT_LOG = "output.log"
+MARK = "sweep: "
+"""What lines begin with that the sweep adds."""
+
+WITH_THE_SWEEP = "ended with the sweep"
+"""What is added where a job did nothing wrong, and had to end."""
+
+GIVEN_UP = "given up; sweep.csv says why"
+"""What is added where a job promised too little."""
+
+TAIL_BYTES = 65_536
+
+
+def note(folder: Path, text: str) -> None:
+    """Add what the sweep knows of the job's end."""
+    with (folder / OUTPUT_LOG).open("a", encoding="utf-8") as file:
+        file.write(f"{MARK}{text}\n")
+
+
+def last_line(folder: Path) -> str | None:
+    """The last line there is; None where there is none."""
+    return last_line_of(folder / OUTPUT_LOG)
+
+
+def last_line_of(path: Path) -> str | None:
+    """The last line of a file that says something; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    return next((line.strip() for line in reversed(lines) if line.strip()), None)
+
 
 COMMAND = (sys.executable, "-m", "runner.job")
 

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.sweeps.attend import attend
-from runner.sweeps.cluster import Orders, QueuedJob
+from runner.sweeps.cluster import Orders, QueuedJob, attend
 from runner.sweeps.process import Attempt
 from runner.sweeps.settings import Ray
 from runner.sweeps.sweep_plan import SweepPlan

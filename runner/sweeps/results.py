@@ -11,7 +11,7 @@ from typing import Any
 from runner.records.columns import FIGURES, Objective, in_unit, monitored, objective_of
 from runner.records.output import plain
 from runner.records.run_folder import UNRECORDED, Run
-from runner.sweeps.output_log import MARK, WITH_THE_SWEEP, last_line
+from runner.sweeps.process import MARK, WITH_THE_SWEEP, last_line
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, read_sweep
 
 

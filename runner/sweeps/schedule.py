@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from runner.sweeps.launchers import Job, Launcher
-from runner.sweeps.launchers_sweeping import launcher_of
+from runner.sweeps.launchers import Job, Launcher, launcher_of
 from runner.sweeps.process import Attempt, Outcome
 from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan

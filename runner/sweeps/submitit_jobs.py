@@ -10,10 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.sweeps.attend import attend
-from runner.sweeps.cluster import Orders, QueuedJob
-from runner.sweeps.output_log import last_line_of
-from runner.sweeps.process import Attempt
+from runner.sweeps.cluster import Orders, QueuedJob, attend
+from runner.sweeps.process import Attempt, last_line_of
 from runner.sweeps.settings import Submitit
 from runner.sweeps.sweep_plan import SweepPlan
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from runner import report
 from runner.records.columns import Objective, goal_of_figure
-from runner.sweeps.agreement import agreements
 from runner.sweeps.results import SweepResults, read_results
-from runner.sweeps.results_table import header, notes, over_seeds, unfinished_lines, write_files
+from runner.sweeps.results_table import agreements, header, notes, over_seeds, unfinished_lines, write_files
 from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan
 
 NAME = "2026-01-03_00-00-00_cccccc"

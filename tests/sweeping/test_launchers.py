@@ -16,8 +16,7 @@ import pytest
 from runner.config.jobs import prepare_sweep
 from runner.errors import ConfigurationError, RunnerError, Terminated
 from runner.sweeps import cluster as queued
-from runner.sweeps.attend import attend
-from runner.sweeps.channel import Channel
+from runner.sweeps.cluster import Channel, attend
 from runner.sweeps.process import Attempt, Outcome
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep

@@ -18,7 +18,7 @@ from runner.errors import ConfigurationError, Terminated
 from runner.records.config_yaml import write_config
 from runner.records.record import RunRecord
 from runner.sweeps import process
-from runner.sweeps.gpus import visible_gpus
+from runner.sweeps.launchers import visible_gpus
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
