@@ -11,7 +11,7 @@ import keras
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.training_state import build_variables, put_back, take
 from runner.exit import Interruption
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream
 from runner.records.state import State, StateWriter
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from runner.errors import TrainingError
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.delivery import RecordedDelivery
 
 MOST_IDS = 10
 """Ids an error shows."""

@@ -1,9 +1,13 @@
-"""A loader as a data set of Keras's own kind."""
+"""A loader as a data set of Keras's own kind.
+
+What carries a loader into Keras for one call of `fit`, `evaluate` or `predict`.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -121,3 +125,32 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The size of the smaller batch; None if there is none."""
         plan = self._delivery.loader.plan
         return plan.num_samples % plan.batch_size if self.has_partial_batch else None
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What Keras is given: `data`, and how many `steps` to take of it where it cannot know."""
+
+    data: Any
+    steps: int | None = None
+
+
+class OneEpoch(LoaderDataset):
+    """The data set of one call of `fit`, which has one epoch, from the step it was made with.
+
+    On JAX and PyTorch Keras takes one batch to build a model and calls `on_epoch_end` before it begins anew. Where that
+    is the epoch's only batch, no hook tells the two apart.
+    """
+
+    def on_epoch_end(self) -> None:
+        """Stay."""
+
+
+def feed(
+    delivery: Delivery, *, first_step: int = 0, num_steps: int | None = None, model: keras.Model | None = None
+) -> Feed:
+    """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on, for `model`.
+
+    The training thread asks for every batch itself, whatever the loader and the backend, so that its wait is known.
+    """
+    return Feed(OneEpoch(delivery, first_step=first_step, num_steps=num_steps, model=model))

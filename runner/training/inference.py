@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from runner.callbacks.paced import PacedCallbacks
+from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
 from runner.loaders.loader import Loader
 
 

@@ -18,9 +18,8 @@ from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
 from runner.exit import interruptible
-from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.dataset import feed
+from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.state import State, StateWriter

@@ -14,8 +14,8 @@ from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.views import select
 from runner.errors import RunnerError
-from runner.feeds.feed import feed
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.dataset import feed
+from runner.feeds.delivery import RecordedDelivery
 from runner.loaders.loader import Loader
 from runner.models.base import Output
 from runner.records.predictions import write_predictions

@@ -13,8 +13,8 @@ import numpy as np
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
-from runner.feeds.feed import OneEpoch
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.dataset import OneEpoch
+from runner.feeds.delivery import RecordedDelivery
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory

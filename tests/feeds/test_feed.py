@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.dataset import feed
+from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.records.digests import IdStream
 
 

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from runner.errors import BadSampleError, DataError
-from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.dataset import feed
+from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.loaders.generator import Generator
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad

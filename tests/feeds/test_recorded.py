@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from runner.feeds.recorded import RecordedDelivery
+from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream, array_digest
 
 

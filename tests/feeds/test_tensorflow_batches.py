@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
 
 
 class Traced(keras.layers.Layer):

@@ -10,9 +10,8 @@ import keras
 import pytest
 
 from runner.callbacks.epoch_timer import EpochClock
-from runner.feeds.dataset import LoaderDataset
+from runner.feeds.dataset import LoaderDataset, feed
 from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
 from runner.loaders.plan import Plan
 
 from .conftest import KINDS, is_found_again, stall
