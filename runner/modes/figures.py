@@ -14,7 +14,7 @@ from runner.modes.class_counts import class_counts
 from runner.records.pictures import write_class_counts, write_pictures, write_timeline
 from runner.records.trace import Lane, write_trace
 from runner.reports.page import AT_THE_END_BYTES
-from runner.reports.predictions import judge_predictions, predictions_bytes
+from runner.reports.scores import judge_predictions, predictions_bytes
 from runner.reports.timeline import draw_timeline
 
 EXAMPLE_CLASSES = 12

@@ -12,7 +12,7 @@ from runner.errors import RunnerError
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
 from runner.records.run_folder import Run
-from runner.reports.curves import learning_curves, split_legend
+from runner.reports.charts import learning_curves, split_legend
 from runner.reports.html import NAME, TITLES, render_page, seconds, sections_of
 from runner.reports.sections import class_tables, examples, judgements, waiting
 

@@ -1,15 +1,125 @@
-"""What predictions come to, head by head: each kind of head is judged by what it predicts."""
+"""What predictions come to, head by head: each kind of head is judged by what it predicts.
+
+How good predictions are, in the usual figures.
+
+The samples a model was most wrong about, of any number.
+
+predictions.csv read again, a row at a time.
+"""
 
 from __future__ import annotations
 
+import csv
+import heapq
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from runner.batch import Array
 from runner.data.labels import Head
-from runner.reports.scores_reports import ClassScore, NumberScore, class_scores, number_score
-from runner.reports.worst import Sample, Worst
+from runner.errors import RunnerError
+from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.predictions import prediction_columns
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: how many of its samples were found, how many there are, how often it was claimed."""
+
+    name: str
+    found: int
+    support: int
+    claimed: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the claims that hold; None where there was none."""
+        return self.found / self.claimed if self.claimed else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the samples that were found; None where there is none."""
+        return self.found / self.support if self.support else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of both; None where the class neither is there nor was claimed."""
+        both = self.claimed + self.support
+        return 2 * self.found / both if both else None
+
+
+@dataclass(frozen=True)
+class NumberScore:
+    """One predicted number: mean absolute error, root of the mean squared one, share of the variance explained."""
+
+    name: str
+    mae: float
+    rmse: float
+    r2: float | None
+
+
+def class_scores(names: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> list[ClassScore]:
+    """A score per class, from how often each class (first) was taken for each class (second)."""
+    support, claimed = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for (truth, predicted), count in pairs.items():
+        if truth in support:
+            support[truth] += count
+            claimed[predicted] += count
+    return [ClassScore(name, pairs.get((name, name), 0), support[name], claimed[name]) for name in names]
+
+
+def number_score(name: str, truth: Sequence[float], predicted: Sequence[float]) -> NumberScore:
+    """The score of one value; `r2` is None where the truth is one number throughout, or too near that to tell."""
+    true, told = np.asarray(truth, float), np.asarray(predicted, float)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _score(name, true, told)
+
+
+def _score(name: str, true: Array, told: Array) -> NumberScore:
+    squared, spread = np.square(true - told), np.square(true - true.mean()).sum()
+    r2 = float(1 - squared.sum() / spread) if spread > 0 else math.nan
+    errors = float(np.abs(true - told).mean()), float(np.sqrt(squared.mean()))
+    return NumberScore(name, *errors, r2 if math.isfinite(r2) else None)
+
+
+MOST = 12
+"""How many are kept."""
+
+
+@dataclass(frozen=True, order=True)
+class Sample:
+    """A row of predictions.csv: how wrong it is, its number, its id, and what is told of it."""
+
+    wrongness: float
+    row: int
+    id: str
+    truth: str = field(compare=False)
+    predicted: str = field(compare=False)
+    told: str = field(compare=False)
+
+
+class Worst:
+    """Keeps the `MOST` samples of highest wrongness, in little memory."""
+
+    def __init__(self) -> None:
+        self._heap: list[Sample] = []
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample in, if it belongs here."""
+        if len(self._heap) < MOST:
+            heapq.heappush(self._heap, sample)
+        else:
+            heapq.heappushpop(self._heap, sample)
+
+    def samples(self) -> list[Sample]:
+        """The worst first."""
+        return sorted(self._heap, reverse=True)
+
 
 LEAST = 1e-7
 """The probability a logarithm is taken of at least, as in Keras."""
@@ -142,3 +252,44 @@ def _members(text: str, names: Sequence[str]) -> set[str]:
 
 def _shown(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
+
+
+def predictions_bytes(folder: Path) -> int:
+    """The size of the table; 0 where there is none."""
+    path = folder / PREDICTIONS_CSV
+    return path.stat().st_size if path.exists() else 0
+
+
+def judge_predictions(folder: Path, heads: Sequence[Head]) -> list[AnyJudge]:
+    """The predictions of a run, judged: one judge per head; none where the run predicted nothing.
+
+    Raises `RunnerError` where the table cannot be read, or is not of these heads.
+    """
+    path = folder / PREDICTIONS_CSV
+    if not path.exists() or not heads:
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            header = next(rows, [])
+            labelled = header == prediction_columns(heads, labelled=True)
+            if not labelled and header != prediction_columns(heads, labelled=False):
+                raise RunnerError(f"{path} has other columns than its run's heads")
+            places = zip(heads, _cells(heads, labelled), strict=True)
+            judges = [(judge_of(head, labelled), cells) for head, cells in places]
+            for number, row in enumerate(rows):
+                for judge, cells in judges:
+                    judge.take(number, row[0], row[cells])
+    except (OSError, ValueError, LookupError, csv.Error) as error:
+        raise RunnerError(f"cannot read {path}: {error}") from error
+    return [judge for judge, _ in judges]
+
+
+def _cells(heads: Sequence[Head], labelled: bool) -> list[slice]:
+    """Where the columns of each head stand."""
+    slices, start = [], 1
+    for head in heads:
+        end = start + len(prediction_columns([head], labelled=labelled)) - 1
+        slices.append(slice(start, end))
+        start = end
+    return slices

@@ -16,13 +16,19 @@ from runner.records.pictures import FOLDER, Picture, read_class_counts, read_pic
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.run_folder import Run
 from runner.records.trace import read_trace
-from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg
-from runner.reports.predictions import judge_predictions, predictions_bytes
-from runner.reports.scatter import scatter
-from runner.reports.scores import AnyJudge, ClassJudge, LabelSetJudge, NumberJudge
-from runner.reports.scores_reports import ClassScore, NumberScore
+from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
+from runner.reports.scores import (
+    AnyJudge,
+    ClassJudge,
+    ClassScore,
+    LabelSetJudge,
+    NumberJudge,
+    NumberScore,
+    Sample,
+    judge_predictions,
+    predictions_bytes,
+)
 from runner.reports.timeline import Palette, draw_timeline, told_in_words
-from runner.reports.worst import Sample
 
 MATRIX_CLASSES = 30
 """Classes up to which a confusion matrix can be read."""

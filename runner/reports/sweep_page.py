@@ -12,8 +12,14 @@ from runner.records.columns import meanings, title_of
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
 from runner.reports.html import NAME, render_page, sections_of
-from runner.reports.job_curves import curves_left_out, job_curves, job_legend
-from runner.reports.sweep_charts import same_for_all, setting_charts, setting_legend
+from runner.reports.sweep_charts import (
+    curves_left_out,
+    job_curves,
+    job_legend,
+    same_for_all,
+    setting_charts,
+    setting_legend,
+)
 from runner.sweeps.results import SweepJob, SweepResults
 from runner.sweeps.results_table import agreements, over_seeds
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, r2_score, root_mean_squared_error
 
 from runner.data.labels import Head
-from runner.reports.scores import judge_of
-from runner.reports.scores_reports import class_scores, number_score
+from runner.reports.scores import class_scores, judge_of, number_score
 
 NAMES = ("a", "b", "c")
 PAIRS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1, max_size=40)

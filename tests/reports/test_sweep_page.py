@@ -9,8 +9,7 @@ import pytest
 from runner import report
 from runner.records.columns import BY_KEY
 from runner.reports.html import NAME
-from runner.reports.job_curves import LINES, job_curves, job_legend
-from runner.reports.sweep_charts import setting_charts, setting_legend
+from runner.reports.sweep_charts import LINES, job_curves, job_legend, setting_charts, setting_legend
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
