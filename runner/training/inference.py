@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from runner.callbacks.paced import PacedCallbacks
+from runner.callbacks.callback_list import PacedCallbacks
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery
 from runner.loaders.loader import Loader

@@ -13,8 +13,7 @@ import keras
 
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.epoch_timer import EpochClock, EpochResult
-from runner.callbacks.monitored import Checkpoint
-from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
+from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
 from runner.exit import interruptible

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from runner.batch import Array
-from runner.callbacks.paced import PacedCallbacks
+from runner.callbacks.callback_list import PacedCallbacks
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.views import select

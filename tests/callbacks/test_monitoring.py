@@ -3,8 +3,7 @@
 import keras
 import pytest
 
-from runner.callbacks.monitored import Checkpoint
-from runner.callbacks.monitoring import EarlyStopping, ReduceLROnPlateau
+from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 
 WITH, WITHOUT = {"loss": 1.0, "val_loss": 1.0}, {"loss": 1.0}
 
