@@ -104,8 +104,7 @@ def _refuse_other_samples(trained: TrainedRun, dataset: Dataset) -> None:
 
 
 def _load(run: OpenRun, trained: TrainedRun) -> keras.Model:
-    from runner.training.model_file import load
-    from runner.training.save import model_digest
+    from runner.training.model_file import load, model_digest
 
     run.config.model.import_code()
     model = load(trained.model_file)
@@ -125,7 +124,7 @@ def _evaluate(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loa
 
 def _predict(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loader, split: str) -> None:
     from runner.models.base import output_of
-    from runner.training.predict import predict_to
+    from runner.training.inference import predict_to
 
     file, heads = run.record.path / PREDICTIONS_CSV, trained.heads
     outputs = tuple(output_of(head, loader.spec.shape) for head in heads)

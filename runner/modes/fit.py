@@ -25,7 +25,7 @@ from runner.records.earlier import ResumableRun
 from runner.records.folder import MODEL
 from runner.records.pictures import FOLDER as FIGURES
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.training.determinism import naming_refusals
+from runner.training.backend import naming_refusals
 
 if TYPE_CHECKING:
     import keras
@@ -97,8 +97,7 @@ def _evaluate_and_predict(
     run: OpenRun, model: keras.Model, task: Task, dataset: Dataset, loaders: Mapping[str, Loader]
 ) -> None:
     """Try the model on what was held back: the test split, else validation."""
-    from runner.training.inference import evaluate
-    from runner.training.predict import predict_to
+    from runner.training.inference import evaluate, predict_to
 
     split = next((name for name in ("test", "validation") if name in loaders), None)
     if split is None:

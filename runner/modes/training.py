@@ -42,7 +42,7 @@ def train(
     from runner.modes.overfit import ENOUGH
     from runner.training.inference import evaluate
     from runner.training.loop import Training
-    from runner.training.save import save
+    from runner.training.model_file import save
 
     first_loss = evaluate(model, loaders["train"])["loss"] if run.config.debug == "overfit" else None
     training = Training(

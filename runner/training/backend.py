@@ -1,17 +1,21 @@
-"""The framework Keras computes with: found, started, seeded."""
+"""The framework Keras computes with: found, started, seeded.
+
+Operations that cannot give the same bits every time, and refuse to run where they must.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Literal
 
 from runner.component import Package, require
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, RunnerError, TrainingError
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
@@ -96,3 +100,27 @@ def _stderr_to_log() -> Iterator[None]:
             said.seek(0)
             for line in said.read().decode(errors="replace").splitlines():
                 log.info("%s", line)
+
+
+REFUSAL = re.compile(r"[^\n]*\bdeterminis(?:m|tic)[^\n]*", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def naming_refusals(*, deterministic: bool) -> Iterator[None]:
+    """Raise `TrainingError` with what the framework says of the operation it refused, and how to go on.
+
+    TensorFlow and PyTorch refuse when the operation is run, not when the model is built. An error of the runner's own
+    stays what it is.
+    """
+    try:
+        yield
+    except RunnerError:
+        raise
+    except Exception as error:
+        refusal = REFUSAL.search(str(error))
+        if refusal is None or not deterministic:
+            raise
+        raise TrainingError(
+            f"deterministic=true refuses an operation of the model: {refusal[0].strip()}; use another operation, or "
+            "set deterministic=false"
+        ) from error

@@ -23,8 +23,8 @@ from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import class_weights
+from runner.training.model_file import model_digest
 from runner.training.monitor import better
-from runner.training.save import model_digest
 from runner.training.settings import Train
 
 

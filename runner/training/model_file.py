@@ -1,4 +1,7 @@
-"""A model from its file."""
+"""A model from its file.
+
+The final model, as a file and as a digest.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from pathlib import Path
 import keras
 
 from runner.errors import RunnerError
+from runner.records.digests import weights_digest
+from runner.records.files import replacing
 
 
 def load(file: Path) -> keras.Model:
@@ -19,3 +24,21 @@ def load(file: Path) -> keras.Model:
     except Exception as error:  # Keras raises whatever its readers of zip, JSON and HDF5 do
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RunnerError(f"{file} cannot be loaded as a Keras model: {reason}") from error
+
+
+def save(model: keras.Model, file: Path) -> str:
+    """Write the model to `file` and return the digest of its weights; the bytes differ from one writing to the next."""
+    with replacing(file) as temporary:
+        model.save(temporary)
+    return model_digest(model)
+
+
+def model_digest(model: keras.Model) -> str:
+    """The digest of the weights, the same for a model loaded from its file.
+
+    By position: Keras changes names when it loads a model. Without the states of random generators, which no file
+    has.
+    """
+    return weights_digest(
+        (str(number), keras.ops.convert_to_numpy(variable)) for number, variable in enumerate(model.weights)
+    )

@@ -4,7 +4,7 @@ import pytest
 
 import runner
 from runner.errors import TrainingError
-from runner.training.determinism import naming_refusals
+from runner.training.backend import naming_refusals
 
 CODE = """
 import keras
