@@ -10,8 +10,7 @@ from runner.loaders.auto import Choice
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 from runner.loaders.throughput import Look, Pace, Probe, Readers
-from runner.modes.choosing import choose_loader
-from runner.modes.pipeline import as_delivered, open_dataset
+from runner.modes.pipeline import as_delivered, choose_loader, open_dataset
 from runner.modes.run import run
 from runner.records.metrics import TIMING
 
@@ -50,7 +49,7 @@ def saw(monkeypatch):
             named = {"one": Readers(1), "threads": Readers(workers), "processes": Readers(workers, processes=True)}
             return Probe(tuple(Look(named[name], pace) for name, pace in paces.items()))
 
-        monkeypatch.setattr("runner.modes.choosing.probe", probe)
+        monkeypatch.setattr("runner.modes.pipeline.probe", probe)
         return asked
 
     return seeing

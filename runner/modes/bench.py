@@ -13,8 +13,7 @@ from runner.loaders.auto import num_processors
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Pace, evenly
 from runner.machine import available_bytes, format_bytes
-from runner.modes.bench_measure import Row, measure_bounds, measure_loader
-from runner.modes.contenders import contenders
+from runner.modes.bench_measure import Row, contenders, measure_bounds, measure_loader
 from runner.modes.pipeline import as_delivered, open_dataset
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal

@@ -12,11 +12,9 @@ from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.machine import available_bytes, refuse_too_large
-from runner.modes.choosing import choose_loader
 from runner.modes.context import OpenRun, data_stage, open_loaders
-from runner.modes.data_section import data_section
 from runner.modes.figures import picture_data, picture_worst
-from runner.modes.pipeline import as_delivered, needed_bytes, open_dataset
+from runner.modes.pipeline import as_delivered, choose_loader, data_section, needed_bytes, open_dataset
 from runner.modes.summary import data_lines, loader_lines, model_lines
 from runner.records.earlier import TrainedRun
 from runner.records.predictions import NAME as PREDICTIONS_CSV

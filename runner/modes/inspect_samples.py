@@ -1,23 +1,125 @@
-"""The check: every sample read and named if something is wrong with it, without a model."""
+"""The check: every sample read and named if something is wrong with it, without a model.
+
+Whether a single sample can be read, and is what its name says.
+
+Which samples have the same content.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
-from runner.data.source import Source, has_files
+from runner.data.source import FileSource, Source, has_files
 from runner.errors import BadSampleError
+from runner.images.reader import HEAD, misnamed, reason
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import in_threads
-from runner.modes.examine import Examined, examine
-from runner.modes.same_content import equal_sized, file_digest, groups_of_equals
+
+Fault = Literal["missing", "empty", "unreadable", "misnamed"]
+
+UNKNOWN = -1
+"""The size of a file that is not there."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found of one sample: what is wrong with it and why, and what tells equal ones apart.
+
+    `size` is the file's in bytes, of samples without a file the array's; `digest` is the array's, where there is no
+    file.
+    """
+
+    size: int
+    digest: bytes | None = None
+    fault: Fault | None = None
+    reason: str = ""
+
+
+def examine(source: Source, index: int) -> Examined:
+    """Read sample `index` as a loader does."""
+    pixels = np.empty(source.spec.shape, source.spec.dtype)
+    if has_files(source):
+        return _examine_file(source, index, pixels)
+    try:
+        source.read(index, pixels)
+    except BadSampleError as error:
+        return Examined(UNKNOWN, fault="unreadable", reason=error.reason)
+    return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
+
+
+def _examine_file(source: FileSource, index: int, pixels: Array) -> Examined:
+    path = source.path(index)
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        return Examined(UNKNOWN, fault="missing", reason=reason(error))
+    except OSError as error:
+        return Examined(UNKNOWN, fault="unreadable", reason=reason(error))
+    if size == 0:
+        return Examined(size, fault="empty", reason="empty file")
+    try:
+        source.read(index, pixels)
+    except BadSampleError as error:
+        return Examined(size, fault="unreadable", reason=error.reason)
+    wrong = misnamed(path.name, _head(path))
+    return Examined(size) if wrong is None else Examined(size, fault="misnamed", reason=wrong)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        return file.read(HEAD)
+
+
+Key = TypeVar("Key")
+
+BYTES_AT_ONCE = 1 << 20
+"""Bytes of a file that are held while it is hashed."""
+
+
+def equal_sized(sizes: Indices) -> Indices:
+    """The positions of sizes that occur more than once: only files of one size can be equal. Empty ones are not meant.
+
+    >>> equal_sized(np.array([5, 0, 7, 0, 5, -1])).tolist()
+    [0, 4]
+    """
+    _, inverse, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+    return np.flatnonzero((counts[inverse] > 1) & (sizes > 0))
+
+
+def file_digest(path: Path) -> bytes | None:
+    """SHA-256 of a file's bytes; None if they cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(BYTES_AT_ONCE):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.digest()
+
+
+def groups_of_equals(digests: Iterable[tuple[Key, bytes | None]]) -> list[list[Key]]:
+    """The keys that share a digest, in the order they came; those that share none, or have none, are left out.
+
+    >>> groups_of_equals([("a", b"1"), ("b", b"2"), ("c", b"1"), ("d", None), ("e", None)])
+    [['a', 'c']]
+    """
+    groups: dict[bytes, list[Key]] = {}
+    for key, digest in digests:
+        if digest is not None:
+            groups.setdefault(digest, []).append(key)
+    return [group for group in groups.values() if len(group) > 1]
+
 
 Kind = Literal["missing", "empty", "unreadable", "misnamed", "duplicate", "leaking"]
 KINDS: tuple[Kind, ...] = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")

@@ -14,12 +14,11 @@ from runner.loaders.loader import Loader
 from runner.machine import available_bytes, refuse_too_large
 from runner.modes.bench import bench_loaders
 from runner.modes.check import check_data
-from runner.modes.choosing import choose_loader
 from runner.modes.context import OpenRun
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import make_model
-from runner.modes.pipeline import as_delivered, needed_bytes, open_dataset, open_loader
+from runner.modes.pipeline import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
 from runner.modes.resume import resumable
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal

@@ -18,9 +18,7 @@ from runner.errors import BadSampleError, RunnerError, WorkerError
 from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
 from runner.loaders.throughput import Pace, evenly, time_loader
 from runner.modes.bench import best_of
-from runner.modes.bench_measure import Row
-from runner.modes.contenders import contenders, override_line
-from runner.modes.own_process import in_own_process
+from runner.modes.bench_measure import Row, contenders, in_own_process, override_line
 from runner.modes.run import build_loader, run
 
 COLUMNS = [

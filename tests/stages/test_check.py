@@ -16,7 +16,7 @@ from runner.data.dataset import Dataset
 from runner.data.labels import Head, Labels
 from runner.errors import DataError, WorkerError
 from runner.loaders.workers import in_threads
-from runner.modes.class_counts import class_counts
+from runner.modes.figures import class_counts
 from runner.modes.run import run
 
 KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
