@@ -17,11 +17,10 @@ from hydra.errors import HydraException
 
 from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan
 from runner.commands.telling import tell_end
-from runner.config.files import Library, open_library
+from runner.config.files import PRIMARY, Library, open_library, our_plugins
 from runner.config.jobs import Sweep, check_jobs
 from runner.config.launch import quoted
 from runner.config.overrides import for_hydra, is_of_sweeper, parse
-from runner.config.places import PRIMARY, our_plugins
 from runner.errors import ConfigurationError, JobError
 from runner.records.columns import monitored, objective_of
 from runner.records.folder import new_sweep_folder

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from runner.config.base_run import LATEST
 from runner.config.compose import EXTENSIONS
+from runner.config.expand import read_searched
 from runner.config.files import open_library
 from runner.config.jobs import check_ends
 from runner.config.overrides import parse
-from runner.config.space import read_searched
 from runner.config.validation import judge
 from runner.errors import ConfigurationError
 from runner.modes.resume import resumable

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from runner.commands.sweep_folder import begin_plan, identity, plan_job
 from runner.commands.telling import tell_end
+from runner.config.expand import Searched, read_searched
 from runner.config.files import open_library
 from runner.config.jobs import Sweep, prepare
-from runner.config.space import Searched, read_searched
 from runner.errors import ConfigurationError
 from runner.exit import complain
 from runner.records.columns import Objective, monitored, objective_of

@@ -8,10 +8,9 @@ from pathlib import Path
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from runner.config.files import Composition, ConfigFile
+from runner.config.files import Composition, ConfigFile, shown
 from runner.config.overrides import Typed
 from runner.config.paths import why_missing
-from runner.config.places import shown
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
 from runner.records.earlier import (

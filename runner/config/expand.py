@@ -1,11 +1,19 @@
-"""From lists of values to the overrides of each job: every combination, but for keys that are paired."""
+"""From lists of values to the overrides of each job: every combination, but for keys that are paired.
+
+What a search was typed as: ranges in Hydra's own grammar, beside values that stay.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, product
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
+
+from runner.config.files import Library
+from runner.config.overrides import parse
+from runner.sweeps.searchers import Interval, Listed, Space, Values
 
 Pairs = Sequence[Sequence[str]]
 
@@ -57,3 +65,70 @@ def _axes(values: Mapping[str, list[str]], pairs: Pairs) -> list[list[tuple[str,
             done.update(together)
             axes.append(list(zip(*(values[name] for name in together), strict=True)))
     return axes
+
+
+LOG = "log"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was typed, in its order, and the ranges among it; keys of ranges by what was typed."""
+
+    typed: tuple[str, ...]
+    ranges: dict[str, str]
+    space: Space
+
+    def with_values(self, values: Values) -> tuple[str, ...]:
+        """The overrides of one trial."""
+        keys = {text: self.ranges.get(text) for text in self.typed}
+        return tuple(text if key is None else f"{key}={values[key]}" for text, key in keys.items())
+
+    @property
+    def ends(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The overrides with the first value of every range, and with the last."""
+        first, last = ({key: each.ends[end] for key, each in self.space.items()} for end in (0, 1))
+        return self.with_values(first), self.with_values(last)
+
+
+def read_searched(typed: Sequence[str], library: Library) -> Searched:
+    """What was accepted once, read again."""
+    return searched(parse(typed, library)[0])
+
+
+def searched(overrides: Sequence[Override]) -> Searched:
+    """The overrides as a search has them; their ranges have no problems."""
+    several = [override for override in overrides if override.is_sweep_override()]
+    ranges = {override.input_line or "": override.key_or_group for override in several}
+    space = {override.key_or_group: _dimension(override) for override in several}
+    return Searched(tuple(override.input_line or "" for override in overrides), ranges, space)
+
+
+def range_problems(overrides: Sequence[Override]) -> Iterator[str]:
+    """What is wrong with the ranges."""
+    several = [override for override in overrides if override.is_sweep_override()]
+    if not several:
+        yield "sweep.search must have a range to search, got none; add one, train.learning_rate='interval(0.001,0.1)'"
+    keys = [override.key_or_group for override in overrides]
+    for override in several:
+        text, value = override.input_line, override.value()
+        if keys.count(override.key_or_group) > 1:
+            yield f"{override.key_or_group} must be given once in a search, got {keys.count(override.key_or_group)}"
+        if isinstance(value, IntervalSweep):
+            low, high = value.start, value.end
+            if low is None or high is None or not low < high:
+                yield f"{text} must go from a smaller to a larger number; write interval(0.001,0.1)"
+            elif LOG in value.tags and not low > 0:
+                yield f"{text} must begin above 0, for magnitudes have no end below; begin at 1e-6, say"
+            if value.tags - {LOG}:
+                yield f"{text} must have no tag but log, got {', '.join(sorted(value.tags - {LOG}))}"
+        elif not list(override.sweep_string_iterator()):
+            yield f"{text} must hold a value, got none"
+        elif not isinstance(value, list) and getattr(value, "tags", None):
+            yield f"{text} must have no tag: only an interval is tagged, tag(log,interval(0.001,0.1))"
+
+
+def _dimension(override: Override) -> Interval | Listed:
+    value = override.value()
+    if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
+        return Interval(value.start, value.end, log=LOG in value.tags)
+    return Listed(tuple(override.sweep_string_iterator()), ordered=override.is_range_sweep())

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from runner.config.compose import EXTENSIONS, Check
-from runner.config.expand import expand, pairing_problems
+from runner.config.expand import Searched, expand, pairing_problems, range_problems, searched
 from runner.config.files import Library, open_library
 from runner.config.overrides import (
     bad_choice,
@@ -22,7 +22,6 @@ from runner.config.overrides import (
     refusal,
     sweeper_problem,
 )
-from runner.config.space import Searched, range_problems, searched
 from runner.errors import ConfigurationError
 from runner.records.columns import goal_of_figure
 from runner.settings import Settings

@@ -12,9 +12,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from runner.config.files import VERSION_BASE, alone
+from runner.config.files import PRIMARY, VERSION_BASE, UserConf, alone, our_conf
 from runner.config.jobs import Job
-from runner.config.places import PRIMARY, UserConf, our_conf
 
 Work = Callable[[Job, Path], int]
 """Does a job in a folder and returns its exit code; nothing it is responsible for may leave it as an exception."""
