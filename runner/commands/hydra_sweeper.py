@@ -15,8 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 
-from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan
-from runner.commands.telling import tell_end
+from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan, tell_end
 from runner.config.files import PRIMARY, Library, open_library, our_plugins
 from runner.config.jobs import Sweep, check_jobs
 from runner.config.launch import quoted

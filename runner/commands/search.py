@@ -9,8 +9,7 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
-from runner.commands.sweep_folder import begin_plan, identity, plan_job
-from runner.commands.telling import tell_end
+from runner.commands.sweep_folder import begin_plan, identity, plan_job, tell_end
 from runner.config.expand import Searched, read_searched
 from runner.config.files import open_library
 from runner.config.jobs import Sweep, prepare

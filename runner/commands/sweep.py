@@ -9,8 +9,7 @@ from dataclasses import replace
 from runner.commands.hydra_sweeper import run_by_sweeper
 from runner.commands.resume_sweep import more_trials, unfinished
 from runner.commands.search import begin_search, run_search
-from runner.commands.sweep_folder import add_jobs, begin_plan
-from runner.commands.telling import tell_end
+from runner.commands.sweep_folder import add_jobs, begin_plan, tell_end
 from runner.config.jobs import Sweep
 from runner.exit import complain
 from runner.records.folder import new_sweep_folder

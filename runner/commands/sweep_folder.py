@@ -1,9 +1,13 @@
-"""A sweep as it is when it begins: every job's configuration written down, and which jobs are one and the same."""
+"""A sweep as it is when it begins: every job's configuration written down, and which jobs are one and the same.
+
+What a person is told when a sweep or a search has ended, however it did: its table, its files, its page.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +18,10 @@ from runner.config.launch import launch
 from runner.errors import RunnerError
 from runner.loaders.settings import LoaderSettings
 from runner.records.dotted import value_at
+from runner.reports.sweep_page import write_sweep_report
 from runner.settings import Settings
+from runner.sweeps.results import SweepResults, read_results
+from runner.sweeps.results_table import tell
 from runner.sweeps.sweep_plan import FROZEN, PlannedJob, SearchPlan, SweepPlan, freeze
 
 Numbers = dict[str, int]
@@ -77,3 +84,20 @@ def varied_values(job: Job, keys: Sequence[str]) -> dict[str, Any]:
         is_group = value is None or (isinstance(value, Mapping) and "kind" in value)
         values[key] = None if key in idle else typed.get(key) if is_group else value
     return values
+
+
+def tell_end(folder: Path) -> SweepResults:
+    """Tell what came of the sweep in `folder`; its results."""
+    results = read_results(folder)
+    sys.stdout.write("\n")
+    tell(results)
+    _draw(results)
+    return results
+
+
+def _draw(results: SweepResults) -> None:
+    """Draw the page. No sweep fails for it."""
+    try:
+        sys.stdout.write(f"report    {write_sweep_report(results)}\n")
+    except Exception as error:
+        sys.stdout.write(f"no report was written: {type(error).__name__}: {error}\n")

@@ -46,7 +46,7 @@ def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys)
 
 
 def test_sweep_whose_page_cannot_be_drawn_ends_as_it_would(sweep, capsys, monkeypatch):
-    monkeypatch.setattr("runner.commands.telling.write_sweep_report", lambda _: 1 / 0)
+    monkeypatch.setattr("runner.commands.sweep_folder.write_sweep_report", lambda _: 1 / 0)
     assert sweep("seed=1,2")[0] == 0
     assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
