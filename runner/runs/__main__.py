@@ -8,12 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from runner.errors import ConfigurationError
 from runner.exit import guarded
 from runner.messages import hint
-from runner.runs.best import best
-from runner.runs.clean import clean
-from runner.runs.commands import compare, diff, list_runs
-from runner.runs.query import Query
-from runner.runs.reading import read
-from runner.runs.show import show
+from runner.runs.commands import best, clean, compare, diff, list_runs, show
+from runner.runs.query import Query, read
 
 HELP = """\
 usage: python -m runner.runs COMMAND [RUN ...] [CONDITION ...] [option=value ...]

@@ -1,18 +1,56 @@
-"""What a command was asked: runs by name or by condition, in which order, and what is to be told of them."""
+"""What a command was asked: runs by name or by condition, in which order, and what is to be told of them.
+
+What must hold for a run to be meant: `train.epochs>5`.
+
+From the words after a command to its query, with every problem at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from runner.config.words import Words, read_words
 from runner.errors import ConfigurationError
 from runner.messages import hint
 from runner.records.dotted import flat
-from runner.records.output import Format, plain
+from runner.records.output import FORMATS, Format, plain
 from runner.records.run_folder import Run, all_runs, find_run, is_number
-from runner.runs.conditions import Condition
+
+ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A key of a run beside one value, or with `=` and `!=` any of several."""
+
+    key: str
+    sign: str
+    values: tuple[Any, ...]
+
+    def holds(self, run: Run) -> bool:
+        """Whether it does. Only numbers are in order with numbers, and text with text; what is missing is no value."""
+        value = run.value(self.key)
+        if self.sign in ("=", "!="):
+            return any(_equal(value, wanted) for wanted in self.values) == (self.sign == "=")
+        wanted = self.values[0]
+        comparable = all(map(is_number, (value, wanted))) or all(isinstance(each, str) for each in (value, wanted))
+        return comparable and ORDER[self.sign](value, wanted)
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    # True is no 1. A version such as 1.0, or a hash of digits alone, is text to the record and a number when typed.
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    return bool(value == wanted) or (isinstance(value, str) and value == str(wanted))
 
 
 @dataclass(frozen=True)
@@ -74,3 +112,51 @@ def _keys(run: Run) -> Iterable[str]:
             parts = key.split(".")
             yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
     yield from run.metrics[0] if run.metrics else ()
+
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "list": ("format", "root", "columns", "sort", "limit"),
+    "show": ("format", "root"),
+    "compare": ("format", "root", "sort", "limit"),
+    "diff": ("format", "root"),
+    "best": ("format", "root", "metric", "goal"),
+    "clean": ("format", "root", "yes"),
+}
+TEXTS: Mapping[str, Callable[[str], Any]] = {"root": Path, "sort": str, "metric": str}
+"""Options for which any text will do, and what becomes of it."""
+ACCEPTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "format": (f"one of {', '.join(FORMATS)}", lambda value: value in FORMATS),
+    "columns": ("a list of keys, [loader,val_loss]", lambda value: isinstance(value, list) and len(value) > 0),
+    "limit": ("a whole number above 0", lambda value: type(value) is int and value > 0),
+    "goal": ("max or min", lambda value: value in ("max", "min")),
+    "yes": ("true or false", lambda value: isinstance(value, bool)),
+}
+"""The other options: what they must be."""
+BY_NAME = {"show": 1, "diff": 2}
+"""How many runs a command takes; the others take conditions."""
+
+
+def read(command: str, texts: Sequence[str]) -> Query:
+    """What `command` is asked by `texts`. Raises `ConfigurationError` for what cannot be meant."""
+    words = read_words(texts, OPTIONS[command])
+    problems = list(_problems(command, words))
+    if problems:
+        raise ConfigurationError(problems)
+    conditions = tuple(Condition(asked.key, asked.sign, asked.values) for asked in words.asked)
+    options = {name: TEXTS[name](str(value)) if name in TEXTS else value for name, value in words.options.items()}
+    return Query(words.names, conditions, **options)
+
+
+def _problems(command: str, words: Words) -> Iterator[str]:
+    yield from words.problems
+    for name, (expected, fits) in ACCEPTED.items():
+        if name in words.options and not fits(words.options[name]):
+            yield f"{name} must be {expected}, got {plain(words.options[name])}"
+    elsewhere = {name for names in OPTIONS.values() for name in names}
+    yield from (f"{asked.key} is no option of {command}" for asked in words.asked if asked.key in elsewhere)
+    if command in BY_NAME:
+        yield from (f"{command} takes no condition, got {asked.key}" for asked in words.asked)
+        if len(words.names) != (count := BY_NAME[command]):
+            yield f"name {count} {'run' if count == 1 else 'runs'}, got {len(words.names)}; see help"
+    elif command != "compare":
+        yield from (f"{name} must be KEY=VALUE or option=value: {command} takes no run" for name in words.names)

@@ -4,7 +4,7 @@ import os
 
 from runner.records.folder import point_latest
 from runner.records.run_folder import all_runs
-from runner.runs.cleaning import is_fruitless, remove, size_bytes
+from runner.runs.commands import is_fruitless, remove, size_bytes
 
 
 def old(folder):

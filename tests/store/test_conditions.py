@@ -3,7 +3,7 @@
 import pytest
 
 from runner.records.run_folder import Run
-from runner.runs.conditions import Condition
+from runner.runs.query import Condition
 
 HOLDING = [
     ("seed", "=", (0,)),

@@ -13,7 +13,7 @@ from runner.errors import ConfigurationError
 from runner.exit import guarded
 from runner.records.metrics import MetricsTable
 from runner.runs.__main__ import COMMANDS, HELP, execute
-from runner.runs.reading import OPTIONS
+from runner.runs.query import OPTIONS
 
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy", "matplotlib", "jinja2"}
 
