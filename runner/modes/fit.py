@@ -52,10 +52,10 @@ def train(
     resumed: bool,
 ) -> None:
     """Train `model` on `loaders`, which were opened with `settings`; a run that is `resumed` goes on from its state."""
-    from runner.modes.debug import ENOUGH
     from runner.training.inference import evaluate
     from runner.training.loop import Training
     from runner.training.model_file import save
+    from runner.training.overfit import ENOUGH
 
     first_loss = evaluate(model, loaders["train"])["loss"] if run.config.debug == "overfit" else None
     training = Training(
@@ -81,9 +81,9 @@ def train(
 
 def _fit(run: OpenRun, training: Training, settings: LoaderSettings, *, resumed: bool) -> dict[str, Any]:
     """What `stages.fit` returns; metrics.csv, terminal, tracker and run.json follow it epoch by epoch."""
-    from runner.modes.debug import NAME as PROFILE
-    from runner.modes.debug import profiled
     from runner.training.loop import Observer, fit
+    from runner.training.profile import NAME as PROFILE
+    from runner.training.profile import profiled
 
     path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
     metrics = MetricsTable(path)
@@ -139,8 +139,8 @@ def _tell_wait(run: OpenRun, wait: Wait, loader: Loader, settings: LoaderSetting
 
 
 def _tell_profile(run: OpenRun) -> None:
-    from runner.modes.debug import NAME as PROFILE
-    from runner.modes.debug import profile_lines
+    from runner.training.profile import NAME as PROFILE
+    from runner.training.profile import profile_lines
 
     if run.config.debug == "profile":
         run.terminal.account(profile_lines(run.record.path / PROFILE))
@@ -148,7 +148,7 @@ def _tell_profile(run: OpenRun) -> None:
 
 def _tell_overfit(run: OpenRun, training: Training, task: Task, *, first_loss: float, steps: int) -> None:
     """Whether the batch was learnt by heart, and what else may be wrong."""
-    from runner.modes.debug import Attempt, verdict
+    from runner.training.overfit import Attempt, verdict
 
     last_loss = float(read_metrics(run.record.path)[-1]["loss"] or 0.0)
     attempt = Attempt(steps, first_loss, last_loss)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config.help import help_text
-from runner.config.schema import Schema, json_schema, plain
+from runner.config.schema import Schema, json_schema
 from runner.config.validation import judge
-from runner.messages import hint, nearest
+from runner.messages import did_you_mean, nearest, yaml_text
 
 VALID = {"data": {"kind": "digits"}, "loader": {"kind": "sequence"}, "model": {"kind": "cnn"}, "train": {}}
 
@@ -88,14 +88,14 @@ def test_nearest_is_one_of_the_words(word, words):
 
 def test_nearest_ignores_the_case():
     assert nearest("RGB", ["rgb", "grayscale"]) == "rgb"
-    assert hint("rgb", ["rgb"]) == ""
+    assert did_you_mean("rgb", ["rgb"]) == ""
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "null"), (True, "true"), ([1, "a"], "[1, 'a']"), ({"a": 0.5}, "{a: 0.5}"), ("a", "a")]
 )
 def test_values_are_shown_as_yaml_has_them(value, text):
-    assert plain(value) == text
+    assert yaml_text(value) == text
 
 
 def test_help_names_groups_choices_and_keys(workplace):

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import DataError
-from runner.machine import available_bytes, format_bytes, refuse_too_large
+from runner.machine import available_bytes, refuse_too_large
+from runner.messages import format_bytes
 
 
 def limit(folder, *, most, used, cached=0):

@@ -13,7 +13,7 @@ def test_log_has_time_level_name_and_message(tmp_path: Path) -> None:
     handler = open_log(tmp_path)
     logging.getLogger("runner.training.loop").info("epoch %d", 3)
     close_log(handler)
-    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 INFO runner\.stages\.fit: epoch 3\n"
+    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 INFO runner\.training\.loop: epoch 3\n"
     assert re.fullmatch(line, (tmp_path / "run.log").read_text())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from runner.batch import Batch
 from runner.models.base import Output
-from runner.modes.debug import Attempt, verdict
+from runner.training.overfit import Attempt, verdict
 
 SOFTMAX = Output("", (3,), "softmax", "categorical_crossentropy", (), 3)
 

@@ -7,6 +7,7 @@ import pytest
 from runner.commands.sweep import run_sweep
 from runner.config.jobs import prepare_sweep
 from runner.sweeps import process, schedule
+from tests.support.run_store import make, root, store  # noqa: F401
 
 JOB = """
 import json, os, signal, sys, time

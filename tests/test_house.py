@@ -97,7 +97,7 @@ def modules_after(code):
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "simplejpeg", "sklearn", "scipy"}
 
 
-@pytest.mark.parametrize(["import runner.settings", "import runner; runner.compose(['loader.workers=2'])"])
+@pytest.mark.parametrize("code", ["import runner.settings", "import runner; runner.compose(['loader.workers=2'])"])
 def test_configuration_imports_nothing_heavy(code):
     assert not modules_after(code) & HEAVY
 
@@ -122,3 +122,9 @@ def test_everything_below_keras_works_without_tensorflow_installed(digits_root):
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert 1200 < int(printed) < 1300
+
+
+def test_every_module_lists_its_purpose_in_one_line():
+    for file in PACKAGE.rglob("*.py"):
+        first = file.read_text().splitlines()[0]
+        assert first.startswith('"""'), file

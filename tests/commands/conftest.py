@@ -1,0 +1,3 @@
+"""Sweeps of small scripts."""
+
+from tests.sweeps.conftest import here, sweep  # noqa: F401
