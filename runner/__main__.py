@@ -151,10 +151,10 @@ def _parser() -> _Parser:
 
 
 def _unknown(flag: str) -> str:
-    from runner.messages import hint
+    from runner.messages import did_you_mean
 
     known = [name for names in (*FLAGS, *REFUSED) for name in names if name.startswith("--")]
-    return f"{flag} is no flag{hint(flag.partition('=')[0], known) or '; see --help'}"
+    return f"{flag} is no flag{did_you_mean(flag.partition('=')[0], known) or '; see --help'}"
 
 
 def _version() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError
+from runner.messages import format_bytes
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -65,15 +66,6 @@ def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = F
             f"loader={kind} needs {format_bytes(needed)} of memory for this data, and {format_bytes(available)} "
             f"are free; {mend}, or make the samples smaller (data.target_size)"
         )
-
-
-def format_bytes(count: float) -> str:
-    """`count` bytes with a decimal prefix: `format_bytes(1_340_000)` is `'1.3 MB'`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def cpu_seconds() -> float:

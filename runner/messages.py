@@ -1,37 +1,97 @@
-"""The word somebody meant.
-
-Lists in messages: the first few, and that there are more.
-"""
+"""Words of messages: suggestions, lists, counts, sizes, shapes and values, written in one way everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
+from typing import Any
+
+MOST_ITEMS = 5
 
 
 def nearest(word: object, words: Iterable[str]) -> str | None:
-    """The one of `words` most like `word`, whatever the case; None if none is much like it."""
+    """The closest match for `word` among `words`, ignoring case; None if nothing is close."""
     known = {candidate.lower(): candidate for candidate in words}
     found = get_close_matches(str(word).lower(), known, n=1)
     return known[found[0]] if found else None
 
 
-def hint(word: object, words: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean …?`, or nothing; `prefix` is what the person typed before the word."""
-    found = nearest(word, words)
-    return f"; did you mean {prefix}{found}?" if found is not None and found != str(word) else ""
+def did_you_mean(word: object, words: Iterable[str], prefix: str = "") -> str:
+    """The end of a message about an unknown `word`: a suggestion, or nothing if no word is close.
 
+    `prefix` is put before the suggestion: the group of a value, or the path of a nested key.
 
-MOST = 5
-
-
-def some(items: Iterable[str], total: int | None = None, most: int = MOST) -> str:
-    """The first `most` of `items`, and an ellipsis if there are more, or more in `total` than were given.
-
-    >>> some("abcdef"), some("ab", 7), some("")
-    ('a, b, c, d, e, …', 'a, b, …', 'none')
+    >>> did_you_mean("sead", ["seed", "name"]), did_you_mean("cnm", ["cnn"], "model="), did_you_mean("x", ["name"])
+    ("; did you mean 'seed'?", "; did you mean 'model=cnn'?", '')
     """
-    shown = list(islice(items, most + 1))
-    more = len(shown) > most or (total is not None and total > len(shown))
-    return (", ".join(shown[:most]) or "none") + (", …" if more else "")
+    found = nearest(word, words)
+    return f"; did you mean '{prefix}{found}'?" if found is not None and found != str(word) else ""
+
+
+def first_few(items: Iterable[object], total: int | None = None, most: int = MOST_ITEMS) -> str:
+    """The first `most` of `items`, and how many more there are; `total` is their number where `items` holds fewer.
+
+    >>> first_few("abcd"), first_few("abcdefg"), first_few("ab", 1_002), first_few("")
+    ('a, b, c, d', 'a, b, c, d, e and 2 more', 'a, b and 1,000 more', 'none')
+    """
+    remaining = iter(items)
+    shown = [str(item) for item in islice(remaining, most)]
+    rest = (sum(1 for _ in remaining) if total is None else total - len(shown)) if shown else 0
+    return (", ".join(shown) or "none") + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """A count with its noun in the right number; `nouns` is the plural where it does not end in s alone.
+
+    >>> plural(1, "epoch"), plural(1_276, "sample"), plural(2, "class", "classes")
+    ('1 epoch', '1,276 samples', '2 classes')
+    """
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape such as 8×8×1.
+
+    >>> shape_text((8, 8, 1)), shape_text((3,)), shape_text(())
+    ('8×8×1', '3', 'a single number')
+    """
+    return "×".join(map(str, shape)) or "a single number"
+
+
+def format_bytes(count: float) -> str:
+    """A size in decimal units.
+
+    >>> format_bytes(12), format_bytes(86_000), format_bytes(3e12)
+    ('12 B', '86.0 kB', '3.0 TB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def yaml_text(value: Any) -> str:
+    """A value as YAML writes it, on one line; a text without quotes.
+
+    >>> yaml_text(None), yaml_text(True), yaml_text([1, "a"]), yaml_text({"epochs": 3}), yaml_text("a")
+    ('null', 'true', "[1, 'a']", '{epochs: 3}', 'a')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(quoted, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {quoted(item)}' for key, item in value.items())}}}"
+    return json.dumps(value, default=str)
+
+
+def quoted(value: Any) -> str:
+    """A value as `yaml_text` writes it; a text in quotes.
+
+    >>> quoted("fast"), quoted(3)
+    ("'fast'", '3')
+    """
+    return repr(value) if isinstance(value, str) else yaml_text(value)

@@ -16,14 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.component import not_installed
 from runner.config.base_run import based, set_by_base
-from runner.config.files import Composition, Library, shown
+from runner.config.files import Composition, Library
 from runner.config.overrides import Typed, bad_choice, for_hydra, tell_apart
 from runner.config.paths import missing_paths
 from runner.config.schema import Schema
-from runner.config.schema import shown as shown_value
 from runner.config.validation import Problem, judge
 from runner.errors import ConfigurationError
-from runner.messages import hint, nearest
+from runner.messages import did_you_mean, nearest, quoted
 from runner.settings import Settings
 
 MISSING = object()
@@ -170,7 +169,7 @@ def _remove(override: Override, config: DictConfig) -> str | None:
         return f"{key} must be set by a file to be removed from it; it is at its default already"
     value = override.value()
     if value is not None and parent[name] != value:
-        return f"{override.input_line} must name the value the key has, {shown_value(parent[name])}, or none: ~{key}"
+        return f"{override.input_line} must name the value the key has, {quoted(parent[name])}, or none: ~{key}"
     del parent[name]
     return None
 
@@ -184,8 +183,8 @@ def _kind_problem(override: Override, config: DictConfig, library: Library) -> s
     if value == OmegaConf.select(config, override.key_or_group):
         return None
     options = library.groups[group]
-    mend = f"; use {group}={value}" if value in options else hint(value, options, f"{group}=")
-    return f"{group}.kind must not be changed by itself, got {shown_value(value)}{mend}"
+    mend = f"; use {group}={value}" if value in options else did_you_mean(value, options, f"{group}=")
+    return f"{group}.kind must not be changed by itself, got {quoted(value)}{mend}"
 
 
 def _with_file(problem: Problem, composition: Composition, typed: set[str]) -> str:
@@ -199,4 +198,4 @@ def _with_file(problem: Problem, composition: Composition, typed: set[str]) -> s
 
 def _file_of(key: str, composition: Composition) -> str | None:
     file = composition.file_of(key)
-    return None if file is None else shown(file)
+    return None if file is None else quoted(file)

@@ -9,7 +9,8 @@ from typing import Any
 
 from runner.config.files import Library, open_library
 from runner.config.jobs import defaults_of
-from runner.config.schema import Node, Schema, plain
+from runner.config.schema import Node, Schema
+from runner.messages import yaml_text
 
 HEADER = """\
 usage: python -m runner [flags] [group=choice ...] [key=value ...]
@@ -62,7 +63,7 @@ def _keys(document: dict[str, Any]) -> Iterator[str]:
 
 def _entry(key: str, node: Node, schema: Schema, document: dict[str, Any]) -> Iterator[str]:
     """The key with its value, and beside it, wrapped, what it means and what it may be."""
-    title = f"  {key}={plain(_value(key, node, document))}"
+    title = f"  {key}={yaml_text(_value(key, node, document))}"
     expected = schema.expected(node)
     description = node.get("description", "")
     shown = "" if expected in OBVIOUS else f"({expected})"

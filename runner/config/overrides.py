@@ -10,8 +10,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from runner.config.files import Library
-from runner.config.schema import shown
-from runner.messages import hint
+from runner.messages import did_you_mean, quoted
 from runner.settings import Settings
 
 OWNED = {
@@ -96,7 +95,7 @@ def refusal(override: Override, library: Library) -> str | None:
         return f"{key} must not be set: {OWNED[owned[0]]}" if owned else None
     known = [*Settings.model_fields, *library.groups]
     first = key.split(".")[0]
-    return None if key in known or first in known else f"{first} is no key{hint(first, known)}"
+    return None if key in known or first in known else f"{first} is no key{did_you_mean(first, known)}"
 
 
 def bad_choice(override: Override, library: Library) -> str | None:
@@ -109,7 +108,7 @@ def bad_choice(override: Override, library: Library) -> str | None:
     wrong = [name for name in named if not (isinstance(name, str) and name in options)]
     if not wrong:
         return None
-    return f"{group} must be one of {', '.join(options)}, got {shown(wrong[0])}{hint(wrong[0], options)}"
+    return f"{group} must be one of {', '.join(options)}, got {quoted(wrong[0])}{did_you_mean(wrong[0], options)}"
 
 
 def sweeper_problem(overrides: Sequence[Override], library: Library) -> str | None:
@@ -118,7 +117,7 @@ def sweeper_problem(overrides: Sequence[Override], library: Library) -> str | No
     for override in overrides:
         name = override.value() if override.key_or_group == SWEEPER else None
         if isinstance(name, str) and name not in options:
-            mend = hint(name, options) or "; install the plugin that brings it"
+            mend = did_you_mean(name, options) or "; install the plugin that brings it"
             return f"{SWEEPER} must be one of {', '.join(options)}, got {name!r}{mend}"
     return None
 

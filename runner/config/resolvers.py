@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from runner.data.npy import read_json_object
 from runner.errors import ConfigurationError, DataError
-from runner.messages import some
+from runner.messages import first_few
 
 
 def register() -> None:
@@ -29,7 +29,7 @@ def part_of_json(file: str, *keys: str | int) -> Any:
     for depth, key in enumerate(map(str, keys)):
         if not isinstance(value, dict) or key not in value:
             where = "".join(f"{name}." for name in keys[:depth])
-            got = some(value) if isinstance(value, dict) else f"no object at {where.rstrip('.')}"
+            got = first_few(value) if isinstance(value, dict) else f"no object at {where.rstrip('.')}"
             raise ConfigurationError(f"{file} must have the key {where}{key}, got {got}")
         value = value[key]
     return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from runner.messages import yaml_text
 from runner.settings import Settings
 
 Node = Mapping[str, Any]
@@ -141,7 +141,7 @@ class Schema:
         options = self.options(node)
         if options:
             few = len(options) == 1 or node.get("type") == "boolean"
-            return " or ".join(map(plain, options)) if few else f"one of {', '.join(map(plain, options))}"
+            return " or ".join(map(yaml_text, options)) if few else f"one of {', '.join(map(yaml_text, options))}"
         if "$ref" in node or "properties" in node:
             return f"a group of keys ({', '.join(self.resolve(node).get('properties', ()))})"
         variants = self.variants(node)
@@ -162,22 +162,6 @@ class Schema:
 def json_schema() -> Node:
     """The JSON schema of `Settings`; 13 ms."""
     return Settings.model_json_schema()
-
-
-def plain(value: Any) -> str:
-    """A value as YAML writes it, on one line; text as it is."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {shown(item)}' for key, item in value.items())}}}"
-    return json.dumps(value, default=str)
-
-
-def shown(value: Any) -> str:
-    """A value as it was given: as `plain`, and text in quotes."""
-    return repr(value) if isinstance(value, str) else plain(value)
 
 
 def _expected(node: Node) -> str:
@@ -213,5 +197,5 @@ def _plural(node: Node) -> str:
 
 
 def _limits(node: Node) -> list[str]:
-    limits = [f"{words} {plain(node[name])}" for name, words in LIMITS.items() if name in node]
+    limits = [f"{words} {yaml_text(node[name])}" for name, words in LIMITS.items() if name in node]
     return [" and ".join(limits)] if limits else []

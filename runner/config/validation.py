@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.config.schema import Node, Place, Schema, Variants, shown
-from runner.messages import hint, nearest
+from runner.config.schema import Node, Place, Schema, Variants
+from runner.messages import did_you_mean, nearest, quoted
 from runner.records.dotted import value_at
 from runner.settings import Settings
 
@@ -87,7 +87,7 @@ class _Errors:
         if kind == "missing":
             return Problem(place.key, f"{place.key} must be given, {expected}: {place.key}=…")
         value = self._value(place.key)
-        return Problem(place.key, f"{place.key} must be {expected}, got {shown(value)}{self._meant(place, value)}")
+        return Problem(place.key, f"{place.key} must be {expected}, got {quoted(value)}{self._meant(place, value)}")
 
     def mend(self, error: Error) -> None:
         """Make the document right where the error is: by what was meant, the default, or a placeholder."""
@@ -100,8 +100,8 @@ class _Errors:
     def _tag(self, place: Place, value: Mapping[str, Any]) -> Problem:
         variants = self._variants(place)
         key, tags = f"{place.key}.{variants.property}", list(variants.components)
-        got = shown(value[variants.property]) if variants.property in value else "nothing"
-        near = hint(value.get(variants.property), tags)
+        got = quoted(value[variants.property]) if variants.property in value else "nothing"
+        near = did_you_mean(value.get(variants.property), tags)
         return Problem(key, f"{key} must be one of {', '.join(tags)}, got {got}{near}")
 
     def _unknown(self, place: Place) -> str:
@@ -114,7 +114,7 @@ class _Errors:
         if others:
             return f"{text}; it belongs to {', '.join(others)}"
         return text + (
-            hint(name, known, prefix)
+            did_you_mean(name, known, prefix)
             or self._elsewhere(name)
             or f"; its keys are {', '.join(key for key in known if key != 'kind')}"
         )
@@ -130,7 +130,7 @@ class _Errors:
         if variants is not None and value in list(variants.components):
             return f"; did you mean {place.key}.{variants.property}={value}?"
         options = [option for shape in self.schema.shapes(node) for option in self.schema.options(shape)]
-        return hint(value, [option for option in options if isinstance(option, str)])
+        return did_you_mean(value, [option for option in options if isinstance(option, str)])
 
     def _variants(self, place: Place) -> Variants:
         """Those of a place, or of the one shape of it that is a group of keys."""

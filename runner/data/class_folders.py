@@ -27,7 +27,7 @@ from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.images.reader import ImageReader
-from runner.messages import some
+from runner.messages import first_few
 
 Listed = tuple[list[str], list[int]]
 
@@ -48,7 +48,7 @@ class ClassFolders(Data, ImageSettings):
     def _each_class_once(self) -> Self:
         twice = [name for name in dict.fromkeys(self.classes or ()) if (self.classes or ()).count(name) > 1]
         if twice:
-            raise ValueError(f"classes must name each class folder once, got {some(twice)} more than once")
+            raise ValueError(f"classes must name each class folder once, got {first_few(twice)} more than once")
         return self
 
     @abstractmethod
@@ -101,12 +101,13 @@ class ClassFolders(Data, ImageSettings):
             if folder not in whole and (loose := list_loose_images(folder)):
                 yield (
                     f"{len(loose):,} image{'s' if len(loose) > 1 else ''} directly in {folder}, in none of the folders "
-                    f"that are read, {'are' if len(loose) > 1 else 'is'} left out: {some(loose)}"
+                    f"that are read, {'are' if len(loose) > 1 else 'is'} left out: {first_few(loose)}"
                 )
         codes = set(listed["train"][1])
         empty = [name for code, name in enumerate(classes) if code not in codes]
         if empty:
-            yield f"{folders['train']} holds no images of {len(empty):,} of its {len(classes):,} classes: {some(empty)}"
+            missing = f"{len(empty):,} of its {len(classes):,} classes: {first_few(empty)}"
+            yield f"{folders['train']} holds no images of {missing}"
 
     @property
     def _has_classes(self) -> bool:

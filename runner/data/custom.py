@@ -24,7 +24,7 @@ from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.data.table import ColumnMode, ColumnModes, Manifest, Reader, Target
 from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
-from runner.messages import some
+from runner.messages import first_few
 from runner.user_code import call, file_of, module_of, told
 
 LABEL = "label"
@@ -47,7 +47,7 @@ class UserObject:
         ids = [str(name) for name in self._column("ids", getattr(self.given, "ids", range(len(self.given))))]
         if len(set(ids)) < len(ids):
             repeated = [name for name, count in Counter(ids).items() if count > 1]
-            twice = some(repeated[:5], len(repeated))
+            twice = first_few(repeated[:5], len(repeated))
             raise DataError(f"{self.target}: ids must be another one for each sample, got in several: {twice}")
         return ids
 
@@ -59,7 +59,7 @@ class UserObject:
         names = [SPLIT_NAMES.get(str(name), "") for name in self._column("splits", told)]
         unknown = [str(name) for name in dict.fromkeys(map(str, told)) if name not in SPLIT_NAMES]
         if unknown or "train" not in names:
-            got = some(unknown or dict.fromkeys(names))
+            got = first_few(unknown or dict.fromkeys(names))
             raise DataError(f"{self.target}: splits must be {EXPECTED}, some of them train, got {got}")
         array = np.array(names)
         return {name: np.flatnonzero(array == name) for name in dict.fromkeys(names)}
@@ -109,7 +109,8 @@ class UserObject:
             missing = [name for name in mode if name not in columns]
             if missing:
                 raise DataError(
-                    f"data.class_mode must map names in {self.target}.labels, {some(columns)}, got {some(missing)}"
+                    f"data.class_mode must map names in {self.target}.labels, {first_few(columns)}, "
+                    f"got {first_few(missing)}"
                 )
             return mode
         if mode is None or mode == "input":

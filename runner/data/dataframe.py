@@ -21,7 +21,7 @@ from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.data.table import PARQUET, ColumnMode, ColumnModes, Manifest, Reader, Target, numbers, read_manifest
 from runner.errors import DataError
 from runner.images import ImageSettings
-from runner.messages import some
+from runner.messages import first_few
 
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """What Keras and TensorFlow take as the name of one output of several."""
@@ -202,7 +202,7 @@ class DataFrame(Data, ImageSettings):
         if repeated := ids.repeated():
             raise DataError(
                 f"{self.manifest} must list each image once, got {len(repeated):,} in several rows: "
-                f"{some(repeated[:5], len(repeated))}"
+                f"{first_few(repeated[:5], len(repeated))}"
             )
         return ids
 
@@ -215,7 +215,9 @@ class DataFrame(Data, ImageSettings):
         manifest.refuse(np.flatnonzero(splits.isna()), self.split_column, f"hold one of {EXPECTED}")
         rows = {split: np.flatnonzero(splits == split) for split in splits.unique()}
         if "train" not in rows:
-            raise DataError(f"{self.manifest}, column {self.split_column!r}, must have rows of train, got {some(rows)}")
+            raise DataError(
+                f"{self.manifest}, column {self.split_column!r}, must have rows of train, got {first_few(rows)}"
+            )
         return rows
 
     def _weights(self, manifest: Manifest) -> Array | None:

@@ -28,7 +28,7 @@ from runner.data.labels import NO_LABELS, ClassMode, Head, Known, Labels, class_
 from runner.data.npy_format import NpyReader, open_npy
 from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.errors import DataError
-from runner.messages import nearest, some
+from runner.messages import first_few, nearest
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def read_partition(file: Path) -> Partition:
             raise DataError(f"{file} must list each split once, got both validation and val")
         partition[split] = _ids(file, key, ids)
     if not partition.get("train"):
-        raise DataError(f"{file} must list ids under train, got {some(partition)}")
+        raise DataError(f"{file} must list ids under train, got {first_few(partition)}")
     _refuse_repeated(file, partition)
     return partition
 
@@ -123,13 +123,13 @@ def _ids(file: Path, key: str, ids: Any) -> list[str]:
         raise DataError(f"{file} must have a list of ids under {key}, got {str(ids)[:50]}")
     wrong = [name for name in ids if type(name) not in (str, int)]
     if wrong:
-        raise DataError(f"{file} must list ids as text under {key}, got {some(map(repr, wrong))}")
+        raise DataError(f"{file} must list ids as text under {key}, got {first_few(map(repr, wrong))}")
     texts = [str(name) for name in ids]
     leaving = [name for name in texts if not _is_below(name)]
     if leaving:
         raise DataError(
             f"{file} must list ids that are plain paths below data.root, without .. and not absolute; under {key} "
-            f"got {some(map(repr, leaving))}"
+            f"got {first_few(map(repr, leaving))}"
         )
     return texts
 
@@ -147,7 +147,9 @@ def _refuse_repeated(file: Path, partition: Partition) -> None:
     counts = Counter(name for ids in partition.values() for name in ids)
     repeated = [name for name, count in counts.items() if count > 1]
     where = [f"{name!r} ({' and '.join(_places(name, partition))})" for name in repeated[:5]]
-    raise DataError(f"{file} must list each id once, got {len(repeated)} more than once: {some(where, len(repeated))}")
+    raise DataError(
+        f"{file} must list each id once, got {len(repeated)} more than once: {first_few(where, len(repeated))}"
+    )
 
 
 def _places(name: str, partition: Partition) -> list[str]:
@@ -164,7 +166,7 @@ def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
     missing = [name for ids in partition.values() for name in ids if name not in labels]
     if missing:
         raise DataError(
-            f"{file} must have a label for every id, got none for {some(map(repr, missing[:5]), len(missing))} "
+            f"{file} must have a label for every id, got none for {first_few(map(repr, missing[:5]), len(missing))} "
             f"({len(missing):,} in all)"
         )
     found = {split: [labels[name] for name in ids] for split, ids in partition.items()}
@@ -250,5 +252,5 @@ def _refuse_unknown(file: Path, ids: Sequence[str], names: Sequence[str], column
     """Raise `DataError` if an id has a class that was not to be learned."""
     unknown = np.flatnonzero(column < 0)
     if len(unknown):
-        told = some((f"{names[index]!r} of {ids[index]!r}" for index in unknown[:5]), len(unknown))
+        told = first_few((f"{names[index]!r} of {ids[index]!r}" for index in unknown[:5]), len(unknown))
         raise DataError(f"{file} must have only classes the training ids have, got {told}")

@@ -17,7 +17,7 @@ import numpy as np
 from runner.batch import Array, Indices
 from runner.data.labels import ClassMode, Head, Known, class_head, codes_of, vocabulary
 from runner.errors import DataError
-from runner.messages import nearest, some
+from runner.messages import first_few, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def _refuse_missing(file: Path, wanted: Sequence[str], columns: Sequence[str]) -
         mend = f"did you mean {', '.join(map(repr, meant))}?" if meant else "name its own with data.*_column(s)"
         raise DataError(
             f"{file} must have the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}, "
-            f"got {some(columns, most=SHOWN_COLUMNS)}; {mend}"
+            f"got {first_few(columns, most=SHOWN_COLUMNS)}; {mend}"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Wait
-from runner.machine import format_bytes
+from runner.messages import format_bytes
 
 LITTLE, NOTHING = 0.05, 0.005
 """Shares of waiting below which little is to be gained, and below which the model as good as never waited."""

@@ -9,7 +9,7 @@ from runner.component import Count
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
-from runner.machine import format_bytes
+from runner.messages import format_bytes
 
 SHARE = 0.5
 """Of the free memory, what the samples may take at most: the model needs some as well, and others may come."""

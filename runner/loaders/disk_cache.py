@@ -35,7 +35,7 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.data.source import FileSource
 from runner.errors import DataError
 from runner.loaders.buffers import PRESENT, SharedArray
-from runner.machine import format_bytes
+from runner.messages import format_bytes
 from runner.records.files import to_json, write_atomically
 
 DECODERS = ("keras-runner", "numpy", "pillow", "simplejpeg", "opencv-python-headless")

@@ -30,7 +30,7 @@ from runner.loaders.reader import Filled, Reader, Rows, allocate, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, pieces
-from runner.machine import format_bytes
+from runner.messages import format_bytes
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux has it; Docker gives a container 64 MB unless told otherwise."""

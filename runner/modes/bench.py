@@ -12,7 +12,8 @@ from runner.errors import RunnerError
 from runner.loaders.auto import num_processors
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Pace, evenly
-from runner.machine import available_bytes, format_bytes
+from runner.machine import available_bytes
+from runner.messages import format_bytes
 from runner.modes.bench_measure import Row, contenders, measure_bounds, measure_loader
 from runner.modes.pipeline import as_delivered, open_dataset
 from runner.modes.summary import Line, data_lines

@@ -29,7 +29,8 @@ from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
 from runner.loaders.throughput import Pace, time_files, time_loader, time_samples
-from runner.machine import format_bytes, memory_bytes
+from runner.machine import memory_bytes
+from runner.messages import format_bytes
 from runner.modes.pipeline import as_delivered, needed_bytes, open_dataset, open_loader
 from runner.settings import Settings
 

@@ -14,7 +14,8 @@ from runner.loaders.custom import Custom
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
-from runner.machine import available_bytes, format_bytes
+from runner.machine import available_bytes
+from runner.messages import format_bytes
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
 from runner.modes.pipeline import as_delivered, fitting_loader, needed_bytes, open_dataset, open_loader

@@ -12,7 +12,7 @@ from runner.data.labels import Head
 from runner.loaders.auto import Choice
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Readers
-from runner.machine import format_bytes
+from runner.messages import format_bytes
 from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
 from runner.records.earlier import TrainedRun
 from runner.settings import AnyData, AnyModel, Settings

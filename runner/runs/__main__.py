@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from runner.errors import ConfigurationError
 from runner.exit import guarded
-from runner.messages import hint
+from runner.messages import did_you_mean
 from runner.runs.commands import best, clean, compare, diff, list_runs, show
 from runner.runs.query import Query, read
 
@@ -72,7 +72,9 @@ def execute(texts: Sequence[str]) -> int:
         return 0
     name, *rest = texts
     if name not in COMMANDS:
-        raise ConfigurationError(f"the command must be one of {', '.join(COMMANDS)}, got {name}{hint(name, COMMANDS)}")
+        raise ConfigurationError(
+            f"the command must be one of {', '.join(COMMANDS)}, got {name}{did_you_mean(name, COMMANDS)}"
+        )
     COMMANDS[name](read(name, rest))
     return 0
 

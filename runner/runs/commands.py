@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
-from runner.machine import format_bytes
+from runner.messages import format_bytes
 from runner.records.columns import FIGURES, in_unit, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from runner.config.words import Words, read_words
 from runner.errors import ConfigurationError
-from runner.messages import hint
+from runner.messages import did_you_mean
 from runner.records.dotted import flat
 from runner.records.output import FORMATS, Format, plain
 from runner.records.run_folder import Run, all_runs, find_run, is_number
@@ -92,7 +92,7 @@ class Query:
         known = {key for run in runs[-50:] for key in _keys(run)} if missing else set()
         unknown = [key for key in missing if key not in known]
         if unknown and runs:
-            raise ConfigurationError([f"no run has a key {key}{hint(key, known)}" for key in unknown])
+            raise ConfigurationError([f"no run has a key {key}{did_you_mean(key, known)}" for key in unknown])
 
 
 def _sorted(runs: list[Run], key: str) -> list[Run]:
