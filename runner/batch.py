@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.messages import shape_text
+
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 Targets = Array | dict[str, Array] | None
@@ -28,6 +30,14 @@ class ArraySpec:
     def num_bytes(self) -> int:
         """Bytes of one sample."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        """The spec in a message.
+
+        >>> str(ArraySpec((8, 8, 1), np.dtype("uint8"))), str(ArraySpec((), np.dtype("float32")))
+        ('8×8×1 uint8', 'a single float32 number')
+        """
+        return f"{shape_text(self.shape)} {self.dtype}" if self.shape else f"a single {self.dtype} number"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "runner"
 LAYERS = [
-    {"errors", "messages", "batch", "seeds"},
+    {"errors", "messages", "seeds"},
+    {"batch"},
     {"exit", "machine", "user_code"},
     {"component"},
     {"images"},

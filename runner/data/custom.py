@@ -169,8 +169,7 @@ class UserSamples:
         if spec != self.spec:
             raise BadSampleError(
                 self.ids[index],
-                f"read({index}) must return an array like that of the first sample, {_words(self.spec)}, "
-                f"got {_words(spec)}",
+                f"read({index}) must return an array like that of the first sample, {self.spec}, got {spec}",
             )
         if out is None:
             return array.copy()
@@ -203,10 +202,6 @@ def read_array(given: Any, index: int, name: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise BadSampleError(name, f"read({index}) must return an array of numbers, got one of {array.dtype}")
     return array.astype(np.float32) if array.dtype == np.float64 else array
-
-
-def _words(spec: ArraySpec) -> str:
-    return f"{'×'.join(map(str, spec.shape)) or 'one number,'} {spec.dtype}"
 
 
 class Custom(Data):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.batch import ArraySpec
 from runner.data.dataset import Data, Dataset, NoData, ReadyBatches
 from runner.data.labels import Head
 from runner.loaders.auto import Choice
@@ -28,11 +27,11 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     counts = "  ".join(f"{split} {len(source):,}" for split, source in dataset.splits.items())
     num_samples = sum(len(source) for source in dataset.splits.values())
     read = next(iter(dataset.splits.values())).spec
-    given = "" if read == dataset.spec else f", given as {_told(dataset.spec)}"
+    given = "" if read == dataset.spec else f", given as {dataset.spec}"
     yield "data", f"{_named(config.data)}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
-    yield "", f"{_told(read)} a sample{given}, {whole} in all; {free} of memory are free"
+    yield "", f"{read} a sample{given}, {whole} in all; {free} of memory are free"
     if not isinstance(config.data, NoData):
         yield from _change_lines(config.data)
     yield from (("", f"note: {note}") for note in dataset.notes)
@@ -43,7 +42,7 @@ def _batch_lines(dataset: Dataset, batches: ReadyBatches, available: int) -> Ite
     counts = "  ".join(f"{split} {steps:,}" for split, steps in batches.steps.items())
     yield "data", f"batches a pass: {counts}, the first of {batches.size:,} samples"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
-    yield "", f"{_told(dataset.spec)} a sample; {format_bytes(available)} of memory are free"
+    yield "", f"{dataset.spec} a sample; {format_bytes(available)} of memory are free"
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
@@ -130,10 +129,6 @@ def _change_lines(data: Data) -> Iterator[Line]:
 def _named(part: AnyData | AnyModel) -> str:
     """The kind of a component, and the user's own code where it is made of that."""
     return " ".join((part.kind, *(name for key, name in part.names() if key == "target")))
-
-
-def _told(spec: ArraySpec) -> str:
-    return f"{'×'.join(map(str, spec.shape)) or 'one number,'} {spec.dtype}"
 
 
 def _readers(loader: LoaderSettings) -> str:

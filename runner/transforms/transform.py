@@ -63,7 +63,7 @@ class Transform:
         if spec != self.spec:
             raise DataError(
                 f"data.transform={self.name} must give every sample the shape and dtype of the first, "
-                f"{_told(self.spec)}; got {_told(spec)}"
+                f"{self.spec}; got {spec}"
             )
         return changed
 
@@ -84,7 +84,3 @@ def _call(name: str, function: Function, array: Array, rng: np.random.Generator)
         found = f"an array of {changed.dtype}" if isinstance(changed, np.ndarray) else type(changed).__name__
         raise DataError(f"data.transform={name} must return a NumPy array of numbers, got {found}")
     return changed.astype(np.float32) if changed.dtype == np.float64 else changed
-
-
-def _told(spec: ArraySpec) -> str:
-    return f"{'×'.join(map(str, spec.shape)) or 'a single number,'} {spec.dtype}"
