@@ -23,7 +23,7 @@ LAYERS = [
     {"training"},
     {"settings"},
     {"config", "modes"},
-    {"commands", "job", "report", "runs"},
+    {"commands", "examples", "job", "report", "runs"},
     {"__main__"},
 ]
 KERAS_LAYERS = {"feeds", "models", "callbacks", "training"}
