@@ -15,7 +15,7 @@ from runner.loaders.throughput import Pace, evenly
 from runner.machine import available_bytes
 from runner.messages import format_bytes
 from runner.modes.bench_measure import Row, contenders, measure_bounds, measure_loader
-from runner.modes.pipeline import as_delivered, open_dataset
+from runner.modes.pipeline import open_dataset
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
 from runner.records.files import write_table
@@ -37,7 +37,7 @@ def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> No
     Raises `RunnerError` if none could be measured.
     """
     with record.stage("data"):
-        dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
+        dataset, available = open_dataset(config), available_bytes()
         terminal.account(data_lines(config, dataset, available))
     with record.stage("bench"):
         _note_other_work(terminal)

@@ -31,7 +31,7 @@ from runner.loaders.settings import LoaderKeys, LoaderSettings
 from runner.loaders.throughput import Pace, time_files, time_loader, time_samples
 from runner.machine import memory_bytes
 from runner.messages import format_bytes
-from runner.modes.pipeline import as_delivered, needed_bytes, open_dataset, open_loader
+from runner.modes.pipeline import needed_bytes, open_dataset, open_loader
 from runner.settings import Settings
 
 
@@ -254,6 +254,6 @@ def _time_bound(start: Start, config: Settings, what: str) -> Pace:
 
 def _opened(config: Settings) -> Dataset:
     """The data, with one sample read: what decodes it is imported before memory and time count."""
-    dataset = as_delivered(config, open_dataset(config))
+    dataset = open_dataset(config)
     dataset.splits["train"].read(0)
     return dataset

@@ -18,7 +18,7 @@ from runner.machine import available_bytes
 from runner.messages import format_bytes
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
-from runner.modes.pipeline import as_delivered, fitting_loader, needed_bytes, open_dataset, open_loader
+from runner.modes.pipeline import fitting_loader, needed_bytes, open_dataset, open_loader
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
 from runner.records.files import to_json, write_atomically
@@ -35,7 +35,7 @@ SHOWN = 10
 def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
     """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
     with record.stage("data"):
-        dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
+        dataset, available = open_dataset(config), available_bytes()
         settings = fitting_loader(config, dataset, tuple(dataset.splits), available).settings
         terminal.account(data_lines(config, dataset, available))
         counts = class_counts(dataset)

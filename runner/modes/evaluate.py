@@ -14,7 +14,7 @@ from runner.loaders.settings import LoaderSettings
 from runner.machine import available_bytes, refuse_too_large
 from runner.modes.context import OpenRun, data_stage, open_loaders
 from runner.modes.figures import picture_data, picture_worst
-from runner.modes.pipeline import as_delivered, choose_loader, data_section, needed_bytes, open_dataset
+from runner.modes.pipeline import choose_loader, data_section, needed_bytes, open_dataset
 from runner.modes.summary import data_lines, loader_lines, model_lines
 from runner.records.earlier import TrainedRun
 from runner.records.predictions import NAME as PREDICTIONS_CSV
@@ -34,7 +34,7 @@ def use_model(run: OpenRun, trained: TrainedRun) -> Dataset:
     """
     mode = run.config.mode
     with data_stage(run):
-        dataset = as_delivered(run.config, _open(run.config, trained))
+        dataset = _open(run.config, trained)
         split = _split(run, dataset)
         settings = _choose(run, trained, dataset, split)
         picture_data(run.record.path, replace(dataset, splits={split: dataset.splits[split]}))

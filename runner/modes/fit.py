@@ -23,7 +23,7 @@ from runner.machine import available_bytes, refuse_too_large
 from runner.models.base import Task, task_of
 from runner.modes.context import OpenRun, data_stage, open_loaders
 from runner.modes.figures import picture_data, picture_wait, picture_worst
-from runner.modes.pipeline import as_delivered, choose_loader, data_section, needed_bytes, open_dataset
+from runner.modes.pipeline import choose_loader, data_section, needed_bytes, open_dataset
 from runner.modes.resume import refuse_other_data
 from runner.modes.summary import cost_lines, data_lines, loader_lines, training_lines
 from runner.modes.terminal import Pace
@@ -180,7 +180,7 @@ def make_model(run: OpenRun, resumed: ResumableRun | None) -> Dataset:
 def _open_data(run: OpenRun, resumed: ResumableRun | None) -> tuple[Dataset, LoaderSettings]:
     """The data and how it will be read, told and recorded; refused where memory cannot take it, or a resume."""
     config, available = run.config, available_bytes()
-    dataset = as_delivered(config, open_dataset(config))
+    dataset = open_dataset(config)
     choice = choose_loader(config, dataset, tuple(dataset.splits), available)
     needed = needed_bytes(config, choice.settings, dataset, tuple(dataset.splits))
     run.terminal.account(data_lines(config, dataset, available))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.batch import ArraySpec
 from runner.data.dataset import Data, Dataset, NoData
 from runner.data.labels import Head, heads_document
 from runner.data.source import Source
@@ -39,33 +40,31 @@ from runner.user_code import resolve
 
 
 def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dataset:
-    """What the data component opens, or the batches of loader=custom; `heads` are those of a model that is used.
+    """Open the data component, or the batches of `loader=custom`, ready to use.
 
-    Raises `DataError` where there is nothing to train on, or nothing that the model knows.
+    `heads` are those of a saved model. The dataset's `spec` is the shape and dtype of a sample in a batch; one sample
+    is read to learn it if `data.transform` is set.
+
+    Raises `DataError` if there is nothing to train on, a class or target is unknown to the model, or the samples
+    cannot be transformed as `config` asks.
     """
     if isinstance(config.loader, Custom):
         return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
     data = _samples(config)
-    return data.open() if heads is None else data.open_for(heads)
+    dataset = data.open() if heads is None else data.open_for(heads)
+    return replace(dataset, spec=_batch_spec(config, next(iter(dataset.splits.values()))))
 
 
-def as_delivered(config: Settings, dataset: Dataset) -> Dataset:
-    """`dataset` with the shape and dtype its samples have in a batch; reads one where `data.transform` changes them.
-
-    Raises `DataError` where the samples cannot be changed as `config` asks.
-    """
-    if dataset.batches is not None:
-        return dataset
-    first = next(iter(dataset.splits.values()))
-    reader = Reader(first, _augmentation(config, first, training=False), _another(config))
+def _batch_spec(config: Settings, source: Source) -> ArraySpec:
+    """Shape and dtype of a sample of `source` in a batch."""
+    reader = Reader(source, _augmentation(config, source, training=False), _another(config))
     name = _samples(config).transform
     if name is None:
-        return replace(dataset, spec=reader.spec)
+        return reader.spec
     function, x = _function(config, name), allocate(reader.spec, 1)
     index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
-    with naming(first, index):
-        spec = transformed_spec(name, function, x[0], config.seed)
-    return replace(dataset, spec=spec)
+    with naming(source, index):
+        return transformed_spec(name, function, x[0], config.seed)
 
 
 def fitting_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:

@@ -18,7 +18,7 @@ from runner.modes.context import OpenRun
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import make_model
-from runner.modes.pipeline import as_delivered, choose_loader, needed_bytes, open_dataset, open_loader
+from runner.modes.pipeline import choose_loader, needed_bytes, open_dataset, open_loader
 from runner.modes.resume import resumable
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
@@ -50,7 +50,7 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
     if the loader needs more memory than there is.
     """
-    dataset, available = as_delivered(config, open_dataset(config)), available_bytes()
+    dataset, available = open_dataset(config), available_bytes()
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
     settings = choose_loader(config, dataset, (split,), available).settings

@@ -6,7 +6,7 @@ import xxhash
 from PIL import Image
 
 import runner
-from runner.modes.pipeline import as_delivered, open_loader
+from runner.modes.pipeline import open_dataset, open_loader
 from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import Contents, read_contents
 
@@ -45,7 +45,7 @@ def read_through(overrides, folder, splits=("train", "validation"), passes=1):
     """Read all splits; what is known, and the digests the files really have."""
     folder.mkdir(exist_ok=True)
     config = runner.compose(overrides)
-    dataset = as_delivered(config, config.data.open())
+    dataset = open_dataset(config)
     contents = Contents(folder, dataset.files)
     real = {}
     for split in splits:
@@ -108,7 +108,7 @@ def test_what_comes_from_a_disk_cache_is_not_known(photos, tmp_path):
 
 def test_pixels_are_the_same_with_and_without_digests(volumes, tmp_path):
     config = runner.compose([*volumes, "loader.batch_size=4"])
-    dataset = as_delivered(config, config.data.open())
+    dataset = open_dataset(config)
     (tmp_path / "run").mkdir()
     arrays = []
     for contents in (None, Contents(tmp_path / "run")):

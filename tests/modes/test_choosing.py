@@ -10,7 +10,7 @@ from runner.loaders.auto import Choice
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 from runner.loaders.throughput import Look, Pace, Probe, Readers
-from runner.modes.pipeline import as_delivered, choose_loader, open_dataset
+from runner.modes.pipeline import choose_loader, open_dataset
 from runner.modes.run import run
 from runner.records.metrics import TIMING
 
@@ -31,7 +31,7 @@ def choose(digits_root):
 
     def chosen(*overrides, free=FREE, splits=("train",)):
         config = compose([f"data.root={digits_root}", "loader=auto", "loader.batch_size=4", *overrides])
-        return choose_loader(config, as_delivered(config, open_dataset(config)), splits, free)
+        return choose_loader(config, open_dataset(config), splits, free)
 
     return chosen
 
