@@ -13,13 +13,13 @@ import jax
 import keras
 import numpy as np
 
-from runner.callbacks.paced import PacedCallbacks
+from runner.callbacks.callback_list import PacedCallbacks
 from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
-from runner.labels import Head, Labels
+from runner.data.labels import Head, Labels
 from runner.loaders.generator import Generator
-from runner.plan import Plan
-from runner.samples import ArraySpec
+from runner.loaders.plan import Plan
+from runner.batch import ArraySpec
 
 STEPS, BATCH, WIDTH = 30, 64, 512
 

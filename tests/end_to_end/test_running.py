@@ -6,8 +6,7 @@ import functools
 import io
 import json
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -16,9 +15,7 @@ import yaml
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.modes.run import build_loader, run
-from runner.records.record import RunRecord
 from runner.records.trace import read_trace
-from runner.settings import Settings
 
 QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
 
@@ -29,20 +26,15 @@ def quick(digits_root):
     return lambda *overrides: compose([f"data.root={digits_root}", *QUICK, *overrides])
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A run that is over: what was configured, its record, and what it printed."""
-
-    config: Settings
-    record: RunRecord
-    printed: str
+class Ran(namedtuple("Ran", "config record printed")):
+    """A run that is over: its configuration, its record, and the text it printed."""
 
     @property
-    def folder(self) -> Path:
+    def folder(self):
         return self.record.path
 
     @property
-    def document(self) -> dict:
+    def document(self):
         return self.record.document
 
 

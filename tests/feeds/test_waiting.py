@@ -89,10 +89,10 @@ def test_batch_asked_for_out_of_turn_is_waited_for(sequence):
 ON_ANOTHER_BACKEND = """
 import keras
 from conftest import KINDS, Numbers, is_found_again, stall
-from runner.callbacks.epoch_clock import EpochClock
+from runner.callbacks.epoch_timer import EpochClock
 from runner.feeds.delivery import Delivery
-from runner.feeds.feed import feed
-from runner.plan import Plan
+from runner.feeds.dataset import feed
+from runner.loaders.plan import Plan
 
 for kind in KINDS.values():
     for num_steps in (1, 12):

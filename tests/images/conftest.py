@@ -10,7 +10,7 @@ from PIL import Image
 WIDTH, HEIGHT = 60, 44
 
 
-def _shipped(package: str, folder: str, *names: str) -> list[Path]:
+def _shipped(package, folder, *names):
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         return []
@@ -18,7 +18,7 @@ def _shipped(package: str, folder: str, *names: str) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def photographs(tmp_path_factory):
     """Those shipped with scikit-learn, and with scikit-image, as JPEG."""
     folder = tmp_path_factory.mktemp("photographs")
     found = _shipped("sklearn", "datasets/images", "china.jpg", "flower.jpg")
@@ -29,7 +29,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def _pixels(channels: int) -> np.ndarray:
+def _pixels(channels):
     """Smooth in one half, noise in the other."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     smooth = np.stack([rows * 5, columns * 4, 255 - rows * 3, (rows * columns) % 256], axis=2)
@@ -37,7 +37,7 @@ def _pixels(channels: int) -> np.ndarray:
     return np.where(columns[..., None] < 30, smooth, noise).astype(np.uint8)[..., :channels]
 
 
-def _cases() -> dict[str, tuple[Image.Image, dict[str, object]]]:
+def _cases():
     gray, rgb, rgba = (Image.fromarray(_pixels(n).squeeze()) for n in (1, 3, 4))
     palette = rgb.convert("P", palette=Image.Palette.ADAPTIVE)
     exif = Image.Exif()
@@ -67,7 +67,7 @@ def _cases() -> dict[str, tuple[Image.Image, dict[str, object]]]:
 
 
 @pytest.fixture(scope="session")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def kinds(tmp_path_factory):
     """An image of 60x44 pixels in every mode and format."""
     folder = tmp_path_factory.mktemp("kinds")
     for name, (image, options) in _cases().items():
@@ -76,7 +76,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-def deep(tmp_path: Path) -> Path:
+def deep(tmp_path):
     """A 16-bit grayscale PNG of 40x30 pixels, with every value from 0 to 65,535 in steps of 54.6."""
     path = tmp_path / "deep.png"
     values = np.linspace(0, 65_535, 1_200).astype(np.uint16).reshape(30, 40)

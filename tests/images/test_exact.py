@@ -1,5 +1,4 @@
 import itertools
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ from runner.images.settings import ImageSettings
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 
 
-def _read(path: Path, settings: ImageSettings) -> np.ndarray:
+def _read(path, settings):
     reader = open_reader(settings, path)
     out = np.full(reader.spec.shape, 99, reader.spec.dtype)
     reader.read(path, out)
@@ -22,7 +21,7 @@ def _read(path: Path, settings: ImageSettings) -> np.ndarray:
 
 @pytest.mark.parametrize("color_mode", MODES)
 @pytest.mark.parametrize("keep_aspect_ratio", [True, False])
-def test_exact_equals_load_img(kinds: list[Path], color_mode, keep_aspect_ratio) -> None:
+def test_exact_equals_load_img(kinds, color_mode, keep_aspect_ratio):
     sizes = [(21, 33), (70, 90), (44, 60), (50, 11)]
     for path, size, interpolation in itertools.product(kinds, sizes, FILTERS):
         keys = {
@@ -37,14 +36,14 @@ def test_exact_equals_load_img(kinds: list[Path], color_mode, keep_aspect_ratio)
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "lanczos", "box", "hamming"])
-def test_fast_leaves_other_filters_exact(kinds: list[Path], interpolation) -> None:
+def test_fast_leaves_other_filters_exact(kinds, interpolation):
     for path in kinds:
         keys = {"target_size": (30, 30), "interpolation": interpolation}
         expected = _read(path, ImageSettings(decode="exact", **keys))
         np.testing.assert_array_equal(_read(path, ImageSettings(**keys)), expected)
 
 
-def test_exact_applies_no_exif_rotation(kinds: list[Path]) -> None:
+def test_exact_applies_no_exif_rotation(kinds):
     rotated = next(path for path in kinds if path.name == "rotated.jpg")
     with Image.open(rotated) as image:
         assert image.getexif()[0x0112] == 6
@@ -53,7 +52,7 @@ def test_exact_applies_no_exif_rotation(kinds: list[Path]) -> None:
     np.testing.assert_array_equal(actual, expected)
 
 
-def test_exact_refuses_an_image_too_thin_to_crop(tmp_path: Path) -> None:
+def test_exact_refuses_an_image_too_thin_to_crop(tmp_path):
     Image.new("RGB", (1, 90)).save(tmp_path / "thin.png")
     settings = ImageSettings(decode="exact", target_size=(10, 300), keep_aspect_ratio=True)
     with pytest.raises(Exception, match=r"thin.png: 90x1 pixels are too thin to crop"):

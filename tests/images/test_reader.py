@@ -2,7 +2,6 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from runner.images.settings import ImageSettings
 DECODERS = ["exact", "fast"]
 
 
-def _read(path: Path, **keys: object) -> np.ndarray:
+def _read(path, **keys):
     reader = open_reader(ImageSettings(**keys), path)
     out = np.empty(reader.spec.shape, reader.spec.dtype)
     reader.read(path, out)
@@ -24,14 +23,14 @@ def _read(path: Path, **keys: object) -> np.ndarray:
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize(("color_mode", "channels"), [("grayscale", 1), ("rgb", 3), ("rgba", 4)])
-def test_reader_spec_has_the_size_and_the_channels(kinds, decode, color_mode, channels) -> None:
+def test_reader_spec_has_the_size_and_the_channels(kinds, decode, color_mode, channels):
     settings = ImageSettings(target_size=(20, 30), color_mode=color_mode, decode=decode)
     spec = open_reader(settings, kinds[0]).spec
     assert (spec.shape, spec.dtype) == ((20, 30, channels), np.uint8)
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_reader_survives_pickling(photographs, decode) -> None:
+def test_reader_survives_pickling(photographs, decode):
     reader = open_reader(ImageSettings(target_size=(50, 60), decode=decode), photographs[0])
     copy = pickle.loads(pickle.dumps(reader))
     assert copy == reader
@@ -41,7 +40,7 @@ def test_reader_survives_pickling(photographs, decode) -> None:
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_reader_writes_only_its_row_of_a_batch(photographs, decode) -> None:
+def test_reader_writes_only_its_row_of_a_batch(photographs, decode):
     reader = open_reader(ImageSettings(target_size=(17, 19), decode=decode, color_mode="grayscale"), photographs[0])
     batch = np.full((3, 17, 19, 1), 7, np.uint8)
     reader.read(str(photographs[0]), batch[1])
@@ -49,11 +48,11 @@ def test_reader_writes_only_its_row_of_a_batch(photographs, decode) -> None:
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_reader_gives_the_same_pixels_in_every_thread(photographs, kinds, decode) -> None:
+def test_reader_gives_the_same_pixels_in_every_thread(photographs, kinds, decode):
     paths = [*photographs, *kinds] * 3
     reader = open_reader(ImageSettings(target_size=(64, 48), decode=decode), paths[0])
 
-    def read(path: Path) -> bytes:
+    def read(path):
         out = np.empty(reader.spec.shape, np.uint8)
         reader.read(path, out)
         return out.tobytes()
@@ -71,7 +70,7 @@ def test_reader_gives_the_same_pixels_in_every_thread(photographs, kinds, decode
         (b"hello, I am text", "cannot identify image file"),
     ],
 )
-def test_reader_names_a_bad_file_and_the_reason(tmp_path: Path, decode, content, reason) -> None:
+def test_reader_names_a_bad_file_and_the_reason(tmp_path, decode, content, reason):
     path = tmp_path / "bad.jpg"
     if content is not None:
         path.write_bytes(content)
@@ -82,7 +81,7 @@ def test_reader_names_a_bad_file_and_the_reason(tmp_path: Path, decode, content,
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("kept", [20, 40, 60, 300, 900, -40])
-def test_reader_names_every_truncated_file(kinds, tmp_path: Path, decode, kept) -> None:
+def test_reader_names_every_truncated_file(kinds, tmp_path, decode, kept):
     for kind in kinds:
         data = kind.read_bytes()
         path = tmp_path / kind.name
@@ -93,14 +92,14 @@ def test_reader_names_every_truncated_file(kinds, tmp_path: Path, decode, kept) 
             assert error.name == str(path) and error.reason and "BytesIO" not in error.reason
 
 
-def test_reader_refuses_a_folder(tmp_path: Path) -> None:
+def test_reader_refuses_a_folder(tmp_path):
     with pytest.raises(BadSampleError, match="is a directory"):
         _read(tmp_path)
 
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "lanczos"])
-def test_reader_scales_16_bits_to_one(deep: Path, decode, interpolation) -> None:
+def test_reader_scales_16_bits_to_one(deep, decode, interpolation):
     keys = {"color_mode": "grayscale", "decode": decode, "interpolation": interpolation}
     whole = _read(deep, target_size=(30, 40), **keys)
     with Image.open(deep) as image:
@@ -111,7 +110,7 @@ def test_reader_scales_16_bits_to_one(deep: Path, decode, interpolation) -> None
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_reader_scales_8_bits_to_one_beside_16_bits(deep: Path, kinds, decode) -> None:
+def test_reader_scales_8_bits_to_one_beside_16_bits(deep, kinds, decode):
     settings = ImageSettings(color_mode="grayscale", target_size=(44, 60), decode=decode)
     out = np.empty((44, 60, 1), np.float32)
     for path in kinds:
@@ -122,7 +121,7 @@ def test_reader_scales_8_bits_to_one_beside_16_bits(deep: Path, kinds, decode) -
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
-def test_reader_scales_16_bits_to_8_among_8_bits(deep: Path, kinds, decode, color_mode) -> None:
+def test_reader_scales_16_bits_to_8_among_8_bits(deep, kinds, decode, color_mode):
     reader = open_reader(ImageSettings(color_mode=color_mode, target_size=(30, 40), decode=decode), kinds[0])
     out = np.empty(reader.spec.shape, np.uint8)
     reader.read(deep, out)
@@ -131,14 +130,14 @@ def test_reader_scales_16_bits_to_8_among_8_bits(deep: Path, kinds, decode, colo
     np.testing.assert_array_equal(out[..., 0], expected)
 
 
-def test_reader_refuses_gray_beyond_16_bits(tmp_path: Path) -> None:
+def test_reader_refuses_gray_beyond_16_bits(tmp_path):
     path = tmp_path / "counts.tiff"
     Image.fromarray(np.full((5, 5), 70_000, np.int32)).save(path)
     with pytest.raises(BadSampleError, match="gray values must be 0 to 65,535, got 70,000 to 70,000"):
         _read(path, color_mode="grayscale")
 
 
-def test_settings_import_no_decoder_and_readers_no_keras() -> None:
+def test_settings_import_no_decoder_and_readers_no_keras():
     code = (
         "import sys; from pathlib import Path; from runner.images import ImageSettings;"
         "heavy = {'PIL', 'cv2', 'simplejpeg', 'pandas', 'keras', 'tensorflow'};"

@@ -8,7 +8,7 @@ from runner.images.resize import resize_antialiased, resize_linear, resize_neare
 
 
 @given(st.data(), st.integers(1, 5000), st.integers(1, 600))
-def test_resize_nearest_picks_pillows_pixels(data, width, target_width) -> None:
+def test_resize_nearest_picks_pillows_pixels(data, width, target_width):
     left = data.draw(st.integers(0, width - 1))
     box = Box(0, left, 2, data.draw(st.integers(left + 1, width)))
     image = np.random.default_rng(width).integers(0, 256, (2, width, 1), np.uint8)
@@ -19,7 +19,7 @@ def test_resize_nearest_picks_pillows_pixels(data, width, target_width) -> None:
 
 
 @given(st.tuples(*[st.integers(1, 90)] * 4), st.sampled_from([1, 3, 4]), st.sampled_from([np.uint8, np.float32]))
-def test_resize_keeps_a_flat_image_flat(sizes, channels, dtype) -> None:
+def test_resize_keeps_a_flat_image_flat(sizes, channels, dtype):
     height, width, target_height, target_width = sizes
     image = np.full((height, width, channels), 101, dtype)
     for resize in (resize_antialiased, resize_linear, resize_nearest):
@@ -29,7 +29,7 @@ def test_resize_keeps_a_flat_image_flat(sizes, channels, dtype) -> None:
 
 
 @given(st.integers(4, 60), st.integers(4, 60))
-def test_resize_antialiased_of_floats_is_near_pillow(target_height, target_width) -> None:
+def test_resize_antialiased_of_floats_is_near_pillow(target_height, target_width):
     rows, columns = np.mgrid[:50, :70]
     image = np.sin(rows / 7 + columns / 11).astype(np.float32)
     out = np.empty((target_height, target_width, 1), np.float32)

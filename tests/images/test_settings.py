@@ -10,7 +10,7 @@ from runner.images.settings import ImageSettings
 @pytest.mark.parametrize(
     ("decode", "interpolation"), [("exact", "bilinear"), ("exact", "nearest"), ("fast", "bicubic")]
 )
-def test_settings_refuse_antialias_false_without_a_meaning(decode: str, interpolation: str) -> None:
+def test_settings_refuse_antialias_false_without_a_meaning(decode, interpolation):
     message = (
         "antialias=false must go with decode=fast and interpolation=bilinear or nearest, "
         f"got decode={decode} interpolation={interpolation}; "
@@ -20,7 +20,7 @@ def test_settings_refuse_antialias_false_without_a_meaning(decode: str, interpol
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
-def test_settings_take_antialias_false_with_fast(interpolation: str) -> None:
+def test_settings_take_antialias_false_with_fast(interpolation):
     assert not ImageSettings(antialias=False, interpolation=interpolation).antialias
 
 
@@ -33,6 +33,6 @@ def test_settings_take_antialias_false_with_fast(interpolation: str) -> None:
         ("exact", "bilinear", "ExactReader"),
     ],
 )
-def test_settings_choose_the_reader(decode: str, interpolation: str, name: str) -> None:
+def test_settings_choose_the_reader(decode, interpolation, name):
     settings = ImageSettings(decode=decode, interpolation=interpolation)
     assert type(open_reader(settings, Path("absent.png"))).__name__ == name

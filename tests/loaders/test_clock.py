@@ -1,7 +1,6 @@
 """Where the time goes, as those measure it who spend it."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -49,11 +48,10 @@ class Slow:
         return out
 
 
-@dataclass(frozen=True)
 class SlowChange:
     """A change that takes a while."""
 
-    spec: ArraySpec = Slow.spec
+    spec = Slow.spec
 
     def __call__(self, array, epoch, index):
         time.sleep(CHANGE)

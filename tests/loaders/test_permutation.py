@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.batch import Indices
 from runner.loaders.permutation import MAX_LENGTH, ROUNDS, ROUNDS_SMALL, SMALL, Permutation
 from runner.seeds import Purpose, derive
 
@@ -20,27 +19,26 @@ IMPOSSIBLE = 1e-12
 PLAUSIBLE = 1e-3
 
 
-def seeded(length: int, seed: int = 0, epoch: int = 0) -> Permutation:
+def seeded(length, seed=0, epoch=0):
     return Permutation.seeded(length, derive(seed, Purpose.ORDER, epoch))
 
 
-def order(length: int, seed: int = 0, epoch: int = 0) -> list[int]:
-    values: list[int] = seeded(length, seed, epoch)(np.arange(length)).tolist()
-    return values
+def order(length, seed=0, epoch=0):
+    return seeded(length, seed, epoch)(np.arange(length)).tolist()
 
 
-def with_rounds(length: int, rounds: int, epoch: int) -> Permutation:
+def with_rounds(length, rounds, epoch):
     words = derive(0, Purpose.ORDER, epoch).generate_state(rounds, np.uint64)
     return Permutation(length, tuple(words.tolist()))
 
 
-def orders(length: int, rounds: int, count: int) -> Indices:
+def orders(length, rounds, count):
     """The orders of `count` epochs, shape `(count, length)`."""
     positions = np.arange(length)
     return np.stack([with_rounds(length, rounds, epoch)(positions) for epoch in range(count)])
 
 
-def in_plain_python(permutation: Permutation, position: int) -> int:
+def in_plain_python(permutation, position):
     """The definition, in integers that cannot overflow."""
     width = 1 << (permutation.length - 1).bit_length() // 2
     height = (permutation.length + width - 1) // width
@@ -56,7 +54,7 @@ def in_plain_python(permutation: Permutation, position: int) -> int:
             return value
 
 
-def test_order_golden() -> None:
+def test_order_golden():
     # Changes only with a major version: everyone's runs would repeat with other batches.
     assert order(1) == [0]
     assert order(2) == [0, 1]
@@ -74,20 +72,20 @@ def test_order_golden() -> None:
 
 
 @pytest.mark.parametrize("lengths", [range(1, 150), range(150, 300), range(SMALL - 2, SMALL + 4)])
-def test_order_holds_each_value_once(lengths: range) -> None:
+def test_order_holds_each_value_once(lengths):
     for length in lengths:
         assert sorted(order(length, seed=length)) == list(range(length))
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 100_000), st.integers(0, 2**64))
-def test_order_of_any_length_holds_each_value_once(length: int, seed: int) -> None:
+def test_order_of_any_length_holds_each_value_once(length, seed):
     assert (np.bincount(order(length, seed), minlength=length) == 1).all()
 
 
 @settings(deadline=None)
 @given(LENGTHS, st.integers(0, 2**64), st.data())
-def test_large_lengths_stay_in_range_and_never_meet(length: int, seed: int, data: st.DataObject) -> None:
+def test_large_lengths_stay_in_range_and_never_meet(length, seed, data):
     first = data.draw(st.integers(0, length - 1))
     values = seeded(length, seed)(np.arange(first, min(first + 5000, length)))
     assert values.min() >= 0
@@ -97,7 +95,7 @@ def test_large_lengths_stay_in_range_and_never_meet(length: int, seed: int, data
 
 @settings(deadline=None)
 @given(LENGTHS, st.integers(0, 2**64), st.data())
-def test_values_equal_those_of_exact_integers(length: int, seed: int, data: st.DataObject) -> None:
+def test_values_equal_those_of_exact_integers(length, seed, data):
     positions = data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=4))
     permutation = seeded(length, seed)
     values = permutation(np.array(positions))
@@ -106,14 +104,14 @@ def test_values_equal_those_of_exact_integers(length: int, seed: int, data: st.D
 
 @settings(deadline=None)
 @given(LENGTHS, st.data())
-def test_values_do_not_depend_on_what_is_asked_together(length: int, data: st.DataObject) -> None:
+def test_values_do_not_depend_on_what_is_asked_together(length, data):
     positions = np.array(data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=20)))
     permutation = seeded(length)
     together = permutation(positions)
     assert together.tolist() == [int(permutation(position)) for position in positions]
 
 
-def test_values_have_the_shape_of_the_positions() -> None:
+def test_values_have_the_shape_of_the_positions():
     permutation = seeded(100)
     values = permutation(np.arange(6).reshape(2, 3))
     assert values.shape == (2, 3)
@@ -122,30 +120,30 @@ def test_values_have_the_shape_of_the_positions() -> None:
     assert permutation(np.array(3)).shape == ()
 
 
-def test_positions_are_left_as_they_are() -> None:
+def test_positions_are_left_as_they_are():
     positions = np.arange(100)
     seeded(100)(positions)
     assert (positions == np.arange(100)).all()
 
 
 @pytest.mark.parametrize("position", [-1, 10, 2**62, -(2**63)])
-def test_position_out_of_range_is_named(position: int) -> None:
+def test_position_out_of_range_is_named(position):
     with pytest.raises(IndexError, match=f"^position must be from 0 to 9, got {position}$"):
         seeded(10)(np.array([3, position]))
 
 
 @pytest.mark.parametrize("length", [0, -5, MAX_LENGTH + 1])
-def test_length_out_of_range_is_named(length: int) -> None:
+def test_length_out_of_range_is_named(length):
     with pytest.raises(ValueError, match=rf"^length must be from 1 to 2\*\*63, got {length}$"):
         Permutation(length, (1, 2, 3))
 
 
-def test_short_orders_take_more_rounds() -> None:
+def test_short_orders_take_more_rounds():
     assert len(seeded(SMALL).keys) == ROUNDS_SMALL
     assert len(seeded(SMALL + 1).keys) == ROUNDS
 
 
-def p_of_positions(length: int, rounds: int) -> float:
+def p_of_positions(length, rounds):
     """How likely true shuffles send positions so unevenly to values over many epochs."""
     table, count = orders(length, rounds, 4000), 4000 / length
     sent = np.stack([np.bincount(column, minlength=length) for column in table.T])
@@ -154,7 +152,7 @@ def p_of_positions(length: int, rounds: int) -> float:
     return float(stats.chi2.sf(chi2, (length - 1) ** 2))
 
 
-def p_of_pairs(length: int, rounds: int) -> float:
+def p_of_pairs(length, rounds):
     """How likely true shuffles send some pair of positions so unevenly to pairs of values (Bonferroni)."""
     table, pairs = orders(length, rounds, 4000), list(combinations(range(length), 2))
     apart = ~np.eye(length, dtype=bool).ravel()
@@ -162,7 +160,7 @@ def p_of_pairs(length: int, rounds: int) -> float:
     return min(1.0, len(pairs) * min(float(stats.chisquare(count).pvalue) for count in counts))
 
 
-def p_of_orders(length: int, rounds: int) -> float:
+def p_of_orders(length, rounds):
     """How likely true shuffles give the possible orders so unevenly."""
     _, counts = np.unique(orders(length, rounds, 6000), axis=0, return_counts=True)
     possible = np.zeros(int(np.prod(range(1, length + 1))))
@@ -170,7 +168,7 @@ def p_of_orders(length: int, rounds: int) -> float:
     return float(stats.chisquare(possible).pvalue)
 
 
-def p_of_differences(length: int, rounds: int, lag: int, bins: int = 64) -> float:
+def p_of_differences(length, rounds, lag, bins=64):
     """How likely the steps from position x to x + lag differ so unevenly within true shuffles."""
     table = orders(length, rounds, 40)
     steps = (table[:, lag:] - table[:, :-lag]) % length
@@ -180,47 +178,47 @@ def p_of_differences(length: int, rounds: int, lag: int, bins: int = 64) -> floa
 
 
 @pytest.mark.parametrize("length", [2, 5, 9, 33])
-def test_positions_are_uniform(length: int) -> None:
+def test_positions_are_uniform(length):
     assert p_of_positions(length, ROUNDS_SMALL) > PLAUSIBLE
 
 
 @pytest.mark.parametrize("length", [5, 9, 33])
-def test_positions_show_two_rounds(length: int) -> None:
+def test_positions_show_two_rounds(length):
     assert p_of_positions(length, 2) < IMPOSSIBLE
 
 
 @pytest.mark.parametrize("length", [8, 9, 12])
-def test_pairs_are_uniform(length: int) -> None:
+def test_pairs_are_uniform(length):
     assert p_of_pairs(length, ROUNDS_SMALL) > PLAUSIBLE
 
 
 @pytest.mark.parametrize(("length", "rounds"), [(8, 2), (8, 4), (8, 8), (9, 2), (9, 4), (12, 2), (12, 4)])
-def test_pairs_show_too_few_rounds(length: int, rounds: int) -> None:
+def test_pairs_show_too_few_rounds(length, rounds):
     assert p_of_pairs(length, rounds) < IMPOSSIBLE
 
 
 @pytest.mark.parametrize("length", [3, 4, 5])
-def test_every_order_is_as_likely(length: int) -> None:
+def test_every_order_is_as_likely(length):
     assert p_of_orders(length, ROUNDS_SMALL) > PLAUSIBLE
 
 
 @pytest.mark.parametrize(("length", "rounds"), [(3, 2), (4, 4), (5, 6)])
-def test_orders_show_too_few_rounds(length: int, rounds: int) -> None:
+def test_orders_show_too_few_rounds(length, rounds):
     assert p_of_orders(length, rounds) < IMPOSSIBLE
 
 
 @pytest.mark.parametrize(("length", "lag"), [(5000, 1), (5000, 63), (5000, 64), (5000, 128), (20000, 128)])
-def test_differences_are_uniform(length: int, lag: int) -> None:
+def test_differences_are_uniform(length, lag):
     assert p_of_differences(length, ROUNDS, lag) > PLAUSIBLE
 
 
 @pytest.mark.parametrize("rounds", [2, 3, 4])
 @pytest.mark.parametrize(("length", "lag"), [(5000, 64), (5000, 128), (20000, 128)])
-def test_differences_at_a_digits_lag_show_too_few_rounds(length: int, lag: int, rounds: int) -> None:
+def test_differences_at_a_digits_lag_show_too_few_rounds(length, lag, rounds):
     assert p_of_differences(length, rounds, lag) < IMPOSSIBLE
 
 
-def test_epochs_agree_in_as_few_positions_as_chance_has_it() -> None:
+def test_epochs_agree_in_as_few_positions_as_chance_has_it():
     table = np.stack([order(1000, epoch=epoch) for epoch in range(400)])
     agreements = [int((one == other).sum()) for one, other in pairwise(table)]
     # Two shuffles agree in one position on average, whatever their length, with variance 1: 4 sigma either way.

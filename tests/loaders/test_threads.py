@@ -20,11 +20,11 @@ from runner.loaders.workers import CLOSE_SECONDS
 HANGING = """
 import time
 import numpy as np
-from runner.labels import NO_LABELS
-from runner.loaders.clock import Clock
+from runner.data.labels import NO_LABELS
+from runner.loaders.timing import Clock
 from runner.loaders.reader import Reader
 from runner.loaders.threads import Threads
-from runner.samples import ArraySpec
+from runner.batch import ArraySpec
 
 class Hanging:
     spec, ids, labels = ArraySpec((1,), np.dtype(np.uint8)), ("a",), NO_LABELS

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -26,7 +25,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-def written(document: dict[str, Any]) -> str:
+def written(document):
     with tempfile.TemporaryDirectory() as folder:
         write_config(Path(folder), document)
         return (Path(folder) / "config.yaml").read_text(encoding="utf-8")
@@ -34,30 +33,30 @@ def written(document: dict[str, Any]) -> str:
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(DOCUMENTS)
-def test_config_reads_back_equal(document: dict[str, Any]) -> None:
+def test_config_reads_back_equal(document):
     assert yaml.safe_load(written(document)) == document
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(DOCUMENTS)
-def test_config_reads_back_equal_with_omegaconf(document: dict[str, Any]) -> None:
+def test_config_reads_back_equal_with_omegaconf(document):
     assert OmegaConf.to_container(OmegaConf.create(written(document) or "{}")) == document
 
 
 @pytest.mark.parametrize("text", ["1e5", "1.5e3", "-2E+4", ".5e1", "yes", "null", "2026-01-01"])
-def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+def test_text_that_looks_like_something_else_stays_text(text):
     loaded = OmegaConf.to_container(OmegaConf.create(written({"key": text})))
     assert loaded == {"key": text}
 
 
-def test_config_keeps_the_order_and_repeats_what_is_shared() -> None:
+def test_config_keeps_the_order_and_repeats_what_is_shared():
     size = [8, 8]
     assert written({"b": {"size": size}, "a": {"size": size}}) == (
         "b:\n  size:\n  - 8\n  - 8\na:\n  size:\n  - 8\n  - 8\n"
     )
 
 
-def test_config_is_not_overwritten(tmp_path: Path) -> None:
+def test_config_is_not_overwritten(tmp_path):
     write_config(tmp_path, {"seed": 0})
     with pytest.raises(RunnerError, match=r"config\.yaml exists already"):
         write_config(tmp_path, {"seed": 1})

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,28 +16,26 @@ NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}")
 
 
 @pytest.mark.parametrize(("new_folder", "kind"), [(new_run_folder, "runs"), (new_sweep_folder, "sweeps")])
-def test_new_folder_is_empty_and_named_by_the_time(
-    tmp_path: Path, new_folder: Callable[[Path], Path], kind: str
-) -> None:
+def test_new_folder_is_empty_and_named_by_the_time(tmp_path, new_folder, kind):
     folder = new_folder(tmp_path / "outputs")
     assert folder.parent == tmp_path / "outputs" / kind
     assert NAME.fullmatch(folder.name)
     assert list(folder.iterdir()) == []
 
 
-def test_new_run_folder_stands_under_outputs_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_run_folder_stands_under_outputs_by_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert new_run_folder().parent == Path("outputs/runs")
 
 
-def test_new_run_folder_gives_each_of_many_threads_its_own(tmp_path: Path) -> None:
+def test_new_run_folder_gives_each_of_many_threads_its_own(tmp_path):
     with ThreadPoolExecutor(20) as pool:
         folders = list(pool.map(new_run_folder, [tmp_path] * 20))
     assert len(set(folders)) == 20
     assert all(folder.is_dir() for folder in folders)
 
 
-def test_new_run_folder_gives_each_of_many_processes_its_own(tmp_path: Path) -> None:
+def test_new_run_folder_gives_each_of_many_processes_its_own(tmp_path):
     code = (
         "import pathlib, random; random.seed(0);"
         f"from runner.records.folder import *; print(new_run_folder(pathlib.Path({str(tmp_path)!r})))"
@@ -49,20 +46,20 @@ def test_new_run_folder_gives_each_of_many_processes_its_own(tmp_path: Path) -> 
     assert all(Path(folder).is_dir() for folder in folders)
 
 
-def test_new_run_folder_takes_another_name_where_one_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_run_folder_takes_another_name_where_one_exists(tmp_path, monkeypatch):
     digits = iter([b"\0\0\0"] * 3 + [b"\0\0\1"] * 3)
     monkeypatch.setattr(os, "urandom", lambda size: next(digits))
     first, second = new_run_folder(tmp_path), new_run_folder(tmp_path)
     assert first != second
 
 
-def test_new_run_folder_says_where_it_cannot_write(tmp_path: Path) -> None:
+def test_new_run_folder_says_where_it_cannot_write(tmp_path):
     (tmp_path / "outputs").write_text("a file")
     with pytest.raises(RunnerError, match=r"cannot make a folder under .*outputs/runs: .*; free"):
         new_run_folder(tmp_path / "outputs")
 
 
-def test_point_latest_follows_the_newest_run(tmp_path: Path) -> None:
+def test_point_latest_follows_the_newest_run(tmp_path):
     first, second = new_run_folder(tmp_path), new_run_folder(tmp_path)
     for folder in (first, second):
         point_latest(tmp_path, folder)
@@ -70,7 +67,7 @@ def test_point_latest_follows_the_newest_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "runs"]
 
 
-def test_point_latest_survives_moving_the_outputs(tmp_path: Path) -> None:
+def test_point_latest_survives_moving_the_outputs(tmp_path):
     root = tmp_path / "outputs"
     folder = new_run_folder(root)
     point_latest(root, folder)
@@ -78,17 +75,15 @@ def test_point_latest_survives_moving_the_outputs(tmp_path: Path) -> None:
     assert (moved / "latest").resolve() == (moved / "runs" / folder.name).resolve()
 
 
-def test_point_latest_works_from_many_threads(tmp_path: Path) -> None:
+def test_point_latest_works_from_many_threads(tmp_path):
     folders = [new_run_folder(tmp_path) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda folder: point_latest(tmp_path, folder), folders))
     assert (tmp_path / "latest").resolve() in [folder.resolve() for folder in folders]
 
 
-def test_point_latest_does_nothing_where_links_are_not_possible(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
+def test_point_latest_does_nothing_where_links_are_not_possible(tmp_path, monkeypatch):
+    def refuse(*_):
         raise OSError("no links here")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
@@ -96,7 +91,7 @@ def test_point_latest_does_nothing_where_links_are_not_possible(
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_point_latest_leaves_a_real_folder_alone(tmp_path: Path) -> None:
+def test_point_latest_leaves_a_real_folder_alone(tmp_path):
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "notes.txt").write_text("mine")
     point_latest(tmp_path, new_run_folder(tmp_path))
@@ -104,7 +99,7 @@ def test_point_latest_leaves_a_real_folder_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "runs"]
 
 
-def test_folder_imports_the_standard_library_only() -> None:
+def test_folder_imports_the_standard_library_only():
     code = (
         "import sys; import runner.records.folder;"
         "print([m for m in ('numpy', 'psutil', 'yaml', 'pydantic', 'keras') if m in sys.modules])"

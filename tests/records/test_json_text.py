@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_plain_documents_read_back_equal(document: Any) -> None:
+def test_plain_documents_read_back_equal(document):
     assert json.loads(to_json(document)) == document
 
 
@@ -43,16 +42,16 @@ def test_plain_documents_read_back_equal(document: Any) -> None:
         ({1: {"x": (np.uint8(4),)}}, {"1": {"x": [4]}}),
     ],
 )
-def test_other_values_become_plain(value: object, plain: object) -> None:
+def test_other_values_become_plain(value, plain):
     assert json.loads(to_json([value])) == [plain]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -np.inf, np.float32("nan")])
-def test_numbers_json_has_not_become_text_that_float_reads(number: float) -> None:
+def test_numbers_json_has_not_become_text_that_float_reads(number):
     [text] = json.loads(to_json([number]))
     assert isinstance(text, str)
     np.testing.assert_equal(float(text), float(number))
 
 
-def test_keys_keep_their_order_and_text_stays_readable() -> None:
+def test_keys_keep_their_order_and_text_stays_readable():
     assert to_json({"b": "Straße", "a": [1]}) == ('{\n  "b": "Straße",\n  "a": [\n    1\n  ]\n}\n')

@@ -2,14 +2,11 @@
 
 import logging
 import re
-from pathlib import Path
-
-import pytest
 
 from runner.records.record import close_log, open_log
 
 
-def test_log_has_time_level_name_and_message(tmp_path: Path) -> None:
+def test_log_has_time_level_name_and_message(tmp_path):
     handler = open_log(tmp_path)
     logging.getLogger("runner.training.loop").info("epoch %d", 3)
     close_log(handler)
@@ -17,7 +14,7 @@ def test_log_has_time_level_name_and_message(tmp_path: Path) -> None:
     assert re.fullmatch(line, (tmp_path / "run.log").read_text())
 
 
-def test_log_leaves_out_other_loggers_and_debugging(tmp_path: Path) -> None:
+def test_log_leaves_out_other_loggers_and_debugging(tmp_path):
     handler = open_log(tmp_path)
     logging.getLogger("elsewhere").error("not ours")
     logging.getLogger("runner").debug("too much")
@@ -25,7 +22,7 @@ def test_log_leaves_out_other_loggers_and_debugging(tmp_path: Path) -> None:
     assert (tmp_path / "run.log").read_text() == ""
 
 
-def test_closed_log_takes_nothing_more(tmp_path: Path) -> None:
+def test_closed_log_takes_nothing_more(tmp_path):
     handler = open_log(tmp_path)
     close_log(handler)
     close_log(handler)
@@ -34,7 +31,7 @@ def test_closed_log_takes_nothing_more(tmp_path: Path) -> None:
     assert (tmp_path / "run.log").read_text() == ""
 
 
-def test_log_is_added_to_and_never_begun_anew(tmp_path: Path) -> None:
+def test_log_is_added_to_and_never_begun_anew(tmp_path):
     for text in ("first", "second"):
         handler = open_log(tmp_path)
         logging.getLogger("runner").info(text)
@@ -43,7 +40,7 @@ def test_log_is_added_to_and_never_begun_anew(tmp_path: Path) -> None:
     assert [line.split(": ")[1] for line in lines] == ["first", "second"]
 
 
-def test_log_takes_text_that_utf8_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_takes_text_that_utf8_cannot_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(logging.getLogger("runner"), "propagate", False)  # pytest could not send such text on
     handler = open_log(tmp_path)
     logging.getLogger("runner").warning("caf\udce9.png is damaged")

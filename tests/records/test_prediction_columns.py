@@ -7,29 +7,29 @@ from runner.data.labels import Head
 from runner.records.predictions import prediction_columns
 
 
-def test_columns_of_one_head_are_its_classes() -> None:
+def test_columns_of_one_head_are_its_classes():
     heads = (Head("", "categorical", ("cat", "dog")),)
     assert prediction_columns(heads, labelled=True) == ["id", "label", "predicted", "cat", "dog"]
 
 
-def test_columns_without_labels_have_no_label() -> None:
+def test_columns_without_labels_have_no_label():
     heads = (Head("", "sparse", ("cat", "dog")),)
     assert prediction_columns(heads, labelled=False) == ["id", "predicted", "cat", "dog"]
 
 
-def test_columns_of_several_heads_begin_with_their_names() -> None:
+def test_columns_of_several_heads_begin_with_their_names():
     heads = (Head("bi", "binary", ("no", "yes")), Head("copy", "input"))
     assert prediction_columns(heads, labelled=True) == [
         *("id", "bi_label", "bi_predicted", "bi_no", "bi_yes", "copy_mean_squared_error")
     ]
 
 
-def test_columns_of_classes_named_like_another_column_get_a_p() -> None:
+def test_columns_of_classes_named_like_another_column_get_a_p():
     heads = (Head("", "sparse", ("id", "label", "p_label", "cat")),)
     assert prediction_columns(heads, labelled=False) == [*("id", "predicted", "p_id", "p_p_label", "p_label", "cat")]
 
 
-def test_columns_of_two_heads_that_meet_are_parted() -> None:
+def test_columns_of_two_heads_that_meet_are_parted():
     heads = (Head("a", "sparse", ("b_c", "d")), Head("a_b", "sparse", ("c", "d")))
     columns = prediction_columns(heads, labelled=False)
     assert columns == [*("id", "a_predicted", "a_p_b_c", "a_d", "a_b_predicted", "a_b_p_c", "a_b_d")]
@@ -40,7 +40,7 @@ NAMES = st.lists(st.sampled_from(["id", "label", "p_label", "p_id", "predicted",
 
 
 @given(NAMES, NAMES, st.booleans())
-def test_columns_never_have_one_name_twice(first: list[str], second: list[str], labelled: bool) -> None:
+def test_columns_never_have_one_name_twice(first, second, labelled):
     heads = (Head("b", "sparse", tuple(first)), Head("b_b", "sparse", tuple(second)))
     columns = prediction_columns(heads, labelled=labelled)
     assert len(set(columns)) == len(columns)

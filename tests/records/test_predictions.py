@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.batch import Array
 from runner.data.labels import Head
 from runner.errors import RunnerError
 from runner.records import predictions
@@ -22,7 +21,7 @@ SWITCH = Head("", "binary", ("off", "on"))
 TWO = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
 
 
-def test_predictions_have_label_predicted_and_probabilities(tmp_path: Path) -> None:
+def test_predictions_have_label_predicted_and_probabilities(tmp_path):
     path = tmp_path / "predictions.csv"
     write_predictions(path, ["a.png", "b.png"], heads=(PETS,), outputs=[TWO], codes=[np.array([0, -1])])
     assert read_table(path) == [
@@ -33,7 +32,7 @@ def test_predictions_have_label_predicted_and_probabilities(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1)])
-def test_predictions_of_a_binary_head_have_both_classes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_predictions_of_a_binary_head_have_both_classes(tmp_path, shape):
     path = tmp_path / "predictions.csv"
     output = np.array([0.25, 0.5, 0.75], np.float32).reshape(shape)
     write_predictions(path, ["a", "b", "c"], heads=(SWITCH,), outputs=[output])
@@ -45,7 +44,7 @@ def test_predictions_of_a_binary_head_have_both_classes(tmp_path: Path, shape: t
     ]
 
 
-def test_predictions_of_several_heads_stand_side_by_side(tmp_path: Path) -> None:
+def test_predictions_of_several_heads_stand_side_by_side(tmp_path):
     path = tmp_path / "predictions.csv"
     heads = (Head("bi", "binary", ("off", "on")), Head("copy", "input"))
     error = np.array([0.125], np.float32)
@@ -57,7 +56,7 @@ def test_predictions_of_several_heads_stand_side_by_side(tmp_path: Path) -> None
     ]
 
 
-def test_predictions_stay_in_order_over_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_stay_in_order_over_several_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "BLOCK", 3)
     ids = [f"{n}.png" for n in range(8)]
     codes = np.arange(8) % 2
@@ -74,7 +73,7 @@ ODD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
 @settings(deadline=None)
 @given(st.lists(ODD, min_size=2, max_size=4, unique=True), ODD)
-def test_predictions_keep_any_class_name_and_id(names: list[str], sample_id: str) -> None:
+def test_predictions_keep_any_class_name_and_id(names, sample_id):
     output = np.zeros((1, len(names)), np.float32)
     head = Head("", "sparse", tuple(names))
     with tempfile.TemporaryDirectory() as folder:
@@ -86,32 +85,32 @@ def test_predictions_keep_any_class_name_and_id(names: list[str], sample_id: str
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_predictions_give_back_the_same_probabilities(tmp_path: Path, dtype: type) -> None:
-    output: Array = np.random.default_rng(0).dirichlet([0.1, 0.1], 500).astype(dtype)
+def test_predictions_give_back_the_same_probabilities(tmp_path, dtype):
+    output = np.random.default_rng(0).dirichlet([0.1, 0.1], 500).astype(dtype)
     write_predictions(tmp_path / "p.csv", ["x"] * 500, heads=(PETS,), outputs=[output])
-    found: Array = np.array([row[2:] for row in read_table(tmp_path / "p.csv")[1:]], dtype)
+    found = np.array([row[2:] for row in read_table(tmp_path / "p.csv")[1:]], dtype)
     assert np.array_equal(found, output)
 
 
-def test_predictions_are_written_without_samples(tmp_path: Path) -> None:
+def test_predictions_are_written_without_samples(tmp_path):
     write_predictions(tmp_path / "p.csv", [], heads=(SWITCH,), outputs=[np.zeros((0, 1))])
     assert read_table(tmp_path / "p.csv") == [["id", "predicted", "off", "on"]]
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2), (2,), (2, 2, 1)])
-def test_predictions_refuse_outputs_of_another_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_predictions_refuse_outputs_of_another_shape(tmp_path, shape):
     with pytest.raises(RunnerError, match=r"\(categorical\) must have shape \(2, 2\), got \("):
         write_predictions(tmp_path / "p.csv", ["a", "b"], heads=(PETS,), outputs=[np.zeros(shape)])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_predictions_are_not_overwritten(tmp_path: Path) -> None:
+def test_predictions_are_not_overwritten(tmp_path):
     write_predictions(tmp_path / "p.csv", ["a", "b"], heads=(PETS,), outputs=[TWO])
     with pytest.raises(RunnerError, match=r"p\.csv exists already"):
         write_predictions(tmp_path / "p.csv", ["a", "b"], heads=(PETS,), outputs=[TWO])
 
 
-def test_predictions_give_keras_accuracy_again(tmp_path: Path) -> None:
+def test_predictions_give_keras_accuracy_again(tmp_path):
     import keras
 
     rng = np.random.default_rng(0)
@@ -127,7 +126,7 @@ def test_predictions_give_keras_accuracy_again(tmp_path: Path) -> None:
     assert ((table["on"] > 0.5) == (table["label"] == "on")).mean() == pytest.approx(expected)
 
 
-def test_predictions_of_many_samples_are_fast(tmp_path: Path) -> None:
+def test_predictions_of_many_samples_are_fast(tmp_path):
     names = tuple("abcdefghij")
     output = np.random.default_rng(0).dirichlet(np.ones(10), 100_000).astype(np.float32)
     ids = [f"{n}.png" for n in range(100_000)]

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
 
 import psutil
 import pytest
@@ -17,15 +16,15 @@ CHILD = (
 )
 
 
-def test_this_process_is_alive() -> None:
+def test_this_process_is_alive():
     identity = process_identity()
     assert identity["pid"] == os.getpid()
     assert is_alive(json.loads(json.dumps(identity)))
 
 
-def test_a_killed_child_is_not_alive_even_before_it_is_waited_for() -> None:
+def test_a_killed_child_is_not_alive_even_before_it_is_waited_for():
     with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        identity = json.loads(child.stdout.readline())  # type: ignore[union-attr]
+        identity = json.loads(child.stdout.readline())
         assert is_alive(identity)
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -34,23 +33,23 @@ def test_a_killed_child_is_not_alive_even_before_it_is_waited_for() -> None:
         assert not is_alive(identity)
 
 
-def test_a_process_that_got_the_number_later_is_another_one() -> None:
+def test_a_process_that_got_the_number_later_is_another_one():
     identity = process_identity()
     assert not is_alive({**identity, "started_seconds_after_boot": 0.0})
 
 
-def test_no_process_outlives_a_boot() -> None:
+def test_no_process_outlives_a_boot():
     assert not is_alive({**process_identity(), "boot_id": "an earlier one"})
 
 
 @pytest.mark.parametrize("identity", [{"host": "elsewhere", "pid": 1, "boot_id": "x"}, {}])
-def test_a_process_nothing_is_known_of_may_be_alive(identity: dict[str, Any]) -> None:
+def test_a_process_nothing_is_known_of_may_be_alive(identity):
     assert is_alive(identity)
 
 
 def test_setting_the_clock_does_not_change_who_a_process_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     identity = process_identity()
     create_time, boot_time = psutil.Process.create_time, psutil.boot_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda p: create_time(p) + 3600)

@@ -3,7 +3,6 @@
 import hashlib
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from runner.records.provenance import environment, git_state, gpus, machine, pac
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    def git(*arguments: str) -> None:
+def repository(tmp_path):
+    def git(*arguments):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True, capture_output=True)
 
     git("init")
@@ -24,18 +23,18 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_versions_are_those_installed() -> None:
+def test_versions_are_those_installed():
     found = versions("jax")
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert found["numpy"] == np.__version__
     assert {"keras", "jax", "hydra-core", "omegaconf", "pydantic", "keras-runner"} <= set(found)
 
 
-def test_versions_have_null_for_what_is_not_installed() -> None:
+def test_versions_have_null_for_what_is_not_installed():
     assert versions("no-such-backend")["no-such-backend"] is None
 
 
-def test_versions_import_no_framework() -> None:
+def test_versions_import_no_framework():
     code = (
         "import sys; from runner.records.provenance import *; versions('tensorflow'); machine();"
         "print([m for m in ('tensorflow', 'keras', 'numpy', 'hydra') if m in sys.modules])"
@@ -44,7 +43,7 @@ def test_versions_import_no_framework() -> None:
     assert answer.stdout.strip() == "[]", answer.stderr
 
 
-def test_machine_says_what_computes() -> None:
+def test_machine_says_what_computes():
     found = machine()
     assert found["platform"]
     assert found["cpu"]
@@ -52,31 +51,31 @@ def test_machine_says_what_computes() -> None:
     assert int(found["memory_bytes"]) > 2**20
 
 
-def test_git_state_of_a_clean_repository_is_its_commit(repository: Path) -> None:
+def test_git_state_of_a_clean_repository_is_its_commit(repository):
     state = git_state(repository)
     assert state is not None
     assert len(str(state["commit"])) == 40
     assert state["dirty"] is False
 
 
-def test_git_state_is_dirty_once_a_tracked_file_changed(repository: Path) -> None:
+def test_git_state_is_dirty_once_a_tracked_file_changed(repository):
     (repository / "outputs.txt").write_text("not tracked")
     assert (git_state(repository) or {})["dirty"] is False
     (repository / "train.py").write_text("2")
     assert (git_state(repository) or {})["dirty"] is True
 
 
-def test_git_state_is_null_without_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_state_is_null_without_a_repository(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_state(tmp_path) is None
 
 
-def test_git_state_is_null_without_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_state_is_null_without_git(repository, monkeypatch):
     monkeypatch.setenv("PATH", str(repository))
     assert git_state(repository) is None
 
 
-def test_git_state_does_not_wait_for_a_slow_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_state_does_not_wait_for_a_slow_git(repository, monkeypatch):
     slow = repository / "git"
     slow.write_text('#!/bin/sh\n[ "$2" = rev-parse ] && echo abc && exit\nexec /bin/sleep 60\n')
     slow.chmod(0o755)
@@ -85,7 +84,7 @@ def test_git_state_does_not_wait_for_a_slow_git(repository: Path, monkeypatch: p
     assert git_state(repository) == {"commit": "abc", "dirty": None, "patch": None}
 
 
-def test_patch_is_written_and_told_by_its_digest(repository: Path, tmp_path: Path) -> None:
+def test_patch_is_written_and_told_by_its_digest(repository, tmp_path):
     (repository / "train.py").write_text("2")
     state = git_state(repository, patch_to=tmp_path / "code.patch") or {}
     patch = (tmp_path / "code.patch").read_bytes()
@@ -99,9 +98,7 @@ def test_patch_is_written_and_told_by_its_digest(repository: Path, tmp_path: Pat
     assert (git_state(repository) or {})["patch"] != state["patch"]
 
 
-def test_long_patch_is_cut_off_with_a_note_and_its_digest_is_of_all(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_long_patch_is_cut_off_with_a_note_and_its_digest_is_of_all(repository, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PATCH_BYTES", 300)
     digests = []
     for end in "ab":
@@ -113,12 +110,12 @@ def test_long_patch_is_cut_off_with_a_note_and_its_digest_is_of_all(
     assert digests[0] != digests[1]
 
 
-def test_clean_repository_has_no_patch(repository: Path, tmp_path: Path) -> None:
+def test_clean_repository_has_no_patch(repository, tmp_path):
     assert (git_state(repository, patch_to=tmp_path / "code.patch") or {})["patch"] is None
     assert not (tmp_path / "code.patch").exists()
 
 
-def test_packages_are_all_that_is_installed() -> None:
+def test_packages_are_all_that_is_installed():
     found = packages()
     assert found["numpy"] == np.__version__
     assert {"keras", "pytest", "pyyaml", "typing-extensions"} <= set(found)
@@ -128,7 +125,7 @@ def test_packages_are_all_that_is_installed() -> None:
     }.items() <= found.items()
 
 
-def test_gpus_are_those_the_driver_tells_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_those_the_driver_tells_of(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus() is None
     tool = tmp_path / "nvidia-smi"
@@ -140,7 +137,7 @@ def test_gpus_are_those_the_driver_tells_of(tmp_path: Path, monkeypatch: pytest.
     ]
 
 
-def test_environment_is_what_is_set_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_what_is_set_of_it(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("SECRET_TOKEN", "hidden")
     monkeypatch.delenv("XLA_FLAGS", raising=False)

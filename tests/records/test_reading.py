@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from runner.records.run_folder import read_run
 
 CHILD = """
 import itertools, pathlib, sys
-from runner.records import reading
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
 folder = pathlib.Path(sys.argv[1])
@@ -29,7 +27,7 @@ with record.stage("fit"):
 """
 
 
-def test_read_run_says_what_a_living_process_wrote(tmp_path: Path) -> None:
+def test_read_run_says_what_a_living_process_wrote(tmp_path):
     record = RunRecord.open(tmp_path, backend="jax")
     assert read_run(tmp_path) == record.document
     assert read_run(tmp_path)["status"] == "running"
@@ -38,7 +36,7 @@ def test_read_run_says_what_a_living_process_wrote(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.013, 0.05])
-def test_killed_run_reads_whole_and_as_killed(tmp_path: Path, delay_seconds: float) -> None:
+def test_killed_run_reads_whole_and_as_killed(tmp_path, delay_seconds):
     with subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)]) as child:
         while len(read_metrics(tmp_path)) < 3 and child.poll() is None:
             time.sleep(0.01)
@@ -51,10 +49,10 @@ def test_killed_run_reads_whole_and_as_killed(tmp_path: Path, delay_seconds: flo
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
 
 
-def test_run_that_ends_while_it_is_read_is_not_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_that_ends_while_it_is_read_is_not_killed(tmp_path, monkeypatch):
     record = RunRecord.open(tmp_path, backend="jax")
 
-    def end(_: object) -> bool:
+    def end(_):
         record.close("completed")
         return False
 
@@ -62,32 +60,32 @@ def test_run_that_ends_while_it_is_read_is_not_killed(tmp_path: Path, monkeypatc
     assert read_run(tmp_path)["status"] == "completed"
 
 
-def test_run_of_another_host_stays_running(tmp_path: Path) -> None:
+def test_run_of_another_host_stays_running(tmp_path):
     process = {"host": "elsewhere", "boot_id": "x", "pid": os.getpid()}
     (tmp_path / "run.json").write_text(json.dumps({"status": "running", "process": process}))
     assert read_run(tmp_path)["status"] == "running"
 
 
-def test_read_run_names_a_missing_file(tmp_path: Path) -> None:
+def test_read_run_names_a_missing_file(tmp_path):
     with pytest.raises(RunnerError, match=r"run\.json does not exist; give the folder of a run"):
         read_run(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b'{"status": "runn', b"", b"\xff"])
-def test_read_run_names_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+def test_read_run_names_a_damaged_file(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(RunnerError, match=r"run\.json is damaged, and no JSON: "):
         read_run(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '"status"'])
-def test_read_run_names_a_file_that_is_no_record(tmp_path: Path, content: str) -> None:
+def test_read_run_names_a_file_that_is_no_record(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(RunnerError, match=r"run\.json is no record of a run: it has no status"):
         read_run(tmp_path)
 
 
-def test_read_run_names_a_file_it_may_not_read(tmp_path: Path) -> None:
+def test_read_run_names_a_file_it_may_not_read(tmp_path):
     (tmp_path / "run.json").mkdir()
     with pytest.raises(RunnerError, match=r"cannot read .*run\.json: "):
         read_run(tmp_path)

@@ -2,11 +2,9 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,18 +14,17 @@ from runner.records.record import RunRecord
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Iterator[RunRecord]:
+def record(tmp_path):
     record = RunRecord.open(tmp_path, backend="jax", argv=["data=digits"], seeds={"seed": 3})
     yield record
     record.close("completed")
 
 
-def on_disk(record: RunRecord) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((record.path / "run.json").read_text())
-    return document
+def on_disk(record):
+    return json.loads((record.path / "run.json").read_text())
 
 
-def test_record_begins_with_all_that_is_known(record: RunRecord) -> None:
+def test_record_begins_with_all_that_is_known(record):
     document = on_disk(record)
     assert document["status"] == "running"
     assert document["argv"] == ["data=digits"]
@@ -39,7 +36,7 @@ def test_record_begins_with_all_that_is_known(record: RunRecord) -> None:
     assert record.document == document
 
 
-def test_record_keeps_its_sections_in_order(record: RunRecord) -> None:
+def test_record_keeps_its_sections_in_order(record):
     before = list(on_disk(record))
     record.update(results={"fit": {"loss": 0.5}}, data={"num_samples": {"train": 8}})
     assert list(on_disk(record)) == before
@@ -47,7 +44,7 @@ def test_record_keeps_its_sections_in_order(record: RunRecord) -> None:
     assert before[-3:] == ["results", "verified", "seconds"]
 
 
-def test_record_times_are_utc_with_offset(record: RunRecord) -> None:
+def test_record_times_are_utc_with_offset(record):
     record.close("completed")
     document = on_disk(record)
     started, finished = (datetime.fromisoformat(document[k]) for k in ("started", "finished"))
@@ -55,7 +52,7 @@ def test_record_times_are_utc_with_offset(record: RunRecord) -> None:
     assert started <= finished
 
 
-def test_update_adds_to_a_section(record: RunRecord) -> None:
+def test_update_adds_to_a_section(record):
     record.update(results={"fit": {"loss": np.float32(0.5)}})
     record.update(results={"evaluate": {"loss": float("nan")}}, foreign_files=[Path("conf/a.yaml")])
     document = on_disk(record)
@@ -64,25 +61,25 @@ def test_update_adds_to_a_section(record: RunRecord) -> None:
 
 
 @pytest.mark.parametrize("section", ["result", "status"])
-def test_update_refuses_what_is_no_section_of_the_callers(record: RunRecord, section: str) -> None:
+def test_update_refuses_what_is_no_section_of_the_callers(record, section):
     before = on_disk(record)
     with pytest.raises(TypeError, match=rf"no section {section} to update; it has argv, .*seconds"):
         record.update(**{section: "failed"})
     assert on_disk(record) == before
 
 
-def test_update_may_come_from_many_threads(record: RunRecord) -> None:
+def test_update_may_come_from_many_threads(record):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: record.update(results={str(n): n}), range(40)))
     assert on_disk(record)["results"] == {str(n): n for n in range(40)}
 
 
-def test_document_is_a_copy(record: RunRecord) -> None:
+def test_document_is_a_copy(record):
     record.document["seeds"]["seed"] = 99
     assert record.document["seeds"] == {"seed": 3}
 
 
-def test_stage_names_itself_and_adds_up_its_seconds(record: RunRecord) -> None:
+def test_stage_names_itself_and_adds_up_its_seconds(record):
     record.update(seconds={"fit": 100.0})
     with record.stage("fit"):
         assert on_disk(record)["stage"] == "fit"
@@ -95,7 +92,7 @@ def test_stage_names_itself_and_adds_up_its_seconds(record: RunRecord) -> None:
     assert document["seconds"]["evaluate"] >= 0
 
 
-def test_stage_that_fails_stays_named_and_timed(record: RunRecord) -> None:
+def test_stage_that_fails_stays_named_and_timed(record):
     with pytest.raises(KeyboardInterrupt), record.stage("fit"):
         raise KeyboardInterrupt
     record.close("interrupted")
@@ -104,7 +101,7 @@ def test_stage_that_fails_stays_named_and_timed(record: RunRecord) -> None:
     assert "fit" in document["seconds"]
 
 
-def test_close_keeps_the_error(record: RunRecord) -> None:
+def test_close_keeps_the_error(record):
     record.close("failed", DataError("photos: no images"))
     document = on_disk(record)
     assert document["status"] == "failed"
@@ -112,14 +109,14 @@ def test_close_keeps_the_error(record: RunRecord) -> None:
     assert document["seconds"]["total"] >= 0
 
 
-def test_close_counts_once(record: RunRecord) -> None:
+def test_close_counts_once(record):
     record.close("failed", ValueError("first"))
     before = on_disk(record)
     record.close("completed")
     assert on_disk(record) == before
 
 
-def test_close_ends_the_log(record: RunRecord) -> None:
+def test_close_ends_the_log(record):
     logging.getLogger("runner").info("before")
     record.close("completed")
     logging.getLogger("runner").info("after")
@@ -128,7 +125,7 @@ def test_close_ends_the_log(record: RunRecord) -> None:
     assert "after" not in text
 
 
-def test_open_does_not_overwrite_a_record(record: RunRecord) -> None:
+def test_open_does_not_overwrite_a_record(record):
     handlers = list(logging.getLogger("runner").handlers)
     with pytest.raises(RunnerError, match=r"run\.json exists already"):
         RunRecord.open(record.path, backend="jax")

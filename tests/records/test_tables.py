@@ -16,7 +16,7 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
 @settings(deadline=None)
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=5))
-def test_table_reads_back_equal(rows: list[list[str]]) -> None:
+def test_table_reads_back_equal(rows):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         write_table(path, rows)
@@ -25,36 +25,36 @@ def test_table_reads_back_equal(rows: list[list[str]]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1))
-def test_table_gives_back_the_same_float32(numbers: list[float]) -> None:
+def test_table_gives_back_the_same_float32(numbers):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         write_table(path, [np.array(numbers, np.float32)])
         assert np.array(read_table(path)[0], np.float32).tolist() == numbers
 
 
-def test_table_has_the_fewest_digits_that_tell_a_float32(tmp_path: Path) -> None:
+def test_table_has_the_fewest_digits_that_tell_a_float32(tmp_path):
     write_table(tmp_path / "table.csv", [np.array([0.1, 1e-10], np.float32)])
     assert (tmp_path / "table.csv").read_bytes() == b"0.1,1e-10\r\n"
 
 
-def test_table_takes_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
+def test_table_takes_text_that_utf8_cannot_hold(tmp_path):
     write_table(tmp_path / "table.csv", [["caf\udce9.png"]])
     assert read_table(tmp_path / "table.csv") == [["caf\\udce9.png"]]
 
 
-def test_table_is_not_there_when_a_row_cannot_be_made(tmp_path: Path) -> None:
+def test_table_is_not_there_when_a_row_cannot_be_made(tmp_path):
     with pytest.raises(ZeroDivisionError):
         write_table(tmp_path / "table.csv", ([1 // n] for n in (1, 0)))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b'"open'])
-def test_reading_names_a_file_that_is_no_table(tmp_path: Path, content: bytes) -> None:
+def test_reading_names_a_file_that_is_no_table(tmp_path, content):
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(RunnerError, match=r"cannot read .*table\.csv: "):
         read_table(tmp_path / "table.csv")
 
 
-def test_table_lines_end_as_rfc_4180_says(tmp_path: Path) -> None:
+def test_table_lines_end_as_rfc_4180_says(tmp_path):
     write_table(tmp_path / "table.csv", [["a", "b,c"], ['d"', "e\nf"]])
     assert (tmp_path / "table.csv").read_bytes() == b'a,"b,c"\r\n"d""","e\nf"\r\n'
