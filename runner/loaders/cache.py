@@ -1,7 +1,4 @@
-"""`loader.cache`: arrays that were read once are kept, and read no more.
-
-`loader.cache=memory`: the arrays of one split in memory, which threads and processes share.
-"""
+"""`loader.cache`: a source that reads each sample once and keeps its array, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from runner.batch import Array, ArraySpec, Indices
-from runner.data.source import FileSource, Source, has_files
+from runner.data.source import FileSource, Source, has_files, read_many
 from runner.data.views import Wrapping
 from runner.errors import DataError
 from runner.loaders.buffers import PRESENT, SharedArray
@@ -25,112 +22,84 @@ from runner.loaders.timing import Clock
 from runner.loaders.workers import PendingRows, Workers
 
 
-def memory_bytes(spec: ArraySpec, num_samples: int) -> int:
-    """Bytes of memory the arrays of all samples take, once each was read."""
-    return num_samples * (spec.num_bytes + PRESENT.itemsize)
+def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping[str, Any] | None) -> Source:
+    """`source` behind the cache of `settings`; `array_settings` are all settings that decide what an array holds.
 
-
-class _Holder(Protocol):
-    @property
-    def array(self) -> Array: ...
-
-
-@dataclass(frozen=True)
-class _OwnArray:
-    """An array for threads alone: in huge pages, which what processes share has not, it is copied a fifth quicker."""
-
-    array: Array
-
-
-class MemoryCache:
-    """A row for every sample, and which rows are there.
-
-    A row is written before it is called present; two workers that read one sample at once write the same bytes.
+    Raises `DataError` if a disk cache cannot identify arrays (no files, or no settings), or has no room for them.
     """
-
-    def __init__(self, spec: ArraySpec, num_samples: int, *, processes: bool) -> None:
-        shape = (num_samples, *spec.shape)
-        self._rows: _Holder = SharedArray(shape, spec.dtype) if processes else _OwnArray(allocate(spec, num_samples))
-        self._present = SharedArray((num_samples,), PRESENT)
-
-    @property
-    def folder(self) -> None:
-        """It lies in memory."""
-
-    @property
-    def num_found(self) -> int:
-        """Samples whose arrays are here by now."""
-        return int(self._present.array.sum())
-
-    def holds(self, indices: Indices) -> bool:
-        """Whether the arrays of all samples at `indices` are here."""
-        return bool(self._present.array[indices].all())
-
-    def find(self, index: int) -> bool:
-        """Whether the array of sample `index` is here."""
-        return bool(self._present.array[index])
-
-    def take(self, indices: Indices, out: Array) -> None:
-        """Copy the arrays at `indices`, all of them here, to the rows of `out`."""
-        np.take(self._rows.array, indices, axis=0, out=out, mode="clip")  # mode: "raise" would buffer first
-
-    def put(self, index: int, array: Array) -> None:
-        """Keep the array of sample `index`."""
-        self._rows.array[index] = array
-        self._present.array[index] = True
+    if settings.cache == "none":
+        return source
+    kind = CachedFiles if has_files(source) else CachedSource
+    if settings.cache == "memory":
+        return kind(source, MemoryCache(source.spec, len(source), processes=settings.use_multiprocessing))
+    if not has_files(source) or array_settings is None:
+        raise DataError(
+            "loader.cache=disk must have one file per sample, to notice files that change; set loader.cache=memory "
+            "for this data"
+        )
+    return CachedFiles(source, DiskCache.open(source, settings.cache_dir, array_settings))
 
 
 class Cache(Protocol):
-    """Where the arrays of a source are kept, by sample; worker processes share what their parent has."""
+    """Storage for the arrays of a source, by sample index. Worker processes share their parent's arrays."""
 
     @property
     def folder(self) -> Path | None:
-        """Where it lies on the disk; None in memory."""
+        """The folder on disk; None in memory."""
 
     @property
     def num_found(self) -> int:
-        """Samples that are there by now."""
+        """Number of samples that are stored now."""
 
     def holds(self, indices: Indices) -> bool:
-        """Whether all samples at `indices` can be taken; quick, and may say no of what `find` has not seen yet."""
+        """Whether all samples at `indices` can be copied. Fast; may be False for a sample that `find` still checks."""
 
     def find(self, index: int) -> bool:
-        """Whether sample `index` can be taken."""
+        """Whether sample `index` can be copied; on disk, compares its checksum at the first call."""
 
     def take(self, indices: Indices, out: Array) -> None:
-        """Copy the arrays at `indices`, all of which can be taken, to the rows of `out`."""
+        """Copy the arrays at `indices`, all stored, into the rows of `out`."""
 
-    def put(self, index: int, array: Array) -> None:
-        """Keep a copy of the array of sample `index`."""
+    def put(self, indices: Indices, arrays: Array) -> None:
+        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`."""
 
 
 @dataclass(frozen=True)
-class Cached(Wrapping):
-    """The samples of `source`, each read from it only once."""
+class CachedSource(Wrapping):
+    """The samples of `source`; each is read from it once and copied from `cache` afterwards."""
 
     cache: Cache
 
     def read(self, index: int, out: Array | None = None) -> Array:
         """The array of sample `index`."""
-        values = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
+        array = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
         if self.cache.find(index):
-            self.cache.take(np.array([index]), values[None])
+            self.cache.take(np.array([index]), array[None])
         else:
-            self.source.read(index, values)
-            self.cache.put(index, values)
-        return values
+            self.source.read(index, array)
+            self.cache.put(np.array([index]), array[None])
+        return array
 
     def read_many(self, indices: Indices, out: Array) -> None:
-        """Read the samples at `indices` into the rows of `out`: at once, if all of them are kept."""
-        if self.cache.holds(indices):
+        """Read the samples at `indices` into the rows of `out`: all missing ones in one call to the source."""
+        if self.cache.holds(indices) or all(map(self.cache.find, indices.tolist())):
             self.cache.take(indices, out)
             return
-        for row, index in enumerate(indices.tolist()):
-            self.read(index, out[row])
+        found = np.array([self.cache.find(index) for index in indices.tolist()], bool)
+        missing = np.flatnonzero(~found)
+        # The source fills the first rows of `out`. Each sample then moves to its own row, which is never before the
+        # row it was read into, so the last one moves first.
+        block = out[: len(missing)]
+        read_many(self.source, indices[missing], block)
+        self.cache.put(indices[missing], block)
+        for row, array in zip(missing[::-1], block[::-1], strict=True):
+            out[row] = array
+        for row in np.flatnonzero(found):
+            self.cache.take(indices[row : row + 1], out[row : row + 1])
 
 
-class CachedFiles(Cached):
-    """Samples that are read once, of a source with one file per sample."""
+class CachedFiles(CachedSource):
+    """A cached source with one file per sample."""
 
     source: FileSource
 
@@ -139,71 +108,105 @@ class CachedFiles(Cached):
         return self.source.path(index)
 
     def read_hashed(self, index: int, out: Array) -> None:
-        """Read sample `index` into `out`, perhaps not from its file."""
+        """Read sample `index` into `out`; no digest, since its file may not be read."""
         self.read(index, out)
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """A batch that needs no worker; not copied before it is asked for, which would only push others out of the CPU."""
+class _ThreadArray:
+    """An array for threads only. It lies in huge pages, which shared memory lacks, so copying from it is faster."""
 
-    source: Cached
-    indices: Indices
-    clock: Clock
+    array: Array
 
-    def result(self) -> Rows:
-        """The rows of a copy."""
-        with self.clock.working("read", len(self.indices)):
-            x = allocate(self.source.spec, len(self.indices))
-            self.source.cache.take(self.indices, x)
-        return Rows(self.indices, x)
 
-    def cancel(self) -> None:
-        """Nothing is under way."""
+class MemoryCache:
+    """`loader.cache=memory`: a row per sample in memory that all workers share, and a mark for each stored row.
+
+    A row is marked after it is written. Two workers that read the same sample at once write the same bytes.
+    """
+
+    def __init__(self, spec: ArraySpec, num_samples: int, *, processes: bool) -> None:
+        shape = (num_samples, *spec.shape)
+        self._rows = SharedArray(shape, spec.dtype) if processes else _ThreadArray(allocate(spec, num_samples))
+        self._present = SharedArray((num_samples,), PRESENT)
+
+    @property
+    def folder(self) -> None:
+        """None: the arrays are in memory."""
+
+    @property
+    def num_found(self) -> int:
+        """Number of samples that are stored now."""
+        return int(self._present.array.sum())
+
+    def holds(self, indices: Indices) -> bool:
+        """Whether the arrays of all samples at `indices` are stored."""
+        return bool(self._present.array[indices].all())
+
+    def find(self, index: int) -> bool:
+        """Whether the array of sample `index` is stored."""
+        return bool(self._present.array[index])
+
+    def take(self, indices: Indices, out: Array) -> None:
+        """Copy the arrays at `indices`, all stored, into the rows of `out`."""
+        # mode="clip" writes straight into `out`; the default copies into a buffer first.
+        np.take(self._rows.array, indices, axis=0, out=out, mode="clip")
+
+    def put(self, indices: Indices, arrays: Array) -> None:
+        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`."""
+        self._rows.array[indices] = arrays
+        self._present.array[indices] = True
+
+
+def memory_cache_bytes(spec: ArraySpec, num_samples: int) -> int:
+    """Bytes of memory that a `MemoryCache` takes once it stores all samples."""
+    return num_samples * (spec.num_bytes + PRESENT.itemsize)
 
 
 @dataclass(frozen=True)
 class WorkersBehindCache:
-    """Reads by `workers` what is not kept yet; what is, the caller copies quicker than it could ask them.
+    """Workers that read only batches with missing samples; the caller copies all others, which is faster.
 
-    For samples that are not changed afterwards.
+    For samples that are not transformed afterwards.
     """
 
     workers: Workers
-    source: Cached
+    source: CachedSource
     clock: Clock
 
     def submit(self, epoch: int, indices: Indices) -> PendingRows:
-        """Begin to read the samples at `indices`, or copy them if all are kept."""
-        kept = self.source.cache.holds(indices)
-        return _Kept(self.source, indices, self.clock) if kept else self.workers.submit(epoch, indices)
+        """Start to read the samples at `indices`, unless all of them are stored."""
+        if self.source.cache.holds(indices):
+            return _StoredBatch(self.source, indices, self.clock)
+        return self.workers.submit(epoch, indices)
 
     def close(self) -> None:
         """Stop the workers."""
         self.workers.close()
 
 
-def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping[str, Any] | None) -> Source:
-    """`source` behind the cache that `settings` ask for; `array_settings` is all that decides what arrays hold.
+@dataclass(frozen=True)
+class _StoredBatch:
+    """A batch of stored samples, copied only when the model needs it: a copy made earlier leaves the CPU cache."""
 
-    Raises `DataError` if it has no files or settings to tell kept arrays by, or the disk has no room for them.
-    """
-    if settings.cache == "none":
-        return source
-    kind = CachedFiles if has_files(source) else Cached
-    if settings.cache == "memory":
-        return kind(source, MemoryCache(source.spec, len(source), processes=settings.use_multiprocessing))
-    if not has_files(source) or array_settings is None:
-        raise DataError(
-            "loader.cache=disk must have samples that are a file each, to see which of them have changed; "
-            "set loader.cache=memory for this data"
-        )
-    return CachedFiles(source, DiskCache.open(source, settings.cache_dir, array_settings))
+    source: CachedSource
+    indices: Indices
+    clock: Clock
+
+    def result(self) -> Rows:
+        """A copy of the rows."""
+        with self.clock.working("read", len(self.indices)):
+            x = allocate(self.source.spec, len(self.indices))
+            self.source.cache.take(self.indices, x)
+        return Rows(self.indices, x)
+
+    def cancel(self) -> None:
+        """Nothing to stop."""
 
 
 def cache_section(loaders: Iterable[Loader]) -> dict[str, Any] | None:
-    """What run.json says of the caches of a run: where, and how much is in them; None where nothing is cached."""
-    sources = [loader.source for loader in loaders if isinstance(loader.source, Cached)]
+    """`cache` in run.json: the folder and what the caches of these loaders store; None without a cache."""
+    sources = [loader.source for loader in loaders if isinstance(loader.source, CachedSource)]
     if not sources:
         return None
     return {

@@ -227,15 +227,15 @@ class DiskCache:
         """Copy the arrays at `indices`, all of them here, to the rows of `out`."""
         np.take(self._mapped[0], self._slots[indices], axis=0, out=out, mode="clip")  # mode: "raise" would buffer first
 
-    def put(self, index: int, array: Array) -> None:
-        """Keep the array of sample `index`, unless its file has changed since the cache was opened."""
-        slot = self._slots[index]
-        if slot < 0 or file_key(self._source.path(index)).encode() != self._keys[index]:
-            return
-        arrays, checksums = self._mapped
-        arrays[slot] = array
-        checksums[slot] = _checksum(array)
-        self._present.array[index] = True
+    def put(self, indices: Indices, arrays: Array) -> None:
+        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`; not of files that changed since `open`."""
+        slots, checksums = self._mapped
+        for index, array in zip(indices.tolist(), arrays, strict=True):
+            slot = self._slots[index]
+            if slot >= 0 and file_key(self._source.path(index)).encode() == self._keys[index]:
+                slots[slot] = array
+                checksums[slot] = _checksum(array)
+                self._present.array[index] = True
 
     @cached_property
     def _mapped(self) -> tuple[Array, Array]:

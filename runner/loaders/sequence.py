@@ -10,7 +10,7 @@ from typing import Literal
 from runner.batch import Batch
 from runner.data.source import Source
 from runner.errors import WorkerError
-from runner.loaders.cache import Cached, WorkersBehindCache
+from runner.loaders.cache import CachedSource, WorkersBehindCache
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
@@ -71,7 +71,7 @@ def start_workers(reader: Reader, settings: LoaderSettings, clock: Clock) -> Wor
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
     workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)
-    if isinstance(reader.source, Cached) and not reader.changes:
+    if isinstance(reader.source, CachedSource) and not reader.changes:
         return WorkersBehindCache(workers, reader.source, clock)
     return workers
 

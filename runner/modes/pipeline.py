@@ -22,7 +22,7 @@ from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
 from runner.loaders import sequence
 from runner.loaders.auto import Auto, Choice
-from runner.loaders.cache import memory_bytes, with_cache
+from runner.loaders.cache import memory_cache_bytes, with_cache
 from runner.loaders.custom import Custom
 from runner.loaders.in_memory import InMemory
 from runner.loaders.loader import Loader
@@ -125,7 +125,7 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
     for split in splits:
         source = dataset.splits[split]
         changed = changes_to(config, dataset, source, training=split == "train")
-        total += memory_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
+        total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if changed else None)
     return total
 

@@ -21,7 +21,7 @@ from runner.errors import ConfigurationError, DataError
 from runner.images.exact import ExactReader
 from runner.images.fast import FastReader
 from runner.loaders import disk_cache as cache_key
-from runner.loaders.cache import Cached, MemoryCache, with_cache
+from runner.loaders.cache import CachedSource, MemoryCache, with_cache
 from runner.loaders.sequence import Sequence
 from runner.modes.pipeline import needed_bytes
 
@@ -84,7 +84,7 @@ def store_of(source):
 
 @pytest.mark.parametrize("processes", [False, True])
 def test_memory_cache_reads_each_sample_once(files, processes):
-    source = Cached(files, MemoryCache(files.spec, len(files), processes=processes))
+    source = CachedSource(files, MemoryCache(files.spec, len(files), processes=processes))
     assert values(source) == values(source) == list(range(NUM_FILES))
     assert files.reads == source.cache.num_found == NUM_FILES
 
@@ -103,6 +103,27 @@ def test_samples_read_alone_are_those_read_together(files, on_disk):
     source = on_disk(files)
     assert [source.read(index)[0, 0] for index in (5, 5, 299)] == [5, 5, 299]
     assert files.reads == 2
+
+
+class ManyFiles(Files):
+    """Notes which samples are read together."""
+
+    def read_many(self, indices, out):
+        self.together = indices.tolist()
+        for row, index in enumerate(indices.tolist()):
+            self.read(index, out[row])
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_missing_samples_are_read_together(kind, tmp_path):
+    files = ManyFiles(tmp_path / "files")
+    source = with_cache(files, Sequence(cache=kind, cache_dir=tmp_path / "cache"), {})
+    source.read_many(np.array([3, 8, 1]), np.empty((3, 2, 3), np.int32))
+    out = np.empty((6, 2, 3), np.int32)
+    source.read_many(np.array([8, 9, 3, 4, 1, 5]), out)
+    assert files.together == [9, 4, 5]
+    assert out[:, 1, 2].tolist() == [8, 9, 3, 4, 1, 5]
+    assert source.cache.num_found == files.reads == 6
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
@@ -348,7 +369,7 @@ def test_data_whose_changes_cannot_be_seen_is_refused_on_disk(files, without, tm
     settings = Sequence(cache="disk", cache_dir=tmp_path / "cache")
     if without == "files":
         files.path = None
-    with pytest.raises(DataError, match="must have samples that are a file each.*loader.cache=memory"):
+    with pytest.raises(DataError, match="must have one file per sample.*loader.cache=memory"):
         with_cache(files, settings, None if without == "settings" else {})
 
 

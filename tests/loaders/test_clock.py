@@ -12,7 +12,7 @@ from runner.data.labels import NO_LABELS
 from runner.images import exact, fast
 from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
-from runner.loaders.cache import Cached, MemoryCache
+from runner.loaders.cache import CachedSource, MemoryCache
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
@@ -105,7 +105,7 @@ def test_decoding_is_told_apart_from_reading(decode, workers, tmp_path, monkeypa
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_samples_from_a_cache_count_as_read(workers):
-    source = Cached(Slow(), MemoryCache(Slow.spec, NUM_SAMPLES, processes=False))
+    source = CachedSource(Slow(), MemoryCache(Slow.spec, NUM_SAMPLES, processes=False))
     with load(Sequence(workers=workers), source) as loader:
         list(loader.epoch(0))
         before = reasons(loader)
