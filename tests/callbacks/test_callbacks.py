@@ -57,12 +57,12 @@ def test_run_callbacks_keep_one_history(model):
     assert model.history.epoch == [0, 1, 2]
 
 
-def test_early_stopping_counts_over_the_calls_of_fit(model):
+def test_early_stopping_counts_across_fits(model):
     # Zero targets of zero inputs: the loss never improves.
     assert fit_each_epoch(model, [keras.callbacks.EarlyStopping("val_loss", patience=2)], 10) == 3
 
 
-def test_early_stopping_gives_the_best_weights_back_at_the_end_of_the_run(model):
+def test_early_stopping_restores_best_weights(model):
     class Worsen(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.model.layers[-1].bias.assign([float(epoch)])
@@ -79,7 +79,7 @@ def test_checkpoint_leaves_one_whole_file(model, tmp_path):
     assert keras.saving.load_model(tmp_path / "last.keras").count_params() == 3
 
 
-def test_checkpoint_of_the_best_epoch_is_not_overwritten_by_a_worse_one(model, tmp_path):
+def test_best_checkpoint_survives_a_worse_epoch(model, tmp_path):
     class Bias(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.model.layers[-1].bias.assign([[3.0], [1.0], [2.0]][epoch])
@@ -90,7 +90,7 @@ def test_checkpoint_of_the_best_epoch_is_not_overwritten_by_a_worse_one(model, t
     assert float(keras.saving.load_model(tmp_path / "best.keras").layers[-1].bias[0]) == 1.0
 
 
-def test_epoch_clock_tells_once_per_epoch_with_validation(model):
+def test_epoch_clock_reports_once_per_epoch(model):
     results = []
     fit_each_epoch(model, [EpochClock(Clock(), results.append)], 2)
     assert [result.epoch for result in results] == [0, 1]

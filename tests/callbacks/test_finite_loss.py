@@ -30,14 +30,14 @@ def message(callback, steps, num_ids=3):
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf, np.float32("nan")])
-def test_loss_that_is_no_number_is_told_with_its_global_step_and_samples(loss):
+def test_nan_loss_reports_global_step_and_samples(loss):
     told = message(FiniteLoss(), [(0, 1.0), (1, loss)])
     assert told.startswith(
         f"the loss became {loss} at step 7 (step 1 of pass 3 over the data), on the samples s0, s1, s2;"
     )
 
 
-def test_first_step_is_named_whichever_was_looked_at_first():
+def test_first_nan_step_is_named():
     callback = FiniteLoss()
     with pytest.raises(TrainingError, match="at step 2 of this epoch"):
         callback.on_train_batch_end(2, {"loss": math.nan})

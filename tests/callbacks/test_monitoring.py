@@ -21,7 +21,7 @@ def begun(callback, model):
     return callback
 
 
-def test_early_stopping_counts_epochs_with_a_value(model):
+def test_early_stopping_counts_monitored_epochs(model):
     stopping = begun(EarlyStopping("val_loss", patience=2), model)
     stopped = []
     for epoch, logs in enumerate([WITH, WITHOUT, WITHOUT, WITH, WITHOUT, WITH]):
@@ -39,7 +39,7 @@ def test_plateau_counts_epochs_with_a_value(model):
     assert rates == pytest.approx([0.1, 0.1, 0.1, 0.05])
 
 
-def test_best_checkpoint_is_of_an_epoch_with_a_value_and_the_last_of_any(model, tmp_path):
+def test_checkpoints_skip_epochs_without_monitor(model, tmp_path):
     best = begun(Checkpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True), model)
     last = begun(Checkpoint(tmp_path / "last.keras"), model)
     for callback in (best, last):

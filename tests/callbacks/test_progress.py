@@ -14,7 +14,7 @@ def test_digests_go_on_from_the_state():
     assert (progress.pixels, progress.weights) == ("ab" * 32, ["w1", "w2", "w3"])
 
 
-def test_state_of_an_earlier_version_leaves_not_known_what_it_did_not_note():
+def test_earlier_state_lacks_unknown_digests():
     progress = begun({"samples_seen": 80, "ids": "ab" * 32, "stopped": False})
     progress.note_weights(2, "w3")
     assert (progress.pixels, progress.weights) == (None, [None, None, "w3"])
