@@ -24,7 +24,7 @@ def narrowing(monkeypatch):
     return plugin.TOLD
 
 
-def test_sweeper_of_others_drives_our_processes_by_what_they_came_to(sweep, narrowing, capsys):
+def test_foreign_sweeper_drives_our_processes(sweep, narrowing, capsys):
     code, folder = sweep("hydra/sweeper=narrowing", "hydra.sweeper.rounds=3", "seed=interval(1,6)", "train.epochs=2")
     assert code == 0
     assert narrowing == [(0.2, 1.2), (0.2, 0.6), (0.2, 0.4)]  # the val_loss of a job is a fifth of its seed
@@ -38,12 +38,12 @@ def test_sweeper_of_others_drives_our_processes_by_what_they_came_to(sweep, narr
     assert "4 jobs: 4 completed; best first, by the least val_loss" in printed.out
 
 
-def test_sweeper_is_told_the_objective(sweep, narrowing):
+def test_sweeper_receives_the_objective(sweep, narrowing):
     sweep("hydra/sweeper=narrowing", "sweep.objective=evaluate.accuracy", "seed=interval(1,6)")
     assert narrowing == [(0.9, 0.4), (0.7, 0.4)]
 
 
-def test_basic_sweeper_runs_the_jobs_of_a_sweep_without_it(sweep):
+def test_basic_sweeper_runs_the_same_jobs(sweep):
     overrides = ["loader=generator,sequence", "loader.workers=1,2", "hydra.verbose=false"]
     _, without = sweep(*overrides)
     code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=3", *overrides)
@@ -56,7 +56,7 @@ def test_basic_sweeper_runs_the_jobs_of_a_sweep_without_it(sweep):
         assert (folder / number / "config.yaml").read_text() == (without / number / "config.yaml").read_text()
 
 
-def test_job_that_fails_is_told_without_traceback_and_can_be_resumed(here, sweep, capsys):
+def test_failed_job_is_reported_and_resumable(here, sweep, capsys):
     code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", "seed=1,9,2")
     assert code == 1
     told = capsys.readouterr().err.splitlines()
@@ -68,7 +68,7 @@ def test_job_that_fails_is_told_without_traceback_and_can_be_resumed(here, sweep
     assert json.loads((folder / "1/run.json").read_text())["status"] == "completed"
 
 
-def test_every_problem_of_a_batch_is_told_before_a_job_starts_and_nothing_is_left(here, sweep):
+def test_batch_problems_are_reported_before_start(here, sweep):
     with pytest.raises(ConfigurationError) as refused:
         sweep("hydra/sweeper=basic", "seed=1,-1", "loader.workers=x", "train.epochs=3")
     workers, seed = refused.value.problems
@@ -77,7 +77,7 @@ def test_every_problem_of_a_batch_is_told_before_a_job_starts_and_nothing_is_lef
     assert list((here / "outputs/sweeps").iterdir()) == []
 
 
-def test_batch_that_cannot_be_run_ends_the_sweep_and_what_ran_is_told(here, sweep, capsys):
+def test_refused_batch_ends_the_sweep(here, sweep, capsys):
     with pytest.raises(ConfigurationError, match="seed must be a whole number"):
         sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", "seed=1,2,-1")
     (folder,) = (here / "outputs/sweeps").iterdir()
@@ -110,20 +110,20 @@ def test_hydra_is_left_as_it_was(sweep):
          "'BasicSweeperConf'"),
     ],
 )  # fmt: skip
-def test_what_no_sweeper_can_be_given_is_told(overrides, message):
+def test_unusable_keys_are_refused(overrides, message):
     with pytest.raises(ConfigurationError) as refused:
         prepare_sweep(overrides)
     assert message in refused.value.problems
 
 
-def test_sweeper_that_is_not_there_is_told_with_those_that_are():
+def test_unknown_sweeper_lists_available_ones():
     with pytest.raises(
         ConfigurationError, match="hydra/sweeper must be one of basic.*, narrowing.*, got 'nosuch'; install"
     ):
         prepare_sweep(["hydra/sweeper=nosuch", "seed=1,2"])
 
 
-def test_what_a_sweeper_does_not_take_is_told_in_its_words(here, sweep):
+def test_sweeper_rejects_keys_in_its_own_words(here, sweep):
     with pytest.raises(ConfigurationError, match="BasicSweeper does not support sweep type : INTERVAL"):
         sweep("hydra/sweeper=basic", "seed=interval(1,2)")
     assert list(Path("outputs/sweeps").iterdir()) == []
@@ -137,7 +137,7 @@ def test_sweeper_needs_a_sweep():
     )
 
 
-def test_sweeper_that_is_interrupted_leaves_a_sweep_that_is_told(here, sweep, monkeypatch, capsys):
+def test_interrupted_sweeper_leaves_a_table(here, sweep, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
