@@ -45,14 +45,14 @@ def test_name_that_a_module_defines_is_found(module, problems, text):
 
 
 @pytest.mark.parametrize("text", ["", "def make():\n    build = 3", "class A:\n    def build(self): ..."])
-def test_name_that_a_module_does_not_define_is_told(module, problems, text):
+def test_undefined_name_in_module_is_reported(module, problems, text):
     module(text)
     assert told(problems, "model.target=mine_r.build") == [
         "model.target=mine_r.build must be in mine_r.py, which has no 'build'; define it there, or correct the name"
     ]
 
 
-def test_name_that_was_meant_is_told(module, problems):
+def test_similar_name_is_suggested(module, problems):
     module("def build_model(): ...\ndef change(array, rng): ...")
     assert told(problems, "model.target=mine_r.buildmodel", "data.transform=mine_r.chang") == [
         "data.transform=mine_r.chang must be in mine_r.py, which has no 'chang'; did you mean mine_r.change?",
@@ -61,7 +61,7 @@ def test_name_that_was_meant_is_told(module, problems):
     ]
 
 
-def test_syntax_error_is_told_with_its_line(module, problems):
+def test_syntax_error_names_its_line(module, problems):
     module("def build(:")
     assert told(problems, "model.target=mine_r.build") == [
         "extensions must list modules that can be imported, got mine_r: invalid syntax (mine_r.py, line 2); correct it "
@@ -69,7 +69,7 @@ def test_syntax_error_is_told_with_its_line(module, problems):
     ]
 
 
-def test_packages_that_are_not_installed_are_told(module, problems):
+def test_missing_packages_are_reported(module, problems):
     module("import os.path, keras, no_such\nfrom not_here.part import build\nif 0:\n    import neither")
     assert told(problems, "model.target=mine_r.build") == [
         "extensions must list modules that can be imported, got mine_r, which needs no_such and not_here; install them"
@@ -86,7 +86,7 @@ def test_no_folder_is_made(module, capsys):
 PAIR = "data=none and loader=custom must go together, for its class or function makes the batches itself; got "
 
 
-def test_ready_made_batches_and_data_go_by_themselves(module, problems):
+def test_custom_loader_needs_no_data(module, problems):
     module("batches = None")
     assert problems("data=none") == [f"{PAIR}data=none with loader=sequence"]
     keys = ["extensions=[mine_r]", "loader=custom", "loader.target=mine_r.batches"]
@@ -94,7 +94,7 @@ def test_ready_made_batches_and_data_go_by_themselves(module, problems):
     assert compose([*keys, "data=none"]).loader.kind == "custom"
 
 
-def test_what_needs_single_samples_is_refused_for_ready_made_batches(module, problems):
+def test_custom_loader_refuses_sample_settings(module, problems):
     module("batches = None")
     keys = ["extensions=[mine_r]", "data=none", "loader=custom", "loader.target=mine_r.batches"]
     check = "mode=check must have samples to read, got data=none; one epoch of mode=fit checks each batch"
@@ -105,7 +105,7 @@ def test_what_needs_single_samples_is_refused_for_ready_made_batches(module, pro
     ]
 
 
-def test_steps_of_a_split_that_is_not_there_are_refused(module, problems):
+def test_steps_of_a_missing_split_are_refused(module, problems):
     module("batches = None")
     keys = ["extensions=[mine_r]", "data=none", "loader=custom", "loader.target=mine_r.batches"]
     assert problems(*keys, "loader.test_steps=3") == [

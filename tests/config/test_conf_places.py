@@ -20,7 +20,7 @@ def test_installed_package_brings_its_own_files(tmp_path):
     assert b"kind: generator" in done.stdout
 
 
-def test_paths_below_the_working_directory_are_shown_relative(tmp_path, monkeypatch):
+def test_paths_in_working_directory_are_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert shown(tmp_path / "conf/a.yaml") == "conf/a.yaml"
     assert shown(our_conf()) == str(our_conf())

@@ -22,14 +22,14 @@ def test_check_imports_nothing(module):
     assert (config.extensions, config.model.target) == (("mine_c",), "mine_c.build")
 
 
-def test_names_of_modules_that_are_not_listed_are_told_at_once(module, problems):
+def test_unlisted_modules_are_reported_together(module, problems):
     assert problems(*CUSTOM, "data.transform=f") == [
         "data.transform and model.target must be in a module that extensions lists, written my_module.f; got 'f' and "
         "'mine_c.build' with extensions=[]; add 'extensions=[my_module,mine_c]'"
     ]
 
 
-def test_module_that_is_not_there_is_told(module, problems):
+def test_missing_extension_is_reported(module, problems):
     assert problems("extensions=[mine_x,mine_c]", "train.epochs=0") == [
         "train.epochs must be a whole number of at least 1, got 0",
         "extensions must list modules that can be imported, got mine_x: there is no mine_x; put it into the working "
@@ -46,7 +46,7 @@ def test_file_cannot_list_modules(module, workplace, problems):
 
 
 @pytest.mark.parametrize("base", ["from_run", "resume"])
-def test_modules_of_an_earlier_run_must_be_given_again(base, module, problems):
+def test_extensions_must_be_given_again(base, module, problems):
     folder = Path(RUN)
     (folder / "checkpoints").mkdir(parents=True)
     write_config(folder, compose(["extensions=[mine_c]", *CUSTOM]).document())
@@ -62,11 +62,11 @@ def test_modules_of_an_earlier_run_must_be_given_again(base, module, problems):
 
 
 @pytest.mark.parametrize("name", ["build", "mine_c.", "mine_c.build()", "3 + 4"])
-def test_what_is_no_dotted_name_is_told(name, module, problems):
+def test_invalid_dotted_name_is_reported(name, module, problems):
     assert problems("model=custom", f"model.target='{name}'") == [
         f"model.target must be a name like my_module.name, got '{name}'"
     ]
 
 
-def test_target_that_is_missing_is_told_once(problems):
+def test_missing_target_is_reported_once(problems):
     assert problems("data=custom") == ["data.target must be given, a name like my_module.name: data.target=…"]

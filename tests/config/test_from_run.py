@@ -54,7 +54,7 @@ def test_chosen_file_may_refer_to_the_runs_values(earlier, workplace):
     assert [file.name for file in job.foreign_files] == ["mine.yaml"]
 
 
-def test_users_files_that_do_not_take_part_are_not_told(earlier, workplace):
+def test_unused_user_files_are_not_listed(earlier, workplace):
     earlier()
     workplace(conf__loader__sequence="kind: sequence\nworkers: 9\n")
     job = prepare(["mode=evaluate", f"from_run={RUN}"])
@@ -70,7 +70,7 @@ def test_typed_key_is_set(earlier):
     assert (config.data.root, config.data.target_size, config.split) == (Path("elsewhere"), (4, 4), "train")
 
 
-def test_what_the_earlier_run_used_and_read_is_not_taken_over(earlier):
+def test_from_run_drops_earlier_inputs(earlier):
     earlier("seed=5", changes={"mode": "evaluate", "from_run": "x", "split": "train"})
     config = compose(["mode=predict", f"from_run={RUN}"])
     assert (config.mode, config.from_run, config.split) == ("predict", Path(RUN), None)
@@ -110,7 +110,7 @@ def test_help_shows_the_runs_values(earlier):
     assert "loader.batch_size=7" in help_text(["mode=evaluate", f"from_run={RUN}"], "")
 
 
-def test_mode_without_a_run_is_refused_with_the_mend(problems):
+def test_mode_without_a_run_suggests_a_fix(problems):
     assert problems("mode=predict") == [
         "mode=predict must be given the run whose model to use, got no from_run; "
         "add from_run=latest or from_run=RUN_DIR"
@@ -132,20 +132,20 @@ def test_split_without_its_mode_is_refused(problems):
     ]
 
 
-def test_missing_folder_is_told_with_the_nearest(earlier, problems, tmp_path):
+def test_missing_run_suggests_the_nearest(earlier, problems, tmp_path):
     earlier(name="runs/first")
     assert problems("mode=evaluate", "from_run=runs/fisrt") == [
         f"from_run must be an existing folder, got runs/fisrt (looked in {tmp_path}/runs); did you mean runs/first?"
     ]
 
 
-def test_latest_where_there_is_none_is_told(problems):
+def test_latest_without_runs_is_refused(problems):
     assert problems("mode=evaluate", "from_run=latest") == [
         "from_run=latest must find a run that trained, got none in outputs/runs; start one, or give from_run=RUN_DIR"
     ]
 
 
-def test_folder_that_is_no_run_is_told(workplace, problems):
+def test_folder_that_is_not_a_run_is_refused(workplace, problems):
     Path("photos").mkdir()
     assert problems("mode=evaluate", "from_run=photos") == [
         "from_run must be the folder of a run, got photos, which has no config.yaml; "
@@ -153,26 +153,26 @@ def test_folder_that_is_no_run_is_told(workplace, problems):
     ]
 
 
-def test_folder_of_a_sweep_is_told_its_jobs(workplace, problems):
+def test_sweep_folder_lists_its_jobs(workplace, problems):
     Path("sweep/0").mkdir(parents=True)
     (told,) = problems("mode=evaluate", "from_run=sweep")
     assert told.endswith("which has no config.yaml; give one of its jobs, from_run=sweep/0")
 
 
-def test_run_without_a_record_is_told(earlier, problems):
+def test_run_without_a_record_is_refused(earlier, problems):
     (earlier() / "run.json").unlink()
     (told,) = problems("mode=evaluate", f"from_run={RUN}")
     assert told.startswith(f"from_run must be the folder of a run, got {RUN}: {RUN}/run.json does not exist")
 
 
 @pytest.mark.parametrize(("text", "message"), [("a: [", "cannot be read: "), ("- 1", "must hold keys")])
-def test_damaged_configuration_is_told(text, message, earlier, problems):
+def test_damaged_configuration_is_reported(text, message, earlier, problems):
     (earlier() / "config.yaml").write_text(text)
     (told,) = problems("mode=evaluate", f"from_run={RUN}")
     assert told.startswith(f"from_run={RUN}: {RUN}/config.yaml {message}")
 
 
-def test_failed_run_is_told_with_what_became_of_it(earlier, problems):
+def test_failed_run_reports_its_status(earlier, problems):
     earlier(model=None, document={"status": "failed", "stage": "fit"})
     assert problems("mode=evaluate", f"from_run={RUN}") == [
         f"from_run must be a run with a model, got {RUN} (failed during fit), which has neither "
@@ -180,7 +180,7 @@ def test_failed_run_is_told_with_what_became_of_it(earlier, problems):
     ]
 
 
-def test_run_that_used_a_model_is_told_whose(earlier, problems):
+def test_evaluation_names_the_run_with_the_model(earlier, problems):
     earlier(model=None, document={"from_run": {"path": "outputs/runs/x"}})
     (told,) = problems("mode=evaluate", f"from_run={RUN}")
     assert told.endswith("; give from_run=outputs/runs/x, whose model it used")
@@ -201,21 +201,21 @@ def test_key_cannot_be_removed_from_a_run(earlier, problems):
     ]
 
 
-def test_problem_of_the_runs_own_values_names_its_file(earlier, problems):
+def test_invalid_earlier_value_names_its_file(earlier, problems):
     earlier(changes={"seed": -1})
     (told,) = problems("mode=evaluate", f"from_run={RUN}", "loader.workers=x")[:1]
     assert told.startswith("seed must be a whole number")
     assert told.endswith(f"(in {RUN}/config.yaml)")
 
 
-def test_typos_are_told_by_what_the_run_has(earlier, problems):
+def test_typos_are_matched_with_the_runs_keys(earlier, problems):
     earlier("loader=generator")
     assert problems("mode=evaluate", f"from_run={RUN}", "loader.batch_sise=3") == [
         "loader.batch_sise is no key of loader=generator; did you mean loader.batch_size?"
     ]
 
 
-def test_files_the_model_was_built_from_need_not_be_there_any_more(earlier, problems):
+def test_from_run_needs_no_pretrained_files(earlier, problems):
     Path("pretrained.weights.h5").touch()
     earlier("model=application", "model.weights=pretrained.weights.h5")
     Path("pretrained.weights.h5").unlink()

@@ -11,7 +11,7 @@ def photos(workplace):
     Path("notes.txt").touch()
 
 
-def test_missing_folder_is_told_with_the_nearest_and_where_it_was_looked_for(photos, problems, tmp_path):
+def test_missing_folder_reports_search_path(photos, problems, tmp_path):
     assert problems("data=directory", "data.root=data/photoz") == [
         f"data.root must be an existing folder, got data/photoz (looked in {tmp_path}/data); did you mean data/photos?"
     ]
@@ -22,23 +22,23 @@ def test_typo_in_an_outer_folder_is_found(photos, problems, tmp_path):
     assert told.endswith(f"(looked in {tmp_path}); did you mean data/photos?")
 
 
-def test_nothing_is_suggested_where_nothing_is_near(photos, problems, tmp_path):
+def test_distant_paths_are_not_suggested(photos, problems, tmp_path):
     (told,) = problems("data=directory", "data.root=zzzzzzzz")
     assert told == f"data.root must be an existing folder, got zzzzzzzz (looked in {tmp_path})"
 
 
-def test_file_in_the_place_of_a_folder_is_told(photos, problems):
+def test_file_instead_of_a_folder_is_reported(photos, problems):
     told = problems("data=directory", "data.root=notes.txt")
     assert told == ["data.root must be an existing folder, got notes.txt, which is a file"]
 
 
-def test_missing_file_is_told_beside_other_problems(photos, problems):
+def test_missing_file_joins_other_problems(photos, problems):
     told = problems("data=arrays", "data.path=note.txt", "seed=x")
     assert told[0].startswith("seed must be")
     assert told[1].startswith("data.path must be an existing file, got note.txt")
     assert told[1].endswith("did you mean notes.txt?")
 
 
-def test_every_missing_path_is_told(photos, problems):
+def test_every_missing_path_is_reported(photos, problems):
     told = problems("data=directory", "data.root=a", "data.validation_root=b", "data.test_root=data/photos")
     assert [problem.split(" ")[0] for problem in told] == ["data.root", "data.validation_root"]

@@ -6,7 +6,7 @@ from runner import compose
 from runner.errors import ConfigurationError
 
 
-def test_all_problems_are_told_at_once(problems):
+def test_all_problems_are_reported_at_once(problems):
     told = problems("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2")
     assert sorted(told) == [
         "data.class_mode must be one of categorical, sparse, binary, input, null, got 'bianry'; did you mean binary?",
@@ -75,17 +75,17 @@ ONE_PROBLEM = {
 
 
 @pytest.mark.parametrize("override", ONE_PROBLEM)
-def test_problem_is_told_with_its_mend(override, problems):
+def test_problem_suggests_a_fix(override, problems):
     assert problems(override) == [ONE_PROBLEM[override]]
 
 
-def test_unreadable_override_is_told_and_the_others_are_checked(problems):
+def test_bad_override_does_not_hide_others(problems):
     first, second = problems("loader.batch_size=[1,", "seed=x")
     assert first.startswith("loader.batch_size=[1, cannot be read (no viable alternative at input '[1,'); check that")
     assert second.startswith("seed must be a whole number")
 
 
-def test_missing_mandatory_value_is_told(problems):
+def test_missing_mandatory_value_is_reported(problems):
     assert problems("data=directory") == ["data.root must be given, a folder: data.root=…"]
 
 
@@ -95,13 +95,13 @@ def test_keys_of_the_nearest_choice_are_checked(problems):
     assert told[1] == "model.hidden_unit is no key of model=mlp; did you mean model.hidden_units?"
 
 
-def test_what_fields_have_to_do_with_each_other_is_told_beside_bad_fields(problems):
+def test_field_conflict_joins_bad_fields(problems):
     told = problems("data.antialias=false", "data.decode=exact", "data.class_mode=x", "seed=x")
     assert any(problem.startswith("data.antialias=false must go with decode=fast") for problem in told)
     assert len(told) == 3
 
 
-def test_what_components_have_to_do_with_each_other_is_told_beside_bad_fields(problems):
+def test_component_conflict_joins_bad_fields(problems):
     told = problems("data=arrays", "loader=directory_flow", "train.epochs=x", "data.validation_split=2")
     assert told[-1].startswith("loader=directory_flow must read from files, got data=arrays")
     assert "data.path must be given, a file: data.path=…" in told
@@ -117,7 +117,7 @@ def test_plus_typed_by_habit_works(workplace):
     assert compose(["+train.epochs=3", "++seed=4", "+loader=generator"]).train.epochs == 3
 
 
-def test_key_removed_from_a_file_takes_the_schemas_default(workplace):
+def test_deleted_key_takes_schema_default(workplace):
     assert compose(["~train.epochs"]).train.epochs == 10
 
 
@@ -130,7 +130,7 @@ def test_values_may_refer_to_each_other(workplace):
     assert compose(["seed=7", "data.split_seed=${seed}"]).data.split_seed == 7
 
 
-def test_compose_leaves_a_hydra_application_around_it_alone(workplace):
+def test_compose_keeps_an_outer_hydra_app(workplace):
     from hydra import initialize
     from hydra.core.global_hydra import GlobalHydra
 

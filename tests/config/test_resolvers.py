@@ -26,7 +26,7 @@ def test_parts_become_values_as_they_are():
     assert arguments == {"ids": ["a", "b"], "out": ["c"], "size": 3}
 
 
-def test_whole_file_and_any_key_may_be_meant():
+def test_resolver_suggests_files_and_keys():
     config = compose(
         [*KEYS, "data.arguments.all=${json:partition.json}", "loader.batch_size=${json:partition.json,size}"]
     )
@@ -43,7 +43,7 @@ def test_whole_file_and_any_key_may_be_meant():
         ("nowhere.json", "nowhere.json must be a JSON file: [Errno 2] No such file or directory: 'nowhere.json'"),
     ],
 )
-def test_part_that_is_not_there_is_told(part, reason, problems):
+def test_missing_part_is_reported(part, reason, problems):
     text = f"${{json:{part}}}"
     assert problems(*KEYS, f"data.arguments.ids={text}") == [
         f"data.arguments.ids must be a value that can be found, got {text!r}: {reason}"

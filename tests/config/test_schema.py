@@ -45,7 +45,7 @@ def test_location_leads_to_its_key(location, key):
         ({"type": "object", "additionalProperties": {"type": "number"}}, "a mapping of numbers"),
     ],
 )
-def test_expected_value_is_told_in_words(node, words):
+def test_expected_value_is_described(node, words):
     assert Schema().expected(node) == words
 
 
@@ -66,7 +66,7 @@ KEYS = [key for key, _ in Schema().keys(json_schema(), VALID, closed=False)] + [
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=4))
-def test_any_values_are_judged(values):
+def test_any_values_are_validated(values):
     """Whatever is given, there are settings, or problems that are about what was given."""
     document = json.loads(json.dumps(VALID))
     for key, value in values.items():

@@ -72,7 +72,7 @@ def test_file_repeats_the_schemas_defaults(file):
     assert {(group, key) for key in wrong} <= DECIDED
 
 
-def test_primary_file_repeats_the_schemas_defaults():
+def test_primary_file_repeats_schema_defaults():
     content = yaml.safe_load((our_conf() / "config.yaml").read_text())
     keys = set(content) - {"defaults", "hydra"}
     assert {key: content[key] for key in keys} == {key: Schema().root["properties"][key]["default"] for key in keys}
@@ -85,7 +85,7 @@ def test_file_opens_with_what_it_is_and_a_command(file):
     assert second.startswith("#   python -m runner")
 
 
-def test_readme_lists_exactly_the_files_that_exist():
+def test_readme_lists_exactly_the_files():
     listed = re.findall(r"^\| `([\w/]+\.yaml)` \|", (our_conf() / "README.md").read_text(), re.MULTILINE)
     assert sorted(listed) == [file.relative_to(our_conf()).as_posix() for file in FILES]
 
@@ -96,5 +96,5 @@ def test_every_component_of_the_schema_has_a_file():
         assert kinds == {file.stem for file in (our_conf() / group).glob("*.yaml")}
 
 
-def test_conf_lies_beside_the_package_in_a_checkout():
+def test_conf_is_next_to_package_in_checkout():
     assert our_conf() == Path(__file__).parents[2] / "conf"

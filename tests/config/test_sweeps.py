@@ -10,7 +10,7 @@ from runner.config.overrides import for_hydra, parse
 SEVERAL = ["loader=in_memory,generator", "train.epochs=3,4"]
 
 
-def test_jobs_are_all_combinations_in_hydras_order():
+def test_jobs_follow_hydras_order():
     sweep = prepare_sweep(SEVERAL)
     found = [(job.settings.loader.kind, job.settings.train.epochs) for job in sweep.jobs]
     assert found == [("in_memory", 3), ("in_memory", 4), ("generator", 3), ("generator", 4)]
@@ -45,19 +45,19 @@ def test_one_combination_is_a_sweep_of_one(workplace):
     assert len(prepare_sweep(["seed=3"]).jobs) == 1
 
 
-def test_problem_of_every_job_is_told_once(problems):
+def test_problem_of_all_jobs_is_reported_once(problems):
     assert problems(*SEVERAL, "loader.workers=x", sweep=True) == [
         "loader.workers must be a whole number of at least 0, got 'x'"
     ]
 
 
-def test_problem_of_some_jobs_names_the_first_of_them(problems):
+def test_problem_names_the_first_affected_job(problems):
     assert problems("loader=in_memory,generator", "train.epochs=3,-1", sweep=True) == [
         "train.epochs must be a whole number of at least 1, got -1 (job 1 and 1 more: loader=in_memory train.epochs=-1)"
     ]
 
 
-def test_problems_of_different_jobs_are_told_together(problems):
+def test_problems_of_several_jobs_are_joined(problems):
     told = problems("loader=sequense,generator", "seed=-1,1", "train.epochs=x", sweep=True)
     assert len(told) == 3
     assert told[0].endswith("did you mean sequence? (job 0 and 1 more: loader=sequense seed=-1 train.epochs=x)")
@@ -73,7 +73,7 @@ def test_problems_of_different_jobs_are_told_together(problems):
         ),
     ],
 )
-def test_what_cannot_be_swept_is_told(override, message, problems):
+def test_unsweepable_keys_are_refused(override, message, problems):
     assert problems(override, sweep=True) == [message]
 
 
@@ -87,7 +87,7 @@ def test_same_choices_are_composed_once(workplace, monkeypatch):
     assert composed == [["loader=in_memory"], ["loader=generator"]]
 
 
-def test_paired_keys_take_their_values_together_and_combine_with_others():
+def test_paired_keys_vary_together():
     sweep = prepare_sweep(
         ["sweep.paired=[[train.epochs,seed]]", "train.epochs=3,4", "loader.batch_size=8,16", "seed=range(5,7)"]
     )
@@ -110,11 +110,11 @@ def test_paired_keys_take_their_values_together_and_combine_with_others():
         ),
     ],
 )
-def test_pairs_that_cannot_be_made_are_told(overrides, message, problems):
+def test_invalid_pairs_are_reported(overrides, message, problems):
     assert problems("sweep.paired=[[seed,train.epochs]]", *overrides, sweep=True) == [message]
 
 
-def test_key_in_two_pairs_is_told(problems):
+def test_key_in_two_pairs_is_reported(problems):
     told = problems("sweep.paired=[[seed,train.epochs],[seed,loader]]", "seed=1,2", "train.epochs=3,4",
                     "loader=sequence,generator", sweep=True)  # fmt: skip
     assert told == ["sweep.paired must name each key once, got seed 2 times; leave it in one pair"]
@@ -135,7 +135,7 @@ def test_key_in_two_pairs_is_told(problems):
         ("resume=latest", "resume=latest must go with a single run; sweep.resume=SWEEP_DIR goes on with a sweep"),
     ],
 )
-def test_wrong_key_of_the_sweep_is_told(override, message, problems):
+def test_unknown_sweep_key_is_reported(override, message, problems):
     assert problems(override, "seed=1,2", sweep=True) == [message]
 
 
@@ -152,7 +152,7 @@ def test_keys_of_the_sweep_need_a_sweep(problems):
     ]
 
 
-def test_nothing_goes_with_the_resume_of_a_sweep_but_how_it_is_run(problems):
+def test_sweep_resume_takes_only_run_settings(problems):
     assert problems("sweep.resume=outputs", "seed=1,2", "sweep.jobs=2", sweep=True) == [
         "seed must not go with sweep.resume: the jobs are configured already; leave it out"
     ]

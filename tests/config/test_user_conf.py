@@ -74,7 +74,7 @@ def test_file_that_configures_hydra_is_refused(text, workplace, problems):
     assert problems("train=mine") == [FORBIDDEN]
 
 
-def test_file_that_configures_hydra_is_refused_where_another_file_includes_it(workplace, problems):
+def test_included_hydra_file_is_refused(workplace, problems):
     workplace(conf__train__mine="# @package _global_\nhydra:\n  verbose: true\n", conf__train__top="defaults: [mine]\n")
     assert problems("train=top") == [FORBIDDEN]
 
@@ -93,7 +93,7 @@ def test_bad_value_names_its_file(workplace, problems):
     ]
 
 
-def test_bad_value_names_no_file_where_the_command_line_set_it(workplace, problems):
+def test_overridden_bad_value_names_no_file(workplace, problems):
     workplace(conf__loader__mine=MINE)
     assert problems("loader=mine", "loader.workers=x") == [
         "loader.workers must be a whole number of at least 0, got 'x'"
@@ -118,7 +118,7 @@ def test_mandatory_value_of_a_file_must_be_given(workplace, problems):
     assert problems("data=mine") == ["data.root must be given: data.root=… (in conf/data/mine.yaml)"]
 
 
-def test_file_without_a_kind_is_told(workplace, problems):
+def test_file_without_a_kind_is_reported(workplace, problems):
     workplace(conf__loader__mine="workers: 3\n")
     (told,) = problems("loader=mine")
     assert told.startswith(
@@ -126,7 +126,7 @@ def test_file_without_a_kind_is_told(workplace, problems):
     )
 
 
-def test_wrong_kind_is_told_and_the_nearest_ones_keys_are_checked(workplace, problems):
+def test_unknown_kind_checks_nearest_kinds_keys(workplace, problems):
     workplace(conf__loader__mine="kind: genarator\nbatch_size: 0\n")
     told = problems("loader=mine")
     assert told[0].endswith("got 'genarator'; did you mean generator? (in conf/loader/mine.yaml)")
@@ -151,7 +151,7 @@ TORN = {
 
 
 @pytest.mark.parametrize("text", TORN)
-def test_torn_file_is_told_and_the_rest_is_checked(text, workplace, problems):
+def test_broken_file_does_not_hide_others(text, workplace, problems):
     workplace(conf__loader__mine=text)
     first, second = problems("loader=mine", "seed=x")
     assert first.startswith("conf/loader/mine.yaml")
@@ -159,18 +159,18 @@ def test_torn_file_is_told_and_the_rest_is_checked(text, workplace, problems):
     assert second.startswith("seed must be")
 
 
-def test_file_that_is_no_text_is_told(workplace, problems):
+def test_binary_file_is_reported(workplace, problems):
     workplace(conf__loader__mine="")
     Path("conf/loader/mine.yaml").write_bytes(b"\xff\xfe\x00")
     assert problems("loader=mine") == ["conf/loader/mine.yaml: must be text in UTF-8, got other bytes"]
 
 
-def test_file_that_includes_an_unknown_one_is_told(workplace, problems):
+def test_unknown_include_is_reported(workplace, problems):
     workplace(conf__loader__mine="defaults: [sequense]\n")
     assert problems("loader=mine") == ["In 'loader/mine': Could not load 'loader/sequense'."]
 
 
-def test_files_that_include_each_other_are_told(workplace, problems):
+def test_include_cycle_is_reported(workplace, problems):
     workplace(conf__loader__mine="# @package _global_\ndefaults:\n  - /loader: sequence\n")
     (told,) = problems("loader=mine")
     assert "include each other without end" in told

@@ -25,14 +25,14 @@ def test_condition_is_read_by_hydras_grammar(text, asked):
     assert (words.asked, words.problems) == ((asked,), ())
 
 
-def test_words_are_told_apart():
+def test_arguments_are_split_by_kind():
     words = read_words(["latest", "outputs/runs/x", "format=csv", "seed=1"], ["format"])
     assert words.names == ("latest", "outputs/runs/x")
     assert words.options == {"format": "csv"}
     assert words.asked == (Asked("seed", "=", (1,)),)
 
 
-def test_every_problem_is_told():
+def test_every_word_problem_is_reported():
     words = read_words(["a=[", "format=csv,json", "format>1", "b>1,2", "c=glob(x*)"], ["format"])
     assert words.problems == (
         "a=[ cannot be read; check that brackets and quotes are closed",
