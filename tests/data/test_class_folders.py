@@ -30,7 +30,7 @@ def directory(root, **keys):
     return Directory(root=root, target_size=(4, 4), **{"validation_split": 0.0, **keys})
 
 
-def test_classes_are_the_sorted_folders_and_ids_the_relative_paths(root):
+def test_classes_and_ids_come_from_sorted_folders(root):
     train = directory(root).open().splits["train"]
     assert train.labels.heads[0].class_names == ("cat", "dog")
     assert list(train.ids[:4]) == ["cat/0.png", "cat/1.png", "cat/2.png", "cat/more/deep.jpg"]
@@ -43,7 +43,7 @@ def test_chosen_classes_stand_in_the_order_given(root):
     assert dataset.splits["train"].ids[0] == "dog/0.png"
 
 
-def test_chosen_class_without_a_folder_is_named_with_those_there_are(root):
+def test_unknown_class_lists_existing_folders(root):
     with pytest.raises(DataError, match=r"data.classes names cow, but .* has only the folders cat, dog"):
         directory(root, classes=("cat", "cow")).open()
 
@@ -68,7 +68,7 @@ def test_split_folders_are_the_splits(tmp_path, name):
     }
 
 
-def test_train_beside_other_folders_is_a_class(root):
+def test_train_folder_among_others_is_a_class(root):
     image(root / "train" / "0.png")
     assert directory(root).open().heads[0].class_names == ("cat", "dog", "train")
 
@@ -94,7 +94,7 @@ def test_binary_needs_two_classes(root):
         directory(root, class_mode="binary").open()
 
 
-def test_folder_without_images_says_what_is_expected(tmp_path):
+def test_folder_without_images_explains_layout(tmp_path):
     with pytest.raises(DataError, match=r"holds no images in class folders; expected .*/CLASS/IMAGE.jpg"):
         directory(tmp_path).open()
 
@@ -107,7 +107,7 @@ def test_without_classes_the_folder_is_read_whole(root, mode):
     assert "loose.png" in train.ids
 
 
-def test_fractions_hold_out_the_same_files_whatever_is_added(root):
+def test_fractions_are_stable_when_files_are_added(root):
     before = directory(root, validation_split=0.4).open().splits
     for number in range(3, 40):
         image(root / "cat" / f"{number}.png")

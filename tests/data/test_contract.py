@@ -83,7 +83,7 @@ every = pytest.mark.parametrize(
 
 
 @every
-def test_source_has_as_many_ids_and_labels_as_samples(source):
+def test_source_has_one_id_and_label_per_sample(source):
     assert len(source) == len(source.ids) == len(source.labels.columns[0]) > 0
 
 
@@ -94,7 +94,7 @@ def test_source_ids_are_unique_over_all_splits(opened):
 
 
 @every
-def test_samples_read_together_are_those_read_alone(source):
+def test_read_many_equals_single_reads(source):
     indices = np.array([len(source) - 1, 0, len(source) // 2, 0])
     out = np.zeros((4, *source.spec.shape), source.spec.dtype)
     read_many(source, indices, out)
@@ -102,7 +102,7 @@ def test_samples_read_together_are_those_read_alone(source):
 
 
 @every
-def test_source_reads_the_same_sample_every_time_and_into_out(source):
+def test_source_reads_repeatably_and_into_out(source):
     out = np.zeros(source.spec.shape, source.spec.dtype)
     for index in (0, len(source) - 1):
         first = source.read(index)
@@ -119,7 +119,7 @@ def test_source_gives_arrays_of_ones_own(source):
 
 
 @every
-def test_source_reads_the_same_after_a_journey_by_pickle(source):
+def test_source_survives_pickling(source):
     travelled = pickle.loads(pickle.dumps(source))
     assert list(travelled.ids) == list(source.ids)
     assert np.array_equal(travelled.read(0), source.read(0))
@@ -134,6 +134,6 @@ def test_source_reads_the_same_from_many_threads(source):
 
 
 @every
-def test_source_is_of_the_shape_the_data_set_states(source, opened):
+def test_source_matches_its_stated_spec(source, opened):
     assert source.spec == opened.spec
     assert source.labels.heads == opened.heads

@@ -80,7 +80,7 @@ def build(*keys, split="train"):
     return build_loader(compose(given), split)
 
 
-def test_class_with_the_least_is_split_by_fraction(module):
+def test_minimal_class_is_split_by_fraction(module):
     dataset = opened("Plain", test_split=0.2)
     ids = [name for source in dataset.splits.values() for name in source.ids]
     assert sorted(ids, key=int) == [str(index) for index in range(24)]
@@ -88,7 +88,7 @@ def test_class_with_the_least_is_split_by_fraction(module):
     assert dataset.files == (module,)
 
 
-def test_splits_ids_and_several_labels_are_those_of_the_object():
+def test_object_defines_splits_ids_and_labels():
     dataset = opened("Named", class_mode={"kind": "categorical", "size": "raw", "tags": "multi_label"})
     assert {split: len(source) for split, source in dataset.splits.items()} == {"train": 16, "validation": 4, "test": 4}
     test = dataset.splits["test"]
@@ -152,7 +152,7 @@ def test_sample_unlike_the_first_is_named(workers):
     )
 
 
-def test_read_that_fails_is_told_with_sample_file_and_line(module):
+def test_failing_read_reports_sample_and_line(module):
     line = next(n for n, text in enumerate(MINE.splitlines(), 1) if "no disk" in text)
     with build("data.target=mine_s.Fails", "loader=generator") as loader, pytest.raises(BadSampleError) as refused:
         list(loader.epoch(0))

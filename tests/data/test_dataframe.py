@@ -45,7 +45,7 @@ def test_ids_are_the_paths_as_the_table_has_them(make):
     assert [int(source.read(index)[0, 0, 0]) for index in range(4)] == [0, 40, 80, 120]
 
 
-def test_paths_are_relative_to_the_root_where_one_is_given(make, tmp_path):
+def test_paths_are_relative_to_the_root(make, tmp_path):
     data = make({"path": ["0.png"]}, root=tmp_path / "i", class_mode=None)
     assert data.open().splits["train"].path(0) == tmp_path / "i" / "0.png"
 
@@ -77,7 +77,7 @@ def test_class_modes_have_the_shapes_of_keras(make, mode, cells, y):
     assert found.tolist() == y
 
 
-def test_column_to_learn_is_called_label_unless_another_is_named(make):
+def test_label_is_the_default_target_column(make):
     assert targets(make({"label": list("abab")}, class_mode="sparse")).tolist() == [0, 1, 0, 1]
 
 
@@ -86,7 +86,7 @@ def test_input_and_null_read_no_label_column(make):
     assert targets(make({"label": [""] * 4}, class_mode="input", label_columns=["absent"])).shape == (4, 1)
 
 
-def test_mapping_of_columns_to_modes_makes_heads_by_their_names(make):
+def test_target_mapping_makes_named_heads(make):
     columns = {"bi": [1, 0, 1, 0], "multi": ["c", "a", "b", "a"], "size": [0.5, 1, 2, 3]}
     data = make(columns, class_mode={"bi": "binary", "multi": "categorical", "size": "raw"})
     found = targets(data)
@@ -101,11 +101,11 @@ def test_label_columns_say_the_order_of_heads(make):
     assert list(targets(data)) == ["q", "p"]
 
 
-def test_mapping_of_one_column_has_one_head_without_a_name(make):
+def test_single_column_mapping_has_unnamed_head(make):
     assert targets(make({"bi": [1, 0, 1, 0]}, class_mode={"bi": "binary"})).tolist() == [1, 0, 1, 0]
 
 
-def test_raw_of_several_columns_is_one_target_and_multi_output_one_each(make):
+def test_raw_columns_join_or_split_by_setting(make):
     columns = {"x": [1, 2, 3, 4], "y": [5, 6, 7, 8]}
     together = make(columns, label_columns=["x", "y"], class_mode="raw")
     assert targets(together).tolist() == [[1, 5], [2, 6], [3, 7], [4, 8]]
@@ -149,7 +149,7 @@ def test_parquet_gives_what_csv_gives(make, tmp_path):
         assert np.array_equal(targets(from_parquet)[name], array)
 
 
-def test_whole_numbers_are_classes_without_a_decimal_point(tmp_path, make):
+def test_whole_numbers_are_integer_classes(tmp_path, make):
     pytest.importorskip("pyarrow")
     make({}, class_mode=None)
     pd.DataFrame({"path": IMAGES, "c": [2.0, 10.0, 2.0, 10.0]}).to_parquet(tmp_path / "m.parquet")
@@ -197,7 +197,7 @@ def test_whole_numbers_are_classes_without_a_decimal_point(tmp_path, make):
         ),
     ],
 )  # fmt: skip
-def test_table_that_cannot_be_used_is_refused_by_row_and_column(make, columns, keys, message):
+def test_unusable_table_names_row_and_column(make, columns, keys, message):
     with pytest.raises(DataError, match=message):
         make(columns, **{"label_columns": ["label"], **keys}).open()
 
@@ -209,13 +209,13 @@ def test_file_that_is_no_table_is_refused_by_name(tmp_path, content):
         component(tmp_path / "m.csv", label_columns=["label"]).open()
 
 
-def test_row_with_more_cells_than_the_header_is_refused_by_its_number(tmp_path):
+def test_row_with_extra_cells_is_refused(tmp_path):
     (tmp_path / "m.csv").write_text("path,label\n\na,1\nb,2,3\n")
     with pytest.raises(DataError, match="m.csv: row 2 must have 2 cells, as the header, got 3; put quotes around"):
         component(tmp_path / "m.csv", label_columns=["label"]).open()
 
 
-def test_parquet_that_is_cut_off_is_refused_by_name(tmp_path):
+def test_truncated_parquet_is_refused(tmp_path):
     pytest.importorskip("pyarrow")
     (tmp_path / "m.parquet").write_bytes(b"PAR1 and so on")
     with pytest.raises(DataError, match="m.parquet must be a CSV or Parquet file"):
@@ -234,7 +234,7 @@ def test_parquet_that_is_cut_off_is_refused_by_name(tmp_path):
         ({"class_mode": None, "weight_column": "w"}, "weight_column must be null with class_mode=null, got 'w'"),
     ],
 )  # fmt: skip
-def test_keys_that_do_not_go_together_are_refused_before_reading(keys, message):
+def test_conflicting_keys_are_refused_early(keys, message):
     with pytest.raises(ValidationError, match=message):
         component(**{"manifest": "m.csv", "label_columns": ["a"], **keys})
 
@@ -262,7 +262,7 @@ def test_table_may_lack_classes_of_a_model(make):
     assert [column.tolist() for column in labels.columns] == [[2], [[1, 0, 1]]]
 
 
-def test_class_a_model_does_not_know_is_refused_by_row(make):
+def test_class_unknown_to_model_names_its_row(make):
     heads = make({"label": list("abab")}, label_columns=["label"]).open().heads
     with pytest.raises(DataError, match="row 3, column 'label', must hold a class .*, got 'z'"):
         make({"label": list("abzb")}, label_columns=["label"]).open_for(heads)

@@ -18,7 +18,7 @@ def test_digits_are_all_there_pixel_by_pixel(digits_root):
         assert (train.read(index)[..., 0] == (digits.images[int(number)] * 255 / 16).round()).all()
 
 
-def test_digits_are_written_at_the_first_use_and_never_again(tmp_path):
+def test_digits_are_written_only_once(tmp_path):
     data = Digits(root=tmp_path / "deep" / "digits")
     data.open()
     written = (data.root / "0" / "0000.png").stat().st_mtime_ns

@@ -32,11 +32,11 @@ def test_ids_are_selected_in_any_order(names, data):
 
 
 @given(st.lists(st.sampled_from("abcdefgh")))
-def test_repeated_ids_are_told_once_each(names):
+def test_each_repeated_id_is_reported_once(names):
     assert Ids(names).repeated() == [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
-def test_ids_that_only_share_a_hash_are_not_repeated(monkeypatch):
+def test_colliding_hashes_are_not_repeats(monkeypatch):
     monkeypatch.setattr(module, "hash", lambda name: 7, raising=False)
     assert Ids(["a", "b", "c", "b"]).repeated() == ["b"]
 

@@ -31,7 +31,7 @@ def test_labels_are_joined(digits_root):
     assert join(parts).labels.texts() == [text for part in parts for text in part.labels.texts()]
 
 
-def test_weights_are_joined_and_1_where_there_are_none(digits_root):
+def test_joined_weights_default_to_1(digits_root):
     first, second, third = splits(digits_root).values()
     weighted = Relabelled(second, replace(second.labels, weights=np.full(len(second), 2, np.float32)))
     weights = join((first, weighted, third)).labels.weights

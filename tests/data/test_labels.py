@@ -12,7 +12,7 @@ NAMES = ("a", "b", "c")
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=20))
-def test_categorical_is_one_hot_and_sparse_the_code(codes):
+def test_categorical_is_one_hot_sparse_is_code(codes):
     codes = np.array(codes)
     one_hot = Head("", "categorical", NAMES).encode(codes)
     assert one_hot.dtype == np.float32
@@ -39,7 +39,7 @@ def test_selection_keeps_the_rows_in_its_order():
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1))
-def test_classes_stand_in_the_order_of_their_values(values):
+def test_classes_are_ordered_by_value(values):
     names, codes = encode_classes(np.array(values))
     assert list(names) == [str(value) for value in sorted(set(values))]
     assert [int(names[code]) for code in codes] == values

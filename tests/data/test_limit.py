@@ -13,7 +13,7 @@ def limited(digits_root):
     return lambda limit, **keys: Digits(root=digits_root, limit=limit, **keys).open()
 
 
-def test_each_split_keeps_at_most_so_many_and_says_so(limited):
+def test_limit_bounds_each_split_and_is_logged(limited):
     whole, some = limited(None), limited(200)
     assert {split: len(source) for split, source in some.splits.items()} == {
         "train": 200, "validation": len(whole.splits["validation"]), "test": 200,
@@ -25,7 +25,7 @@ def test_each_split_keeps_at_most_so_many_and_says_so(limited):
     assert limited(2000).notes == limited(None).notes == ()
 
 
-def test_samples_stay_in_their_split_and_order_with_their_labels(limited):
+def test_limited_samples_keep_split_and_order(limited):
     whole, some = limited(None), limited(50)
     for split, source in some.splits.items():
         ids = list(whole.splits[split].ids)

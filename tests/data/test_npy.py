@@ -57,7 +57,7 @@ def saved(array, version=None):
     return file.getvalue()
 
 
-def test_samples_stand_in_the_order_of_the_partition(make):
+def test_samples_follow_partition_order(make):
     arrays = samples(4)
     partition = {"train": ["id-3", "id-0"], "val": ["id-2"], "test": ["id-1"]}
     dataset = make(arrays, partition, {"id-0": 0, "id-1": 1, "id-2": 0, "id-3": 1}).open()
@@ -74,7 +74,7 @@ def test_ids_may_name_folders(make):
     assert data.open().splits["train"].path(1) == data.root / "p2" / "deep" / "scan.npy"
 
 
-def test_without_a_validation_list_a_fraction_is_held_out(make):
+def test_fraction_replaces_missing_validation(make):
     arrays = samples(50)
     splits = make(arrays, {"train": list(arrays)}, class_mode=None, validation_split=0.5).open().splits
     assert 10 < len(splits["validation"]) < 40
@@ -88,7 +88,7 @@ def test_without_a_validation_list_a_fraction_is_held_out(make):
         ({"id-0": "cat", "id-1": "ant", "id-2": "cat"}, ("ant", "cat")),
     ],
 )
-def test_classes_are_numbers_by_size_or_names_by_alphabet(make, labels, names):
+def test_classes_sort_by_number_or_name(make, labels, names):
     dataset = make(samples(3), {"train": list(labels)}, labels).open()
     assert dataset.heads[0].class_names == names
     assert dataset.splits["train"].labels.columns[0].tolist() == [1, 0, 1]
@@ -123,7 +123,7 @@ def test_any_plain_dtype_and_order_is_read(make, dtype, order):
     ],
     ids=["another version", "another byte order", "another order"],
 )
-def test_file_with_another_header_and_the_same_kind_of_values_is_read(one, content):
+def test_equivalent_npy_header_is_read(one, content):
     assert np.array_equal(one(content).read(1), np.arange(6).reshape(SHAPE))
     out = np.zeros((3, *SHAPE), np.float32)
     one(content).read_many(np.array([1, 0, 1]), out)
@@ -147,7 +147,7 @@ def test_file_with_another_header_and_the_same_kind_of_values_is_read(one, conte
         (np.array([[{}, 1]] * 3, object), "holds pickled Python objects, which are never loaded; expected"),
     ],
 )  # fmt: skip
-def test_bad_file_is_named_with_what_was_found_and_expected(one, content, reason):
+def test_bad_file_reports_found_and_expected(one, content, reason):
     with pytest.raises(BadSampleError, match=f"b.npy: the file {reason}"):
         one(content).read(1)
     source = one(content)
@@ -167,14 +167,14 @@ def test_missing_file_is_named_by_the_fingerprint(make):
         list(dataset.stat())
 
 
-def test_missing_file_is_one_more_bad_sample_where_these_are_passed_over(make):
+def test_missing_file_is_a_bad_sample(make):
     dataset = make(samples(1), {"train": ["id-0", "gone"]}, class_mode=None, on_bad="skip").open()
     (good, *_), gone, _ = dataset.stat()
     assert (good, gone) == ("id-0", ("gone", -1, -1))
 
 
 @pytest.mark.parametrize("on_bad", ["raise", "skip"])
-def test_first_file_that_can_be_read_says_what_samples_are_like(on_bad, make):
+def test_first_readable_file_defines_the_spec(on_bad, make):
     data = make(samples(2), {"train": ["gone", "torn", "id-0", "id-1"]}, class_mode=None, on_bad=on_bad)
     (data.root / "torn.npy").write_bytes(b"no array")
     if on_bad == "raise":
@@ -184,7 +184,7 @@ def test_first_file_that_can_be_read_says_what_samples_are_like(on_bad, make):
         assert data.open().spec.shape == SHAPE
 
 
-def test_data_of_which_nothing_can_be_read_is_refused_however_much_is_passed_over(make):
+def test_unreadable_data_is_always_refused(make):
     data = make(samples(1), {"train": [f"gone-{number}" for number in range(9)]}, class_mode=None, on_bad="skip")
     with pytest.raises(BadSampleError, match=r"data/gone-8.npy: no such file"):
         data.open()
@@ -200,12 +200,12 @@ def test_data_of_which_nothing_can_be_read_is_refused_however_much_is_passed_ove
         (np.array([{}]), "the file holds pickled Python objects, which are never loaded; expected an .npy file"),
     ],
 )
-def test_first_file_of_another_kind_is_refused_at_once(make, array, reason):
+def test_first_file_of_wrong_kind_is_refused(make, array, reason):
     with pytest.raises(BadSampleError, match=f"a.npy: {reason}"):
         make({"a": array}, {"train": ["a"]}, class_mode=None).open()
 
 
-def test_first_file_that_is_missing_is_refused_at_once(make):
+def test_first_missing_file_is_refused(make):
     with pytest.raises(BadSampleError, match=r"a.npy: no such file"):
         make({}, {"train": ["a"]}, class_mode=None).open()
 
@@ -276,7 +276,7 @@ def test_data_may_lack_classes_of_a_model(make):
     assert other.splits["train"].labels.columns[0].tolist() == [2]
 
 
-def test_many_ids_open_without_a_look_at_their_files(make):
+def test_opening_many_ids_reads_no_files(make):
     ids = [f"p{i % 100}/id-{i}" for i in range(200_000)]
     data = make({ids[0]: np.zeros(SHAPE)}, {"train": ids}, {name: i % 7 for i, name in enumerate(ids)})
     begun = time.process_time()

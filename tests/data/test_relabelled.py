@@ -44,7 +44,7 @@ def test_label_that_is_not_known_stays_so():
     assert relabel(rows(["cow", "ant"], [0, -1, 1]), MODEL).labels.columns[0].tolist() == [2, -1, 0]
 
 
-def test_several_classes_a_sample_become_columns_of_the_model():
+def test_label_sets_become_model_columns():
     column, model = [[1, 0], [1, 1], [0, 0]], (Head("", "multi_label", ("ant", "bee", "cow")),)
     assert relabel(rows(["cow", "ant"], column, mode="multi_label"), model).labels.columns[0].tolist() == [
         [0, 0, 1],
@@ -66,7 +66,7 @@ def test_heads_are_found_by_name():
     assert labels.columns[0].tolist() == [0, 1, 0]
 
 
-def test_head_the_data_lacks_is_told():
+def test_head_missing_from_data_is_reported():
     with pytest.raises(DataError, match=r"target the model predicts \(kind: sparse\), got size: sparse; set"):
         relabel(rows("sl", [0, 1, 1], head="size"), (Head("kind", "sparse", ("cow", "ant")),))
 

@@ -98,7 +98,7 @@ def test_shares_hold_within_each_class():
     assert (abs(per_class - len(MANY) / 3 * 0.2) < 4 * sigma).all()
 
 
-def test_changing_one_share_leaves_the_other_split_as_it_is():
+def test_changing_one_share_keeps_other_split():
     assert members("validation", test=0.0) == members("validation", test=0.6)
     assert members("test", validation=0.0) == members("test", validation=0.6)
 
@@ -156,14 +156,14 @@ def test_choice_golden():
 
 
 @given(IDS, st.integers(1, 50), st.integers(0, 3))
-def test_choice_is_as_many_as_asked_in_their_order(ids, most, seed):
+def test_choice_has_requested_size_and_order(ids, most, seed):
     chosen = choose(ids, most, seed).tolist()
     assert chosen == sorted(set(chosen))
     assert len(chosen) == min(most, len(ids))
 
 
 @given(IDS, st.integers(1, 50), st.integers(1, 50), st.randoms(use_true_random=False))
-def test_choice_follows_from_the_ids_and_only_grows(ids, some, more, random):
+def test_choice_depends_on_ids_and_only_grows(ids, some, more, random):
     shuffled = random.sample(ids, len(ids))
     few = {shuffled[index] for index in choose(shuffled, some, 0)}
     assert few <= {ids[index] for index in choose(ids, some + more, 0)}
