@@ -69,7 +69,7 @@ def accuracy(table):
     return np.mean([row["label"] == row["predicted"] for row in table])
 
 
-def test_evaluation_of_the_same_model_gives_the_same_results(use, trained, final):
+def test_evaluating_same_model_repeats_results(use, trained, final):
     found, before = (run.document["results"]["evaluate"] for run in (use("evaluate", of=final), trained))
     assert found["model"] == "model.keras"
     assert {name: found[name] for name in before} == pytest.approx(before)
@@ -81,13 +81,13 @@ def test_same_model_predicts_the_same(use, trained, final):
     assert accuracy(found) == accuracy(before)
 
 
-def test_best_checkpoint_goes_before_the_final_model(use, trained, capsys):
+def test_best_checkpoint_precedes_final_model(use, trained, capsys):
     document = use("evaluate").document
     assert document["results"]["evaluate"]["model"] == "checkpoints/best.keras"
     assert f"model     {trained.path}/checkpoints/best.keras" in capsys.readouterr().out
 
 
-def test_record_tells_whose_model_was_used(use, trained, final):
+def test_record_names_the_models_run(use, trained, final):
     document = use("evaluate", of=final).document
     assert document["status"] == "completed"
     assert document["from_run"] == {
@@ -97,7 +97,7 @@ def test_record_tells_whose_model_was_used(use, trained, final):
     assert set(document["seconds"]) == {"data", "import", "load", "evaluate", "total"}
 
 
-def test_accuracy_of_the_predictions_is_that_of_the_evaluation(use):
+def test_predictions_match_evaluated_accuracy(use):
     evaluated = use("evaluate", "split=train").document["results"]["evaluate"]
     table = rows(use("predict", "split=train"))
     assert evaluated["split"] == "train"
@@ -106,7 +106,7 @@ def test_accuracy_of_the_predictions_is_that_of_the_evaluation(use):
 
 
 @pytest.mark.parametrize("loader", ["in_memory", "generator", "sequence", "directory_flow"])
-def test_predictions_stand_in_the_sources_order_whatever_the_loader(use, trained, digits_root, loader):
+def test_predictions_keep_source_order(use, trained, digits_root, loader):
     record = use("predict", f"loader={loader}", "loader.batch_size=50", "split=train", "loader.drop_remainder=true")
     with build_loader(compose([f"data.root={digits_root}"]), "train") as loader:
         assert [row["id"] for row in rows(record)] == list(loader.source.ids)
@@ -128,13 +128,13 @@ def test_data_without_labels_is_predicted_whole(use, digits_root):
     assert np.mean([row["id"][0] == row["predicted"] for row in table]) > 0.7
 
 
-def test_data_without_labels_in_folders_of_splits_is_predicted_whole(use, photos, tmp_path):
+def test_unlabelled_split_folders_are_predicted(use, photos, tmp_path):
     data = photos(digit3="train/a", digit8="test/b")
     table = rows(use("predict", *data, "data.class_mode=null"))
     assert [row["id"].split("/")[0] for row in table] == ["train"] * 183 + ["test"] * 174
 
 
-def test_split_asked_for_is_read_where_there_are_no_labels(use):
+def test_requested_unlabelled_split_is_read(use):
     assert len(rows(use("predict", "data.class_mode=null", "split=validation"))) == 169
 
 
@@ -189,7 +189,7 @@ def test_target_of_another_kind_is_refused(use):
         use("evaluate", "data.class_mode=input")
 
 
-def test_samples_of_another_shape_are_refused_with_both(use):
+def test_shape_mismatch_reports_both_shapes(use):
     with pytest.raises(DataError, match=r"takes samples of shape 8×8×1, got 16×8×1; for images set data.target_size"):
         use("evaluate", "data.target_size=[16,8]")
 
@@ -205,12 +205,12 @@ def test_split_that_is_not_there_is_refused(use):
         use("evaluate", "data.test_split=0", "split=test")
 
 
-def test_validation_stands_in_for_the_test_and_is_said(use, capsys):
+def test_validation_replaces_a_missing_test_split(use, capsys):
     assert use("evaluate", "data.test_split=0").document["results"]["evaluate"]["split"] == "validation"
     assert "the data has no test split: reading validation" in capsys.readouterr().out
 
 
-def test_training_data_is_read_only_if_asked_for(use):
+def test_training_data_is_read_only_on_request(use):
     with pytest.raises(DataError, match="no test or validation split; add split=train"):
         use("evaluate", "data.test_split=0", "data.validation_split=0")
 
@@ -229,7 +229,7 @@ def test_run_that_is_gone_leaves_no_folder(trained, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_interrupted_run_may_be_used_and_is_said_to_be_one(use, final, capsys):
+def test_interrupted_run_is_used_with_a_note(use, final, capsys):
     document = json.loads((final / "run.json").read_text())
     (final / "run.json").write_text(json.dumps(document | {"status": "interrupted"}))
     use("evaluate", of=final)

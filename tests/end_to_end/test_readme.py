@@ -159,7 +159,7 @@ def test_readme_python_runs(workplace):
     assert namespace["record"].document["status"] == "completed"
 
 
-def test_readme_has_a_recipe_for_every_loader_and_source():
+def test_readme_shows_every_loader_and_source():
     root = ROOT / "conf"
     for group in ("loader", "data"):
         for file in (root / group).glob("*.yaml"):

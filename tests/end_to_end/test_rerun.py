@@ -124,7 +124,7 @@ def test_second_run_is_identical_and_said_to_be(first, second):
 
 
 @pytest.mark.parametrize("loader", [["loader.workers=0"], ["loader.kind=sequence", "loader.cache=memory"]])
-def test_second_run_is_identical_by_another_loader(again, first, loader):
+def test_rerun_by_another_loader_is_identical(again, first, loader):
     assert_identical(again(*loader), first)
 
 
@@ -139,7 +139,7 @@ def assert_identical(document, first):
     assert document["digests"] == read_run(first)["digests"]
 
 
-def test_changed_file_is_named_though_its_size_and_time_are_the_same(again, first):
+def test_changed_file_with_same_stat_is_named(again, first):
     file = first.parent / "photos" / "dog" / "07.png"
     before, status, other = file.read_bytes(), file.stat(), np.array(Image.open(file))
     other[0, 0] ^= 1
@@ -160,14 +160,14 @@ def test_moved_data_is_the_same_data(again, first, tmp_path):
     assert document["verified"]["identical"] is True
 
 
-def test_other_number_of_samples_is_the_first_difference(again, first, tmp_path):
+def test_sample_count_is_the_first_difference(again, first, tmp_path):
     shutil.copytree(first.parent / "photos", tmp_path / "fewer")
     (tmp_path / "fewer" / "cat" / "00.png").unlink()
     lines = difference(again, f"data.root={tmp_path}/fewer")
     assert ": the data has train " in lines[0]
 
 
-def test_other_learning_rate_shows_first_in_the_weights_of_epoch_1(again):
+def test_learning_rate_changes_epoch_1_weights(again):
     lines = difference(again, "train.learning_rate=0.01")
     assert ": the weights at the end of epoch 1 are others (" in lines[0]
     assert "more differences: weights 2, metrics " in lines[1]
@@ -186,7 +186,7 @@ def test_other_pixels_show_before_the_weights(again):
     assert ": the pixels of every hundredth batch, are others (" in lines[0]
 
 
-def test_other_metric_is_named_by_column_and_epoch(against, copied):
+def test_changed_metric_names_column_and_epoch(against, copied):
     folder = copied()
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -199,7 +199,7 @@ def test_other_metric_is_named_by_column_and_epoch(against, copied):
     assert line.endswith(f": val_loss of epoch 2 in metrics.csv is {loss}, and was 0.5")
 
 
-def test_other_prediction_is_named_by_id_and_column(against, copied):
+def test_changed_prediction_names_id_and_column(against, copied):
     folder = copied()
     with (folder / "predictions.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -210,7 +210,7 @@ def test_other_prediction_is_named_by_id_and_column(against, copied):
     assert line.endswith(f": {header[-1]} of {rows[3][0]} in predictions.csv is {value}, and was 0.25")
 
 
-def test_other_packages_and_code_are_named_and_are_no_difference_by_themselves(against, copied, capsys):
+def test_environment_changes_are_not_differences(against, copied, capsys):
     def change(document):
         document["packages"]["pillow"] = document["versions"]["pillow"] = "1.0"
         document["git"] = {"commit": "f" * 40, "dirty": False, "patch": None}
@@ -222,7 +222,7 @@ def test_other_packages_and_code_are_named_and_are_no_difference_by_themselves(a
     assert "the same although pillow" in capsys.readouterr().out
 
 
-def test_record_of_an_earlier_version_is_compared_as_far_as_it_goes(against, copied):
+def test_record_of_earlier_version_is_compared(against, copied):
     def change(document):
         for section in ("packages", "environment"):
             del document[section]
@@ -256,13 +256,13 @@ def test_killed_run_is_compared_as_far_as_it_came(against, copied):
     assert verified["compared"] == ["data (contents of 60 files)", "weights of 1 epoch", "6 columns of metrics"]
 
 
-def test_fewer_epochs_are_compared_with_the_first_ones(again):
+def test_fewer_epochs_compare_with_the_first(again):
     verified = again("train.epochs=1")["verified"]
     assert (verified["identical"], verified["compared"][1]) == (True, "weights of 1 epoch")
     assert "ids: the first run was configured for 2 epochs" in verified["not_compared"]
 
 
-def test_run_that_was_resumed_is_done_again_as_long_as_it_became(first, again, tmp_path):
+def test_rerun_of_resumed_run_trains_as_long(first, again, tmp_path):
     longer = tmp_path / "longer"
     shutil.copytree(first, longer)
     run(compose([f"resume={longer}", "train.epochs=3"]))
@@ -272,7 +272,7 @@ def test_run_that_was_resumed_is_done_again_as_long_as_it_became(first, again, t
     assert document["verified"]["identical"] is True
 
 
-def test_evaluation_is_done_again_with_the_same_model(first, again, tmp_path):
+def test_evaluation_is_rerun_with_same_model(first, again, tmp_path):
     (tmp_path / "evaluated").mkdir()
     of = run(compose(["mode=evaluate", f"from_run={first}", "split=train"]), folder=tmp_path / "evaluated").path
     document = again(of=of)
@@ -280,7 +280,7 @@ def test_evaluation_is_done_again_with_the_same_model(first, again, tmp_path):
     assert document["verified"]["compared"][1:] == ["evaluation"]
 
 
-def test_code_of_a_run_is_allowed_anew(first, tmp_path, monkeypatch):
+def test_extensions_must_be_allowed_again(first, tmp_path, monkeypatch):
     (tmp_path / "their_code.py").write_text("raise SystemExit('this was run')")
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "foreign"
@@ -295,7 +295,7 @@ def test_code_of_a_run_is_allowed_anew(first, tmp_path, monkeypatch):
     assert "their_code" not in sys.modules
 
 
-def test_run_without_an_epoch_is_not_compared_with(first, copied, tmp_path):
+def test_run_without_an_epoch_is_not_compared(first, copied, tmp_path):
     folder = copied(lambda document: document.update(status="failed", results={}))
     (folder / "metrics.csv").unlink()
     with pytest.raises(ConfigurationError, match=r"that came to the end of an epoch, got .* \(failed\); leave verify"):
@@ -348,14 +348,14 @@ def _interrupt():
     raise KeyboardInterrupt
 
 
-def test_rerun_that_was_interrupted_is_verified_when_it_is_gone_on_with(interrupted):
+def test_resumed_rerun_is_verified(interrupted):
     _, folder = interrupted
     document = run(compose([f"resume={folder}"])).document
     assert document["verified"]["identical"] is True
     assert "weights of 2 epochs" in document["verified"]["compared"]
 
 
-def test_difference_is_found_by_a_rerun_that_is_gone_on_with(interrupted):
+def test_resumed_rerun_finds_a_difference(interrupted):
     of, folder = interrupted
     document = read_run(of)
     document["digests"]["weights_per_epoch"][1] = "f" * 64
@@ -365,7 +365,7 @@ def test_difference_is_found_by_a_rerun_that_is_gone_on_with(interrupted):
     assert read_run(folder)["verified"]["identical"] is False
 
 
-def test_rerun_of_a_run_that_is_gone_goes_on_without_comparing(interrupted):
+def test_rerun_resumes_without_its_original(interrupted):
     of, folder = interrupted
     shutil.rmtree(of)
     with pytest.raises(ConfigurationError) as refused:
@@ -376,13 +376,13 @@ def test_rerun_of_a_run_that_is_gone_goes_on_without_comparing(interrupted):
     assert (document["status"], document["verified"]) == ("completed", {})
 
 
-def test_run_that_repeats_none_is_not_verified_when_it_is_gone_on_with(copied):
+def test_resume_verifies_reruns_only(copied):
     folder = copied(lambda document: document.update(status="interrupted"))
     with pytest.raises(ConfigurationError, match="verify must go with a run that repeats another one, got .*copied"):
         run(compose([f"resume={folder}", "verify=true"]))
 
 
-def test_command_ends_with_3_and_names_the_difference(first, tmp_path, monkeypatch, capsys):
+def test_difference_exits_with_3_and_is_named(first, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert execute([f"rerun={first}", "verify=true", "train.optimizer.beta_1=0.5"]) == 3
     told = capsys.readouterr().err

@@ -89,7 +89,7 @@ def killed(configured, digits_root):
     return kill_after_first_state((configured.root / "killed", overrides))
 
 
-def test_killed_run_ends_as_if_it_was_never_killed(killed, whole, tmp_path):
+def test_killed_run_ends_like_uninterrupted_one(killed, whole, tmp_path):
     assert read_run(killed)["status"] == "killed"
     folder = shutil.copytree(killed, tmp_path / "killed")
     run(compose([f"resume={folder}", "loader=in_memory"]))
@@ -99,7 +99,7 @@ def test_killed_run_ends_as_if_it_was_never_killed(killed, whole, tmp_path):
     assert document["process"]["pid"] == os.getpid()
 
 
-def test_run_killed_before_its_first_state_begins_anew(killed, whole, tmp_path, digits_root, capsys):
+def test_run_killed_before_first_state_restarts(killed, whole, tmp_path, digits_root, capsys):
     folder = shutil.copytree(killed, tmp_path / "early")
     for state in folder.glob("checkpoints/state-*.npz"):
         state.unlink()
@@ -109,13 +109,13 @@ def test_run_killed_before_its_first_state_begins_anew(killed, whole, tmp_path, 
     assert outcome(folder) == outcome(whole)
 
 
-def test_completed_run_trains_on_as_if_it_had_been_asked_for_more(configured, whole):
+def test_completed_run_trains_for_more_epochs(configured, whole):
     more = configured("more", "train.epochs=2").path
     configured("more", f"resume={more}", "train.epochs=3", "loader=generator")
     assert outcome(more) == outcome(whole)
 
 
-def test_completed_run_is_not_gone_on_with(configured, whole):
+def test_completed_run_is_not_resumed(configured, whole):
     with pytest.raises(ConfigurationError, match="is completed; to train on give more epochs than its 3: train.epoch"):
         run(compose([f"resume={whole}"]))
 
@@ -129,13 +129,13 @@ def test_completed_run_is_not_gone_on_with(configured, whole):
         ("data.validation_split=0.3", "data.validation_split is 0.3, and was"),
     ],
 )
-def test_other_configuration_is_refused_by_what_differs(whole, override, difference):
+def test_changed_configuration_is_refused(whole, override, difference):
     with pytest.raises(ConfigurationError, match=difference):
         run(compose([f"resume={whole}", "train.epochs=4", override]))
     assert read_run(whole)["status"] == "completed"
 
 
-def test_other_packages_and_code_are_refused_by_what_differs(configured, whole, tmp_path):
+def test_changed_packages_and_code_are_refused(configured, whole, tmp_path):
     document = json.loads((whole / "run.json").read_text())
     changed = document | {
         "versions": document["versions"] | {"numpy": "1.0"},
@@ -153,14 +153,14 @@ def test_other_packages_and_code_are_refused_by_what_differs(configured, whole, 
     assert "resume_inexact=true goes on all the same" in text
 
 
-def test_other_learning_rate_by_more_epochs_is_refused(configured):
+def test_changed_schedule_length_is_refused(configured):
     schedule = "train.learning_rate={name: cosine_decay, initial_learning_rate: 0.01}"
     folder = configured("schedule", "train.epochs=1", schedule, "data.limit=64", "mode=fit").path
     with pytest.raises(ConfigurationError, match=r"train.epochs is 2, and was 1: the learning rate would fall"):
         run(compose([f"resume={folder}", "train.epochs=2"]))
 
 
-def test_other_data_is_refused_unless_inexactness_is_wished(configured, digits_root, tmp_path):
+def test_changed_data_needs_inexact_resume(configured, digits_root, tmp_path):
     folder = configured("other", "train.epochs=1").path
     other = tmp_path / "digits"
     for digit in "01":
@@ -178,12 +178,12 @@ def test_other_data_is_refused_unless_inexactness_is_wished(configured, digits_r
     assert [again["inexact"] for again in record.document["resumed"]] == [False, True]
 
 
-def test_inexactness_goes_with_resume_alone():
+def test_inexact_needs_resume():
     with pytest.raises(ConfigurationError, match="resume_inexact must go with resume, got no resume"):
         compose(["resume_inexact=true"])
 
 
-def test_running_run_is_not_gone_on_with(whole):
+def test_running_run_is_not_resumed(whole):
     document = json.loads((whole / "run.json").read_text())
     (whole / "run.json").write_text(json.dumps(document | {"status": "running", "process": {"host": "far", "pid": 7}}))
     try:
@@ -205,7 +205,7 @@ def test_resume_and_from_run_do_not_go_together(whole):
         compose([f"from_run={whole}", f"resume={whole}"])
 
 
-def test_killed_run_on_jax_ends_as_if_it_was_never_killed(digits_root, tmp_path):
+def test_killed_jax_run_ends_like_uninterrupted(digits_root, tmp_path):
     pytest.importorskip("jax")
     overrides = [f"data.root={digits_root}", *QUICK, "backend=jax"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

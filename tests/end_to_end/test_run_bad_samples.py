@@ -68,7 +68,7 @@ def outcome(folder):
 
 
 @pytest.mark.parametrize("choice", ["skip", "substitute"])
-def test_run_passes_over_bad_samples_and_hides_none(choice, start, photos, capsys):
+def test_run_skips_and_reports_bad_samples(choice, start, photos, capsys):
     folder = start("one", f"data.on_bad={choice}", "loader=generator")
     listed = {(row["split"], row["id"]): row for row in table(folder / "bad_samples.csv")}
     assert set(listed) == {(split, name) for split, names in BAD.items() for name in names}
@@ -93,7 +93,7 @@ def test_run_passes_over_bad_samples_and_hides_none(choice, start, photos, capsy
     assert outcome(other) == outcome(folder)
 
 
-def test_evaluation_is_over_the_samples_that_are_left(start, photos, tmp_path):
+def test_evaluation_covers_remaining_samples(start, photos, tmp_path):
     folder = start("one", "data.on_bad=skip", "loader=generator", "train.epochs=1")
     clean = tmp_path / "clean"
     shutil.copytree(photos, clean)
@@ -116,7 +116,7 @@ def _made(folder):
     return folder
 
 
-def test_prediction_leaves_bad_samples_out_also_where_a_batch_has_no_others(start, tmp_path):
+def test_prediction_skips_fully_bad_batches(start, tmp_path):
     folder = start("one", "data.on_bad=substitute", "mode=fit")
     keys = ["mode=predict", f"from_run={folder}", "loader.batch_size=1", "split=train"]
     predicted = run(compose(keys), folder=_made(tmp_path / "predicted")).path
@@ -126,7 +126,7 @@ def test_prediction_leaves_bad_samples_out_also_where_a_batch_has_no_others(star
     assert document(predicted)["data"]["bad_samples"] == {"train": 2}
 
 
-def test_run_that_died_of_a_bad_sample_goes_on_past_it(start, tmp_path):
+def test_run_resumes_past_a_bad_sample(start, tmp_path):
     with pytest.raises(BadSampleError, match=r"\.png: "):
         start("died", "loader=generator", "train.checkpoint_every.steps=1")
     folder = tmp_path / "died"
@@ -137,7 +137,7 @@ def test_run_that_died_of_a_bad_sample_goes_on_past_it(start, tmp_path):
         start("never", f"resume={tmp_path / 'never'}", "data.on_bad=skip", "train.epochs=3")
 
 
-def test_bound_that_is_exceeded_ends_the_run_and_may_be_raised(start, tmp_path):
+def test_bad_sample_bound_ends_run_and_can_rise(start, tmp_path):
     keys = ["data.on_bad=substitute", "loader=generator", "train.checkpoint_every.steps=1"]
     with pytest.raises(
         DataError, match=r"^data\.max_bad=1 must cover all bad samples, got 2; .*\n.*\n.*png: "

@@ -154,13 +154,13 @@ def test_generator_of_the_tutorial_runs_as_it_is(workplace, capsys):
     assert "own_batches.DataGenerator" in (record.path / "report.html").read_text()
 
 
-def test_epochs_shorter_than_a_pass_go_on_where_the_last_one_ended(workplace):
+def test_short_epochs_continue_through_the_pass(workplace):
     document = run(compose([*GENERATOR, "train.steps_per_epoch=3", "train.epochs=7", "mode=fit"])).document
     assert document["results"]["fit"]["samples_seen"] == 7 * 3 * 4
     assert sys.modules["own_batches"].DataGenerator.ended.count(40) == 1 + 2
 
 
-def test_same_seed_gives_the_same_weights_where_the_class_draws_from_numpy(workplace):
+def test_seed_covers_numpy_in_user_classes(workplace):
     records = [run(compose([*GENERATOR, f"seed={seed}", "mode=fit"])) for seed in (1, 1, 2)]
     digests = [record.document["digests"]["weights"] for record in records]
     assert digests[0] == digests[1] != digests[2]
@@ -178,7 +178,7 @@ def test_functions_that_give_batches_run(workplace, target, more):
     assert agreement(rows) > 0.8
 
 
-def test_class_weights_by_name_reach_ready_made_batches(workplace):
+def test_class_weights_reach_custom_batches(workplace):
     plain, weighted = (
         run(compose([*GENERATOR, "mode=fit", "loader.classes=[a,b,c]", *more])).document["digests"]["weights"]
         for more in ([], ["train.class_weight={a: 5.0}"])
@@ -186,7 +186,7 @@ def test_class_weights_by_name_reach_ready_made_batches(workplace):
     assert plain != weighted
 
 
-def test_model_of_ready_made_batches_is_used_again(workplace):
+def test_model_of_custom_batches_is_reused(workplace):
     trained = run(compose(GENERATOR))
     again = run(compose(["mode=evaluate", f"from_run={trained.path}", "extensions=[own_batches]"]))
     (results,) = again.document["results"].values()
@@ -196,7 +196,7 @@ def test_model_of_ready_made_batches_is_used_again(workplace):
     assert len(rows) == 40
 
 
-def test_worker_processes_asked_of_keras_are_not_started(workplace, capsys):
+def test_keras_worker_processes_are_not_started(workplace, capsys):
     more = ["loader.target=own_batches.OfKeras", "loader.arguments.workers=3", "loader.workers=2"]
     record = run(compose([*GENERATOR, *more, "loader.arguments.use_multiprocessing=true", "mode=fit"]))
     assert record.document["results"]["fit"]["samples_seen"] == 80
@@ -204,7 +204,7 @@ def test_worker_processes_asked_of_keras_are_not_started(workplace, capsys):
     assert told in " ".join(capsys.readouterr().out.split())
 
 
-def test_resume_is_inexact_and_asked_for(workplace):
+def test_inexact_resume_must_be_requested(workplace):
     trained = run(compose([*GENERATOR, "mode=fit"]))
     keys = [f"resume={trained.path}", "extensions=[own_batches]", "train.epochs=3"]
     with pytest.raises(ConfigurationError) as refused:
@@ -218,7 +218,7 @@ def test_resume_is_inexact_and_asked_for(workplace):
     assert len((record.path / "metrics.csv").read_text().splitlines()) == 4
 
 
-def test_split_without_arguments_is_refused_with_its_mend(workplace):
+def test_split_without_arguments_suggests_a_fix(workplace):
     trained = run(compose([*GENERATOR, "mode=fit", "train.epochs=1"]))
     keys = [f"from_run={trained.path}", "mode=predict", "extensions=[own_batches]", "split=test"]
     with pytest.raises(ConfigurationError, match=r"loader\.test_arguments must be given to read test, got null"):
@@ -227,7 +227,7 @@ def test_split_without_arguments_is_refused_with_its_mend(workplace):
     assert (told["results"]["predict"]["split"], told["data"]["steps"]) == ("test", {"test": 1})
 
 
-def test_error_of_the_users_code_names_the_batch_and_the_line_of_it(workplace):
+def test_user_code_error_names_batch_and_line(workplace):
     with pytest.raises(DataError) as failed:
         run(compose([*GENERATOR, "loader.target=own_batches.Broken", "mode=fit"]))
     line = 1 + TUTORIAL.splitlines().index('        return np.load(f"data/no-{index}.npy"), None')

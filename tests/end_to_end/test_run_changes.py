@@ -33,7 +33,7 @@ def told(folder):
     return (folder / "run.log").read_text()
 
 
-def test_run_trains_on_changed_samples_and_its_model_takes_them_again(folder, digits_root, tmp_path):
+def test_augmented_model_takes_plain_samples(folder, digits_root, tmp_path):
     keys = [*QUICK, f"data.root={digits_root}", "data.augment.rotation=0.05", "data.augment.crop=[6,6]"]
     run(compose([*keys, "data.transform=mine_r.small", "extensions=[mine_r]"]), folder=folder)
     document = json.loads((folder / "run.json").read_text())
@@ -58,7 +58,7 @@ def test_run_records_what_auto_chose_and_why(folder, digits_root):
     assert "kind: auto" in (folder / "config.yaml").read_text()
 
 
-def test_check_reads_the_data_with_what_auto_chose(folder, digits_root):
+def test_check_uses_the_loader_auto_chose(folder, digits_root):
     keys = ["mode=check", "data.limit=30", f"data.root={digits_root}", "loader=auto", "data.augment.crop=[6,6]"]
     run(compose(keys), folder=folder)
     check = json.loads((folder / "check.json").read_text())
@@ -66,7 +66,7 @@ def test_check_reads_the_data_with_what_auto_chose(folder, digits_root):
     assert set(check["memory"]["needed_bytes"]) == {"in_memory", "generator", "sequence", "directory_flow"}
 
 
-def test_data_that_cannot_be_augmented_ends_the_run_before_it_begins(folder, tmp_path):
+def test_unusable_augmentation_is_refused_early(folder, tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros((30, 5), np.float32), y=np.arange(30) % 3)
     keys = ["data=arrays", f"data.path={tmp_path / 'a.npz'}", "model=mlp", "data.augment.flip=vertical"]
     with pytest.raises(DataError, match=r"^data\.augment must have images .* got samples of 5 float32"):

@@ -41,7 +41,7 @@ def module(tmp_path, monkeypatch):
     sys.modules.pop("mine_w", None)
 
 
-def test_model_of_the_users_own_is_trained_and_used_again(digits_root):
+def test_custom_model_is_trained_and_reused(digits_root):
     keys = [f"data.root={digits_root}", "data.limit=100", "data.class_mode=categorical", "train.epochs=2"]
     first = run(compose([*keys, "extensions=[mine_w]", "model=custom", "model.target=mine_w.build"]))
     expected = first.document["results"]["evaluate"]
@@ -55,7 +55,7 @@ def test_model_of_the_users_own_is_trained_and_used_again(digits_root):
     assert again.document["from_run"]["heads"] == first.document["data"]["heads"]
 
 
-def test_model_that_the_user_compiled_keeps_its_loss_and_metrics(digits_root):
+def test_user_compiled_model_keeps_its_metrics(digits_root):
     keys = [f"data.root={digits_root}", "data.limit=60", "data.class_mode=categorical", "train.epochs=1"]
     keys += ["extensions=[mine_w]", "model=custom", "model.target=mine_w.compiled"]
     record = run(compose([*keys, "train.monitor=val_top_k_categorical_accuracy"]))
@@ -81,7 +81,7 @@ class Digits:
 """
 
 
-def test_source_of_the_users_own_is_learnt_and_used_again(tmp_path):
+def test_custom_source_is_learnt_and_reused(tmp_path):
     (tmp_path / "mine_d.py").write_text(SOURCE)
     keys = ["extensions=[mine_d]", "data=custom", "data.target=mine_d.Digits", "model=mlp", "train.epochs=1"]
     first = run(compose(keys))
@@ -127,7 +127,7 @@ def busy(tmp_path, monkeypatch):
     sys.modules.pop("mine_busy", None)
 
 
-def test_run_counts_the_time_and_the_memory_of_its_worker_processes(busy, capsys):
+def test_run_counts_worker_time_and_memory(busy, capsys):
     keys = [*busy, "model=mlp", "mode=fit", "train.epochs=2", "loader.workers=1"]
     run(compose([*keys, "loader.use_multiprocessing=false"]))  # all that is imported, and the 50 MB, are in memory now
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -100,7 +100,7 @@ def agreement(table, head=""):
 
 
 @pytest.mark.parametrize("mode", ["sparse", "input", "null"])
-def test_every_loader_gives_the_same_batches_of_volumes(volumes, mode):
+def test_every_loader_gives_same_volumes(volumes, mode):
     assert len(digests_by_loader(*volumes, f"data.class_mode={mode}")) == 1
 
 
@@ -108,7 +108,7 @@ BOTH = "data.class_mode={bi: binary, multi: categorical, tags: multi_label, brig
 
 
 @pytest.mark.parametrize("mode", [[BOTH, "data.weight_column=weight"], ["data.class_mode=input"]])
-def test_every_loader_gives_the_same_batches_of_a_table(photos, mode):
+def test_every_loader_gives_same_table_batches(photos, mode):
     assert len(digests_by_loader(*photos, *mode)) == 1
 
 
@@ -136,7 +136,7 @@ def test_one_column_of_the_table_is_learnt(photos, ran, column, mode):
     assert agreement(table) == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
 
 
-def test_two_columns_are_two_outputs_by_their_names(photos, ran):
+def test_two_columns_become_two_named_outputs(photos, ran):
     document, table = ran(
         *photos, "data.class_mode={bi: binary, multi: sparse}", "train.epochs=20", "train.learning_rate=0.01"
     )
@@ -150,7 +150,7 @@ def test_two_columns_are_two_outputs_by_their_names(photos, ran):
     assert agreement(table, "bi_") > 0.9
 
 
-def test_weights_count_in_the_loss_of_every_output(photos, ran):
+def test_weights_count_in_every_outputs_loss(photos, ran):
     document, table = ran(*photos, "data.class_mode={bi: binary, brightness: raw}", "data.weight_column=weight")
     weights = np.array([0.5 + int(row["id"].removesuffix(".png")) % 3 for row in table])
     error = np.array([float(row["brightness_label"]) - float(row["brightness_predicted"]) for row in table])
@@ -160,7 +160,7 @@ def test_weights_count_in_the_loss_of_every_output(photos, ran):
     assert np.mean(np.abs(error)) == pytest.approx(results["brightness_mean_absolute_error"], rel=1e-4)
 
 
-def test_regression_is_told_by_numbers(photos, ran):
+def test_regression_reports_numbers(photos, ran):
     document, table = ran(*photos, "data.label_columns=[brightness]", "data.class_mode=raw")
     assert list(table[0]) == ["id", "label", "predicted"]
     error = np.mean([abs(float(row["label"]) - float(row["predicted"])) for row in table])
@@ -168,7 +168,7 @@ def test_regression_is_told_by_numbers(photos, ran):
 
 
 @pytest.mark.parametrize("mode", ["raw", "multi_output"])
-def test_several_numbers_are_one_output_or_one_each(photos, ran, mode):
+def test_numbers_form_one_or_several_outputs(photos, ran, mode):
     document, table = ran(*photos, "data.label_columns=[brightness,x]", f"data.class_mode={mode}")
     together = ["label_brightness", "label_x", "predicted_brightness", "predicted_x"]
     apart = ["brightness_label", "brightness_predicted", "x_label", "x_predicted"]
@@ -176,7 +176,7 @@ def test_several_numbers_are_one_output_or_one_each(photos, ran, mode):
     assert np.isfinite(document["results"]["evaluate"]["loss"])
 
 
-def test_multi_label_is_told_by_a_number_and_a_probability_a_class(photos, ran):
+def test_multi_label_reports_class_probabilities(photos, ran):
     document, table = ran(*photos, "data.label_columns=[tags]", "data.class_mode=multi_label")
     names = ["any", "dark", "odd"]
     assert list(table[0])[3:] == [*(f"predicted_{name}" for name in names), *names]

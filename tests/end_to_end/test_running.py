@@ -96,7 +96,7 @@ def test_metrics_have_a_row_per_epoch(ran):
 
 
 @pytest.mark.parametrize("loader", ["sequence", "generator", "in_memory"])
-def test_run_tells_its_wait_in_every_place(ran, loader):
+def test_run_reports_its_wait_everywhere(ran, loader):
     told = ran() if loader == "sequence" else ran(f"loader={loader}")
     wait, folder = told.document["results"]["fit"]["wait"], told.folder
     assert 0 < wait["share"] < 1
@@ -112,7 +112,7 @@ def test_run_tells_its_wait_in_every_place(ran, loader):
 
 
 @pytest.mark.parametrize("class_mode", ["categorical", "sparse"])
-def test_accuracy_can_be_computed_again_from_the_predictions(ran, class_mode):
+def test_predictions_reproduce_accuracy(ran, class_mode):
     told = ran() if class_mode == "categorical" else ran(f"data.class_mode={class_mode}")
     assert told.config.data.class_mode == class_mode
     document, table = told.document, rows(told.folder / "predictions.csv")
@@ -121,7 +121,7 @@ def test_accuracy_can_be_computed_again_from_the_predictions(ran, class_mode):
     assert accuracy == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
 
 
-def test_binary_accuracy_can_be_computed_again_from_the_predictions(quick, folder):
+def test_predictions_reproduce_binary_accuracy(quick, folder):
     document = run(quick("data.classes=['3','8']", "data.class_mode=binary"), folder=folder).document
     table = rows(folder / "predictions.csv")
     accuracy = np.mean([row["label"] == row["predicted"] for row in table])
@@ -129,7 +129,7 @@ def test_binary_accuracy_can_be_computed_again_from_the_predictions(quick, folde
     assert {row["label"] for row in table} == {"3", "8"}
 
 
-def test_reconstruction_is_told_by_its_error(quick, folder):
+def test_reconstruction_reports_its_error(quick, folder):
     document = run(quick("data.class_mode=input"), folder=folder).document
     table = rows(folder / "predictions.csv")
     error = np.mean([float(row["mean_squared_error"]) for row in table])
@@ -164,7 +164,7 @@ def test_another_seed_trains_another_model(ran):
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(20, 4), (80, 1)])
-def test_steps_per_epoch_change_the_reports_and_not_the_training(ran, steps, epochs):
+def test_steps_per_epoch_only_changes_reports(ran, steps, epochs):
     told = ran(f"train.steps_per_epoch={steps}", f"train.epochs={epochs}")
     digests, reference = told.document["digests"], ran().document["digests"]
     assert {**digests, "weights_per_epoch": digests["weights_per_epoch"][-1:]} == {
@@ -183,18 +183,18 @@ def test_early_stopping_ends_the_run(quick, folder):
     assert document["results"]["fit"]["epochs"] == len(rows(folder / "metrics.csv")) < 9
 
 
-def test_resolved_configuration_composes_to_itself(ran):
+def test_resolved_configuration_is_a_fixed_point(ran):
     document, config = yaml.safe_load((ran().folder / "config.yaml").read_text()), ran().config
     assert type(config).model_validate_json(json.dumps(document)) == config
 
 
-def test_without_a_test_split_validation_is_evaluated_and_said(quick, folder, capsys):
+def test_missing_test_split_uses_validation(quick, folder, capsys):
     document = run(quick(*FEW, "data.test_split=0"), folder=folder).document
     assert document["results"]["evaluate"]["split"] == "validation"
     assert "no test split: evaluating on validation" in capsys.readouterr().out
 
 
-def test_without_any_held_out_split_nothing_is_evaluated_and_said(quick, folder, capsys):
+def test_run_without_held_out_data_only_trains(quick, folder, capsys):
     run(quick(*FEW, "data.test_split=0", "data.validation_split=0"), folder=folder)
     assert "no test or validation split" in capsys.readouterr().out
 
@@ -229,14 +229,14 @@ def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
         run(quick("loader=in_memory"), folder=folder)
 
 
-def test_unknown_monitor_is_refused_with_those_there_are(quick, folder):
+def test_unknown_monitor_lists_known_ones(quick, folder):
     with pytest.raises(
         ConfigurationError, match=r"train.monitor must be auto or one of loss, accuracy, val_loss, val_acc"
     ):
         run(quick("train.monitor=val_acuracy"), folder=folder)
 
 
-def test_run_makes_its_own_folder_links_it_and_by_mode_fit_stops_after_training(quick, tmp_path, monkeypatch):
+def test_fit_makes_and_links_its_own_folder(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     record = run(quick(*FEW, "mode=fit", "train.epochs=1"))
     assert record.path.parent.parts[-2:] == ("outputs", "runs")

@@ -40,7 +40,7 @@ def test_wheel_brings_every_configuration_file(unpacked):
     assert shipped == {file.relative_to(ROOT) for file in (ROOT / "conf").rglob("*.yaml")}
 
 
-def test_wheel_runs_as_a_module_and_names_its_console_script(unpacked, tmp_path):
+def test_wheel_runs_and_names_console_script(unpacked, tmp_path):
     assert "loader=sequence" in run_from(unpacked, "-m", "runner", "--help", cwd=tmp_path)
     (metadata,) = unpacked.glob("*.dist-info")
     assert "keras-runner = runner.__main__:main" in (metadata / "entry_points.txt").read_text()
