@@ -15,12 +15,12 @@ from . import canary
 
 
 @pytest.mark.parametrize("kind", canary.KINDS)
-def test_batches_on_tensorflow_hold_what_their_ids_say(kind):
+def test_tensorflow_batches_match_their_ids(kind):
     canary.fly(kind)
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_batches_on_another_backend_hold_what_their_ids_say(backend):
+def test_other_backend_batches_match_their_ids(backend):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": backend}

@@ -31,27 +31,27 @@ def test_dataset_is_a_pydataset_of_one_pass(sequence):
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 5])
-def test_dataset_by_hand_gives_every_step_once_and_in_order(told, model, num_steps):
+def test_manual_iteration_gives_every_step_once(told, model, num_steps):
     delivery, steps = told
     model.fit(LoaderDataset(delivery, num_steps=num_steps), epochs=3, verbose=0)
     assert steps == list(range(3 * num_steps))
 
 
-def test_dataset_by_hand_beside_validation_keeps_count(told, sequence, model):
+def test_manual_iteration_allows_validation(told, sequence, model):
     delivery, steps = told
     validation = LoaderDataset(sequence)
     model.fit(LoaderDataset(delivery), epochs=2, verbose=0, validation_data=validation, shuffle=False)
     assert steps == list(range(6))
 
 
-def test_dataset_is_pulled_by_the_thread_that_trains(sequence, model):
+def test_training_thread_pulls_the_dataset(sequence, model):
     threads = set()
     delivery = Delivery(sequence, lambda step: threads.add(threading.current_thread()))
     model.fit(LoaderDataset(delivery), verbose=0)
     assert threads == {threading.main_thread()}
 
 
-def test_dataset_reads_nothing_before_it_is_iterated(told):
+def test_dataset_is_lazy(told):
     delivery, steps = told
     iterator = iter(LoaderDataset(delivery).get_tf_dataset())
     assert steps == []
@@ -66,7 +66,7 @@ def test_dataset_gives_any_batch_out_of_turn(sequence):
         assert np.array_equal(dataset[index][0], expected[index].x)
 
 
-def test_dataset_begins_anew_where_an_epoch_was_left_early(told, sequence):
+def test_dataset_restarts_after_partial_epoch(told, sequence):
     delivery, steps = told
     dataset = LoaderDataset(delivery)
     next(iter(dataset))
@@ -81,7 +81,7 @@ def test_dataset_refuses_an_index_beyond_its_end(sequence):
         LoaderDataset(sequence)[3]
 
 
-def test_dataset_of_more_than_a_pass_goes_on_over_its_end(sequence):
+def test_dataset_continues_into_the_next_pass(sequence):
     dataset = LoaderDataset(sequence, first_step=2, num_steps=3)
     given = np.concatenate([x for x, _ in dataset])
     expected = np.concatenate([batch.x for batch in sequence.stream(2, 3)])

@@ -29,12 +29,12 @@ def test_delivery_hands_over_tuples(sequence, batch, expected):
     assert all(a is b for a, b in zip(given, expected, strict=True))
 
 
-def test_delivery_raises_foreign_errors_as_they_are(sequence):
+def test_delivery_raises_original_errors(sequence):
     with pytest.raises(ZeroDivisionError), Delivery(sequence).raising_failures():
         1 / 0  # noqa: B018
 
 
-def test_delivery_tells_of_every_step(sequence):
+def test_delivery_reports_every_step(sequence):
     steps = []
     list(Delivery(sequence, steps.append).steps(1, 4))
     assert steps == [1, 2, 3, 4]
@@ -51,14 +51,14 @@ def test_delivery_reads_the_next_epoch_ahead(numbers, monkeypatch):
     assert asked == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
 
 
-def test_delivery_goes_on_where_another_step_is_asked_for(sequence):
+def test_delivery_follows_a_requested_step(sequence):
     delivery, expected = Delivery(sequence, end=9), list(sequence.stream(0, 9))
     for first in (0, 3, 1, 1, 6, 0):
         given = [x for x, _ in delivery.steps(first, 2)]
         assert all(np.array_equal(x, batch.x) for x, batch in zip(given, expected[first:], strict=False))
 
 
-def test_first_batch_is_not_read_again_where_it_is_asked_for_twice(sequence, numbers):
+def test_first_batch_is_read_once(sequence, numbers):
     delivery = Delivery(sequence, end=3)
     first = next(delivery.steps(0, 3))
     given = list(delivery.steps(0, 3))
@@ -68,7 +68,7 @@ def test_first_batch_is_not_read_again_where_it_is_asked_for_twice(sequence, num
     assert next(delivery.steps(0, 3))[0] is not first[0]
 
 
-def test_two_batches_are_not_read_again_where_a_gpu_took_them_before_beginning_anew(numbers, monkeypatch):
+def test_batches_on_gpu_survive_a_restart(numbers, monkeypatch):
     asked, batch = [], Plan.batch
     monkeypatch.setattr(Plan, "batch", lambda plan, *place: asked.append(place) or batch(plan, *place))
     with Generator().build(numbers, Plan(num_samples=10, batch_size=4, seed=3)) as loader:
@@ -80,7 +80,7 @@ def test_two_batches_are_not_read_again_where_a_gpu_took_them_before_beginning_a
     assert not delivery._first
 
 
-def test_delivery_keeps_nothing_of_batches_it_handed_over(numbers):
+def test_delivery_drops_delivered_batches(numbers):
     blocks = {}
     with Generator().build(numbers, Plan(num_samples=10, batch_size=4, seed=3)) as loader:
         for step, _ in enumerate(Delivery(loader).steps(0, 1501)):

@@ -41,14 +41,14 @@ def fit_by_steps(model, loader, *, steps, epochs):
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 6), (2, 3), (3, 2), (6, 1)])
-def test_feed_trains_on_each_sample_once_per_pass_whatever_the_steps_per_epoch(loader, counting, steps, epochs):
+def test_feed_trains_each_sample_once_per_pass(loader, counting, steps, epochs):
     model, seen = counting
     fit_by_steps(model, loader, steps=steps, epochs=epochs)
     assert np.asarray(seen.counts).tolist() == [2.0] * 10
     assert int(model.optimizer.iterations) == 6
 
 
-def test_feed_does_not_count_what_was_only_read_ahead(loader, counting):
+def test_feed_does_not_count_prefetched_steps(loader, counting):
     delivery, ids, expected = RecordedDelivery(loader), IdStream(), IdStream()
     data = feed(delivery, num_steps=2)
     counting[0].fit(data.data, steps_per_epoch=data.steps, shuffle=False, verbose=0)
@@ -58,7 +58,7 @@ def test_feed_does_not_count_what_was_only_read_ahead(loader, counting):
     assert ids.hexdigest() == expected.hexdigest()
 
 
-def test_feed_evaluates_and_predicts_over_one_pass(loader, counting):
+def test_feed_evaluates_and_predicts_one_pass(loader, counting):
     model, _ = counting
     data = feed(Delivery(loader))
     assert np.isfinite(model.evaluate(data.data, steps=data.steps, verbose=0)[0])
@@ -66,7 +66,7 @@ def test_feed_evaluates_and_predicts_over_one_pass(loader, counting):
     assert model.predict(data.data, steps=data.steps, verbose=0).shape == (10, 2)
 
 
-def test_feed_validates_on_the_whole_split_every_time(loader, counting):
+def test_feed_validates_on_the_whole_split(loader, counting):
     model, _ = counting
     losses = []
     for _ in range(2):

@@ -49,7 +49,7 @@ def left(bad):
 
 
 @pytest.mark.parametrize("bad", BADLY, ids=str)
-def test_figures_are_those_of_the_samples_that_are_left(bad, damaged, model):
+def test_metrics_cover_remaining_samples(bad, damaged, model):
     loader, (x, y) = damaged(bad), left(bad)
     with (delivery := Delivery(loader)).raising_failures():
         given = model.evaluate(feed(delivery).data, verbose=0)
@@ -61,7 +61,7 @@ def test_figures_are_those_of_the_samples_that_are_left(bad, damaged, model):
 
 
 @pytest.mark.parametrize("bad", BADLY, ids=str)
-def test_validation_is_over_the_samples_that_are_left(bad, damaged, model, numbers):
+def test_validation_covers_remaining_samples(bad, damaged, model, numbers):
     train = Generator().build(type(numbers)(), Plan(num_samples=10, batch_size=4))
     loader, (x, y), delivery = damaged(bad), left(bad), Delivery(train)
     validating = Delivery(loader)
@@ -73,7 +73,7 @@ def test_validation_is_over_the_samples_that_are_left(bad, damaged, model, numbe
     assert [history["val_loss"][0], history["val_accuracy"][0]] == pytest.approx(expected, rel=1e-5)
 
 
-def test_split_of_which_nothing_is_left_is_an_error(damaged, model):
+def test_split_without_readable_samples_fails(damaged, model):
     with (
         pytest.raises(DataError, match="none of these samples can be read; is the storage there"),
         (delivery := Delivery(damaged(set(range(10))))).raising_failures(),

@@ -8,7 +8,7 @@ from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream, array_digest
 
 
-def test_pixels_of_every_hundredth_step_are_digested_as_handed_over():
+def test_every_hundredth_step_is_digested():
     def settled(change=lambda step, x: x):
         delivery, pixels = RecordedDelivery(SimpleNamespace()), IdStream()
         for step in range(250):

@@ -31,7 +31,7 @@ def traced():
 
 
 @pytest.mark.parametrize("first_step", [0, 2])
-def test_step_is_traced_once_whatever_the_sizes_of_batches(traced, sequence, first_step):
+def test_step_is_traced_once_for_all_batch_sizes(traced, sequence, first_step):
     model, layer = traced
     assert [len(batch.ids) for batch in sequence.epoch(0)] == [4, 4, 2]
     for epoch in range(2):
@@ -48,7 +48,7 @@ def test_values_arrive_as_they_are(traced, sequence):
     np.testing.assert_allclose(predicted, model(in_order), rtol=1e-6)
 
 
-def test_model_with_a_training_step_of_its_own_builds_itself(sequence):
+def test_custom_train_step_model_builds_itself(sequence):
     class Own(keras.Model):
         def __init__(self):
             super().__init__()

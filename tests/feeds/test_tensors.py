@@ -18,7 +18,7 @@ def batches(count, asked):
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10])
-def test_one_batch_is_begun_while_another_is_given(count):
+def test_next_batch_starts_during_the_current(count):
     asked, clock, given = [], Clock(), []
     for step, (x, y) in enumerate(ahead(batches(count, asked), clock, CPU)):
         assert asked[-1] == min(step + 1, count - 1)
@@ -27,14 +27,14 @@ def test_one_batch_is_begun_while_another_is_given(count):
     assert asked == list(range(count))
 
 
-def test_transfer_is_a_part_of_the_wait_and_one_of_its_reasons():
+def test_transfer_is_part_of_the_wait():
     clock = Clock()
     list(ahead(batches(50, []), clock, CPU))
     wait = clock.wait(clock.waited_seconds, 1.0)
     assert 0 < wait.reasons["transfer"] < wait.seconds
 
 
-def test_batch_that_is_not_asked_for_is_not_begun():
+def test_unrequested_batch_is_not_started():
     asked = []
     given = ahead(batches(10, asked), Clock(), CPU)
     next(given)
@@ -71,5 +71,5 @@ READ_ONLY.flags.writeable = False
     [READ_ONLY, np.zeros(3, ">f4"), np.zeros(3, np.uint32), np.zeros(6, np.float32)[::-1], np.zeros((2, 4))[:, 1]],
     ids=["read only", "big endian", "uint32", "backwards", "apart"],
 )
-def test_what_pytorch_cannot_share_is_left_to_keras(array):
+def test_unshareable_arrays_are_left_to_keras(array):
     assert _in_place((array,))[0] is array

@@ -30,7 +30,7 @@ def held_out(numbers):
         yield made
 
 
-def test_stall_is_found_again_as_wait_whatever_the_loader(loader, model):
+def test_stall_is_measured_with_every_loader(loader, model):
     list(loader.epoch(0))  # workers are started, samples are held
     stalls = stall(loader)
     model.fit(feed(Delivery(loader), num_steps=12).data, shuffle=False, verbose=0)
@@ -38,7 +38,7 @@ def test_stall_is_found_again_as_wait_whatever_the_loader(loader, model):
     assert is_found_again(loader.clock.waited_seconds, stalls)
 
 
-def test_stall_beside_validation_is_the_epochs_own(sequence, held_out, model):
+def test_stall_during_validation_is_counted(sequence, held_out, model):
     list(sequence.epoch(0))
     stalls, results = stall(sequence), []
     clock = EpochClock(sequence.clock, results.append)
@@ -51,7 +51,7 @@ def test_stall_beside_validation_is_the_epochs_own(sequence, held_out, model):
         assert result.wait_seconds < result.training_seconds < result.seconds - 0.19
 
 
-def test_first_step_of_a_run_is_no_part_of_its_later_training(sequence, model):
+def test_later_training_excludes_first_step(sequence, model):
     list(sequence.epoch(0))
     stalls, results, delivery = stall(sequence), [], Delivery(sequence)
     clock = EpochClock(sequence.clock, results.append)
@@ -81,7 +81,7 @@ def test_run_of_one_step_has_no_later_training(sequence, model):
     assert results[0].steps_per_second == 1 / results[0].training_seconds
 
 
-def test_batch_asked_for_out_of_turn_is_waited_for(sequence):
+def test_out_of_order_batch_counts_as_wait(sequence):
     LoaderDataset(sequence)[2]
     assert sequence.clock.waited_seconds > 0
 
