@@ -7,12 +7,12 @@ from runner.images.crop import Box, crop_box
 sides = st.integers(1, 3000)
 
 
-def test_crop_box_is_the_whole_image_without_keep_aspect_ratio():
+def test_default_crop_box_is_the_whole_image():
     assert crop_box((30, 50), (10, 10), keep_aspect_ratio=False) == Box(0, 0, 30, 50)
 
 
 @given(st.tuples(sides, sides), st.tuples(sides, sides))
-def test_crop_box_is_inside_and_as_wide_or_as_high_as_the_image(size, target_size):
+def test_crop_box_fills_width_or_height(size, target_size):
     try:
         box = crop_box(size, target_size, keep_aspect_ratio=True)
     except ValueError:

@@ -51,7 +51,7 @@ def test_fast_bilinear_crops_as_exact(photographs, size):
     assert np.mean(errors) <= 1.0
 
 
-def test_fast_pixels_do_not_depend_on_the_file_format(photographs, tmp_path):
+def test_fast_pixels_ignore_the_file_format(photographs, tmp_path):
     with Image.open(photographs[0]) as image:
         image.save(tmp_path / "same.png")
     for size, keys in (((400, 420), {}), ((150, 170), {"interpolation": "nearest"})):
@@ -69,7 +69,7 @@ def test_fast_nearest_equals_exact(kinds, color_mode, keep_aspect_ratio, size):
 
 
 @pytest.mark.parametrize("color_mode", ["rgb", "grayscale", "rgba"])
-def test_fast_equals_exact_where_nothing_is_resized(kinds, color_mode):
+def test_fast_equals_exact_without_resizing(kinds, color_mode):
     for path in kinds:
         keys = {"target_size": (44, 60), "color_mode": color_mode}
         np.testing.assert_array_equal(_read(path, **keys), _read(path, decode="exact", **keys), path.name)
@@ -78,9 +78,7 @@ def test_fast_equals_exact_where_nothing_is_resized(kinds, color_mode):
 @pytest.mark.parametrize("color_mode", ["rgb", "grayscale"])
 @pytest.mark.parametrize("keep_aspect_ratio", [True, False])
 @pytest.mark.parametrize("size", [(224, 224), (90, 300), (700, 900), None])
-def test_without_antialias_pixels_are_those_of_image_dataset_from_directory(
-    photographs, color_mode, keep_aspect_ratio, size
-):
+def test_no_antialias_equals_keras_dataset_pixels(photographs, color_mode, keep_aspect_ratio, size):
     for path in photographs:
         with Image.open(path) as image:
             keys = {"target_size": size or (image.height, image.width), "color_mode": color_mode}
@@ -114,7 +112,7 @@ def test_fast_leaves_cmyk_to_exact(kinds):
     assert _error(path, target_size=(44, 60)) == 0
 
 
-def test_fast_leaves_what_strict_decoding_refuses_to_exact(photographs, tmp_path):
+def test_fast_leaves_undecodable_jpeg_to_exact(photographs, tmp_path):
     mended = tmp_path / "mended.jpg"
     mended.write_bytes(photographs[0].read_bytes()[:20_000] + b"\xff\xd9")  # the rest is missing, the end is not
     with pytest.raises(ValueError, match=r"(?i)premature|corrupt"):
@@ -142,7 +140,7 @@ def test_fast_refuses_an_image_too_thin_to_crop(tmp_path):
             _read(tmp_path / name, target_size=(10, 300), keep_aspect_ratio=True)
 
 
-def test_fast_reads_a_big_image_after_a_small_one_and_again(photographs, tmp_path):
+def test_fast_reads_big_and_small_images_in_turn(photographs, tmp_path):
     small = tmp_path / "small.jpg"
     data = io.BytesIO()
     Image.new("RGB", (20, 10), (200, 30, 30)).save(data, "JPEG")

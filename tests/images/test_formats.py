@@ -18,17 +18,17 @@ def head_of(suffix):
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES))
-def test_every_suffix_that_is_read_fits_its_own_content(suffix):
+def test_every_suffix_matches_its_content(suffix):
     assert format_of(head_of(suffix)) is not None
     assert misnamed(f"a{suffix}", head_of(suffix)) is None
     assert misnamed(f"a{suffix.upper()}", head_of(suffix)) is None
 
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES - {".jpg", ".jpeg"}))
-def test_content_of_another_format_is_told(suffix):
+def test_content_of_another_format_is_reported(suffix):
     assert misnamed(f"a{suffix}", head_of(".jpg")) == f"content is JPEG, name says {suffix}"
 
 
-def test_content_nobody_knows_is_left_alone():
+def test_unknown_content_is_not_reported():
     assert format_of(b"hello") is None
     assert misnamed("a.png", b"hello") is None

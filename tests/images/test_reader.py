@@ -23,7 +23,7 @@ def _read(path, **keys):
 
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize(("color_mode", "channels"), [("grayscale", 1), ("rgb", 3), ("rgba", 4)])
-def test_reader_spec_has_the_size_and_the_channels(kinds, decode, color_mode, channels):
+def test_reader_spec_has_size_and_channels(kinds, decode, color_mode, channels):
     settings = ImageSettings(target_size=(20, 30), color_mode=color_mode, decode=decode)
     spec = open_reader(settings, kinds[0]).spec
     assert (spec.shape, spec.dtype) == ((20, 30, channels), np.uint8)
@@ -48,7 +48,7 @@ def test_reader_writes_only_its_row_of_a_batch(photographs, decode):
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_reader_gives_the_same_pixels_in_every_thread(photographs, kinds, decode):
+def test_reader_pixels_are_equal_in_all_threads(photographs, kinds, decode):
     paths = [*photographs, *kinds] * 3
     reader = open_reader(ImageSettings(target_size=(64, 48), decode=decode), paths[0])
 
@@ -110,7 +110,7 @@ def test_reader_scales_16_bits_to_one(deep, decode, interpolation):
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-def test_reader_scales_8_bits_to_one_beside_16_bits(deep, kinds, decode):
+def test_reader_scales_8_bits_among_16_bits(deep, kinds, decode):
     settings = ImageSettings(color_mode="grayscale", target_size=(44, 60), decode=decode)
     out = np.empty((44, 60, 1), np.float32)
     for path in kinds:
@@ -137,7 +137,7 @@ def test_reader_refuses_gray_beyond_16_bits(tmp_path):
         _read(path, color_mode="grayscale")
 
 
-def test_settings_import_no_decoder_and_readers_no_keras():
+def test_settings_and_readers_import_lazily():
     code = (
         "import sys; from pathlib import Path; from runner.images import ImageSettings;"
         "heavy = {'PIL', 'cv2', 'simplejpeg', 'pandas', 'keras', 'tensorflow'};"

@@ -29,7 +29,7 @@ def test_resize_keeps_a_flat_image_flat(sizes, channels, dtype):
 
 
 @given(st.integers(4, 60), st.integers(4, 60))
-def test_resize_antialiased_of_floats_is_near_pillow(target_height, target_width):
+def test_antialiased_float_resize_is_near_pillow(target_height, target_width):
     rows, columns = np.mgrid[:50, :70]
     image = np.sin(rows / 7 + columns / 11).astype(np.float32)
     out = np.empty((target_height, target_width, 1), np.float32)

@@ -11,7 +11,7 @@ def test_scratch_is_kept_between_calls_and_grows():
     assert scratch_bytes("kept", 200).size >= 200
 
 
-def test_scratch_has_the_shape_and_dtype_asked_for():
+def test_scratch_has_requested_shape_and_dtype():
     array = scratch_array("shaped", (2, 3), np.dtype(np.float32))
     assert (array.shape, array.dtype) == ((2, 3), np.float32)
 

@@ -10,7 +10,7 @@ from runner.images.settings import ImageSettings
 @pytest.mark.parametrize(
     ("decode", "interpolation"), [("exact", "bilinear"), ("exact", "nearest"), ("fast", "bicubic")]
 )
-def test_settings_refuse_antialias_false_without_a_meaning(decode, interpolation):
+def test_settings_refuse_pointless_antialias(decode, interpolation):
     message = (
         "antialias=false must go with decode=fast and interpolation=bilinear or nearest, "
         f"got decode={decode} interpolation={interpolation}; "
