@@ -102,7 +102,7 @@ def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, 
         ),
     ],
 )
-def test_advice_names_the_reason_and_the_keys_that_would_help(loader, given, expected):
+def test_advice_names_reason_and_helpful_keys(loader, given, expected):
     assert advice(loader, **given) == f"the model waited 43% of the time, {expected}"
 
 
@@ -115,7 +115,7 @@ def test_advice_names_the_reason_and_the_keys_that_would_help(loader, given, exp
         (0.049, "the model waited 5% of the time: reading faster would gain no more than that"),
     ],
 )
-def test_advice_is_silent_where_little_is_to_be_gained(share, expected):
+def test_advice_is_silent_without_a_gain(share, expected):
     assert advice(Sequence(workers=1), share=share) == expected
 
 
@@ -127,7 +127,7 @@ def test_advice_is_silent_where_little_is_to_be_gained(share, expected):
         (Sequence(), ""),
     ],
 )
-def test_first_batch_is_told_apart_where_it_kept_the_model_waiting_for_longest(loader, why):
+def test_slow_first_batch_is_reported_separately(loader, why):
     assert advice(loader, share=0.001, first=12.3) == (
         f"the model waited 12.30 s for the first batch{why}; after that it never waited"
     )
@@ -140,7 +140,7 @@ def test_first_batch_is_told_apart_where_it_kept_the_model_waiting_for_longest(l
 @pytest.mark.parametrize("kind", ["sequence", "generator", "in_memory", "directory_flow"])
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
 @pytest.mark.parametrize("all_bytes", [SMALL, LARGE])
-def test_what_is_advised_can_be_typed_and_is_not_set_already(kind, reasons, cache, all_bytes):
+def test_advice_is_typeable_and_not_yet_set(kind, reasons, cache, all_bytes):
     typed = [f"loader={kind}", f"loader.cache={cache}", "loader.workers=3"]
     before = compose(typed).loader
     told = advice(before, reasons, all_bytes=all_bytes)

@@ -25,12 +25,12 @@ KEYS = {
 
 
 @given(st.integers(0, 10**13), st.integers(0, 10**13))
-def test_data_that_fits_into_half_of_the_memory_is_held(needed, available):
+def test_data_within_half_the_memory_is_cached(needed, available):
     choice = Auto().choose(needed, available)
     assert isinstance(choice.settings, InMemory if needed * 2 <= available else Sequence)
 
 
-def test_reason_is_one_sentence_with_the_figures():
+def test_reason_is_one_sentence_with_numbers():
     held, streamed = Auto(workers=3).choose(40_000_000, 1_000_000_000), Auto(workers=3).choose(3 * 10**12, 64 * 10**9)
     assert held.reason == "all samples together need 40.0 MB, at most half of the 1.0 GB of memory that are free"
     assert streamed.reason == "all samples together need 3.0 TB, more than half of the 64.0 GB of memory that are free"
@@ -43,12 +43,12 @@ def test_keys_are_handed_on(needed):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 7])
-def test_workers_asked_for_are_taken(workers):
+def test_requested_workers_are_used(workers):
     assert Auto(workers=workers).choose(1, 1000).settings.workers == workers
 
 
 @pytest.mark.parametrize("count", [1, 12])
-def test_there_is_a_thread_for_each_processor_before_any_look(monkeypatch, count):
+def test_default_is_a_thread_per_processor(monkeypatch, count):
     monkeypatch.setattr("runner.loaders.auto.num_processors", lambda: count)
     settings = Auto().choose(1, 1000).settings
     assert (settings.workers, settings.use_multiprocessing) == (count, False)
@@ -58,7 +58,7 @@ def test_one_more_reason_stands_behind_the_first():
     assert Choice(Sequence(), "big").because("1 thread reads 9 samples/s").reason == "big; 1 thread reads 9 samples/s"
 
 
-def test_processors_are_those_this_process_may_use():
+def test_processors_are_those_of_this_process():
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})

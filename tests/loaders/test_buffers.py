@@ -23,14 +23,14 @@ def place(array):
     return array.ctypes.data
 
 
-def test_memory_is_used_again_once_nobody_refers_to_it():
+def test_unreferenced_memory_is_reused():
     first = aligned_bytes(SIZE)
     where = place(first)
     del first
     assert place(aligned_bytes(SIZE)) == where
 
 
-def test_memory_is_not_used_again_while_a_view_of_a_view_is_held():
+def test_memory_with_a_nested_view_is_not_reused():
     first = aligned_bytes(SIZE)
     held = first.view(np.float32).reshape(-1, 4)[3:][:, 1]
     held[...] = 7

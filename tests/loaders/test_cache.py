@@ -89,7 +89,7 @@ def test_memory_cache_reads_each_sample_once(files, processes):
     assert files.reads == source.cache.num_found == NUM_FILES
 
 
-def test_disk_cache_reads_each_sample_once_for_all_runs(files, on_disk):
+def test_disk_cache_reads_once_for_all_runs(files, on_disk):
     first = on_disk(files)
     assert first.cache.num_found == 0
     assert values(first) == values(first) == list(range(NUM_FILES))
@@ -99,7 +99,7 @@ def test_disk_cache_reads_each_sample_once_for_all_runs(files, on_disk):
     assert files.reads == NUM_FILES
 
 
-def test_samples_read_alone_are_those_read_together(files, on_disk):
+def test_cached_single_reads_equal_batches(files, on_disk):
     source = on_disk(files)
     assert [source.read(index)[0, 0] for index in (5, 5, 299)] == [5, 5, 299]
     assert files.reads == 2
@@ -161,14 +161,14 @@ def test_changed_file_is_read_again_and_no_other(files, on_disk):
     assert files.reads == NUM_FILES + 1
 
 
-def test_file_of_the_same_size_with_another_time_is_read_again(files, on_disk):
+def test_file_with_a_new_mtime_is_read_again(files, on_disk):
     values(on_disk(files))
     files.path(7).write_text("8")
     os.utime(files.path(7), ns=(1, 1))
     assert values(on_disk(files))[7] == 8
 
 
-def test_same_names_in_another_folder_are_other_samples(files, on_disk, tmp_path):
+def test_same_names_elsewhere_are_other_samples(files, on_disk, tmp_path):
     values(on_disk(files))
     shutil.copytree(files.folder, tmp_path / "copy")
     other = Files(tmp_path / "copy")
@@ -176,7 +176,7 @@ def test_same_names_in_another_folder_are_other_samples(files, on_disk, tmp_path
     assert other.reads == NUM_FILES
 
 
-def test_file_that_changes_while_it_is_read_is_not_kept(files, on_disk):
+def test_file_changed_while_read_is_not_cached(files, on_disk):
     source = on_disk(files)
     files.after_read = lambda index: files.path(index).write_text("1000")
     assert source.read(3)[0, 0] == 3
@@ -185,7 +185,7 @@ def test_file_that_changes_while_it_is_read_is_not_kept(files, on_disk):
     assert source.cache.num_found == 0 or source.read(3)[0, 0] == 1000
 
 
-def test_missing_file_is_not_kept_and_fails_where_it_is_read(files, on_disk):
+def test_missing_file_is_not_cached(files, on_disk):
     files.path(4).unlink()
     source = on_disk(files)
     assert source.read(5)[0, 0] == 5
@@ -214,7 +214,7 @@ def test_file_cut_off_costs_time_and_no_pixel(files, on_disk, name):
     assert values(on_disk(files)) == values(on_disk(files)) == list(range(NUM_FILES))
 
 
-def test_deleted_cache_is_begun_anew(files, on_disk, tmp_path):
+def test_deleted_cache_is_rebuilt(files, on_disk, tmp_path):
     source = on_disk(files)
     values(source)
     shutil.rmtree(tmp_path / "cache")
@@ -242,7 +242,7 @@ def folders_of(root, cache, *keys):
         return opened.source.cache.folder
 
 
-def test_every_setting_that_changes_pixels_has_a_store_of_its_own(digits_root, tmp_path):
+def test_pixel_settings_have_separate_stores(digits_root, tmp_path):
     found = [folders_of(digits_root, tmp_path, *keys) for keys in ([], *([key] for key in SETTINGS))]
     assert len(set(found)) == len(SETTINGS) + 1
 
@@ -250,12 +250,12 @@ def test_every_setting_that_changes_pixels_has_a_store_of_its_own(digits_root, t
 @pytest.mark.parametrize(
     "key", ["seed=3", "loader.batch_size=7", "data.class_mode=sparse", "data.split_seed=5", "loader.workers=0"]
 )
-def test_settings_that_change_no_pixel_share_a_store(digits_root, tmp_path, key):
+def test_other_settings_share_a_store(digits_root, tmp_path, key):
     assert folders_of(digits_root, tmp_path, key) == folders_of(digits_root, tmp_path)
 
 
 @pytest.mark.parametrize("library", cache_key.DECODERS)
-def test_another_version_of_a_decoder_has_a_store_of_its_own(monkeypatch, library):
+def test_decoder_versions_have_separate_stores(monkeypatch, library):
     spec, version = ArraySpec((2,), np.dtype(np.uint8)), cache_key.metadata.version
     before = cache_key.recipe_key(cache_key.recipe({}, spec))
     monkeypatch.setattr(cache_key.metadata, "version", lambda name: "0.0" if name == library else version(name))
@@ -353,7 +353,7 @@ def test_what_is_there_already_needs_no_room(files, on_disk, monkeypatch):
     assert values(on_disk(files)) == list(range(NUM_FILES))
 
 
-def test_room_is_taken_before_the_first_sample_is_read(files, on_disk):
+def test_space_is_reserved_before_the_first_read(files, on_disk):
     folder = store_of(on_disk(files))
     assert (folder / "arrays").stat().st_blocks * 512 >= NUM_FILES * files.spec.num_bytes
 
@@ -365,7 +365,7 @@ def test_folder_that_cannot_be_written_is_refused(files, tmp_path):
 
 
 @pytest.mark.parametrize("without", ["files", "settings"])
-def test_data_whose_changes_cannot_be_seen_is_refused_on_disk(files, without, tmp_path):
+def test_disk_cache_refuses_untraceable_data(files, without, tmp_path):
     settings = Sequence(cache="disk", cache_dir=tmp_path / "cache")
     if without == "files":
         files.path = None
@@ -379,7 +379,7 @@ def test_arrays_are_in_memory_already(tmp_path):
         compose(["data=arrays", f"data.path={tmp_path / 'a.npz'}", "loader.cache=memory"])
 
 
-def test_memory_of_the_cache_is_stated_and_refused(digits_root, monkeypatch):
+def test_cache_memory_is_stated_and_bounded(digits_root, monkeypatch):
     bare, cached = (compose([f"data.root={digits_root}", f"loader.cache={kind}"]) for kind in ("none", "memory"))
     dataset = cached.data.open()
     needed, without = (needed_bytes(config, config.loader, dataset, ("train",)) for config in (cached, bare))

@@ -78,7 +78,7 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_changed_samples_are_the_same_wherever_they_are_changed(way, build):
+def test_transformed_samples_match_everywhere(way, build):
     with build(*AUGMENT, "loader=generator") as plain, build(*AUGMENT, *WAYS[way]) as loader:
         expected = epochs(plain)
         assert_equal(epochs(loader), expected)
@@ -88,7 +88,7 @@ def test_changed_samples_are_the_same_wherever_they_are_changed(way, build):
     assert (loader.spec.shape, str(loader.spec.dtype)) == ((10, 10, 3), "float32")
 
 
-def test_every_epoch_shows_every_sample_another_way(build):
+def test_every_epoch_transforms_differently(build):
     with build(*AUGMENT, "loader=in_memory") as loader:
         first, second = map(by_id, epochs(loader, [0, 1]))
     assert set(first) == set(second)
@@ -103,7 +103,7 @@ def test_other_splits_are_never_augmented(build, split, kind):
         assert_equal(epochs(loader, [0, 1]), epochs(plain, [0, 0]))
 
 
-def test_other_splits_are_transformed_alike_in_every_epoch(build):
+def test_other_splits_transform_alike(build):
     with build(*AUGMENT, split="test") as loader:
         first, second = epochs(loader, [0, 1])
     assert by_id(first) == by_id(second)
@@ -111,14 +111,14 @@ def test_other_splits_are_transformed_alike_in_every_epoch(build):
 
 
 @pytest.mark.parametrize("kind", ["in_memory", "sequence"])
-def test_target_of_class_mode_input_is_the_changed_sample_as_in_keras(build, kind):
+def test_input_targets_are_transformed_as_keras(build, kind):
     with build(*AUGMENT, "data.class_mode=input", f"loader={kind}") as loader:
         batch = next(loader.epoch(1))
     assert np.array_equal(batch.x, batch.y)
     assert not np.shares_memory(batch.x, batch.y)
 
 
-def test_flow_gives_the_same_changed_batch_by_its_index(build):
+def test_flow_index_gives_the_same_batch(build):
     with build(*AUGMENT, "loader=directory_flow") as flow:
         first = next(flow)
         assert np.array_equal(flow[0][0], first[0])
@@ -137,7 +137,7 @@ def test_sample_that_comes_out_otherwise_is_named(build, multiprocessing):
 
 
 @pytest.mark.parametrize("multiprocessing", ["true", "false"])
-def test_error_of_the_users_function_is_kept_and_says_which_sample(build, multiprocessing):
+def test_user_function_error_names_the_sample(build, multiprocessing):
     keys = ["data.transform=mine_t.fails", "extensions=[mine_t]", f"loader.use_multiprocessing={multiprocessing}"]
     with build(*keys, "loader.workers=1") as loader, pytest.raises(KeyError, match="seven") as failed:
         list(loader.epoch(0))
@@ -168,7 +168,7 @@ def spoils(array, rng):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_samples_in_memory_are_read_once_and_stay_as_they_are(workers):
+def test_cached_samples_are_read_once_unchanged(workers):
     source, spec = Numbers(20), ArraySpec((2,), np.dtype(np.float32))
     change = Transform("spoils", spoils, spec, 0, True)
     with InMemory(workers=workers).build(source, Plan(20, 5), (change,)) as loader:
@@ -178,7 +178,7 @@ def test_samples_in_memory_are_read_once_and_stay_as_they_are(workers):
     assert source.reads == 20
 
 
-def test_memory_stated_holds_what_is_read_and_what_is_given():
+def test_stated_memory_covers_input_and_output():
     read, given = ArraySpec((10,), np.dtype(np.uint8)), ArraySpec((10,), np.dtype(np.float32))
     assert InMemory(workers=0).num_bytes(given, 1000, read) == 1000 * 10 + 4 * 32 * 40
     assert InMemory(workers=2).num_bytes(given, 1000, read) == 1000 * 10 + max(5 * 64 * 10, 8 * 32 * 40)

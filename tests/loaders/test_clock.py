@@ -72,7 +72,7 @@ def about(seconds):
 
 
 @pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
-def test_work_is_told_by_stage_whoever_does_it(settings):
+def test_work_is_split_by_stage(settings):
     with load(settings, Slow(), (SlowChange(),)) as loader:
         assert len(list(loader.epoch(0))) == 3
         spent = reasons(loader)
@@ -84,7 +84,7 @@ def test_work_is_told_by_stage_whoever_does_it(settings):
 
 @pytest.mark.parametrize("decode", ["fast", "exact"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_decoding_is_told_apart_from_reading(decode, workers, tmp_path, monkeypatch):
+def test_decoding_is_separate_from_reading(decode, workers, tmp_path, monkeypatch):
     def slow(seconds, function):
         return lambda *args: (time.sleep(seconds), function(*args))[1]
 
@@ -114,7 +114,7 @@ def test_samples_from_a_cache_count_as_read(workers):
     assert 0 < spent < NUM_SAMPLES * READ / 2
 
 
-def test_wait_is_the_callers_and_the_first_batchs_is_known():
+def test_first_batch_wait_is_known():
     clock = Clock()
     for seconds in (0.02, 0.01):
         with clock.waiting():
@@ -123,7 +123,7 @@ def test_wait_is_the_callers_and_the_first_batchs_is_known():
     assert clock.wait(0.01, 0.1).first_batch_seconds == about(0.02)
 
 
-def test_wait_is_told_as_a_share_of_training():
+def test_wait_is_a_share_of_training():
     assert Clock().wait(0.5, 2.0).document()["share"] == 0.25
 
 
@@ -168,7 +168,7 @@ def test_wait_within_a_wait_is_a_part_of_it():
     assert len({span.details["step"] for span in clock.timeline.lanes()[0].spans}) == 3
 
 
-def test_transfer_is_a_reason_only_where_there_was_one():
+def test_transfer_is_a_reason_only_if_measured():
     clock = Clock()
     assert "transfer" not in clock.wait(0.5, 1.0).reasons
     clock.note(Work(1, 0, 2_000_000_000, 8, transfer=2_000_000_000))

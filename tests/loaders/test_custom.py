@@ -130,7 +130,7 @@ def numbers(batches):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_batches_come_in_their_order_and_the_hook_once_a_pass(workers):
+def test_batches_keep_order_and_hook_runs_per_pass(workers):
     loader = load("Numbers", workers=workers)
     data = loader.source._passes._data
     assert numbers(loader.stream(0, 6)) == [*range(NUM_SAMPLES)] * 2
@@ -140,7 +140,7 @@ def test_batches_come_in_their_order_and_the_hook_once_a_pass(workers):
     assert sorted(map(str, data.calls)) == sorted(["0", "1", "2", "end"] * 2)
 
 
-def test_hook_follows_the_pass_and_not_the_steps_of_an_epoch():
+def test_hook_follows_passes_not_epochs():
     loader = load("Numbers")
     data, given = loader.source._passes._data, []
     for first in range(0, 8, 2):  # epochs of 2 steps over passes of 3
@@ -150,14 +150,14 @@ def test_hook_follows_the_pass_and_not_the_steps_of_an_epoch():
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_batch_asked_for_twice_is_the_same_one(split):
+def test_repeated_batch_request_is_identical(split):
     """JAX takes a batch to learn its shape, and begins again."""
     loader = load("endless", split, train_steps=4, validation_steps=4, classes=2, validation_arguments={})
     assert numbers(loader.stream(0, 1)) == [0, 0]
     assert numbers(loader.stream(0, 4)) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_hook_is_called_once_for_a_pass_of_one_batch_asked_for_twice():
+def test_hook_runs_once_for_a_repeated_batch():
     loader = load("Numbers", arguments={"count": 4})
     data = loader.source._passes._data
     for first in (0, 0, 1, 2):
@@ -172,7 +172,7 @@ def test_batch_that_has_gone_by_is_refused():
         loader.batch(0, 2)
 
 
-def test_run_that_is_gone_on_with_begins_the_object_anew():
+def test_resumed_run_restarts_the_object():
     """As `resume_inexact=true` has it: the first batch is read for its shape, then those from a later pass on."""
     loader = load("Numbers")
     assert numbers([loader.batch(0, 0)]) == [0, 1, 2, 3]
@@ -189,7 +189,7 @@ def test_threads_end_with_the_loader():
     assert threading.active_count() == before
 
 
-def test_batches_may_be_kept_though_the_class_uses_its_array_again():
+def test_kept_batches_survive_array_reuse():
     first, second = list(load("Numbers").epoch(0))[:2]
     assert first.x[:, 0].tolist() == [0, 1, 2, 3]
     assert second.x[:, 0].tolist() == [4, 5, 6, 7]
@@ -206,7 +206,7 @@ def test_ids_are_positions_unless_the_class_tells():
         assert [name for batch in passed for name in batch.ids] == [f"n{number}" for number in order]
 
 
-def test_labels_and_ids_of_a_pass_are_kept_except_in_training():
+def test_validation_keeps_labels_and_ids():
     keys = {"validation_arguments": {"first": 100, "count": 6}}
     validation, train = load("Numbers", "validation", **keys), load("Numbers", **keys)
     for loader in (validation, train):
@@ -218,18 +218,18 @@ def test_labels_and_ids_of_a_pass_are_kept_except_in_training():
     assert (train.num_samples, len(train.source.ids)) == (10, 0)
 
 
-def test_generator_goes_on_in_training_and_begins_again_in_validation():
+def test_generator_continues_only_in_training():
     keys = {"train_steps": 3, "validation_steps": 3, "classes": 2, "validation_arguments": {}}
     assert numbers(load("endless", **keys).stream(0, 6)) == [n for n in (0, 1, 2, 3, 0, 1) for _ in "xy"]
     assert numbers(load("endless", "validation", **keys).stream(0, 6)) == [n for n in (0, 1, 2, 0, 1, 2) for _ in "xy"]
 
 
-def test_finite_generator_begins_again_when_it_ended():
+def test_finite_generator_restarts_at_its_end():
     loader = load("finite", train_steps=4, classes=2)
     assert numbers(loader.stream(0, 8)) == [n for n in (0, 1, 2, 3) * 2 for _ in "xy"]
 
 
-def test_generator_that_ends_within_a_pass_is_an_error():
+def test_generator_ending_early_is_an_error():
     with pytest.raises(
         DataError,
         match=r"finite, train, pass 1, batch 4: it ended after 4 batches, 4 into a pass of loader\.train_steps=6; give "
@@ -271,11 +271,11 @@ HEADS = {
 
 
 @pytest.mark.parametrize("batch", HEADS)
-def test_target_is_told_by_the_first_batch(batch):
+def test_first_batch_defines_the_target(batch):
     assert list(opened("giving", arguments={"batch": batch}).heads) == HEADS[batch]
 
 
-def test_target_is_told_by_the_configuration():
+def test_configuration_defines_the_target():
     def heads(batch, **keys):
         return list(opened("giving", arguments={"batch": batch}, **keys).heads)
 

@@ -25,7 +25,7 @@ def same(batch, other):
     return all(np.array_equal(one, another) for one, another in zip(batch, other, strict=True))
 
 
-def test_flow_knows_its_files_and_classes_as_keras_names_them(flow, source, digits_root):
+def test_flow_has_keras_filenames_and_classes(flow, source, digits_root):
     assert flow.samples == flow.n == flow.num_samples == len(source)
     assert flow.class_indices == {str(digit): digit for digit in range(10)}
     assert flow.num_classes == 10
@@ -49,7 +49,7 @@ def test_next_goes_on_over_the_ends_of_epochs(flow):
     assert flow.total_batches_seen == 3 * len(flow)
 
 
-def test_reset_goes_back_to_the_first_batch_of_the_first_epoch(flow):
+def test_reset_returns_to_first_batch(flow):
     first = next(flow)
     for _ in range(len(flow)):
         next(flow)

@@ -71,14 +71,14 @@ LOADERS = [
 
 
 @pytest.mark.parametrize("loader", LOADERS, ids=" ".join)
-def test_every_loader_notes_the_bytes_of_every_image(photos, tmp_path, loader):
+def test_every_loader_digests_every_image(photos, tmp_path, loader):
     known, real, section = read_through([*photos, *loader, "loader.batch_size=5"], tmp_path / "run")
     assert known == real
     assert (section["known"], section["of"]) == (24, 24)
 
 
 @pytest.mark.parametrize("loader", LOADERS[:4], ids=" ".join)
-def test_every_loader_notes_the_bytes_of_every_npy_file(volumes, tmp_path, loader):
+def test_every_loader_digests_every_npy_file(volumes, tmp_path, loader):
     known, real, section = read_through([*volumes, *loader, "loader.batch_size=5"], tmp_path / "run")
     assert known == real
     assert (section["known"], section["of"]) == (22, 22)
@@ -99,14 +99,14 @@ def test_files_are_digested_once(photos, tmp_path, monkeypatch):
     assert len(counted) == 2 * num_samples  # the other half are the test's own
 
 
-def test_what_comes_from_a_disk_cache_is_not_known(photos, tmp_path):
+def test_disk_cache_content_is_not_known(photos, tmp_path):
     cached = [*photos, "loader.cache=disk", f"loader.cache_dir={tmp_path}/cache"]
     _, _, first = read_through(cached, tmp_path / "first")
     _, _, second = read_through(cached, tmp_path / "second")
     assert (first["known"], second["known"], second["digest"]) == (24, 0, None)
 
 
-def test_pixels_are_the_same_with_and_without_digests(volumes, tmp_path):
+def test_digests_do_not_change_pixels(volumes, tmp_path):
     config = runner.compose([*volumes, "loader.batch_size=4"])
     dataset = open_dataset(config)
     (tmp_path / "run").mkdir()

@@ -47,7 +47,7 @@ def test_samples_are_read_once_for_all_epochs():
     assert source.reads == 100
 
 
-def test_samples_are_read_once_for_two_threads_that_ask_together():
+def test_concurrent_readers_read_once():
     source = Counting(2000, ArraySpec((3,), np.dtype(np.uint8)))
     with load(source, workers=0) as loader:
         both = [threading.Thread(target=loader.fill) for _ in range(2)]
@@ -69,7 +69,7 @@ def test_samples_are_read_again_after_closing():
 
 
 @pytest.mark.parametrize(("workers", "num_samples"), [(0, 500), (2, 500), (4, 5000), (2, 40)])
-def test_memory_stated_holds_while_filling_and_training(workers, num_samples):
+def test_stated_memory_bounds_fill_and_training(workers, num_samples):
     source = Counting(num_samples, ArraySpec((64, 64), np.dtype(np.uint8)))
     loader = load(source, workers=workers)
     stated = InMemory(workers=workers).num_bytes(source.spec, num_samples)
@@ -85,7 +85,7 @@ def test_memory_stated_holds_while_filling_and_training(workers, num_samples):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_memory_stated_holds_while_samples_are_changed(workers):
+def test_stated_memory_bounds_transforms(workers):
     source = Counting(2000, ArraySpec((64, 64), np.dtype(np.uint8)))
     settings = InMemory(workers=workers)
     changes = augment(Augment(rotation=0.1, contrast=0.1), source.spec, 0, training=True)

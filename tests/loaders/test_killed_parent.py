@@ -25,7 +25,7 @@ def shared_memory(pid):
     return [name for name in os.listdir("/dev/shm") if name.startswith(f"keras-runner-{pid}-")]
 
 
-def test_worker_processes_and_shared_memory_go_with_a_killed_parent(digits_root, tmp_path):
+def test_workers_and_memory_end_with_the_parent(digits_root, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     with subprocess.Popen([sys.executable, script, digits_root], stdout=subprocess.PIPE, text=True) as process:

@@ -45,7 +45,7 @@ def test_own_group_is_found():
     assert 0 < available_bytes() <= psutil.virtual_memory().total
 
 
-def test_loader_that_does_not_fit_is_refused_with_the_figures():
+def test_oversized_loader_is_refused_with_sizes():
     refuse_too_large(10, 10, kind="in_memory")
     expected = (
         r"^loader=in_memory needs 3\.0 TB of memory for this data, and 64\.0 GB are free; "
@@ -55,7 +55,7 @@ def test_loader_that_does_not_fit_is_refused_with_the_figures():
         refuse_too_large(3 * 10**12, 64 * 10**9, kind="in_memory")
 
 
-def test_streaming_that_does_not_fit_is_told_to_hold_less():
+def test_oversized_streaming_suggests_less():
     with pytest.raises(DataError, match=r"lower loader\.max_queue_size or loader\.batch_size"):
         refuse_too_large(2, 1, kind="sequence")
 

@@ -94,7 +94,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("way", "policy"), CASES)
-def test_loader_gives_the_same_batches_whatever_is_bad(way, policy, build):
+def test_batches_ignore_other_bad_samples(way, policy, build):
     policy = POLICIES[policy]
     with build("loader=generator", *policy) as loader:
         expected = [digest(loader.epoch(epoch)) for epoch in range(3)]
@@ -105,7 +105,7 @@ def test_loader_gives_the_same_batches_whatever_is_bad(way, policy, build):
         assert digest([loader.batch(2, 4)]) == digest(list(loader.epoch(2))[4:5])
 
 
-def test_skipped_samples_leave_smaller_batches_and_move_no_others(build):
+def test_skipping_shrinks_only_the_own_batch(build):
     with build("loader=generator", "data.on_bad=skip") as loader:
         for epoch in range(3):
             planned = [[loader.source.ids[i] for i in loader.plan.batch(epoch, step)] for step in range(len(loader))]
@@ -114,7 +114,7 @@ def test_skipped_samples_leave_smaller_batches_and_move_no_others(build):
             assert sum(map(len, expected)) == 38
 
 
-def test_substitutes_bring_their_own_id_pixels_and_label(build, root):
+def test_substitutes_bring_id_pixels_and_label(build, root):
     with build("loader=generator", "data.on_bad=substitute") as loader:
         stand_ins = set()
         for epoch in range(3):
@@ -129,14 +129,14 @@ def test_substitutes_bring_their_own_id_pixels_and_label(build, root):
         assert len(stand_ins) == 2  # the same ones in each epoch
 
 
-def test_substitutes_follow_the_seed_and_are_pinned():
+def test_substitutes_depend_on_the_seed():
     """Changes only with a major version: a run that is resumed must find the same ones."""
     assert list(OnBad("substitute", 0).candidates(3, 6)) == [3, 4, 2, 1, 0, 5]
     assert list(OnBad("substitute", 1).candidates(3, 6)) == [3, 4, 2, 0, 1, 5]
 
 
 @given(st.integers(1, 10**12), st.integers(0, 2**40), st.data())
-def test_candidates_are_other_samples_and_none_twice(num_samples, seed, data):
+def test_candidates_are_distinct_other_samples(num_samples, seed, data):
     index = data.draw(st.integers(0, num_samples - 1))
     candidates = list(OnBad("substitute", seed).candidates(index, num_samples))
     assert candidates[0] == index
@@ -165,7 +165,7 @@ class Damaged:
 
 
 @given(st.integers(1, 40), st.data())
-def test_rows_hold_the_samples_they_are_said_to_hold(num_samples, data):
+def test_rows_hold_their_stated_samples(num_samples, data):
     bad = data.draw(st.sets(st.integers(0, num_samples - 1)))
     choice = data.draw(st.sampled_from(["skip", "substitute"] if len(bad) < num_samples else ["skip"]))
     asked = np.array(data.draw(st.lists(st.integers(0, num_samples - 1), min_size=1, max_size=9)), np.int64)
@@ -178,7 +178,7 @@ def test_rows_hold_the_samples_they_are_said_to_hold(num_samples, data):
     assert bad & set(asked.tolist()) <= found <= bad
 
 
-def test_storage_that_is_gone_ends_a_run_that_substitutes():
+def test_lost_storage_ends_a_substituting_run():
     reader, x = Reader(Damaged(300, range(300)), on_bad=OnBad("substitute")), np.empty((1, 1), np.float32)
     with pytest.raises(DataError, match=r"got 101 in a row that cannot be read, .* s\d+: torn; is the storage there"):
         reader.fill(0, np.array([5]), x)
@@ -195,13 +195,13 @@ def of_the_machine(name):
     [lambda name: UserReadError(name, "read(1) failed: KeyError: 'x'"), of_the_machine],
     ids=["code", "machine"],
 )
-def test_what_is_not_the_samples_fault_always_ends_the_run(error):
+def test_unrelated_errors_always_end_the_run(error):
     reader, x = Reader(Damaged(4, {1}, error), on_bad=OnBad("skip")), np.empty((4, 1), np.float32)
     with pytest.raises(BadSampleError, match="^s1: "):
         reader.fill(0, np.arange(4), x)
 
 
-def test_batch_of_bad_samples_alone_ends_training_and_names_them(build):
+def test_fully_bad_batch_ends_training(build):
     with (
         build("loader=generator", "data.on_bad=skip", "loader.batch_size=1") as loader,
         pytest.raises(DataError, match=r"got one of bad samples alone \(.*(03|11)\.png: .*\); set data\.on_bad=subst"),
@@ -218,7 +218,7 @@ def test_no_cache_keeps_a_bad_sample(build, root):
 
 
 @pytest.mark.parametrize("way", ["in_memory", "sequence, processes", "generator, kept in memory"])
-def test_more_bad_samples_than_allowed_end_the_epoch_with_all_named(way, build, root):
+def test_too_many_bad_samples_end_the_epoch(way, build, root):
     with (
         build(*WAYS[way], "data.on_bad=substitute", "data.max_bad=1") as loader,
         pytest.raises(DataError, match="^data.max_bad=1 must cover all bad samples, got 2; ") as raised,
@@ -228,7 +228,7 @@ def test_more_bad_samples_than_allowed_end_the_epoch_with_all_named(way, build, 
     assert all(f"{root / name}: {reason}" in told for name, reason in BAD.items())
 
 
-def test_bound_without_anything_to_bound_is_refused():
+def test_pointless_bound_is_refused():
     with pytest.raises(Exception, match="data.max_bad must be null with on_bad=raise, got 3; set on_bad=skip or"):
         compose(["data.max_bad=3"])
 
@@ -249,7 +249,7 @@ class Copying(Damaged):
         return super().read(index, np.empty(1, np.float32) if out is None else out)
 
 
-def test_substitute_is_changed_as_where_it_stands_itself():
+def test_substitute_is_transformed_like_itself():
     reader = Reader(Copying(9, {2}), (Marking(),), OnBad("substitute", 5))
     x = np.empty((9, 3), np.float32)
     filled = reader.fill(7, np.arange(9), x)

@@ -79,13 +79,13 @@ def test_order_holds_each_value_once(lengths):
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 100_000), st.integers(0, 2**64))
-def test_order_of_any_length_holds_each_value_once(length, seed):
+def test_any_length_holds_each_value_once(length, seed):
     assert (np.bincount(order(length, seed), minlength=length) == 1).all()
 
 
 @settings(deadline=None)
 @given(LENGTHS, st.integers(0, 2**64), st.data())
-def test_large_lengths_stay_in_range_and_never_meet(length, seed, data):
+def test_large_orders_stay_in_range(length, seed, data):
     first = data.draw(st.integers(0, length - 1))
     values = seeded(length, seed)(np.arange(first, min(first + 5000, length)))
     assert values.min() >= 0
@@ -104,7 +104,7 @@ def test_values_equal_those_of_exact_integers(length, seed, data):
 
 @settings(deadline=None)
 @given(LENGTHS, st.data())
-def test_values_do_not_depend_on_what_is_asked_together(length, data):
+def test_values_ignore_other_positions(length, data):
     positions = np.array(data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=20)))
     permutation = seeded(length)
     together = permutation(positions)
@@ -214,11 +214,11 @@ def test_differences_are_uniform(length, lag):
 
 @pytest.mark.parametrize("rounds", [2, 3, 4])
 @pytest.mark.parametrize(("length", "lag"), [(5000, 64), (5000, 128), (20000, 128)])
-def test_differences_at_a_digits_lag_show_too_few_rounds(length, lag, rounds):
+def test_digit_lags_show_too_few_rounds(length, lag, rounds):
     assert p_of_differences(length, rounds, lag) < IMPOSSIBLE
 
 
-def test_epochs_agree_in_as_few_positions_as_chance_has_it():
+def test_epochs_agree_only_by_chance():
     table = np.stack([order(1000, epoch=epoch) for epoch in range(400)])
     agreements = [int((one == other).sum()) for one, other in pairwise(table)]
     # Two shuffles agree in one position on average, whatever their length, with variance 1: 4 sigma either way.

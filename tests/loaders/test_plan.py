@@ -58,7 +58,7 @@ def test_batches_are_slices_of_one_permutation(plan, epoch):
 
 @settings(deadline=None)
 @given(PLANS, st.integers(0, 100), st.data())
-def test_batch_does_not_depend_on_what_was_asked_before(plan, epoch, data):
+def test_batch_ignores_earlier_requests(plan, epoch, data):
     step = data.draw(st.integers(0, plan.num_steps - 1))
     alone = plan.batch(epoch, step).tolist()
     plan.batch(epoch + 1, step)
@@ -89,7 +89,7 @@ def test_batch_is_int64_and_the_callers_own(shuffle):
     assert (plan.batch(0, 0) == kept).all()
 
 
-def test_seeds_and_epochs_give_orders_of_their_own():
+def test_seeds_and_epochs_give_other_orders():
     orders = {tuple(Plan(1000, 1000, seed).batch(epoch, 0)) for seed, epoch in product(range(20), range(20))}
     assert len(orders) == 20 * 20
 
@@ -116,7 +116,7 @@ def test_drop_remainder_gives_full_batches_only(num_samples, batch_size):
     assert {len(dropping.batch(0, step)) for step in range(dropping.num_steps)} == {batch_size}
 
 
-def test_drop_remainder_drops_other_samples_every_epoch():
+def test_dropped_samples_vary_by_epoch():
     plan = Plan(num_samples=10, batch_size=8, drop_remainder=True)
     dropped = {tuple(sorted(set(range(10)) - set(epoch_of(plan, epoch)))) for epoch in range(20)}
     assert len(dropped) > 10
@@ -141,7 +141,7 @@ def test_field_out_of_range_is_named(field, least):
         replace(Plan(num_samples=10, batch_size=4), **changes)
 
 
-def test_drop_remainder_refuses_to_drop_everything():
+def test_dropping_every_sample_is_refused():
     message = "batch_size=4 is more than the 3 samples; lower batch_size or set drop_remainder=false$"
     with pytest.raises(ValueError, match=message):
         Plan(num_samples=3, batch_size=4, drop_remainder=True)
@@ -161,7 +161,7 @@ def test_threads_get_the_same_batches():
     assert together == alone
 
 
-def test_use_changes_neither_equality_nor_hash_nor_pickle():
+def test_use_keeps_equality_hash_and_pickle():
     used, fresh = Plan(num_samples=10_000, batch_size=32, seed=1), Plan(num_samples=10_000, batch_size=32, seed=1)
     used.batch(0, 0)
     assert used == fresh

@@ -46,7 +46,7 @@ def assert_nothing_left(threads):
     assert not shared_memory()
 
 
-def test_all_processes_that_hang_are_ended_not_only_the_first(obedient):
+def test_all_hanging_processes_are_ended(obedient):
     threads = threading.active_count()
     with load(obedient("hang"), workers=3, timeout_seconds=3.0) as loader:
         with pytest.raises(WorkerError, match=r"loader\.timeout_seconds=3;"):
@@ -54,7 +54,7 @@ def test_all_processes_that_hang_are_ended_not_only_the_first(obedient):
         assert_nothing_left(threads)
 
 
-def test_process_that_dies_between_batches_is_a_worker_error_too(obedient):
+def test_process_death_between_batches_is_an_error(obedient):
     threads = threading.active_count()
     with load(obedient("die", since=4), max_queue_size=1) as loader:
         batches = loader.epoch(0)
@@ -90,7 +90,7 @@ def test_memory_of_a_failed_batch_is_used_again(obedient):
         assert len(shared_memory()) <= 4
 
 
-def test_memory_given_up_is_not_used_while_a_process_writes_to_it(obedient):
+def test_memory_in_use_by_a_process_is_kept(obedient):
     pool = Processes(Reader(obedient("doze", 64)), 1, 60, Clock())
     try:
         for _ in range(5):
@@ -101,7 +101,7 @@ def test_memory_given_up_is_not_used_while_a_process_writes_to_it(obedient):
         pool.close()
 
 
-def test_batch_without_room_in_shared_memory_is_refused_with_a_mend(obedient):
+def test_full_shared_memory_suggests_a_fix(obedient):
     source = obedient("obey")
     source.spec = ArraySpec((1 << 42,), np.dtype(np.uint8))
     pool = Processes(Reader(source), 1, 60, Clock())
@@ -114,7 +114,7 @@ def test_batch_without_room_in_shared_memory_is_refused_with_a_mend(obedient):
 
 
 @pytest.mark.parametrize("use_multiprocessing", ["true", "false"])
-def test_loader_that_nobody_closed_ends_with_its_program(use_multiprocessing, digits_root, tmp_path):
+def test_unclosed_loader_ends_with_its_program(use_multiprocessing, digits_root, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(FORGOTTEN)
     begun = time.monotonic()

@@ -65,7 +65,7 @@ def test_every_epoch_has_an_order_of_its_own(expected):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_loader_gives_the_same_batches_over_three_epochs(way, build, expected):
+def test_three_epochs_have_the_same_batches(way, build, expected):
     with build(*WAYS[way]) as loader:
         assert [digest(loader.epoch(epoch)) for epoch in range(3)] == expected
 
@@ -150,7 +150,7 @@ def test_stream_that_ends_early_is_an_error(build, monkeypatch):
             list(loader.stream(0, 10))
 
 
-def test_only_training_is_shuffled_and_short_of_its_remainder(build):
+def test_only_training_shuffles_and_drops(build):
     keys = ["loader.drop_remainder=true", "loader.workers=1"]
     with build(*keys) as train, build(*keys, split="validation") as validation:
         assert {len(batch) for batch in train.epoch(0)} == {32}
@@ -164,7 +164,7 @@ def test_seed_changes_the_order_and_not_the_split(build):
         assert list(one.source.ids) == list(other.source.ids)
 
 
-def test_batches_begin_where_frameworks_take_them_without_a_copy(build):
+def test_batches_are_aligned_for_zero_copy(build):
     for way in ("in_memory", "sequence, 4 threads", "sequence, 1 process"):
         with build(*WAYS[way]) as loader:
             assert all(batch.x.ctypes.data % 64 == 0 for batch in loader.epoch(0))

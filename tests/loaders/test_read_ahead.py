@@ -37,7 +37,7 @@ def batches(count):
     return ((7, np.array([number])) for number in range(count))
 
 
-def test_no_more_is_read_ahead_than_asked():
+def test_read_ahead_is_bounded():
     workers = Remembering()
     for number, rows in enumerate(read_ahead(workers, batches(9), 3)):
         assert rows.indices[0] == rows.x[0] == number
@@ -45,14 +45,14 @@ def test_no_more_is_read_ahead_than_asked():
     assert workers.cancelled == []
 
 
-def test_nothing_is_read_before_it_is_asked_for():
+def test_reading_starts_on_request():
     workers = Remembering()
     reading = read_ahead(workers, batches(9), 3)
     reading.close()
     assert workers.submitted == []
 
 
-def test_what_was_read_ahead_is_given_up_with_the_iterator():
+def test_abandoned_iterator_drops_read_ahead():
     workers = Remembering()
     reading = read_ahead(workers, batches(9), 3)
     next(reading)
@@ -60,7 +60,7 @@ def test_what_was_read_ahead_is_given_up_with_the_iterator():
     assert workers.cancelled == [1, 2, 3]
 
 
-def test_rest_of_a_bad_batch_is_given_up_with_what_was_read_ahead():
+def test_bad_batch_drops_read_ahead():
     workers = Remembering(bad=1)
     with pytest.raises(OSError, match="bad"):
         list(read_ahead(workers, batches(9), 3))

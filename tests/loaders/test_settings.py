@@ -28,7 +28,7 @@ IN_CALLER = {**CHANGED, "workers": 0}
         (InMemory(**IN_MEMORY), {"max_queue_size", "cache", "cache_dir"}),
     ],
 )
-def test_keys_without_effect_go_back_to_their_defaults(settings, idle):
+def test_unused_keys_return_to_defaults(settings, idle):
     normalised = settings.normalised()
     assert set(settings.idle_keys()) == idle
     assert len(settings.idle_keys()) == len(idle)

@@ -13,7 +13,7 @@ def write(shared):
     shared.array[1, 2] = 7
 
 
-def test_child_and_parent_see_what_the_other_writes():
+def test_parent_and_child_share_writes():
     shared = SharedArray((3, 4), np.dtype(np.float32))
     assert not shared.array.any()
     child = multiprocessing.get_context("spawn").Process(target=write, args=(shared,))

@@ -43,7 +43,7 @@ def readers():
     return [thread for thread in threading.enumerate() if thread.name.startswith("loader")]
 
 
-def test_thread_that_hangs_is_an_error_and_closing_does_not_wait_for_it(obedient):
+def test_hanging_thread_does_not_block_close(obedient):
     begun, source = time.monotonic(), obedient("hang")
     loader = Sequence(workers=2, timeout_seconds=0.2).build(source, Plan(8, 2))
     with loader, pytest.raises(WorkerError, match=r"no batch within loader\.timeout_seconds=0\.2; .*: raise loader"):
@@ -55,7 +55,7 @@ def test_thread_that_hangs_is_an_error_and_closing_does_not_wait_for_it(obedient
     assert readers() == []
 
 
-def test_thread_that_hangs_does_not_keep_the_interpreter_from_ending():
+def test_hanging_thread_does_not_block_exit():
     done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout, done.stderr) == ("WorkerError\n", "")
 
@@ -70,7 +70,7 @@ def test_threads_close_at_once_after_a_bad_sample(obedient):
     assert readers() == []
 
 
-def test_threads_that_nobody_closed_end_with_their_pool(obedient):
+def test_unclosed_threads_end_with_their_pool(obedient):
     threads = Threads(Reader(obedient("obey")), 2, 60, Clock())
     threads.submit(0, np.arange(8)).result()
     del threads
@@ -86,7 +86,7 @@ def test_closed_threads_read_no_more(obedient):
         threads.submit(0, np.arange(2))
 
 
-def test_epoch_begun_in_two_threads_starts_one_pool(obedient):
+def test_concurrent_epochs_share_one_pool(obedient):
     with Sequence(workers=2).build(obedient("doze"), Plan(8, 2)) as loader:
         both = [threading.Thread(target=lambda: list(loader.epoch(0))) for _ in range(2)]
         for thread in both:

@@ -89,7 +89,7 @@ def looks(*figures):
     return Probe(tuple(Look(readers, Pace(round(1000 * speed), 1000.0, 1.0)) for readers, speed in figures))
 
 
-def test_threads_that_wait_scale_and_are_soon_chosen():
+def test_waiting_threads_scale_and_are_chosen():
     source, asked, began = Waiting(), [], time.perf_counter()
     seen = probe(opener(source, asked), 4, processes=True)
     assert time.perf_counter() - began < 4  # 0.8 where nothing else goes on
@@ -99,7 +99,7 @@ def test_threads_that_wait_scale_and_are_soon_chosen():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader-")]
 
 
-def test_no_look_finds_in_memory_what_another_has_read():
+def test_measurements_share_no_samples():
     source, asked = Waiting(), []
     probe(opener(source, asked), 4, processes=True)
     assert asked[0][1] == 1
@@ -109,7 +109,7 @@ def test_no_look_finds_in_memory_what_another_has_read():
     assert {index * 5 // MANY for index in source.read_indices} == {0, 1, 2, 3}
 
 
-def test_processes_are_tried_where_threads_hold_each_other_up():
+def test_processes_are_tried_when_threads_block():
     asked = []
     seen = probe(opener(Holding(), asked), 4, processes=True)
     assert [readers for readers, _ in asked] == [ONE, *(ONE, FOUR) * 2, PROCESSES]
@@ -117,18 +117,18 @@ def test_processes_are_tried_where_threads_hold_each_other_up():
     assert seen.told().endswith(f", 4 processes {seen.looks[2].samples_per_second:,.0f}")
 
 
-def test_processes_are_not_tried_where_threads_were_asked_for():
+def test_requested_threads_exclude_processes():
     seen = probe(opener(Holding()), 4, processes=False)
     assert [look.readers for look in seen.looks] == [ONE, FOUR]
 
 
-def test_processes_that_cannot_read_are_told_and_not_chosen():
+def test_failing_processes_are_reported():
     seen = probe(opener(Locked()), 4, processes=True)
     assert seen.told().endswith(", 4 processes cannot read them (cannot pickle '_thread.lock' object)")
     assert seen.best() in (ONE, FOUR)
 
 
-def test_what_one_thread_soon_reads_is_not_measured():
+def test_small_data_is_not_measured():
     source = Waiting(num_samples=100)
     seen = probe(opener(source), 4, processes=True)
     assert not seen.looks
@@ -136,14 +136,14 @@ def test_what_one_thread_soon_reads_is_not_measured():
     assert len(source.read_indices) < 40
 
 
-def test_samples_that_take_too_long_for_a_look_are_not_measured(monkeypatch):
+def test_very_slow_samples_are_not_measured(monkeypatch):
     monkeypatch.setattr(f"{__name__}.TAKES", 0.1)
     source = Waiting()
     assert probe(opener(source), 30, processes=True).skipped == "a sample takes 0.10 s"
     assert len(source.read_indices) < 5
 
 
-def test_sample_that_cannot_be_read_is_left_to_the_run_to_tell():
+def test_unreadable_sample_is_left_to_the_run():
     assert probe(opener(Bad()), 4, processes=True) == Probe(skipped="photos/cat/1.jpg: is empty")
 
 
@@ -157,12 +157,12 @@ def test_sample_that_cannot_be_read_is_left_to_the_run_to_tell():
         (500, 11.0, False),  # all processors compute
     ],
 )
-def test_threads_hold_each_other_up_where_neither_disk_nor_processors_are_in_use(many, cpu_seconds, expected):
+def test_idle_machine_means_blocked_threads(many, cpu_seconds, expected):
     assert hold_each_other_up(Pace(100, 1.0, 1.0), Pace(many, 1.0, cpu_seconds), 12) is expected
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=3, max_size=3))
-def test_no_more_workers_are_chosen_than_make_a_tenth_of_a_difference(speeds):
+def test_workers_stop_at_a_ten_percent_gain(speeds):
     seen = looks(*zip((ONE, FOUR, PROCESSES), speeds, strict=True))
     by_readers = dict(zip((ONE, FOUR, PROCESSES), speeds, strict=True))
     best = seen.best()
@@ -172,6 +172,6 @@ def test_no_more_workers_are_chosen_than_make_a_tenth_of_a_difference(speeds):
     assert seen.best(4).workers == 4
 
 
-def test_figures_are_one_sentence():
+def test_measurement_is_one_sentence():
     seen = looks((Readers(1), 310), (Readers(12), 2900), (Readers(12, processes=True), 2800))
     assert seen.told() == "1 thread reads 310 samples/s, 12 threads 2,900, 12 processes 2,800"

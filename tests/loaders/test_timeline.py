@@ -30,7 +30,7 @@ def spans(lane, name):
     return [(span.begin, span.end) for span in lane.spans if span.name == name]
 
 
-def test_model_waits_and_trains_in_turn_and_workers_have_lanes():
+def test_timeline_shows_waits_steps_and_lanes():
     model, worker = run(STEPS + 5).lanes()
     assert (model.name, worker.name) == (MODEL, "worker 1")
     assert spans(model, WAIT) == [(step * 10, step * 10 + 2) for step in range(STEPS)]
@@ -41,7 +41,7 @@ def test_model_waits_and_trains_in_turn_and_workers_have_lanes():
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 10, 30])
-def test_work_that_was_ahead_is_known_to_the_end_of_the_picture(ahead):
+def test_earlier_work_is_shown_to_the_end(ahead):
     _, worker = run(STEPS + ahead + 5, ahead=ahead).lanes()
     assert worker.spans[-1].begin == (STEPS - 1) * 10
 
@@ -55,14 +55,14 @@ def test_epoch_that_ends_before_is_shown_whole(monkeypatch):
     assert len(worker.spans) == 3
 
 
-def test_end_of_an_epoch_that_was_shown_already_changes_nothing():
+def test_repeated_epoch_end_changes_nothing():
     timeline = run(STEPS + 5)
     before = timeline.lanes()
     timeline.end()
     assert timeline.lanes() == before
 
 
-def test_next_epoch_takes_the_place_of_the_last_one(monkeypatch):
+def test_next_epoch_replaces_the_last(monkeypatch):
     timeline = run(STEPS + 5)
     timeline.begin()
     timeline.wait(SECOND, SECOND + 1)
@@ -72,7 +72,7 @@ def test_next_epoch_takes_the_place_of_the_last_one(monkeypatch):
     assert [(span.begin, span.end) for span in model.spans] == [(SECOND, SECOND + 1), (SECOND + 1, SECOND + 5)]
 
 
-def test_memory_is_bounded_and_the_picture_ends_where_it_is_full():
+def test_full_timeline_ends_the_picture():
     timeline = run(20, pieces=MOST_WORKS // 10 + 1)
     model, worker = timeline.lanes()
     assert len(timeline._works) == MOST_WORKS
@@ -81,7 +81,7 @@ def test_memory_is_bounded_and_the_picture_ends_where_it_is_full():
     assert all(span.begin < model.spans[-1].end for span in worker.spans)
 
 
-def test_nothing_is_kept_before_an_epoch_and_nothing_is_shown_without_a_step():
+def test_timeline_needs_an_epoch_and_a_step():
     timeline = Timeline()
     timeline.work(Work(7, 0, 1, 4))
     timeline.wait(0, 1)
@@ -91,7 +91,7 @@ def test_nothing_is_kept_before_an_epoch_and_nothing_is_shown_without_a_step():
     assert timeline.lanes() == []
 
 
-def test_what_the_model_s_own_thread_prepares_lies_in_its_lane(monkeypatch):
+def test_main_thread_work_has_the_models_lane(monkeypatch):
     timeline = Timeline()
     timeline.begin()
     timeline.work(Work(get_native_id(), 1, 3, 4, assemble=2))
@@ -103,7 +103,7 @@ def test_what_the_model_s_own_thread_prepares_lies_in_its_lane(monkeypatch):
 
 
 @pytest.mark.parametrize("processes", [False, True])
-def test_workers_times_are_of_one_clock_with_the_models(obedient, processes):
+def test_workers_share_the_models_clock(obedient, processes):
     settings = Sequence(workers=2, use_multiprocessing=processes, batch_size=4)
     with settings.build(obedient("doze", 32), Plan(num_samples=32, batch_size=4, seed=0)) as loader:
         loader.clock.timeline.begin()

@@ -57,7 +57,7 @@ def load(order, **settings):
     return Sequence(workers=1, use_multiprocessing=True, **settings).build(Obedient(order), Plan(8, 2, shuffle=False))
 
 
-def test_worker_process_that_dies_is_an_error_with_a_mend():
+def test_dead_worker_process_suggests_a_fix():
     begun = time.monotonic()
     with load("die") as loader, pytest.raises(WorkerError, match=r"a worker process died .* loader.use_multiprocess"):
         next(loader.epoch(0))
@@ -65,7 +65,7 @@ def test_worker_process_that_dies_is_an_error_with_a_mend():
     assert multiprocessing.active_children() == []
 
 
-def test_worker_process_that_hangs_is_an_error_once_its_time_is_up():
+def test_hanging_worker_process_times_out():
     with load("hang", timeout_seconds=2.0) as loader:
         begun = time.monotonic()
         with pytest.raises(WorkerError, match="workers gave no batch within loader.timeout_seconds=2"):
@@ -80,7 +80,7 @@ def test_worker_processes_import_no_framework():
     assert rows.tolist() == [[number, 0] for number in range(8)]
 
 
-def test_worker_processes_go_on_after_an_epoch_left_early():
+def test_workers_survive_a_partial_epoch():
     with load("tell", max_queue_size=3) as loader:
         for _ in range(4):
             batches = loader.epoch(0)
