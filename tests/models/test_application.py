@@ -43,7 +43,7 @@ def test_every_network_of_keras_is_there():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pixels_are_scaled_as_the_networks_own_module_does(name):
+def test_scaling_matches_the_networks_module(name):
     expected = module_of(name).preprocess_input(PIXELS.astype(np.float32))
     inputs, scaled = scaled_input(SPEC, Application(name=name).automatic_scaling(SPEC))
     given = keras.Model(inputs, scaled)(PIXELS)
@@ -51,13 +51,13 @@ def test_pixels_are_scaled_as_the_networks_own_module_does(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_networks_that_scale_by_themselves_are_those_whose_module_does_nothing(name):
+def test_self_scaling_networks_are_known(name):
     untouched = np.array_equal(module_of(name).preprocess_input(PIXELS.astype(np.float32)), PIXELS)
     assert (preprocessing(name) == "builtin") == untouched
 
 
 @pytest.mark.parametrize("scaling", ["torch", "caffe"])
-def test_scaling_by_channel_is_saved_with_the_model(scaling, tmp_path):
+def test_channel_scaling_is_saved(scaling, tmp_path):
     model = keras.Model(*scaled_input(SPEC, scaling))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -76,7 +76,7 @@ def test_network_trains_and_is_saved(name, tmp_path):
     assert np.array_equal(loaded(PIXELS), model(PIXELS))
 
 
-def test_network_whose_layers_scale_does_so_only_where_scaling_is_automatic():
+def test_built_in_scaling_needs_scale_auto():
     settings = Application(name="MobileNetV3Small")
     layers = {
         scaling: [
@@ -88,7 +88,7 @@ def test_network_whose_layers_scale_does_so_only_where_scaling_is_automatic():
     assert "Rescaling" not in layers["unit"] + layers["none"]
 
 
-def test_network_that_cannot_leave_its_scaling_out_refuses_another():
+def test_fixed_scaling_refuses_another():
     with pytest.raises(
         ConfigurationError, match=r"data.scale must be auto or none with model.name=EfficientNetB0, .* got unit"
     ):
@@ -100,7 +100,7 @@ def base_of(model):
 
 
 @pytest.mark.parametrize(("trainable", "expected"), [(True, None), (False, 0), (3, 2)])
-def test_trainable_layers_are_those_asked_for(trainable, expected, mobilenet):
+def test_requested_layers_are_trainable(trainable, expected, mobilenet):
     # The last three layers of MobileNet are batch normalisation (2 weights), relu and pooling.
     model = mobilenet if trainable is True else Application(name="MobileNet", trainable=trainable).build(task())
     base = base_of(model)
@@ -109,7 +109,7 @@ def test_trainable_layers_are_those_asked_for(trainable, expected, mobilenet):
     assert len(model.trainable_weights) == wanted + 2
 
 
-def test_more_trainable_layers_than_there_are_is_refused():
+def test_too_many_trainable_layers_are_refused():
     with pytest.raises(ConfigurationError, match=r"model.trainable must be true, false or at most 87, .* got 900"):
         Application(name="MobileNet", trainable=900).build(task())
 
@@ -125,19 +125,19 @@ def test_weights_of_a_bare_network_are_taken_over(mobilenet, tmp_path, suffix):
     assert_base_has(Application(name="MobileNet", weights=file).build(task()), base_of(mobilenet))
 
 
-def test_weights_of_a_run_are_taken_over_by_its_folder(mobilenet, tmp_path):
+def test_weights_load_from_a_run_folder(mobilenet, tmp_path):
     mobilenet.save(tmp_path / "model.keras")
     assert_base_has(Application(name="MobileNet", weights=tmp_path).build(task()), base_of(mobilenet))
 
 
-def test_weights_of_a_network_with_its_top_are_taken_over(tmp_path):
+def test_weights_load_from_a_network_with_top(tmp_path):
     whole = keras.applications.MobileNet(weights=None, input_shape=(32, 32, 3), classes=5)
     whole.save(tmp_path / "whole.keras")
     base = base_of(Application(name="MobileNet", weights=tmp_path / "whole.keras").build(task()))
     assert np.array_equal(base.get_weights()[-1], whole.get_weights()[len(base.weights) - 1])
 
 
-def test_statistics_of_normalisation_take_effect_with_the_weights(tmp_path):
+def test_normalisation_statistics_are_loaded(tmp_path):
     made = task(name="EfficientNetB0")
     first = Application(name="EfficientNetB0").build(made)
     normalisation = next(layer for layer in base_of(first).layers if isinstance(layer, keras.layers.Normalization))
@@ -163,7 +163,7 @@ def test_file_that_holds_no_weights_is_refused(tmp_path):
         Application(name="MobileNet", weights=tmp_path / "x.weights.h5").build(task())
 
 
-def test_missing_weights_are_told_by_their_key(tmp_path):
+def test_missing_weights_name_their_key(tmp_path):
     file = tmp_path / "nowhere.keras"
     assert list(Application(name="MobileNet", weights=file).missing_paths()) == [("weights", file)]
     assert not list(Application(name="MobileNet").missing_paths())
@@ -176,7 +176,7 @@ def test_weights_to_be_downloaded_are_refused():
         Application(name="VGG16", weights="imagenet")
 
 
-def test_images_too_small_for_the_network_are_refused_in_keras_words():
+def test_small_images_are_refused_by_keras():
     spec = ArraySpec((40, 40, 3), np.dtype(np.uint8))
     with pytest.raises(
         DataError, match=r"model.name=Xception cannot take images of 40×40: Input size must be at least 71x71"
@@ -185,7 +185,7 @@ def test_images_too_small_for_the_network_are_refused_in_keras_words():
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 1), (32, 32), (5,)])
-def test_samples_that_are_no_colour_images_are_refused(shape):
+def test_non_rgb_samples_are_refused(shape):
     with pytest.raises(
         DataError, match=r"needs samples of shape \(height, width, 3\), got .*; choose data.color_mode=rgb"
     ):

@@ -43,7 +43,7 @@ def test_model_trains_on_every_class_mode(settings, mode):
 
 
 @pytest.mark.parametrize("settings", MODELS, ids=["mlp", "cnn"])
-def test_model_reconstructs_its_input_in_the_range_of_the_pixels(settings):
+def test_autoencoder_output_is_in_pixel_range(settings):
     made = task(Head("", "input"))
     model = built(settings, made)
     x = np.full((64, 8, 6, 1), 200, np.uint8)
@@ -52,7 +52,7 @@ def test_model_reconstructs_its_input_in_the_range_of_the_pixels(settings):
 
 
 @pytest.mark.parametrize("settings", MODELS, ids=["mlp", "cnn"])
-def test_saved_model_takes_float_and_integer_pixels_alike(settings, tmp_path):
+def test_saved_model_takes_floats_and_integers(settings, tmp_path):
     model = built(settings, task(TARGETS["sparse"][0]))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
@@ -79,6 +79,6 @@ def test_cnn_refuses_samples_that_are_no_images():
         CNN().build(task(TARGETS["sparse"][0], shape=(5,)))
 
 
-def test_cnn_refuses_more_halvings_than_the_image_has_pixels():
+def test_cnn_refuses_too_many_halvings():
     with pytest.raises(DataError, match="halves height and width 4 times, too often for samples of 8×6"):
         CNN(filters=(1, 2, 3, 4)).build(task(TARGETS["sparse"][0]))

@@ -37,6 +37,6 @@ def test_cnn3d_refuses_what_is_no_volume():
         SMALL.build(task((8, 6)))
 
 
-def test_cnn3d_refuses_more_halvings_than_the_volume_has_voxels():
+def test_cnn3d_refuses_too_many_halvings():
     with pytest.raises(DataError, match=r"halves depth, height and width 2 times, too often for samples of 8×6×3"):
         SMALL.build(task((8, 6, 3, 1)))

@@ -68,7 +68,7 @@ def refusal(name, made, **arguments):
     return str(refused.value)
 
 
-def test_function_gets_what_it_asks_for_and_its_arguments():
+def test_function_gets_its_arguments():
     model = Custom(target="mine_m.build", arguments={"width": 7}).build(task(CATEGORICAL))
     assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [7, 3]
     assert model.input_shape == (None, 4, 4, 1)
@@ -86,12 +86,12 @@ def test_several_outputs_are_offered_by_name():
     assert set(model.output) == {"kind", "size"}
 
 
-def test_model_compiled_by_the_user_stays_compiled():
+def test_user_compiled_model_stays_compiled():
     model = Custom(target="mine_m.compiled").build(task(CATEGORICAL))
     assert isinstance(model.optimizer, keras.optimizers.SGD)
 
 
-def test_samples_come_as_they_are_unless_a_scale_is_given():
+def test_samples_are_unscaled_by_default():
     settings = Custom(target="mine_m.fitting")
     assert settings.automatic_scaling(ArraySpec((4, 4, 1), np.dtype(np.uint8))) == "none"
     scaled = settings.build(task(Head("", "raw"), scaling="unit"))
@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_refused(name, heads, message):
     assert re.search(message, refusal(name, task(*heads)))
 
 
-def test_argument_that_the_function_does_not_take_is_refused():
+def test_unknown_argument_is_refused():
     assert "got an unexpected keyword argument 'depth'" in refusal("build", task(CATEGORICAL), depth=3)
 
 

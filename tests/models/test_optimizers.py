@@ -21,7 +21,7 @@ def parse(**given):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_optimizer_has_the_arguments_and_defaults_of_keras(kind):
+def test_optimizer_matches_keras_signature(kind):
     parameters = inspect.signature(getattr(keras.optimizers, kind.__name__)).parameters
     expected = {name: parameter.default for name, parameter in parameters.items() if name not in ELSEWHERE}
     assert kind().model_dump(exclude={"name"}) == expected
@@ -76,7 +76,7 @@ def test_optimizer_without_a_name_is_adam():
         ({"clipnorm": 1, "clipvalue": 1}, ("adam",), "clipnorm must be the only one of clipnorm, .*, got clipvalue"),
     ],
 )
-def test_wrong_arguments_are_refused_before_keras_sees_them(given, where, message):
+def test_wrong_arguments_are_refused_early(given, where, message):
     with pytest.raises(ValidationError, match=message) as caught:
         parse(**given)
     assert [error["loc"] for error in caught.value.errors()] == [where]

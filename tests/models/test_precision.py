@@ -6,7 +6,7 @@ import pytest
 from runner.models.layers import precision
 
 
-def test_precision_holds_for_the_block_alone():
+def test_precision_is_restored_after_the_block():
     with precision("mixed_bfloat16"):
         inside = keras.layers.Dense(1)
     assert inside.dtype_policy.name == "mixed_bfloat16"

@@ -34,7 +34,7 @@ def rates(schedule, num_steps, steps):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_schedule_has_the_arguments_and_defaults_of_keras(kind):
+def test_schedule_matches_keras_signature(kind):
     parameters = inspect.signature(getattr(SCHEDULES, kind.__name__)).parameters
     expected = {name: parameter.default for name, parameter in parameters.items() if name != "name"}
     expected |= {name: value for name, value in REQUIRED.items() if name in expected}
@@ -59,7 +59,7 @@ def test_schedule_trains_and_falls(kind):
     assert float(model.optimizer.learning_rate) < 0.1
 
 
-def test_cosine_decay_ends_with_the_run_whatever_its_warmup():
+def test_cosine_decay_ends_with_the_run():
     given = {"name": "cosine_decay", "initial_learning_rate": 0.0, "warmup_target": 0.4, "warmup_steps": 20}
     assert rates(RATE.validate_python(given), 100, [0, 10, 20, 60, 100]) == pytest.approx(
         [0, 0.2, 0.4, 0.2, 0], abs=1e-6

@@ -19,6 +19,6 @@ from runner.models.mlp import MLP
         (np.float32, "signed", "signed"),
     ],
 )
-def test_scale_auto_is_unit_for_8_bit_samples_alone(dtype, scale, expected):
+def test_scale_auto_is_unit_for_uint8_only(dtype, scale, expected):
     dataset = Dataset({}, (Head("", "input"),), ArraySpec((2,), np.dtype(dtype)))
     assert task_of(dataset, scale, MLP()).scaling == expected
