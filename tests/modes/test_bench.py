@@ -61,7 +61,7 @@ def bench(*overrides):
         return document, list(csv.DictReader(file))
 
 
-def test_every_loader_is_measured_and_nothing_is_left_behind(photos, capsys):
+def test_bench_measures_every_loader_and_cleans(photos, capsys):
     document, rows = bench(*photos, "data.augment.flip=horizontal")
     assert list(rows[0]) == COLUMNS
     assert not any(row["reason"] for row in rows)
@@ -85,7 +85,7 @@ def test_every_loader_is_measured_and_nothing_is_left_behind(photos, capsys):
     assert run(compose([*photos, *results["best"].split(), "model=mlp", "train.epochs=1"])).path.exists()
 
 
-def test_a_loader_that_fails_is_a_row_and_costs_the_others_nothing(photos, tmp_path, monkeypatch, capsys):
+def test_failing_loader_is_one_row(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     only = [compose(["loader=generator"]).loader, compose(["loader.use_multiprocessing=true"]).loader]
     monkeypatch.setattr("runner.modes.bench.contenders", lambda *_, **__: only)
@@ -119,7 +119,7 @@ class Locked:
 """
 
 
-def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch, in_this_process):
+def test_oversized_loader_is_a_row_with_sizes(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.modes.bench.available_bytes", lambda: 7_000)
     _, rows = bench(*photos)
     reasons = {row["loader"].split()[0]: row["reason"] for row in rows}
@@ -127,7 +127,7 @@ def test_what_does_not_fit_is_a_row_with_the_figures(photos, monkeypatch, in_thi
     assert reasons["loader=in_memory"].endswith("of memory, and 7.0 kB are free")
 
 
-def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch, in_this_process):
+def test_oversized_disk_cache_is_a_row(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [compose().loader, asked])
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 7_000}))
     _, rows = bench(*photos, "loader.cache=disk")
@@ -137,7 +137,7 @@ def test_a_cache_the_disk_has_no_room_for_is_a_row(photos, monkeypatch, in_this_
     ]
 
 
-def test_a_bench_without_any_figure_fails(photos, monkeypatch, in_this_process):
+def test_bench_without_any_result_fails(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.modes.bench.available_bytes", lambda: 0)
     with pytest.raises(RunnerError, match="no loader could be measured: it needs .* of memory, and 0 B are free"):
         bench(*photos)
@@ -156,7 +156,7 @@ def test_other_work_is_noted(photos, monkeypatch, capsys, in_this_process):
     assert "other work keeps the processors 45% busy" in capsys.readouterr().out
 
 
-def test_what_holds_everything_is_counted_up_to_all_samples(photos, monkeypatch):
+def test_in_memory_candidate_counts_all_samples(photos, monkeypatch):
     monkeypatch.setattr("runner.modes.bench._samples_to_use", lambda *_: 8)
     monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
     document, rows = bench(*photos, "loader=in_memory")
@@ -174,7 +174,7 @@ def test_arrays_are_benched_without_caches(tmp_path, monkeypatch, in_this_proces
 
 
 @given(st.integers(1, 40), st.booleans(), st.booleans())
-def test_contenders_have_workers_up_to_the_processors_and_no_double(processors, files, cacheable):
+def test_candidates_are_bounded_and_distinct(processors, files, cacheable):
     asked = compose_once().loader
     listed = contenders(asked, processors, files=files, cacheable=cacheable)
     assert len({override_line(settings) for settings in listed}) == len(listed)
@@ -185,7 +185,7 @@ def test_contenders_have_workers_up_to_the_processors_and_no_double(processors, 
     assert any(one.kind == "directory_flow" for one in listed) == files
 
 
-def test_the_line_of_every_contender_composes_to_it():
+def test_every_candidate_line_composes_to_itself():
     asked = compose(["loader.batch_size=8", "loader.max_queue_size=3", "loader.cache=memory", "loader.shuffle=false"])
     for settings in contenders(asked.loader, 4, files=True, cacheable=True):
         assert compose(override_line(settings).split()).loader.normalised() == settings
@@ -203,7 +203,7 @@ def row(pace, memory, line="a"):
     return Row(line, Pace(num_samples=pace, seconds=1.0, cpu_seconds=1.0), memory)
 
 
-def test_the_best_is_the_fastest_and_of_equals_the_smallest():
+def test_best_is_the_fastest_then_the_smallest():
     slow, large, small = row(90, 1), row(100, 10), row(96, 5)
     assert best_of([slow, large, small, Row("b", reason="failed")]) is small
     assert best_of([slow, large]) is large
@@ -211,7 +211,7 @@ def test_the_best_is_the_fastest_and_of_equals_the_smallest():
 
 
 @given(st.integers(0, 300))
-def test_evenly_gives_every_index_once_and_spreads_the_first(num_samples):
+def test_spread_indices_are_complete(num_samples):
     indices = list(evenly(num_samples))
     assert sorted(indices) == list(range(num_samples))
     first = sorted(indices[:8])
@@ -219,7 +219,7 @@ def test_evenly_gives_every_index_once_and_spreads_the_first(num_samples):
         assert first[-1] > num_samples / 2
 
 
-def test_a_pace_counts_samples_after_the_first_epoch(digits_root):
+def test_speed_excludes_the_first_epoch(digits_root):
     with build_loader(compose([f"data.root={digits_root}", "data.limit=40", "loader=generator"])) as loader:
         pace = time_loader(loader, 0.05)
     assert pace.seconds >= 0.05
@@ -255,7 +255,7 @@ def test_memory_is_what_was_taken_after_the_start():
     assert 55_000_000 < peak < 150_000_000
 
 
-def test_a_process_that_dies_is_told():
+def test_dead_process_is_reported():
     with pytest.raises(WorkerError, match=r"its process died \(exit code 7\)"):
         in_own_process(die, limit_seconds=30)
 

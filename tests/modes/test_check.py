@@ -84,7 +84,7 @@ def test_first_batch_is_described(check, photos):
     assert document["batch"]["y"]["label"] == {"shape": [5, 2], "dtype": "float32", "min": 0.0, "max": 1.0}
 
 
-def test_memory_of_every_strategy_is_told_beside_what_is_free(check, photos):
+def test_check_lists_memory_of_every_strategy(check, photos):
     memory = check(*of(photos, "data.validation_split=0", "loader.batch_size=4", "loader.max_queue_size=3"))[0][
         "memory"
     ]
@@ -166,7 +166,7 @@ def test_batch_that_cannot_be_read_is_said(check, photos, capsys):
     assert "and 14 more, in check.json" in printed
 
 
-def test_record_is_completed_though_there_are_findings(check, photos):
+def test_record_completes_despite_findings(check, photos):
     (photos / "test/cat/00.png").write_bytes(b"")
     check(*of(photos))
     document = json.loads((check.folder / "run.json").read_text())
@@ -176,7 +176,7 @@ def test_record_is_completed_though_there_are_findings(check, photos):
     assert left == {"config.yaml", "run.json", "run.log", "check.json"}
 
 
-def test_findings_end_with_4_and_no_framework_is_imported(photos, tmp_path):
+def test_findings_exit_with_4_without_keras(photos, tmp_path):
     (photos / "test/cat/00.png").write_bytes(b"")
     code = "import sys; import runner.__main__ as m; print(m.execute(sys.argv[1:]), *sys.modules)"
     command = [sys.executable, "-c", code, "mode=check", *of(photos)]
@@ -208,7 +208,7 @@ def test_threads_take_few_items_ahead():
     results.close()
 
 
-def test_thread_that_hangs_is_told():
+def test_hanging_thread_is_reported():
     with pytest.raises(WorkerError, match=r"read no sample within loader\.timeout_seconds=0\.05"):
         list(in_threads(time.sleep, [0.5], workers=1, timeout_seconds=0.05))
 
@@ -223,6 +223,6 @@ class Tagged:
         return 3
 
 
-def test_classes_are_counted_where_a_sample_has_several():
+def test_multi_label_classes_are_counted():
     dataset = Dataset({"train": Tagged()}, Tagged.labels.heads, Tagged.spec)
     assert class_counts(dataset) == {"label": {"x": {"train": 1}, "y": {"train": 2}}}

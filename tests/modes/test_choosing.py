@@ -70,7 +70,7 @@ def test_loader_that_was_named_is_taken(choose, saw):
         ({"one": 100, "threads": 90, "processes": 250}, PROCESSES),
     ],
 )
-def test_fastest_readers_are_chosen_with_the_figures_as_the_reason(choose, saw, free, kind, speeds, readers):
+def test_fastest_workers_are_chosen_with_reason(choose, saw, free, kind, speeds, readers):
     asked = saw(**speeds)
     choice = choose(free=free)
     assert type(choice.settings) is kind
@@ -81,7 +81,7 @@ def test_fastest_readers_are_chosen_with_the_figures_as_the_reason(choose, saw, 
 
 
 @pytest.mark.parametrize("typed", [["loader.workers=0"], ["loader.workers=1"], ["loader.use_multiprocessing=true"]])
-def test_nothing_is_looked_at_where_nothing_is_left_to_choose(choose, saw, typed):
+def test_fixed_choices_are_not_measured(choose, saw, typed):
     asked = saw(one=100)
     choice = choose(*typed, free=LITTLE)
     expected = {"loader.workers=0": 0, "loader.workers=1": 1}.get(typed[0], 3)
@@ -91,33 +91,33 @@ def test_nothing_is_looked_at_where_nothing_is_left_to_choose(choose, saw, typed
     assert not asked
 
 
-def test_number_of_workers_that_was_asked_for_is_taken_and_only_their_kind_is_judged(choose, saw):
+def test_requested_workers_limit_the_candidates(choose, saw):
     asked = saw(one=100, threads=70, processes=95)
     choice = choose("loader.workers=2")
     assert (choice.settings.workers, choice.settings.use_multiprocessing) == (2, True)
     assert asked == [(2, True, 2, False)]
 
 
-def test_threads_that_were_asked_for_are_not_compared_with_processes(choose, saw):
+def test_requested_threads_are_not_compared(choose, saw):
     asked = saw(one=100, threads=101)
     assert choose("loader.use_multiprocessing=false").settings.workers == 1
     assert asked == [(3, False, 2, False)]
 
 
-def test_what_is_held_and_changed_has_work_for_all_workers(choose, saw):
+def test_cached_transforms_use_all_workers(choose, saw):
     asked = saw(one=100, threads=100)
     assert choose("data.augment.flip=horizontal").settings.workers == 3
     assert choose("data.augment.flip=horizontal", free=LITTLE).settings.workers == 1
     assert [changed for *_, changed in asked] == [False, True]  # changing is no part of filling
 
 
-def test_nothing_is_read_for_a_loader_that_memory_is_too_small_for(choose, saw):
+def test_refused_loader_reads_nothing(choose, saw):
     asked = saw(one=100, threads=300)
     assert choose(free=100).settings.workers == 3
     assert not asked
 
 
-def test_data_that_is_soon_read_has_a_thread_for_each_processor(choose):
+def test_quickly_read_data_uses_a_thread_per_cpu(choose):
     choice = choose()
     assert choice.settings.workers == 3
     assert ("; 3 threads for as many processors, not measured: 1 thread reads all samples in 0." in choice.reason) and (
@@ -148,7 +148,7 @@ def trained(digits_root, tmp_path, monkeypatch):
     return train
 
 
-def test_run_by_auto_has_the_record_of_the_loader_that_was_chosen(trained):
+def test_auto_run_records_the_chosen_loader(trained):
     kept = ["train.epochs=1", "loader.cache=disk"]
     looked = trained("auto", "loader=auto", *kept, "loader.cache_dir=a")
     chosen = looked["loader"]
@@ -177,7 +177,7 @@ def _but_for_time(document):
     return kept
 
 
-def test_runs_that_go_on_or_repeat_one_by_auto_choose_anew_and_come_to_the_same(trained, monkeypatch):
+def test_resume_and_rerun_choose_again_alike(trained, monkeypatch):
     first = trained("first", "loader=auto", "train.epochs=1")
     monkeypatch.setattr("runner.loaders.auto.num_processors", lambda: 1)
     again = trained("again", "rerun=first", "verify=true", again=True)

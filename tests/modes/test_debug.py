@@ -33,7 +33,7 @@ def test_no_debug_changes_nothing():
     assert debugged(config) is config and list(debug_lines(config, config)) == []
 
 
-def test_fast_is_one_batch_and_one_epoch_whatever_was_asked():
+def test_fast_is_one_batch_and_one_epoch():
     config = debugged(compose(["debug=fast", "train.epochs=500", "train.steps_per_epoch=70", "loader.batch_size=8"]))
     assert (config.mode, config.data.limit) == ("run", 8)
     assert (config.train.epochs, config.train.steps_per_epoch) == (1, None)
@@ -96,7 +96,7 @@ def test_overfit_names_a_low_learning_rate(arrays, folder):
     assert overfit["told"][1] == "the loss has hardly fallen: train.learning_rate may be too low or too high, now 1e-07"
 
 
-def test_overfit_names_an_input_that_is_constant_and_unscaled(arrays, folder):
+def test_overfit_names_a_constant_raw_input(arrays, folder):
     x = np.full((16, 5), 900.0)
     told = run(compose(arrays(np.arange(16) % 2, x)), folder=folder).document["results"]["overfit"]["told"]
     assert told[1] == "all samples of the batch are the same: nothing tells their labels apart; look at the data"

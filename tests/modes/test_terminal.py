@@ -45,7 +45,7 @@ def test_epochs_are_a_table_under_one_header():
     assert len(header) == len(first) == len(second)
 
 
-def test_progress_shows_the_runs_total_on_a_terminal():
+def test_progress_shows_the_runs_total():
     def act(terminal):
         with terminal.training(epochs=2, steps_per_epoch=3, pace=Pace(8, lambda: 0.0)) as view:
             view.on_step(3)
@@ -83,13 +83,13 @@ def steps_of_half_a_second(clock, num_steps, *, terminal=False):
     return account(act, terminal=terminal)
 
 
-def test_pace_is_told_on_a_line_a_minute_where_there_is_no_terminal(clock):
+def test_pace_is_one_line_a_minute_in_a_pipe(clock):
     lines = steps_of_half_a_second(clock, 230).splitlines()
     told = [line.strip() for line in lines if "step " in line]
     assert told == ["step 220 of 300  16 images/s  waits 20%  0:00:40 left"]  # a minute after the validation
 
 
-def test_pace_is_told_in_place_on_a_terminal(clock):
+def test_pace_updates_in_place_on_a_terminal(clock):
     told = steps_of_half_a_second(clock, 5, terminal=True)
     assert "16 images/s  waits 20%" in told
     assert "left" not in told

@@ -50,7 +50,7 @@ def tracked(monkeypatch):
     return build
 
 
-def test_tracker_is_told_of_the_whole_run(quick, folder, tracked):
+def test_tracker_receives_the_whole_run(quick, folder, tracked):
     told = tracked()
     record = run(quick(), folder=folder)
     (_, beginning), (_, one, first), (_, two, second), (_, ending) = told.calls
@@ -65,7 +65,7 @@ def test_tracker_is_told_of_the_whole_run(quick, folder, tracked):
 
 
 @pytest.mark.parametrize("failing", [("begin", "epoch", "end"), ("epoch", "end"), ("end",)])
-def test_tracker_that_fails_fails_no_run_and_is_told_once(quick, folder, tracked, capsys, failing):
+def test_tracker_failure_is_reported_once(quick, folder, tracked, capsys, failing):
     told = tracked(*failing)
     assert run(quick(), folder=folder).document["status"] == "completed"
     assert told.calls[-1][0] == failing[0]
@@ -75,7 +75,7 @@ def test_tracker_that_fails_fails_no_run_and_is_told_once(quick, folder, tracked
     assert log.count(message) == 1 and "with more lines" in log
 
 
-def test_tracker_is_told_of_a_run_that_fails(quick, folder, tracked):
+def test_tracker_receives_a_failed_run(quick, folder, tracked):
     told = tracked()
     with pytest.raises(ConfigurationError, match="monitor"):
         run(quick("train.monitor=nothing"), folder=folder)
