@@ -13,7 +13,7 @@ def rows(folder):
         return list(csv.reader(file))
 
 
-def test_each_bad_sample_is_listed_counted_and_told_once(tmp_path):
+def test_bad_sample_is_listed_and_counted_once(tmp_path):
     told = []
     bad = BadSamples(tmp_path, tell=told.append)
     for _ in range(2):
@@ -33,7 +33,7 @@ def test_list_is_not_there_while_nothing_is_bad(tmp_path):
     assert not (tmp_path / NAME).exists()
 
 
-def test_first_ones_are_told_and_all_are_listed(tmp_path):
+def test_first_few_are_shown_and_all_listed(tmp_path):
     told = []
     bad = BadSamples(tmp_path, tell=told.append)
     for number in range(50):
@@ -54,7 +54,7 @@ def test_resumed_run_goes_on_with_its_list(tmp_path):
     assert rows(tmp_path) == [list(HEADER), ["train", "a", "/a", "torn"], ["train", "b", "/b", "torn"]]
 
 
-def test_bound_holds_over_all_splits_and_after_a_resume(tmp_path):
+def test_bound_covers_splits_and_resumes(tmp_path):
     bad = BadSamples(tmp_path, most=1)
     bad.note("train", "a", "/a", "torn")
     bad.note("train", "a", "/a", "torn")

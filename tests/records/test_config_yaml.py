@@ -44,12 +44,12 @@ def test_config_reads_back_equal_with_omegaconf(document):
 
 
 @pytest.mark.parametrize("text", ["1e5", "1.5e3", "-2E+4", ".5e1", "yes", "null", "2026-01-01"])
-def test_text_that_looks_like_something_else_stays_text(text):
+def test_ambiguous_text_stays_text(text):
     loaded = OmegaConf.to_container(OmegaConf.create(written({"key": text})))
     assert loaded == {"key": text}
 
 
-def test_config_keeps_the_order_and_repeats_what_is_shared():
+def test_config_keeps_order_and_repeats_aliases():
     size = [8, 8]
     assert written({"b": {"size": size}, "a": {"size": size}}) == (
         "b:\n  size:\n  - 8\n  - 8\na:\n  size:\n  - 8\n  - 8\n"

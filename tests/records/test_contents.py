@@ -28,7 +28,7 @@ def test_row_written_by_one_is_seen_by_all(tmp_path):
     assert not ContentsTable.open(tmp_path / "contents" / "train.npy", 4).rows["name"].any()
 
 
-def test_section_counts_what_is_known_and_has_a_digest_once_all_is(tmp_path):
+def test_complete_section_has_a_digest(tmp_path):
     manifest = tmp_path / "photos.csv"
     manifest.write_text("path,label")
     contents = Contents(tmp_path, [manifest])
@@ -52,7 +52,7 @@ def test_section_counts_what_is_known_and_has_a_digest_once_all_is(tmp_path):
     st.dictionaries(st.text("abc", max_size=3), st.one_of(st.none(), st.integers(0, 2)), max_size=12),
 )
 @example({"a": None, "b": 0}, {"b": 1, "a": None})
-def test_changed_files_are_those_known_to_both_with_another_content(before, now):
+def test_changed_files_are_known_to_both_runs(before, now):
     changed, unknown = changed_files(table_of(before), table_of(now))
     both = {name for name in now if now[name] is not None and before.get(name) is not None}
     assert [list(now)[index] for index in changed] == [

@@ -56,13 +56,13 @@ CHANGES = [
 ]
 
 
-def test_weights_digest_tells_name_shape_dtype_and_bits_apart():
+def test_weights_digest_sees_every_attribute():
     digests = [weights_digest(arrays) for arrays in CHANGES]
     assert len(set(digests)) == len(CHANGES)
 
 
 @pytest.mark.parametrize("turn", [np.asfortranarray, np.ascontiguousarray, np.copy])
-def test_weights_digest_does_not_depend_on_the_layout_in_memory(turn):
+def test_weights_digest_ignores_memory_layout(turn):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert weights_digest([("w", turn(array))]) == weights_digest([("w", array)])
 
@@ -73,11 +73,11 @@ def test_weights_digest_depends_on_the_order():
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 20), st.integers(-5, 20)), max_size=4))
-def test_data_fingerprint_is_equal_for_equal_entries(entries):
+def test_equal_entries_have_equal_fingerprints(entries):
     assert data_fingerprint(entries) == data_fingerprint(iter(entries))
 
 
-def test_data_fingerprint_tells_every_change_apart():
+def test_data_fingerprint_sees_every_change():
     changes = [
         [("a", 1, 2)],
         [("b", 1, 2)],

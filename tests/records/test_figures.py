@@ -68,7 +68,7 @@ def test_pictures_read_back_with_their_samples(tmp_path):
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"worst", "worst.csv"}
 
 
-def test_nothing_is_written_where_there_is_nothing_to_show(tmp_path):
+def test_empty_timeline_writes_no_figure(tmp_path):
     write_pictures(tmp_path, "worst", "test", Squares(), [(1, "")])
     write_class_counts(tmp_path, {})
     assert list(tmp_path.iterdir()) == []

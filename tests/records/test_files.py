@@ -9,19 +9,19 @@ from runner.errors import RunnerError
 from runner.records.files import replacing, write_atomically
 
 
-def test_write_atomically_writes_text_as_utf8_and_bytes_as_they_are(tmp_path):
+def test_atomic_write_takes_text_and_bytes(tmp_path):
     write_atomically(tmp_path / "a.txt", "Straße\r\n")
     write_atomically(tmp_path / "b.bin", b"\x00\xff")
     assert (tmp_path / "a.txt").read_bytes() == "Straße\r\n".encode()
     assert (tmp_path / "b.bin").read_bytes() == b"\x00\xff"
 
 
-def test_write_atomically_leaves_nothing_else_in_the_folder(tmp_path):
+def test_atomic_write_leaves_no_other_file(tmp_path):
     write_atomically(tmp_path / "a.txt", "one")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_write_atomically_refuses_an_existing_file(tmp_path):
+def test_atomic_write_refuses_existing_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(RunnerError, match=r"a\.txt exists already and is not overwritten"):
@@ -29,20 +29,20 @@ def test_write_atomically_refuses_an_existing_file(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_write_atomically_overwrites_when_told_so(tmp_path):
+def test_atomic_write_overwrites_on_request(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     write_atomically(path, "new", overwrite=True)
     assert path.read_text() == "new"
 
 
-def test_write_atomically_takes_text_that_utf8_cannot_hold(tmp_path):
+def test_atomic_write_escapes_surrogates(tmp_path):
     write_atomically(tmp_path / "a.txt", "caf\udce9")
     assert (tmp_path / "a.txt").read_text() == "caf\\udce9"
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
-def test_replacing_keeps_the_suffixes_in_the_temporary_name(tmp_path, name):
+def test_temporary_name_keeps_the_suffixes(tmp_path, name):
     with replacing(tmp_path / name) as temporary:
         assert temporary.parent == tmp_path
         assert temporary.suffixes == Path(name).suffixes
@@ -51,7 +51,7 @@ def test_replacing_keeps_the_suffixes_in_the_temporary_name(tmp_path, name):
     assert (tmp_path / name).read_text() == "weights"
 
 
-def test_replacing_keeps_the_old_file_until_the_block_ends(tmp_path):
+def test_replacing_keeps_old_file_until_the_end(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with replacing(path, overwrite=True) as temporary:
@@ -61,7 +61,7 @@ def test_replacing_keeps_the_old_file_until_the_block_ends(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
-def test_replacing_leaves_no_trace_of_a_block_that_raises(tmp_path, error):
+def test_replacing_cleans_up_after_an_error(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(type(error)), replacing(path, overwrite=True) as temporary:
@@ -70,7 +70,7 @@ def test_replacing_leaves_no_trace_of_a_block_that_raises(tmp_path, error):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
 
 
-def test_replacing_clears_what_a_killed_writer_left(tmp_path):
+def test_replacing_clears_a_killed_writers_files(tmp_path):
     with replacing(tmp_path / "a.txt") as temporary:
         temporary.write_text("of a killed process")
         left = temporary
@@ -81,7 +81,7 @@ def test_replacing_clears_what_a_killed_writer_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_replacing_names_the_file_when_the_disk_is_full(tmp_path):
+def test_full_disk_names_the_file(tmp_path):
     with (
         pytest.raises(RunnerError, match=r"cannot write .*a\.txt: No space left on device"),
         replacing(tmp_path / "a.txt"),
@@ -89,6 +89,6 @@ def test_replacing_names_the_file_when_the_disk_is_full(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_write_atomically_names_the_file_of_a_missing_folder(tmp_path):
+def test_missing_folder_names_the_file(tmp_path):
     with pytest.raises(RunnerError, match=r"cannot write .*gone/a\.txt: No such file"):
         write_atomically(tmp_path / "gone" / "a.txt", "text")

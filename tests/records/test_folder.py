@@ -16,26 +16,26 @@ NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}")
 
 
 @pytest.mark.parametrize(("new_folder", "kind"), [(new_run_folder, "runs"), (new_sweep_folder, "sweeps")])
-def test_new_folder_is_empty_and_named_by_the_time(tmp_path, new_folder, kind):
+def test_new_folder_is_empty_and_timestamped(tmp_path, new_folder, kind):
     folder = new_folder(tmp_path / "outputs")
     assert folder.parent == tmp_path / "outputs" / kind
     assert NAME.fullmatch(folder.name)
     assert list(folder.iterdir()) == []
 
 
-def test_new_run_folder_stands_under_outputs_by_default(tmp_path, monkeypatch):
+def test_default_run_folder_is_under_outputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert new_run_folder().parent == Path("outputs/runs")
 
 
-def test_new_run_folder_gives_each_of_many_threads_its_own(tmp_path):
+def test_run_folders_differ_between_threads(tmp_path):
     with ThreadPoolExecutor(20) as pool:
         folders = list(pool.map(new_run_folder, [tmp_path] * 20))
     assert len(set(folders)) == 20
     assert all(folder.is_dir() for folder in folders)
 
 
-def test_new_run_folder_gives_each_of_many_processes_its_own(tmp_path):
+def test_run_folders_differ_between_processes(tmp_path):
     code = (
         "import pathlib, random; random.seed(0);"
         f"from runner.records.folder import *; print(new_run_folder(pathlib.Path({str(tmp_path)!r})))"
@@ -46,14 +46,14 @@ def test_new_run_folder_gives_each_of_many_processes_its_own(tmp_path):
     assert all(Path(folder).is_dir() for folder in folders)
 
 
-def test_new_run_folder_takes_another_name_where_one_exists(tmp_path, monkeypatch):
+def test_existing_run_folder_is_not_reused(tmp_path, monkeypatch):
     digits = iter([b"\0\0\0"] * 3 + [b"\0\0\1"] * 3)
     monkeypatch.setattr(os, "urandom", lambda size: next(digits))
     first, second = new_run_folder(tmp_path), new_run_folder(tmp_path)
     assert first != second
 
 
-def test_new_run_folder_says_where_it_cannot_write(tmp_path):
+def test_unwritable_place_is_named(tmp_path):
     (tmp_path / "outputs").write_text("a file")
     with pytest.raises(RunnerError, match=r"cannot make a folder under .*outputs/runs: .*; free"):
         new_run_folder(tmp_path / "outputs")
@@ -82,7 +82,7 @@ def test_point_latest_works_from_many_threads(tmp_path):
     assert (tmp_path / "latest").resolve() in [folder.resolve() for folder in folders]
 
 
-def test_point_latest_does_nothing_where_links_are_not_possible(tmp_path, monkeypatch):
+def test_latest_is_optional_without_links(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("no links here")
 
@@ -91,7 +91,7 @@ def test_point_latest_does_nothing_where_links_are_not_possible(tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_point_latest_leaves_a_real_folder_alone(tmp_path):
+def test_latest_keeps_a_real_folder(tmp_path):
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "notes.txt").write_text("mine")
     point_latest(tmp_path, new_run_folder(tmp_path))

@@ -47,11 +47,11 @@ def test_other_values_become_plain(value, plain):
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -np.inf, np.float32("nan")])
-def test_numbers_json_has_not_become_text_that_float_reads(number):
+def test_non_finite_numbers_become_text(number):
     [text] = json.loads(to_json([number]))
     assert isinstance(text, str)
     np.testing.assert_equal(float(text), float(number))
 
 
-def test_keys_keep_their_order_and_text_stays_readable():
+def test_keys_keep_order_and_text_is_readable():
     assert to_json({"b": "Straße", "a": [1]}) == ('{\n  "b": "Straße",\n  "a": [\n    1\n  ]\n}\n')

@@ -14,7 +14,7 @@ def test_log_has_time_level_name_and_message(tmp_path):
     assert re.fullmatch(line, (tmp_path / "run.log").read_text())
 
 
-def test_log_leaves_out_other_loggers_and_debugging(tmp_path):
+def test_log_skips_other_loggers_and_debug(tmp_path):
     handler = open_log(tmp_path)
     logging.getLogger("elsewhere").error("not ours")
     logging.getLogger("runner").debug("too much")
@@ -31,7 +31,7 @@ def test_closed_log_takes_nothing_more(tmp_path):
     assert (tmp_path / "run.log").read_text() == ""
 
 
-def test_log_is_added_to_and_never_begun_anew(tmp_path):
+def test_log_appends_to_an_existing_file(tmp_path):
     for text in ("first", "second"):
         handler = open_log(tmp_path)
         logging.getLogger("runner").info(text)

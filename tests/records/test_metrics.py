@@ -16,14 +16,14 @@ from runner.errors import RunnerError
 from runner.records.metrics import MetricsTable, read_metrics
 
 
-def test_metrics_have_one_row_per_epoch_with_the_epoch_first(tmp_path):
+def test_metrics_have_one_row_per_epoch(tmp_path):
     table = MetricsTable(tmp_path)
     table.append(1, {"loss": 0.5, "accuracy": 0.25})
     table.append(2, {"accuracy": 1.0, "loss": 0.125})
     assert table.path.read_text() == "epoch,loss,accuracy\n1,0.5,0.25\n2,0.125,1.0\n"
 
 
-def test_metrics_leave_blank_what_an_epoch_has_not(tmp_path):
+def test_missing_metrics_are_blank(tmp_path):
     table = MetricsTable(tmp_path)
     table.append(1, {"loss": 0.5, "seconds": 3})
     table.append(2, {"loss": 0.25, "val_loss": 1.5})
@@ -58,11 +58,11 @@ def test_metrics_keep_a_loss_that_is_no_number(tmp_path):
     np.testing.assert_equal(row, {"epoch": 1, "loss": math.nan, "val_loss": -math.inf})
 
 
-def test_metrics_of_a_run_without_an_epoch_have_no_rows(tmp_path):
+def test_run_without_epochs_has_no_rows(tmp_path):
     assert read_metrics(tmp_path) == []
 
 
-def test_metrics_of_another_run_are_not_overwritten(tmp_path):
+def test_metrics_are_not_overwritten(tmp_path):
     MetricsTable(tmp_path).append(1, {"loss": 0.5})
     with pytest.raises(RunnerError, match=r"metrics\.csv exists already and is not overwritten"):
         MetricsTable(tmp_path).append(1, {"loss": 0.25})

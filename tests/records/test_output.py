@@ -44,7 +44,7 @@ def test_value_is_as_short_as_a_person_wants_it(value, text):
 
 
 @given(value=st.floats(1e-4, 1e9, exclude_max=True))
-def test_number_is_right_to_four_digits_and_has_no_idle_zero(value):
+def test_numbers_have_four_significant_digits(value):
     text = brief(value)
     assert float(text.replace(",", "")) == pytest.approx(value, rel=0.0005001)
     digits = text.replace(",", "").replace(".", "").lstrip("0")
@@ -85,7 +85,7 @@ def printed(monkeypatch):
     return on_terminal
 
 
-def test_table_that_fits_the_terminal_has_a_line_for_each_row(printed):
+def test_fitting_table_has_a_line_per_row(printed):
     assert printed(90) == [
         "job  train.learning_rate  evaluate.accuracy  first batch s  status",
         "  0                 0.01    0.9750 ± 0.0123            1.5  completed",
@@ -93,7 +93,7 @@ def test_table_that_fits_the_terminal_has_a_line_for_each_row(printed):
     ]
 
 
-def test_headings_and_deviations_have_a_second_line_where_a_table_is_wider_than_the_terminal(printed):
+def test_wide_table_splits_headings(printed):
     assert printed(60) == [
         "            train.  evaluate.    first",
         "job  learning_rate   accuracy  batch s  status",

@@ -17,19 +17,19 @@ def test_columns_without_labels_have_no_label():
     assert prediction_columns(heads, labelled=False) == ["id", "predicted", "cat", "dog"]
 
 
-def test_columns_of_several_heads_begin_with_their_names():
+def test_head_columns_start_with_their_names():
     heads = (Head("bi", "binary", ("no", "yes")), Head("copy", "input"))
     assert prediction_columns(heads, labelled=True) == [
         *("id", "bi_label", "bi_predicted", "bi_no", "bi_yes", "copy_mean_squared_error")
     ]
 
 
-def test_columns_of_classes_named_like_another_column_get_a_p():
+def test_clashing_class_columns_get_a_prefix():
     heads = (Head("", "sparse", ("id", "label", "p_label", "cat")),)
     assert prediction_columns(heads, labelled=False) == [*("id", "predicted", "p_id", "p_p_label", "p_label", "cat")]
 
 
-def test_columns_of_two_heads_that_meet_are_parted():
+def test_clashing_heads_are_separated():
     heads = (Head("a", "sparse", ("b_c", "d")), Head("a_b", "sparse", ("c", "d")))
     columns = prediction_columns(heads, labelled=False)
     assert columns == [*("id", "a_predicted", "a_p_b_c", "a_d", "a_b_predicted", "a_b_p_c", "a_b_d")]

@@ -21,7 +21,7 @@ SWITCH = Head("", "binary", ("off", "on"))
 TWO = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
 
 
-def test_predictions_have_label_predicted_and_probabilities(tmp_path):
+def test_predictions_have_label_and_probabilities(tmp_path):
     path = tmp_path / "predictions.csv"
     write_predictions(path, ["a.png", "b.png"], heads=(PETS,), outputs=[TWO], codes=[np.array([0, -1])])
     assert read_table(path) == [
@@ -32,7 +32,7 @@ def test_predictions_have_label_predicted_and_probabilities(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1)])
-def test_predictions_of_a_binary_head_have_both_classes(tmp_path, shape):
+def test_binary_predictions_have_both_classes(tmp_path, shape):
     path = tmp_path / "predictions.csv"
     output = np.array([0.25, 0.5, 0.75], np.float32).reshape(shape)
     write_predictions(path, ["a", "b", "c"], heads=(SWITCH,), outputs=[output])
@@ -44,7 +44,7 @@ def test_predictions_of_a_binary_head_have_both_classes(tmp_path, shape):
     ]
 
 
-def test_predictions_of_several_heads_stand_side_by_side(tmp_path):
+def test_several_heads_share_a_row(tmp_path):
     path = tmp_path / "predictions.csv"
     heads = (Head("bi", "binary", ("off", "on")), Head("copy", "input"))
     error = np.array([0.125], np.float32)
@@ -56,7 +56,7 @@ def test_predictions_of_several_heads_stand_side_by_side(tmp_path):
     ]
 
 
-def test_predictions_stay_in_order_over_several_blocks(tmp_path, monkeypatch):
+def test_predictions_keep_order_over_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(predictions, "BLOCK", 3)
     ids = [f"{n}.png" for n in range(8)]
     codes = np.arange(8) % 2
@@ -85,7 +85,7 @@ def test_predictions_keep_any_class_name_and_id(names, sample_id):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_predictions_give_back_the_same_probabilities(tmp_path, dtype):
+def test_probabilities_round_trip(tmp_path, dtype):
     output = np.random.default_rng(0).dirichlet([0.1, 0.1], 500).astype(dtype)
     write_predictions(tmp_path / "p.csv", ["x"] * 500, heads=(PETS,), outputs=[output])
     found = np.array([row[2:] for row in read_table(tmp_path / "p.csv")[1:]], dtype)
@@ -98,7 +98,7 @@ def test_predictions_are_written_without_samples(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2), (2,), (2, 2, 1)])
-def test_predictions_refuse_outputs_of_another_shape(tmp_path, shape):
+def test_outputs_of_another_shape_are_refused(tmp_path, shape):
     with pytest.raises(RunnerError, match=r"\(categorical\) must have shape \(2, 2\), got \("):
         write_predictions(tmp_path / "p.csv", ["a", "b"], heads=(PETS,), outputs=[np.zeros(shape)])
     assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,7 @@ def test_this_process_is_alive():
     assert is_alive(json.loads(json.dumps(identity)))
 
 
-def test_a_killed_child_is_not_alive_even_before_it_is_waited_for():
+def test_killed_child_is_dead_before_wait():
     with subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         identity = json.loads(child.stdout.readline())
         assert is_alive(identity)
@@ -33,7 +33,7 @@ def test_a_killed_child_is_not_alive_even_before_it_is_waited_for():
         assert not is_alive(identity)
 
 
-def test_a_process_that_got_the_number_later_is_another_one():
+def test_reused_process_id_is_another_process():
     identity = process_identity()
     assert not is_alive({**identity, "started_seconds_after_boot": 0.0})
 
@@ -43,11 +43,11 @@ def test_no_process_outlives_a_boot():
 
 
 @pytest.mark.parametrize("identity", [{"host": "elsewhere", "pid": 1, "boot_id": "x"}, {}])
-def test_a_process_nothing_is_known_of_may_be_alive(identity):
+def test_unknown_process_may_be_alive(identity):
     assert is_alive(identity)
 
 
-def test_setting_the_clock_does_not_change_who_a_process_is(
+def test_clock_changes_keep_process_identity(
     monkeypatch,
 ):
     identity = process_identity()

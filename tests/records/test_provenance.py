@@ -30,7 +30,7 @@ def test_versions_are_those_installed():
     assert {"keras", "jax", "hydra-core", "omegaconf", "pydantic", "keras-runner"} <= set(found)
 
 
-def test_versions_have_null_for_what_is_not_installed():
+def test_missing_packages_have_null_versions():
     assert versions("no-such-backend")["no-such-backend"] is None
 
 
@@ -51,14 +51,14 @@ def test_machine_says_what_computes():
     assert int(found["memory_bytes"]) > 2**20
 
 
-def test_git_state_of_a_clean_repository_is_its_commit(repository):
+def test_clean_repository_state_is_its_commit(repository):
     state = git_state(repository)
     assert state is not None
     assert len(str(state["commit"])) == 40
     assert state["dirty"] is False
 
 
-def test_git_state_is_dirty_once_a_tracked_file_changed(repository):
+def test_changed_file_makes_repository_dirty(repository):
     (repository / "outputs.txt").write_text("not tracked")
     assert (git_state(repository) or {})["dirty"] is False
     (repository / "train.py").write_text("2")
@@ -84,7 +84,7 @@ def test_git_state_does_not_wait_for_a_slow_git(repository, monkeypatch):
     assert git_state(repository) == {"commit": "abc", "dirty": None, "patch": None}
 
 
-def test_patch_is_written_and_told_by_its_digest(repository, tmp_path):
+def test_patch_is_written_with_its_digest(repository, tmp_path):
     (repository / "train.py").write_text("2")
     state = git_state(repository, patch_to=tmp_path / "code.patch") or {}
     patch = (tmp_path / "code.patch").read_bytes()
@@ -98,7 +98,7 @@ def test_patch_is_written_and_told_by_its_digest(repository, tmp_path):
     assert (git_state(repository) or {})["patch"] != state["patch"]
 
 
-def test_long_patch_is_cut_off_with_a_note_and_its_digest_is_of_all(repository, tmp_path, monkeypatch):
+def test_long_patch_is_cut_with_full_digest(repository, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "PATCH_BYTES", 300)
     digests = []
     for end in "ab":
@@ -125,7 +125,7 @@ def test_packages_are_all_that_is_installed():
     }.items() <= found.items()
 
 
-def test_gpus_are_those_the_driver_tells_of(tmp_path, monkeypatch):
+def test_gpus_are_those_of_the_driver(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus() is None
     tool = tmp_path / "nvidia-smi"

@@ -27,7 +27,7 @@ with record.stage("fit"):
 """
 
 
-def test_read_run_says_what_a_living_process_wrote(tmp_path):
+def test_read_run_matches_a_living_writer(tmp_path):
     record = RunRecord.open(tmp_path, backend="jax")
     assert read_run(tmp_path) == record.document
     assert read_run(tmp_path)["status"] == "running"
@@ -49,7 +49,7 @@ def test_killed_run_reads_whole_and_as_killed(tmp_path, delay_seconds):
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
 
 
-def test_run_that_ends_while_it_is_read_is_not_killed(tmp_path, monkeypatch):
+def test_run_ending_while_read_is_not_killed(tmp_path, monkeypatch):
     record = RunRecord.open(tmp_path, backend="jax")
 
     def end(_):

@@ -61,7 +61,7 @@ def test_update_adds_to_a_section(record):
 
 
 @pytest.mark.parametrize("section", ["result", "status"])
-def test_update_refuses_what_is_no_section_of_the_callers(record, section):
+def test_update_refuses_unknown_sections(record, section):
     before = on_disk(record)
     with pytest.raises(TypeError, match=rf"no section {section} to update; it has argv, .*seconds"):
         record.update(**{section: "failed"})
@@ -79,7 +79,7 @@ def test_document_is_a_copy(record):
     assert record.document["seeds"] == {"seed": 3}
 
 
-def test_stage_names_itself_and_adds_up_its_seconds(record):
+def test_stage_is_named_and_timed(record):
     record.update(seconds={"fit": 100.0})
     with record.stage("fit"):
         assert on_disk(record)["stage"] == "fit"

@@ -23,17 +23,17 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_key_is_looked_up_in_configuration_record_and_metrics(make, key):
+def test_key_is_found_in_config_record_metrics(make, key):
     assert Run(make("a"), "name").value(key) == KEYS[key]
 
 
-def test_column_that_no_value_is_better_of_is_the_last_epochs(make):
+def test_column_without_a_goal_takes_last_epoch(make):
     folder = make("a")
     (folder / "metrics.csv").write_text("epoch,f,val_accuracy\n1,5,0.7\n2,3,0.6\n")
     assert (Run(folder, "").value("f"), Run(folder, "").value("val_accuracy")) == (3, 0.7)
 
 
-def test_half_written_run_is_read_for_what_there_is(store):
+def test_half_written_run_is_readable(store):
     folders = {folder.name[-6:]: folder for folder in (store / "runs").iterdir()}
     damaged, empty, killed = (Run(folders[name], name) for name in ("abcdef", "ffffff", "eeeeee"))
     assert [run.status for run in (damaged, empty, killed)] == ["damaged", "unrecorded", "killed"]
@@ -45,5 +45,5 @@ def test_half_written_run_is_read_for_what_there_is(store):
     ("metric", "goal"),
     [("val_loss", "min"), ("bi_binary_accuracy", "max"), ("mean_absolute_error", "min"), ("f", None)],
 )
-def test_goal_is_known_for_losses_errors_and_accuracies(metric, goal):
+def test_goal_is_known_for_common_metrics(metric, goal):
     assert goal_of(metric) == goal

@@ -7,7 +7,7 @@ from runner.records.folder import point_latest
 from runner.records.run_folder import all_runs, find_run
 
 
-def test_all_runs_are_in_the_order_of_their_time_and_jobs_in_that_of_their_numbers(store):
+def test_runs_and_jobs_are_sorted(store):
     point_latest(store, store / "runs" / "2026-01-01_00-00-00_aaaaaa")
     names = [run.name.partition("_")[2][9:] for run in all_runs(store)]
     assert names == ["aaaaaa", "bbbbbb", "cccccc/0", "cccccc/10", "dddddd", "eeeeee", "ffffff", "abcdef"]
@@ -33,7 +33,7 @@ def test_run_is_found_by_any_part_of_its_name(store, name, found):
     assert find_run(store, name).name == found
 
 
-def test_job_is_meant_by_its_whole_number(make, root):
+def test_job_number_matches_whole(make, root):
     make("2026-01-03_00-00-00_cccccc/1")
     make("2026-01-03_00-00-00_cccccc/10")
     assert find_run(root, "cccccc/1").name.endswith("/1")

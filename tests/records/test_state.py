@@ -44,7 +44,7 @@ def test_no_state_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 10, 300, -1])
-def test_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path, size, caplog):
+def test_torn_state_falls_back_with_a_note(tmp_path, size, caplog):
     write_state(tmp_path, state(1))
     write_state(tmp_path, state(2))
     newest = tmp_path / "state-000000000002.npz"
@@ -79,7 +79,7 @@ def test_writer_writes_one_after_the_other(tmp_path):
     assert read_state(tmp_path).step == 5
 
 
-def test_state_that_cannot_be_written_is_told_at_the_next(tmp_path):
+def test_failed_state_write_raises_at_the_next(tmp_path):
     writer = StateWriter(tmp_path / "absent")
     writer.write(state(1))
     with pytest.raises(RunnerError, match="cannot write .*absent"):

@@ -32,7 +32,7 @@ def test_table_gives_back_the_same_float32(numbers):
         assert np.array(read_table(path)[0], np.float32).tolist() == numbers
 
 
-def test_table_has_the_fewest_digits_that_tell_a_float32(tmp_path):
+def test_float32_has_the_shortest_digits(tmp_path):
     write_table(tmp_path / "table.csv", [np.array([0.1, 1e-10], np.float32)])
     assert (tmp_path / "table.csv").read_bytes() == b"0.1,1e-10\r\n"
 
@@ -42,7 +42,7 @@ def test_table_takes_text_that_utf8_cannot_hold(tmp_path):
     assert read_table(tmp_path / "table.csv") == [["caf\\udce9.png"]]
 
 
-def test_table_is_not_there_when_a_row_cannot_be_made(tmp_path):
+def test_failed_row_leaves_no_table(tmp_path):
     with pytest.raises(ZeroDivisionError):
         write_table(tmp_path / "table.csv", ([1 // n] for n in (1, 0)))
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ LANES = [
 ]
 
 
-def test_trace_is_of_complete_events_in_microseconds_and_named_threads(tmp_path):
+def test_trace_has_complete_events_and_threads(tmp_path):
     write_trace(tmp_path, LANES)
     document = json.loads((tmp_path / "trace.json").read_text())
     events = document["traceEvents"]
@@ -26,7 +26,7 @@ def test_trace_is_of_complete_events_in_microseconds_and_named_threads(tmp_path)
     assert (prepare["tid"], prepare["ts"], prepare["dur"]) == (1, 0.001, 199.999)
 
 
-def test_trace_reads_back_with_its_beginning_at_zero(tmp_path):
+def test_trace_reads_back_from_zero(tmp_path):
     write_trace(tmp_path, LANES)
     expected = [
         Lane(lane.name, [Span(s.name, s.begin - 5_000_000, s.end - 5_000_000, s.details) for s in lane.spans])
