@@ -31,7 +31,7 @@ def copy(digits, tmp_path):
     return folder
 
 
-def test_page_tells_status_configuration_and_results(digits, read):
+def test_page_has_status_config_and_results(digits, read):
     page, document = read(digits), json.loads((digits / "run.json").read_text())
     assert page.of("span", **{"class": "status completed"})
     accuracy = document["results"]["evaluate"]["accuracy"]
@@ -40,7 +40,7 @@ def test_page_tells_status_configuration_and_results(digits, read):
     assert ["numpy", document["versions"]["numpy"]][1] in page.text
 
 
-def test_page_shows_what_was_typed_and_does_not_guess_where_nothing_was(copy, read):
+def test_page_shows_only_a_known_command(copy, read):
     write_report(copy)
     assert "No key was given on a command line" in read(copy).text
     document = json.loads((copy / "run.json").read_text())
@@ -49,7 +49,7 @@ def test_page_shows_what_was_typed_and_does_not_guess_where_nothing_was(copy, re
     assert "python -m runner seed=1 'data.root=a b'" in read(copy).text
 
 
-def test_page_opens_offline_and_holds_all_it_needs(digits, read):
+def test_page_is_self_contained(digits, read):
     page = read(digits)
     (policy,) = page.of("meta", **{"http-equiv": "Content-Security-Policy"})
     assert policy["content"].startswith("default-src 'none'; img-src data:;")
@@ -71,7 +71,7 @@ def test_samples_per_class_are_those_of_the_data(digits, read):
     assert [sum(int(row[column]) for row in classes) for column in (1, 2, 3)] == list(samples.values())
 
 
-def test_confusion_matrix_and_scores_are_those_of_the_predictions(digits, read):
+def test_confusion_matrix_matches_predictions(digits, read):
     page, predictions = read(digits), rows(digits / "predictions.csv")
     _, *matrix = page.tables["Confusion matrix"]
     for name, *counts in matrix:
@@ -83,7 +83,7 @@ def test_confusion_matrix_and_scores_are_those_of_the_predictions(digits, read):
     assert per_class["3"][4] == str(sum(row["label"] == "3" for row in predictions))
 
 
-def test_most_wrong_samples_are_pictured_worst_first(digits, read):
+def test_worst_samples_are_pictured_first(digits, read):
     page, predictions = read(digits), rows(digits / "predictions.csv")
     wrong = [row for row in predictions if row["label"] != row["predicted"]]
     worst = sorted(wrong, key=lambda row: float(row[row["label"]]))[:12]
@@ -92,14 +92,14 @@ def test_most_wrong_samples_are_pictured_worst_first(digits, read):
     assert sorted(row["id"] for row in rows(digits / "figures" / "worst.csv")) == sorted(pictured)
 
 
-def test_examples_are_pictures_of_four_samples_of_each_class(digits):
+def test_examples_show_four_samples_per_class(digits):
     listed = rows(digits / "figures" / "examples.csv")
     assert [row["label"] for row in listed] == [str(number) for number in range(10) for _ in range(4)]
     assert all(row["id"].startswith(f"{row['label']}/") for row in listed)
     assert all((digits / "figures" / row["file"]).exists() for row in listed)
 
 
-def test_curves_have_a_panel_for_each_metric_and_words_for_those_who_cannot_see(digits, read):
+def test_curves_have_panels_and_alt_text(digits, read):
     labels = [figure["aria-label"] for figure in read(digits).of("figure", role="img")]
     assert [label.split(":")[0] for label in labels[:-1]] == [
         "loss", "accuracy", "learning rate", "images per second", "share of waiting",
@@ -108,7 +108,7 @@ def test_curves_have_a_panel_for_each_metric_and_words_for_those_who_cannot_see(
     assert f"val_loss from {float(first['val_loss']):.4g} to {float(last['val_loss']):.4g}" in labels[0]
 
 
-def test_wait_is_told_with_its_reasons_and_a_picture(digits, read):
+def test_wait_has_reasons_and_a_picture(digits, read):
     page, fit = read(digits), json.loads((digits / "run.json").read_text())["results"]["fit"]
     wait, memory = fit["wait"], rounded(fit["peak_memory_bytes"] / 1e6)
     assert f"took {seconds(fit['cpu_seconds'])} of processors and at most {memory} MB of memory" in page.text
@@ -119,7 +119,7 @@ def test_wait_is_told_with_its_reasons_and_a_picture(digits, read):
     assert all(f" {words}" in page.text for words in ("worker 1", "worker 2", "it waits for a batch"))
 
 
-def test_page_without_a_picture_of_the_wait_has_its_figures(copy, read):
+def test_page_without_timeline_has_the_numbers(copy, read):
     (copy / "trace.json").unlink()
     write_report(copy)
     page = read(copy)
@@ -127,7 +127,7 @@ def test_page_without_a_picture_of_the_wait_has_its_figures(copy, read):
     assert page.of("figure", **{"class": "timeline"}) == []
 
 
-def test_page_is_the_same_when_it_is_drawn_again_from_files_alone(digits, tmp_path):
+def test_page_is_redrawn_from_files_alike(digits, tmp_path):
     elsewhere = tmp_path / digits.name
     shutil.copytree(digits, elsewhere)
     (elsewhere / NAME).unlink()
@@ -142,7 +142,7 @@ def change(folder, **sections):
     write_report(folder)
 
 
-def test_content_of_files_is_told_with_its_digest(copy, read):
+def test_file_content_is_shown_with_its_digest(copy, read):
     data = json.loads((copy / "run.json").read_text())["data"]
     assert (
         f"The content of all 1,797 files was digested as it was read: {data['contents']['digest']} ." in read(copy).text
@@ -154,7 +154,7 @@ def test_content_of_files_is_told_with_its_digest(copy, read):
 
 
 @pytest.mark.parametrize("identical", [True, False])
-def test_comparison_with_the_run_that_is_repeated_is_told(identical, copy, read):
+def test_comparison_with_the_original_is_shown(identical, copy, read):
     verified = {
         "identical": identical,
         "compared": ["ids", "2 epochs of weights"],
@@ -217,7 +217,7 @@ def test_every_head_has_a_section_of_its_own_kind(started, table, read):
     assert page.of("figure", **{"aria-label": "value: predicted over true values"})
 
 
-def test_reconstruction_shows_the_samples_of_the_greatest_error(started, table, read):
+def test_reconstruction_shows_greatest_errors(started, table, read):
     folder = started(*table, "data.class_mode=input")
     page = read(folder)
     errors = {row["id"]: float(row["mean_squared_error"]) for row in rows(folder / "predictions.csv")}
@@ -238,7 +238,7 @@ def test_predictions_without_labels_are_counted(digits, digits_root, tmp_path, r
     assert sum(int(count) for _, count in counted) == len(rows(folder / "predictions.csv"))
 
 
-def test_failed_run_shows_its_error_and_the_end_of_its_log(digits_root, tmp_path, read):
+def test_failed_run_shows_error_and_log_end(digits_root, tmp_path, read):
     with pytest.raises(TrainingError):
         run(compose([f"data.root={digits_root}", "train.learning_rate=1e30", "model=mlp"]), folder=tmp_path)
     page = read(tmp_path)
@@ -269,20 +269,20 @@ def test_failed_run_shows_its_error_and_the_end_of_its_log(digits_root, tmp_path
         ("figures/worst/000.png", None),
     ],
 )
-def test_page_of_a_damaged_folder_shows_what_there_is(copy, file, content):
+def test_damaged_folder_has_a_partial_page(copy, file, content):
     (copy / file).unlink()
     if content is not None:
         (copy / file).write_text(content)
     assert "<h1>" in write_report(copy).read_text()
 
 
-def test_other_table_of_predictions_is_told(copy, read):
+def test_other_predictions_table_is_reported(copy, read):
     (copy / "predictions.csv").write_text("id,other\n1,2\n")
     write_report(copy)
     assert "predictions.csv has other columns than its run's heads" in read(copy).text
 
 
-def test_large_table_of_predictions_is_left_to_the_command(copy, read):
+def test_large_predictions_need_the_command(copy, read):
     write_report(copy, most_bytes=1000)
     page = read(copy)
     assert f"python -m runner.report {copy}" in page.text
@@ -301,7 +301,7 @@ def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):
     assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
 
-def test_command_refuses_what_cannot_be_meant(tmp_path):
+def test_report_command_refuses_bad_arguments(tmp_path):
     with pytest.raises(RunnerError) as refused:
         execute(["a", "b", "format=csv"])
     assert refused.value.problems == ("format is no option of runner.report", "name 1 run, got 2; see --help")

@@ -35,12 +35,12 @@ def test_number_scores_are_scikit_learns(pairs):
         assert score.r2 == pytest.approx(r2_score(truth, predicted))
 
 
-def test_number_of_one_value_throughout_explains_nothing():
+def test_constant_column_explains_nothing():
     assert number_score("x", [1, 1], [1, 2]).r2 is None
     assert number_score("x", [0.0, 2e-162], [1, 2]).r2 is None
 
 
-def test_class_judge_keeps_the_samples_it_was_most_wrong_about():
+def test_class_scorer_keeps_the_worst_samples():
     judge = judge_of(Head("", "sparse", NAMES), labelled=True)
     for row in range(40):
         wrong = row / 40
@@ -50,7 +50,7 @@ def test_class_judge_keeps_the_samples_it_was_most_wrong_about():
     assert judge.pairs == {("a", "a"): 21, ("a", "b"): 19}
 
 
-def test_label_set_judge_counts_by_class_even_where_a_name_has_the_bar():
+def test_label_set_scorer_counts_by_class():
     judge = judge_of(Head("", "multi_label", ("x", "y", "x|y")), labelled=True)
     judge.take(0, "first", ["x|y", "x", "1", "0", "0", "0.9", "0.2", "0.1"])
     judge.take(1, "second", ["y", "y", "0", "1", "0", "0.1", "0.8", "0.1"])
@@ -62,7 +62,7 @@ def test_label_set_judge_counts_by_class_even_where_a_name_has_the_bar():
     assert [sample.id for sample in judge.worst.samples()] == ["first"]
 
 
-def test_number_judge_tells_how_far_off_a_sample_is():
+def test_number_scorer_measures_distance():
     judge = judge_of(Head("", "raw", (), ("w", "h")), labelled=True)
     judge.take(0, "near", ["1", "2", "1", "2.5"])
     judge.take(1, "far", ["1", "2", "4", "6"])

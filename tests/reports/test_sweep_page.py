@@ -30,7 +30,7 @@ def folder(written, tmp_path):
     return copy
 
 
-def test_table_has_the_varied_keys_and_the_best_job_first(folder, read):
+def test_table_has_varied_keys_best_job_first(folder, read):
     write_sweep_report(read_results(folder))
     header, *rows = read(folder).tables["Jobs"]
     assert header == [
@@ -43,21 +43,21 @@ def test_table_has_the_varied_keys_and_the_best_job_first(folder, read):
     assert [row[0] for row in rows] == ["8", "10", "9", "4", "6", "5", "7", "0", "2", "1", "3", "11", "12"]
 
 
-def test_columns_say_what_they_mean_on_the_heading_and_in_words(folder, read):
+def test_column_headings_are_explained(folder, read):
     write_sweep_report(read_results(folder))
     page, told = read(folder), BY_KEY["fit.peak_memory_bytes"].meaning
     assert [each["scope"] for each in page.of("th", title=told)] == ["col"] * 2  # of jobs, and over seeds
     assert f"peak MB {told}" in page.text
 
 
-def test_figure_that_is_the_objective_is_drawn_in_its_unit(written):
+def test_objective_is_drawn_in_its_unit(written):
     results = read_results(written)
     panels = setting_charts(SweepResults(replace(results.plan, objective="fit.peak_memory_bytes")))
     assert panels[2].title == "peak MB by loader"
     assert panels[2].words == "sequence: 820.3; generator: 821.3"
 
 
-def test_failed_and_waiting_jobs_stand_in_the_table_with_their_errors_as_text(folder, read):
+def test_failed_and_waiting_jobs_are_rows(folder, read):
     write_sweep_report(read_results(folder))
     page = read(folder)
     told = {row[0]: row[4] for row in page.tables["Jobs"][1:]}
@@ -67,7 +67,7 @@ def test_failed_and_waiting_jobs_stand_in_the_table_with_their_errors_as_text(fo
     assert "11 completed, 1 failed, 1 waiting" in page.text
 
 
-def test_jobs_that_have_a_page_are_linked_by_relative_address_and_nothing_else_is(folder, read):
+def test_only_jobs_with_a_page_are_linked(folder, read):
     write_sweep_report(read_results(folder))
     page = read(folder)
     assert [link["href"] for link in page.of("a")] == [
@@ -78,7 +78,7 @@ def test_jobs_that_have_a_page_are_linked_by_relative_address_and_nothing_else_i
     assert all(address.startswith(("data:", "#")) for address in loaded)
 
 
-def test_what_was_typed_whether_it_was_fair_and_which_jobs_are_equal_is_told(folder, read):
+def test_sweep_page_reports_command_and_fairness(folder, read):
     write_sweep_report(read_results(folder))
     page = read(folder)
     assert "python -m runner -m seed=0,1 'data.root=a b'" in page.text
@@ -87,14 +87,14 @@ def test_what_was_typed_whether_it_was_fair_and_which_jobs_are_equal_is_told(fol
     assert "Best first, by the least val_loss: job 8 (train.learning_rate=0.1, loader=sequence, seed=0)" in page.text
 
 
-def test_loaders_that_do_not_agree_are_told(folder, read):
+def test_differing_loaders_are_reported(folder, read):
     file = folder / "2/run.json"
     file.write_text(file.read_text().replace("1" * 64, "2" * 64))
     write_sweep_report(read_results(folder))
     assert "job 2 differs from job 0 only in the loader, and yet in digests.ids." in read(folder).text
 
 
-def test_environment_is_told_once_and_where_it_differs_by_key(folder, read):
+def test_environment_is_shown_once(folder, read):
     write_sweep_report(read_results(folder))
     assert "Not the same for all jobs" not in read(folder).text
     file = folder / "2/run.json"
@@ -116,7 +116,7 @@ def test_means_over_seeds_are_tabled_and_drawn(folder, read):
     assert all("var(--second)" in panel.svg for panel in setting_charts(read_results(folder)))
 
 
-def test_every_key_has_a_chart_of_the_objective_and_of_the_speed(written):
+def test_every_key_has_two_charts(written):
     panels = setting_charts(read_results(written))
     assert [panel.title for panel in panels] == [
         "val_loss by train.learning_rate", "images/s by train.learning_rate",
@@ -126,7 +126,7 @@ def test_every_key_has_a_chart_of_the_objective_and_of_the_speed(written):
     assert panels[3].words == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
 
 
-def test_numbers_stand_on_an_axis_by_decades_and_names_in_groups(written):
+def test_numbers_get_axes_and_names_get_groups(written):
     by_rate, _, by_loader, _ = setting_charts(read_results(written))
     assert [text for text in labels(by_rate) if text.startswith("0.0") or text == "0.1"] == ["0.001", "0.01", "0.1"]
     first, second, third = (place for text, place in labels(by_rate).items() if text in ("0.001", "0.01", "0.1"))
@@ -134,7 +134,7 @@ def test_numbers_stand_on_an_axis_by_decades_and_names_in_groups(written):
     assert {"sequence", "generator"} <= set(labels(by_loader))
 
 
-def test_result_that_is_the_same_for_all_is_said_and_not_drawn(write_sweep, tmp_path, read):
+def test_constant_result_is_not_drawn(write_sweep, tmp_path, read):
     folder = write_sweep(tmp_path / "sweep", rates=(0.01,), loaders=("generator", "sequence", "in_memory"), seeds=(0,))
     results = read_results(folder)
     write_sweep_report(results)
@@ -149,7 +149,7 @@ def labels(panel):
     return {text: float(first or second) for first, second, text in found}
 
 
-def test_only_the_seed_is_varied_so_the_seed_has_the_chart(write_sweep, tmp_path):
+def test_seed_has_a_chart_when_nothing_else_varies(write_sweep, tmp_path):
     folder = write_sweep(tmp_path / "sweep", rates=(0.01,), loaders=("sequence",), seeds=(0, 1, 2))
     results = read_results(folder)
     plan = SweepPlan(folder, (), ("seed",), results.plan.jobs)
@@ -158,7 +158,7 @@ def test_only_the_seed_is_varied_so_the_seed_has_the_chart(write_sweep, tmp_path
     assert not any("var(--second)" in panel.svg for panel in panels)
 
 
-def test_curves_of_all_jobs_are_drawn_and_the_best_named(written):
+def test_curves_of_all_jobs_name_the_best(written):
     results = read_results(written)
     assert [panel.title for panel in job_curves(results)] == ["val loss", "loss"]
     keys = [key.text for key in job_legend(results)]
@@ -167,13 +167,13 @@ def test_curves_of_all_jobs_are_drawn_and_the_best_named(written):
     assert len({(str(line["linestyle"]), line["marker"]) for line in LINES}) == len(LINES)
 
 
-def test_objective_that_is_a_metric_has_its_curve_first(written):
+def test_metric_objective_has_the_first_curve(written):
     results = read_results(written)
     plan = SweepPlan(written, (), results.plan.varied, results.plan.jobs, "val_accuracy", "max")
     assert [panel.title for panel in job_curves(type(results)(plan))] == ["val accuracy", "val loss", "loss"]
 
 
-def test_sweep_of_which_nothing_has_run_has_a_page(tmp_path, read):
+def test_sweep_without_started_jobs_has_a_page(tmp_path, read):
     folder = tmp_path / "sweep"
     folder.mkdir()
     SweepPlan(folder, ("-m", "seed=0"), ("seed",), (PlannedJob(0, (), {"seed": 0}),)).write()

@@ -30,7 +30,7 @@ def bars(axes):
     return found
 
 
-def test_bars_lie_at_their_times_and_kinds_are_told_apart_by_hatching():
+def test_bars_match_times_and_are_hatched():
     names, axes = rows([MODEL, WORKER])
     assert names == ["model", "worker 1"]
     assert bars(axes) == {"//////": [(0, 10), (30, 40)], "------": [(1, 9)], None: [(10, 30), (40, 60)]}
@@ -38,7 +38,7 @@ def test_bars_lie_at_their_times_and_kinds_are_told_apart_by_hatching():
     assert legend == ["the model trains", "it waits for a batch", "samples are prepared"]
 
 
-def test_what_the_models_thread_prepares_has_a_row_of_its_own():
+def test_main_thread_preparation_has_its_own_row():
     own = Lane("model", [*MODEL.spans, Span("prepare", 102 * MS, 104 * MS, {"samples": 8})])
     names, axes = rows([own])
     assert names == ["model", "same thread"]
@@ -50,5 +50,5 @@ def test_many_workers_are_drawn_up_to_a_limit():
     assert len(names) == MOST_LANES
 
 
-def test_picture_is_told_in_words():
+def test_picture_has_a_description():
     assert told_in_words([MODEL, WORKER]) == "in 33% of the time of 2 steps the model waited; workers beside it: 1"
