@@ -15,16 +15,16 @@ def fruitless(store):
     return [run for run in all_runs(store) if is_fruitless(run)]
 
 
-def test_failed_killed_and_half_written_runs_are_fruitless(store):
+def test_failed_killed_and_partial_are_unfinished(store):
     old(store / "runs" / "2026-01-06_00-00-00_ffffff")
     assert [run.name[-6:] for run in fruitless(store)] == ["dddddd", "eeeeee", "ffffff", "abcdef"]
 
 
-def test_folder_without_record_that_was_just_made_is_left_alone(store):
+def test_new_folder_without_record_is_kept(store):
     assert "ffffff" not in [run.name[-6:] for run in fruitless(store)]
 
 
-def test_interrupted_and_running_runs_are_not_fruitless(make, root):
+def test_interrupted_and_running_are_kept(make, root):
     make("interrupted", status="interrupted")
     from runner.records.record import RunRecord
 
@@ -34,7 +34,7 @@ def test_interrupted_and_running_runs_are_not_fruitless(make, root):
     record.close("completed")
 
 
-def test_remove_takes_folders_empty_sweeps_and_a_link_to_nothing(make, root):
+def test_remove_takes_empty_sweeps_and_dead_links(make, root):
     kept = make("2026-01-01_00-00-00_aaaaaa")
     gone = [make("2026-01-02_00-00-00_bbbbbb", status="failed"), make("2026-01-03_00-00-00_cccccc/0", status="failed")]
     point_latest(root, gone[0])
@@ -57,7 +57,7 @@ def test_link_goes_when_no_run_is_left(make, root):
     assert not (root / "latest").is_symlink()
 
 
-def test_size_is_that_of_all_files_and_follows_no_link(tmp_path):
+def test_size_counts_files_and_follows_no_link(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"12345")
     (tmp_path / "link").symlink_to(tmp_path / "a" / "b")

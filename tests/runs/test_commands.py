@@ -36,7 +36,7 @@ def test_help_names_every_command_and_option(answer):
     assert all(f"{option}=" in HELP for options in OPTIONS.values() for option in options)
 
 
-def test_list_shows_every_run_whatever_became_of_it(answer):
+def test_list_shows_every_run(answer):
     table = answer("list")
     header, *lines = table.splitlines()
     assert header.split() == ["run", "status", "evaluate.accuracy", "evaluate.loss", "seconds.total", "overrides"]
@@ -61,7 +61,7 @@ def test_list_takes_conditions_order_and_number(answer, conditions, found):
     assert [row["run"].rpartition("_")[2] for row in rows] == found
 
 
-def test_list_gives_the_columns_asked_for_with_all_digits(answer):
+def test_list_gives_requested_columns_exactly(answer):
     printed = answer("list", "columns=[loader,val_loss,split]", "format=json", "seed=1")
     (row,) = json.loads(printed)
     assert row == {
@@ -72,14 +72,14 @@ def test_list_gives_the_columns_asked_for_with_all_digits(answer):
     }
 
 
-def test_compare_shows_only_what_differs_and_the_results(answer):
+def test_compare_shows_differences_and_results(answer):
     rows = json.loads(answer("compare", "aaaaaa", "bbbbbb", "format=json"))
     results = ["evaluate.accuracy", "evaluate.loss", "seconds.total"]
     assert list(rows[0]) == ["run", "status", "loader.kind", "train.epochs", *results]
     assert [row["train.epochs"] for row in rows] == [3, 2]
 
 
-def test_diff_tells_two_runs_apart_part_by_part(answer):
+def test_diff_compares_part_by_part(answer):
     rows = json.loads(answer("diff", "aaaaaa", "bbbbbb", "format=json"))
     assert [(row["part"], row["key"]) for row in rows] == [
         ("config", "loader.kind"),
@@ -90,7 +90,7 @@ def test_diff_tells_two_runs_apart_part_by_part(answer):
     assert [list(row.values())[2:] for row in rows][1] == [3, 2]
 
 
-def test_diff_tells_code_packages_data_and_digests_apart(answer, store):
+def test_diff_separates_code_packages_and_data(answer, store):
     file = store / "runs" / "2026-01-02_00-00-00_bbbbbb" / "run.json"
     document = json.loads(file.read_text())
     document["git"] = {"commit": "abc", "dirty": True}
@@ -104,7 +104,7 @@ def test_diff_tells_code_packages_data_and_digests_apart(answer, store):
     assert "ffffffffffff…" in found
 
 
-def test_compare_shows_how_fast_runs_trained_where_they_say(answer, make):
+def test_compare_shows_known_speeds(answer, make):
     for name, share in (("fast", 0.01), ("slow", 0.5)):
         table = MetricsTable(make(name, loader=name))
         table.go_on(0)
@@ -132,7 +132,7 @@ def test_diff_of_runs_that_are_alike_says_so(answer):
     assert answer("diff", "aaaaaa", "aaaaaa").endswith("differ in nothing but their times\n")
 
 
-def test_show_tells_what_a_run_was(answer):
+def test_show_summarises_a_run(answer):
     shown = answer("show", "dddddd")
     assert "status    failed\n" in shown
     assert "error     ValueError: no\n" in shown
@@ -195,7 +195,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("texts", "problems"), PROBLEMS)
-def test_what_cannot_be_meant_is_refused_all_at_once(store, texts, problems):
+def test_all_bad_arguments_are_refused_at_once(store, texts, problems):
     with pytest.raises(ConfigurationError) as refused:
         execute(texts)
     assert list(refused.value.problems) == problems
@@ -214,7 +214,7 @@ def test_empty_store_is_no_error(root, capsys):
     assert "nothing to clean" in capsys.readouterr().out
 
 
-def test_a_thousand_runs_are_listed_and_nothing_heavy_is_imported(make, root):
+def test_thousand_runs_are_listed_lightly(make, root):
     folder = make("2026-01-01_00-00-00_000000")
     for number in range(1, 1000):
         shutil.copytree(folder, folder.with_name(f"2026-01-01_00-00-00_{number:06x}"))
