@@ -52,7 +52,7 @@ def nothing_is_left(here):
 
 
 @EACH
-def test_jobs_run_in_processes_of_their_own_and_are_told(launcher, sweep, nothing_is_left, capsys):
+def test_jobs_run_in_their_own_processes(launcher, sweep, nothing_is_left, capsys):
     code, folder = sweep(*launcher, "seed=1,9,2")
     assert code == 1
     assert statuses(folder) == {0: "completed", 1: "failed", 2: "completed"}
@@ -87,9 +87,7 @@ def terminated(here):
 
 
 @EACH
-def test_interrupt_ends_running_jobs_with_their_state_and_empties_the_queue(
-    launcher, here, sweep, terminated, nothing_is_left, capsys
-):
+def test_interrupt_ends_jobs_and_empties_queue(launcher, here, sweep, terminated, nothing_is_left, capsys):
     # Of Ray's cores both: the second job is in its queue.
     crowded = {"submitit": ["sweep.jobs=1"], "ray": [f"sweep.ray.num_cpus={os.cpu_count()}"]}[launcher[0].split("=")[1]]
     terminated(1)
@@ -102,9 +100,7 @@ def test_interrupt_ends_running_jobs_with_their_state_and_empties_the_queue(
 
 
 @EACH
-def test_job_that_the_system_takes_away_is_told_with_its_last_lines(
-    launcher, here, sweep, nothing_is_left, monkeypatch, capsys
-):
+def test_job_killed_by_system_shows_last_lines(launcher, here, sweep, nothing_is_left, monkeypatch, capsys):
     monkeypatch.setattr(queued, "SETTLE_SECONDS", 0.5)
     # The parent is what the scheduler runs: the memory of a host is short, or its time is up.
     text = (here / "job.py").read_text()
@@ -128,7 +124,7 @@ class Gone:
         raise AssertionError("over already")
 
 
-def test_run_on_a_host_that_is_gone_is_no_longer_running(sweep, monkeypatch):
+def test_run_on_a_lost_host_is_not_running(sweep, monkeypatch):
     monkeypatch.setattr(queued, "SETTLE_SECONDS", 0)
     monkeypatch.setattr(queued, "POLL_SECONDS", 0)
     _, folder = sweep("seed=1")
@@ -146,7 +142,7 @@ def test_run_on_a_host_that_is_gone_is_no_longer_running(sweep, monkeypatch):
     assert (folder / "0/output.log").read_text().endswith("sweep: NODE_FAIL\n")
 
 
-def test_last_word_of_a_job_goes_before_what_its_scheduler_says(sweep, monkeypatch):
+def test_job_result_precedes_scheduler_state(sweep, monkeypatch):
     monkeypatch.setattr(queued, "POLL_SECONDS", 0)
     _, folder = sweep("seed=1")
     plan = read_sweep(folder)
@@ -159,7 +155,7 @@ def test_last_word_of_a_job_goes_before_what_its_scheduler_says(sweep, monkeypat
 
 
 @pytest.mark.parametrize("late", ["sweep ended", "asked to end", "another process"])
-def test_order_that_comes_too_late_is_not_carried_out(late, here, sweep):
+def test_late_order_is_ignored(late, here, sweep):
     _, folder = sweep("seed=1")
     before = (folder / "0/run.json").stat().st_mtime_ns
     plan = read_sweep(folder)
@@ -181,7 +177,7 @@ def find_spec_of_pytest(_):
 
 
 @pytest.mark.parametrize("name", ["submitit", "ray"])
-def test_launcher_that_is_not_installed_is_refused(name, here, monkeypatch):
+def test_missing_launcher_is_refused(name, here, monkeypatch):
     monkeypatch.setattr("runner.component.find_spec", lambda _: None)
     with pytest.raises(ConfigurationError) as refused:
         prepare_sweep([f"sweep.launcher={name}", "seed=1,2"])
@@ -203,7 +199,7 @@ def test_launcher_that_is_not_installed_is_refused(name, here, monkeypatch):
         ([], 'got executor=slurm: Could not detect "srun", are you indeed on a slurm cluster?'),
     ],
 )
-def test_what_submitit_cannot_do_is_refused_before_there_is_a_folder(words, message, here, monkeypatch):
+def test_unsupported_submitit_keys_are_refused(words, message, here, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigurationError) as refused:
         prepare_sweep(["sweep.launcher=submitit", *words, "seed=1,2"])
@@ -213,7 +209,7 @@ def test_what_submitit_cannot_do_is_refused_before_there_is_a_folder(words, mess
 
 
 @pytest.mark.parametrize(("words", "slots"), [([], 1), (["sweep.jobs=3"], 3), (RAY, 7), ([*RAY, "sweep.jobs=2"], 2)])
-def test_all_jobs_are_queued_at_once_unless_it_is_said_how_many(words, slots, here, monkeypatch):
+def test_all_jobs_are_queued_by_default(words, slots, here, monkeypatch):
     monkeypatch.setattr("runner.component.find_spec", find_spec_of_pytest)
     assert prepare_sweep([*words, "seed=1,2"]).settings.slots(7) == slots
 
@@ -230,14 +226,14 @@ def test_all_jobs_are_queued_at_once_unless_it_is_said_how_many(words, slots, he
         ),
     ],
 )
-def test_cluster_that_cannot_run_a_job_ends_the_sweep(word, message, sweep, nothing_is_left):
+def test_refusing_cluster_ends_the_sweep(word, message, sweep, nothing_is_left):
     with pytest.raises(RunnerError, match=message):
         sweep(*RAY, word, "seed=1,2")
 
 
 @EACH
 @pytest.mark.skipif(find_spec("optuna") is None, reason="without optuna")
-def test_search_learns_from_trials_that_a_scheduler_started(launcher, sweep, nothing_is_left, capsys):
+def test_search_learns_from_scheduled_trials(launcher, sweep, nothing_is_left, capsys):
     code, folder = sweep(
         *launcher, "sweep.search=optuna", "sweep.trials=4", "sweep.jobs=2", "seed=int(interval(11,99))"
     )
@@ -252,7 +248,7 @@ def test_search_learns_from_trials_that_a_scheduler_started(launcher, sweep, not
 
 
 @pytest.mark.parametrize(("method", "slots"), [("random", 30), ("optuna", 10)])
-def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, sweep, monkeypatch):
+def test_optuna_queues_its_random_trials(method, slots, sweep, monkeypatch):
     pytest.importorskip("optuna")
     given = []
     monkeypatch.setattr("runner.component.find_spec", find_spec_of_pytest)
@@ -262,7 +258,7 @@ def test_optuna_gives_a_cluster_as_many_as_it_draws_by_chance(method, slots, swe
 
 
 @pytest.mark.skipif(None in (find_spec("optuna"), find_spec("submitit")), reason="without optuna or submitit")
-def test_trial_on_another_host_is_given_up_through_its_channel(sweep, nothing_is_left):
+def test_remote_trial_is_pruned_by_channel(sweep, nothing_is_left):
     search = ["sweep.search=optuna", "sweep.prune=true", "sweep.trials=6", "sweep.jobs=1"]
     code, folder = sweep(*SUBMITIT, *search, "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)")
     assert code == 0

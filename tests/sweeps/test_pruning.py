@@ -25,7 +25,7 @@ def told(folder):
 
 
 @NEEDS_OPTUNA
-def test_hopeless_trials_are_ended_with_their_state_and_are_no_failure(sweep, capsys):
+def test_pruned_trials_save_state_without_failing(sweep, capsys):
     code, folder = sweep(*PRUNED, "sweep.trials=7", "sweep.fail_fast=true")
     assert code == 0
     assert told(folder) == dict.fromkeys(range(5), "completed") | {5: "pruned", 6: "pruned"}
@@ -43,7 +43,7 @@ def test_hopeless_trials_are_ended_with_their_state_and_are_no_failure(sweep, ca
 
 
 @NEEDS_OPTUNA
-def test_optuna_knows_every_epoch_and_what_was_given_up(sweep):
+def test_optuna_knows_epochs_and_pruned_trials(sweep):
     import optuna
 
     _, folder = sweep(*PRUNED, "sweep.trials=6")
@@ -59,7 +59,7 @@ def test_optuna_knows_every_epoch_and_what_was_given_up(sweep):
 
 
 @NEEDS_OPTUNA
-def test_resume_does_not_run_again_what_was_given_up(here, sweep, capsys):
+def test_resume_skips_pruned_trials(here, sweep, capsys):
     _, folder = sweep(*PRUNED, "sweep.trials=6")
     before = (folder / "5/run.json").stat().st_mtime_ns
     (here / "mended").touch()
@@ -79,7 +79,7 @@ def test_without_pruning_every_trial_is_completed(here, sweep):
 
 
 @NEEDS_OPTUNA
-def test_objective_that_no_epoch_has_is_told(sweep, capsys):
+def test_objective_missing_in_epochs_is_reported(sweep, capsys):
     code, folder = sweep(*PRUNED, "sweep.trials=1", "sweep.objective=val_top_accuracy")
     assert code == 1
     assert "nothing could be pruned: val_top_accuracy is no column of metrics.csv\n" in capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_objective_that_no_epoch_has_is_told(sweep, capsys):
         ),
     ],
 )
-def test_what_cannot_be_pruned_is_refused_without_a_folder(typed, message, here, sweep):
+def test_unprunable_sweep_is_refused(typed, message, here, sweep):
     with pytest.raises(ConfigurationError, match=message):
         sweep(*typed, "sweep.prune=true", "seed=choice(1,2)")
     assert not (here / "outputs").exists()
@@ -142,20 +142,20 @@ def objective(run):
     return Objective("val_loss" if any("val_loss" in row for row in run.metrics) else "loss", "min")
 
 
-def test_epochs_seen_late_are_judged_in_their_order(learnt):
+def test_late_epochs_are_checked_in_order(learnt):
     judge = Judge(after=2)
     why = Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, {"loss": 1.0}))
     assert judge.heard == [(1, 3.0), (2, 4.0)]
     assert why == "given up after epoch 2: its best loss, 3, was worse than the median of earlier trials"
 
 
-def test_trial_that_has_trained_all_its_epochs_is_let_go_on(learnt):
+def test_fully_trained_trial_is_not_pruned(learnt):
     judge = Judge(after=2)
     assert Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, epochs=2)) is None
     assert judge.heard == [(1, 3.0), (2, 4.0)]
 
 
-def test_epochs_before_the_first_validation_are_not_judged_by_another_column(learnt):
+def test_early_epochs_use_no_other_column(learnt):
     judge = Judge(after=9)
     pruning = Pruning(judge, objective)
     pruning.report(0, learnt({"loss": 3.0}, validation_every=2))

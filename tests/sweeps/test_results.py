@@ -42,21 +42,21 @@ def numbers(results):
     return [job.planned.number for job in results.jobs]
 
 
-def test_best_job_comes_first_and_those_without_the_objective_last(planned):
+def test_best_job_comes_first(planned):
     results = planned({"losses": (0.5,)}, {"losses": ()}, {"losses": (0.1, 0.9)}, waiting=1)
     assert results.objective == Objective("val_loss", "min")
     assert numbers(results) == [2, 0, 1, 3]
     assert [job.status for job in results.jobs] == ["completed", "completed", "completed", "waiting"]
 
 
-def test_job_that_failed_is_never_the_best_whatever_it_came_to(planned):
+def test_failed_job_is_never_the_best(planned):
     failed, killed = ({"losses": (loss,), "status": status} for loss, status in ((0.0, "failed"), (0.1, "killed")))
     results = planned(failed, {"losses": (0.5,)}, killed, {"losses": ()})
     assert numbers(results) == [1, 3, 0, 2]
     assert results.best.planned.number == 1
 
 
-def test_sweep_without_a_completed_job_has_no_best(planned):
+def test_sweep_without_results_has_no_best(planned):
     assert planned({"losses": (0.1,), "status": "failed"}).best is None
 
 
@@ -64,7 +64,7 @@ def test_sweep_without_a_completed_job_has_no_best(planned):
     ("status", "told"),
     [("interrupted", "pruned"), ("killed", "pruned"), ("completed", "completed"), ("failed", "failed")],
 )
-def test_trial_that_was_given_up_is_pruned_unless_it_ended_before_it_knew(status, told, planned):
+def test_pruned_trial_keeps_a_final_status(status, told, planned):
     results = planned({"status": status})
     job = replace(results.plan.jobs[0], pruned="given up")
     (job,) = SweepResults(replace(results.plan, jobs=(job,))).jobs
@@ -75,14 +75,14 @@ def test_trial_that_was_given_up_is_pruned_unless_it_ended_before_it_knew(status
     ("objective", "goal", "order"),
     [("evaluate.accuracy", None, [1, 0]), ("seconds", None, [0, 1]), ("evaluate.accuracy", "min", [0, 1])],
 )
-def test_objective_may_be_any_figure(objective, goal, order, planned):
+def test_objective_may_be_any_column(objective, goal, order, planned):
     results = planned(
         {"accuracy": 0.8, "losses": (0.5,)}, {"accuracy": 0.9, "losses": (0.5, 0.5)}, objective=objective, goal=goal
     )
     assert numbers(results) == order
 
 
-def test_direction_of_loader_figures_is_known():
+def test_direction_of_loader_columns_is_known():
     keys = (
         "images_per_second",
         "wait_share",
@@ -112,7 +112,7 @@ def test_spread_over_seeds_is_that_of_a_sample(losses):
     assert deviation == pytest.approx(stdev(losses), abs=mean(losses) / 500)
 
 
-def test_settings_are_sorted_by_their_mean_and_failed_jobs_do_not_count(planned):
+def test_settings_are_sorted_by_mean(planned):
     results = planned(
         {"loader": "sequence", "seed": 0, "losses": (0.2,)},
         {"loader": "sequence", "seed": 1, "losses": (0.6,)},
@@ -125,13 +125,13 @@ def test_settings_are_sorted_by_their_mean_and_failed_jobs_do_not_count(planned)
     assert list(unfinished_lines(results)) == [f"job 3 failed: ValueError: no ({results.plan.folder / '3'})"]
 
 
-def test_loaders_that_agree_are_told_and_those_that_do_not_named(planned):
+def test_loaders_with_equal_weights_are_named(planned):
     # `make` takes the digest of the weights from the seed alone.
     agreeing = planned({"loader": "sequence"}, {"loader": "generator"}, {"loader": "generator", "seed": 5})
     assert list(agreements(agreeing.jobs)) == ["2 jobs differ only in the loader: same weights"]
 
 
-def test_jobs_that_ended_with_other_weights_are_named(planned, root):
+def test_jobs_with_other_weights_are_named(planned, root):
     results = planned({"loader": "sequence"}, {"loader": "generator"})
     file = root / "sweeps" / NAME / "1" / "run.json"
     file.write_text(file.read_text().replace("0" * 64, "1" * 64))
@@ -157,7 +157,7 @@ def test_killed_sweep_can_be_tabled_afterwards(planned, capsys):
     assert (results.plan.folder / "summary.md").exists()
 
 
-def test_one_repeated_job_is_told(planned):
+def test_one_repeated_job_is_reported(planned):
     results = planned({"seed": 0}, {"seed": 1})
     jobs = (*results.plan.jobs, PlannedJob(2, (), {"loader": "sequence", "seed": 0}, same_as=0))
     plan = SweepPlan(results.plan.folder, (), ("loader", "seed"), jobs)
@@ -167,7 +167,7 @@ def test_one_repeated_job_is_told(planned):
 
 
 @pytest.mark.parametrize(("key", "value", "compared"), [("target", "mine.other", False), ("workers", 7, True)])
-def test_batches_of_the_users_own_are_compared_only_where_one_code_made_them(key, value, compared, planned, root):
+def test_custom_batches_compare_within_one_code(key, value, compared, planned, root):
     results = planned({"loader": "custom"}, {"loader": "custom"})
     file = root / "sweeps" / NAME / "1" / "config.yaml"
     config = yaml.safe_load(file.read_text())
@@ -200,7 +200,7 @@ def costly(planned, root):
     return read_results(results.plan.folder)
 
 
-def test_what_jobs_took_stands_beside_their_results_in_units_a_person_reads(costly):
+def test_cost_columns_have_readable_units(costly):
     columns, (row,) = over_seeds(costly)
     assert columns[-6:] == header(costly)[-6:] == TITLES
     assert row[-6:] == ["1,687 ± 0", "3.12 ± 0", "42.00 ± 0.71", "812.3 ± 0", "0.0312 ± 0", "14.81 ± 0"]
@@ -222,7 +222,7 @@ def test_cheapest_job_can_be_the_best(costly):
     assert numbers(SweepResults(replace(costly.plan, objective="fit.cpu_seconds"))) == [0, 1]
 
 
-def test_objective_that_is_a_figure_stands_first_and_once(costly):
+def test_objective_column_is_first_and_unique(costly):
     assert header(SweepResults(replace(costly.plan, objective="fit.peak_memory_bytes")))[3:5] == ["peak MB", "val_loss"]
 
 
@@ -230,7 +230,7 @@ def test_objective_that_is_a_figure_stands_first_and_once(costly):
     ("search", "told"),
     [(None, "no job was begun"), (SearchPlan("random", 5, 0, ("seed=choice(1,2)",)), "no trial was begun")],
 )
-def test_sweep_that_ended_before_its_first_job_says_so(search, told, root, capsys):
+def test_sweep_without_jobs_is_reported(search, told, root, capsys):
     plan = SweepPlan(root / "sweeps" / NAME, ("-m",), ("seed",), (), "val_loss", "min", search)
     plan.folder.mkdir(parents=True)
     plan.write()
@@ -239,5 +239,5 @@ def test_sweep_that_ended_before_its_first_job_says_so(search, told, root, capsy
     assert f'<span class="status waiting">{told}</span>' in (plan.folder / "report.html").read_text()
 
 
-def test_single_job_is_told_in_the_singular(planned):
+def test_single_job_is_singular(planned):
     assert next(notes(planned({}))) == "1 job: 1 completed; best first, by the least val_loss"

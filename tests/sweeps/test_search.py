@@ -26,7 +26,7 @@ def tried(folder):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_search_tries_as_many_as_asked_and_tells_the_best(method, sweep, capsys):
+def test_search_tries_the_requested_number(method, sweep, capsys):
     code, folder = sweep(
         f"sweep.search={method}", "sweep.trials=5", "seed=int(interval(1,6))", "loader=generator,sequence"
     )
@@ -44,7 +44,7 @@ def test_search_tries_as_many_as_asked_and_tells_the_best(method, sweep, capsys)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_search_that_was_cut_short_ends_as_if_it_had_not_been(method, here, sweep):
+def test_interrupted_search_ends_like_a_whole_one(method, here, sweep):
     typed = [f"sweep.search={method}", "seed=int(interval(11,1000000))", "sweep.seed=3"]
     _, folder = sweep(*typed, "sweep.trials=2")
     before = (folder / "0/run.json").stat().st_mtime_ns
@@ -60,7 +60,7 @@ def test_search_that_was_cut_short_ends_as_if_it_had_not_been(method, here, swee
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_trials_that_fail_are_told_and_end_nothing(method, sweep, capsys):
+def test_failed_trials_are_reported(method, sweep, capsys):
     code, folder = sweep(f"sweep.search={method}", "sweep.trials=8", "seed=choice(1,7,9)", "train.epochs=range(1,9)")
     assert code == 0
     assert {7, 9} & set(tried(folder))
@@ -70,7 +70,7 @@ def test_trials_that_fail_are_told_and_end_nothing(method, sweep, capsys):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_proposal_that_the_schema_refuses_is_a_failed_trial(method, sweep, capsys):
+def test_refused_proposal_is_a_failed_trial(method, sweep, capsys):
     code, folder = sweep(f"sweep.search={method}", "sweep.trials=8", "train.epochs=int(interval(-9,9))", "seed=1")
     jobs = read_sweep(folder).jobs
     refused = [job for job in jobs if job.refused]
@@ -84,7 +84,7 @@ def test_proposal_that_the_schema_refuses_is_a_failed_trial(method, sweep, capsy
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_equal_configurations_run_once_and_have_one_value(method, sweep):
+def test_equal_configurations_run_once(method, sweep):
     code, folder = sweep(f"sweep.search={method}", "sweep.trials=6", "seed=choice(1,2)")
     assert code == 0
     jobs = read_sweep(folder).jobs
@@ -111,7 +111,7 @@ def test_optuna_knows_what_each_trial_came_to(sweep):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_trial_that_was_killed_is_run_by_resume_and_then_known(method, here, sweep):
+def test_killed_trial_is_resumed_and_counted(method, here, sweep):
     _, folder = sweep(f"sweep.search={method}", "sweep.trials=3", "seed=8", "train.epochs=choice(1,2,3)")
     killed = [job.number for job in read_sweep(folder).distinct]
     assert {json.loads((folder / f"{number}/run.json").read_text())["status"] for number in killed} == {"running"}
@@ -120,14 +120,14 @@ def test_trial_that_was_killed_is_run_by_resume_and_then_known(method, here, swe
     assert all((folder / f"{number}/again").exists() for number in killed)
 
 
-def test_trial_written_down_but_never_begun_is_run_by_resume(sweep):
+def test_unstarted_trial_is_run_by_resume(sweep):
     _, folder = sweep("sweep.search=random", "sweep.trials=2", "seed=int(interval(11,99999))")
     shutil.rmtree(folder / "1")
     sweep(f"sweep.resume={folder}")
     assert (folder / "1/run.json").exists()
 
 
-def test_proposal_made_before_a_kill_is_not_made_twice(sweep):
+def test_proposal_survives_a_kill(sweep):
     pytest.importorskip("optuna")
     _, folder = sweep("sweep.search=optuna", "sweep.trials=3", "seed=int(interval(11,99999))")
     plan, last = read_sweep(folder), tried(folder)[2]
@@ -159,13 +159,13 @@ def test_search_without_any_value_fails(sweep, capsys):
         (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired must not go with sweep.search"),
     ],
 )
-def test_ranges_that_cannot_be_searched_are_refused_without_a_folder(typed, message, here, sweep):
+def test_unsearchable_ranges_are_refused(typed, message, here, sweep):
     with pytest.raises(ConfigurationError, match=message.replace("[", r"\[")):
         sweep("sweep.search=random", *typed)
     assert not (here / "outputs").exists()
 
 
-def test_resumed_search_keeps_its_trials_and_its_objective(sweep):
+def test_resumed_search_keeps_its_objective(sweep):
     _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS)
     with pytest.raises(ConfigurationError, match="sweep.trials must be at least the 2 there are"):
         sweep(f"sweep.resume={folder}", "sweep.trials=1")
@@ -173,14 +173,14 @@ def test_resumed_search_keeps_its_trials_and_its_objective(sweep):
         sweep(f"sweep.resume={folder}", "sweep.objective=loss")
 
 
-def test_search_by_optuna_where_it_is_not_installed_says_how_to_get_it(sweep, monkeypatch):
+def test_missing_optuna_explains_installation(sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'keras-runner\[optuna\]', or take sweep.search=random"):
         sweep("sweep.search=optuna", SEEDS)
     assert not Path("outputs").exists()
 
 
-def test_modules_of_an_earlier_search_must_be_given_again(sweep):
+def test_search_extensions_must_be_given_again(sweep):
     Path("mine_searched.py").write_text("def build(): ...\n")
     typed = ["extensions=[mine_searched]", "model=custom", "model.target=mine_searched.build"]
     _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS, *typed)

@@ -60,7 +60,7 @@ def statuses(folder):
     return {int(file.parent.name): json.loads(file.read_text())["status"] for file in folder.glob("[0-9]/run.json")}
 
 
-def test_jobs_are_submitted_with_what_they_ask_for(queue, sweep):
+def test_jobs_are_submitted_with_resources(queue, sweep):
     wanted = "sweep.submitit={timeout_min: 90, slurm_partition: gpu, gpus_per_node: 2, cpus_per_task: 3, mem_gb: 4}"
     code, folder = sweep("sweep.launcher=submitit", wanted, "seed=1,2")
     assert code == 0
@@ -71,7 +71,7 @@ def test_jobs_are_submitted_with_what_they_ask_for(queue, sweep):
         assert {"partition=gpu", "time=90", "gpus-per-node=2", "cpus-per-task=3", "mem=4GB"} <= lines
 
 
-def test_job_that_runs_out_of_memory_is_told_in_the_queues_words(queue, here, sweep, monkeypatch, capsys):
+def test_out_of_memory_job_is_reported(queue, here, sweep, monkeypatch, capsys):
     monkeypatch.setattr(queued, "SETTLE_SECONDS", 0)
     monkeypatch.setattr(submitit_jobs, "ASK_SECONDS", 0.5)
     text = (here / "job.py").read_text()
@@ -83,7 +83,7 @@ def test_job_that_runs_out_of_memory_is_told_in_the_queues_words(queue, here, sw
     assert "job 0 failed: job 1 of the queue ended as OUT_OF_MEMORY" in last
 
 
-def test_jobs_that_wait_are_taken_out_of_the_queue(queue, sweep):
+def test_waiting_jobs_leave_the_queue(queue, sweep):
     code, folder = sweep(
         "sweep.launcher=submitit", "sweep.submitit.slurm_partition=busy", "sweep.fail_fast=true", "seed=9,1,2"
     )
@@ -92,6 +92,6 @@ def test_jobs_that_wait_are_taken_out_of_the_queue(queue, sweep):
     assert [(queue / f"{number}.state").read_text() for number in (2, 3)] == ["CANCELLED by 0\n"] * 2
 
 
-def test_queue_that_refuses_a_job_ends_the_sweep_in_its_words(queue, sweep):
+def test_refusing_queue_ends_the_sweep(queue, sweep):
     with pytest.raises(RunnerError, match=r"(?s)the queue refused job 0; mend sweep\.submitit.*invalid partition"):
         sweep("sweep.launcher=submitit", "sweep.submitit.slurm_partition=closed", "seed=1,2")

@@ -29,7 +29,7 @@ def statuses(folder):
     return {int(file.parent.name): json.loads(file.read_text())["status"] for file in folder.glob("[0-9]/run.json")}
 
 
-def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys):
+def test_failing_jobs_do_not_stop_others(sweep, capsys):
     code, folder = sweep("seed=1,7,8,9,2")
     assert code == 1
     printed = capsys.readouterr()
@@ -45,13 +45,13 @@ def test_jobs_that_raise_or_are_killed_stop_no_other_and_are_told(sweep, capsys)
     assert "5 jobs: 2 completed, 2 failed, 1 killed; best first, by the least val_loss" in printed.out
 
 
-def test_sweep_whose_page_cannot_be_drawn_ends_as_it_would(sweep, capsys, monkeypatch):
+def test_failed_page_does_not_fail_the_sweep(sweep, capsys, monkeypatch):
     monkeypatch.setattr("runner.commands.sweep_folder.write_sweep_report", lambda _: 1 / 0)
     assert sweep("seed=1,2")[0] == 0
     assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
 
-def test_sweep_without_failure_ends_with_0_and_its_files(sweep, capsys):
+def test_successful_sweep_exits_with_0(sweep, capsys):
     code, folder = sweep("seed=2,1", "loader=generator,sequence")
     assert code == 0
     assert capsys.readouterr().err == ""
@@ -70,7 +70,7 @@ def test_sweep_without_failure_ends_with_0_and_its_files(sweep, capsys):
     assert "- 4 jobs differ only in the loader: same batches, same weights" in summary
 
 
-def test_job_has_hydras_files_and_the_configuration_of_the_beginning(here, sweep):
+def test_job_keeps_hydra_files_and_first_config(here, sweep):
     (here / "conf/train").mkdir(parents=True)
     mine = here / "conf/train/mine.yaml"
     mine.write_text("defaults: [default]\nepochs: 77\n")
@@ -97,7 +97,7 @@ def test_jobs_that_equal_others_run_once(sweep, capsys):
     assert read_sweep(folder).jobs[2].varied == {"loader": "generator", "loader.workers": None, "seed": 1}
 
 
-def test_job_that_completes_and_finds_something_wrong_fails_the_sweep(here, sweep, capsys):
+def test_completed_job_with_findings_fails_sweep(here, sweep, capsys):
     (here / "job.py").write_text((here / "job.py").read_text() + "if seed == 2: sys.exit('error: 3 bad files')\n")
     code, folder = sweep("seed=1,2")
     assert code == 1
@@ -105,12 +105,12 @@ def test_job_that_completes_and_finds_something_wrong_fails_the_sweep(here, swee
     assert capsys.readouterr().err.splitlines()[1:] == [told]
 
 
-def test_objective_that_no_job_has_is_told(sweep, capsys):
+def test_objective_missing_in_jobs_is_reported(sweep, capsys):
     sweep("seed=1,2", "sweep.objective=val_top_accuracy")
     assert "2 jobs: 2 completed; none of them has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
 
 
-def test_resume_runs_what_is_missing_and_leaves_the_rest(here, sweep, capsys):
+def test_resume_runs_only_missing_jobs(here, sweep, capsys):
     _, folder = sweep("seed=1,9,8,2")
     shutil.rmtree(folder / "3")
     before = (folder / "0/run.json").stat().st_mtime_ns
@@ -124,7 +124,7 @@ def test_resume_runs_what_is_missing_and_leaves_the_rest(here, sweep, capsys):
     assert "4 jobs, 3 to run" in capsys.readouterr().out
 
 
-def test_resume_of_a_sweep_that_is_done_runs_nothing(sweep, capsys):
+def test_resume_of_complete_sweep_runs_nothing(sweep, capsys):
     _, folder = sweep("seed=1,2")
     assert sweep(f"sweep.resume={folder}") == (0, folder)
     assert "2 jobs, 0 to run" in capsys.readouterr().out
@@ -156,7 +156,7 @@ def test_sweep_that_runs_cannot_be_resumed(sweep):
         sweep(f"sweep.resume={folder}")
 
 
-def test_fail_fast_ends_running_jobs_and_starts_no_more(sweep):
+def test_fail_fast_stops_all_jobs(sweep):
     code, folder = sweep("seed=10,9,1", "sweep.jobs=2", "sweep.fail_fast=true")
     assert code == 1
     jobs = read_results(folder).jobs  # job 0 may have a record by then, or not yet
@@ -164,7 +164,7 @@ def test_fail_fast_ends_running_jobs_and_starts_no_more(sweep):
     assert {job.planned.number: job.error for job in jobs}[0] == "ended with the sweep"
 
 
-def test_job_that_is_ended_before_it_has_a_record_is_no_failure(here, sweep, capsys):
+def test_job_ended_before_its_record_is_no_failure(here, sweep, capsys):
     (here / "job.py").write_text("import sys, time\nif sys.argv[2] == '1': sys.exit('no')\nprint('on')\ntime.sleep(60)")
     code, folder = sweep("seed=1,2", "sweep.jobs=2", "sweep.fail_fast=true")
     assert code == 1
@@ -179,7 +179,7 @@ def test_job_that_takes_too_long_is_ended(sweep, capsys):
     assert "job 0 interrupted: ended after 0.05 minutes, the sweep's limit for a job" in capsys.readouterr().err
 
 
-def test_job_that_does_not_end_when_asked_is_made_to(here, sweep, monkeypatch):
+def test_unresponsive_job_is_killed(here, sweep, monkeypatch):
     monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
     text = (here / "job.py").read_text()
     (here / "job.py").write_text(text.replace("signal.SIGTERM, end", "signal.SIGTERM, signal.SIG_IGN"))
@@ -209,7 +209,7 @@ def children():
     return [child for child in psutil.Process().children() if "job.py" in " ".join(child.cmdline())]
 
 
-def test_interrupt_ends_all_jobs_with_their_state_and_tells_the_table(here, sweep, capsys):
+def test_interrupt_ends_jobs_and_prints_table(here, sweep, capsys):
     def interrupt():
         while len(list(here.glob("outputs/sweeps/*/[0-9]/run.json"))) < 2:
             time.sleep(0.05)
@@ -245,7 +245,7 @@ def test_jobs_end_when_the_sweep_is_killed(tmp_path):
         assert started.wait(10) == -signal.SIGTERM
 
 
-def test_job_of_a_rerun_goes_on_where_it_was_killed(here, sweep):
+def test_killed_rerun_job_is_resumed(here, sweep):
     first = here / "first"
     first.mkdir()
     write_config(first, compose([]).document())
@@ -257,7 +257,7 @@ def test_job_of_a_rerun_goes_on_where_it_was_killed(here, sweep):
     assert (config["resume"], config["rerun"], config["verify"]) == (str(folder / "0"), None, True)
 
 
-def test_job_that_was_a_quick_try_begins_anew(sweep):
+def test_debug_job_restarts(sweep):
     _, folder = sweep("debug=fast", "seed=8,1")
     sweep(f"sweep.resume={folder}")
     assert (folder / "0.attempt1").exists() and not (folder / "0/again").exists()
@@ -270,7 +270,7 @@ UNLISTED = (
 )
 
 
-def test_modules_of_an_earlier_sweep_must_be_given_again(here, sweep):
+def test_sweep_extensions_must_be_given_again(here, sweep):
     Path("mine_s.py").write_text("raise SystemExit('imported')\ndef build(): ...\n")
     _, folder = sweep("seed=9,1", *CODE)
     (here / "mended").touch()
@@ -282,7 +282,7 @@ def test_modules_of_an_earlier_sweep_must_be_given_again(here, sweep):
     assert sweep(f"sweep.resume={folder}") == (0, folder)  # there is nothing left to run
 
 
-def test_module_that_is_gone_by_then_is_told(sweep):
+def test_deleted_module_is_reported(sweep):
     Path("mine_s.py").write_text("def build(): ...\n")
     _, folder = sweep("seed=9", *CODE)
     Path("mine_s.py").unlink()

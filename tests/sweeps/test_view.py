@@ -28,11 +28,11 @@ def shown(folder, *, terminal):
     return console.file.getvalue()
 
 
-def test_without_a_terminal_there_is_a_line_for_each_job_that_ends(tmp_path):
+def test_pipe_has_a_line_per_finished_job(tmp_path):
     assert shown(tmp_path, terminal=False) == "          1/3  job 1  failed       2.5 s  seed=1\n"
 
 
-def test_terminal_has_a_row_for_each_job_that_runs_or_has_ended(tmp_path):
+def test_terminal_has_a_row_per_started_job(tmp_path):
     drawn = shown(tmp_path, terminal=True)
     assert "1 of 3 done, 1 waiting" in drawn
     rows = [line.split() for line in drawn.splitlines()]
@@ -40,7 +40,7 @@ def test_terminal_has_a_row_for_each_job_that_runs_or_has_ended(tmp_path):
     assert any(row[:3] == ["0", "0", "starting"] for row in rows)
 
 
-def test_rows_and_columns_keep_their_places_as_jobs_end(tmp_path):
+def test_rows_and_columns_keep_their_places(tmp_path):
     console = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False, color_system=None)
     plan = plan_in(tmp_path)
     with view_of(plan, len(plan.jobs), console) as view:
