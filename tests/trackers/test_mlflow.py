@@ -27,7 +27,7 @@ def tracker(store):
     return MLflow(uri=f"sqlite:///{store}", experiment="digits").build()
 
 
-def test_run_holds_parameters_metrics_tags_and_files(tracker, client, store, tmp_path):
+def test_run_logs_params_metrics_tags_and_files(tracker, client, store, tmp_path):
     (tmp_path / "metrics.csv").write_text("epoch\n1\n")
     parameters = {f"key.{number}": number for number in range(150)} | {"long": "x" * 7000}
     kept = tracker.begin(Beginning(tmp_path, parameters, tags={"run_folder": str(tmp_path)}))
@@ -67,7 +67,7 @@ def test_resumed_run_goes_on_in_the_same_one(tracker, client, store, tmp_path):
     assert client.get_run(kept["run_id"]).info.status == "FINISHED"
 
 
-def test_server_that_never_answers_is_given_up_within_seconds(tmp_path):
+def test_silent_server_is_abandoned(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         tracker = MLflow(uri=f"http://127.0.0.1:{server.getsockname()[1]}").build()
         began = time.monotonic()

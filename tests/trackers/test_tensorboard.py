@@ -18,7 +18,7 @@ def scalars(folder, tag):
     return [(event.step, event.value) for event in events.Scalars(tag)]
 
 
-def test_event_files_hold_every_epoch_and_the_results(tmp_path):
+def test_event_files_hold_epochs_and_results(tmp_path):
     tracker = EventFiles(None)
     assert tracker.begin(Beginning(tmp_path, {"train.epochs": 2})) == {"log_dir": str(tmp_path / "tensorboard")}
     tracker.epoch(1, {"loss": 0.5, "val_loss": None})
@@ -40,7 +40,7 @@ def test_parameters_are_text(tmp_path):
     assert status == b"failed"
 
 
-def test_resumed_run_takes_the_place_of_epochs_it_does_again(tmp_path):
+def test_resumed_run_replaces_repeated_epochs(tmp_path):
     first, again = EventFiles(None), EventFiles(tmp_path / "elsewhere")
     kept = first.begin(Beginning(tmp_path, {}))
     for epoch in (1, 2, 3):

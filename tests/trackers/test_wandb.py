@@ -78,7 +78,7 @@ def services():
     return [child for child in psutil.Process().children(recursive=True) if "wandb-core" in child.name()]
 
 
-def test_offline_run_holds_parameters_metrics_results_and_files(folder):
+def test_offline_run_logs_everything(folder):
     (folder / "config.yaml").write_text("seed: 0\n")
     tracker = WandB(project="digits", entity="us", group="first").build()
     kept = tracker.begin(Beginning(folder, {"train.epochs": 2, "loader": "x"}, tags={"git_commit": "abc"}))
@@ -100,14 +100,14 @@ def test_offline_run_holds_parameters_metrics_results_and_files(folder):
 
 
 @pytest.mark.parametrize(("status", "code"), [("failed", 1), ("interrupted", 130)])
-def test_run_that_did_not_complete_ends_with_a_code(folder, status, code):
+def test_incomplete_run_ends_with_a_code(folder, status, code):
     tracker = WandB().build()
     tracker.begin(Beginning(folder, {}))
     tracker.end(Ending(status, {}, ()))
     assert [record.exit_code for record in of_kind(folder, "exit")] == [code]
 
 
-def test_resumed_run_goes_on_under_its_id_and_lacks_nothing(folder):
+def test_resumed_run_keeps_its_id(folder):
     first = WandB().build()
     kept = first.begin(Beginning(folder, {"train.epochs": 1}))
     first.end(Ending("interrupted", {}, ()))
@@ -135,7 +135,7 @@ def test_jobs_of_a_sweep_are_a_group(tmp_path, parts, group):
     assert of_kind(folder, "run")[0].run_group == group
 
 
-def test_no_process_is_left_and_nothing_is_printed(folder, capfd):
+def test_tracker_leaves_no_process_or_output(folder, capfd):
     tracker = WandB().build()
     tracker.begin(Beginning(folder, {}))
     assert len(services()) == 1
@@ -165,7 +165,7 @@ def test_offline_nothing_is_sent(folder, server):
         server.accept()
 
 
-def test_server_that_never_answers_is_given_up_and_leaves_no_process(folder, server, monkeypatch):
+def test_silent_server_leaves_no_process(folder, server, monkeypatch):
     monkeypatch.setattr("runner.trackers.wandb.ANSWER_SECONDS", 2.0)
     tracker = WandB(mode="online").build()
     began = time.monotonic()
@@ -176,7 +176,7 @@ def test_server_that_never_answers_is_given_up_and_leaves_no_process(folder, ser
     assert services() == []
 
 
-def test_online_without_a_key_is_told(folder):
+def test_online_without_a_key_is_reported(folder):
     with pytest.raises(wandb.errors.UsageError, match="[Nn]o API key"):
         WandB(mode="online").build().begin(Beginning(folder, {}))
     assert services() == []
