@@ -17,7 +17,7 @@ def test_missing_backend_is_named_with_its_mend(monkeypatch):
         backend.require_backend("jax")
 
 
-def test_backend_is_keras_own_whoever_imports_it_first(monkeypatch):
+def test_backend_is_set_before_keras_is_imported(monkeypatch):
     monkeypatch.setattr(backend, "require", lambda packages: None)
     monkeypatch.delitem(sys.modules, "keras")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
@@ -25,7 +25,7 @@ def test_backend_is_keras_own_whoever_imports_it_first(monkeypatch):
     assert os.environ["KERAS_BACKEND"] == "jax"
 
 
-def test_another_backend_than_the_one_running_is_refused():
+def test_changing_the_backend_is_refused():
     other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
     pytest.importorskip(other)
     with pytest.raises(ConfigurationError, match=f"this process already runs on {keras.backend.backend()}"):
@@ -42,7 +42,7 @@ def test_start_seeds_all_that_is_random():
     assert (weights[0] == weights[1]).all()
 
 
-def test_what_is_said_on_stderr_meanwhile_goes_to_the_log(caplog, capfd):
+def test_stderr_output_goes_to_the_log(caplog, capfd):
     with caplog.at_level(logging.INFO, "runner"), backend._stderr_to_log():
         os.write(2, b"no driver found\n")
     assert "no driver found" in caplog.text

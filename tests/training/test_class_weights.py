@@ -19,12 +19,12 @@ def labels(mode="sparse", codes=CODES, names=NAMES):
     return Labels((Head("", mode, names),), (codes,))
 
 
-def test_balanced_weights_are_those_of_scikit_learn():
+def test_balanced_weights_match_scikit_learn():
     expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=CODES)
     np.testing.assert_allclose(class_weights("balanced", labels()).by_code, expected, rtol=1e-6)
 
 
-def test_balanced_weights_do_not_count_a_class_without_samples():
+def test_balanced_weights_skip_empty_classes():
     weights = class_weights("balanced", labels(names=(*NAMES, "nowhere"))).by_code
     assert weights[2] == 1
     assert weights[CODES].mean() == pytest.approx(1)
@@ -42,12 +42,12 @@ def test_each_sample_gets_the_weight_of_its_class(mode):
     assert weights.tolist() == [5.0 if code else 2.0 for code in CODES]
 
 
-def test_weights_of_the_samples_themselves_are_kept():
+def test_sample_weights_are_kept():
     given = ClassWeights(np.float32([2, 5]))(Batch(CODES, CODES[3:5], np.float32([10, 100]), ("a", "b")))
     assert given.tolist() == [50, 200]
 
 
-def test_unknown_classes_are_named_all_at_once_with_the_nearest():
+def test_unknown_classes_are_named_together():
     with pytest.raises(ConfigurationError) as caught:
         class_weights({"rigth": 2.0, "up": 1.0}, labels())
     assert caught.value.problems == (
@@ -71,7 +71,7 @@ def test_data_without_a_single_class_is_refused(data, got):
 
 @pytest.mark.parametrize("kind", LOADERS)
 @pytest.mark.parametrize("mode", ["categorical", "sparse", "binary"])
-def test_training_is_weighted_as_keras_weights_classes(train, kind, mode):
+def test_class_weights_match_keras(train, kind, mode):
     source, settings = Points(mode), Train(learning_rate=0.1)
     expected = build(source, settings)
     with load(source) as loader:

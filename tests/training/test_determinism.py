@@ -51,7 +51,7 @@ def test_the_frameworks_own_words_are_kept(text):
     assert "Graph execution" not in str(error.value)
 
 
-def test_other_errors_and_other_settings_stay_what_they_are():
+def test_other_errors_and_settings_are_kept():
     with pytest.raises(ValueError, match="shapes"), naming_refusals(deterministic=True):
         raise ValueError("shapes do not fit")
     with pytest.raises(ValueError, match="deterministic"), naming_refusals(deterministic=False):

@@ -22,11 +22,11 @@ def same_weights(model, other):
 
 
 @pytest.mark.parametrize("kind", LOADERS)
-def test_training_by_epochs_gives_the_weights_of_a_single_fit(train, reference, kind):
+def test_training_by_epochs_equals_one_fit(train, reference, kind):
     assert same_weights(train(kind=kind).model, reference())
 
 
-def test_averaged_weights_are_those_of_a_single_fit(train, reference):
+def test_averaged_weights_equal_one_fit(train, reference):
     optimizer = {"name": "sgd", "use_ema": True, "ema_momentum": 0.8}
     trained = train(optimizer=optimizer)
     assert same_weights(trained.model, reference(optimizer=optimizer))
@@ -34,17 +34,17 @@ def test_averaged_weights_are_those_of_a_single_fit(train, reference):
     assert trained.model.optimizer.use_ema
 
 
-def test_averaged_weights_under_loss_scaling_are_those_of_a_single_fit(train, reference):
+def test_averaged_scaled_weights_equal_one_fit(train, reference):
     settings = {"optimizer": {"name": "sgd", "use_ema": True}, "precision": "mixed_float16"}
     assert same_weights(train(**settings).model, reference(**settings))
 
 
-def test_averages_that_overwrite_while_training_are_those_of_a_single_fit(train, reference):
+def test_overwriting_averages_equal_one_fit(train, reference):
     settings = {"optimizer": {"name": "adam", "use_ema": True, "ema_overwrite_frequency": 2}}
     assert same_weights(train(**settings).model, reference(**settings))
 
 
-def test_checkpoints_hold_an_optimizer_that_averages(train, tmp_path):
+def test_checkpoints_hold_an_averaging_optimizer(train, tmp_path):
     train(optimizer={"name": "sgd", "use_ema": True})
     assert keras.saving.load_model(tmp_path / "0" / "last.keras").optimizer.use_ema
 
@@ -59,13 +59,13 @@ def test_best_weights_win_over_averages(train):
     assert loss == pytest.approx(min(trained.column("val_loss")), rel=1e-5)
 
 
-def test_gradients_are_accumulated_over_the_calls_of_fit(train, reference):
+def test_gradients_accumulate_across_fits(train, reference):
     # Updates after steps 2, 4, 6, 8 of 9: two of them join the gradients of two epochs.
     settings = {"optimizer": {"name": "sgd", "gradient_accumulation_steps": 2}}
     assert same_weights(train(**settings).model, reference(**settings))
 
 
-def test_schedule_goes_on_over_the_calls_of_fit_and_shows_in_the_rows(train, reference):
+def test_schedule_continues_across_fits(train, reference):
     trained = train(learning_rate=SCHEDULE)
     assert trained.column("learning_rate") == pytest.approx([0.05, 0.025, 0.0125])
     assert same_weights(trained.model, reference(learning_rate=SCHEDULE))
@@ -77,23 +77,23 @@ def test_learning_rate_is_lowered_on_a_plateau(train):
     assert trained.column("learning_rate") == pytest.approx([0.1, 0.1, 0.05, 0.04])
 
 
-def test_learning_rate_stands_where_it_stood_before_the_plateau_callback(train):
+def test_learning_rate_is_logged_before_plateau(train):
     plain, lowered = train(epochs=1), train(epochs=1, reduce_lr_on_plateau={})
     assert list(plain.rows[0]) == list(lowered.rows[0])
 
 
-def test_validation_happens_every_so_many_epochs_and_in_the_last(train):
+def test_validation_runs_at_its_frequency(train):
     trained = train(epochs=5, validation=True, validation_every=2)
     assert [value is not None for value in trained.column("val_loss")] == [False, True, False, True, True]
     assert list(trained.rows[0]) == list(trained.rows[1])
     assert list(trained.rows[0])[:4] == ["loss", "accuracy", "val_loss", "val_accuracy"]
 
 
-def test_rows_have_no_validation_where_there_is_none(train):
+def test_rows_without_validation_lack_its_columns(train):
     assert "val_loss" not in train(epochs=1).rows[0]
 
 
-def test_early_stopping_counts_the_epochs_that_validate(train):
+def test_early_stopping_counts_validated_epochs(train):
     trained = train(
         epochs=9,
         validation=True,
@@ -105,13 +105,13 @@ def test_early_stopping_counts_the_epochs_that_validate(train):
     assert trained.result["stopped_early"]
 
 
-def test_best_checkpoint_and_plateau_pass_over_epochs_without_validation(train, tmp_path):
+def test_checkpoint_and_plateau_skip_epochs(train, tmp_path):
     train(epochs=3, validation=True, validation_every=2, reduce_lr_on_plateau={"patience": 0})
     assert {file.name for file in (tmp_path / "0").iterdir()} == {"best.keras", "last.keras", "state-000000000009.npz"}
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_model_computes_in_half_precision_and_answers_in_full(train, policy):
+def test_half_precision_model_outputs_float32(train, policy):
     model = train(precision=policy).model
     assert model.layers[-2].compute_dtype == policy.removeprefix("mixed_")
     assert model.layers[-1].compute_dtype == "float32"
@@ -136,7 +136,7 @@ def determinism():
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_training_step_is_compiled_as_told(train, determinism, compiled):
+def test_training_step_follows_jit_compile(train, determinism, compiled):
     determinism(False)
     trained = train(jit_compile=compiled)
     assert trained.model.jit_compile is compiled
@@ -144,7 +144,7 @@ def test_training_step_is_compiled_as_told(train, determinism, compiled):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="elsewhere XLA is deterministic")
-def test_compilation_that_determinism_rules_out_is_refused(train, determinism):
+def test_nondeterministic_compilation_is_refused(train, determinism):
     determinism(True)
     with pytest.raises(
         ConfigurationError, match=r"train.jit_compile must be auto or false .*, got true; .* deterministic="
@@ -153,7 +153,7 @@ def test_compilation_that_determinism_rules_out_is_refused(train, determinism):
 
 
 @pytest.mark.parametrize("kind", LOADERS)
-def test_loss_that_is_no_number_ends_the_run_and_names_the_batch(train, kind):
+def test_nan_loss_ends_the_run_and_names_batch(train, kind):
     source = Points()
     with load(source) as loader:
         wanted = list(loader.stream(0, 3))[1].ids
@@ -165,25 +165,25 @@ def test_loss_that_is_no_number_ends_the_run_and_names_the_batch(train, kind):
     assert f"on the samples {', '.join(wanted)}; look at them" in str(caught.value)
 
 
-def test_loss_that_is_no_number_is_found_in_a_later_epoch(train):
+def test_nan_loss_is_found_in_a_later_epoch(train):
     with pytest.raises(TrainingError, match=r"at step [3-8] \(step [0-2] of pass [12] over the data\)"):
         train(learning_rate={"name": "piecewise_constant_decay", "boundaries": [2], "values": [0.1, 1e38]})
 
 
-def test_loss_that_is_no_number_leaves_the_last_checkpoint(train, tmp_path):
+def test_nan_loss_keeps_the_last_checkpoint(train, tmp_path):
     with pytest.raises(TrainingError):
         train(learning_rate={"name": "piecewise_constant_decay", "boundaries": [3], "values": [0.1, 1e38]})
     last = keras.saving.load_model(tmp_path / "0" / "last.keras")
     assert all(np.isfinite(weight).all() for weight in last.get_weights())
 
 
-def test_loss_that_is_no_number_is_let_be_where_told(train):
+def test_nan_loss_is_allowed_on_request(train):
     source = Points()
     source.bad = 0
     assert np.isnan(train(source, terminate_on_nan=False).column("loss")).all()
 
 
-def test_ids_that_are_settled_within_an_epoch_count_once(train, monkeypatch):
+def test_settling_more_often_changes_no_digest(train, monkeypatch):
     whole = train(steps_per_epoch=7).result
     monkeypatch.setattr("runner.callbacks.progress.MOST_UNSETTLED", 2)
     often = train(steps_per_epoch=7).result
@@ -191,7 +191,7 @@ def test_ids_that_are_settled_within_an_epoch_count_once(train, monkeypatch):
     assert often["samples_seen"] == whole["samples_seen"] == 70
 
 
-def test_nothing_is_kept_of_steps_that_are_long_over(train):
+def test_old_steps_are_not_kept(train):
     blocks = {}
 
     def on_step(step):
@@ -203,7 +203,7 @@ def test_nothing_is_kept_of_steps_that_are_long_over(train):
     assert blocks[1000] - blocks[300] < 350
 
 
-def test_training_tells_what_it_took_of_processors_and_memory(train):
+def test_training_reports_cpu_time_and_memory(train):
     began = time.process_time()
     result = train(kind="generator", validation=True).result
     took = time.process_time() - began  # of this process alone, with what it took to build the model
@@ -211,7 +211,7 @@ def test_training_tells_what_it_took_of_processors_and_memory(train):
     assert abs(result["peak_memory_bytes"] - peak_memory_bytes()) < 0.2 * peak_memory_bytes()
 
 
-def test_training_of_which_nothing_is_left_took_nothing(train):
+def test_training_without_samples_used_nothing(train):
     whole = train()
     again = train(start=read_state(whole.folder), folder=whole.folder)
     assert again.result["steps"] == whole.result["steps"]

@@ -42,13 +42,13 @@ def test_direction_of_a_metric_is_that_of_keras(model, name, mode):
     assert judged(model["classes"], name) == mode
 
 
-def test_direction_is_told_by_the_name_where_keras_does_not_know(model):
+def test_direction_follows_from_the_name(model):
     assert judged(model["numbers"], "val_far_error") == "min"
     with pytest.raises(ConfigurationError, match=r"train\.monitor must be a value of which Keras knows .* got 'far'"):
         judged(model["numbers"], "far")
 
 
-def test_name_that_the_model_does_not_report_is_refused(model):
+def test_unknown_monitor_is_refused(model):
     with pytest.raises(ConfigurationError) as refused:
         judged(model["classes"], "val_accuracy")
     assert str(refused.value) == (

@@ -34,16 +34,16 @@ def test_a_hundredth_of_the_first_loss_is_enough(last, word):
     assert told(Attempt(50, 1.0, last), LABELS)[0].startswith(f"the model {word} learn one batch of 4 samples")
 
 
-def test_labels_that_are_all_the_same_are_told_of_a_success_too():
+def test_constant_labels_are_reported_on_success():
     assert told(Attempt(50, 1.0, 0.0), LABELS[[1, 1]])[1].startswith("all labels of the batch are the same")
 
 
-def test_loss_that_rose_points_at_the_learning_rate():
+def test_rising_loss_suggests_a_learning_rate():
     assert told(Attempt(50, 1.0, 2.0), LABELS)[1] == (
         "the loss did not fall: train.learning_rate may be too high, now 0.001"
     )
 
 
-def test_last_layer_without_probabilities_is_named():
+def test_logits_output_layer_is_named():
     assert not any("last layer" in text for text in told(Attempt(50, 1.0, 0.3), LABELS))
     assert told(Attempt(50, 1.0, 0.3), LABELS, "linear")[-1].startswith("the last layer gives values from -")

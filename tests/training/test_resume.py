@@ -55,7 +55,7 @@ class Stop:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_stopped_at_every_other_step_it_ends_as_if_never_stopped(train, settings):
+def test_stops_at_every_other_step_change_nothing(train, settings):
     """One training, stopped and gone on with again and again, each time by the next loader."""
     whole, kinds = train(validation=True, **settings), cycle(LOADERS)
     num_steps = whole.result["steps"]
@@ -75,7 +75,7 @@ def test_stopped_at_every_other_step_it_ends_as_if_never_stopped(train, settings
 
 
 @pytest.mark.parametrize("every", [{"epochs": 1}, {"seconds": 1e-9}, {"steps": 2}])
-def test_training_goes_on_from_every_state_that_is_written(train, tmp_path, every, monkeypatch):
+def test_training_resumes_from_every_state(train, tmp_path, every, monkeypatch):
     monkeypatch.setattr(state, "KEPT", 99)
     settings = {"checkpoint_every": every, "reduce_lr_on_plateau": {"patience": 0, "min_delta": 1.0}}
     whole = train(validation=True, **settings)

@@ -16,7 +16,7 @@ def test_callback_settings_are_arguments_of_keras(kind):
     assert set(kind.model_fields) <= set(inspect.signature(getattr(keras.callbacks, kind.__name__)).parameters)
 
 
-def test_plateau_beside_a_schedule_is_refused():
+def test_plateau_with_a_schedule_is_refused():
     with pytest.raises(
         ValidationError, match="reduce_lr_on_plateau must be null beside a learning-rate schedule, got both"
     ):
@@ -28,7 +28,7 @@ def test_rate_is_described_in_a_word(rate, told):
     assert Train(learning_rate=rate).describe_rate() == told
 
 
-def test_schedule_without_steps_takes_those_of_the_run():
+def test_schedule_defaults_to_the_runs_steps():
     optimizer = Train(learning_rate=DECAY, optimizer={"name": "sgd"}).build_optimizer(40)
     optimizer.iterations.assign(40)
     assert float(optimizer.learning_rate) == pytest.approx(0.05)
