@@ -47,7 +47,7 @@ def versions(image, settings, count=64):
     return [changed(image, settings, index=index) for index in range(count)]
 
 
-def test_nothing_asked_for_changes_nothing():
+def test_empty_augmentation_changes_nothing():
     assert augment(Augment(), spec_of(photograph()), 0, training=True) == ()
     assert augment(Augment(fill_mode="wrap"), ArraySpec((3,), np.dtype(np.float64)), 0, training=True) == ()
 
@@ -57,7 +57,7 @@ def test_only_training_is_augmented():
 
 
 @given(SETTINGS, st.sampled_from([(9, 14), (9, 14, 1), (9, 14, 2), (9, 14, 3), (9, 14, 4)]), st.integers(0, 2**60))
-def test_same_seed_epoch_and_index_give_the_same_pixels(settings, shape, number):
+def test_equal_seed_epoch_index_give_equal_pixels(settings, shape, number):
     image = photograph(shape)
     for change in augment(settings, spec_of(image), number, training=True):
         first, second = (np.array(change(image, number, number)) for _ in range(2))
@@ -84,7 +84,7 @@ def test_golden_draws():
     ],
     ids=lambda settings: next(iter(settings.model_dump(exclude_defaults=True))),
 )
-def test_seed_epoch_and_index_each_give_other_pixels(settings):
+def test_seed_epoch_and_index_change_pixels(settings):
     image = photograph()
     for name in ("seed", "epoch", "index"):
         assert len({changed(image, settings, **{name: number}).tobytes() for number in range(20)}) > 3
@@ -99,7 +99,7 @@ def test_seed_epoch_and_index_each_give_other_pixels(settings):
     ],
 )
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_flips_keep_the_pixels_and_come_as_often_as_expected(flip, expected, dtype):
+def test_flips_are_exact_and_as_frequent(flip, expected, dtype):
     image = photograph((6, 7, 1), dtype)
     looks = {"": image, "h": image[:, ::-1], "v": image[::-1], "hv": image[::-1, ::-1]}
     names = {look.tobytes(): name for name, look in looks.items()}
@@ -108,14 +108,14 @@ def test_flips_keep_the_pixels_and_come_as_often_as_expected(flip, expected, dty
     assert shares == pytest.approx(expected, abs=0.09)
 
 
-def test_flip_is_the_same_whether_or_not_pixels_are_moved_as_well():
+def test_flip_ignores_other_transforms():
     image = photograph()
     plain = versions(image, Augment(flip="horizontal_and_vertical"))
     hardly_moved = versions(image, Augment(flip="horizontal_and_vertical", rotation=1e-9))
     assert all(map(np.array_equal, plain, hardly_moved))
 
 
-def test_crops_are_parts_of_the_image_from_everywhere():
+def test_crops_come_from_the_whole_image():
     image = np.arange(6 * 9, dtype=np.uint8).reshape(6, 9)
     parts = versions(image, Augment(crop=(4, 7)), 200)
     assert {part[0, 0] for part in parts} == {image[top, left] for top in range(3) for left in range(3)}
@@ -127,7 +127,7 @@ def test_crop_as_large_as_the_image_is_the_image():
 
 
 @pytest.mark.parametrize("shape", [(24, 32), (24, 32, 1), (24, 32, 3)])
-def test_other_splits_show_the_centre_in_the_size_of_the_crop(shape):
+def test_other_splits_use_the_centre_crop(shape):
     image = photograph(shape)
     (fit,) = augment(Augment(crop=(12, 12), flip="horizontal"), spec_of(image), 0, training=False)
     shown = fit(image, 5, 7)
@@ -171,7 +171,7 @@ def test_zoom_shows_as_much_as_it_says(index):
     [("reflect", [20, 10, 10, 20, 30]), ("wrap", [40, 50, 10, 20, 30]), ("constant", [0, 0, 10, 20, 30]),
      ("nearest", [10, 10, 10, 20, 30])],
 )  # fmt: skip
-def test_fill_mode_decides_what_shows_beyond_the_edge(fill_mode, row):
+def test_fill_mode_fills_beyond_the_edge(fill_mode, row):
     image = np.array([[10, 20, 30, 40, 50]], np.uint8)
     index = next(index for index in range(99) if symmetric(Draws.of(0, 0, index).move_right, 1) > 0.5)
     share = 0.4 / symmetric(Draws.of(0, 0, index).move_right, 1)
@@ -180,7 +180,7 @@ def test_fill_mode_decides_what_shows_beyond_the_edge(fill_mode, row):
 
 
 @pytest.mark.parametrize("index", range(8))
-def test_brightness_and_contrast_are_kerass_arithmetic(index):
+def test_brightness_and_contrast_match_keras(index):
     image, draws = photograph(), Draws.of(0, 0, index)
     values = image.astype(np.float64)
     mean = values.mean((0, 1))
@@ -189,7 +189,7 @@ def test_brightness_and_contrast_are_kerass_arithmetic(index):
     assert np.abs(toned - np.clip(expected, 0, 255)).max() <= 0.5 + 1e-9
 
 
-def test_draws_do_not_depend_on_what_else_is_asked_for():
+def test_draws_ignore_other_settings():
     image = photograph()
     alone = changed(image, Augment(brightness=0.2))
     with_crop = changed(image, Augment(brightness=0.2, crop=(24, 32)))
