@@ -36,33 +36,33 @@ def without(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_missing_package_is_told_before_there_is_a_folder(choice, without, capsys):
+def test_missing_package_is_reported_first(choice, without, capsys):
     without(CHOICES[choice][0])
     assert execute([choice, *OTHERS.get(choice, [])]) == 2
     assert capsys.readouterr().err == f"error: {told(choice)}\n"
     assert not Path("outputs").exists()
 
 
-def test_all_missing_packages_are_told_beside_other_problems(without):
+def test_missing_packages_join_other_problems(without):
     without("mlflow", "jax")
     with pytest.raises(ConfigurationError) as refused:
         compose(["tracker=mlflow", "backend=jax", "seed=-1"])
     assert refused.value.problems[1:] == (told("backend=jax"), told("tracker=mlflow"))
 
 
-def test_jobs_of_a_sweep_are_asked_as_well(without, capsys):
+def test_every_job_is_checked_for_packages(without, capsys):
     without("mlflow")
     assert execute(["-m", "tracker=none,mlflow"]) == 2
     assert capsys.readouterr().err == f"error: {told('tracker=mlflow')} (job 1: tracker=mlflow)\n"
 
 
 @pytest.mark.parametrize("overrides", [["tracker=mlflow", "mode=check"], ["backend=jax", "mode=bench"]])
-def test_package_that_the_mode_does_not_use_may_be_missing(overrides, without):
+def test_unused_package_may_be_missing(overrides, without):
     without("mlflow", "jax")
     assert compose(overrides).mode in ("check", "bench")
 
 
-def test_run_of_settings_made_elsewhere_is_refused_before_it_begins(without, tmp_path):
+def test_run_from_python_checks_packages_first(without, tmp_path):
     config = compose(["tracker=tensorboard"])
     without("tensorboardX")
     with pytest.raises(ConfigurationError, match=r"keras-runner\[tensorboard\]"):

@@ -51,7 +51,7 @@ def runner_parts(module):
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != Path("__init__.py")], ids=str)
-def test_module_imports_only_from_layers_above_its_own(module):
+def test_module_imports_only_from_lower_layers(module):
     part = part_of(module)
     for other in runner_parts(module) - {part}:
         assert LEVEL[other] < LEVEL[part], f"{module} imports runner.{other}"
@@ -111,7 +111,7 @@ def test_loading_imports_no_framework(digits_root):
     assert not modules_after(code) & {"keras", "tensorflow", "jax", "sklearn"}
 
 
-def test_everything_below_keras_works_without_tensorflow_installed(digits_root):
+def test_layers_below_keras_need_no_tensorflow(digits_root):
     code = (
         "import sys\n"
         "class NotInstalled:\n"
@@ -125,7 +125,7 @@ def test_everything_below_keras_works_without_tensorflow_installed(digits_root):
     assert 1200 < int(printed) < 1300
 
 
-def test_every_module_lists_its_purpose_in_one_line():
+def test_every_module_starts_with_a_docstring():
     for file in PACKAGE.rglob("*.py"):
         first = file.read_text().splitlines()[0]
         assert first.startswith('"""'), file

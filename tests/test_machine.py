@@ -26,7 +26,7 @@ def child_after(script):
         child.communicate(b"\n")
 
 
-def test_time_of_a_child_counts_while_it_lives_and_once_it_has_ended():
+def test_child_time_counts_before_and_after_exit():
     before = cpu_seconds()
     with child_after(BURN):
         while_it_lives = cpu_seconds()
@@ -41,14 +41,14 @@ def test_time_of_this_process_counts():
     assert 0.15 < cpu_seconds() - before < 5
 
 
-def test_peak_of_a_child_counts_though_it_has_given_memory_back():
+def test_child_peak_counts_freed_memory():
     before = peak_memory_bytes()
     with child_after(TAKE_AND_LEAVE) as child:
         assert 60 * MB < peak_memory_bytes() - before < 120 * MB
         assert memory_bytes(child.pid) < 60 * MB
 
 
-def test_memory_a_child_shares_with_others_is_not_counted_as_its_own():
+def test_shared_memory_is_not_a_childs_own():
     before = peak_memory_bytes()
     with child_after(SHARE) as child:
         assert memory_bytes(child.pid) > 60 * MB
@@ -56,7 +56,7 @@ def test_memory_a_child_shares_with_others_is_not_counted_as_its_own():
 
 
 @pytest.mark.parametrize(("script", "least", "most"), [(TAKE_AND_LEAVE, 60 * MB, 160 * MB), ("", 5 * MB, 90 * MB)])
-def test_peak_of_a_process_is_the_most_it_ever_held(script, least, most):
+def test_process_peak_is_the_most_ever_used(script, least, most):
     told = subprocess.run([sys.executable, "-c", f"{script}\n{TELL}"], capture_output=True, text=True, check=True)
     assert least < int(told.stdout) < most
 

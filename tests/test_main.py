@@ -49,7 +49,7 @@ def fake_run(monkeypatch):
 # In processes of their own: speed, imports, exit codes as the shell sees them
 
 
-def test_wrong_configuration_ends_with_2_in_a_second_and_without_a_folder(tmp_path):
+def test_wrong_configuration_exits_with_2(tmp_path):
     begun = time.perf_counter()
     done = start("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2", cwd=tmp_path)
     seconds = time.perf_counter() - begun
@@ -68,21 +68,21 @@ def test_help_imports_nothing_heavy(tmp_path):
     assert not set(done.stderr.split()) & HEAVY
 
 
-def test_wrong_configuration_imports_nothing_heavy(tmp_path):
+def test_wrong_configuration_imports_lightly(tmp_path):
     code = "import sys; import runner.__main__ as m; m.execute(['sead=1']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & HEAVY
     assert done.stderr == "error: sead is no key; did you mean seed?\n"
 
 
-def test_importing_the_package_imports_next_to_nothing():
+def test_importing_the_package_is_light():
     code = "import sys; before = set(sys.modules); import runner; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {name for name in done.stdout.split() if name.split(".")[0] in HEAVY | {"pydantic", "hydra", "numpy"}}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_a_run_at_once_and_closes_its_record(number, code, tmp_path, digits_root):
+def test_signal_ends_a_run_and_closes_its_record(number, code, tmp_path, digits_root):
     command = [sys.executable, "-m", "runner", "model=mlp", "train.epochs=5000", f"data.root={digits_root}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -99,7 +99,7 @@ def test_signal_ends_a_run_at_once_and_closes_its_record(number, code, tmp_path,
 # In this process: what is done with the flags and with the errors of a run
 
 
-def test_run_leaves_a_folder_with_hydras_files_and_what_was_typed(here, digits_root):
+def test_run_folder_has_hydra_files_and_command(here, digits_root):
     overrides = [*QUICK, f"data.root={digits_root}"]
     assert cli.execute(overrides) == 0
     (folder,) = (here / "outputs/runs").iterdir()
@@ -130,7 +130,7 @@ def test_run_is_given_settings_folder_and_origin(here, fake_run):
         (Terminated(), 143, "error: interrupted\n"),
     ],
 )
-def test_error_of_a_run_is_told_without_a_traceback(error, code, printed, here, fake_run, capsys):
+def test_run_error_has_no_traceback(error, code, printed, here, fake_run, capsys):
     fake_run.raises[0] = error
     assert cli.execute([]) == code
     assert capsys.readouterr().err == printed
@@ -158,7 +158,7 @@ def test_sigterm_handler_is_put_back(here, fake_run):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_cfg_prints_a_configuration_that_composes_to_itself(here, capsys):
+def test_cfg_output_composes_to_itself(here, capsys):
     import yaml
 
     assert cli.execute(["--cfg", "job", "loader=generator", "seed=3"]) == 0
@@ -167,7 +167,7 @@ def test_cfg_prints_a_configuration_that_composes_to_itself(here, capsys):
     assert not (here / "outputs").exists()
 
 
-def test_schema_is_a_json_schema_with_descriptions(here, capsys):
+def test_json_schema_has_descriptions(here, capsys):
     assert cli.execute(["--schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["properties"]["seed"]["description"].startswith("The seed of everything random")
@@ -221,7 +221,7 @@ def test_package_names_what_it_lacks():
         _ = runner.nope
 
 
-def test_sweep_over_loaders_gives_the_same_batches_and_weights(tmp_path, digits_root):
+def test_loader_sweep_repeats_batches_and_weights(tmp_path, digits_root):
     overrides = ["loader=in_memory,sequence", "loader.batch_size=16", "train.epochs=1", "model=mlp", "data.limit=40"]
     done = start("-m", *overrides, f"data.root={digits_root}", "sweep.jobs=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

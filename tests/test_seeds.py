@@ -35,11 +35,11 @@ def test_derive_repeats(seed, keys):
 
 
 @given(SEEDS, KEYS, SEEDS, KEYS)
-def test_derive_tells_everything_apart(seed, keys, other, other_keys):
+def test_derive_separates_all_inputs(seed, keys, other, other_keys):
     assert (words(seed, *keys) == words(other, *other_keys)) == ((seed, keys) == (other, other_keys))
 
 
-def test_derive_tells_neighbours_apart():
+def test_derive_separates_neighbours():
     streams = {words(seed, epoch) for seed, epoch in product(range(50), range(50))}
     assert len(streams) == 50 * 50
 

@@ -46,7 +46,7 @@ def test_names_of_other_modules_are_refused(name):
         resolve(name, [])
 
 
-def test_module_that_is_not_there_is_told(module):
+def test_missing_module_is_reported(module):
     with pytest.raises(ConfigurationError, match=r"that can be imported, got mine_a\.x: there is no mine_a; put it"):
         resolve("mine_a.x.f", ["mine_a.x"])
 
@@ -59,7 +59,7 @@ def test_module_that_is_not_there_is_told(module):
         ("\nraise ValueError", "ValueError"),
     ],
 )
-def test_module_that_fails_is_told_with_file_and_line(module, text, error):
+def test_failing_module_names_file_and_line(module, text, error):
     file = module("mine_a", text)
     with pytest.raises(ConfigurationError) as refused:
         resolve("mine_a.f", ["mine_a"])
@@ -68,14 +68,14 @@ def test_module_that_fails_is_told_with_file_and_line(module, text, error):
     )
 
 
-def test_modules_are_looked_for_without_importing_them(module):
+def test_modules_are_found_without_import(module):
     module("mine_a", "raise SystemExit('imported')")
     module("mine_b.deep", "raise SystemExit('imported')")
     assert [is_there(name) for name in ("mine_a", "mine_b.deep", "numpy.linalg", "sys")] == [True] * 4
     assert [is_there(name) for name in ("mine_c", "mine_a.deep", "mine_b.other", "a-b", "")] == [False] * 5
 
 
-def test_name_that_is_not_there_is_told_with_the_file(module):
+def test_missing_name_is_reported_with_its_file(module):
     file = module("mine_a", "def f(): return 7")
     with pytest.raises(ConfigurationError) as refused:
         resolve("mine_a.g", ["mine_a"])
