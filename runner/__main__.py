@@ -77,7 +77,7 @@ def _answer(flags: argparse.Namespace) -> str:
     if flags.schema:
         from runner.config.schema import json_schema
 
-        return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(json_schema(described=True), indent=2, ensure_ascii=False) + "\n"
     from omegaconf import OmegaConf
 
     from runner.config.jobs import prepare

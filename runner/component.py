@@ -77,7 +77,7 @@ Names = Annotated[tuple[str, ...], Strict(False)]
 class Component(BaseModel):
     """Settings that check themselves; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def names(self) -> Iterator[tuple[str, str]]:
         """The keys that name code of the user's own, my_module.f, with those names."""

@@ -47,7 +47,7 @@ def _groups(library: Library) -> Iterator[str]:
 
 
 def _keys(document: dict[str, Any]) -> Iterator[str]:
-    schema = Schema()
+    schema = Schema(described=True)
     yield "keys"
     for name, node in schema.root["properties"].items():
         value = document.get(name)
