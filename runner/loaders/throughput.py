@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, cycle, islice
 from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +36,23 @@ class Pace:
     def samples_per_second(self) -> float:
         """How fast they came."""
         return self.num_samples / self.seconds
+
+
+AS_FAST = 0.9
+"""Share of the best speed that counts as equally fast: two measurements of one loader differ by up to a tenth."""
+
+Candidate = TypeVar("Candidate")
+
+
+def as_fast_as_best(candidates: Iterable[Candidate], speed: Callable[[Candidate], float]) -> list[Candidate]:
+    """The fastest of `candidates` and all that are about as fast, in their order; empty for no candidates.
+
+    >>> as_fast_as_best([89, 90, 100], float)
+    [90, 100]
+    """
+    speeds = [(speed(candidate), candidate) for candidate in candidates]
+    enough = AS_FAST * max((fast for fast, _ in speeds), default=0.0)
+    return [candidate for fast, candidate in speeds if fast >= enough]
 
 
 def time_loader(
@@ -104,9 +122,6 @@ ROUND_SECONDS = 0.8
 BATCH_SECONDS = 0.02
 """How long one thread needs for a batch of a look: short beside the look, long beside what handing it over takes."""
 
-CLOSE = 0.9
-"""The share of the best pace from which on others are as fast, and the fewest workers are chosen."""
-
 LEAST_BUSY, MOST_BUSY = 0.25, 0.75
 """Processors that threads keep busy at least, and the share of theirs at most, which wait for the GIL."""
 
@@ -166,9 +181,8 @@ class Probe:
         Rather threads than processes.
         """
         looks = [look for look in self.looks if workers in (None, look.readers.workers)]
-        enough = CLOSE * max(look.samples_per_second for look in looks)
-        close = [look.readers for look in looks if look.samples_per_second >= enough]
-        return min(close, key=lambda one: (one.workers, one.processes))
+        close = as_fast_as_best(looks, lambda look: look.samples_per_second)
+        return min((look.readers for look in close), key=lambda one: (one.workers, one.processes))
 
     def told(self) -> str:
         """The figures in words: `1 thread reads 310 samples/s, 12 threads 2,900`."""

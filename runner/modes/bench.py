@@ -11,7 +11,7 @@ from runner.data.source import Source, has_files
 from runner.errors import RunnerError
 from runner.loaders.auto import num_processors
 from runner.loaders.settings import LoaderSettings
-from runner.loaders.throughput import Pace, evenly
+from runner.loaders.throughput import Pace, as_fast_as_best, evenly
 from runner.machine import available_bytes
 from runner.messages import format_bytes
 from runner.modes.bench_measure import Row, contenders, measure_bounds, measure_loader
@@ -23,8 +23,6 @@ from runner.records.record import RunRecord
 from runner.settings import Settings
 
 BENCH_CSV = "bench.csv"
-CLOSE = 0.95
-"""The share of the best pace from which on a loader is as fast, and memory decides."""
 BATCHES = 4
 """Batches to measure with, at least, where the data has so many."""
 LOOK_SECONDS, QUIET = 0.3, 0.1
@@ -76,9 +74,8 @@ def _measure(
 
 def best_of(rows: Sequence[Row]) -> Row | None:
     """The fastest row; of those that are about as fast, the one with the least memory. None where all failed."""
-    paces = [(row.pace.samples_per_second, row) for row in rows if row.pace]
-    fastest = max((pace for pace, _ in paces), default=0.0)
-    close = [row for pace, row in paces if pace >= CLOSE * fastest]
+    measured = [row for row in rows if row.pace]
+    close = as_fast_as_best(measured, lambda row: row.pace.samples_per_second if row.pace else 0.0)
     return min(close, key=lambda row: row.memory_bytes, default=None)
 
 
