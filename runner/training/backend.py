@@ -19,6 +19,8 @@ from runner.errors import ConfigurationError, RunnerError, TrainingError
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
+XLA_DETERMINISM = "xla_gpu_deterministic_ops"
+
 log = logging.getLogger("runner.backend")
 
 
@@ -44,6 +46,8 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
     Raises `ConfigurationError` if Keras already runs on another backend in this process.
     """
     _prefer(name)
+    if name == "jax" and deterministic:
+        _ask_xla_for_determinism()
     with _stderr_to_log():
         import keras
 
@@ -72,6 +76,16 @@ def _start_tensorflow(*, deterministic: bool) -> None:
     tf.config.list_physical_devices()  # looks for drivers now, while what it says of them goes to the log
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _ask_xla_for_determinism() -> None:
+    """Add XLA's flag for repeatable GPU kernels, unless the user has set it. XLA reads it when it first starts.
+
+    Without it XLA times several kernels at each start and keeps the fastest, so two runs may round differently.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if XLA_DETERMINISM not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --{XLA_DETERMINISM}=true".lstrip()
 
 
 def _start_torch(*, deterministic: bool) -> None:

@@ -47,3 +47,29 @@ def test_stderr_output_goes_to_the_log(caplog, capfd):
         os.write(2, b"no driver found\n")
     assert "no driver found" in caplog.text
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, "--xla_gpu_deterministic_ops=true"),
+        ("--xla_dump_to=dump", "--xla_dump_to=dump --xla_gpu_deterministic_ops=true"),
+        ("--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"),
+    ],
+)
+def test_deterministic_jax_sets_the_flag_of_xla(given, expected, monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("XLA_FLAGS", given)
+    monkeypatch.setattr(backend, "_prefer", lambda name: None)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    backend.start_backend("jax", seed=0, deterministic=True)
+    assert os.environ["XLA_FLAGS"] == expected
+
+
+def test_jax_without_determinism_keeps_the_flags(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setattr(backend, "_prefer", lambda name: None)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    backend.start_backend("jax", seed=0, deterministic=False)
+    assert "XLA_FLAGS" not in os.environ
