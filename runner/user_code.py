@@ -169,7 +169,7 @@ def missing_attribute(name: str) -> str | None:
     if attribute in defined or defined & {"*", "__getattr__"}:
         return None
     meant = nearest(attribute, sorted(defined))
-    mend = f"did you mean {module}.{meant}?" if meant else "define it there, or correct the name"
+    mend = f"did you mean '{module}.{meant}'?" if meant else "define it there, or correct the name"
     return f"{name} must be in {file_of(module)}, which has no {attribute!r}; {mend}"
 
 

@@ -72,7 +72,7 @@ def test_wrong_configuration_imports_lightly(tmp_path):
     code = "import sys; import runner.__main__ as m; m.execute(['sead=1']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & HEAVY
-    assert done.stderr == "error: sead is no key; did you mean seed?\n"
+    assert done.stderr == "error: sead is no key; did you mean 'seed'?\n"
 
 
 def test_importing_the_package_is_light():
@@ -193,9 +193,9 @@ def test_hydra_answers_its_own_flags(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--hepl"], "--hepl is no flag; did you mean --help?"),
+        (["--hepl"], "--hepl is no flag; did you mean '--help'?"),
         (["-x"], "-x is no flag; see --help"),
-        (["--multirn", "seed=1,2"], "--multirn is no flag; did you mean --multirun?"),
+        (["--multirn", "seed=1,2"], "--multirn is no flag; did you mean '--multirun'?"),
         (["--cfg", "hydra"], "argument -c/--cfg: invalid choice: 'hydra' (choose from 'job'); see --help"),
         (["--cfg", "job", "-m"], "--cfg prints one configuration: leave -m and lists of values out"),
         (["--config-dir", "x"], "--config-dir is not supported: put files of yours into ./conf, which goes first"),

@@ -42,7 +42,7 @@ def why_missing(path: Path) -> str:
         return f", which is a {'folder' if path.is_dir() else 'file'}"
     looked = next((parent for parent in path.parents if parent.is_dir()), Path())
     meant = _meant(path, looked)
-    return f" (looked in {looked.resolve()})" + (f"; did you mean {meant}?" if meant is not None else "")
+    return f" (looked in {looked.resolve()})" + (f"; did you mean {str(meant)!r}?" if meant is not None else "")
 
 
 def _meant(path: Path, looked: Path) -> Path | None:

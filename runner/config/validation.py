@@ -122,13 +122,13 @@ class _Errors:
     def _elsewhere(self, name: str) -> str:
         keys = [key for key, _ in self.schema.keys(self.schema.root, self.document, closed=False)]
         found = [key for key in keys if key.rpartition(".")[2] == name]
-        return f"; did you mean {' or '.join(found)}?" if found else ""
+        return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
     def _meant(self, place: Place, value: Any) -> str:
         node = place.node or {}
         variants = self.schema.variants(node)
         if variants is not None and value in list(variants.components):
-            return f"; did you mean {place.key}.{variants.property}={value}?"
+            return f"; did you mean '{place.key}.{variants.property}={value}'?"
         options = [option for shape in self.schema.shapes(node) for option in self.schema.options(shape)]
         return did_you_mean(value, [option for option in options if isinstance(option, str)])
 

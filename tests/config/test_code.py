@@ -55,9 +55,9 @@ def test_undefined_name_in_module_is_reported(module, problems, text):
 def test_similar_name_is_suggested(module, problems):
     module("def build_model(): ...\ndef change(array, rng): ...")
     assert told(problems, "model.target=mine_r.buildmodel", "data.transform=mine_r.chang") == [
-        "data.transform=mine_r.chang must be in mine_r.py, which has no 'chang'; did you mean mine_r.change?",
+        "data.transform=mine_r.chang must be in mine_r.py, which has no 'chang'; did you mean 'mine_r.change'?",
         "model.target=mine_r.buildmodel must be in mine_r.py, which has no 'buildmodel'; did you mean "
-        "mine_r.build_model?",
+        "'mine_r.build_model'?",
     ]
 
 

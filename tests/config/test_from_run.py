@@ -135,7 +135,7 @@ def test_split_without_its_mode_is_refused(problems):
 def test_missing_run_suggests_the_nearest(earlier, problems, tmp_path):
     earlier(name="runs/first")
     assert problems("mode=evaluate", "from_run=runs/fisrt") == [
-        f"from_run must be an existing folder, got runs/fisrt (looked in {tmp_path}/runs); did you mean runs/first?"
+        f"from_run must be an existing folder, got runs/fisrt (looked in {tmp_path}/runs); did you mean 'runs/first'?"
     ]
 
 
@@ -211,7 +211,7 @@ def test_invalid_earlier_value_names_its_file(earlier, problems):
 def test_typos_are_matched_with_the_runs_keys(earlier, problems):
     earlier("loader=generator")
     assert problems("mode=evaluate", f"from_run={RUN}", "loader.batch_sise=3") == [
-        "loader.batch_sise is no key of loader=generator; did you mean loader.batch_size?"
+        "loader.batch_sise is no key of loader=generator; did you mean 'loader.batch_size'?"
     ]
 
 

@@ -9,34 +9,34 @@ from runner.errors import ConfigurationError
 def test_all_problems_are_reported_at_once(problems):
     told = problems("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2")
     assert sorted(told) == [
-        "data.class_mode must be one of categorical, sparse, binary, input, null, got 'bianry'; did you mean binary?",
-        "loader.batch_sise is no key of loader=sequence; did you mean loader.batch_size?",
+        "data.class_mode must be one of categorical, sparse, binary, input, null, got 'bianry'; did you mean 'binary'?",
+        "loader.batch_sise is no key of loader=sequence; did you mean 'loader.batch_size'?",
         "loader.workers must be a whole number of at least 0, got 'x'",
         "train.epochs must be a whole number of at least 1, got -2",
     ]
 
 
 ONE_PROBLEM = {
-    "lodaer=sequence": "lodaer is no key; did you mean loader?",
+    "lodaer=sequence": "lodaer is no key; did you mean 'loader'?",
     "loader=sequense": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, got "
-    "'sequense'; did you mean sequence?",
+    "'sequense'; did you mean 'sequence'?",
     "train=none": "train must be one of default, got 'none'",
     "loader=null": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, got null",
     "loader={kind: sequence}": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, "
     "got {kind: 'sequence'}",
     "~loader": "loader must stay: choose one of auto, custom, directory_flow, generator, in_memory, sequence",
-    "sead=1": "sead is no key; did you mean seed?",
+    "sead=1": "sead is no key; did you mean 'seed'?",
     "zzz=1": "zzz is no key",
     "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",
     "train.early_stopping.patiense=3": "train.early_stopping.patiense is no key of train.early_stopping; "
-    "did you mean train.early_stopping.patience?",
-    "train.batch_size=8": "train.batch_size is no key of train; did you mean loader.batch_size?",
-    "train.cooldown=8": "train.cooldown is no key of train; did you mean train.reduce_lr_on_plateau.cooldown?",
+    "did you mean 'train.early_stopping.patience'?",
+    "train.batch_size=8": "train.batch_size is no key of train; did you mean 'loader.batch_size'?",
+    "train.cooldown=8": "train.cooldown is no key of train; did you mean 'train.reduce_lr_on_plateau.cooldown'?",
     "model.hidden_units=[3]": "model.hidden_units is no key of model=cnn; it belongs to model=mlp",
     "model.zzz=3": "model.zzz is no key of model=cnn; its keys are filters, dense_units, dropout",
     "loader.kind=generator": "loader.kind must not be changed by itself, got 'generator'; use loader=generator",
     "loader.kind=generater": "loader.kind must not be changed by itself, got 'generater'; "
-    "did you mean loader=generator?",
+    "did you mean 'loader=generator'?",
     "data.target_size=[8,x]": "data.target_size must be a list of 2 whole numbers of at least 1, got [8, 'x']",
     "data.target_size=8": "data.target_size must be a list of 2 whole numbers of at least 1, got 8",
     "model.filters=[]": "model.filters must be a list of 1 or more whole numbers of at least 1, got []",
@@ -47,12 +47,12 @@ ONE_PROBLEM = {
     "model.dropout=1": "model.dropout must be a number of at least 0 and below 1, got 1",
     "loader.timeout_seconds=0": "loader.timeout_seconds must be a number above 0, got 0",
     "train.optimizer.name=adm": "train.optimizer.name must be one of adadelta, adafactor, adagrad, adam, adamax, "
-    "adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean adam?",
+    "adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean 'adam'?",
     "data.root=3": "data.root must be a folder, got 3",
     "data.limit=0": "data.limit must be a whole number of at least 1, or null, got 0",
     "data.augment.flip=both": "data.augment.flip must be one of horizontal, vertical, horizontal_and_vertical, null, "
     "got 'both'",
-    "data.augment.rotate=0.1": "data.augment.rotate is no key of data.augment; did you mean data.augment.rotation?",
+    "data.augment.rotate=0.1": "data.augment.rotate is no key of data.augment; did you mean 'data.augment.rotation'?",
     "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size images are read "
     "in, got [8, 9]; raise data.target_size",
     "data.transform=mine.f": "data.transform must be in a module that extensions lists, written "
@@ -91,8 +91,8 @@ def test_missing_mandatory_value_is_reported(problems):
 
 def test_keys_of_the_nearest_choice_are_checked(problems):
     told = problems("model=mpl", "model.hidden_unit=[3]")
-    assert told[0].endswith("got 'mpl'; did you mean mlp?")
-    assert told[1] == "model.hidden_unit is no key of model=mlp; did you mean model.hidden_units?"
+    assert told[0].endswith("got 'mpl'; did you mean 'mlp'?")
+    assert told[1] == "model.hidden_unit is no key of model=mlp; did you mean 'model.hidden_units'?"
 
 
 def test_field_conflict_joins_bad_fields(problems):

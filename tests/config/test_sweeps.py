@@ -60,7 +60,7 @@ def test_problem_names_the_first_affected_job(problems):
 def test_problems_of_several_jobs_are_joined(problems):
     told = problems("loader=sequense,generator", "seed=-1,1", "train.epochs=x", sweep=True)
     assert len(told) == 3
-    assert told[0].endswith("did you mean sequence? (job 0 and 1 more: loader=sequense seed=-1 train.epochs=x)")
+    assert told[0].endswith("did you mean 'sequence'? (job 0 and 1 more: loader=sequense seed=-1 train.epochs=x)")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_key_in_two_pairs_is_reported(problems):
     ("override", "message"),
     [
         ("sweep.jobs=1,2", "sweep.jobs=1,2 must be one value: it says how all jobs of the sweep are run"),
-        ("sweep.jbs=2", "sweep.jbs is no key of sweep; did you mean sweep.jobs?"),
+        ("sweep.jbs=2", "sweep.jbs is no key of sweep; did you mean 'sweep.jobs'?"),
         ("sweep.jobs=0", "sweep.jobs must be a whole number of at least 1, or null, got 0"),
         ("sweep.paired=[[seed]]", "sweep.paired must be a list of lists of 2 or more texts, got [['seed']]"),
         (

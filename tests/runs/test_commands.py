@@ -173,9 +173,9 @@ def test_clean_names_and_only_then_removes(answer, store):
 
 
 PROBLEMS = [
-    (["lst"], ["the command must be one of list, show, compare, diff, best, clean, got lst; did you mean list?"]),
-    (["list", "loder=x"], ["no run has a key loder; did you mean loader?"]),
-    (["list", "columns=[evaluate.acuracy]"], ["no run has a key evaluate.acuracy; did you mean evaluate.accuracy?"]),
+    (["lst"], ["the command must be one of list, show, compare, diff, best, clean, got lst; did you mean 'list'?"]),
+    (["list", "loder=x"], ["no run has a key loder; did you mean 'loader'?"]),
+    (["list", "columns=[evaluate.acuracy]"], ["no run has a key evaluate.acuracy; did you mean 'evaluate.accuracy'?"]),
     (
         ["list", "format=xml", "limit=0", "columns=a", "a=["],
         [
