@@ -97,7 +97,7 @@ def _run(overrides: Sequence[str], arguments: Sequence[str]) -> int:
     from runner.records.folder import new_run_folder
 
     resumed = resumable(job.settings)
-    return launch(job, resumed.folder if resumed else new_run_folder(), _work(arguments), again=resumed is not None)
+    return launch(job, resumed.path if resumed else new_run_folder(), _work(arguments), again=resumed is not None)
 
 
 def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:

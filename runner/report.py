@@ -54,7 +54,7 @@ def execute(texts: Sequence[str]) -> int:
         sys.stdout.write(f"report    {write_sweep_report(results)}\n")
         return 0
     run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])
-    sys.stdout.write(f"report    {write_report(run.folder)}\n")
+    sys.stdout.write(f"report    {write_report(run.path)}\n")
     return 0
 
 

@@ -23,7 +23,7 @@ from runner.config.overrides import for_hydra, is_of_sweeper, parse
 from runner.errors import ConfigurationError, JobError
 from runner.records.columns import monitored, objective_of
 from runner.records.folder import new_sweep_folder
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.sweeps.process import Attempt, Outcome
 from runner.sweeps.results import SweepJob, SweepResults
 from runner.sweeps.schedule import run_jobs
@@ -93,7 +93,7 @@ class Batches:
     def _returned(self, job: PlannedJob, overrides: Sequence[str]) -> JobReturn:
         """What a sweeper is told of a job: the value of the objective, or why there is none."""
         first = job if job.same_as is None else self.plan.jobs[job.same_as]
-        ended = SweepJob(first, Run(self.plan.job_folder(first.number), str(first.number)))
+        ended = SweepJob(first, RunFolder(self.plan.job_folder(first.number)))
         told = JobReturn(overrides=list(overrides), working_dir=str(Path.cwd()), task_name="runner")
         if ended.status == "completed":
             objective = objective_of(self.plan.objective, self.plan.goal) or monitored([ended.run])

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from runner.config.base_run import LATEST
 from runner.config.compose import EXTENSIONS
 from runner.config.expand import read_searched
 from runner.config.files import open_library
@@ -19,7 +18,7 @@ from runner.config.validation import judge
 from runner.errors import ConfigurationError
 from runner.modes.resume import resumable
 from runner.records.folder import OUTPUTS
-from runner.records.run_folder import Run
+from runner.records.run_folder import LATEST, RunFolder
 from runner.settings import Settings
 from runner.sweeps.process import Attempt
 from runner.sweeps.results import SweepJob
@@ -41,7 +40,7 @@ def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[A
             f"sweep.resume must be a sweep that has ended, got {plan.folder}, which is still running on "
             f"{plan.process['host']} as process {plan.process['pid']}; stop that first"
         )
-    runs = {job.number: Run(plan.job_folder(job.number), str(job.number)) for job in plan.distinct}
+    runs = {job.number: RunFolder(plan.job_folder(job.number)) for job in plan.distinct}
     alive = [number for number, run in runs.items() if run.status == "running"]
     if alive:
         jobs = ", ".join(map(str, alive))
@@ -97,7 +96,7 @@ def _folder(name: Path) -> Path:
     return newest
 
 
-def _attempts(plan: SweepPlan, runs: dict[int, Run]) -> Iterator[Attempt]:
+def _attempts(plan: SweepPlan, runs: dict[int, RunFolder]) -> Iterator[Attempt]:
     done = ("completed", "failed", "pruned") if plan.search else ("completed",)
     for number, run in runs.items():
         if SweepJob(plan.jobs[number], run).status not in done:

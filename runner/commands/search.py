@@ -16,7 +16,7 @@ from runner.config.jobs import Sweep, prepare
 from runner.errors import ConfigurationError
 from runner.exit import complain
 from runner.records.columns import Objective, monitored, objective_of
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.settings import Settings
 from runner.sweeps.process import Attempt, Outcome
 from runner.sweeps.pruning import Pruning
@@ -154,10 +154,10 @@ class Trials:
         known = value if value is not None and isfinite(value) else None
         self._proposer.tell(job.number, known, pruned=status == "pruned")
 
-    def _run(self, number: int) -> Run:
-        return Run(self.plan.job_folder(number), str(number))
+    def _run(self, number: int) -> RunFolder:
+        return RunFolder(self.plan.job_folder(number))
 
-    def _objective(self, runs: Sequence[Run]) -> Objective:
+    def _objective(self, runs: Sequence[RunFolder]) -> Objective:
         return objective_of(self.plan.objective, self.plan.goal) or monitored(runs)
 
 

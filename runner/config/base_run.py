@@ -13,26 +13,17 @@ from runner.config.overrides import Typed
 from runner.config.paths import why_missing
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import NAME as CONFIG_YAML
-from runner.records.earlier import (
-    OF_THE_BATCHES,
-    FirstRun,
-    ResumableRun,
-    TrainedRun,
-    newest_training,
-    read_first_run,
-    read_resumable,
-    read_trained,
-)
+from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume, run_to_use
 from runner.records.folder import OUTPUTS
+from runner.records.run_folder import LATEST, RunFolder
 from runner.settings import Settings
 
 KEYS = ("from_run", "resume", "rerun")
-READERS: dict[str, Callable[[Path], TrainedRun | ResumableRun | FirstRun]] = {
-    "from_run": read_trained,
-    "resume": read_resumable,
-    "rerun": read_first_run,
+CHECKS: dict[str, Callable[[Path], RunFolder]] = {
+    "from_run": run_to_use,
+    "resume": run_to_resume,
+    "rerun": run_to_rerun,
 }
-LATEST = "latest"
 OF_THE_MODEL = ("model", "train", "data.scale")
 """Keys that the model file has decided already."""
 OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "extensions")
@@ -64,7 +55,8 @@ def based(composition: Composition, typed: Typed) -> Composition:
         return composition
     [(key, name)] = named.items()
     folder = _folder(key, name)
-    earlier = READERS[key](folder).config
+    run = CHECKS[key](folder)
+    earlier = run.final_config if key == "rerun" else run.config
     problems = [problem for override in (*typed.choices, *typed.keys) if (problem := _conflict(override, key))]
     if problems:
         raise ConfigurationError(problems)

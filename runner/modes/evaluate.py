@@ -16,8 +16,8 @@ from runner.modes.context import OpenRun, data_stage, open_loaders
 from runner.modes.figures import picture_data, picture_worst
 from runner.modes.pipeline import choose_loader, data_section, needed_bytes, open_dataset
 from runner.modes.summary import data_lines, loader_lines, model_lines
-from runner.records.earlier import TrainedRun
 from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.run_folder import RunFolder
 from runner.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ ALL = "all"
 """What data is called that is read whole, whatever its splits."""
 
 
-def use_model(run: OpenRun, trained: TrainedRun) -> Dataset:
+def use_model(run: OpenRun, trained: RunFolder) -> Dataset:
     """Open the data, load the model, then evaluate or predict; the data.
 
     Raises `DataError` where the data does not fit the model, or has no labels to evaluate on.
@@ -46,7 +46,7 @@ def use_model(run: OpenRun, trained: TrainedRun) -> Dataset:
     return dataset
 
 
-def _open(config: Settings, trained: TrainedRun) -> Dataset:
+def _open(config: Settings, trained: RunFolder) -> Dataset:
     """The data in the model's words; as one part where it has no labels and no part was asked for."""
     dataset = open_dataset(config, trained.heads)
     if dataset.heads or config.split is not None or dataset.batches is not None:
@@ -71,7 +71,7 @@ def _split(run: OpenRun, dataset: Dataset) -> str:
     return split
 
 
-def _choose(run: OpenRun, trained: TrainedRun, dataset: Dataset, split: str) -> LoaderSettings:
+def _choose(run: OpenRun, trained: RunFolder, dataset: Dataset, split: str) -> LoaderSettings:
     """Tell and record what will be read and how; refuse what the model or the memory cannot take."""
     config, available = run.config, available_bytes()
     choice = choose_loader(config, dataset, (split,), available)
@@ -86,33 +86,33 @@ def _choose(run: OpenRun, trained: TrainedRun, dataset: Dataset, split: str) -> 
     return choice.settings
 
 
-def _refuse_other_samples(trained: TrainedRun, dataset: Dataset) -> None:
+def _refuse_other_samples(trained: RunFolder, dataset: Dataset) -> None:
     before, spec = trained.document["data"], dataset.spec
     if list(spec.shape) != before["shape"]:
         raise DataError(
-            f"the model of {trained.folder} takes samples of shape {_shape(before['shape'])}, got "
+            f"the model of {trained.path} takes samples of shape {_shape(before['shape'])}, got "
             f"{_shape(spec.shape)}; for images set data.target_size and data.color_mode as in that run"
         )
     # The model scales what it was trained on: values from 0 to 255, or others.
     if str(spec.dtype) != before["dtype"] and "uint8" in (str(spec.dtype), before["dtype"]):
         raise DataError(
-            f"the model of {trained.folder} takes samples of {before['dtype']}, got {spec.dtype}; "
+            f"the model of {trained.path} takes samples of {before['dtype']}, got {spec.dtype}; "
             "give samples in the range of those it was trained on"
         )
 
 
-def _load(run: OpenRun, trained: TrainedRun) -> keras.Model:
+def _load(run: OpenRun, trained: RunFolder) -> keras.Model:
     from runner.training.model_file import load, model_digest
 
     run.config.model.import_code()
-    model = load(trained.model_file)
+    model = load(trained.path / trained.model)
     run.terminal.account(model_lines(trained, model.count_params()))
-    used = {"path": trained.folder, "model": trained.model, "weights": model_digest(model)}
+    used = {"path": trained.path, "model": trained.model, "weights": model_digest(model)}
     run.record.update(from_run={**used, "heads": heads_document(trained.heads)})
     return model
 
 
-def _evaluate(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loader, split: str) -> None:
+def _evaluate(run: OpenRun, trained: RunFolder, model: keras.Model, loader: Loader, split: str) -> None:
     from runner.training.inference import evaluate
 
     results = evaluate(model, loader)
@@ -120,7 +120,7 @@ def _evaluate(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loa
     run.record.update(results={"evaluate": {"split": split, "model": trained.model, **results}})
 
 
-def _predict(run: OpenRun, trained: TrainedRun, model: keras.Model, loader: Loader, split: str) -> None:
+def _predict(run: OpenRun, trained: RunFolder, model: keras.Model, loader: Loader, split: str) -> None:
     from runner.models.base import output_of
     from runner.training.inference import predict_to
 

@@ -28,11 +28,11 @@ from runner.modes.resume import refuse_other_data
 from runner.modes.summary import cost_lines, data_lines, loader_lines, training_lines
 from runner.modes.terminal import Pace
 from runner.records.contents import FOLDER as CONTENTS
-from runner.records.earlier import ResumableRun
 from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.pictures import FOLDER as FIGURES
 from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.run_folder import RunFolder
 from runner.records.state import State, drop_states, read_state
 from runner.training.backend import naming_refusals
 
@@ -157,7 +157,7 @@ def _tell_overfit(run: OpenRun, training: Training, task: Task, *, first_loss: f
     run.record.update(results={"overfit": {**vars(attempt), "succeeded": attempt.succeeded, "told": told}})
 
 
-def make_model(run: OpenRun, resumed: ResumableRun | None) -> Dataset:
+def make_model(run: OpenRun, resumed: RunFolder | None) -> Dataset:
     """Open the data, build the model, then fit, evaluate and predict; the data."""
     with data_stage(run):
         dataset, settings = _open_data(run, resumed)
@@ -177,7 +177,7 @@ def make_model(run: OpenRun, resumed: ResumableRun | None) -> Dataset:
     return dataset
 
 
-def _open_data(run: OpenRun, resumed: ResumableRun | None) -> tuple[Dataset, LoaderSettings]:
+def _open_data(run: OpenRun, resumed: RunFolder | None) -> tuple[Dataset, LoaderSettings]:
     """The data and how it will be read, told and recorded; refused where memory cannot take it, or a resume."""
     config, available = run.config, available_bytes()
     dataset = open_dataset(config)

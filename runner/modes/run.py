@@ -25,9 +25,10 @@ from runner.modes.terminal import Terminal
 from runner.modes.tracking import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
-from runner.records.earlier import ResumableRun, read_trained
+from runner.records.earlier import run_to_use
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.record import RunRecord
+from runner.records.run_folder import RunFolder
 from runner.reports.page import AT_THE_END_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.training.backend import require_backend
@@ -72,8 +73,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
         require_backend(config.backend)
     resumed = resumable(config)
     first = repeated(config, resumed)
-    trained = None if config.from_run is None else read_trained(config.from_run)
-    folder = resumed.folder if resumed else folder or new_run_folder()
+    trained = None if config.from_run is None else run_to_use(config.from_run)
+    folder = resumed.path if resumed else folder or new_run_folder()
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     with (
@@ -112,7 +113,7 @@ def _tell_beginning(asked: Settings, config: Settings, origin: Origin, record: R
 
 
 @contextmanager
-def _recording(config: Settings, folder: Path, origin: Origin, resumed: ResumableRun | None) -> Iterator[RunRecord]:
+def _recording(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> Iterator[RunRecord]:
     """A record that is closed however the block ends."""
     if resumed is not None:
         how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}

@@ -13,7 +13,7 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Readers
 from runner.messages import format_bytes
 from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
-from runner.records.earlier import TrainedRun
+from runner.records.run_folder import RunFolder
 from runner.settings import AnyData, AnyModel, Settings
 
 Line = tuple[str, str]
@@ -99,9 +99,9 @@ def cost_lines(result: Mapping[str, Any]) -> Iterator[Line]:
         yield "cost", f"{result['cpu_seconds']:,.1f} s of processors, workers included; at most {memory} of memory"
 
 
-def model_lines(trained: TrainedRun, num_weights: int) -> Iterator[Line]:
+def model_lines(trained: RunFolder, num_weights: int) -> Iterator[Line]:
     """The model file of an earlier run, and what became of that run if it was not completed."""
-    yield "model", f"{trained.model_file}: {num_weights:,} weights"
+    yield "model", f"{trained.path / trained.model}: {num_weights:,} weights"
     if trained.document["status"] != "completed":
         yield "", f"note: that run is {trained.document['status']}"
 

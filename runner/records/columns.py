@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any, Literal
 
-from runner.records.run_folder import Run, goal_of
+from runner.records.run_folder import RunFolder, goal_of
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ class Objective:
     key: str
     goal: Literal["min", "max"]
 
-    def value(self, run: Run) -> float | None:
+    def value(self, run: RunFolder) -> float | None:
         """What a run came to; None where it has no number there."""
         return run.number(self.key)
 
-    def rank(self, run: Run) -> tuple[bool, float]:
+    def rank(self, run: RunFolder) -> tuple[bool, float]:
         """What to sort runs by, so that the best is first, and those without a number last."""
         value = self.value(run)
         known = value is not None and not isnan(value)
@@ -96,7 +96,7 @@ def goal_of_figure(key: str) -> str | None:
     return DIRECTIONS.get(key) or DIRECTIONS.get(key.partition(".")[0]) or goal_of(key)
 
 
-def monitored(runs: Sequence[Run]) -> Objective:
+def monitored(runs: Sequence[RunFolder]) -> Objective:
     """What training itself monitors: `train.monitor` where the runs agree on one, else val_loss, else loss."""
     named = {(run.config.get("train") or {}).get("monitor", "auto") for run in runs}
     name = named.pop() if len(named) == 1 else "auto"

@@ -16,9 +16,9 @@ from typing import Any
 
 from runner.records.contents import changed_files, read_contents
 from runner.records.diff import changed_code, changed_keys, changed_packages
-from runner.records.earlier import FirstRun
 from runner.records.metrics import EPOCH, TIMING, read_metrics
 from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.run_folder import RunFolder
 
 
 @dataclass
@@ -39,13 +39,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Pair:
-    """An earlier run and the one that repeats it, which has come to its end.
+    """An earlier run and the one that repeats it, which has completed its work and not closed its record.
 
-    `ids` names the samples of each split of the one now.
+    `config` is the configuration of the run now, which a resume may have changed; `ids` are the samples of its splits.
     """
 
-    first: FirstRun
-    now: FirstRun
+    first: RunFolder
+    now: RunFolder
+    config: Mapping[str, Any]
     ids: Mapping[str, Sequence[str]]
 
     def comparisons(self) -> Iterator[Comparison]:
@@ -61,7 +62,7 @@ class Pair:
     @cached_property
     def _as_long(self) -> bool:
         """Whether both runs were to train for the same time, and did so to the end."""
-        asked = [run.config["train"]["epochs"] for run in (self.first, self.now)]
+        asked = [config["train"]["epochs"] for config in (self.first.final_config, self.config)]
         done = [run.document["status"] != "killed" and _ended(run.document) for run in (self.first, self.now)]
         return asked[0] == asked[1] and all(done)
 
@@ -71,7 +72,7 @@ class Pair:
         status = self.first.document["status"]
         if not _ended(self.first.document):
             return f"the first run was {status}"
-        return f"the first run was configured for {self.first.config['train']['epochs']} epochs"
+        return f"the first run was configured for {self.first.final_config['train']['epochs']} epochs"
 
     def _data(self) -> Comparison:
         comparison = Comparison("data")
@@ -100,7 +101,7 @@ class Pair:
 
     def _contents(self, comparison: Comparison) -> tuple[int, int]:
         """Compare the files of samples; the number of those of which it cannot be told, and of the others."""
-        tables_before, tables_now = read_contents(self.first.folder), read_contents(self.now.folder)
+        tables_before, tables_now = read_contents(self.first.path), read_contents(self.now.path)
         unknown = known = 0
         for split, ids in self.ids.items():
             now = tables_now.get(split)
@@ -158,7 +159,7 @@ class Pair:
 
     def _metrics(self) -> Comparison:
         comparison = Comparison("metrics")
-        before, now = read_metrics(self.first.folder), read_metrics(self.now.folder)
+        before, now = read_metrics(self.first.path), read_metrics(self.now.path)
         columns = [name for name in (before[0] if before else ()) if name not in (*TIMING, EPOCH)]
         rows = list(zip(before, now, strict=False))
         if rows:
@@ -187,7 +188,7 @@ class Pair:
 
     def _predictions(self) -> Comparison:
         comparison = Comparison("predictions")
-        files = [run.folder / PREDICTIONS_CSV for run in (self.first, self.now)]
+        files = [run.path / PREDICTIONS_CSV for run in (self.first, self.now)]
         if not (self._as_long and all(file.exists() for file in files)):
             return comparison
         with ExitStack() as closing:
@@ -241,10 +242,10 @@ OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact", "trac
 """Keys of the configuration that say nothing of what a run comes to."""
 
 
-def likely_causes(before: FirstRun, now: FirstRun) -> Iterator[str]:
+def likely_causes(pair: Pair) -> Iterator[str]:
     """Configuration, packages, code, environment and machine, as far as they differ."""
-    then, here = before.document, now.document
-    for key, text in changed_keys(before.config, now.config):
+    then, here = pair.first.document, pair.now.document
+    for key, text in changed_keys(pair.first.final_config, pair.config):
         if key.partition(".")[0] not in OF_THE_RUN:
             yield text
     if any(again.get("inexact") for again in then.get("resumed", ())):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.records.dotted import flat
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 
 Section = Mapping[str, Any]
 
@@ -73,7 +73,7 @@ class Difference:
     values: tuple[Any, ...]
 
 
-def differences(runs: Sequence[Run]) -> list[Difference]:
+def differences(runs: Sequence[RunFolder]) -> list[Difference]:
     """Every key in which these runs are not the same, in the order of config.yaml and run.json."""
     untold = {section for run in runs for section in SINCE if section not in run.document}
     parts = [{("config", key): value for key, value in flat(run.config)} | dict(_recorded(run, untold)) for run in runs]
@@ -82,7 +82,7 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
     return [Difference(*key, values) for key, values in rows if any(value != values[0] for value in values)]
 
 
-def _recorded(run: Run, untold: Collection[str]) -> Iterator[tuple[tuple[str, str], Any]]:
+def _recorded(run: RunFolder, untold: Collection[str]) -> Iterator[tuple[tuple[str, str], Any]]:
     for section, content in run.document.items():
         if section not in OF_ONE_RUN and section not in untold:
             known = run.document.get("versions", {}) if section == "packages" else {}

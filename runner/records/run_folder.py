@@ -1,131 +1,125 @@
-"""One run as its files tell it, whatever became of it.
-
-run.json as anyone reads it, whatever became of the run.
-
-Where runs lie, and which one somebody means.
-
-A run whose process is known to be gone, for readers on other hosts: they cannot see that.
-"""
+"""The folder of a run as everyone else reads it, whatever became of the run, and how a run is found by its name."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
-
-import yaml
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runner.errors import ConfigurationError, RunnerError
+from runner.messages import first_few
 from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.config_yaml import read_config
 from runner.records.dotted import value_at
 from runner.records.files import to_json, write_atomically
+from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.metrics import read_metrics
 from runner.records.record import RUN_JSON, is_alive
 
+if TYPE_CHECKING:
+    from runner.data.labels import Head
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """The document of the run in `folder`; changes no file.
-
-    `status` is ``killed`` where the file says ``running`` and the process that wrote it is gone
-    from this host. Of a process on another host nothing is known: that run stays ``running``.
-    Raises `RunnerError`, naming the file, where it is missing or no run's document.
-    """
-    path = folder / RUN_JSON
-    document = _document(path)
-    if document["status"] == "running" and not is_alive(document.get("process") or {}):
-        # Read again, now that nobody writes: it may have ended well since the first reading.
-        document = _document(path)
-        if document["status"] == "running":
-            document["status"] = "killed"
-    return document
-
-
-def _document(path: Path) -> dict[str, Any]:
-    document = _loaded(path)
-    if not isinstance(document, dict) or "status" not in document:
-        raise RunnerError(f"{path} is no record of a run: it has no status")
-    return document
-
-
-def _loaded(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunnerError(f"{path} does not exist; give the folder of a run, such as outputs/latest") from error
-    except OSError as error:
-        raise RunnerError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise RunnerError(f"{path} is damaged, and no JSON: {error}") from error
-
-
+LATEST = "latest"
 UNRECORDED, DAMAGED = "unrecorded", "damaged"
-"""What stands for the status of a folder without run.json, and of one whose run.json cannot be read."""
+"""The status of a folder without run.json, and of one whose run.json cannot be read."""
 
 CONFIGURED = ("data", "loader", "backend", "from_run", "rerun")
-"""Words that config.yaml and run.json both use; what was configured goes first."""
+"""Words that config.yaml and run.json both use; `RunFolder.value` takes the value that was configured."""
 
-# libyaml, where PyYAML was built with it, reads a configuration in a tenth of the time.
-Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MODELS = (f"{CHECKPOINTS}/best.keras", MODEL)
+"""The model files of a run, in the order of preference."""
+
+MOST_NAMES = 3
+"""How many runs a message names when several match."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """The run in `folder`; `name` is short, and what a person types. Files are read when they are asked for."""
+class RunFolder:
+    """A run's folder; each file is read at its first use, and a missing or damaged one reads as empty."""
 
-    folder: Path
-    name: str
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def name(self) -> str:
+        """The name a user types: that of the folder, or SWEEP/NUMBER for a job of a sweep."""
+        path = self.path.resolve() if self.path.is_symlink() else self.path.absolute()
+        is_job = path.name.isdecimal() and path.parent.parent.name == "sweeps"
+        return f"{path.parent.name}/{path.name}" if is_job else path.name
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """run.json; nothing but a status where there is none, or none that can be read."""
-        if not (self.folder / RUN_JSON).exists():
+        """run.json; nothing but a status where it is missing or damaged."""
+        if not (self.path / RUN_JSON).exists():
             return {"status": UNRECORDED}
         try:
-            return read_run(self.folder)
+            return read_run(self.path)
         except (RunnerError, LookupError, TypeError, ValueError, AttributeError):
             return {"status": DAMAGED}
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """config.yaml; empty where there is none, or none that can be read."""
+        """config.yaml; empty where it is missing or damaged."""
         try:
-            config = yaml.load((self.folder / CONFIG_YAML).read_text(encoding="utf-8"), Loader)
-        except (OSError, ValueError, yaml.YAMLError):
+            return read_config(self.path, "run")
+        except ConfigurationError:
             return {}
-        return config if isinstance(config, dict) else {}
+
+    @property
+    def final_config(self) -> dict[str, Any]:
+        """`config` with the number of epochs that the last `resume` asked for."""
+        epochs = [resume["epochs"] for resume in self.document.get("resumed", []) if "epochs" in resume]
+        return {**self.config, "train": {**self.config["train"], "epochs": epochs[-1]}} if epochs else self.config
 
     @cached_property
     def metrics(self) -> list[dict[str, int | float | None]]:
-        """The rows of metrics.csv; none where it cannot be read."""
+        """The rows of metrics.csv; none where it is missing or damaged."""
         try:
-            return read_metrics(self.folder)
+            return read_metrics(self.path)
         except RunnerError:
             return []
 
     @property
     def status(self) -> str:
-        """completed, failed, interrupted, running, killed; `unrecorded` or `damaged` where run.json does not say."""
+        """completed, failed, interrupted, running or killed; `unrecorded` or `damaged` without a readable run.json."""
         return str(self.document["status"])
 
-    def value(self, key: str) -> Any:
-        """What stands under a dotted key: of config.yaml, of run.json or its results, or a column of metrics.csv.
+    @property
+    def repeats(self) -> Path | None:
+        """The folder of the run that this one repeats (`rerun`); None if it repeats none."""
+        folder = self.config.get("rerun")
+        return None if folder is None else Path(folder)
 
-        A group of the configuration is its kind, an optimizer its name; a column is its best epoch's value, or the
-        last epoch's where no value is better than another. None where there is nothing.
+    @property
+    def model(self) -> str:
+        """The model file to use, relative to the folder; the file may be missing."""
+        return next((name for name in MODELS if (self.path / name).is_file()), MODEL)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads of the run's predictions: those of its data, or of the model it used where the data has none."""
+        from runner.data.labels import read_heads  # imports NumPy, which listing runs does without
+
+        documents = (self.document.get(section) or {} for section in ("data", "from_run"))
+        return read_heads(next((heads for document in documents if (heads := document.get("heads"))), ()))
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted key of config.yaml, of run.json or its results, or of a column of metrics.csv.
+
+        A component of the configuration is given by its kind, an optimizer by its name; a column by its best epoch's
+        value, or the last epoch's where it is unknown which way is better. None if the run has no such key.
         """
         if key == "run":
             return self.name
-        first = key.partition(".")[0]
-        told_here = first in self.document and first not in CONFIGURED
-        documents = (self.document,) if told_here else (self.config, self.document, self.document.get("results", {}))
+        section = key.partition(".")[0]
+        is_recorded = section in self.document and section not in CONFIGURED
+        documents = (self.document,) if is_recorded else (self.config, self.document, self.document.get("results", {}))
         found = next((value for document in documents if (value := value_at(document, key)) is not None), None)
-        return self._metric(key) if found is None else _name_of(found)
+        return self._metric(key) if found is None else _component_name(found)
 
     def number(self, key: str) -> float | None:
-        """The number under a dotted key; None where there is none."""
+        """The value of a dotted key; None if it is not a number."""
         value = self.value(key)
         return value if is_number(value) else None
 
@@ -137,42 +131,39 @@ class Run:
         return values[-1] if goal is None else (max if goal == "max" else min)(values)
 
 
+def _component_name(value: Any) -> Any:
+    """The kind or name of a component; any other value as it is."""
+    if isinstance(value, Mapping):
+        return value.get("kind", value.get("name", value))
+    return value
+
+
 def goal_of(metric: str) -> str | None:
-    """Whether more of a metric is better, `max`, or less, `min`; None where that is not known."""
+    """`max` or `min`: which way a metric is better; None if that is not known."""
     if metric.endswith("accuracy"):
         return "max"
     return "min" if metric.endswith(("loss", "error")) else None
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value of a document is a number; true is none."""
+    """Whether a value is a number; a boolean is none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _name_of(value: Any) -> Any:
-    """A component in one word."""
-    if isinstance(value, Mapping):
-        return value.get("kind", value.get("name", value))
-    return value
-
-
-LATEST = "latest"
-
-
-def all_runs(root: Path) -> list[Run]:
-    """The runs below `root`, oldest first: those of `runs/`, and the jobs of `sweeps/`, named SWEEP/NUMBER."""
-    runs = [Run(folder, folder.name) for folder in _folders(root / "runs")]
+def all_runs(root: Path) -> list[RunFolder]:
+    """The runs below `root`, oldest first: those of `runs/`, and the jobs of each sweep in `sweeps/` by number."""
+    runs = [RunFolder(folder) for folder in _folders(root / "runs")]
     for sweep in _folders(root / "sweeps"):
         jobs = sorted(_folders(sweep), key=_job_number)
-        runs += [Run(job, f"{sweep.name}/{job.name}") for job in jobs if job.name.isdecimal()]
-    # Folders are named by their time, so the names stand in its order; a sweep's jobs in that of their numbers.
+        runs += [RunFolder(job) for job in jobs if job.name.isdecimal()]
+    # Folder names begin with the time.
     return sorted(runs, key=lambda run: run.name.partition("/")[0])
 
 
-def find_run(root: Path, name: str) -> Run:
-    """The run of that name: a folder, `latest`, or any part of a name that only one run has.
+def find_run(root: Path, name: str) -> RunFolder:
+    """The run called `name`: a folder, `latest`, or any part of a name that only one run has.
 
-    Raises `ConfigurationError` where no run is meant, or several are.
+    Raises `ConfigurationError` if no run matches, or several do.
     """
     folder = root / LATEST if name == LATEST else Path(name)
     if folder.is_dir():
@@ -184,21 +175,19 @@ def find_run(root: Path, name: str) -> Run:
     if len(found) == 1:
         return found[0]
     if found:
-        some = ", ".join(run.name for run in found[:3])
-        raise ConfigurationError(f"run must be one run, got {name}, part of the name of {some}, …; type more of it")
+        names = first_few((run.name for run in found), most=MOST_NAMES)
+        raise ConfigurationError(f"run must match one run, got {name}, which matches {names}; type more of the name")
     raise ConfigurationError(
-        f"run must be a folder, {LATEST} or part of a run's name, got {name}, and no run below {root} is called so; "
-        "python -m runner.runs list names them"
+        f"run must be a folder, {LATEST} or part of a run's name, got {name}, which matches no run below {root}; "
+        "python -m runner.runs list shows all runs"
     )
 
 
-def _run_in(folder: Path) -> Run:
+def _run_in(folder: Path) -> RunFolder:
     if not any((folder / name).exists() for name in (RUN_JSON, CONFIG_YAML)):
         jobs = f"; give one of its jobs, {folder / '0'}" if (folder / "0").is_dir() else ""
         raise ConfigurationError(f"run must be the folder of a run, got {folder}, which has no {RUN_JSON}{jobs}")
-    resolved = folder.resolve()
-    job = resolved.name.isdecimal() and resolved.parent.parent.name == "sweeps"
-    return Run(folder, f"{resolved.parent.name}/{resolved.name}" if job else resolved.name)
+    return RunFolder(folder)
 
 
 def _folders(parent: Path) -> Iterator[Path]:
@@ -210,8 +199,39 @@ def _job_number(folder: Path) -> int:
     return int(folder.name) if folder.name.isdecimal() else -1
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json of the run in `folder`; changes no file.
+
+    `status` is ``killed`` where the file says ``running`` and the process that wrote it is gone from this host. A
+    process on another host cannot be seen: that run stays ``running``. Raises `RunnerError`, naming the file, if it
+    is missing or is not a run's record.
+    """
+    path = folder / RUN_JSON
+    document = _read_document(path)
+    if document["status"] == "running" and not is_alive(document.get("process") or {}):
+        # Read again, now that nobody writes: the run may have ended since the first reading.
+        document = _read_document(path)
+        if document["status"] == "running":
+            document["status"] = "killed"
+    return document
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunnerError(f"{path} does not exist; give the folder of a run, such as outputs/latest") from error
+    except OSError as error:
+        raise RunnerError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunnerError(f"{path} is damaged: it is not valid JSON: {error}") from error
+    if not isinstance(document, dict) or "status" not in document:
+        raise RunnerError(f"{path} is not the record of a run: it has no status")
+    return document
+
+
 def mark_killed(folder: Path) -> None:
-    """Write that the run in `folder` was killed, where its run.json says that it is running."""
+    """Write `killed` into a run.json that says `running`: other hosts cannot see that the process is gone."""
     path = folder / RUN_JSON
     if not path.exists():
         return

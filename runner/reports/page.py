@@ -11,7 +11,7 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.reports.charts import learning_curves, split_legend
 from runner.reports.html import NAME, TITLES, render_page, seconds, sections_of
 from runner.reports.sections import class_tables, examples, judgements, waiting
@@ -37,17 +37,17 @@ def write_report(folder: Path, *, most_bytes: int | None = None) -> Path:
     no run, or the page cannot be written.
     """
     path = folder / NAME
-    write_atomically(path, render(Run(folder, folder.resolve().name), most_bytes), overwrite=True)
+    write_atomically(path, render(RunFolder(folder), most_bytes), overwrite=True)
     return path
 
 
-def render(run: Run, most_bytes: int | None = None) -> str:
+def render(run: RunFolder, most_bytes: int | None = None) -> str:
     """The page as text."""
     heads, why_no_heads = judgements(run, most_bytes)
     document = {**ABSENT, **run.document}
     return render_page(
         "page.html.j2",
-        name=run.name,
+        name=run.path.resolve().name,
         run=run,
         document=document,
         config=dict(flat(run.config)),
@@ -67,7 +67,7 @@ def render(run: Run, most_bytes: int | None = None) -> str:
     )
 
 
-def _subtitle(run: Run) -> list[str]:
+def _subtitle(run: RunFolder) -> list[str]:
     parts = [run.value("model"), run.value("data"), run.value("loader"), run.value("backend")]
     told = [str(part) for part in parts if isinstance(part, str)]
     took = run.value("seconds.total")
@@ -80,7 +80,7 @@ def _amounts(data: Mapping[str, Any]) -> list[tuple[str, str, int]]:
     return [(split, unit, count) for unit, counts in counted for split, count in counts.items() if count is not None]
 
 
-def _when(run: Run) -> list[str]:
+def _when(run: RunFolder) -> list[str]:
     try:
         started = datetime.fromisoformat(str(run.document["started"]))
     except (KeyError, ValueError):
@@ -96,15 +96,15 @@ def _headline(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return sorted(told, key=lambda entry: entry[0].endswith("loss"))
 
 
-def _log(run: Run) -> str | None:
+def _log(run: RunFolder) -> str | None:
     try:
-        lines = (run.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (run.path / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     return "\n".join(lines[-LOG_LINES:]) or None
 
 
-def _or_nothing(section: Any, run: Run) -> Any:
+def _or_nothing(section: Any, run: RunFolder) -> Any:
     """A section, or nothing where its files are damaged: the page shows what there is."""
     try:
         return section(run)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from runner.data.labels import Head, read_heads
 from runner.errors import RunnerError
 from runner.records.pictures import FOLDER, Picture, read_class_counts, read_pictures
 from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
 from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
 from runner.reports.scores import (
@@ -101,7 +100,7 @@ class Waiting:
     peak_memory_bytes: int | None
 
 
-def waiting(run: Run) -> Waiting | None:
+def waiting(run: RunFolder) -> Waiting | None:
     """What the record says of the wait; None where it says nothing."""
     results = run.document.get("results", {}).get("fit", {})
     told = results.get("wait")
@@ -109,7 +108,7 @@ def waiting(run: Run) -> Waiting | None:
         return None
     total = sum(told["reasons"].values()) or 1
     stages = [(stage, seconds, seconds / total) for stage, seconds in told["reasons"].items()]
-    lanes = read_trace(run.folder)
+    lanes = read_trace(run.path)
     svg = inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None
     words = told_in_words(lanes) if lanes else ""
     return Waiting(
@@ -125,10 +124,10 @@ def waiting(run: Run) -> Waiting | None:
     )
 
 
-def class_tables(run: Run) -> list[Classes]:
+def class_tables(run: RunFolder) -> list[Classes]:
     """One per head with classes."""
     by_head: dict[str, list[tuple[str, dict[str, int]]]] = {}
-    for head, name, counts in read_class_counts(run.folder):
+    for head, name, counts in read_class_counts(run.path):
         by_head.setdefault(head, []).append((name, counts))
     return [_classes(head, rows) for head, rows in by_head.items()]
 
@@ -139,42 +138,36 @@ def _classes(head: str, rows: Sequence[tuple[str, dict[str, int]]]) -> Classes:
     return Classes(head, list(rows[0][1]), listed, max(most, 1), len(rows) - len(listed))
 
 
-def examples(run: Run) -> dict[str, list[tuple[str, str]]]:
+def examples(run: RunFolder) -> dict[str, list[tuple[str, str]]]:
     """By class, pictures of some samples, as the text of an address, and their ids."""
     by_class: dict[str, list[tuple[str, str]]] = {}
-    for picture in read_pictures(run.folder, "examples").values():
-        by_class.setdefault(picture.label, []).append((_embedded(run.folder, picture), picture.id))
+    for picture in read_pictures(run.path, "examples").values():
+        by_class.setdefault(picture.label, []).append((_embedded(run.path, picture), picture.id))
     return by_class
 
 
-def judgements(run: Run, most_bytes: int | None) -> tuple[list[Judgement], str | None]:
+def judgements(run: RunFolder, most_bytes: int | None) -> tuple[list[Judgement], str | None]:
     """What predictions.csv comes to, head by head; or why nothing is shown of it.
 
     A table of more than `most_bytes` is not read.
     """
-    if most_bytes is not None and predictions_bytes(run.folder) > most_bytes:
+    if most_bytes is not None and predictions_bytes(run.path) > most_bytes:
         return [], (
             f"{PREDICTIONS_CSV} is too large to be read at the end of a run; this draws what it shows: "
-            f"python -m runner.report {run.folder}"
+            f"python -m runner.report {run.path}"
         )
     try:
-        judges = judge_predictions(run.folder, heads_of(run))
-        pictures = read_pictures(run.folder, "worst")
+        judges = judge_predictions(run.path, run.heads)
+        pictures = read_pictures(run.path, "worst")
     except (RunnerError, LookupError, TypeError) as error:
         return [], str(error)
     return [_judgement(run, judge, pictures) for judge in judges], None
 
 
-def heads_of(run: Run) -> tuple[Head, ...]:
-    """The heads the run's predictions have: the model's, which for data without labels are those of `from_run`."""
-    heads = run.document.get("data", {}).get("heads") or run.document.get("from_run", {}).get("heads") or ()
-    return read_heads(heads)
-
-
-def _judgement(run: Run, judge: AnyJudge, pictures: Mapping[str, Picture]) -> Judgement:
+def _judgement(run: RunFolder, judge: AnyJudge, pictures: Mapping[str, Picture]) -> Judgement:
     title = judge.head.name or "label"
     worst = [
-        Shown(_embedded(run.folder, pictures[sample.id]) if sample.id in pictures else None, sample)
+        Shown(_embedded(run.path, pictures[sample.id]) if sample.id in pictures else None, sample)
         for sample in judge.worst.samples()
     ]
     if isinstance(judge, NumberJudge):

@@ -103,7 +103,7 @@ def _is_numeric(results: SweepResults, key: str) -> bool:
 
 
 def _row(results: SweepResults, job: SweepJob) -> Row:
-    link = f"{job.planned.number}/{NAME}" if (job.run.folder / NAME).exists() else None
+    link = f"{job.planned.number}/{NAME}" if (job.run.path / NAME).exists() else None
     varied = [job.planned.varied.get(key) for key in results.plan.varied]
     return Row(job.planned.number, link, job.status, varied, results.shown(job), job.error)
 

@@ -26,7 +26,7 @@ from runner.records.diff import differences
 from runner.records.files import to_json
 from runner.records.folder import CHECKPOINTS, MODEL, point_latest
 from runner.records.output import brief, plain, write_rows
-from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, Run, all_runs, goal_of, is_number
+from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, goal_of, is_number
 from runner.runs.query import Query
 from runner.sweeps.sweep_plan import FROZEN
 
@@ -74,13 +74,13 @@ def diff(query: Query) -> None:
     write_rows(["part", "key", *(run.name for run in runs)], rows, query.format)
 
 
-def _results(runs: Iterable[Run]) -> list[str]:
+def _results(runs: Iterable[RunFolder]) -> list[str]:
     """The numbers evaluation gave any of these runs, by the short keys of conditions."""
     results = [((run.document.get("results") or {}).get("evaluate") or {}) for run in runs]
     return list(dict.fromkeys(f"evaluate.{key}" for result in results for key in result if is_number(result[key])))
 
 
-def _plain_value(run: Run, key: str) -> Any:
+def _plain_value(run: RunFolder, key: str) -> Any:
     """None for a whole section: its keys have columns of their own."""
     value = run.value(key)
     return None if isinstance(value, Mapping) else value
@@ -90,14 +90,14 @@ def show(query: Query) -> None:
     """A line for each thing there is to know of the named run; as JSON all of it."""
     (run,) = query.named()
     if query.format == "json":
-        shown = {"run": run.name, "folder": run.folder, **run.document, "config": run.config, "metrics": run.metrics}
+        shown = {"run": run.name, "folder": run.path, **run.document, "config": run.config, "metrics": run.metrics}
         sys.stdout.write(to_json(shown))
         return
-    rows = [("run", run.folder), ("", run.name), *_lines(run)]
+    rows = [("run", run.path), ("", run.name), *_lines(run)]
     sys.stdout.write("".join(f"{word:<10}{plain(value)}\n" for word, value in rows if plain(value)))
 
 
-def _lines(run: Run) -> Iterable[tuple[str, Any]]:
+def _lines(run: RunFolder) -> Iterable[tuple[str, Any]]:
     document, error = run.document, run.document.get("error") or {}
     during = f" during {document['stage']}" if document.get("stage") else ""
     yield "status", f"{run.status}{during}"
@@ -116,7 +116,7 @@ def _lines(run: Run) -> Iterable[tuple[str, Any]]:
     yield "seconds", _pairs(document.get("seconds") or {})
     git = document.get("git") or {}
     yield "code", f"{git['commit'][:10]}{', changed since' if git.get('dirty') else ''}" if git.get("commit") else None
-    yield "files", "  ".join(sorted(file.name for file in run.folder.iterdir() if not file.name.startswith(".")))
+    yield "files", "  ".join(sorted(file.name for file in run.path.iterdir() if not file.name.startswith(".")))
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
@@ -134,7 +134,7 @@ def best(query: Query) -> None:
     if not scored:
         raise RunnerError(f"no run that is meant has a number for {query.metric}")
     _, run = (max if goal == "max" else min)(reversed(scored), key=lambda pair: pair[0])
-    sys.stdout.write(f"{run.folder}\n")
+    sys.stdout.write(f"{run.path}\n")
 
 
 FRUITLESS = ("failed", "killed", UNRECORDED, DAMAGED)
@@ -143,9 +143,9 @@ YOUNG_SECONDS = 60.0
 """A folder without a record that is younger may belong to a run that is about to begin."""
 
 
-def is_fruitless(run: Run) -> bool:
+def is_fruitless(run: RunFolder) -> bool:
     """Whether a run failed, was killed or never got as far as a record."""
-    return run.status in FRUITLESS and not (run.status == UNRECORDED and _age_seconds(run.folder) < YOUNG_SECONDS)
+    return run.status in FRUITLESS and not (run.status == UNRECORDED and _age_seconds(run.path) < YOUNG_SECONDS)
 
 
 def size_bytes(folder: Path) -> int:
@@ -153,19 +153,19 @@ def size_bytes(folder: Path) -> int:
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
 
 
-def remove(runs: Iterable[Run], root: Path) -> None:
+def remove(runs: Iterable[RunFolder], root: Path) -> None:
     """Remove the folders of these runs, and sweeps nothing is left of; `latest` links to the newest that is left.
 
     Raises `RunnerError` where a folder cannot be removed.
     """
     for run in runs:
         try:
-            shutil.rmtree(run.folder)
+            shutil.rmtree(run.path)
         except OSError as error:
-            raise RunnerError(f"cannot remove {run.folder}: {error.strerror or error}") from error
-        others = run.folder.parent.iterdir() if "/" in run.name else ()
+            raise RunnerError(f"cannot remove {run.path}: {error.strerror or error}") from error
+        others = run.path.parent.iterdir() if "/" in run.name else ()
         if "/" in run.name and all(entry.is_file() or entry.name == FROZEN for entry in others):
-            shutil.rmtree(run.folder.parent)
+            shutil.rmtree(run.path.parent)
     _mend_latest(root)
 
 
@@ -173,9 +173,9 @@ def _mend_latest(root: Path) -> None:
     link = root / LATEST
     if not link.is_symlink() or link.exists():
         return
-    left = [run for run in all_runs(root) if run.folder.parent.name == "runs"]
+    left = [run for run in all_runs(root) if run.path.parent.name == "runs"]
     if left:
-        point_latest(root, left[-1].folder)
+        point_latest(root, left[-1].path)
     else:
         link.unlink()
 
@@ -189,7 +189,7 @@ def _age_seconds(folder: Path) -> float:
 def clean(query: Query) -> None:
     """Name the runs that failed, were killed or left no record; with `yes` remove them."""
     runs = [run for run in query.runs() if is_fruitless(run)]
-    sizes = [size_bytes(run.folder) for run in runs]
+    sizes = [size_bytes(run.path) for run in runs]
     rows = [[run.name, run.status, format_bytes(size), _kept(run)] for run, size in zip(runs, sizes, strict=True)]
     write_rows(["run", "status", "size", "holds"], rows, query.format)
     if query.yes:
@@ -199,6 +199,6 @@ def clean(query: Query) -> None:
         sys.stdout.write(f"\n{len(runs)} runs, {format_bytes(sum(sizes))}, {done}\n" if runs else "nothing to clean\n")
 
 
-def _kept(run: Run) -> str:
+def _kept(run: RunFolder) -> str:
     """What somebody might miss."""
-    return ", ".join(name for name in (MODEL, CHECKPOINTS) if (run.folder / name).exists())
+    return ", ".join(name for name in (MODEL, CHECKPOINTS) if (run.path / name).exists())

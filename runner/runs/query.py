@@ -18,7 +18,7 @@ from runner.errors import ConfigurationError
 from runner.messages import did_you_mean
 from runner.records.dotted import flat
 from runner.records.output import FORMATS, Format, plain
-from runner.records.run_folder import Run, all_runs, find_run, is_number
+from runner.records.run_folder import RunFolder, all_runs, find_run, is_number
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -36,7 +36,7 @@ class Condition:
     sign: str
     values: tuple[Any, ...]
 
-    def holds(self, run: Run) -> bool:
+    def holds(self, run: RunFolder) -> bool:
         """Whether it does. Only numbers are in order with numbers, and text with text; what is missing is no value."""
         value = run.value(self.key)
         if self.sign in ("=", "!="):
@@ -68,11 +68,11 @@ class Query:
     goal: Literal["max", "min"] | None = None
     yes: bool = False
 
-    def named(self) -> list[Run]:
+    def named(self) -> list[RunFolder]:
         """The runs that were named."""
         return [find_run(self.root, name) for name in self.names]
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[RunFolder]:
         """The runs meant, sorted and cut as asked.
 
         Raises `ConfigurationError` where none of those there are has a key that is asked for.
@@ -83,7 +83,7 @@ class Query:
         limit = len(runs) if self.limit is None else self.limit
         return runs[max(0, len(runs) - limit) :] if self.sort is None else _sorted(runs, self.sort)[:limit]
 
-    def _refuse_unknown_keys(self, runs: Sequence[Run]) -> None:
+    def _refuse_unknown_keys(self, runs: Sequence[RunFolder]) -> None:
         """A key that no run has is misspelt, most likely."""
         wanted = [condition.key for condition in self.conditions]
         wanted += [key.removeprefix("-") for key in (self.sort, self.metric) if key is not None]
@@ -95,7 +95,7 @@ class Query:
             raise ConfigurationError([f"no run has a key {key}{did_you_mean(key, known)}" for key in unknown])
 
 
-def _sorted(runs: list[Run], key: str) -> list[Run]:
+def _sorted(runs: list[RunFolder], key: str) -> list[RunFolder]:
     """Numbers, then text, then runs that have nothing there."""
     name, descending = key.removeprefix("-"), key.startswith("-")
     having = [(value, run) for run in runs if (value := run.value(name)) is not None]
@@ -104,7 +104,7 @@ def _sorted(runs: list[Run], key: str) -> list[Run]:
     return ordered + [run for run in runs if run.value(name) is None]
 
 
-def _keys(run: Run) -> Iterable[str]:
+def _keys(run: RunFolder) -> Iterable[str]:
     """Every key of a run, groups and sections too."""
     yield "run"
     for document in (run.config, run.document, run.document.get("results") or {}):

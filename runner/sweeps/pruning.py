@@ -8,7 +8,7 @@ from math import inf
 
 from runner.records.columns import Objective
 from runner.records.output import brief
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.sweeps.searchers import Proposer
 
 LOOK_SECONDS = 0.5
@@ -18,17 +18,17 @@ LOOK_SECONDS = 0.5
 class Pruning:
     """Reads metrics.csv, a row per epoch, and lets the proposer judge; `objective_of` says which column of a run."""
 
-    def __init__(self, proposer: Proposer, objective_of: Callable[[Run], Objective]) -> None:
+    def __init__(self, proposer: Proposer, objective_of: Callable[[RunFolder], Objective]) -> None:
         self.proposer, self.objective_of = proposer, objective_of
         self._looked: dict[int, float] = {}
         self._judged: dict[int, int] = {}
 
-    def report(self, number: int, run: Run) -> None:
+    def report(self, number: int, run: RunFolder) -> None:
         """Tell all epochs of a trial."""
         for epoch, value in self._values(run):
             self.proposer.report(number, epoch, value)
 
-    def reason(self, number: int, run: Run) -> str | None:
+    def reason(self, number: int, run: RunFolder) -> str | None:
         """Why a trial that runs is given up, by the epochs that ended since it was asked for last; None where it isn't.
 
         Each epoch is judged by itself, in order, so that it does not matter how late it is seen. A trial that has
@@ -46,7 +46,7 @@ class Pruning:
                     return self._told(epoch, values, self.objective_of(run))
         return None
 
-    def _values(self, run: Run) -> Iterator[tuple[int, float]]:
+    def _values(self, run: RunFolder) -> Iterator[tuple[int, float]]:
         """The objective by epoch; none before an epoch was validated, for until then it is not known which column."""
         if len(run.metrics) < (run.value("train.validation_every") or 1):
             return

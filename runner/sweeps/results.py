@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.records.columns import FIGURES, Objective, in_unit, monitored, objective_of
 from runner.records.output import plain
-from runner.records.run_folder import UNRECORDED, Run
+from runner.records.run_folder import UNRECORDED, RunFolder
 from runner.sweeps.process import MARK, WITH_THE_SWEEP, last_line
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, read_sweep
 
@@ -20,7 +20,7 @@ class SweepJob:
     """A job as it was planned, and its run."""
 
     planned: PlannedJob
-    run: Run
+    run: RunFolder
 
     @property
     def setting(self) -> str:
@@ -38,7 +38,7 @@ class SweepJob:
             return "failed"
         if self.planned.pruned is not None and self.run.status not in ("completed", "failed", "running"):
             return "pruned"
-        if not self.run.folder.exists():
+        if not self.run.path.exists():
             return "waiting"
         if self.run.status != UNRECORDED or not self._last_line:
             return self.run.status
@@ -62,7 +62,7 @@ class SweepJob:
 
     @cached_property
     def _last_line(self) -> str | None:
-        return last_line(self.run.folder)
+        return last_line(self.run.path)
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,15 @@ class SweepResults:
     @cached_property
     def jobs(self) -> list[SweepJob]:
         """The completed ones, best first, then the others likewise: a good value is no merit of a job that failed."""
-        folder = self.plan.folder
         planned = {job.number: job for job in self.plan.distinct}
-        runs = {number: Run(self.plan.job_folder(number), f"{folder.name}/{number}") for number in planned}
+        runs = {number: RunFolder(self.plan.job_folder(number)) for number in planned}
         jobs = [SweepJob(planned[number], run) for number, run in runs.items()]
         return sorted(jobs, key=lambda job: (job.status != "completed", *self.objective.rank(job.run)))
 
     @cached_property
     def objective(self) -> Objective:
         """What was asked for, or what training monitored."""
-        runs = [Run(self.plan.job_folder(job.number), str(job.number)) for job in self.plan.distinct]
+        runs = [RunFolder(self.plan.job_folder(job.number)) for job in self.plan.distinct]
         return objective_of(self.plan.objective, self.plan.goal) or monitored(runs)
 
     @cached_property
@@ -133,7 +132,7 @@ def read_results(folder: Path) -> SweepResults:
     return SweepResults(read_sweep(folder))
 
 
-def _evaluated(runs: list[Run]) -> Iterator[str]:
+def _evaluated(runs: list[RunFolder]) -> Iterator[str]:
     for run in runs:
         results = (run.document.get("results") or {}).get("evaluate") or {}
         yield from (f"evaluate.{key}" for key, value in results.items() if isinstance(value, float))

@@ -17,7 +17,7 @@ from runner.records.columns import title_of
 from runner.records.earlier import OF_THE_BATCHES
 from runner.records.files import write_atomically, write_table
 from runner.records.output import brief, plain, spread, write_rows
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.sweeps.results import SweepJob, SweepResults
 
 OF_THE_CALLER = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")
@@ -59,7 +59,7 @@ def _digests(job: SweepJob) -> dict[str, Any]:
     return {name: value for name, value in job.run.document["digests"].items() if value is not None}
 
 
-def _but_for_the_loader(run: Run) -> str:
+def _but_for_the_loader(run: RunFolder) -> str:
     """The configuration without the keys that only say how the same batches are read."""
     loader = run.config.get("loader") or {}
     custom = loader.get("kind") == "custom"
@@ -116,7 +116,7 @@ def unfinished_lines(results: SweepResults) -> Iterator[str]:
     """A line for each job that is neither completed nor given up: how it stands, and why."""
     for job in sorted(results.jobs, key=lambda job: job.planned.number):
         if job.status not in ("completed", "pruned"):
-            where = job.run.folder if job.planned.refused is None else " ".join(job.planned.overrides)
+            where = job.run.path if job.planned.refused is None else " ".join(job.planned.overrides)
             yield f"job {job.planned.number} {job.status}{f': {job.error}' if job.error else ''} ({where})"
 
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from runner.records.output import brief, plain
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.sweeps.process import Outcome
 from runner.sweeps.schedule import Observer
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
@@ -99,7 +99,7 @@ class LiveTable:
         self.live.update(table, refresh=True)
 
     def _row(self, job: PlannedJob) -> list[str]:
-        outcome, run = self.outcomes.get(job.number), Run(self.plan.job_folder(job.number), str(job.number))
+        outcome, run = self.outcomes.get(job.number), RunFolder(self.plan.job_folder(job.number))
         seconds = outcome.seconds if outcome else time.monotonic() - self.running[job.number]
         status = outcome.ended if outcome else str(run.document.get("stage") or "starting")
         last = run.metrics[-1] if run.metrics else {}

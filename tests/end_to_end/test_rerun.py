@@ -19,7 +19,7 @@ from runner.modes.pipeline import open_dataset
 from runner.modes.run import run
 from runner.modes.terminal import Terminal
 from runner.modes.verify import verify
-from runner.records.earlier import read_comparable
+from runner.records.earlier import run_to_compare
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
 from runner.records.run_folder import read_run
@@ -94,7 +94,7 @@ def against(second, tmp_path):
         shutil.copytree(second[0], compare.folder)
         config = compose([f"rerun={of}", "verify=true"])
         record = RunRecord.reopen(compare.folder, read_run(compare.folder))
-        error = verify(config, read_comparable(of), record, open_dataset(config), Terminal())
+        error = verify(config, run_to_compare(of), record, open_dataset(config), Terminal())
         record.close("completed")
         if error:
             raise error
@@ -298,7 +298,7 @@ def test_extensions_must_be_allowed_again(first, tmp_path, monkeypatch):
 def test_run_without_an_epoch_is_not_compared(first, copied, tmp_path):
     folder = copied(lambda document: document.update(status="failed", results={}))
     (folder / "metrics.csv").unlink()
-    with pytest.raises(ConfigurationError, match=r"that came to the end of an epoch, got .* \(failed\); leave verify"):
+    with pytest.raises(ConfigurationError, match=r"that completed an epoch, got .* \(failed\); leave verify"):
         run(compose([f"rerun={folder}", "verify=true"]), folder=tmp_path / "never")
     assert not (tmp_path / "never").exists()
 

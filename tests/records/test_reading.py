@@ -74,14 +74,14 @@ def test_read_run_names_a_missing_file(tmp_path):
 @pytest.mark.parametrize("content", [b'{"status": "runn', b"", b"\xff"])
 def test_read_run_names_a_damaged_file(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(RunnerError, match=r"run\.json is damaged, and no JSON: "):
+    with pytest.raises(RunnerError, match=r"run\.json is damaged: it is not valid JSON: "):
         read_run(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '"status"'])
 def test_read_run_names_a_file_that_is_no_record(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(RunnerError, match=r"run\.json is no record of a run: it has no status"):
+    with pytest.raises(RunnerError, match=r"run\.json is not the record of a run: it has no status"):
         read_run(tmp_path)
 
 

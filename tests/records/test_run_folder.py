@@ -2,10 +2,10 @@
 
 import pytest
 
-from runner.records.run_folder import Run, goal_of
+from runner.records.run_folder import RunFolder, goal_of
 
 KEYS = {
-    "run": "name",
+    "run": "a",
     "seed": 0,
     "loader": "sequence",
     "loader.workers": 2,
@@ -24,18 +24,18 @@ KEYS = {
 
 @pytest.mark.parametrize("key", KEYS)
 def test_key_is_found_in_config_record_metrics(make, key):
-    assert Run(make("a"), "name").value(key) == KEYS[key]
+    assert RunFolder(make("a")).value(key) == KEYS[key]
 
 
 def test_column_without_a_goal_takes_last_epoch(make):
     folder = make("a")
     (folder / "metrics.csv").write_text("epoch,f,val_accuracy\n1,5,0.7\n2,3,0.6\n")
-    assert (Run(folder, "").value("f"), Run(folder, "").value("val_accuracy")) == (3, 0.7)
+    assert (RunFolder(folder).value("f"), RunFolder(folder).value("val_accuracy")) == (3, 0.7)
 
 
 def test_half_written_run_is_readable(store):
     folders = {folder.name[-6:]: folder for folder in (store / "runs").iterdir()}
-    damaged, empty, killed = (Run(folders[name], name) for name in ("abcdef", "ffffff", "eeeeee"))
+    damaged, empty, killed = (RunFolder(folders[name]) for name in ("abcdef", "ffffff", "eeeeee"))
     assert [run.status for run in (damaged, empty, killed)] == ["damaged", "unrecorded", "killed"]
     assert [damaged.value(key) for key in ("loss", "loader", "results.evaluate.accuracy")] == [None, None, None]
     assert killed.value("loss") == 0.1

@@ -44,13 +44,13 @@ def test_job_number_matches_whole(make, root):
     [
         (
             "2026",
-            r"^run must be one run, got 2026, part of the name of 2026-01-01_00-00-00_aaaaaa, .*; type more of it$",
+            r"^run must match one run, got 2026, which matches 2026-01-01_00-00-00_aaaaaa, .* and 5 more; type more",
         ),
         (
             "zzz",
-            r"^run must be a folder, latest or part of a run's name, got zzz, and no run below .*outputs is called so",
+            r"^run must be a folder, latest or part of a run's name, got zzz, which matches no run below .*outputs; ",
         ),
-        ("latest", r"got latest, and no run below"),
+        ("latest", r"got latest, which matches no run below"),
         ("outputs", r"^run must be the folder of a run, got outputs, which has no run.json$"),
         ("outputs/sweeps/2026-01-03_00-00-00_cccccc", r"has no run.json; give one of its jobs, outputs/sweeps/.*/0$"),
     ],

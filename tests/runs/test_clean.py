@@ -39,7 +39,7 @@ def test_remove_takes_empty_sweeps_and_dead_links(make, root):
     gone = [make("2026-01-02_00-00-00_bbbbbb", status="failed"), make("2026-01-03_00-00-00_cccccc/0", status="failed")]
     point_latest(root, gone[0])
     remove(fruitless(root), root)
-    assert [run.folder for run in all_runs(root)] == [kept]
+    assert [run.path for run in all_runs(root)] == [kept]
     assert list((root / "sweeps").iterdir()) == []
     assert (root / "latest").resolve() == kept
 
@@ -48,7 +48,7 @@ def test_sweep_with_a_job_left_stays(make, root):
     make("2026-01-03_00-00-00_cccccc/0", status="failed")
     kept = make("2026-01-03_00-00-00_cccccc/1")
     remove(fruitless(root), root)
-    assert [run.folder for run in all_runs(root)] == [kept]
+    assert [run.path for run in all_runs(root)] == [kept]
 
 
 def test_link_goes_when_no_run_is_left(make, root):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.runs.query import Condition
 
 HOLDING = [
@@ -30,9 +30,9 @@ NOT_HOLDING = [
 
 @pytest.mark.parametrize("condition", HOLDING)
 def test_condition_holds(make, condition):
-    assert Condition(*condition).holds(Run(make("a"), "a"))
+    assert Condition(*condition).holds(RunFolder(make("a")))
 
 
 @pytest.mark.parametrize("condition", NOT_HOLDING)
 def test_condition_does_not_hold(make, condition):
-    assert not Condition(*condition).holds(Run(make("a"), "a"))
+    assert not Condition(*condition).holds(RunFolder(make("a")))

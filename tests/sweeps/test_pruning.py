@@ -10,7 +10,7 @@ from runner.errors import ConfigurationError
 from runner.records.columns import Objective
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
-from runner.records.run_folder import Run
+from runner.records.run_folder import RunFolder
 from runner.sweeps.pruning import Pruning
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
@@ -133,7 +133,7 @@ def learnt(tmp_path):
         table = MetricsTable(folder)
         for epoch, values in enumerate(rows, 1):
             table.append(epoch, values)
-        return Run(folder, "0")
+        return RunFolder(folder)
 
     return write
 
