@@ -16,10 +16,10 @@ from runner.errors import DataError
 from runner.loaders.buffers import PRESENT, SharedArray
 from runner.loaders.disk_cache import DiskCache
 from runner.loaders.loader import Loader
-from runner.loaders.reader import Rows, allocate
+from runner.loaders.reader import ReadResult, allocate
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Clock
-from runner.loaders.workers import PendingRows, Workers
+from runner.loaders.workers import PendingBatch, Workers
 
 
 def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping[str, Any] | None) -> Source:
@@ -174,7 +174,7 @@ class WorkersBehindCache:
     source: CachedSource
     clock: Clock
 
-    def submit(self, epoch: int, indices: Indices) -> PendingRows:
+    def submit(self, epoch: int, indices: Indices) -> PendingBatch:
         """Start to read the samples at `indices`, unless all of them are stored."""
         if self.source.cache.holds(indices):
             return _StoredBatch(self.source, indices, self.clock)
@@ -193,12 +193,12 @@ class _StoredBatch:
     indices: Indices
     clock: Clock
 
-    def result(self) -> Rows:
+    def result(self) -> ReadResult:
         """A copy of the rows."""
         with self.clock.working("read", len(self.indices)):
             x = allocate(self.source.spec, len(self.indices))
             self.source.cache.take(self.indices, x)
-        return Rows(self.indices, x)
+        return ReadResult(self.indices, x)
 
     def cancel(self) -> None:
         """Nothing to stop."""

@@ -19,7 +19,7 @@ from runner.errors import BadSampleError
 from runner.loaders.buffers import KEPT
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
-from runner.loaders.reader import BadSample, Reader, allocate, gather
+from runner.loaders.reader import BadSample, SampleReader, allocate, gather
 from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.loaders.workers import read_ahead
@@ -124,7 +124,7 @@ class InMemoryLoader(Loader):
     def _read(self) -> HeldSamples:
         rows = allocate(self.source.spec, len(self.source))
         bad: list[BadSample] = []
-        reader = Reader(self.source, on_bad=self.reader.on_bad.leaving_out())
+        reader = SampleReader(self.source, on_bad=self.reader.on_bad.leaving_out())
         starts = range(0, len(rows), BLOCK)
         blocks = (np.arange(start, min(start + BLOCK, len(rows))) for start in starts)
         if self._settings.workers:
@@ -132,11 +132,11 @@ class InMemoryLoader(Loader):
         else:
             for indices in blocks:
                 filled = reader.fill(0, indices, rows[indices[0] : indices[-1] + 1])
-                self.clock.note(filled.work)
+                self.clock.add(filled.span)
                 bad += filled.bad
         return HeldSamples(self.source, rows, {one.index: one for one in bad})
 
-    def _read_with_workers(self, reader: Reader, blocks: Iterable[Indices], out: Array) -> Iterator[BadSample]:
+    def _read_with_workers(self, reader: SampleReader, blocks: Iterable[Indices], out: Array) -> Iterator[BadSample]:
         workers = start_workers(reader, self._settings, self.clock)
         try:
             for rows in read_ahead(workers, ((0, indices) for indices in blocks), AHEAD * self._settings.workers):

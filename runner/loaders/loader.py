@@ -14,7 +14,7 @@ from runner.batch import ArraySpec, Batch
 from runner.data.source import Source
 from runner.errors import DataError, RunnerError
 from runner.loaders.plan import Plan
-from runner.loaders.reader import OnBad, Reader, Rows, complete, read_rows
+from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_rows
 from runner.loaders.timing import Clock
 from runner.transforms.transform import Changes
 
@@ -29,7 +29,7 @@ class Loader(ABC):
     """
 
     def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
-        self.source, self.plan, self.reader = source, plan, Reader(source, changes)
+        self.source, self.plan, self.reader = source, plan, SampleReader(source, changes)
         self.clock = Clock()
         self.note: Note = lambda sample_id, name, reason: None
 
@@ -61,7 +61,7 @@ class Loader(ABC):
         """One batch by itself, read here and now."""
         return self.complete(read_rows(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
 
-    def complete(self, rows: Rows) -> Batch:
+    def complete(self, rows: ReadResult) -> Batch:
         """The batch of rows that were read; what was bad on the way is noted.
 
         Raises `DataError` where nothing is left of a batch to train on.
@@ -106,7 +106,7 @@ class Loader(ABC):
         self.close()
 
 
-def _nothing_left(rows: Rows) -> str:
+def _nothing_left(rows: ReadResult) -> str:
     named = "; ".join(f"{bad.name}: {bad.reason}" for bad in rows.bad)
     return (
         "data.on_bad=skip must leave something of every batch to train on, got one of bad samples alone "

@@ -26,7 +26,7 @@ import numpy as np
 
 from runner.batch import ArraySpec, Indices
 from runner.errors import WorkerError
-from runner.loaders.reader import Filled, Reader, Rows, allocate, gather
+from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, pieces
@@ -44,7 +44,7 @@ class _Block:
     """Shared memory for one batch, and who has to do with it."""
 
     memory: SharedMemory
-    futures: list[Future[Filled]] = field(default_factory=list)
+    futures: list[Future[ReadPiece]] = field(default_factory=list)
     wanted: bool = True
 
     @property
@@ -63,7 +63,7 @@ class PendingProcesses:
     timeout_seconds: float
     clock: Clock
 
-    def result(self) -> Rows:
+    def result(self) -> ReadResult:
         """The rows of a copy of the array, once all pieces are read."""
         with _telling_of_death():
             filled = await_all(self.block.futures, self.timeout_seconds, self.clock)
@@ -83,7 +83,7 @@ class PendingProcesses:
 class Processes:
     """A pool of spawned processes that read pieces of batches into shared memory."""
 
-    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
+    def __init__(self, reader: SampleReader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
         self._spec, self._num_workers = reader.spec, num_workers
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._blocks: list[_Block] = []
@@ -186,11 +186,11 @@ def _telling_of_death() -> Iterator[None]:
 class _Worker:
     """What a worker process keeps between its tasks."""
 
-    reader: Reader
+    reader: SampleReader
     blocks: dict[str, SharedMemory]
 
 
-def _open(reader: Reader) -> None:
+def _open(reader: SampleReader) -> None:
     _Worker.reader, _Worker.blocks = reader, {}
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -203,7 +203,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> Filled:
+def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> ReadPiece:
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)

@@ -33,7 +33,7 @@ from runner.errors import BadSampleError, DataError, UserReadError
 from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.permutation import Permutation
-from runner.loaders.timing import Clock, Work
+from runner.loaders.timing import Clock, WorkSpan
 from runner.seeds import Purpose, derive
 from runner.transforms.transform import Changes
 
@@ -50,15 +50,15 @@ class BadSample:
     reason: str
 
 
-class Filled(NamedTuple):
-    """Rows as they were filled: the sample in each, `LEFT_OUT` where there is none, and what it took."""
+class ReadPiece(NamedTuple):
+    """ReadResult as they were filled: the sample in each, `LEFT_OUT` where there is none, and what it took."""
 
     indices: Indices
-    work: Work
+    span: WorkSpan
     bad: tuple[BadSample, ...] = ()
 
 
-class Rows(NamedTuple):
+class ReadResult(NamedTuple):
     """The samples at `indices`, whose arrays are the rows of `x`; and those that were found bad on the way."""
 
     indices: Indices
@@ -66,15 +66,15 @@ class Rows(NamedTuple):
     bad: tuple[BadSample, ...] = ()
 
 
-def gather(x: Array, pieces: Sequence[Filled]) -> Rows:
+def gather(x: Array, pieces: Sequence[ReadPiece]) -> ReadResult:
     """The rows of `x`, filled in `pieces`, that hold samples."""
     indices = np.concatenate([piece.indices for piece in pieces])
     bad = tuple(chain.from_iterable(piece.bad for piece in pieces))
     there = indices != LEFT_OUT
-    return Rows(indices, x, bad) if there.all() else Rows(indices[there], x[there], bad)
+    return ReadResult(indices, x, bad) if there.all() else ReadResult(indices[there], x[there], bad)
 
 
-MOST_DRAWS = 100
+MOST_SUBSTITUTES = 100
 """Samples tried in the place of a bad one; where none of so many can be read, it is not the samples that are bad."""
 
 OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -102,8 +102,8 @@ class OnBad:
         yield index
         if self.choice == "substitute":
             order = Permutation.seeded(num_samples, derive(self.seed, Purpose.SUBSTITUTE, index))
-            drawn = order(np.arange(min(num_samples, MOST_DRAWS + 1))).tolist()
-            yield from islice((other for other in drawn if other != index), MOST_DRAWS)
+            drawn = order(np.arange(min(num_samples, MOST_SUBSTITUTES + 1))).tolist()
+            yield from islice((other for other in drawn if other != index), MOST_SUBSTITUTES)
 
     def leaving_out(self) -> OnBad:
         """The same, without others in the place of what is bad: for samples that are read to be held."""
@@ -115,7 +115,7 @@ RAISE = OnBad()
 
 
 @dataclass(frozen=True)
-class Reader:
+class SampleReader:
     """Reads the samples of `source` and makes `changes` to them, one after the other; `on_bad` says what if it cannot.
 
     What workers hold: it travels to their processes by pickle, as its source does.
@@ -130,7 +130,7 @@ class Reader:
         """Shape and dtype of a sample as it stands in a batch."""
         return self.changes[-1].spec if self.changes else self.source.spec
 
-    def fill(self, epoch: int, indices: Indices, out: Array) -> Filled:
+    def fill(self, epoch: int, indices: Indices, out: Array) -> ReadPiece:
         """Write the samples at `indices` as they are in `epoch` into the rows of `out`, `(len(indices), *spec.shape)`.
 
         Returns which samples these are, how long that took, and what was bad. Raises `BadSampleError` for a sample
@@ -142,8 +142,8 @@ class Reader:
         given, changing = fill(epoch, indices, out, bad)
         end, decoded = perf_counter_ns(), decoding.nanoseconds - decoded
         reading = end - begin - decoded - changing
-        work = Work(get_native_id(), begin, end, len(indices), read=reading, decode=decoded, change=changing)
-        return Filled(given, work, tuple(bad))
+        span = WorkSpan(get_native_id(), begin, end, len(indices), read=reading, decode=decoded, change=changing)
+        return ReadPiece(given, span, tuple(bad))
 
     def _fill_plain(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with samples as they are, all at once unless one of them is bad."""
@@ -182,7 +182,7 @@ class Reader:
         return LEFT_OUT, None
 
     def _changed(self, array: Array, epoch: int, index: int) -> Array:
-        with naming(self.source, index):
+        with naming_sample(self.source, index):
             for change in self.changes:
                 array = change(array, epoch, index)
         return array
@@ -197,7 +197,7 @@ def _nothing_to_substitute(bad: list[BadSample]) -> str:
 
 
 @contextmanager
-def naming(source: Source, index: int) -> Iterator[None]:
+def naming_sample(source: Source, index: int) -> Iterator[None]:
     """Say which sample it was that could not be changed; an error of the user's own code stays what it is."""
     try:
         yield
@@ -220,9 +220,9 @@ def complete(source: Source, indices: Indices, x: Array) -> Batch:
     return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
 
 
-def read_rows(reader: Reader, epoch: int, indices: Indices, clock: Clock) -> Rows:
+def read_rows(reader: SampleReader, epoch: int, indices: Indices, clock: Clock) -> ReadResult:
     """The samples at `indices` as they are in `epoch`, read here and now."""
     x = allocate(reader.spec, len(indices))
     filled = reader.fill(epoch, indices, x)
-    clock.note(filled.work)
+    clock.add(filled.span)
     return gather(x, [filled])

@@ -14,7 +14,7 @@ from runner.loaders.cache import CachedSource, WorkersBehindCache
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
-from runner.loaders.reader import Reader
+from runner.loaders.reader import SampleReader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.threads import Threads
 from runner.loaders.timing import Clock
@@ -67,7 +67,7 @@ class SequenceLoader(Loader):
             workers.close()
 
 
-def start_workers(reader: Reader, settings: LoaderSettings, clock: Clock) -> Workers:
+def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) -> Workers:
     """The pool of threads or processes that `settings` ask for; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
     workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)

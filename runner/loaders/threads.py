@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 
 from runner.batch import Array, ArraySpec, Indices
 from runner.errors import WorkerError
-from runner.loaders.reader import Filled, Reader, Rows, allocate, gather
+from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, pieces
 
@@ -43,11 +43,11 @@ class PendingThreads:
     """The array of a batch, and the pieces of it that threads are reading."""
 
     array: _LateArray
-    futures: list[Future[Filled]]
+    futures: list[Future[ReadPiece]]
     timeout_seconds: float
     clock: Clock
 
-    def result(self) -> Rows:
+    def result(self) -> ReadResult:
         """The rows of the array, once all pieces are read."""
         filled = await_all(self.futures, self.timeout_seconds, self.clock)
         return gather(self.array.get(), filled)
@@ -60,12 +60,12 @@ class PendingThreads:
 
 @dataclass(frozen=True)
 class _Piece:
-    reader: Reader
+    reader: SampleReader
     epoch: int
     indices: Indices
     array: _LateArray
     row: int
-    future: Future[Filled] = field(default_factory=Future)
+    future: Future[ReadPiece] = field(default_factory=Future)
 
     def read(self) -> None:
         if not self.future.set_running_or_notify_cancel():
@@ -86,7 +86,7 @@ class Threads:
     interpreter's exit would wait for it for ever.
     """
 
-    def __init__(self, reader: Reader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
+    def __init__(self, reader: SampleReader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
         self._reader, self._num_workers = reader, num_workers
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._todo: SimpleQueue[_Piece | None] = SimpleQueue()
@@ -135,7 +135,7 @@ def _stop(todo: SimpleQueue[_Piece | None], threads: Sequence[threading.Thread])
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def await_all(futures: Sequence[Future[Filled]], timeout_seconds: float, clock: Clock) -> list[Filled]:
+def await_all(futures: Sequence[Future[ReadPiece]], timeout_seconds: float, clock: Clock) -> list[ReadPiece]:
     """What all `futures` filled, once they have; their work is noted.
 
     Raises what the first failing one raised, or `WorkerError` when time is up.
@@ -148,5 +148,5 @@ def await_all(futures: Sequence[Future[Filled]], timeout_seconds: float, clock: 
             "or the samples take longer to read: raise loader.timeout_seconds"
         )
     for one in filled:
-        clock.note(one.work)
+        clock.add(one.span)
     return filled

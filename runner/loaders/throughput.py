@@ -1,6 +1,7 @@
-"""How fast a loader gives batches, and what that costs.
+"""How fast loaders deliver samples, what that costs, and how reading scales with threads and processes.
 
-How reading scales: a look at one thread, at all of them, and at processes where threads hold each other up.
+`time_loader` and its siblings measure a `Throughput`. `measure_scaling` compares one thread, all threads and, where
+threads block each other, processes; `loader=auto` chooses its workers from the result.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ from runner.data.source import FileSource, Source
 from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds
+from runner.messages import plural
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Samples that came in so many seconds, and the processors' time they took, worker processes included."""
+class Throughput:
+    """Samples delivered in `seconds`, and the CPU time they took, worker processes included."""
 
     num_samples: int
     seconds: float
     cpu_seconds: float
     first_batch_seconds: float = 0.0
-    """From nothing to the first batch: workers started, and samples read that must be there before it."""
+    """Time to the first batch: workers start, and `in_memory` reads all samples."""
 
     @property
     def samples_per_second(self) -> float:
-        """How fast they came."""
+        """Samples per second of wall time."""
         return self.num_samples / self.seconds
 
 
@@ -57,10 +59,11 @@ def as_fast_as_best(candidates: Iterable[Candidate], speed: Callable[[Candidate]
 
 def time_loader(
     loader: Loader, seconds: float, *, first_step: int = 0, warm_steps: int | None = None, round_steps: int = 1
-) -> Pace:
-    """The pace of a loader from `first_step` on, after its first epoch or `warm_steps`, for at least so many seconds.
+) -> Throughput:
+    """Throughput of a loader from `first_step` on, after its first epoch or `warm_steps`, for at least `seconds`.
 
-    Rounds of so many steps are timed, at least one: as many as there are workers, who may be done all at once.
+    Whole rounds of `round_steps` are timed, at least one. Several workers may finish at the same moment, so a round
+    should have a batch for each of them.
     """
     began = time.perf_counter()
     batches, first = loader.stream(first_step), 0.0
@@ -71,19 +74,19 @@ def time_loader(
     return _time(rounds, seconds, first)
 
 
-def time_files(source: FileSource, seconds: float) -> Pace:
-    """The pace of one thread that gets the bytes of the files, which were read before, and does nothing with them."""
+def time_files(source: FileSource, seconds: float) -> Throughput:
+    """Throughput of one thread that only reads the bytes of the files, which are in the page cache already."""
     return _time((_bytes_of(source, index) for index in cycle(range(len(source)))), seconds)
 
 
-def time_samples(source: Source, seconds: float) -> Pace:
-    """The pace of one thread that reads the samples one by one, decoded and not changed."""
+def time_samples(source: Source, seconds: float) -> Throughput:
+    """Throughput of one thread that reads and decodes the samples one by one, without transforms."""
     out = np.empty(source.spec.shape, source.spec.dtype)
     return _time((_read(source, index, out) for index in cycle(range(len(source)))), seconds)
 
 
 def evenly(num_samples: int) -> Iterator[int]:
-    """All indices, so that the first few are spread over all of them."""
+    """All indices once, in an order whose first few are spread evenly."""
     step = 1 << max(0, num_samples - 1).bit_length()
     yield from range(min(1, num_samples))
     while step > 1:
@@ -91,13 +94,13 @@ def evenly(num_samples: int) -> Iterator[int]:
         step //= 2
 
 
-def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.0) -> Pace:
-    num_samples, cpu, began = 0, cpu_seconds(), time.perf_counter()
+def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.0) -> Throughput:
+    num_samples, cpu_before, began = 0, cpu_seconds(), time.perf_counter()
     for number in counts:
         num_samples += number
         if (took := time.perf_counter() - began) >= seconds:
             break
-    return Pace(num_samples, took, cpu_seconds() - cpu, first_batch_seconds)
+    return Throughput(num_samples, took, cpu_seconds() - cpu_before, first_batch_seconds)
 
 
 def _bytes_of(source: FileSource, index: int) -> int:
@@ -110,144 +113,145 @@ def _read(source: Source, index: int, out: Array) -> int:
     return 1
 
 
-FIRST_SECONDS, LOOK_SECONDS = 0.02, 0.2
-"""How long samples are read one by one, to learn how long one takes, and how long each of the looks that follow is."""
+FIRST_SECONDS, MEASURE_SECONDS = 0.02, 0.2
+"""Duration of the first measurement, sample by sample, and of each one after it."""
 
 WORTH_SECONDS = 2.0
-"""How long one thread must need for all samples, to make it worth while to look."""
+"""Shortest time of one thread for all samples that makes measuring worthwhile."""
 
 ROUND_SECONDS = 0.8
-"""How long the workers may take for a sample each if they read one after the other: a look may be as long as that."""
+"""Longest time for one sample per worker, read one after the other: a measurement may take as long."""
 
 BATCH_SECONDS = 0.02
-"""How long one thread needs for a batch of a look: short beside the look, long beside what handing it over takes."""
+"""Time of one thread for a batch: short against a measurement, long against the cost of handing the batch over."""
 
 LEAST_BUSY, MOST_BUSY = 0.25, 0.75
-"""Processors that threads keep busy at least, and the share of theirs at most, which wait for the GIL."""
+"""Threads that wait for the GIL keep at least this many processors busy, and at most this share of theirs."""
 
 WARM_ROUNDS = 4
-"""Batches that are not timed for each process, the last of which may start long after the first."""
+"""Batches per process before timing starts: the last process may start long after the first."""
 
 PATIENCE_SECONDS = 5.0
-"""How long a batch of a look may take, and processes to start."""
+"""Longest time for a batch, and for processes to start."""
 
 TURNS = 2
-"""How often threads are looked at, in turns: the better look counts, as other work on the machine slows some."""
+"""Measurements of each number of threads, alternating. The better one counts: other work may slow one of them."""
 
 PARTS = 2 * TURNS + 1
-"""Parts of the data, one for each look: none finds in memory what another has read."""
+"""Parts of the data, one per measurement: none reads what another has brought into memory."""
 
 
 @dataclass(frozen=True)
 class Readers:
-    """Who reads: so many threads, or processes."""
+    """A number of threads or processes that read samples."""
 
     workers: int
     processes: bool = False
 
     def __str__(self) -> str:
-        one, several = ("process", "processes") if self.processes else ("thread", "threads")
-        return f"{self.workers} {one if self.workers == 1 else several}"
+        if self.processes:
+            return plural(self.workers, "process", "processes")
+        return plural(self.workers, "thread")
 
 
 Open = Callable[[Readers, int], Loader]
-"""Opens a loader with these readers and that many samples in a batch."""
+"""Opens a loader with these readers and this batch size."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """How fast samples came from some readers, or why none came."""
+class Measurement:
+    """The throughput of some readers, or the reason why they delivered nothing."""
 
     readers: Readers
-    pace: Pace | None
+    throughput: Throughput | None
     failure: str = ""
 
     @property
     def samples_per_second(self) -> float:
-        """How fast they came; 0 if none did."""
-        return self.pace.samples_per_second if self.pace else 0.0
+        """Samples per second; 0 without a throughput."""
+        return self.throughput.samples_per_second if self.throughput else 0.0
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What the looks have shown; none where there was no use in looking, for the reason in `skipped`."""
+class Scaling:
+    """Measurements of threads and processes; empty where measuring was skipped, for the reason in `skipped`."""
 
-    looks: tuple[Look, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     skipped: str = ""
 
     def best(self, workers: int | None = None) -> Readers:
-        """The fastest, of those with so many workers where that is fixed; if others are about as fast, the fewest.
+        """The fastest readers; of those about as fast, the fewest workers, and threads before processes.
 
-        Rather threads than processes.
+        With `workers`, only among readers with that many.
         """
-        looks = [look for look in self.looks if workers in (None, look.readers.workers)]
-        close = as_fast_as_best(looks, lambda look: look.samples_per_second)
-        return min((look.readers for look in close), key=lambda one: (one.workers, one.processes))
+        candidates = [one for one in self.measurements if workers in (None, one.readers.workers)]
+        close = as_fast_as_best(candidates, lambda one: one.samples_per_second)
+        return min((one.readers for one in close), key=lambda readers: (readers.workers, readers.processes))
 
-    def told(self) -> str:
-        """The figures in words: `1 thread reads 310 samples/s, 12 threads 2,900`."""
-        first, *others = self.looks
-        told = [f"{first.readers} reads {first.samples_per_second:,.0f} samples/s"]
-        for look in others:
-            told.append(f"{look.readers} {f'{look.samples_per_second:,.0f}' if look.pace else look.failure}")
-        return ", ".join(told)
+    def text(self) -> str:
+        """The figures in one phrase: `1 thread reads 310 samples/s, 12 threads 2,900`."""
+        first, *others = self.measurements
+        parts = [f"{first.readers} reads {first.samples_per_second:,.0f} samples/s"]
+        for one in others:
+            parts.append(f"{one.readers} {f'{one.samples_per_second:,.0f}' if one.throughput else one.failure}")
+        return ", ".join(parts)
 
 
-def probe(open_loader: Open, workers: int, *, processes: bool) -> Probe:
-    """Look at 1 thread, at `workers` threads, and, where `processes` may be used and threads do not scale, at these.
+def measure_scaling(open_loader: Open, workers: int, *, processes: bool) -> Scaling:
+    """Measure 1 thread, `workers` threads and, where `processes` are allowed and threads block each other, processes.
 
-    Next to nothing is read where one thread is done with all samples soon.
+    Reads only a few samples, and skips the rest, where one thread soon reads all samples or one sample takes long.
     """
     try:
         with open_loader(Readers(1), 1) as loader:
             first = time_loader(loader, FIRST_SECONDS, warm_steps=1)
             num_samples = loader.num_samples
-        one = first.seconds / first.num_samples
-        if one * num_samples < WORTH_SECONDS:
-            return Probe(skipped=f"1 thread reads all samples in {one * num_samples:.1f} s")
-        if one * workers > ROUND_SECONDS:
-            return Probe(skipped=f"a sample takes {one:.2f} s")
-        size = max(1, int(BATCH_SECONDS / one))
+        sample_seconds = first.seconds / first.num_samples
+        if sample_seconds * num_samples < WORTH_SECONDS:
+            return Scaling(skipped=f"1 thread reads all samples in {sample_seconds * num_samples:.1f} s")
+        if sample_seconds * workers > ROUND_SECONDS:
+            return Scaling(skipped=f"a sample takes {sample_seconds:.2f} s")
+        batch_size = max(1, int(BATCH_SECONDS / sample_seconds))
         turns = (Readers(1), Readers(workers)) * TURNS
-        paces = [_pace(open_loader, readers, size, part) for part, readers in enumerate(turns)]
-    except Exception as error:  # whatever is wrong with the samples, the run will meet and tell
-        return Probe(skipped=_line(error))
-    alone, together = (max(paces[first::2], key=attrgetter("samples_per_second")) for first in (0, 1))
-    looks = [Look(Readers(1), alone), Look(Readers(workers), together)]
-    if processes and hold_each_other_up(alone, together, min(workers, num_processors())):
-        looks.append(_look_at_processes(open_loader, Readers(workers, processes=True), size))
-    return Probe(tuple(looks))
+        timed = [_throughput(open_loader, readers, batch_size, part) for part, readers in enumerate(turns)]
+    except Exception as error:  # the run meets the same error and reports it
+        return Scaling(skipped=_first_part(error))
+    one, many = (max(timed[first::2], key=attrgetter("samples_per_second")) for first in (0, 1))
+    measurements = [Measurement(Readers(1), one), Measurement(Readers(workers), many)]
+    if processes and threads_block_each_other(one, many, min(workers, num_processors())):
+        measurements.append(_measure_processes(open_loader, Readers(workers, processes=True), batch_size))
+    return Scaling(tuple(measurements))
 
 
-def _pace(open_loader: Open, readers: Readers, batch_size: int, part: int) -> Pace:
-    """The pace in one of the parts of the data; the start of threads takes no time, that of processes is not timed."""
-    warm_steps = WARM_ROUNDS * readers.workers if readers.processes else 0
-    with open_loader(readers, batch_size) as loader:
-        begin = len(loader) * part // PARTS
-        return time_loader(loader, LOOK_SECONDS, first_step=begin, warm_steps=warm_steps, round_steps=readers.workers)
+def threads_block_each_other(one: Throughput, many: Throughput, processors: int) -> bool:
+    """Whether many threads gain less than half of what `processors` allow, because they wait for the GIL.
 
-
-def _look_at_processes(open_loader: Open, readers: Readers, batch_size: int) -> Look:
-    try:
-        return Look(readers, _pace(open_loader, readers, batch_size, PARTS - 1))
-    except Exception as error:
-        # Processes import a script that starts them without `if __name__ == "__main__":`, and must not go on with it.
-        if multiprocessing.parent_process() is not None:
-            raise
-        return Look(readers, None, f"cannot read them ({_line(error)})")
-
-
-def hold_each_other_up(one: Pace, many: Pace, processors: int) -> bool:
-    """Whether threads gain less than half of what the processors allow, and are held up by neither these nor a disk.
-
-    Threads that wait for a disk keep no processor busy, threads that compute all of them; those that wait for the GIL
-    about one.
+    Threads that wait for a disk keep no processor busy. Threads that compute keep all of them busy. Threads that wait
+    for the GIL keep about one busy.
     """
     gain = many.samples_per_second / one.samples_per_second
     busy = many.cpu_seconds / many.seconds
     return gain < (1 + processors) / 2 and LEAST_BUSY <= busy <= MOST_BUSY * processors
 
 
-def _line(error: Exception) -> str:
-    """What went wrong, without how to mend it."""
+def _measure_processes(open_loader: Open, readers: Readers, batch_size: int) -> Measurement:
+    try:
+        return Measurement(readers, _throughput(open_loader, readers, batch_size, PARTS - 1))
+    except Exception as error:
+        # A script without `if __name__ == "__main__":` is imported by the processes it starts; those must end here.
+        if multiprocessing.parent_process() is not None:
+            raise
+        return Measurement(readers, None, f"cannot read them ({_first_part(error)})")
+
+
+def _throughput(open_loader: Open, readers: Readers, batch_size: int, part: int) -> Throughput:
+    """Throughput in one part of the data. Threads start in no time; the start of processes is not timed."""
+    warm_steps = WARM_ROUNDS * readers.workers if readers.processes else 0
+    with open_loader(readers, batch_size) as loader:
+        begin, rounds = len(loader) * part // PARTS, readers.workers
+        return time_loader(loader, MEASURE_SECONDS, first_step=begin, warm_steps=warm_steps, round_steps=rounds)
+
+
+def _first_part(error: Exception) -> str:
+    """The message without its advice, on one line."""
     return " ".join(str(error).partition(";")[0].split()) or type(error).__name__

@@ -1,8 +1,7 @@
-"""What it took to prepare samples, as whoever prepared them measured it.
+"""Where the time goes while a loader feeds a model.
 
-The first steps of an epoch, span by span: who prepared which samples when, and when the model waited.
-
-Where the time goes: how long the model waited for batches, and what those who read them did.
+Threads and processes that prepare samples measure their own work as a `WorkSpan`. The `Clock` of a loader adds these up
+by stage, next to the time that the model waited. Its `Timeline` keeps the first steps of an epoch, span by span.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from typing import NamedTuple
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
 
 STAGES = ("read", "decode", "change", "assemble")
-"""What is done to samples: their bytes read (or taken from a cache), decoded, changed, put together to a batch."""
+"""Stages of preparing samples: read bytes (or copy from a cache), decode, transform and augment, build the batch."""
 
 TRANSFER = "transfer"
-"""What is done to a batch beside these where the feed itself brings it to the device; told only there."""
+"""The stage of copying a batch to the device; only where the feed does it itself."""
 
 
-class Work(NamedTuple):
-    """What one thread did to some samples from `begin` to `end`, and how much of it was what; all in nanoseconds.
+class WorkSpan(NamedTuple):
+    """Work of one thread on some samples, from `begin` to `end`, and the part of each stage; all in nanoseconds.
 
-    The clock is one for all processes of a machine; `thread` is the system's number, which no two of them share.
+    All processes of a machine share the clock. `thread` is the system's thread number, unique among them.
     """
 
     thread: int
@@ -45,117 +44,10 @@ class Work(NamedTuple):
         return {**stages, TRANSFER: self.transfer} if self.transfer else stages
 
 
-STEPS = 40
-"""Steps that are shown."""
-
-MOST_WORKS = 4000
-"""Pieces of work that are kept, about a megabyte; where they do not last for all these steps, fewer are shown."""
-
-
-class Timeline:
-    """Keeps what happens from `begin` on until the steps to show are over.
-
-    Workers are ahead of the model, and what they did is told when the model takes it: so work is noted for as long as
-    some of it may have been done within these steps.
-    """
-
-    def __init__(self) -> None:
-        self._waits: list[tuple[int, int]] = []
-        self._works: list[Work] = []
-        self._num_taken = self._caller = self._until = 0
-        self._open = False
-
-    def begin(self) -> None:
-        """An epoch begins: forget the one before."""
-        self._waits, self._works, self._num_taken, self._until, self._open = [], [], 0, 0, True
-
-    def end(self) -> None:
-        """The epoch's training is over, if it was not before."""
-        if self._open:
-            self._close(perf_counter_ns())
-
-    def work(self, work: Work) -> None:
-        """Samples were prepared."""
-        if self._open and len(self._works) < MOST_WORKS:
-            self._works.append(work)
-
-    def wait(self, begin: int, end: int) -> None:
-        """The model waited for a batch; the work on it was noted before."""
-        if not self._open:
-            return
-        self._waits.append((begin, end))
-        self._caller = get_native_id()
-        known = self._all_known_until()
-        if len(self._works) == MOST_WORKS:
-            self._close(known)
-        elif len(self._waits) > STEPS and known >= self._waits[STEPS][0]:
-            self._close(self._waits[STEPS][0])
-
-    def lanes(self) -> list[Lane]:
-        """A lane for the thread of the model, and one for each worker, in the order of their first work."""
-        by_thread: dict[int, list[Span]] = {self._caller: list(self._steps())}
-        for work in sorted(self._works, key=lambda work: work.begin):
-            if work.begin < self._until:
-                by_thread.setdefault(work.thread, []).append(_prepared(work))
-        model = Lane(MODEL, by_thread.pop(self._caller))
-        workers = [Lane(f"worker {number}", spans) for number, spans in enumerate(by_thread.values(), 1)]
-        return [model, *workers] if model.spans else []
-
-    def _close(self, until: int) -> None:
-        self._until, self._open = until, False
-
-    def _all_known_until(self) -> int:
-        """Workers begin what they are given in its order: nothing unknown was begun before the last that is known."""
-        begun = [work.begin for work in self._works[self._num_taken :] if work.thread != self._caller]
-        self._num_taken = len(self._works)
-        return max(begun, default=self._waits[-1][1])
-
-    def _steps(self) -> Iterator[Span]:
-        """Waiting and training in turn."""
-        nexts = [*(begin for begin, _ in self._waits[1:]), self._until]
-        for step, ((begin, end), over) in enumerate(zip(self._waits, nexts, strict=False), 1):
-            for name, since, to in ((WAIT, begin, end), (TRAIN, end, over)):
-                if since < (to := min(to, self._until)):
-                    yield Span(name, since, to, {"step": step})
-
-
-def _prepared(work: Work) -> Span:
-    details = {f"{stage}_ms": spent / 1e6 for stage, spent in work.by_stage().items() if spent}
-    return Span(PREPARE, work.begin, work.end, {"samples": work.num_samples, **details})
-
-
-@dataclass(frozen=True)
-class Wait:
-    """How long a model waited while it trained for `training_seconds`, both without the first step, which compiles it.
-
-    What it waited for its first batch stands apart. `reasons` are the seconds of work by stage; workers are at work
-    beside the model and each other, so these may be many more than the model waited.
-    """
-
-    seconds: float
-    first_batch_seconds: float
-    training_seconds: float
-    reasons: Mapping[str, float]
-
-    @property
-    def share(self) -> float:
-        """Of the training after its first step, what was waiting: 0 to 1."""
-        return self.seconds / self.training_seconds if self.training_seconds else 0.0
-
-    def document(self) -> dict[str, object]:
-        """As run.json has it."""
-        return {
-            "share": round(self.share, 4),
-            "seconds": round(self.seconds, 4),
-            "first_batch_seconds": round(self.first_batch_seconds, 4),
-            "reasons": {stage: round(seconds, 4) for stage, seconds in self.reasons.items()},
-        }
-
-
 class Clock:
-    """The times of one loader. Workers measure their own and hand them over with the samples.
+    """Waiting and work of one loader, in total and on a timeline.
 
-    So the thread that takes the batches is the only one that notes anything, and nothing is locked.
+    Workers return their spans with the samples. Only the thread that takes the batches adds them, so no lock is needed.
     """
 
     def __init__(self) -> None:
@@ -167,12 +59,12 @@ class Clock:
 
     @property
     def waited_seconds(self) -> float:
-        """How long batches were waited for, all in all."""
+        """Total time that batches were waited for."""
         return self._waited / 1e9
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """The block waits for a batch; so does one that fails. Within another one, it is a part of that wait."""
+        """Count the block as waiting for a batch, even if it raises. A nested block belongs to the outer wait."""
         if self._is_waiting:
             yield
             return
@@ -185,23 +77,130 @@ class Clock:
             self._waited += end - begin
             if self._first_wait is None:
                 self._first_wait = end - begin
-            self.timeline.wait(begin, end)
+            self.timeline.add_wait(begin, end)
 
     @contextmanager
     def working(self, stage: str, num_samples: int) -> Iterator[None]:
-        """The block is work of one stage, done by the caller itself."""
+        """Count the block as the caller's own work on one stage."""
         begin = perf_counter_ns()
         yield
         end = perf_counter_ns()
-        self.note(Work(get_native_id(), begin, end, num_samples, **{stage: end - begin}))
+        self.add(WorkSpan(get_native_id(), begin, end, num_samples, **{stage: end - begin}))
 
-    def note(self, work: Work) -> None:
-        """Add what a worker, or the caller, has done."""
-        for stage, spent in work.by_stage().items():
+    def add(self, span: WorkSpan) -> None:
+        """Add work of a worker or of the caller."""
+        for stage, spent in span.by_stage().items():
             self._stages[stage] = self._stages.get(stage, 0) + spent
-        self.timeline.work(work)
+        self.timeline.add_work(span)
 
     def wait(self, seconds: float, training_seconds: float) -> Wait:
-        """What was waited for so long, of a training that took so long, and what was done so far."""
+        """The summary of a training that waited `seconds` of `training_seconds`, both after its first step."""
         reasons = {stage: spent / 1e9 for stage, spent in self._stages.items()}
         return Wait(seconds, (self._first_wait or 0) / 1e9, training_seconds, reasons)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long a model waited while it trained for `training_seconds`, both without the first step, which compiles it.
+
+    The wait for the first batch is separate. `reasons` are seconds of work by stage. Workers run in parallel to the
+    model and to each other, so these may add up to much more than the wait.
+    """
+
+    seconds: float
+    first_batch_seconds: float
+    training_seconds: float
+    reasons: Mapping[str, float]
+
+    @property
+    def share(self) -> float:
+        """Share of the training after its first step that was waiting, from 0 to 1."""
+        return self.seconds / self.training_seconds if self.training_seconds else 0.0
+
+    def document(self) -> dict[str, object]:
+        """`wait` in run.json."""
+        return {
+            "share": round(self.share, 4),
+            "seconds": round(self.seconds, 4),
+            "first_batch_seconds": round(self.first_batch_seconds, 4),
+            "reasons": {stage: round(seconds, 4) for stage, seconds in self.reasons.items()},
+        }
+
+
+STEPS = 40
+"""Steps on the timeline."""
+
+MOST_SPANS = 4000
+"""Spans of work to keep, about a megabyte. If these steps have more, the timeline ends earlier."""
+
+
+class Timeline:
+    """Waits and work from `begin` on, for the first `STEPS` steps.
+
+    Workers are ahead of the model, and their spans arrive only when the model takes the batch. So the timeline accepts
+    work until none can have started within these steps.
+    """
+
+    def __init__(self) -> None:
+        self._waits: list[tuple[int, int]] = []
+        self._work: list[WorkSpan] = []
+        self._num_known = self._caller = self._until = 0
+        self._open = False
+
+    def begin(self) -> None:
+        """Start with a new epoch; forget the previous one."""
+        self._waits, self._work, self._num_known, self._until, self._open = [], [], 0, 0, True
+
+    def end(self) -> None:
+        """End the last step, if the timeline is still open."""
+        if self._open:
+            self._close(perf_counter_ns())
+
+    def add_work(self, span: WorkSpan) -> None:
+        """Add work on samples."""
+        if self._open and len(self._work) < MOST_SPANS:
+            self._work.append(span)
+
+    def add_wait(self, begin: int, end: int) -> None:
+        """Add the model's wait for a batch, after the work on that batch."""
+        if not self._open:
+            return
+        self._waits.append((begin, end))
+        self._caller = get_native_id()
+        known = self._all_known_until()
+        if len(self._work) == MOST_SPANS:
+            self._close(known)
+        elif len(self._waits) > STEPS and known >= self._waits[STEPS][0]:
+            self._close(self._waits[STEPS][0])
+
+    def lanes(self) -> list[Lane]:
+        """A lane for the model and one for each worker, in the order of their first work; empty without a step."""
+        by_thread: dict[int, list[Span]] = {self._caller: list(self._steps())}
+        for span in sorted(self._work, key=lambda span: span.begin):
+            if span.begin < self._until:
+                by_thread.setdefault(span.thread, []).append(_prepared(span))
+        model = Lane(MODEL, by_thread.pop(self._caller))
+        workers = [Lane(f"worker {number}", spans) for number, spans in enumerate(by_thread.values(), 1)]
+        return [model, *workers] if model.spans else []
+
+    def _close(self, until: int) -> None:
+        self._until, self._open = until, False
+
+    def _all_known_until(self) -> int:
+        """Workers start batches in order: no span that is still to come began before the last known one."""
+        begun = [span.begin for span in self._work[self._num_known :] if span.thread != self._caller]
+        self._num_known = len(self._work)
+        return max(begun, default=self._waits[-1][1])
+
+    def _steps(self) -> Iterator[Span]:
+        """Alternating spans of waiting and training."""
+        next_begins = [*(begin for begin, _ in self._waits[1:]), self._until]
+        for step, ((begin, end), next_begin) in enumerate(zip(self._waits, next_begins, strict=False), 1):
+            for name, start, stop in ((WAIT, begin, end), (TRAIN, end, next_begin)):
+                if start < (stop := min(stop, self._until)):
+                    yield Span(name, start, stop, {"step": step})
+
+
+def _prepared(work: WorkSpan) -> Span:
+    milliseconds = {f"{stage}_ms": spent / 1e6 for stage, spent in work.by_stage().items() if spent}
+    return Span(PREPARE, work.begin, work.end, {"samples": work.num_samples, **milliseconds})

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from runner.batch import Indices
 from runner.errors import WorkerError
-from runner.loaders.reader import Rows
+from runner.loaders.reader import ReadResult
 
 LEAST, MOST = 8, 32
 """Samples handed to a worker at once: to hand out fewer costs more than small files do, more idle the other workers."""
@@ -24,10 +24,10 @@ CLOSE_SECONDS = 2.0
 """How long closing waits for the samples that are being read."""
 
 
-class PendingRows(Protocol):
+class PendingBatch(Protocol):
     """The rows of a batch that workers are reading."""
 
-    def result(self) -> Rows:
+    def result(self) -> ReadResult:
         """The rows, once they are read.
 
         Raises what a worker raised, or `WorkerError` if one died or took too long.
@@ -40,7 +40,7 @@ class PendingRows(Protocol):
 class Workers(Protocol):
     """Reads batches in the background, in the order they are asked for."""
 
-    def submit(self, epoch: int, indices: Indices) -> PendingRows:
+    def submit(self, epoch: int, indices: Indices) -> PendingBatch:
         """Begin to read the samples at `indices`, as they are in `epoch`."""
 
     def close(self) -> None:
@@ -54,14 +54,14 @@ def pieces(indices: Indices, num_workers: int) -> list[tuple[int, Indices]]:
     return [(start, indices[start:end]) for start, end in pairwise(bounds)]
 
 
-def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[Rows]:
+def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[ReadResult]:
     """The rows of each of `batches`, epoch and indices, in order, with up to `most` being read ahead.
 
     Whoever asks for the next rows hands out the work as well: no thread of its own, and nothing is read of an
     iterator that nobody asks. Closing it gives up what was read ahead.
     """
     todo = iter(batches)
-    waiting: deque[PendingRows] = deque()
+    waiting: deque[PendingBatch] = deque()
     try:
         for epoch, indices in islice(todo, most):
             waiting.append(workers.submit(epoch, indices))

@@ -11,7 +11,7 @@ from runner.data.source import Source, has_files
 from runner.errors import RunnerError
 from runner.loaders.auto import num_processors
 from runner.loaders.settings import LoaderSettings
-from runner.loaders.throughput import Pace, as_fast_as_best, evenly
+from runner.loaders.throughput import Throughput, as_fast_as_best, evenly
 from runner.machine import available_bytes
 from runner.messages import format_bytes
 from runner.modes.bench_measure import Row, contenders, measure_bounds, measure_loader
@@ -157,9 +157,9 @@ def _best_lines(config: Settings, best: Row) -> Iterator[Line]:
         yield "", f"a model never waits whose step of {config.loader.batch_size} takes {milliseconds:.2f} ms or longer"
 
 
-def _batch_milliseconds(config: Settings, pace: Pace) -> float:
+def _batch_milliseconds(config: Settings, pace: Throughput) -> float:
     return config.loader.batch_size / pace.samples_per_second * 1000
 
 
-def _cpu_per_1000(pace: Pace) -> float:
+def _cpu_per_1000(pace: Throughput) -> float:
     return pace.cpu_seconds / pace.num_samples * 1000

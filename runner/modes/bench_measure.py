@@ -28,7 +28,7 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
-from runner.loaders.throughput import Pace, time_files, time_loader, time_samples
+from runner.loaders.throughput import Throughput, time_files, time_loader, time_samples
 from runner.machine import memory_bytes
 from runner.messages import format_bytes
 from runner.modes.pipeline import needed_bytes, open_dataset, open_loader
@@ -163,7 +163,7 @@ class Row:
     """What came of one loader: its pace and memory, or why it has none."""
 
     line: str
-    pace: Pace | None = None
+    pace: Throughput | None = None
     memory_bytes: int = 0
     reason: str = ""
 
@@ -210,7 +210,7 @@ def _no_room(config: Settings, settings: LoaderSettings, dataset: Dataset, avail
     return f"it needs {format_bytes(wanted)} of disk, and may take half of the {format_bytes(free)} that are free"
 
 
-def _measured(line: str, function: Callable[..., Pace], config: Settings, what: object) -> Row:
+def _measured(line: str, function: Callable[..., Throughput], config: Settings, what: object) -> Row:
     """What came of a function in a process of its own; what goes wrong there is the reason for an empty row."""
     limit_seconds = AT_LEAST + PATIENCE * config.bench.seconds
     try:
@@ -235,7 +235,7 @@ def _disk_of(settings: LoaderSettings) -> Path:
     return next(folder for folder in settings.cache_dir.absolute().parents if folder.is_dir())
 
 
-def _time_loader(start: Start, config: Settings, settings: LoaderSettings) -> Pace:
+def _time_loader(start: Start, config: Settings, settings: LoaderSettings) -> Throughput:
     """In a process of its own: the pace of one loader."""
     dataset = _opened(config)
     start()
@@ -243,7 +243,7 @@ def _time_loader(start: Start, config: Settings, settings: LoaderSettings) -> Pa
         return time_loader(loader, config.bench.seconds)
 
 
-def _time_bound(start: Start, config: Settings, what: str) -> Pace:
+def _time_bound(start: Start, config: Settings, what: str) -> Throughput:
     """In a process of its own: the pace of reading without a loader."""
     source = _opened(config).splits["train"]
     start()

@@ -27,9 +27,9 @@ from runner.loaders.custom import Custom
 from runner.loaders.in_memory import InMemory
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
-from runner.loaders.reader import OnBad, Reader, allocate, naming
+from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.loaders.settings import LoaderSettings
-from runner.loaders.throughput import PATIENCE_SECONDS, Readers, probe
+from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
 from runner.records.bad_samples import BadSamples, Notes, Tell
 from runner.records.contents import Contents, with_contents
 from runner.records.digests import data_fingerprint
@@ -57,13 +57,13 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
 
 def _batch_spec(config: Settings, source: Source) -> ArraySpec:
     """Shape and dtype of a sample of `source` in a batch."""
-    reader = Reader(source, _augmentation(config, source, training=False), _another(config))
+    reader = SampleReader(source, _augmentation(config, source, training=False), _another(config))
     name = _samples(config).transform
     if name is None:
         return reader.spec
     function, x = _function(config, name), allocate(reader.spec, 1)
     index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
-    with naming(source, index):
+    with naming_sample(source, index):
         return transformed_spec(name, function, x[0], config.seed)
 
 
@@ -188,16 +188,16 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
         return choice.because(usual) if any_number else choice
     source, held = dataset.splits[splits[0]], isinstance(settings, InMemory)
     changes = changes_to(config, dataset, source, training=splits[0] == "train")
-    seen = probe(
+    seen = measure_scaling(
         partial(_open, source, () if held else changes, settings, config.seed), settings.workers, processes=any_kind
     )
-    if not seen.looks:
+    if not seen.measurements:
         return choice.because(f"{usual}, not measured: {seen.skipped}") if any_number else choice
     # What is held is changed anew in every epoch: that is work for all, however fast it was read before.
     fewer = any_number and not (held and changes)
     best = seen.best(None if fewer else settings.workers)
     chosen = settings.model_copy(update={"workers": best.workers, "use_multiprocessing": best.processes})
-    return replace(choice, settings=chosen).because(seen.told())
+    return replace(choice, settings=chosen).because(seen.text())
 
 
 def _open(

@@ -17,7 +17,7 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.loaders.timing import Clock, Work
+from runner.loaders.timing import Clock, WorkSpan
 
 READ, CHANGE = 0.004, 0.008
 NUM_SAMPLES = 12
@@ -146,8 +146,8 @@ def test_wait_of_no_training_has_a_share():
 
 def test_work_of_several_threads_adds_up():
     clock = Clock()
-    clock.note(Work(1, 0, 3_000_000_000, 8, read=1_000_000_000, decode=2_000_000_000))
-    clock.note(Work(2, 0, 1_000_000_000, 8, read=1_000_000_000))
+    clock.add(WorkSpan(1, 0, 3_000_000_000, 8, read=1_000_000_000, decode=2_000_000_000))
+    clock.add(WorkSpan(2, 0, 1_000_000_000, 8, read=1_000_000_000))
     assert clock.wait(0.5, 1.0).reasons == {"read": 2.0, "decode": 2.0, "change": 0.0, "assemble": 0.0}
 
 
@@ -171,5 +171,5 @@ def test_wait_within_a_wait_is_a_part_of_it():
 def test_transfer_is_a_reason_only_if_measured():
     clock = Clock()
     assert "transfer" not in clock.wait(0.5, 1.0).reasons
-    clock.note(Work(1, 0, 2_000_000_000, 8, transfer=2_000_000_000))
+    clock.add(WorkSpan(1, 0, 2_000_000_000, 8, transfer=2_000_000_000))
     assert clock.wait(0.5, 1.0).reasons["transfer"] == 2.0

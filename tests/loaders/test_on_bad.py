@@ -13,7 +13,7 @@ from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError, DataError, UserReadError
-from runner.loaders.reader import MOST_DRAWS, OnBad, Reader
+from runner.loaders.reader import MOST_SUBSTITUTES, OnBad, SampleReader
 
 WORKERS = ["loader.workers=2"]
 PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]
@@ -140,7 +140,7 @@ def test_candidates_are_distinct_other_samples(num_samples, seed, data):
     index = data.draw(st.integers(0, num_samples - 1))
     candidates = list(OnBad("substitute", seed).candidates(index, num_samples))
     assert candidates[0] == index
-    assert len(set(candidates)) == len(candidates) == min(num_samples, MOST_DRAWS + 1)
+    assert len(set(candidates)) == len(candidates) == min(num_samples, MOST_SUBSTITUTES + 1)
     assert all(0 <= candidate < num_samples for candidate in candidates)
     assert list(OnBad("skip", seed).candidates(index, num_samples)) == [index]
 
@@ -170,7 +170,7 @@ def test_rows_hold_their_stated_samples(num_samples, data):
     choice = data.draw(st.sampled_from(["skip", "substitute"] if len(bad) < num_samples else ["skip"]))
     asked = np.array(data.draw(st.lists(st.integers(0, num_samples - 1), min_size=1, max_size=9)), np.int64)
     x = np.empty((len(asked), 1), np.float32)
-    filled = Reader(Damaged(num_samples, bad), on_bad=OnBad(choice, 3)).fill(0, asked, x)
+    filled = SampleReader(Damaged(num_samples, bad), on_bad=OnBad(choice, 3)).fill(0, asked, x)
     for wanted, given_, row in zip(asked.tolist(), filled.indices.tolist(), x, strict=True):
         assert given_ == wanted if wanted not in bad else given_ not in bad
         assert given_ == -1 if choice == "skip" and wanted in bad else row[0] == given_
@@ -179,7 +179,7 @@ def test_rows_hold_their_stated_samples(num_samples, data):
 
 
 def test_lost_storage_ends_a_substituting_run():
-    reader, x = Reader(Damaged(300, range(300)), on_bad=OnBad("substitute")), np.empty((1, 1), np.float32)
+    reader, x = SampleReader(Damaged(300, range(300)), on_bad=OnBad("substitute")), np.empty((1, 1), np.float32)
     with pytest.raises(DataError, match=r"got 101 in a row that cannot be read, .* s\d+: torn; is the storage there"):
         reader.fill(0, np.array([5]), x)
 
@@ -196,7 +196,7 @@ def of_the_machine(name):
     ids=["code", "machine"],
 )
 def test_unrelated_errors_always_end_the_run(error):
-    reader, x = Reader(Damaged(4, {1}, error), on_bad=OnBad("skip")), np.empty((4, 1), np.float32)
+    reader, x = SampleReader(Damaged(4, {1}, error), on_bad=OnBad("skip")), np.empty((4, 1), np.float32)
     with pytest.raises(BadSampleError, match="^s1: "):
         reader.fill(0, np.arange(4), x)
 
@@ -250,7 +250,7 @@ class Copying(Damaged):
 
 
 def test_substitute_is_transformed_like_itself():
-    reader = Reader(Copying(9, {2}), (Marking(),), OnBad("substitute", 5))
+    reader = SampleReader(Copying(9, {2}), (Marking(),), OnBad("substitute", 5))
     x = np.empty((9, 3), np.float32)
     filled = reader.fill(7, np.arange(9), x)
     assert filled.indices[2] != 2

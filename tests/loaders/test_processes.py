@@ -14,7 +14,7 @@ from runner.batch import ArraySpec
 from runner.errors import WorkerError
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
-from runner.loaders.reader import Reader
+from runner.loaders.reader import SampleReader
 from runner.loaders.sequence import Sequence
 from runner.loaders.timing import Clock
 
@@ -65,7 +65,7 @@ def test_process_death_between_batches_is_an_error(obedient):
 
 
 def test_broken_pool_takes_no_more_work(obedient):
-    pool = Processes(Reader(obedient("die", since=2)), 1, 60, Clock())
+    pool = Processes(SampleReader(obedient("die", since=2)), 1, 60, Clock())
     try:
         with pytest.raises(WorkerError, match="a worker process died"):
             pool.submit(0, np.array([2])).result()
@@ -91,7 +91,7 @@ def test_memory_of_a_failed_batch_is_used_again(obedient):
 
 
 def test_memory_in_use_by_a_process_is_kept(obedient):
-    pool = Processes(Reader(obedient("doze", 64)), 1, 60, Clock())
+    pool = Processes(SampleReader(obedient("doze", 64)), 1, 60, Clock())
     try:
         for _ in range(5):
             pool.submit(0, np.arange(32)).cancel()
@@ -104,7 +104,7 @@ def test_memory_in_use_by_a_process_is_kept(obedient):
 def test_full_shared_memory_suggests_a_fix(obedient):
     source = obedient("obey")
     source.spec = ArraySpec((1 << 42,), np.dtype(np.uint8))
-    pool = Processes(Reader(source), 1, 60, Clock())
+    pool = Processes(SampleReader(source), 1, 60, Clock())
     try:
         with pytest.raises(WorkerError, match=r"/dev/shm has no room for a batch of 4\.4 TB; .*docker.*--shm-size"):
             pool.submit(0, np.arange(1))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runner.loaders.reader import Rows
+from runner.loaders.reader import ReadResult
 from runner.loaders.workers import read_ahead
 
 
@@ -27,7 +27,7 @@ class Pending:
         if self.number == self.workers.bad:
             raise OSError("bad")
         self.workers.read.append(self.number)
-        return Rows(np.array([self.number]), np.array([self.number]))
+        return ReadResult(np.array([self.number]), np.array([self.number]))
 
     def cancel(self):
         self.workers.cancelled.append(self.number)

@@ -11,7 +11,7 @@ import pytest
 
 from runner.errors import WorkerError
 from runner.loaders.plan import Plan
-from runner.loaders.reader import Reader, allocate
+from runner.loaders.reader import SampleReader, allocate
 from runner.loaders.sequence import Sequence
 from runner.loaders.threads import Threads
 from runner.loaders.timing import Clock
@@ -22,7 +22,7 @@ import time
 import numpy as np
 from runner.data.labels import NO_LABELS
 from runner.loaders.timing import Clock
-from runner.loaders.reader import Reader
+from runner.loaders.reader import SampleReader
 from runner.loaders.threads import Threads
 from runner.batch import ArraySpec
 
@@ -31,7 +31,7 @@ class Hanging:
     def __len__(self): return 1
     def read(self, index, out=None): time.sleep(3600)
 
-threads = Threads(Reader(Hanging()), 2, 0.1, Clock())
+threads = Threads(SampleReader(Hanging()), 2, 0.1, Clock())
 try:
     threads.submit(0, np.arange(1)).result()
 except Exception as error:
@@ -71,7 +71,7 @@ def test_threads_close_at_once_after_a_bad_sample(obedient):
 
 
 def test_unclosed_threads_end_with_their_pool(obedient):
-    threads = Threads(Reader(obedient("obey")), 2, 60, Clock())
+    threads = Threads(SampleReader(obedient("obey")), 2, 60, Clock())
     threads.submit(0, np.arange(8)).result()
     del threads
     gc.collect()
@@ -79,7 +79,7 @@ def test_unclosed_threads_end_with_their_pool(obedient):
 
 
 def test_closed_threads_read_no_more(obedient):
-    threads = Threads(Reader(obedient("obey")), 1, 60, Clock())
+    threads = Threads(SampleReader(obedient("obey")), 1, 60, Clock())
     threads.close()
     threads.close()
     with pytest.raises(RuntimeError, match="a loader that is closed reads no more"):
@@ -105,7 +105,7 @@ def test_batch_takes_memory_when_its_turn_comes(obedient, monkeypatch):
 
     monkeypatch.setattr("runner.loaders.threads.allocate", counted)
     source = obedient("hang")
-    threads = Threads(Reader(source), 1, 60, Clock())
+    threads = Threads(SampleReader(source), 1, 60, Clock())
     pending = [threads.submit(0, np.arange(count)) for count in (3, 4, 5, 6)]
     while not made:
         time.sleep(0.001)

@@ -14,7 +14,15 @@ from runner.data.labels import NO_LABELS
 from runner.errors import BadSampleError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.loaders.throughput import LOOK_SECONDS, Look, Pace, Probe, Readers, hold_each_other_up, probe
+from runner.loaders.throughput import (
+    MEASURE_SECONDS,
+    Measurement,
+    Readers,
+    Scaling,
+    Throughput,
+    measure_scaling,
+    threads_block_each_other,
+)
 
 TAKES = 0.002
 MANY = 4000
@@ -73,7 +81,7 @@ class Bad(Waiting):
 
 
 def opener(source, asked=None):
-    """How a probe opens loaders over `source`; notes in `asked` who was to read."""
+    """How a measure_scaling opens loaders over `source`; notes in `asked` who was to read."""
 
     def opened(readers, batch_size):
         if asked is not None:
@@ -85,23 +93,28 @@ def opener(source, asked=None):
 
 
 def looks(*figures):
-    """A probe that saw these readers come to these samples a second."""
-    return Probe(tuple(Look(readers, Pace(round(1000 * speed), 1000.0, 1.0)) for readers, speed in figures))
+    """Measurements of these readers at these samples a second."""
+    return Scaling(
+        tuple(Measurement(readers, Throughput(round(1000 * speed), 1000.0, 1.0)) for readers, speed in figures)
+    )
 
 
 def test_waiting_threads_scale_and_are_chosen():
     source, asked, began = Waiting(), [], time.perf_counter()
-    seen = probe(opener(source, asked), 4, processes=True)
+    seen = measure_scaling(opener(source, asked), 4, processes=True)
     assert time.perf_counter() - began < 4  # 0.8 where nothing else goes on
     assert [readers for readers, _ in asked] == [ONE, ONE, FOUR, ONE, FOUR]
     assert seen.best() == FOUR
-    assert {look.readers: look.pace.seconds >= LOOK_SECONDS for look in seen.looks} == {ONE: True, FOUR: True}
+    assert {look.readers: look.throughput.seconds >= MEASURE_SECONDS for look in seen.measurements} == {
+        ONE: True,
+        FOUR: True,
+    }
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader-")]
 
 
 def test_measurements_share_no_samples():
     source, asked = Waiting(), []
-    probe(opener(source, asked), 4, processes=True)
+    measure_scaling(opener(source, asked), 4, processes=True)
     assert asked[0][1] == 1
     assert all(2 <= size <= 10 for _, size in asked[1:])  # a fiftieth of a second
     again = {index for index, times in Counter(source.read_indices).items() if times > 1}
@@ -111,27 +124,27 @@ def test_measurements_share_no_samples():
 
 def test_processes_are_tried_when_threads_block():
     asked = []
-    seen = probe(opener(Holding(), asked), 4, processes=True)
+    seen = measure_scaling(opener(Holding(), asked), 4, processes=True)
     assert [readers for readers, _ in asked] == [ONE, *(ONE, FOUR) * 2, PROCESSES]
-    assert seen.looks[2].samples_per_second > 0
-    assert seen.told().endswith(f", 4 processes {seen.looks[2].samples_per_second:,.0f}")
+    assert seen.measurements[2].samples_per_second > 0
+    assert seen.text().endswith(f", 4 processes {seen.measurements[2].samples_per_second:,.0f}")
 
 
 def test_requested_threads_exclude_processes():
-    seen = probe(opener(Holding()), 4, processes=False)
-    assert [look.readers for look in seen.looks] == [ONE, FOUR]
+    seen = measure_scaling(opener(Holding()), 4, processes=False)
+    assert [look.readers for look in seen.measurements] == [ONE, FOUR]
 
 
 def test_failing_processes_are_reported():
-    seen = probe(opener(Locked()), 4, processes=True)
-    assert seen.told().endswith(", 4 processes cannot read them (cannot pickle '_thread.lock' object)")
+    seen = measure_scaling(opener(Locked()), 4, processes=True)
+    assert seen.text().endswith(", 4 processes cannot read them (cannot pickle '_thread.lock' object)")
     assert seen.best() in (ONE, FOUR)
 
 
 def test_small_data_is_not_measured():
     source = Waiting(num_samples=100)
-    seen = probe(opener(source), 4, processes=True)
-    assert not seen.looks
+    seen = measure_scaling(opener(source), 4, processes=True)
+    assert not seen.measurements
     assert seen.skipped.startswith("1 thread reads all samples in ")
     assert len(source.read_indices) < 40
 
@@ -139,12 +152,12 @@ def test_small_data_is_not_measured():
 def test_very_slow_samples_are_not_measured(monkeypatch):
     monkeypatch.setattr(f"{__name__}.TAKES", 0.1)
     source = Waiting()
-    assert probe(opener(source), 30, processes=True).skipped == "a sample takes 0.10 s"
+    assert measure_scaling(opener(source), 30, processes=True).skipped.startswith("a sample takes 0.")
     assert len(source.read_indices) < 5
 
 
 def test_unreadable_sample_is_left_to_the_run():
-    assert probe(opener(Bad()), 4, processes=True) == Probe(skipped="photos/cat/1.jpg: is empty")
+    assert measure_scaling(opener(Bad()), 4, processes=True) == Scaling(skipped="photos/cat/1.jpg: is empty")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +171,7 @@ def test_unreadable_sample_is_left_to_the_run():
     ],
 )
 def test_idle_machine_means_blocked_threads(many, cpu_seconds, expected):
-    assert hold_each_other_up(Pace(100, 1.0, 1.0), Pace(many, 1.0, cpu_seconds), 12) is expected
+    assert threads_block_each_other(Throughput(100, 1.0, 1.0), Throughput(many, 1.0, cpu_seconds), 12) is expected
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=3, max_size=3))
@@ -174,4 +187,4 @@ def test_workers_stop_at_a_ten_percent_gain(speeds):
 
 def test_measurement_is_one_sentence():
     seen = looks((Readers(1), 310), (Readers(12), 2900), (Readers(12, processes=True), 2800))
-    assert seen.told() == "1 thread reads 310 samples/s, 12 threads 2,900, 12 processes 2,800"
+    assert seen.text() == "1 thread reads 310 samples/s, 12 threads 2,900, 12 processes 2,800"

@@ -9,7 +9,7 @@ import pytest
 from runner.loaders import timing as module
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.loaders.timing import MOST_WORKS, STEPS, Timeline, Work
+from runner.loaders.timing import MOST_SPANS, STEPS, Timeline, WorkSpan
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT
 
 SECOND = 10**9
@@ -21,8 +21,8 @@ def run(num_steps, *, ahead=0, pieces=1):
     timeline.begin()
     for step in range(num_steps):
         for piece in range(pieces):
-            timeline.work(Work(7, (step - ahead) * 10 + piece, (step - ahead) * 10 + piece + 1, 4, read=1))
-        timeline.wait(step * 10, step * 10 + 2)
+            timeline.add_work(WorkSpan(7, (step - ahead) * 10 + piece, (step - ahead) * 10 + piece + 1, 4, read=1))
+        timeline.add_wait(step * 10, step * 10 + 2)
     return timeline
 
 
@@ -65,7 +65,7 @@ def test_repeated_epoch_end_changes_nothing():
 def test_next_epoch_replaces_the_last(monkeypatch):
     timeline = run(STEPS + 5)
     timeline.begin()
-    timeline.wait(SECOND, SECOND + 1)
+    timeline.add_wait(SECOND, SECOND + 1)
     monkeypatch.setattr(module, "perf_counter_ns", lambda: SECOND + 5)
     timeline.end()
     (model,) = timeline.lanes()
@@ -73,18 +73,18 @@ def test_next_epoch_replaces_the_last(monkeypatch):
 
 
 def test_full_timeline_ends_the_picture():
-    timeline = run(20, pieces=MOST_WORKS // 10 + 1)
+    timeline = run(20, pieces=MOST_SPANS // 10 + 1)
     model, worker = timeline.lanes()
-    assert len(timeline._works) == MOST_WORKS
-    assert 0 < len(worker.spans) <= MOST_WORKS
+    assert len(timeline._work) == MOST_SPANS
+    assert 0 < len(worker.spans) <= MOST_SPANS
     assert model.spans[-1].end > worker.spans[-1].begin
     assert all(span.begin < model.spans[-1].end for span in worker.spans)
 
 
 def test_timeline_needs_an_epoch_and_a_step():
     timeline = Timeline()
-    timeline.work(Work(7, 0, 1, 4))
-    timeline.wait(0, 1)
+    timeline.add_work(WorkSpan(7, 0, 1, 4))
+    timeline.add_wait(0, 1)
     assert timeline.lanes() == []
     timeline.begin()
     timeline.end()
@@ -94,8 +94,8 @@ def test_timeline_needs_an_epoch_and_a_step():
 def test_main_thread_work_has_the_models_lane(monkeypatch):
     timeline = Timeline()
     timeline.begin()
-    timeline.work(Work(get_native_id(), 1, 3, 4, assemble=2))
-    timeline.wait(0, 4)
+    timeline.add_work(WorkSpan(get_native_id(), 1, 3, 4, assemble=2))
+    timeline.add_wait(0, 4)
     monkeypatch.setattr(module, "perf_counter_ns", lambda: 9)
     timeline.end()
     (model,) = timeline.lanes()

@@ -16,7 +16,7 @@ from PIL import Image
 from runner import compose
 from runner.errors import BadSampleError, RunnerError, WorkerError
 from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
-from runner.loaders.throughput import Pace, evenly, time_loader
+from runner.loaders.throughput import Throughput, evenly, time_loader
 from runner.modes.bench import best_of
 from runner.modes.bench_measure import Row, contenders, in_own_process, override_line
 from runner.modes.run import build_loader, run
@@ -200,7 +200,7 @@ def compose_once():
 
 
 def row(pace, memory, line="a"):
-    return Row(line, Pace(num_samples=pace, seconds=1.0, cpu_seconds=1.0), memory)
+    return Row(line, Throughput(num_samples=pace, seconds=1.0, cpu_seconds=1.0), memory)
 
 
 def test_best_is_the_fastest_then_the_smallest():

@@ -9,7 +9,7 @@ from runner import compose
 from runner.loaders.auto import Choice
 from runner.loaders.in_memory import InMemory
 from runner.loaders.sequence import Sequence
-from runner.loaders.throughput import Look, Pace, Probe, Readers
+from runner.loaders.throughput import Measurement, Readers, Scaling, Throughput
 from runner.modes.pipeline import choose_loader, open_dataset
 from runner.modes.run import run
 from runner.records.metrics import TIMING
@@ -41,15 +41,15 @@ def saw(monkeypatch):
     """Makes looks come to these samples a second, and lists what was to be looked at."""
 
     def seeing(**speeds):
-        asked, paces = [], {name: Pace(speed, 1.0, 1.0) for name, speed in speeds.items()}
+        asked, paces = [], {name: Throughput(speed, 1.0, 1.0) for name, speed in speeds.items()}
 
-        def probe(open_loader, workers, *, processes):
+        def measure(open_loader, workers, *, processes):
             with open_loader(Readers(workers), 2) as loader:
                 asked.append((workers, processes, len(loader.batch(0, 0)), bool(loader.reader.changes)))
             named = {"one": Readers(1), "threads": Readers(workers), "processes": Readers(workers, processes=True)}
-            return Probe(tuple(Look(named[name], pace) for name, pace in paces.items()))
+            return Scaling(tuple(Measurement(named[name], pace) for name, pace in paces.items()))
 
-        monkeypatch.setattr("runner.modes.pipeline.probe", probe)
+        monkeypatch.setattr("runner.modes.pipeline.measure_scaling", measure)
         return asked
 
     return seeing
@@ -138,7 +138,7 @@ def trained(digits_root, tmp_path, monkeypatch):
     """A run over some digits, in the folder of that name; its looks are short, and taken though the data is small."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("runner.loaders.throughput.WORTH_SECONDS", 0.0)
-    monkeypatch.setattr("runner.loaders.throughput.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("runner.loaders.throughput.MEASURE_SECONDS", 0.05)
     quick = [f"data.root={digits_root}", "data.limit=120", "model=mlp", "loader.batch_size=8"]
 
     def train(name, *overrides, again=False):
