@@ -16,13 +16,14 @@ from runner.batch import Array, ArraySpec
 from runner.component import File
 from runner.data.dataset import Data, Dataset
 from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes
+from runner.data.source import Source
 from runner.errors import DataError
 
 SUFFIX_OF_SPLIT = {"train": "", "validation": "_validation", "test": "_test"}
 
 
 @dataclass(frozen=True)
-class ArraySamples:
+class ArraySamples(Source):
     """The rows of one array, held in memory; a sample's id is its row's number.
 
     Worker processes read the array from the file themselves: it does not travel.

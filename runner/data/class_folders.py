@@ -13,9 +13,9 @@ from pydantic import model_validator
 
 from runner.component import Folder, Names
 from runner.data.dataset import Data, Dataset
+from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
 from runner.data.image_files import (
-    ImageFiles,
     list_classes,
     list_folders,
     list_images,
@@ -26,7 +26,7 @@ from runner.data.image_files import (
 from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
 from runner.errors import DataError
 from runner.images import ImageSettings
-from runner.images.reader import ImageReader
+from runner.images.reader import FileReader
 from runner.messages import first_few
 
 Listed = tuple[list[str], list[int]]
@@ -124,7 +124,7 @@ class ClassFolders(Data, ImageSettings):
             refuse_unknown(folder, classes)
         return list_classes(folder, classes) if classes else (list_images(folder), [])
 
-    def _source(self, folder: Path, listed: Listed, *, heads: tuple[Head, ...], reader: ImageReader) -> ImageFiles:
+    def _source(self, folder: Path, listed: Listed, *, heads: tuple[Head, ...], reader: FileReader) -> FileSamples:
         ids: Iterable[str]
         ids, codes = listed
         if folder != self.root and folder.is_relative_to(self.root):
@@ -132,7 +132,7 @@ class ClassFolders(Data, ImageSettings):
             prefix = folder.relative_to(self.root).as_posix()
             folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
         column = np.array(codes if self._has_classes else [], np.int64)
-        return ImageFiles(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
+        return FileSamples(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
 
 
 def _first_images(folder: Path, ids: list[str]) -> list[Path]:

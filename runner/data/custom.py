@@ -20,6 +20,7 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.component import Arguments, DottedName
 from runner.data.dataset import Data, Dataset, in_words_of
 from runner.data.labels import Head, Known, Labels
+from runner.data.source import Source
 from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.data.table import ColumnMode, ColumnModes, Manifest, Reader, Target
 from runner.data.views import select
@@ -148,7 +149,7 @@ OF_THE_SAMPLE = (OSError, EOFError, ValueError, BadSampleError)
 
 
 @dataclass(frozen=True)
-class UserSamples:
+class UserSamples(Source):
     """What `given.read(index)` returns, checked: every sample must be like the first.
 
     It travels to worker processes by pickle with the object; `read` is called by several threads at once.
@@ -159,8 +160,10 @@ class UserSamples:
     labels: Labels
     spec: ArraySpec
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    def path(self, index: int) -> Path | None:
+        """The file of sample `index`, if the object has `path(index)`."""
+        path = getattr(self.given, "path", None)
+        return Path(path(index)) if callable(path) else None
 
     def read(self, index: int, out: Array | None = None) -> Array:
         """Sample `index`; float64 becomes float32."""
@@ -175,18 +178,6 @@ class UserSamples:
             return array.copy()
         out[...] = array
         return out
-
-
-class UserFiles(UserSamples):
-    """Samples of a file each: the object has `path(index)`."""
-
-    def path(self, index: int) -> Path:
-        """The file of sample `index`."""
-        return Path(self.given.path(index))
-
-    def read_hashed(self, index: int, out: Array) -> None:
-        """Read sample `index` into `out`; what its file holds only the user's code has seen."""
-        self.read(index, out)
 
 
 def read_array(given: Any, index: int, name: str) -> Array:
@@ -253,8 +244,7 @@ class Custom(Data):
         ids, rows = told.ids(), told.rows()
         labels = told.labels(rows["train"], known)
         first = self.first_readable(lambda index: read_array(given, index, ids[index]), rows["train"].tolist())
-        kind = UserFiles if callable(getattr(given, "path", None)) else UserSamples
-        samples = kind(given, ids, labels, ArraySpec(first.shape, first.dtype))
+        samples = UserSamples(given, ids, labels, ArraySpec(first.shape, first.dtype))
         file = file_of(module_of(self.target))
         sources = {split: select(samples, members) for split, members in rows.items()}
         return self.dataset(sources, labels.heads, (file,) if file else ())

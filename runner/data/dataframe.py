@@ -14,8 +14,8 @@ from pydantic import model_validator
 from runner.batch import Array, Indices
 from runner.component import File, Folder, Names, Package
 from runner.data.dataset import Data, Dataset, in_words_of
+from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
-from runner.data.image_files import ImageFiles
 from runner.data.labels import Head, Known, Labels
 from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.data.table import PARQUET, ColumnMode, ColumnModes, Manifest, Reader, Target, numbers, read_manifest
@@ -138,7 +138,7 @@ class DataFrame(Data, ImageSettings):
         folder = self.manifest.parent if self.root is None else self.root
         reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
         sources = {
-            split: ImageFiles(folder, ids.select(members), labels.take(members), reader)
+            split: FileSamples(folder, ids.select(members), labels.take(members), reader)
             for split, members in rows.items()
         }
         return self.dataset(sources, heads, (self.manifest,))

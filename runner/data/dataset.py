@@ -17,7 +17,7 @@ from pydantic import NonNegativeInt, model_validator
 from runner.batch import SPLITS, ArraySpec
 from runner.component import Component, Fraction, PositiveInt
 from runner.data.labels import Head
-from runner.data.source import Source, has_files
+from runner.data.source import Source
 from runner.data.splits import choose, split_by_fraction
 from runner.data.views import relabel, select
 from runner.errors import BadSampleError, DataError, UserReadError
@@ -66,8 +66,7 @@ class Dataset:
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and time of change in nanoseconds of everything the samples are read from."""
         for source in self.splits.values():
-            if has_files(source):
-                yield from (self._stat(name, source.path(index)) for index, name in enumerate(source.ids))
+            yield from map(self._stat, source.ids, source.paths())
         yield from (_stat(file.name, file) for file in self.files)
 
     def _stat(self, name: str, file: Path) -> tuple[str, int, int]:

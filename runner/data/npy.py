@@ -13,62 +13,23 @@ import json
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import xxhash
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Indices
 from runner.component import File, Folder
 from runner.data.dataset import Data, Dataset, in_words_of
-from runner.data.ids import Ids, names_at
+from runner.data.file_samples import FileSamples
+from runner.data.ids import Ids
 from runner.data.labels import NO_LABELS, ClassMode, Head, Known, Labels, class_head, codes_of, vocabulary
-from runner.data.npy_format import NpyReader, open_npy
+from runner.data.npy_format import open_npy
 from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.errors import DataError
 from runner.messages import first_few, nearest
 
-
-@dataclass(frozen=True)
-class NpyFiles:
-    """Arrays below one folder; sample `a/b` is the file `a/b.npy`."""
-
-    folder: Path
-    ids: Sequence[str]
-    labels: Labels
-    reader: NpyReader
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Shape and dtype of the first file; float64 becomes float32."""
-        return self.reader.spec
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def path(self, index: int) -> Path:
-        """The file of sample `index`."""
-        return self.folder / f"{self.ids[index]}.npy"
-
-    def read(self, index: int, out: Array | None = None) -> Array:
-        """The values of sample `index`."""
-        values = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
-        self.reader.read(f"{self.folder}/{self.ids[index]}.npy", values)
-        return values
-
-    def read_hashed(self, index: int, out: Array) -> bytes:
-        """Read sample `index` into `out`; the digest of its file."""
-        header, values = self.reader.read(f"{self.folder}/{self.ids[index]}.npy", out)
-        digest = xxhash.xxh3_128(header)
-        digest.update(values)
-        return digest.digest()
-
-    def read_many(self, indices: Indices, out: Array) -> None:
-        """The values of the samples at `indices`, in the rows of `out`."""
-        folder = self.folder
-        self.reader.read_many([f"{folder}/{name}.npy" for name in names_at(self.ids, indices)], out)
+SUFFIX = ".npy"
 
 
 def read_json_object(file: Path) -> dict[str, Any]:
@@ -225,9 +186,11 @@ class Npy(Data):
         partition = read_partition(self.partition)
         heads, columns = self._labelled(partition, known)
         train = partition["train"]
-        reader = self.first_readable(lambda index: open_npy(self.root / f"{train[index]}.npy"), range(len(train)))
+        reader = self.first_readable(lambda index: open_npy(self.root / f"{train[index]}{SUFFIX}"), range(len(train)))
         sources = {
-            split: NpyFiles(self.root, Ids(ids), Labels(heads, (columns[split],)) if heads else NO_LABELS, reader)
+            split: FileSamples(
+                self.root, Ids(ids), Labels(heads, (columns[split],)) if heads else NO_LABELS, reader, SUFFIX
+            )
             for split, ids in partition.items()
         }
         return self.dataset(sources, heads, (self.partition, self.labels) if self._has_classes else (self.partition,))

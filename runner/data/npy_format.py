@@ -17,7 +17,7 @@ import numpy as np
 
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
-from runner.images.reader import reason
+from runner.images.reader import FileBytes, FileReader, reason
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
@@ -95,12 +95,8 @@ def parse_header(raw: bytes) -> NpyHeader:
     return NpyHeader(raw, shape, dtype, fortran_order)
 
 
-Content = tuple[bytes | bytearray, memoryview]
-"""The bytes of a file: its header and its values."""
-
-
 @dataclass(frozen=True)
-class NpyReader:
+class NpyReader(FileReader):
     """Reads files like the one with this `header`; frozen, picklable, shared freely by threads.
 
     `numpy.load` parses each header anew and holds the GIL while it reads. Here the first bytes are compared with
@@ -108,13 +104,9 @@ class NpyReader:
     """
 
     header: NpyHeader
+    spec: ArraySpec
 
-    @property
-    def spec(self) -> ArraySpec:
-        """The shape in the files, and their dtype in the machine's byte order; float64 becomes float32."""
-        return ArraySpec(self.header.shape, _batch_dtype(self.header.dtype))
-
-    def read(self, path: str, out: Array) -> Content:
+    def read(self, path: str, out: Array) -> FileBytes:
         """Write the values of the file at `path` into `out`, a C-contiguous array of `spec`'s shape and dtype.
 
         Returns the file's bytes, which are those of `out` where it holds the values as they lie in the file.
@@ -158,7 +150,7 @@ class NpyReader:
         """Whether the values can be read to where they belong, as they lie in the file."""
         return self.header.as_it_is and self.header.dtype == self.spec.dtype
 
-    def _read(self, descriptor: int, out: Array) -> Content:
+    def _read(self, descriptor: int, out: Array) -> FileBytes:
         header = self.header
         values = out if self._straight else header.empty()
         begin = bytearray(len(header.raw))
@@ -171,7 +163,7 @@ class NpyReader:
             out[...] = values
         return begin, _bytes_of(values)
 
-    def _read_other(self, descriptor: int, out: Array) -> Content:
+    def _read_other(self, descriptor: int, out: Array) -> FileBytes:
         """Read a file whose header is not that of the first file, byte for byte."""
         header = read_header(descriptor)
         if not header.like(self.header):
@@ -201,7 +193,7 @@ def open_npy(path: Path) -> NpyReader:
         raise BadSampleError(str(path), f"samples must be whole numbers, floats or booleans, got {header}")
     if not header.shape or not header.num_bytes:
         raise BadSampleError(str(path), f"samples must hold values along at least one axis, got {header}")
-    return NpyReader(header)
+    return NpyReader(header, ArraySpec(header.shape, _batch_dtype(header.dtype)))
 
 
 def _batch_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -1,65 +1,72 @@
-"""The role every source plays, whatever its samples are made of."""
+"""Source: where samples live. The base class of everything that loaders read from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeGuard
+from typing import TYPE_CHECKING
 
 from runner.batch import Array, ArraySpec, Indices
 from runner.data.labels import Labels
 
 
-class Source(Protocol):
-    """Where samples live. The same index always gives the same sample.
+class Source(ABC):
+    """Samples by index. The same index always gives the same sample.
 
-    A source that reads several samples quicker than one after the other has `read_many(indices, out)` beside `read`,
-    which writes their arrays into the rows of `out`, shape `(len(indices), *spec.shape)`.
+    A subclass defines `ids`, `labels`, `spec` and `read`. It defines `path` as well if each sample is a file, and
+    `read_many` if it reads several samples faster together.
 
-    A source travels to worker processes by pickle: it holds tables and settings, never open files, and never
-    imports Keras or TensorFlow.
+    Worker processes get a source by pickle: it holds tables and settings, never open files, and never imports Keras
+    or TensorFlow.
     """
 
-    @property
-    def ids(self) -> Sequence[str]:
-        """The samples' stable names, by index."""
+    if TYPE_CHECKING:  # a subclass may have fields, class attributes or properties; a property here would forbid fields
 
-    @property
-    def labels(self) -> Labels:
-        """The samples' labels, by index."""
+        @property
+        @abstractmethod
+        def ids(self) -> Sequence[str]:
+            """Unique, stable names of the samples, by index."""
 
-    @property
-    def spec(self) -> ArraySpec:
-        """Shape and dtype of every sample's array."""
+        @property
+        @abstractmethod
+        def labels(self) -> Labels:
+            """Labels of the samples, by index."""
 
-    def __len__(self) -> int: ...
+        @property
+        @abstractmethod
+        def spec(self) -> ArraySpec:
+            """Shape and dtype of every sample."""
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @abstractmethod
     def read(self, index: int, out: Array | None = None) -> Array:
-        """The array of sample `index`, written into `out` where given (of `spec`'s shape and dtype).
+        """Read sample `index` into `out`, or into a new array; both have `spec`'s shape and dtype.
 
-        Raises `BadSampleError` with the file's path if it cannot be read.
+        Raises `BadSampleError` with the file's path if the sample cannot be read.
         """
 
-
-class FileSource(Source, Protocol):
-    """A source with one file per sample."""
-
-    def path(self, index: int) -> Path:
-        """The file of sample `index`."""
+    def read_many(self, indices: Indices, out: Array) -> None:
+        """Read the samples at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`."""
+        for row, index in enumerate(indices.tolist()):
+            self.read(index, out[row])
 
     def read_hashed(self, index: int, out: Array) -> bytes | None:
-        """As `read`; the XXH3-128 of the bytes of its file as they were read, None where they are not seen."""
+        """Read sample `index` into `out`; return the XXH3-128 digest of its file, None if its bytes are not seen."""
+        self.read(index, out)
+        return None
 
+    def path(self, index: int) -> Path | None:
+        """The file of sample `index`; None if samples are not files."""
+        return None
 
-def has_files(source: Source) -> TypeGuard[FileSource]:
-    """Whether `source` has one file per sample."""
-    return callable(getattr(source, "path", None))
+    @property
+    def has_files(self) -> bool:
+        """Whether each sample is a file."""
+        return len(self) > 0 and self.path(0) is not None
 
-
-def read_many(source: Source, indices: Indices, out: Array) -> None:
-    """Read the samples at `indices` into the rows of `out`, by the source's own `read_many` where it has one."""
-    if callable(many := getattr(source, "read_many", None)):
-        many(indices, out)
-        return
-    for row, index in enumerate(indices.tolist()):
-        source.read(index, out[row])
+    def paths(self) -> Iterator[Path]:
+        """The files of all samples, by index; none if samples are not files."""
+        return filter(None, map(self.path, range(len(self) if self.has_files else 0)))

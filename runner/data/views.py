@@ -1,16 +1,10 @@
-"""Some samples of a source, as a source.
-
-Several sources, as one.
-
-A source whose labels are told in the words of a model.
-
-A source around another one, which has the same samples under the same index.
-"""
+"""Views: samples of other sources, selected, joined, relabelled or read in another way."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -18,84 +12,99 @@ from pathlib import Path
 import numpy as np
 
 from runner.batch import Array, ArraySpec, Indices
+from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids, select_ids
 from runner.data.labels import NO_LABELS, Head, Labels
-from runner.data.source import FileSource, Source, has_files, read_many
+from runner.data.source import Source
 from runner.errors import DataError
 from runner.messages import nearest
 
 
 @dataclass(frozen=True)
-class Selection:
-    """The samples of `source` at `indices`, in that order: what a split is made of."""
+class View(Source):
+    """Samples that other sources read; a subclass says which."""
+
+    @abstractmethod
+    def locate(self, index: int) -> tuple[Source, int]:
+        """The source that reads sample `index`, and the sample's index there."""
+
+    def path(self, index: int) -> Path | None:
+        """The file of sample `index`; None if its source has no files."""
+        source, index = self.locate(index)
+        return source.path(index)
+
+    def read(self, index: int, out: Array | None = None) -> Array:
+        """Read sample `index` from its source."""
+        source, index = self.locate(index)
+        return source.read(index, out)
+
+    def read_hashed(self, index: int, out: Array) -> bytes | None:
+        """Read sample `index` into `out`; return the digest of its file."""
+        source, index = self.locate(index)
+        return source.read_hashed(index, out)
+
+    def __getstate__(self) -> dict[str, object]:
+        # Cached properties do not travel to worker processes.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Selection(View):
+    """The samples of `source` at `indices`, in that order."""
 
     source: Source
     indices: Indices
 
     @cached_property
     def ids(self) -> Sequence[str]:
-        """The selected samples' ids."""
+        """Ids of the selected samples."""
         return select_ids(self.source.ids, self.indices)
 
     @cached_property
     def labels(self) -> Labels:
-        """The selected samples' labels."""
+        """Labels of the selected samples."""
         return self.source.labels.take(self.indices)
 
     @property
     def spec(self) -> ArraySpec:
-        """The source's own."""
+        """The source's spec."""
         return self.source.spec
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def read(self, index: int, out: Array | None = None) -> Array:
-        """The array of the selection's sample `index`."""
-        return self.source.read(int(self.indices[index]), out)
+    def locate(self, index: int) -> tuple[Source, int]:
+        """The source, and the sample's index in it."""
+        return self.source, int(self.indices[index])
 
     def read_many(self, indices: Indices, out: Array) -> None:
-        """Read the selection's samples at `indices` into the rows of `out`."""
-        read_many(self.source, self.indices[indices], out)
-
-    def __getstate__(self) -> dict[str, object]:
-        # What can be derived again does not travel to worker processes.
-        return {"source": self.source, "indices": self.indices}
-
-
-class FileSelection(Selection):
-    """Some samples of a source with one file per sample."""
-
-    source: FileSource
-
-    def path(self, index: int) -> Path:
-        """The file of the selection's sample `index`."""
-        return self.source.path(int(self.indices[index]))
-
-    def read_hashed(self, index: int, out: Array) -> bytes | None:
-        """Read it into `out`; the digest of its file."""
-        return self.source.read_hashed(int(self.indices[index]), out)
+        """Read the selected samples at `indices` into the rows of `out`."""
+        self.source.read_many(self.indices[indices], out)
 
 
 def select(source: Source, indices: Indices) -> Source:
-    """The samples of `source` at `indices`; it has files if `source` has."""
-    return FileSelection(source, indices) if has_files(source) else Selection(source, indices)
+    """The samples of `source` at `indices`, in that order."""
+    if isinstance(source, FileSamples):  # a list of files needs no view
+        return source.select(indices)
+    if isinstance(source, Selection):
+        return Selection(source.source, source.indices[indices])
+    return Selection(source, indices)
 
 
 @dataclass(frozen=True)
-class Joined:
-    """The samples of `sources`, one source after the other: all of one shape, and under the same heads."""
+class Joined(View):
+    """The samples of `sources`, one source after the other; all have the same spec and the same heads."""
 
     sources: tuple[Source, ...]
 
     @cached_property
     def ids(self) -> Sequence[str]:
-        """The ids of all samples."""
+        """Ids of all samples."""
         return Ids(chain.from_iterable(source.ids for source in self.sources))
 
     @cached_property
     def labels(self) -> Labels:
-        """The labels of all samples."""
+        """Labels of all samples; samples of a source without weights have weight 1 if another source has weights."""
         parts = [source.labels for source in self.sources]
         columns = zip(*(part.columns for part in parts), strict=True)
         weighted = any(part.weights is not None for part in parts)
@@ -104,7 +113,7 @@ class Joined:
 
     @property
     def spec(self) -> ArraySpec:
-        """That of every source."""
+        """The spec of every source."""
         return self.sources[0].spec
 
     @cached_property
@@ -114,98 +123,72 @@ class Joined:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def read(self, index: int, out: Array | None = None) -> Array:
-        """The array of sample `index`."""
-        number, index = self._place(index)
-        return self.sources[number].read(index, out)
-
-    def _place(self, index: int) -> tuple[int, int]:
-        """The source of a sample, and its index there."""
+    def locate(self, index: int) -> tuple[Source, int]:
+        """The source of a sample, and the sample's index there."""
         number = int(np.searchsorted(self._ends, index, side="right"))
-        return number, index - int(self._ends[number - 1]) if number else index
-
-    def __getstate__(self) -> dict[str, object]:
-        # What can be derived again does not travel to worker processes.
-        return {"sources": self.sources}
-
-
-class JoinedFiles(Joined):
-    """Several sources with one file per sample, as one."""
-
-    sources: tuple[FileSource, ...]
-
-    def path(self, index: int) -> Path:
-        """The file of sample `index`."""
-        number, index = self._place(index)
-        return self.sources[number].path(index)
-
-    def read_hashed(self, index: int, out: Array) -> bytes | None:
-        """Read sample `index` into `out`; the digest of its file."""
-        number, index = self._place(index)
-        return self.sources[number].read_hashed(index, out)
+        return self.sources[number], index - int(self._ends[number - 1]) if number else index
 
 
 def _weights(source: Source) -> Array:
-    """What the source's samples count in the loss; 1 where it does not say."""
     weights = source.labels.weights
     return np.ones(len(source), np.float32) if weights is None else weights
 
 
 def join(sources: tuple[Source, ...]) -> Source:
-    """The samples of `sources`, one source after the other; with files if all of them have files."""
-    if len(sources) == 1:
-        return sources[0]
-    return JoinedFiles(sources) if all(map(has_files, sources)) else Joined(sources)
+    """The samples of `sources`, one source after the other."""
+    return sources[0] if len(sources) == 1 else Joined(sources)
 
 
 @dataclass(frozen=True)
-class Relabelled:
-    """The samples of `source` with other labels."""
+class Wrapper(View):
+    """All samples of `source` in its order; a subclass changes their labels, or how they are read."""
 
     source: Source
-    labels: Labels
 
     @property
     def ids(self) -> Sequence[str]:
-        """The source's own."""
+        """The source's ids."""
         return self.source.ids
 
     @property
+    def labels(self) -> Labels:
+        """The source's labels."""
+        return self.source.labels
+
+    @property
     def spec(self) -> ArraySpec:
-        """The source's own."""
+        """The source's spec."""
         return self.source.spec
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def read(self, index: int, out: Array | None = None) -> Array:
-        """The array of the source's sample `index`."""
-        return self.source.read(index, out)
+    def locate(self, index: int) -> tuple[Source, int]:
+        """The source, and the same index."""
+        return self.source, index
 
     def read_many(self, indices: Indices, out: Array) -> None:
         """Read the source's samples at `indices` into the rows of `out`."""
-        read_many(self.source, indices, out)
+        self.source.read_many(indices, out)
 
 
-class RelabelledFiles(Relabelled):
-    """Samples with other labels, of a source with one file per sample."""
+@dataclass(frozen=True)
+class Relabelled(Wrapper):
+    """The samples of `source` with `new_labels`."""
 
-    source: FileSource
+    new_labels: Labels
 
-    def path(self, index: int) -> Path:
-        """The file of the source's sample `index`."""
-        return self.source.path(index)
-
-    def read_hashed(self, index: int, out: Array) -> bytes | None:
-        """Read it into `out`; the digest of its file."""
-        return self.source.read_hashed(index, out)
+    @property
+    def labels(self) -> Labels:
+        """The new labels."""
+        return self.new_labels
 
 
 def relabel(source: Source, heads: tuple[Head, ...]) -> Source:
-    """The samples of `source`, with the heads of a model: classes by name get the model's codes.
+    """The samples of `source` with the heads of a model: each class gets the model's code for its name.
 
-    Without labels the source has none for the model either, unless the model predicts nothing but the sample itself.
-    Raises `DataError` where the source has a class or a target that the model does not know.
+    Samples without labels stay without, unless the model only predicts the sample itself.
+    Raises `DataError` if the source has a class or a target that is unknown to the model.
     """
     labels = source.labels
     if heads and all(head.mode == "input" for head in heads):
@@ -214,7 +197,7 @@ def relabel(source: Source, heads: tuple[Head, ...]) -> Source:
         labels = Labels(heads, tuple(_column(labels, head) for head in heads), labels.weights)
     else:
         labels = NO_LABELS
-    return (RelabelledFiles if has_files(source) else Relabelled)(source, labels)
+    return Relabelled(source, labels)
 
 
 def _column(labels: Labels, head: Head) -> Array:
@@ -261,28 +244,3 @@ def _other_targets(heads: tuple[Head, ...], head: Head) -> str:
         f"the data must have the target the model predicts ({told(head)}), got {', '.join(map(told, heads))}; "
         "set data.class_mode as in the run, or data.class_mode=null to predict"
     )
-
-
-@dataclass(frozen=True)
-class Wrapping:
-    """All that is known of the samples of `source` without reading them; how they are read a subclass says."""
-
-    source: Source
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """The source's own."""
-        return self.source.ids
-
-    @property
-    def labels(self) -> Labels:
-        """The source's own."""
-        return self.source.labels
-
-    @property
-    def spec(self) -> ArraySpec:
-        """The source's own."""
-        return self.source.spec
-
-    def __len__(self) -> int:
-        return len(self.source)

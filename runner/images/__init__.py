@@ -1,6 +1,5 @@
 """Pixels: from an image file to an array of a fixed size."""
 
-from runner.images.reader import ImageReader
 from runner.images.settings import ImageSettings
 
-__all__ = ["ImageReader", "ImageSettings"]
+__all__ = ["ImageSettings"]

@@ -13,7 +13,7 @@ from PIL import Image
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import crop_box
-from runner.images.reader import decoding, read_bytes, reason
+from runner.images.reader import FileBytes, FileReader, decoding, read_bytes, reason
 from runner.images.settings import ImageSettings
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
@@ -30,7 +30,7 @@ _WHITE = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class ExactReader:
+class ExactReader(FileReader):
     """Reads any file Pillow knows, bit for bit as `load_img`: no rotation by EXIF, the first frame only.
 
     16-bit grayscale, which `load_img` cuts off at 255 or leaves unscaled, is scaled.
@@ -39,12 +39,12 @@ class ExactReader:
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> bytes:
-        """Writes the image of `path` into `out`; the file's bytes. Raises `BadSampleError`."""
+    def read(self, path: Path | str, out: Array) -> FileBytes:
+        """Read the image at `path` into `out`; return the file's bytes. Raises `BadSampleError`."""
         data = read_bytes(path)
         with decoding:
             self.write(self.decode(data, path), path, out)
-        return data
+        return (data,)
 
     def decode(self, data: bytes, path: Path | str) -> Image.Image:
         """The whole image in mode L, RGB or RGBA, or F (0..1) where the spec is float32.

@@ -15,7 +15,7 @@ from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import Box, crop_box
 from runner.images.exact import ExactReader, is_16_bit
-from runner.images.reader import ImageReader, decoding, read_bytes, reason
+from runner.images.reader import FileBytes, FileReader, decoding, read_bytes, reason
 from runner.images.resize import resize_antialiased, resize_linear, resize_nearest, scratch_bytes
 from runner.images.settings import ColorMode, ImageSettings
 
@@ -36,7 +36,7 @@ _QUICK_COLORS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class FastReader:
+class FastReader(FileReader):
     """Reads JPEG with libjpeg-turbo, other formats with Pillow, and resizes with OpenCV.
 
     `nearest`, and every image that has the target's size already: the pixels of `decode=exact`.
@@ -49,13 +49,13 @@ class FastReader:
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> bytes:
-        """Writes the image of `path` into `out`; the file's bytes. Raises `BadSampleError`."""
+    def read(self, path: Path | str, out: Array) -> FileBytes:
+        """Read the image at `path` into `out`; return the file's bytes. Raises `BadSampleError`."""
         data = read_bytes(path)
         with decoding:
             if not (data.startswith(_JPEG) and self._read_jpeg(data, out)):
                 self._read_other(data, path, out)
-        return data
+        return (data,)
 
     def _read_jpeg(self, data: bytes, out: Array) -> bool:
         """Whether `out` holds the image now; if not, Pillow must read it or say what is wrong with it."""
@@ -163,7 +163,7 @@ FIRST = 10
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
-def open_reader(settings: ImageSettings, *first: Path) -> ImageReader:
+def open_reader(settings: ImageSettings, *first: Path) -> FileReader:
     """What reads the images of one data set; `first` are any of its files, and only a header is read.
 
     Batches are uint8; float32 if `color_mode` is grayscale and the first that has a readable header a 16-bit image,

@@ -11,30 +11,40 @@ from __future__ import annotations
 
 import re
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from time import perf_counter_ns
-from typing import Protocol
 
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 
+FileBytes = tuple[bytes | bytearray | memoryview, ...]
+"""The bytes of a file, in one or several parts."""
 
-class ImageReader(Protocol):
-    """Reads image files to arrays of one shape; frozen, picklable, shared freely by threads.
 
-    A file gives the same pixels in every thread and process, whatever was read before it.
+class FileReader(ABC):
+    """Reads files to arrays of one shape; frozen, picklable, shared freely by threads.
+
+    A file gives the same array in every thread and process, whatever was read before it.
     """
 
-    @property
-    def spec(self) -> ArraySpec:
-        """Shape `(height, width, channels)`; uint8 in 0..255, or float32 in 0..1 for 16-bit images."""
+    __slots__ = ()
 
-    def read(self, path: Path | str, out: Array) -> bytes:
-        """Writes the image of `path` into `out`, a C-contiguous array of `spec`'s shape and dtype; the file's bytes.
+    spec: ArraySpec
 
-        Raises `BadSampleError`, with the path and the reason, for a file that is missing, empty,
-        damaged or no image.
+    @abstractmethod
+    def read(self, path: str, out: Array) -> FileBytes:
+        """Read the file at `path` into `out`, a C-contiguous array of `spec`'s shape and dtype; return its bytes.
+
+        Raises `BadSampleError`, with the path and the reason, if the file is missing, empty, damaged or of another
+        kind.
         """
+
+    def read_many(self, paths: Sequence[str], out: Array) -> None:
+        """Read the files at `paths` into the rows of `out`; raises as `read` does."""
+        for row, path in enumerate(paths):
+            self.read(path, out[row])
 
 
 _OBJECT = re.compile(r"\s*<_io\.[^>]*>")

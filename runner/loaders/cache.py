@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from runner.batch import Array, ArraySpec, Indices
-from runner.data.source import FileSource, Source, has_files, read_many
-from runner.data.views import Wrapping
+from runner.data.source import Source
+from runner.data.views import Wrapper
 from runner.errors import DataError
 from runner.loaders.buffers import PRESENT, SharedArray
 from runner.loaders.disk_cache import DiskCache
@@ -29,15 +29,14 @@ def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping
     """
     if settings.cache == "none":
         return source
-    kind = CachedFiles if has_files(source) else CachedSource
     if settings.cache == "memory":
-        return kind(source, MemoryCache(source.spec, len(source), processes=settings.use_multiprocessing))
-    if not has_files(source) or array_settings is None:
+        return CachedSource(source, MemoryCache(source.spec, len(source), processes=settings.use_multiprocessing))
+    if array_settings is None or (len(source) and not source.has_files):
         raise DataError(
             "loader.cache=disk must have one file per sample, to notice files that change; set loader.cache=memory "
             "for this data"
         )
-    return CachedFiles(source, DiskCache.open(source, settings.cache_dir, array_settings))
+    return CachedSource(source, DiskCache.open(source, settings.cache_dir, array_settings))
 
 
 class Cache(Protocol):
@@ -65,7 +64,7 @@ class Cache(Protocol):
 
 
 @dataclass(frozen=True)
-class CachedSource(Wrapping):
+class CachedSource(Wrapper):
     """The samples of `source`; each is read from it once and copied from `cache` afterwards."""
 
     cache: Cache
@@ -90,26 +89,12 @@ class CachedSource(Wrapping):
         # The source fills the first rows of `out`. Each sample then moves to its own row, which is never before the
         # row it was read into, so the last one moves first.
         block = out[: len(missing)]
-        read_many(self.source, indices[missing], block)
+        self.source.read_many(indices[missing], block)
         self.cache.put(indices[missing], block)
         for row, array in zip(missing[::-1], block[::-1], strict=True):
             out[row] = array
         for row in np.flatnonzero(found):
             self.cache.take(indices[row : row + 1], out[row : row + 1])
-
-
-class CachedFiles(CachedSource):
-    """A cached source with one file per sample."""
-
-    source: FileSource
-
-    def path(self, index: int) -> Path:
-        """The file of sample `index`."""
-        return self.source.path(index)
-
-    def read_hashed(self, index: int, out: Array) -> None:
-        """Read sample `index` into `out`; no digest, since its file may not be read."""
-        self.read(index, out)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from runner.batch import Array, ArraySpec, Batch, Targets
 from runner.data.labels import Head, Labels
+from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, RunnerError
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
@@ -59,7 +60,7 @@ class Given:
         return self.y if isinstance(self.y, dict) else {} if self.y is None else {"": self.y}
 
 
-class CustomBatches:
+class CustomBatches(Source):
     """The batches of one split, in the one order there is, and what was seen of their samples in the present pass.
 
     In the place of a source: samples are told batch by batch only. `first` is the first batch, read to learn what
@@ -67,6 +68,8 @@ class CustomBatches:
     their number, and neither ids nor labels are kept, of which there may be more than memory holds; else each pass is
     whole and begins anew, and those of the last one are kept.
     """
+
+    spec: ArraySpec
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from runner.batch import Batch, Indices, Targets
-from runner.data.source import FileSource, Source, has_files
+from runner.data.source import Source
 from runner.errors import ConfigurationError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import SequenceLoader
@@ -23,9 +23,7 @@ class DirectoryFlowLoader(SequenceLoader):
     the iterator is in; `reset()` goes back to the first batch of the first epoch.
     """
 
-    source: FileSource
-
-    def __init__(self, source: FileSource, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
         super().__init__(source, plan, settings, changes)
         self.batch_size, self.shuffle = plan.batch_size, plan.shuffle
         self.target_size = self.spec.shape[:2]
@@ -47,7 +45,7 @@ class DirectoryFlowLoader(SequenceLoader):
     @property
     def filepaths(self) -> list[str]:
         """The files with their folder, by sample."""
-        return [str(self.source.path(index)) for index in range(self.num_samples)]
+        return [str(path) for path in self.source.paths()]
 
     @property
     def classes(self) -> Indices | None:
@@ -106,7 +104,7 @@ class DirectoryFlow(LoaderSettings):
 
         Raises `ConfigurationError` if the data has no files.
         """
-        if not has_files(source):
+        if not source.has_files:
             raise ConfigurationError(
                 "loader=directory_flow must read from files, got data that holds none; "
                 "choose loader=sequence, generator or in_memory, or data=directory"

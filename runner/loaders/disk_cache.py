@@ -32,7 +32,7 @@ from typing import IO, Any
 import numpy as np
 
 from runner.batch import Array, ArraySpec, Indices
-from runner.data.source import FileSource
+from runner.data.source import Source
 from runner.errors import DataError
 from runner.loaders.buffers import PRESENT, SharedArray
 from runner.messages import format_bytes
@@ -60,11 +60,13 @@ def recipe_key(document: Mapping[str, Any]) -> str:
     return _digest(json.dumps(document, sort_keys=True))
 
 
-def file_key(path: Path) -> str:
+def file_key(path: Path | None) -> str:
     """`KEY_BYTES` hexadecimal digits for a file as it is now: its path, size and time of change.
 
     Empty text if it is missing. A file that changed and kept both its size and its time goes unnoticed.
     """
+    if path is None:
+        return ""
     try:
         status = os.stat(path)  # noqa: PTH116  (Path.stat costs 1 µs more)
     except OSError:
@@ -186,18 +188,18 @@ class DiskCache:
     The checksum of what lies there already is compared once, at its first use, and shared with worker processes.
     """
 
-    def __init__(self, source: FileSource, store: Store, keys: Array) -> None:
+    def __init__(self, source: Source, store: Store, keys: Array) -> None:
         self._store, self._source, self._keys = store, source, keys
         self._slots = store.claim(keys)
         self._present = SharedArray((len(keys),), PRESENT)
 
     @classmethod
-    def open(cls, source: FileSource, cache_dir: Path, settings: Mapping[str, Any]) -> DiskCache:
+    def open(cls, source: Source, cache_dir: Path, settings: Mapping[str, Any]) -> DiskCache:
         """The cache of `source` below `cache_dir`, with room for all its samples; looks at the state of each file.
 
         Raises `DataError` if there is no room, or nothing can be written there.
         """
-        keys = np.array([file_key(source.path(index)) for index in range(len(source))], KEY)
+        keys = np.array([file_key(path) for path in source.paths()], KEY)
         return cls(source, Store.of(cache_dir, settings, source.spec), keys)
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 
 from runner.batch import Array, ArraySpec, Batch, Indices
 from runner.data.source import Source
-from runner.data.views import Wrapping
+from runner.data.views import Wrapper
 from runner.errors import BadSampleError
 from runner.loaders.buffers import KEPT
 from runner.loaders.loader import Loader
@@ -27,7 +27,7 @@ from runner.transforms.transform import Changes
 
 
 @dataclass(frozen=True)
-class HeldSamples(Wrapping):
+class HeldSamples(Wrapper):
     """The samples of `source`, read from `rows`, shape `(num_samples, *spec.shape)`. Never pickled: for threads.
 
     Rows of samples that are `bad`, by index, hold nothing; reading them fails as it did the first time.

@@ -28,7 +28,7 @@ import numpy as np
 from runner.batch import Array, ArraySpec, Batch, Indices
 from runner.data.dataset import OnBadChoice
 from runner.data.ids import names_at
-from runner.data.source import Source, read_many
+from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, UserReadError
 from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
@@ -148,7 +148,7 @@ class SampleReader:
     def _fill_plain(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with samples as they are, all at once unless one of them is bad."""
         try:
-            read_many(self.source, indices, out)
+            self.source.read_many(indices, out)
         except BadSampleError as error:
             if not self.on_bad.passes_over(error):
                 raise

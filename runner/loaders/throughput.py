@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, cycle, islice
 from operator import attrgetter
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from runner.batch import Array
-from runner.data.source import FileSource, Source
+from runner.data.source import Source
 from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds
@@ -74,9 +75,9 @@ def time_loader(
     return _time(rounds, seconds, first)
 
 
-def time_files(source: FileSource, seconds: float) -> Throughput:
+def time_files(source: Source, seconds: float) -> Throughput:
     """Throughput of one thread that only reads the bytes of the files, which are in the page cache already."""
-    return _time((_bytes_of(source, index) for index in cycle(range(len(source)))), seconds)
+    return _time((_bytes_of(path) for path in cycle(source.paths())), seconds)
 
 
 def time_samples(source: Source, seconds: float) -> Throughput:
@@ -103,8 +104,8 @@ def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.
     return Throughput(num_samples, took, cpu_seconds() - cpu_before, first_batch_seconds)
 
 
-def _bytes_of(source: FileSource, index: int) -> int:
-    source.path(index).read_bytes()
+def _bytes_of(file: Path) -> int:
+    file.read_bytes()
     return 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runner.data.dataset import Dataset
-from runner.data.source import Source, has_files
+from runner.data.source import Source
 from runner.errors import RunnerError
 from runner.loaders.auto import num_processors
 from runner.loaders.settings import LoaderSettings
@@ -81,7 +81,7 @@ def best_of(rows: Sequence[Row]) -> Row | None:
 
 def _listed(config: Settings, source: Source) -> tuple[LoaderSettings, ...]:
     in_memory_already = config.data.kind == "arrays"
-    return contenders(config.loader, num_processors(), files=has_files(source), cacheable=not in_memory_already)
+    return contenders(config.loader, num_processors(), files=source.has_files, cacheable=not in_memory_already)
 
 
 def _note_other_work(terminal: Terminal) -> None:

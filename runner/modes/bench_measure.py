@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runner.data.dataset import Dataset
-from runner.data.source import Source, has_files
+from runner.data.source import Source
 from runner.errors import RunnerError, WorkerError
 from runner.loaders.auto import num_processors
 from runner.loaders.directory_flow import DirectoryFlow
@@ -171,7 +171,7 @@ class Row:
 def measure_bounds(config: Settings, source: Source) -> Iterator[Row]:
     """What no loader that reads can beat: files and samples read by one thread, times the processors."""
     count = num_processors()
-    whats = {"files": "files read, not decoded"} if has_files(source) else {}
+    whats = {"files": "files read, not decoded"} if source.has_files else {}
     for what, name in {**whats, "samples": "samples read and decoded"}.items():
         row = _measured(f"{name}: 1 thread × {count}", _time_bound, config, what)
         one = row.pace
@@ -247,7 +247,7 @@ def _time_bound(start: Start, config: Settings, what: str) -> Throughput:
     """In a process of its own: the pace of reading without a loader."""
     source = _opened(config).splits["train"]
     start()
-    if what == "files" and has_files(source):
+    if what == "files" and source.has_files:
         return time_files(source, config.bench.seconds)
     return time_samples(source, config.bench.seconds)
 

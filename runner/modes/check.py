@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from runner.data.dataset import Data, Dataset
-from runner.data.source import has_files
 from runner.errors import BadSampleError
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom
@@ -81,8 +80,9 @@ def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) ->
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
     """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
     keys = {name: getattr(settings, name) for name in LoaderSettings.model_fields if name != "kind"}
+    have_files = all(source.has_files for source in dataset.splits.values())
     for kind in get_args(get_args(AnyLoader)[0]):
-        if kind not in (Auto, Custom) and (kind is not DirectoryFlow or all(map(has_files, dataset.splits.values()))):
+        if kind not in (Auto, Custom) and (kind is not DirectoryFlow or have_files):
             loader = kind(**keys)
             yield loader.kind, needed_bytes(config, loader, dataset, tuple(dataset.splits))
 

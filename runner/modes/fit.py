@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.data.dataset import Dataset
-from runner.data.source import has_files
 from runner.loaders.advice import Means, advise
 from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
@@ -130,7 +129,7 @@ def _tell_wait(run: OpenRun, wait: Wait, loader: Loader, settings: LoaderSetting
         epochs=run.config.train.epochs,
         all_bytes=len(source) * source.spec.num_bytes,
         available_bytes=available_bytes(),
-        has_files=has_files(source),
+        has_files=source.has_files,
     )
     advice = advise(wait, means)
     run.terminal.account([("wait", advice)])

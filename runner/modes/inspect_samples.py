@@ -18,7 +18,7 @@ import numpy as np
 
 from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
-from runner.data.source import FileSource, Source, has_files
+from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.images.reader import HEAD, misnamed, reason
 from runner.loaders.loader import Loader
@@ -48,8 +48,8 @@ class Examined:
 def examine(source: Source, index: int) -> Examined:
     """Read sample `index` as a loader does."""
     pixels = np.empty(source.spec.shape, source.spec.dtype)
-    if has_files(source):
-        return _examine_file(source, index, pixels)
+    if (path := source.path(index)) is not None:
+        return _examine_file(source, index, path, pixels)
     try:
         source.read(index, pixels)
     except BadSampleError as error:
@@ -57,8 +57,7 @@ def examine(source: Source, index: int) -> Examined:
     return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
 
 
-def _examine_file(source: FileSource, index: int, pixels: Array) -> Examined:
-    path = source.path(index)
+def _examine_file(source: Source, index: int, path: Path, pixels: Array) -> Examined:
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
@@ -205,7 +204,8 @@ def _equals(places: list[_Place], run: Callable[..., Iterator[Any]]) -> Iterator
 
 def _digest(candidate: tuple[_Place, int]) -> bytes | None:
     place, index = candidate
-    return file_digest(place.source.path(index)) if has_files(place.source) else place.examined[index].digest
+    path = place.source.path(index)
+    return place.examined[index].digest if path is None else file_digest(path)
 
 
 def describe(array: Array) -> dict[str, Any]:

@@ -15,8 +15,8 @@ import numpy as np
 import xxhash
 
 from runner.batch import Array, Indices
-from runner.data.source import FileSource, Source, has_files, read_many
-from runner.data.views import Wrapping
+from runner.data.source import Source
+from runner.data.views import Wrapper
 
 FOLDER = "contents"
 
@@ -156,15 +156,10 @@ def _file_digest(file: Path) -> str:
 
 
 @dataclass(frozen=True)
-class HashedFiles(Wrapping):
+class HashedFiles(Wrapper):
     """The samples of `source`; a digest of each one's file goes to `table`, once."""
 
-    source: FileSource
     table: ContentsTable
-
-    def path(self, index: int) -> Path:
-        """The file of sample `index`."""
-        return self.source.path(index)
 
     def read(self, index: int, out: Array | None = None) -> Array:
         """The array of sample `index`."""
@@ -176,7 +171,7 @@ class HashedFiles(Wrapping):
         """Read the samples at `indices` into the rows of `out`."""
         known = self.table.are_known(indices)
         if known.all():
-            read_many(self.source, indices, out)
+            self.source.read_many(indices, out)
             return
         for row, index in enumerate(indices.tolist()):
             if known[row]:
@@ -184,13 +179,9 @@ class HashedFiles(Wrapping):
             elif (digest := self.source.read_hashed(index, out[row])) is not None:
                 self.table.note(index, self.source.ids[index], digest)
 
-    def read_hashed(self, index: int, out: Array) -> bytes | None:
-        """Read sample `index` into `out`; the digest of its file."""
-        return self.source.read_hashed(index, out)
-
 
 def with_contents(source: Source, contents: Contents | None, split: str) -> Source:
     """`source`, whose files are noted in the table of its split; as it is if nobody asks, or it has no files."""
-    if contents is None or not has_files(source):
+    if contents is None or not source.has_files:
         return source
     return HashedFiles(source, contents.table(split, len(source)))

@@ -17,6 +17,7 @@ from runner.callbacks.callback_list import PacedCallbacks
 from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
 from runner.data.labels import Head, Labels
+from runner.data.source import Source
 from runner.loaders.generator import Generator
 from runner.loaders.plan import Plan
 from runner.batch import ArraySpec
@@ -24,7 +25,7 @@ from runner.batch import ArraySpec
 STEPS, BATCH, WIDTH = 30, 64, 512
 
 
-class Zeros:
+class Zeros(Source):
     spec, ids = ArraySpec((WIDTH,), np.dtype(np.float32)), tuple(map(str, range(STEPS * BATCH)))
     labels = Labels((Head("", "binary", ("a", "b")),), (np.arange(STEPS * BATCH) % 2,))
 

@@ -13,7 +13,6 @@ from runner.data.dataframe import DataFrame
 from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.npy import Npy
-from runner.data.source import read_many
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_source_ids_are_unique_over_all_splits(opened):
 def test_read_many_equals_single_reads(source):
     indices = np.array([len(source) - 1, 0, len(source) // 2, 0])
     out = np.zeros((4, *source.spec.shape), source.spec.dtype)
-    read_many(source, indices, out)
+    source.read_many(indices, out)
     assert np.array_equal(out, [source.read(index) for index in indices.tolist()])
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from runner import compose
-from runner.data.source import has_files
 from runner.data.views import Relabelled, join
 
 
@@ -51,7 +50,7 @@ def test_single_source_is_itself(digits_root):
 def test_joined_files_travel_to_worker_processes(digits_root):
     joined = join(tuple(splits(digits_root).values()))
     again = pickle.loads(pickle.dumps(joined))
-    assert has_files(again)
+    assert again.has_files
     assert np.array_equal(again.read(1500), joined.read(1500))
 
 
@@ -59,5 +58,5 @@ def test_array_samples_have_no_files_when_joined(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.arange(6.0).reshape(3, 2), x_test=np.ones((1, 2)))
     overrides = ["data=arrays", f"data.path={tmp_path}/a.npz", "data.class_mode=null", "data.validation_split=0"]
     joined = join(tuple(compose(overrides).data.open().splits.values()))
-    assert not has_files(joined)
+    assert not joined.has_files
     assert [joined.read(index).tolist() for index in range(4)] == [[0, 1], [2, 3], [4, 5], [1, 1]]

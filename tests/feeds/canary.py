@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.feeds.dataset import OneEpoch
 from runner.feeds.delivery import RecordedDelivery
 from runner.loaders.buffers import aligned_bytes
@@ -26,7 +27,7 @@ NUM_PREDICTED, NUM_TAKEN = 334, 3000
 LAGS, KEPT_EVERY = 40, 97
 
 
-class Numbers:
+class Numbers(Source):
     """Sample `i`, whose id is `i`, holds nothing but `i`."""
 
     spec = ArraySpec((4, 4, 1), np.dtype(np.uint8))

@@ -7,6 +7,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
+from runner.data.source import Source
 from runner.loaders.directory_flow import DirectoryFlowLoader
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
@@ -20,7 +21,7 @@ KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence":
 STALL_SECONDS = 0.03
 
 
-class Numbers:
+class Numbers(Source):
     """Sample `i` is the array `[i]`, its class is `i % 2`."""
 
     spec = ArraySpec((1,), np.dtype(np.float32))

@@ -10,11 +10,12 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 
 FRAMEWORKS = {"keras", "tensorflow", "jax"}
 
 
-class Obedient:
+class Obedient(Source):
     """Sample `i` is `[i, number of frameworks imported]`; from `since` on a sample does as `order` says."""
 
     spec = ArraySpec((2,), np.dtype(np.float32))

@@ -17,6 +17,7 @@ import pytest
 from runner import build_loader, compose, run
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
 from runner.images.exact import ExactReader
 from runner.images.fast import FastReader
@@ -29,7 +30,7 @@ NUM_FILES = 300
 """More than 256: a digest that ends in a zero is among them."""
 
 
-class Files:
+class Files(Source):
     """Sample `i` is what its file says, as a 2×3 array; counts what was read."""
 
     spec = ArraySpec((2, 3), np.dtype(np.int32))
@@ -368,7 +369,7 @@ def test_folder_that_cannot_be_written_is_refused(files, tmp_path):
 def test_disk_cache_refuses_untraceable_data(files, without, tmp_path):
     settings = Sequence(cache="disk", cache_dir=tmp_path / "cache")
     if without == "files":
-        files.path = None
+        files.path = lambda index: None
     with pytest.raises(DataError, match="must have one file per sample.*loader.cache=memory"):
         with_cache(files, settings, None if without == "settings" else {})
 

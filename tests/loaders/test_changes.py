@@ -6,6 +6,7 @@ import pytest
 from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
@@ -144,7 +145,7 @@ def test_user_function_error_names_the_sample(build, multiprocessing):
     assert failed.value.__notes__[0].startswith("while sample ")
 
 
-class Numbers:
+class Numbers(Source):
     """Sample `i` is `[i]`; counts what is read."""
 
     spec, labels = ArraySpec((1,), np.dtype(np.float32)), NO_LABELS

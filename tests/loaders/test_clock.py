@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from runner.batch import ArraySpec
-from runner.data.image_files import ImageFiles
+from runner.data.file_samples import FileSamples
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.images import exact, fast
 from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
@@ -31,7 +32,7 @@ KINDS = {
 }
 
 
-class Slow:
+class Slow(Source):
     """Samples that take a while to read."""
 
     spec = ArraySpec((2,), np.dtype(np.float32))
@@ -95,7 +96,7 @@ def test_decoding_is_separate_from_reading(decode, workers, tmp_path, monkeypatc
         Image.new("L", (4, 4)).save(tmp_path / f"{name}.png")
     settings = ImageSettings(target_size=(4, 4), color_mode="grayscale", decode=decode)
     names = [f"{name}.png" for name in Slow.ids]
-    source = ImageFiles(tmp_path, names, NO_LABELS, open_reader(settings, tmp_path / names[0]))
+    source = FileSamples(tmp_path, names, NO_LABELS, open_reader(settings, tmp_path / names[0]))
     with load(Sequence(workers=workers), source) as loader:
         list(loader.epoch(0))
         spent = reasons(loader)

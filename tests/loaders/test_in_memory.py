@@ -8,6 +8,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.loaders import buffers
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
@@ -15,7 +16,7 @@ from runner.transforms.augment import augment
 from runner.transforms.settings import Augment
 
 
-class Counting:
+class Counting(Source):
     """Sample `i` is an image full of `i`; knows how many samples were read."""
 
     labels = NO_LABELS

@@ -12,6 +12,7 @@ from PIL import Image
 from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, UserReadError
 from runner.loaders.reader import MOST_SUBSTITUTES, OnBad, SampleReader
 
@@ -145,7 +146,7 @@ def test_candidates_are_distinct_other_samples(num_samples, seed, data):
     assert list(OnBad("skip", seed).candidates(index, num_samples)) == [index]
 
 
-class Damaged:
+class Damaged(Source):
     """Sample `i` is `[i]`; of those in `bad` reading raises what `error` gives."""
 
     spec = ArraySpec((1,), np.dtype(np.float32))

@@ -21,12 +21,13 @@ HANGING = """
 import time
 import numpy as np
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.loaders.timing import Clock
 from runner.loaders.reader import SampleReader
 from runner.loaders.threads import Threads
 from runner.batch import ArraySpec
 
-class Hanging:
+class Hanging(Source):
     spec, ids, labels = ArraySpec((1,), np.dtype(np.uint8)), ("a",), NO_LABELS
     def __len__(self): return 1
     def read(self, index, out=None): time.sleep(3600)

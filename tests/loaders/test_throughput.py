@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
@@ -34,7 +35,7 @@ def four_processors(monkeypatch):
     monkeypatch.setattr("runner.loaders.throughput.num_processors", lambda: 4)
 
 
-class Waiting:
+class Waiting(Source):
     """Samples that come after a while, in which nothing is computed."""
 
     spec = ArraySpec((1,), np.dtype(np.float32))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
+from runner.data.source import Source
 from runner.errors import WorkerError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
@@ -31,7 +32,7 @@ def test_pieces_are_even_and_cover_the_indices(count, num_workers):
     assert len(made) >= min(num_workers, count // LEAST)
 
 
-class Obedient:
+class Obedient(Source):
     """Its samples do what `order` says when a worker reads them."""
 
     spec = ArraySpec((2,), np.dtype(np.float32))

@@ -14,6 +14,7 @@ from runner import compose
 from runner.batch import ArraySpec
 from runner.data.dataset import Dataset
 from runner.data.labels import Head, Labels
+from runner.data.source import Source
 from runner.errors import DataError, WorkerError
 from runner.loaders.workers import in_threads
 from runner.modes.figures import class_counts
@@ -213,14 +214,14 @@ def test_hanging_thread_is_reported():
         list(in_threads(time.sleep, [0.5], workers=1, timeout_seconds=0.05))
 
 
-class Tagged:
+class Tagged(Source):
     """Three samples with several classes each."""
 
     ids, spec = ("a", "b", "c"), ArraySpec((2,), np.dtype(np.float32))
     labels = Labels((Head("", "sparse", ("x", "y")),), (np.array([[1, 1], [0, 1], [0, 0]]),))
 
-    def __len__(self):
-        return 3
+    def read(self, index, out=None):
+        raise NotImplementedError
 
 
 def test_multi_label_classes_are_counted():

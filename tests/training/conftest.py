@@ -9,6 +9,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
+from runner.data.source import Source
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
@@ -23,7 +24,7 @@ CODES = np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])
 LOADERS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
 
 
-class Points:
+class Points(Source):
     """Ten points around two centres; sample `bad`, where set, is not a number."""
 
     spec = ArraySpec((3,), np.dtype(np.float32))
