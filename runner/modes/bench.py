@@ -1,4 +1,4 @@
-"""`mode=bench`: every loader over the user's own data, measured on his machine, and the best one named."""
+"""`mode=bench`: measure every loader on the user's data and machine, and name the best one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from runner.loaders.auto import num_processors
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Throughput, as_fast_as_best, evenly
 from runner.machine import available_bytes
-from runner.messages import format_bytes
-from runner.modes.bench_measure import Row, contenders, measure_bounds, measure_loader
+from runner.messages import format_bytes, plural
+from runner.modes.bench_measure import LoaderResult, candidates, measure_bounds, measure_loader
 from runner.modes.pipeline import open_dataset
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
@@ -24,19 +24,16 @@ from runner.settings import Settings
 
 BENCH_CSV = "bench.csv"
 BATCHES = 4
-"""Batches to measure with, at least, where the data has so many."""
-LOOK_SECONDS, QUIET = 0.3, 0.1
-"""How long the processors are looked at before anything is measured, and how busy they may be without a word."""
+"""The fewest batches to measure with, if the data has as many."""
+IDLE_CHECK_SECONDS, QUIET = 0.3, 0.1
+"""How long to measure the load of the CPU before the benchmark, and the load from which on to warn."""
 
 
 def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> None:
-    """Measure every loader, write bench.csv and tell what is in it.
-
-    Raises `RunnerError` if none could be measured.
-    """
+    """Measure every loader; write bench.csv and report it. Raises `RunnerError` if no loader could be measured."""
     with record.stage("data"):
         dataset, available = open_dataset(config), available_bytes()
-        terminal.account(data_lines(config, dataset, available))
+        terminal.summary(data_lines(config, dataset, available))
     with record.stage("bench"):
         _note_other_work(terminal)
         source = dataset.splits["train"]
@@ -50,14 +47,14 @@ def bench_loaders(config: Settings, record: RunRecord, terminal: Terminal) -> No
     if best is None:
         raise RunnerError(f"no loader could be measured: {rows[0].reason}")
     terminal.table(HEADER, [_cells(config, row) for row in (*rows, *bounds) if row.pace])
-    terminal.account(_failed_lines(rows))
-    terminal.account(_best_lines(config, best))
+    terminal.summary(_failed_lines(rows))
+    terminal.summary(_best_lines(config, best))
 
 
 def _measure(
     config: Settings, dataset: Dataset, available: int, used: int, terminal: Terminal
-) -> tuple[list[Row], list[Row]]:
-    """A row for each loader over `used` samples, the fastest first; then what no loader can beat."""
+) -> tuple[list[LoaderResult], list[LoaderResult]]:
+    """The results of all loaders over `used` samples, the fastest first; and the upper bounds."""
     source = dataset.splits["train"]
     share = len(source) / used
     limited = config.model_copy(update={"data": config.data.model_copy(update={"limit": used})})
@@ -72,8 +69,8 @@ def _measure(
     return sorted(rows, key=lambda row: -row.pace.samples_per_second if row.pace else 0), bounds
 
 
-def best_of(rows: Sequence[Row]) -> Row | None:
-    """The fastest row; of those that are about as fast, the one with the least memory. None where all failed."""
+def best_of(rows: Sequence[LoaderResult]) -> LoaderResult | None:
+    """The fastest loader; of those about as fast, the one with the least memory. None if all failed."""
     measured = [row for row in rows if row.pace]
     close = as_fast_as_best(measured, lambda row: row.pace.samples_per_second if row.pace else 0.0)
     return min(close, key=lambda row: row.memory_bytes, default=None)
@@ -81,19 +78,19 @@ def best_of(rows: Sequence[Row]) -> Row | None:
 
 def _listed(config: Settings, source: Source) -> tuple[LoaderSettings, ...]:
     in_memory_already = config.data.kind == "arrays"
-    return contenders(config.loader, num_processors(), files=source.has_files, cacheable=not in_memory_already)
+    return candidates(config.loader, num_processors(), files=source.has_files, cacheable=not in_memory_already)
 
 
 def _note_other_work(terminal: Terminal) -> None:
     import psutil
 
-    busy = psutil.cpu_percent(LOOK_SECONDS) / 100
+    busy = psutil.cpu_percent(IDLE_CHECK_SECONDS) / 100
     if busy > QUIET:
-        terminal.note(f"other work keeps the processors {busy:.0%} busy: the figures are as uncertain as that")
+        terminal.note(f"other programs keep the CPU {busy:.0%} busy: the results are less reliable")
 
 
 def _samples_to_use(source: Source, config: Settings, terminal: Terminal) -> int:
-    """As many as one thread can read in the time a loader has; some are read to learn that."""
+    """The number of samples that one thread reads in the time a loader has; a few are read to estimate that."""
     reading, began = 0, time.perf_counter()
     for index in evenly(len(source)):
         source.read(index)
@@ -104,14 +101,18 @@ def _samples_to_use(source: Source, config: Settings, terminal: Terminal) -> int
     enough = max(round(rate * config.bench.seconds), BATCHES * config.loader.batch_size)
     used = min(len(source), enough)
     whole = "all" if used == len(source) else f"{used:,} of {len(source):,}"
-    told = f"{whole} training samples; {config.bench.seconds:g} s for each loader, after an epoch to warm up"
-    terminal.account([("bench", told), ("", f"one thread read the first {reading:,} samples at {rate:,.0f}/s")])
-    terminal.account([("", "what follows is with all files in the page cache, and no model beside it")])
+    terminal.summary(
+        [
+            ("bench", f"{whole} training samples; {config.bench.seconds:g} s per loader, after a warm-up epoch"),
+            ("", f"1 thread read the first {plural(reading, 'sample')} at {rate:,.0f} samples/s"),
+            ("", "measured with a warm page cache and no model running"),
+        ]
+    )
     return used
 
 
-def _document(config: Settings, row: Row) -> dict[str, Any]:
-    """A row of bench.csv, and of run.json."""
+def _document(config: Settings, row: LoaderResult) -> dict[str, Any]:
+    """A result as a row of bench.csv and as an entry of run.json."""
     pace = row.pace
     return {
         "loader": row.line,
@@ -128,7 +129,7 @@ def _document(config: Settings, row: Row) -> dict[str, Any]:
 HEADER = ("loader", "samples/s", "ms/batch", "CPU s/1,000", "memory", "first batch", "measured")
 
 
-def _cells(config: Settings, row: Row) -> tuple[str, ...]:
+def _cells(config: Settings, row: LoaderResult) -> tuple[str, ...]:
     name = row.line.removeprefix("loader=").replace(" loader.", " ")
     if row.pace is None:
         return (name,)
@@ -144,17 +145,21 @@ def _cells(config: Settings, row: Row) -> tuple[str, ...]:
     )
 
 
-def _failed_lines(rows: Sequence[Row]) -> Iterator[Line]:
+def _failed_lines(rows: Sequence[LoaderResult]) -> Iterator[Line]:
     failed = [row for row in rows if row.pace is None]
     for number, row in enumerate(failed):
-        yield "" if number else "not", f"{row.line}: {row.reason}"
+        yield "" if number else "failed", f"{row.line}: {row.reason}"
 
 
-def _best_lines(config: Settings, best: Row) -> Iterator[Line]:
+def _best_lines(config: Settings, best: LoaderResult) -> Iterator[Line]:
     if best.pace is not None:
         milliseconds = _batch_milliseconds(config, best.pace)
         yield "best", best.line
-        yield "", f"a model never waits whose step of {config.loader.batch_size} takes {milliseconds:.2f} ms or longer"
+        yield (
+            "",
+            f"a model never waits if its step of {plural(config.loader.batch_size, 'sample')} takes "
+            f"{milliseconds:.2f} ms or longer",
+        )
 
 
 def _batch_milliseconds(config: Settings, pace: Throughput) -> float:

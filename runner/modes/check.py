@@ -1,4 +1,4 @@
-"""`mode=check`: the data read and judged, without a model and without its framework."""
+"""`mode=check`: read all data and report its problems, without a model and without a backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.machine import available_bytes
-from runner.messages import format_bytes
+from runner.messages import format_bytes, plural, shape_text
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
 from runner.modes.pipeline import fitting_loader, needed_bytes, open_dataset, open_loader
@@ -26,17 +26,17 @@ from runner.settings import AnyLoader, Settings
 
 CHECK_JSON = "check.json"
 UNREADABLE: tuple[Kind, ...] = ("missing", "empty", "unreadable")
-"""Findings over which a run ends, unless data.on_bad passes over them."""
+"""Findings that end a run, unless data.on_bad accepts them."""
 SHOWN = 10
-"""Classes, and findings of one kind, that the terminal has room for; check.json has all."""
+"""The most classes, and findings of one kind, that the terminal shows; check.json has all."""
 
 
 def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
-    """Read all samples, write check.json and tell what is in it; what is wrong, in one line, or None."""
+    """Read all samples; write check.json and report it. Returns the text of the error; None if nothing is wrong."""
     with record.stage("data"):
         dataset, available = open_dataset(config), available_bytes()
         settings = fitting_loader(config, dataset, tuple(dataset.splits), available).settings
-        terminal.account(data_lines(config, dataset, available))
+        terminal.summary(data_lines(config, dataset, available))
         counts = class_counts(dataset)
         batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
         needed = dict(_needed(config, settings, dataset))
@@ -52,23 +52,22 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     write_atomically(record.path / CHECK_JSON, to_json(document))
     number = Counter(finding.kind for finding in findings)
     record.update(results={"check": {kind: number[kind] for kind in KINDS}}, data={"samples": document["samples"]})
-    terminal.account(_count_lines(counts, tuple(dataset.splits)))
-    terminal.account(_batch_lines(batch))
-    terminal.account(_memory_lines(needed, available))
-    terminal.account(_finding_lines(findings))
-    told = ", ".join(f"{number[kind]} {kind}" for kind in KINDS if number[kind])
-    if not told:
+    terminal.summary(_count_lines(counts, tuple(dataset.splits)))
+    terminal.summary(_batch_lines(batch))
+    terminal.summary(_memory_lines(needed, available))
+    terminal.summary(_finding_lines(findings))
+    counted = ", ".join(f"{number[kind]:,} {kind}" for kind in KINDS if number[kind])
+    if not counted:
         return None
-    named = f"the data is not as it should be: {told}; all are named in {record.path / CHECK_JSON}"
-    return f"{named}{_advice(config, number)}"
+    return f"data check failed: {counted}; {record.path / CHECK_JSON} lists all{_advice(config, number)}"
 
 
 def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
-    """What passes over the samples that cannot be read, where nothing does."""
+    """How to train without the unreadable samples, if `data.on_bad` does not do so already."""
     bad = sum(number[kind] for kind in UNREADABLE)
     if not bad or not isinstance(config.data, Data) or config.data.on_bad != "raise":
         return ""
-    return f"; data.on_bad=skip or substitute passes over the {bad:,} that cannot be read"
+    return f"; data.on_bad=skip or substitute accepts {plural(bad, 'unreadable sample')}"
 
 
 def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
@@ -78,7 +77,7 @@ def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) ->
 
 
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
-    """Every loader that could carry this data, and the bytes it would hold; keys are as they are configured."""
+    """Every loader that can read this data, and the bytes it needs, with the configured keys."""
     keys = {name: getattr(settings, name) for name in LoaderSettings.model_fields if name != "kind"}
     have_files = all(source.has_files for source in dataset.splits.values())
     for kind in get_args(get_args(AnyLoader)[0]):
@@ -88,7 +87,7 @@ def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Ite
 
 
 def _uncached(settings: LoaderSettings) -> LoaderSettings:
-    """What is on the disk is read as it is there; nothing is kept of it."""
+    """The settings without a cache: samples are read from their files, and not stored."""
     return settings.model_copy(update={"cache": "none"})
 
 
@@ -97,7 +96,7 @@ def _batch(loader: Loader) -> dict[str, Any]:
     if isinstance(batch, BadSampleError):
         return {"error": str(batch)}
     if not len(batch):
-        return {"error": "every sample in it is bad"}
+        return {"error": "all its samples are bad"}
     targets = batch.y if isinstance(batch.y, dict) else {} if batch.y is None else {"label": batch.y}
     return {"x": describe(batch.x), "y": {name: describe(target) for name, target in targets.items()}}
 
@@ -117,15 +116,15 @@ def _count_lines(counts: Mapping[str, Mapping[str, Mapping[str, int]]], splits: 
         for name, by_split in list(classes.items())[:SHOWN]:
             yield "", f"{name:<{width}}" + "".join(f"{by_split[split]:>12,}" for split in splits)
         if len(classes) > SHOWN:
-            yield "", f"and {len(classes) - SHOWN} more, in {CHECK_JSON}"
+            yield "", f"and {len(classes) - SHOWN:,} more in {CHECK_JSON}"
 
 
 def _batch_lines(batch: Mapping[str, Any]) -> Iterator[Line]:
     if "error" in batch:
-        yield "batch", f"the first one cannot be read: {batch['error']}"
+        yield "batch", f"the first batch cannot be read: {batch['error']}"
         return
     for number, (name, array) in enumerate({"x": batch["x"], **batch["y"]}.items()):
-        shape = "×".join(map(str, array["shape"]))
+        shape = shape_text(array["shape"])
         yield "" if number else "batch", f"{name}: {shape} {array['dtype']}, {array['min']:g} to {array['max']:g}"
 
 
@@ -133,12 +132,12 @@ def _memory_lines(needed: Mapping[str, int], available: int) -> Iterator[Line]:
     for number, (kind, count) in enumerate(needed.items()):
         fits = "" if count <= available else ": does not fit"
         yield "" if number else "memory", f"loader={kind} needs {format_bytes(count)}{fits}"
-    yield "", f"{format_bytes(available)} are free"
+    yield "", f"{format_bytes(available)} free"
 
 
 def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
     if not findings:
-        yield "findings", "none: every sample can be read, and no two are the same"
+        yield "findings", "none: every sample can be read, and there are no duplicates"
     for number, kind in enumerate(kind for kind in KINDS if any(finding.kind == kind for finding in findings)):
         found = [finding for finding in findings if finding.kind == kind]
         yield "" if number else "findings", f"{kind}: {len(found):,}"
@@ -146,4 +145,4 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
             names = " = ".join(f"{sample.id} ({sample.split})" for sample in finding.samples)
             yield "", f"  {names}" + (f": {finding.reason}" if len(finding.samples) == 1 else "")
         if len(found) > SHOWN:
-            yield "", f"  and {len(found) - SHOWN} more, in {CHECK_JSON}"
+            yield "", f"  and {len(found) - SHOWN:,} more in {CHECK_JSON}"

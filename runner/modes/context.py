@@ -1,17 +1,18 @@
-"""What all modes with a model begin with: their data opened, their framework started, their loaders at work."""
+"""Setup shared by modes that need a model: time the opening of the data, start the backend, open the loaders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from runner.data.dataset import Dataset
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
-from runner.modes.pipeline import open_loader, open_notes
-from runner.modes.summary import bad_lines, cache_lines
+from runner.modes.pipeline import open_loader, open_notes, plan_loading
+from runner.modes.summary import bad_lines, cache_lines, data_lines, loader_lines
 from runner.modes.terminal import Terminal
 from runner.modes.tracking import Tracking
 from runner.records.record import RunRecord
@@ -20,8 +21,8 @@ from runner.training.backend import start_backend
 
 
 @dataclass(frozen=True)
-class OpenRun:
-    """A run whose record is open: what was asked for, where it is written, and who is told."""
+class RunContext:
+    """A run's configuration, its open record, and the terminal and tracker that report it."""
 
     config: Settings
     record: RunRecord
@@ -30,25 +31,46 @@ class OpenRun:
 
 
 @contextmanager
-def data_stage(run: OpenRun) -> Iterator[None]:
-    """Around the opening of the data; then the backend starts.
+def data_stage(run: RunContext) -> Iterator[None]:
+    """Record the block as the stage `data`, then start the backend.
 
-    It starts before where an object of the user's own makes the batches: what that draws follows from the seed.
+    With `loader=custom` the backend starts before the block: the seed decides what the user's object draws.
     """
-    ready_made = run.config.loader.kind == "custom"
-    if ready_made:
+    starts_first = run.config.loader.kind == "custom"
+    if starts_first:
         _start_backend(run)
     with run.record.stage("data"):
         yield
-    if not ready_made:
+    if not starts_first:
         _start_backend(run)
+
+
+def _start_backend(run: RunContext) -> None:
+    config = run.config
+    with run.record.stage("import"), run.terminal.waiting(f"starting {config.backend}"):
+        start_backend(config.backend, seed=config.seed, deterministic=config.deterministic)
+
+
+def prepare_loading(
+    run: RunContext, dataset: Dataset, splits: Sequence[str], data: Mapping[str, Any]
+) -> LoaderSettings:
+    """Choose how to read `splits`; report and record the choice, and `data`, the section of run.json.
+
+    Raises `DataError` where memory cannot hold what the loaders need.
+    """
+    plan = plan_loading(run.config, dataset, splits)
+    run.terminal.summary(data_lines(run.config, dataset, plan.available_bytes))
+    run.terminal.summary(loader_lines(plan.choice, plan.needed_bytes))
+    run.record.update(loader=plan.choice.document(), data=data)
+    plan.refuse_too_large()
+    return plan.settings
 
 
 @contextmanager
 def open_loaders(
-    run: OpenRun, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str], *, training: bool
+    run: RunContext, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str], *, training: bool
 ) -> Iterator[Mapping[str, Loader]]:
-    """The loaders of `splits`, closed after the block; what they noted is recorded, and bad samples are told."""
+    """The loaders of `splits`, by split. After the block they are closed, and bad samples are reported and recorded."""
     notes = open_notes(run.config, dataset, run.record.path, run.terminal.note)
     with ExitStack() as closing:
         closing.callback(lambda: run.record.update(data=notes.section()))
@@ -58,13 +80,7 @@ def open_loaders(
             loader = open_loader(run.config, settings, dataset, split, training=trains, notes=notes)
             loaders[split] = closing.enter_context(loader)
         cache = cache_section(loaders.values())
-        run.terminal.account(cache_lines(cache))
+        run.terminal.summary(cache_lines(cache))
         run.record.update(data={"cache": cache})
         yield loaders
-    run.terminal.account(bad_lines(run.config, dataset, notes.bad.counts()))
-
-
-def _start_backend(run: OpenRun) -> None:
-    config = run.config
-    with run.record.stage("import"), run.terminal.waiting(f"starting {config.backend}"):
-        start_backend(config.backend, seed=config.seed, deterministic=config.deterministic)
+    run.terminal.summary(bad_lines(run.config, dataset, notes.bad.counts()))

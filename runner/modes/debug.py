@@ -1,4 +1,4 @@
-"""`debug`: a configuration turned into one that is quick to try, and what is changed by that."""
+"""`debug`: turn a configuration into one that is quick to try, and list the changes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from runner.settings import Settings
 from runner.transforms.settings import Augment
 
 OVERFIT_EPOCHS, OVERFIT_STEPS = 20, 50
-"""How long one batch is trained on at most: so many epochs of so many steps."""
+"""The most epochs that one batch is trained on, and the steps in each."""
 PROFILE_STEPS = 100
-"""How many batches are profiled at most."""
+"""The most batches that are profiled."""
 
 
 def debugged(config: Settings) -> Settings:
-    """The configuration that `config.debug` asks for; the same one where it asks for none."""
+    """The configuration changed as `config.debug` says; the same one without `debug`."""
     if config.debug is None or isinstance(config.data, NoData):  # the settings refuse the latter
         return config
     given = config.data.limit
@@ -34,9 +34,9 @@ def debugged(config: Settings) -> Settings:
 
 
 def debug_lines(before: Settings, now: Settings) -> Iterator[tuple[str, str]]:
-    """The mode, and each key it changed."""
+    """The debug mode, and each key that it changes."""
     if before.debug is not None:
-        yield "debug", f"{before.debug}: this is no real run"
+        yield "debug", f"{before.debug}: a trial run with these changes"
         yield from (("", text) for _, text in changed_keys(before.document(), now.document()))
 
 
@@ -45,7 +45,7 @@ def _without_dropout(model: Component) -> dict[str, Any]:
 
 
 def _with(config: Settings, **changes: Any) -> Settings:
-    """A copy with other values; those of a group are given by key."""
+    """A copy with other values; the values of a group are a dict by key."""
     changed = {
         name: getattr(config, name).model_copy(update=value) if isinstance(value, dict) else value
         for name, value in changes.items()

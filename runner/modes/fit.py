@@ -1,7 +1,4 @@
-"""`mode=run` and `mode=fit`: a model built for the data, trained on it, and tried on what was held back.
-
-One training, from its loaders and its model to the record: gone on with, fitted, saved, and told how it went.
-"""
+"""`mode=run` and `mode=fit`: build a model for the data, train it and save it; `run` also evaluates and predicts."""
 
 from __future__ import annotations
 
@@ -18,14 +15,15 @@ from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Wait
-from runner.machine import available_bytes, refuse_too_large
+from runner.machine import available_bytes
+from runner.messages import plural
 from runner.models.base import Task, task_of
-from runner.modes.context import OpenRun, data_stage, open_loaders
+from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data, picture_wait, picture_worst
-from runner.modes.pipeline import choose_loader, data_section, needed_bytes, open_dataset
+from runner.modes.pipeline import data_section, open_dataset
 from runner.modes.resume import refuse_other_data
-from runner.modes.summary import cost_lines, data_lines, loader_lines, training_lines
-from runner.modes.terminal import Pace
+from runner.modes.summary import resource_lines, training_lines
+from runner.modes.terminal import TrainingPace
 from runner.records.contents import FOLDER as CONTENTS
 from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.metrics import MetricsTable, read_metrics
@@ -41,127 +39,12 @@ if TYPE_CHECKING:
     from runner.training.loop import Training
 
 
-def train(
-    run: OpenRun,
-    model: keras.Model,
-    task: Task,
-    *,
-    loaders: Mapping[str, Loader],
-    settings: LoaderSettings,
-    resumed: bool,
-) -> None:
-    """Train `model` on `loaders`, which were opened with `settings`; a run that is `resumed` goes on from its state."""
-    from runner.training.inference import evaluate
-    from runner.training.loop import Training
-    from runner.training.model_file import save
-    from runner.training.overfit import ENOUGH
-
-    first_loss = evaluate(model, loaders["train"])["loss"] if run.config.debug == "overfit" else None
-    training = Training(
-        model,
-        loaders["train"],
-        loaders.get("validation"),
-        run.config.train,
-        enough_loss=-math.inf if first_loss is None else ENOUGH * first_loss,
-    )
-    result = _fit(run, training, settings, resumed=resumed)
-    wait = result.pop("wait")
-    if training.train.clock.waited_seconds:  # not where all was done before a resume
-        result["wait"] = _tell_wait(run, wait, training.train, settings)
-    run.terminal.account(cost_lines(result))
-    digests = {**result.pop("digests"), "weights": save(model, run.record.path / MODEL)}
-    if run.config.loader.kind == "custom":
-        digests["ids"] = None  # positions in a pass tell nothing
-    run.record.update(digests=digests, results={"fit": result})
-    _tell_profile(run)
-    if first_loss is not None:
-        _tell_overfit(run, training, task, first_loss=first_loss, steps=result["steps"])
-
-
-def _fit(run: OpenRun, training: Training, settings: LoaderSettings, *, resumed: bool) -> dict[str, Any]:
-    """What `stages.fit` returns; metrics.csv, terminal, tracker and run.json follow it epoch by epoch."""
-    from runner.training.loop import Observer, fit
-    from runner.training.profile import NAME as PROFILE
-    from runner.training.profile import profiled
-
-    path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
-    metrics = MetricsTable(path)
-    start = _go_on(run, metrics, steps) if resumed else None
-    pace = Pace(settings.batch_size, lambda: clock.waited_seconds)
-    profiling = profiled(path / PROFILE) if run.config.debug == "profile" else nullcontext()
-    with run.terminal.training(epochs=run.config.train.epochs, steps_per_epoch=steps, pace=pace) as view:
-
-        def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
-            metrics.append(epoch, row)
-            view.on_epoch(epoch, row)
-            run.tracking.epoch(epoch, row)
-
-        def on_weights(digests: list[str | None]) -> None:
-            run.record.update(digests={"weights_per_epoch": digests})
-
-        with profiling:
-            observer = Observer(view.on_step, on_epoch, on_weights)
-            return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
-
-
-def _go_on(run: OpenRun, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
-    """The state to go on from; what was written after it is taken away."""
-    start = read_state(run.record.path / CHECKPOINTS)
-    step = start.step if start else 0
-    epoch, done = divmod(step, steps_per_epoch)
-    where = (
-        f"epoch {epoch + 1}, after {done:,} of {steps_per_epoch:,} steps"
-        if start
-        else "the beginning: no state was written"
-    )
-    run.terminal.account([("resume", where)])
-    metrics.go_on(epoch)
-    drop_states(run.record.path / CHECKPOINTS, after=step)
-    return start
-
-
-def _tell_wait(run: OpenRun, wait: Wait, loader: Loader, settings: LoaderSettings) -> dict[str, object]:
-    """What run.json says of the wait, with advice, which is printed as well; and its picture, step by step."""
-    source = loader.source
-    means = Means(
-        loader=settings,
-        processors=num_processors(),
-        epochs=run.config.train.epochs,
-        all_bytes=len(source) * source.spec.num_bytes,
-        available_bytes=available_bytes(),
-        has_files=source.has_files,
-    )
-    advice = advise(wait, means)
-    run.terminal.account([("wait", advice)])
-    picture_wait(run.record.path, loader.clock.timeline.lanes())
-    return {**wait.document(), "advice": advice}
-
-
-def _tell_profile(run: OpenRun) -> None:
-    from runner.training.profile import NAME as PROFILE
-    from runner.training.profile import profile_lines
-
-    if run.config.debug == "profile":
-        run.terminal.account(profile_lines(run.record.path / PROFILE))
-
-
-def _tell_overfit(run: OpenRun, training: Training, task: Task, *, first_loss: float, steps: int) -> None:
-    """Whether the batch was learnt by heart, and what else may be wrong."""
-    from runner.training.overfit import Attempt, verdict
-
-    last_loss = float(read_metrics(run.record.path)[-1]["loss"] or 0.0)
-    attempt = Attempt(steps, first_loss, last_loss)
-    told = list(verdict(attempt, training.model, training.train.batch(0, 0), task.outputs))
-    run.terminal.account([("" if number else "overfit", text) for number, text in enumerate(told)])
-    run.record.update(results={"overfit": {**vars(attempt), "succeeded": attempt.succeeded, "told": told}})
-
-
-def make_model(run: OpenRun, resumed: RunFolder | None) -> Dataset:
-    """Open the data, build the model, then fit, evaluate and predict; the data."""
+def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
+    """Open the data, build the model, fit it, then evaluate and predict with `mode=run`. Returns the data."""
     with data_stage(run):
         dataset, settings = _open_data(run, resumed)
         if resumed is not None:
-            _take_away_results(run.record.path)
+            _remove_results(run.record.path)
         picture_data(run.record.path, dataset)
     with (
         naming_refusals(deterministic=run.config.deterministic),
@@ -170,39 +53,37 @@ def make_model(run: OpenRun, resumed: RunFolder | None) -> Dataset:
         with run.record.stage("build"):
             task, model = _build(run, dataset, loaders["train"])
         with run.record.stage("fit"):
-            train(run, model, task, loaders=loaders, settings=settings, resumed=resumed is not None)
+            first_loss = _first_loss(run, model, loaders["train"])
+            training = _training(run, model, loaders, first_loss)
+            result = _fit(run, training, settings, resumed=resumed is not None)
+            _report_fit(run, training, settings, result)
+            if first_loss is not None:
+                _report_overfit(run, training, task, first_loss=first_loss, steps=result["steps"])
         if run.config.mode == "run":
             _evaluate_and_predict(run, model, task, dataset, loaders)
     return dataset
 
 
-def _open_data(run: OpenRun, resumed: RunFolder | None) -> tuple[Dataset, LoaderSettings]:
-    """The data and how it will be read, told and recorded; refused where memory cannot take it, or a resume."""
-    config, available = run.config, available_bytes()
-    dataset = open_dataset(config)
-    choice = choose_loader(config, dataset, tuple(dataset.splits), available)
-    needed = needed_bytes(config, choice.settings, dataset, tuple(dataset.splits))
-    run.terminal.account(data_lines(config, dataset, available))
-    run.terminal.account(loader_lines(choice, needed))
+def _open_data(run: RunContext, resumed: RunFolder | None) -> tuple[Dataset, LoaderSettings]:
+    """Open the data and choose how to read it; refuse to resume on other data."""
+    dataset = open_dataset(run.config)
     data = data_section(dataset)
     if resumed is not None:
-        refuse_other_data(config, resumed, data["fingerprint"])
+        refuse_other_data(run.config, resumed, data["fingerprint"])
         if data["fingerprint"] != resumed.document["data"].get("fingerprint"):
             shutil.rmtree(run.record.path / CONTENTS, ignore_errors=True)
-    run.record.update(loader=choice.document(), data=data)
-    refuse_too_large(needed, available, kind=choice.settings.kind, cached=choice.settings.cache == "memory")
-    return dataset, choice.settings
+    return dataset, prepare_loading(run, dataset, tuple(dataset.splits), data)
 
 
-def _take_away_results(folder: Path) -> None:
-    """What is made anew at the end, or of the data as it is now."""
+def _remove_results(folder: Path) -> None:
+    """Remove what the end of a run writes again."""
     for name in (MODEL, PREDICTIONS_CSV):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
 
 
-def _build(run: OpenRun, dataset: Dataset, loader: Loader) -> tuple[Task, keras.Model]:
-    """What the data asks of a model, and that model, compiled."""
+def _build(run: RunContext, dataset: Dataset, loader: Loader) -> tuple[Task, keras.Model]:
+    """The task that the data sets, and a model for it, compiled."""
     from runner.models.compile import compile_model
     from runner.models.layers import precision
 
@@ -214,22 +95,119 @@ def _build(run: OpenRun, dataset: Dataset, loader: Loader) -> tuple[Task, keras.
         if not by_user:
             optimizer = settings.build_optimizer(settings.epochs * steps)
             compile_model(model, task, optimizer=optimizer, jit_compile=settings.jit_compile)
-    run.terminal.account(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
+    run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
     return task, model
 
 
+def _first_loss(run: RunContext, model: keras.Model, loader: Loader) -> float | None:
+    """The loss before training, which `debug=overfit` compares with; else None."""
+    from runner.training.inference import evaluate
+
+    return evaluate(model, loader)["loss"] if run.config.debug == "overfit" else None
+
+
+def _training(run: RunContext, model: keras.Model, loaders: Mapping[str, Loader], first_loss: float | None) -> Training:
+    from runner.training.loop import Training
+    from runner.training.overfit import ENOUGH
+
+    enough = -math.inf if first_loss is None else ENOUGH * first_loss
+    return Training(model, loaders["train"], loaders.get("validation"), run.config.train, enough_loss=enough)
+
+
+def _fit(run: RunContext, training: Training, settings: LoaderSettings, *, resumed: bool) -> dict[str, Any]:
+    """The result of `loop.fit`. metrics.csv, the terminal, the tracker and run.json are updated after every epoch."""
+    from runner.training.loop import TrainingObserver, fit
+    from runner.training.profile import PROFILE_PSTATS, profiled
+
+    path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
+    metrics = MetricsTable(path)
+    start = _read_start(run, metrics, steps) if resumed else None
+    pace = TrainingPace(settings.batch_size, lambda: clock.waited_seconds)
+    profiling = profiled(path / PROFILE_PSTATS) if run.config.debug == "profile" else nullcontext()
+    with run.terminal.training(epochs=run.config.train.epochs, steps_per_epoch=steps, pace=pace) as view:
+
+        def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
+            metrics.append(epoch, row)
+            view.on_epoch(epoch, row)
+            run.tracking.epoch(epoch, row)
+
+        def on_weights(digests: list[str | None]) -> None:
+            run.record.update(digests={"weights_per_epoch": digests})
+
+        with profiling:
+            observer = TrainingObserver(view.on_step, on_epoch, on_weights)
+            return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
+
+
+def _read_start(run: RunContext, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
+    """The state to resume from; rows and states that were written after it are removed."""
+    start = read_state(run.record.path / CHECKPOINTS)
+    step = start.step if start else 0
+    epoch, done = divmod(step, steps_per_epoch)
+    where = f"from epoch {epoch + 1}, after {done:,} of {plural(steps_per_epoch, 'step')}"
+    run.terminal.summary([("resume", where if start else "from the beginning: the run has saved no state")])
+    metrics.go_on(epoch)
+    drop_states(run.record.path / CHECKPOINTS, after=step)
+    return start
+
+
+def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, result: dict[str, Any]) -> None:
+    """Save the model; report and record the result of `loop.fit`."""
+    from runner.training.model_file import save
+    from runner.training.profile import PROFILE_PSTATS, profile_lines
+
+    wait, digests = result.pop("wait"), result.pop("digests")
+    if training.train.clock.waited_seconds:  # 0 where a resumed run had nothing left to train
+        result["wait"] = _report_wait(run, wait, training.train, settings)
+    run.terminal.summary(resource_lines(result))
+    digests["weights"] = save(training.model, run.record.path / MODEL)
+    if run.config.loader.kind == "custom":
+        digests["ids"] = None  # ready-made batches have positions for ids, which identify no sample
+    run.record.update(digests=digests, results={"fit": result})
+    if run.config.debug == "profile":
+        run.terminal.summary(profile_lines(run.record.path / PROFILE_PSTATS))
+
+
+def _report_wait(run: RunContext, wait: Wait, loader: Loader, settings: LoaderSettings) -> dict[str, object]:
+    """Report the wait with advice, and draw it. Returns the section for run.json."""
+    source = loader.source
+    means = Means(
+        loader=settings,
+        processors=num_processors(),
+        epochs=run.config.train.epochs,
+        all_bytes=len(source) * source.spec.num_bytes,
+        available_bytes=available_bytes(),
+        has_files=source.has_files,
+    )
+    advice = advise(wait, means)
+    run.terminal.summary([("wait", advice)])
+    picture_wait(run.record.path, loader.clock.timeline.lanes())
+    return {**wait.document(), "advice": advice}
+
+
+def _report_overfit(run: RunContext, training: Training, task: Task, *, first_loss: float, steps: int) -> None:
+    """Report and record whether the model memorised the batch, and if not, what may be wrong."""
+    from runner.training.overfit import OverfitResult, verdict
+
+    last_loss = float(read_metrics(run.record.path)[-1]["loss"] or 0.0)
+    result = OverfitResult(steps, first_loss, last_loss)
+    lines = list(verdict(result, training.model, training.train.batch(0, 0), task.outputs))
+    run.terminal.summary([("" if number else "overfit", text) for number, text in enumerate(lines)])
+    run.record.update(results={"overfit": {**vars(result), "succeeded": result.succeeded, "told": lines}})
+
+
 def _evaluate_and_predict(
-    run: OpenRun, model: keras.Model, task: Task, dataset: Dataset, loaders: Mapping[str, Loader]
+    run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loaders: Mapping[str, Loader]
 ) -> None:
-    """Try the model on what was held back: the test split, else validation."""
+    """Evaluate and predict the test split; without one, the validation split."""
     from runner.training.inference import evaluate, predict_to
 
     split = next((name for name in ("test", "validation") if name in loaders), None)
     if split is None:
-        run.terminal.note("the data has no test or validation split: nothing to evaluate")
+        run.terminal.note("nothing to evaluate: the data has no test or validation split")
         return
     if split != "test":
-        run.terminal.note("the data has no test split: evaluating on validation")
+        run.terminal.note("no test split: evaluating on validation")
     with run.record.stage("evaluate"):
         results = evaluate(model, loaders[split])
     with run.record.stage("predict"):

@@ -1,14 +1,13 @@
-"""From a configuration to data and loaders, and what loaders need.
+"""From a configuration to data and loaders: open the data, plan how to read it, open the loaders.
 
-`loader=auto`, carried out: what fits into memory, read by as many threads or processes as a look finds of use.
-
-What run.json says of the data.
+`plan_loading` chooses the settings for `loader=auto` (by memory and a short measurement) and estimates the memory
+that loaders need. `data_section` is the section `data` of run.json.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
+from runner.machine import available_bytes, refuse_too_large
 from runner.records.bad_samples import BadSamples, Notes, Tell
 from runner.records.contents import Contents, with_contents
 from runner.records.digests import data_fingerprint
@@ -57,7 +57,7 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
 
 def _batch_spec(config: Settings, source: Source) -> ArraySpec:
     """Shape and dtype of a sample of `source` in a batch."""
-    reader = SampleReader(source, _augmentation(config, source, training=False), _another(config))
+    reader = SampleReader(source, _augmentation(config, source, training=False), _any_sample(config))
     name = _samples(config).transform
     if name is None:
         return reader.spec
@@ -67,16 +67,105 @@ def _batch_spec(config: Settings, source: Source) -> ArraySpec:
         return transformed_spec(name, function, x[0], config.seed)
 
 
+@dataclass(frozen=True)
+class LoadingPlan:
+    """How splits will be read: the chosen settings, the bytes of memory that takes, and the bytes that are free."""
+
+    choice: Choice
+    needed_bytes: int
+    available_bytes: int
+
+    @property
+    def settings(self) -> LoaderSettings:
+        """The chosen settings."""
+        return self.choice.settings
+
+    def refuse_too_large(self) -> None:
+        """Raise `DataError` where memory cannot hold what the loaders need."""
+        kind, cached = self.settings.kind, self.settings.cache == "memory"
+        refuse_too_large(self.needed_bytes, self.available_bytes, kind=kind, cached=cached)
+
+
+def plan_loading(config: Settings, dataset: Dataset, splits: Sequence[str]) -> LoadingPlan:
+    """Choose the loader settings for these splits, and estimate the memory they need."""
+    available = available_bytes()
+    choice = choose_loader(config, dataset, splits, available)
+    return LoadingPlan(choice, needed_bytes(config, choice.settings, dataset, splits), available)
+
+
+def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
+    """The loader settings for these splits: those of `config`; for `loader=auto`, chosen by memory and a measurement.
+
+    Batches do not depend on the choice. Nothing is measured where nothing is left to choose, or where the choice needs
+    more than the `available` bytes. The measurement holds no more samples in memory at once than the run will.
+    """
+    requested, choice = config.loader, fitting_loader(config, dataset, splits, available)
+    if not isinstance(requested, Auto) or needed_bytes(config, choice.settings, dataset, splits) > available:
+        return choice
+    settings = choice.settings
+    any_number, any_kind = requested.workers is None, requested.use_multiprocessing is None
+    default = f"{Readers(settings.workers, settings.use_multiprocessing)} for as many processors"
+    if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
+        return choice.because(default) if any_number else choice
+    source, in_memory = dataset.splits[splits[0]], isinstance(settings, InMemory)
+    transforms = changes_to(config, dataset, source, training=splits[0] == "train")
+    open_probe = partial(_open_probe, source, () if in_memory else transforms, settings, config.seed)
+    measured = measure_scaling(open_probe, settings.workers, processes=any_kind)
+    if not measured.measurements:
+        return choice.because(f"{default}, not measured: {measured.skipped}") if any_number else choice
+    # Samples in memory are transformed in every epoch: that keeps all workers busy, however fast reading was.
+    fewer = any_number and not (in_memory and transforms)
+    best = measured.best(None if fewer else settings.workers)
+    chosen = settings.model_copy(update={"workers": best.workers, "use_multiprocessing": best.processes})
+    return replace(choice, settings=chosen).because(measured.text())
+
+
+AHEAD = 4
+"""The most batches per worker that a measurement reads ahead, so that it soon ends."""
+
+
+def _open_probe(
+    source: Source, transforms: Changes, settings: LoaderSettings, seed: int, readers: Readers, batch_size: int
+) -> Loader:
+    """A loader for a measurement: it reads ahead as far as `settings` do, with `readers` and perhaps smaller batches.
+
+    It neither reads nor writes a cache.
+    """
+    size = min(batch_size, settings.batch_size)
+    ahead = settings.max_queue_size * settings.batch_size // size
+    measured = sequence.Sequence(
+        batch_size=size,
+        workers=readers.workers,
+        use_multiprocessing=readers.processes,
+        max_queue_size=min(ahead, AHEAD * readers.workers),
+        timeout_seconds=min(settings.timeout_seconds, PATIENCE_SECONDS),
+    )
+    return measured.build(source, Plan(num_samples=len(source), batch_size=size, seed=seed), transforms)
+
+
 def fitting_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
-    """The loader settings for these splits: those of `config`, or for `loader=auto` what `available` bytes hold."""
-    asked = config.loader
-    if not isinstance(asked, Auto):
-        return Choice(asked)
-    return asked.choose(needed_bytes(config, asked.candidate(), dataset, splits), available)
+    """The loader settings for these splits: those of `config`; for `loader=auto`, what fits `available` bytes."""
+    requested = config.loader
+    if not isinstance(requested, Auto):
+        return Choice(requested)
+    return requested.choose(needed_bytes(config, requested.candidate(), dataset, splits), available)
+
+
+def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
+    """Bytes that the loaders of these splits, and their caches in memory, hold together."""
+    loader, total = settings.normalised(), 0
+    if dataset.batches is not None:
+        return len(splits) * loader.num_bytes(dataset.spec, dataset.batches.size)
+    for split in splits:
+        source = dataset.splits[split]
+        transforms = changes_to(config, dataset, source, training=split == "train")
+        total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
+        total += loader.num_bytes(dataset.spec, len(source), source.spec if transforms else None)
+    return total
 
 
 def open_notes(config: Settings, dataset: Dataset, folder: Path, tell: Tell) -> Notes:
-    """Where a run in `folder` notes what it reads; bad samples are told to `tell`."""
+    """The notes of a run in `folder` on what it reads; `tell` is called with a text for each bad sample."""
     most = config.data.max_bad if isinstance(config.data, Data) else None
     return Notes(Contents(folder, dataset.files), BadSamples(folder, most, tell))
 
@@ -90,9 +179,9 @@ def open_loader(
     training: bool = False,
     notes: Notes | None = None,
 ) -> Loader:
-    """The loader of one split, which adds to `notes` what was in the files it read, and what could not be read.
+    """The loader of one split. It adds the digests of the files it reads, and bad samples, to `notes`.
 
-    Only for training are samples augmented and shuffled, or the last, smaller batch left out.
+    Only with `training` does it augment and shuffle samples, or drop the last, smaller batch.
     Raises `DataError` if the split has too few samples for a batch.
     """
     settings = settings.normalised()
@@ -117,44 +206,31 @@ def open_loader(
     return loader
 
 
-def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:
-    """Bytes the loaders of these splits hold together, and their caches in memory."""
-    loader, total = settings.normalised(), 0
-    if dataset.batches is not None:
-        return len(splits) * loader.num_bytes(dataset.spec, dataset.batches.size)
-    for split in splits:
-        source = dataset.splits[split]
-        changed = changes_to(config, dataset, source, training=split == "train")
-        total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
-        total += loader.num_bytes(dataset.spec, len(source), source.spec if changed else None)
-    return total
-
-
 def _samples(config: Settings) -> Data:
     """The data component, where the runner reads samples."""
     if isinstance(config.data, NoData):
-        raise ConfigurationError(f"data=none must go with loader=custom, got loader={config.loader.kind}")
+        raise ConfigurationError(f"data=none needs loader=custom, got loader={config.loader.kind}")
     return config.data
 
 
 def changes_to(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Changes:
-    """What happens to each sample on its way into a batch."""
-    changes, name = _augmentation(config, source, training=training), _samples(config).transform
+    """The transforms of a sample between its source and a batch: augmentation, then `data.transform`."""
+    transforms, name = _augmentation(config, source, training=training), _samples(config).transform
     if name is None:
-        return changes
-    return (*changes, Transform(name, _function(config, name), dataset.spec, config.seed, training))
+        return transforms
+    return (*transforms, Transform(name, _function(config, name), dataset.spec, config.seed, training))
 
 
 def _on_bad(config: Settings, *, training: bool) -> OnBad:
-    """What is done about samples that cannot be read; outside training none stands for another."""
+    """How to treat samples that cannot be read; outside training they are never substituted."""
     choice = _samples(config).on_bad
     if training or choice == "raise":
         return OnBad(choice, config.seed, may_be_empty=not training)
     return OnBad("skip")
 
 
-def _another(config: Settings) -> OnBad:
-    """Any sample will do, unless a bad one ends the run."""
+def _any_sample(config: Settings) -> OnBad:
+    """Any other sample takes the place of a bad one, unless a bad one ends the run."""
     return OnBad("raise" if _samples(config).on_bad == "raise" else "substitute", config.seed)
 
 
@@ -169,58 +245,8 @@ def _function(config: Settings, name: str) -> Function:
     return function
 
 
-AHEAD = 4
-"""Batches of a look under way or read, per worker, at most: a look is over soon."""
-
-
-def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:
-    """The loader settings for these splits: those of `config`, or what `loader=auto` makes of memory and a look.
-
-    Batches do not depend on it. There is no look where nothing is left to choose, or where what was chosen needs more
-    than the `available` bytes; at a look no more samples are in memory at a time than in the run.
-    """
-    asked, choice = config.loader, fitting_loader(config, dataset, splits, available)
-    if not isinstance(asked, Auto) or needed_bytes(config, choice.settings, dataset, splits) > available:
-        return choice
-    settings, any_number, any_kind = choice.settings, asked.workers is None, asked.use_multiprocessing is None
-    usual = f"{Readers(settings.workers, settings.use_multiprocessing)} for as many processors"
-    if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
-        return choice.because(usual) if any_number else choice
-    source, held = dataset.splits[splits[0]], isinstance(settings, InMemory)
-    changes = changes_to(config, dataset, source, training=splits[0] == "train")
-    seen = measure_scaling(
-        partial(_open, source, () if held else changes, settings, config.seed), settings.workers, processes=any_kind
-    )
-    if not seen.measurements:
-        return choice.because(f"{usual}, not measured: {seen.skipped}") if any_number else choice
-    # What is held is changed anew in every epoch: that is work for all, however fast it was read before.
-    fewer = any_number and not (held and changes)
-    best = seen.best(None if fewer else settings.workers)
-    chosen = settings.model_copy(update={"workers": best.workers, "use_multiprocessing": best.processes})
-    return replace(choice, settings=chosen).because(seen.text())
-
-
-def _open(
-    source: Source, changes: Changes, settings: LoaderSettings, seed: int, readers: Readers, batch_size: int
-) -> Loader:
-    """A loader that reads ahead as far as `settings` would, with other readers and perhaps smaller batches.
-
-    Nothing is taken from a cache or put there.
-    """
-    size = min(batch_size, settings.batch_size)
-    ahead = settings.max_queue_size * settings.batch_size // size
-    looking = sequence.Sequence(
-        batch_size=size,
-        workers=readers.workers,
-        use_multiprocessing=readers.processes,
-        max_queue_size=min(ahead, AHEAD * readers.workers),
-        timeout_seconds=min(settings.timeout_seconds, PATIENCE_SECONDS),
-    )
-    return looking.build(source, Plan(num_samples=len(source), batch_size=size, seed=seed), changes)
-
-
 def data_section(dataset: Dataset) -> dict[str, Any]:
-    """The splits, what a sample looks like, what it is told apart by, and a digest of all its files' states."""
+    """The section `data` of run.json: splits, shape and dtype of a sample, classes, a digest of all files' states."""
     return {
         **_amount(dataset),
         "shape": dataset.spec.shape,
@@ -233,7 +259,7 @@ def data_section(dataset: Dataset) -> dict[str, Any]:
 
 
 def _amount(dataset: Dataset) -> dict[str, Any]:
-    """How much there is in each split: samples, or batches of a pass where these come ready-made."""
+    """The number of samples in each split; of ready-made batches, the number of batches in a pass."""
     if dataset.batches is not None:
         return {"steps": dataset.batches.steps}
     return {"samples": {split: len(source) for split, source in dataset.splits.items()}}

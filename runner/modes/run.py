@@ -1,4 +1,4 @@
-"""A run, from its settings to its record: opens it, does what the mode says, closes it whatever happens."""
+"""A run, from its settings to its closed record."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from pathlib import Path
 from runner.component import require
 from runner.errors import DataError
 from runner.loaders.loader import Loader
-from runner.machine import available_bytes, refuse_too_large
 from runner.modes.bench import bench_loaders
 from runner.modes.check import check_data
-from runner.modes.context import OpenRun
+from runner.modes.context import RunContext
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
-from runner.modes.fit import make_model
-from runner.modes.pipeline import choose_loader, needed_bytes, open_dataset, open_loader
+from runner.modes.fit import train_model
+from runner.modes.pipeline import open_dataset, open_loader, plan_loading
 from runner.modes.resume import resumable
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
@@ -38,7 +37,7 @@ log = logging.getLogger("runner.run")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run comes from: what was typed, what it overrides, and the user's own files that took part."""
+    """Where a run comes from: the command line, its overrides, and the user's own configuration files."""
 
     argv: Sequence[str] = ()
     overrides: Sequence[str] = ()
@@ -46,28 +45,27 @@ class Origin:
 
 
 def build_loader(config: Settings, split: str = "train") -> Loader:
-    """The loader of one split: `train`, `validation` or `test`; only `train` is shuffled.
+    """The loader of one split: `train`, `validation` or `test`. Only `train` is shuffled.
 
     Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
-    if the loader needs more memory than there is.
+    if the loader needs more memory than is free.
     """
-    dataset, available = open_dataset(config), available_bytes()
+    dataset = open_dataset(config)
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
-    settings = choose_loader(config, dataset, (split,), available).settings
-    needed = needed_bytes(config, settings, dataset, (split,))
-    refuse_too_large(needed, available, kind=settings.kind, cached=settings.cache == "memory")
-    return open_loader(config, settings, dataset, split, training=split == "train")
+    plan = plan_loading(config, dataset, (split,))
+    plan.refuse_too_large()
+    return open_loader(config, plan.settings, dataset, split, training=split == "train")
 
 
 def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
-    """Do what `config.mode` says and return the closed record, whose `path` is the run's folder.
+    """Do what `config.mode` says. Returns the closed record, whose `path` is the run's folder.
 
-    Without a `folder` a new one is made below `outputs/runs`; a run that is resumed keeps its own. An error closes
-    the record as failed, Ctrl-C as interrupted, and is raised again. Raises `DataError`, after the record was closed
-    as completed, if `mode=check` found something wrong with the data, and `VerifyError` if `verify` found a difference.
+    Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
+    failed, Ctrl-C as interrupted; both are raised again. Once the record is closed as completed, raises `DataError` if
+    `mode=check` found problems in the data, and `VerifyError` if `verify` found a difference.
     """
-    asked, config = config, debugged(config)
+    given, config = config, debugged(config)
     require(config.packages())
     if config.mode not in READING:
         require_backend(config.backend)
@@ -83,15 +81,15 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
         _recording(config, folder, origin, resumed) as record,
     ):
         terminal.path("run", record.path)
-        _tell_beginning(asked, config, origin, record, terminal)
+        _report_origin(given, config, origin, record, terminal)
         tracking.begin(record)
         if config.mode == "check":
             findings = check_data(config, record, terminal)
         elif config.mode == "bench":
             bench_loaders(config, record, terminal)
         else:
-            opened = OpenRun(config, record, terminal, tracking)
-            dataset = make_model(opened, resumed) if trained is None else use_model(opened, trained)
+            context = RunContext(config, record, terminal, tracking)
+            dataset = train_model(context, resumed) if trained is None else use_model(context, trained)
             if first is not None:
                 difference = verify(config, first, record, dataset, terminal)
     terminal.path("record", record.path)
@@ -102,19 +100,19 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     return record
 
 
-def _tell_beginning(asked: Settings, config: Settings, origin: Origin, record: RunRecord, terminal: Terminal) -> None:
-    """What a person would not expect of this run: how `debug` changed it, whose files it took, what it repeats."""
-    if asked.debug is not None:
-        told = list(debug_lines(asked, config))
-        terminal.account(told)
-        record.update(debug={"mode": asked.debug, "changed": [text for _, text in told[1:]]})
-    terminal.account(origin_lines(origin.foreign_files))
-    terminal.account([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
+def _report_origin(given: Settings, config: Settings, origin: Origin, record: RunRecord, terminal: Terminal) -> None:
+    """Report what is special about this run: the changes by `debug`, the user's own files, the run it repeats."""
+    if given.debug is not None:
+        lines = list(debug_lines(given, config))
+        terminal.summary(lines)
+        record.update(debug={"mode": given.debug, "changed": [text for _, text in lines[1:]]})
+    terminal.summary(origin_lines(origin.foreign_files))
+    terminal.summary([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
 
 
 @contextmanager
 def _recording(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> Iterator[RunRecord]:
-    """A record that is closed however the block ends."""
+    """The run's record. It is closed when the block ends, also by an error."""
     if resumed is not None:
         how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
         record = RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
@@ -140,7 +138,7 @@ def _recording(config: Settings, folder: Path, origin: Origin, resumed: RunFolde
 
 @contextmanager
 def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[None]:
-    """A page on the run once its record is closed, however the block ends. No run fails for its page."""
+    """Write the run's page after the block, also after an error. A page that cannot be written fails no run."""
     try:
         yield
     finally:
@@ -148,4 +146,4 @@ def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[N
             try:
                 terminal.path("report", write_report(folder, most_bytes=AT_THE_END_BYTES))
             except Exception as error:
-                terminal.note(f"no report was written: {type(error).__name__}: {error}")
+                terminal.note(f"cannot write the report: {type(error).__name__}: {error}")

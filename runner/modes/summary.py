@@ -1,4 +1,4 @@
-"""The account of a run: what was chosen, what the data is, what it needs."""
+"""The summary of a run, as labelled lines: data, loader, model, training, resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.data.labels import Head
 from runner.loaders.auto import Choice
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Readers
-from runner.messages import format_bytes
+from runner.messages import first_few, format_bytes, plural, yaml_text
 from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
 from runner.records.run_folder import RunFolder
 from runner.settings import AnyData, AnyModel, Settings
@@ -20,63 +20,64 @@ Line = tuple[str, str]
 
 
 def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[Line]:
-    """The splits, the classes, and the memory all samples would take beside what is free."""
+    """The splits, the classes, the shape of a sample, and the memory of all samples next to what is free."""
     if dataset.batches is not None:
         yield from _batch_lines(dataset, dataset.batches, available)
         return
     counts = "  ".join(f"{split} {len(source):,}" for split, source in dataset.splits.items())
     num_samples = sum(len(source) for source in dataset.splits.values())
     read = next(iter(dataset.splits.values())).spec
-    given = "" if read == dataset.spec else f", given as {dataset.spec}"
+    delivered = "" if read == dataset.spec else f", delivered as {dataset.spec}"
     yield "data", f"{_named(config.data)}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
-    yield "", f"{read} a sample{given}, {whole} in all; {free} of memory are free"
+    yield "", f"{read} per sample{delivered}, {whole} in total; {free} of memory free"
     if not isinstance(config.data, NoData):
-        yield from _change_lines(config.data)
+        yield from _transform_lines(config.data)
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
 def _batch_lines(dataset: Dataset, batches: ReadyBatches, available: int) -> Iterator[Line]:
-    """The batches of a pass, split by split, that the user's own code makes."""
+    """The batches that the user's own code makes."""
     counts = "  ".join(f"{split} {steps:,}" for split, steps in batches.steps.items())
-    yield "data", f"batches a pass: {counts}, the first of {batches.size:,} samples"
+    yield "data", f"batches per pass: {counts}; the first has {plural(batches.size, 'sample')}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
-    yield "", f"{dataset.spec} a sample; {format_bytes(available)} of memory are free"
+    yield "", f"{dataset.spec} per sample; {format_bytes(available)} of memory free"
     yield from (("", f"note: {note}") for note in dataset.notes)
 
 
 def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
-    """How samples will be read, what that holds in memory, why so, and which keys have no effect."""
+    """How samples will be read, the memory that takes, the reason, and the keys that have no effect."""
     loader, used = choice.settings, choice.settings.normalised()
-    made = " ".join(name for _, name in used.names()) or f"batches of {used.batch_size}"
-    yield "loader", f"{used.kind}: {made}, {_readers(used)}; holds {format_bytes(needed)}"
+    batches = " ".join(name for _, name in used.names()) or f"batches of {used.batch_size}"
+    yield "loader", f"{used.kind}: {batches}, {_readers(used)}; needs {format_bytes(needed)} of memory"
     if choice.reason is not None:
         yield "", f"chosen by auto: {choice.reason}"
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
     if changed:
-        yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect here"
+        yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect with this loader"
 
 
 def cache_lines(cache: Mapping[str, Any] | None) -> Iterator[Line]:
-    """How much of the data lies in a cache on disk already; one in memory is part of what the loader holds."""
+    """The part of the data that a cache on disk holds already; a cache in memory is part of the loader's line."""
     if cache and cache["folder"]:
         missing = cache["samples"] - cache["found"]
-        told = f"{cache['found']:,} of {cache['samples']:,} samples, {format_bytes(cache['bytes'])} in all"
-        yield "cache", f"{told}: {cache['folder']}"
+        size = format_bytes(cache["bytes"])
+        yield "cache", f"{cache['found']:,} of {plural(cache['samples'], 'sample')} cached, {size}: {cache['folder']}"
         if missing:
-            yield "", f"the other {missing:,} are added as they are read"
+            yield "", f"the other {missing:,} are cached as they are read"
 
 
 def bad_lines(config: Settings, dataset: Dataset, counts: Mapping[str, int]) -> Iterator[Line]:
-    """How many samples of each split could not be read, and what was done about them; nothing where all could."""
-    told = [(split, count) for split, count in counts.items() if count]
-    for number, (split, count) in enumerate(told):
+    """The number of samples in each split that could not be read, and how they were treated."""
+    bad = [(split, count) for split, count in counts.items() if count]
+    for number, (split, count) in enumerate(bad):
         substituted = split == "train" and isinstance(config.data, Data) and config.data.on_bad == "substitute"
-        done = "others stood in their places" if substituted else "left out"
-        yield "" if number else "bad", f"{split}: {count:,} of {len(dataset.splits[split]):,} samples, {done}"
-    if told:
-        yield "", f"each with its reason in {BAD_SAMPLES_CSV}"
+        treated = "replaced by others" if substituted else "left out"
+        total = plural(len(dataset.splits[split]), "sample")
+        yield "" if number else "bad", f"{split}: {count:,} of {total} could not be read; {treated}"
+    if bad:
+        yield "", f"{BAD_SAMPLES_CSV} gives the reasons"
 
 
 def training_lines(
@@ -85,54 +86,52 @@ def training_lines(
     """The model and how it is trained."""
     train = config.train
     optimizer = "compiled by the function" if compiled_by_user else f"{train.optimizer.name} at {train.describe_rate()}"
-    yield "model", f"{_named(config.model)}: {num_weights:,} weights"
-    yield (
-        "train",
-        f"{train.epochs} epochs of {steps_per_epoch:,} steps, {optimizer}, seed {config.seed}, {config.backend}",
-    )
+    epochs = f"{plural(train.epochs, 'epoch')} of {plural(steps_per_epoch, 'step')}"
+    yield "model", f"{_named(config.model)}: {plural(num_weights, 'weight')}"
+    yield "train", f"{epochs}, {optimizer}, seed {config.seed}, {config.backend}"
 
 
-def cost_lines(result: Mapping[str, Any]) -> Iterator[Line]:
-    """The time of processors and the memory that training took, workers included; nothing where nothing was left."""
+def resource_lines(result: Mapping[str, Any]) -> Iterator[Line]:
+    """The CPU time and the memory of training, with workers; nothing if a resumed run had nothing left to train."""
     if "cpu_seconds" in result:
         memory = format_bytes(result["peak_memory_bytes"])
-        yield "cost", f"{result['cpu_seconds']:,.1f} s of processors, workers included; at most {memory} of memory"
+        yield "resources", f"CPU time {result['cpu_seconds']:,.1f} s (with workers), peak memory {memory}"
 
 
 def model_lines(trained: RunFolder, num_weights: int) -> Iterator[Line]:
     """The model file of an earlier run, and what became of that run if it was not completed."""
-    yield "model", f"{trained.path / trained.model}: {num_weights:,} weights"
+    yield "model", f"{trained.path / trained.model}: {plural(num_weights, 'weight')}"
     if trained.document["status"] != "completed":
-        yield "", f"note: that run is {trained.document['status']}"
+        yield "", f"note: the run of this model did not complete (status {trained.document['status']})"
 
 
 def origin_lines(foreign_files: tuple[Path, ...]) -> Iterator[Line]:
-    """The user's own configuration files that took part."""
+    """The user's own configuration files that this run uses."""
     for number, file in enumerate(foreign_files):
-        yield "" if number else "with", str(file)
+        yield "" if number else "config", str(file)
 
 
 def _classes(head: Head, most: int = 10) -> str:
     names, prefix = head.class_names, f"{head.name}: " if head.name else ""
-    return f"{prefix}{len(names)} classes: {', '.join(names[:most])}{', …' if len(names) > most else ''}"
+    return f"{prefix}{plural(len(names), 'class', 'classes')}: {first_few(names, most=most)}"
 
 
-def _change_lines(data: Data) -> Iterator[Line]:
+def _transform_lines(data: Data) -> Iterator[Line]:
     augment = data.augment
     if augment:
         keys = augment.model_dump(mode="json", exclude_defaults=True)
-        yield "", f"augmented in training: {', '.join(f'{name} {value}' for name, value in keys.items())}"
+        yield "", f"augmented in training: {', '.join(f'{name} {yaml_text(value)}' for name, value in keys.items())}"
     if data.transform is not None:
-        yield "", f"every sample through {data.transform}"
+        yield "", f"transformed by {data.transform}"
 
 
 def _named(part: AnyData | AnyModel) -> str:
-    """The kind of a component, and the user's own code where it is made of that."""
+    """The kind of a component, and the user's own code that it is made of."""
     return " ".join((part.kind, *(name for key, name in part.names() if key == "target")))
 
 
 def _readers(loader: LoaderSettings) -> str:
     if loader.kind == "generator" or loader.workers == 0:
-        return "read in the model's own thread"
+        return "read in the training thread"
     ahead = "" if loader.kind == "in_memory" else f", up to {loader.max_queue_size} batches ahead"
     return f"{Readers(loader.workers, loader.use_multiprocessing)}{ahead}"

@@ -1,4 +1,4 @@
-"""What a person sees of a run on the terminal: what was chosen, the data, progress, results."""
+"""A run on the terminal: its summary, progress, epochs, tables and results."""
 
 from __future__ import annotations
 
@@ -21,63 +21,47 @@ from rich.progress import (
 )
 from rich.table import Table
 
-log = logging.getLogger("runner.modes.terminal")
+log = logging.getLogger("runner.terminal")
 
 Line = tuple[str, str]
+"""A label, and the text after it; lines without a label continue the one before."""
 
 UNBOUNDED = 10_000
 """Columns of an output that is no terminal: nothing is wrapped there."""
 
 
 class Terminal:
-    """Writes the account of a run; plain lines where the output is no terminal."""
+    """Prints a run to a person: with live progress on a terminal, in plain lines elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
 
-    def lines(self, lines: list[Line]) -> None:
-        """Words in a column of their own, each with what belongs to it."""
-        for word, text in lines:
-            self._console.print(f"[bold]{escape(word):<9}[/bold] {escape(text)}")
+    def lines(self, lines: Iterable[Line]) -> None:
+        """Print lines, the labels in a column of their own."""
+        for label, text in lines:
+            self._console.print(f"[bold]{escape(label):<9}[/bold] {escape(text)}")
 
-    def account(self, lines: Iterable[Line]) -> None:
-        """As `lines`, and into the log."""
-        told = list(lines)
-        self.lines(told)
-        for word, text in told:
-            log.info("%s", f"{word}: {text}" if word else text)
+    def summary(self, lines: Iterable[Line]) -> None:
+        """Print lines, and write them to run.log."""
+        for label, text in lines:
+            self.lines([(label, text)])
+            log.info("%s", f"{label}: {text}" if label else text)
 
     def note(self, text: str) -> None:
-        """Something a person should know and need not act on."""
+        """Print something that a person should know and need not act on."""
         self._console.print(f"{'':<10}[yellow]{escape(text)}[/yellow]")
 
-    def waiting(self, text: str) -> contextlib.AbstractContextManager[object]:
-        """Show that something goes on that tells nothing of itself; nothing where the output is no terminal."""
-        return self._console.status(text) if self._console.is_terminal else contextlib.nullcontext()
+    def path(self, label: str, path: Path) -> None:
+        """Print where a file or folder is; never wrapped, so that it can be copied."""
+        self._console.print(f"[bold]{label:<10}[/bold]{escape(str(path))}", soft_wrap=True)
 
-    @contextlib.contextmanager
-    def training(self, *, epochs: int, steps_per_epoch: int, pace: Pace) -> Iterator[TrainingView]:
-        """Progress over the whole run, and a line for every epoch."""
-        columns = (*_columns("fit", "steps"), TextColumn("{task.fields[pace]}"))
-        live = self._console.is_terminal
-        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
-            yield TrainingView(self._console, progress, epochs, steps_per_epoch, pace)
-
-    @contextlib.contextmanager
-    def counting(self, word: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        """Progress over `total` things of one kind; called with how many more are done."""
-        live = self._console.is_terminal
-        columns = _columns(word, unit)
-        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
-            task = progress.add_task(word, total=total)
-            yield lambda count: progress.update(task, advance=count)
-
-    def results(self, title: str, values: Mapping[str, float]) -> None:
-        """The loss and metrics of a stage, on one line."""
-        self.lines([(title, "  ".join(f"{name} {value:.4f}" for name, value in values.items()))])
+    def results(self, split: str, values: Mapping[str, float]) -> None:
+        """Print the loss and the metrics of a split on one line."""
+        names = sorted(values, key=lambda name: name != "loss")
+        self.lines([(split, "  ".join(f"{name} {values[name]:.4f}" for name in names))])
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Rows of cells, the first of each a name, the others figures; nothing is cut where there is no terminal."""
+        """Print rows of cells: a name, then numbers. Nothing is cut where the output is no terminal."""
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for number, title in enumerate(header):
             table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
@@ -87,51 +71,73 @@ class Terminal:
         console = self._console if live else Console(file=self._console.file, highlight=False, width=UNBOUNDED)
         console.print(table)
 
-    def path(self, word: str, folder: Path) -> None:
-        """Where something lies; never wrapped, so that it can be copied."""
-        self._console.print(f"[bold]{word:<10}[/bold]{escape(str(folder))}", soft_wrap=True)
+    def waiting(self, text: str) -> contextlib.AbstractContextManager[object]:
+        """Show `text` and a spinner while the block runs; nothing where the output is no terminal."""
+        return self._console.status(text) if self._console.is_terminal else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def training(self, *, epochs: int, steps_per_epoch: int, pace: TrainingPace) -> Iterator[TrainingView]:
+        """Show progress over the whole run, and print a line for every epoch."""
+        columns = (*_columns("fit", "steps"), TextColumn("{task.fields[pace]}"))
+        live = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+            yield TrainingView(self._console, progress, epochs, steps_per_epoch, pace)
+
+    @contextlib.contextmanager
+    def counting(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Show progress over `total` units; call the function with the number of units that were added."""
+        live = self._console.is_terminal
+        columns = _columns(label, unit)
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+            task = progress.add_task(label, total=total)
+            yield lambda count: progress.update(task, advance=count)
 
 
-def _columns(word: str, unit: str) -> tuple[ProgressColumn, ...]:
-    title = TextColumn(f"[bold]{word:<10}[/bold]")
+def _columns(label: str, unit: str) -> tuple[ProgressColumn, ...]:
+    title = TextColumn(f"[bold]{label:<10}[/bold]")
     return title, BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()
 
 
-class Pace:
-    """How fast a model trains, and the share of time it waits, since `mark`; `waited_seconds` tells how long so far."""
+class TrainingPace:
+    """The speed of training, and the share of time it waits for data, since `mark`.
+
+    `waited_seconds` returns the seconds that training has waited so far.
+    """
 
     def __init__(self, batch_size: int, waited_seconds: Callable[[], float]) -> None:
         self._batch_size, self._waited_seconds = batch_size, waited_seconds
         self._step: int | None = None
 
     def mark(self, step: int | None) -> None:
-        """Measure from now on, at `step`; from the next step on where that is None."""
+        """Measure from now on, at `step`; from the next step on if that is None."""
         self._step, self._began, self._waited = step, time.monotonic(), self._waited_seconds()
 
     def seconds(self, step: int) -> float:
-        """The time since the mark; nothing where `step` is the first."""
+        """Seconds since the mark; 0 at the first step."""
         if self._step is None:
             self.mark(step)
         return time.monotonic() - self._began
 
     def steps_per_second(self, step: int) -> float:
-        """How many steps are done in a second."""
+        """Steps per second since the mark."""
         return (step - (self._step or 0)) / max(self.seconds(step), 1e-9)
 
-    def told(self, step: int) -> str:
-        """Both figures in words."""
+    def text(self, step: int) -> str:
+        """Both figures: `1,230 images/s  waits 4%`."""
         waited = (self._waited_seconds() - self._waited) / max(self.seconds(step), 1e-9)
         return f"{self.steps_per_second(step) * self._batch_size:,.0f} images/s  waits {min(waited, 1):.0%}"
 
 
 LIVE_SECONDS, PLAIN_SECONDS = 0.5, 60.0
-"""How often the pace is told: in place on a terminal, else on a line of its own."""
+"""How often the pace is printed: in place on a terminal, else on a line of its own."""
 
 
 class TrainingView:
-    """The live part of the account, while the model trains."""
+    """The live part of the summary, while the model trains."""
 
-    def __init__(self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int, pace: Pace) -> None:
+    def __init__(
+        self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int, pace: TrainingPace
+    ) -> None:
         self._console, self._progress, self._epochs, self._pace = console, progress, epochs, pace
         self._total = epochs * steps_per_epoch
         self._task = progress.add_task("fit", total=self._total, pace="")
@@ -139,18 +145,18 @@ class TrainingView:
         self._has_header = False
 
     def on_step(self, step: int) -> None:
-        """A batch is on its way to the model."""
+        """Show progress: batch `step` is on its way to the model."""
         self._progress.update(self._task, completed=step + 1)
         if self._pace.seconds(step) >= self._every:
-            told = self._pace.told(step)
-            self._progress.update(self._task, pace=told)
+            pace = self._pace.text(step)
+            self._progress.update(self._task, pace=pace)
             if self._progress.disable:
                 left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))
-                self._console.print(f"{'':<10}step {step:,} of {self._total:,}  {told}  {left} left")
+                self._console.print(f"{'':<10}step {step:,} of {self._total:,}  {pace}  {left} left")
             self._pace.mark(step)
 
     def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
-        """An epoch is done, and so is its validation, which is no part of the pace."""
+        """Print the epoch's line. Its validation does not count in the pace."""
         self._pace.mark(None)
         if not self._has_header:
             self._console.print(_epoch_header(row, self._epochs))
@@ -159,10 +165,10 @@ class TrainingView:
 
 
 HIDDEN = ("learning_rate", "samples_seen")
-"""Columns of metrics.csv the terminal has no room for."""
+"""Columns of metrics.csv that the terminal does not show."""
 
 
-def _shown(row: Mapping[str, float | None]) -> dict[str, float | None]:
+def _visible(row: Mapping[str, float | None]) -> dict[str, float | None]:
     return {name: value for name, value in row.items() if name not in HIDDEN}
 
 
@@ -175,13 +181,13 @@ def _title(name: str) -> str:
 
 
 def _epoch_header(row: Mapping[str, float | None], epochs: int) -> str:
-    names = "  ".join(f"{_title(name):>{_width(name)}}" for name in _shown(row))
+    names = "  ".join(f"{_title(name):>{_width(name)}}" for name in _visible(row))
     return f"[bold]{'epoch':<10}[/bold]{'':>{2 * len(str(epochs)) + 1}}  [dim]{names}[/dim]"
 
 
 def _epoch_line(epoch: int, row: Mapping[str, float | None], epochs: int) -> str:
     digits = len(str(epochs))
-    values = "  ".join(f"{_number(name, value):>{_width(name)}}" for name, value in _shown(row).items())
+    values = "  ".join(f"{_number(name, value):>{_width(name)}}" for name, value in _visible(row).items())
     return f"{'':<10}{epoch:>{digits}}/{epochs}  {values}"
 
 

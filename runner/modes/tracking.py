@@ -1,4 +1,4 @@
-"""What the tracker is told of a run; whatever becomes of the tracker, the run goes on."""
+"""Reporting a run to its tracker. A tracker that fails does not stop the run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from runner.trackers.base import Beginning, Ending, Row, Tracker
 FILES = (CONFIG_YAML, METRICS_CSV, REPORT_HTML)
 
 MOST_CHARACTERS = 160
-"""Of a failure, on the terminal; run.log has all."""
+"""The most characters of a failure on the terminal; run.log has all."""
 
-log = logging.getLogger("runner.modes.tracking")
+log = logging.getLogger("runner.tracking")
 
 
 class Tracking:
-    """Hands on to a tracker until that fails, which is told once; then it is told nothing more."""
+    """Passes a run on to its tracker until that fails; the failure is reported once."""
 
     def __init__(self, config: Settings, terminal: Terminal) -> None:
         self._config, self._terminal, self._kind = config, terminal, config.tracker.kind
@@ -36,7 +36,7 @@ class Tracking:
         self._tracker: Tracker | None = None
 
     def begin(self, record: RunRecord) -> None:
-        """The record is open; it keeps what the tracker needs to go on after a resume."""
+        """Begin the run on the tracker. The record keeps what the tracker needs after a resume."""
         document, self._tracker = record.document, self._built
         run = Beginning(
             folder=record.path,
@@ -48,39 +48,40 @@ class Tracking:
         def begin(tracker: Tracker) -> None:
             kept = tracker.begin(run)
             record.update(tracker={self._kind: kept})
-            self._terminal.account([("tracker", f"{self._kind}: {', '.join(map(str, kept.values()))}")])
+            self._terminal.summary([("tracker", f"{self._kind}: {', '.join(map(str, kept.values()))}")])
 
-        self._tell(begin)
+        self._report(begin)
 
     def epoch(self, epoch: int, row: Row) -> None:
-        """An epoch, counted from 1, is done."""
-        self._tell(lambda tracker: tracker.epoch(epoch, row))
+        """Report an epoch, counted from 1."""
+        self._report(lambda tracker: tracker.epoch(epoch, row))
 
     @contextmanager
     def ending(self, folder: Path) -> Iterator[None]:
-        """After the block the run in `folder` has ended, its record is closed and its page written."""
+        """End the run on the tracker after the block, when the record is closed and the page is written."""
         try:
             yield
         finally:
             if self._tracker is not None:
                 handler = open_log(folder)  # the record has closed its own
                 try:
-                    self._tell(lambda tracker: tracker.end(_ending(folder)))
+                    self._report(lambda tracker: tracker.end(_ending(folder)))
                 finally:
                     close_log(handler)
 
-    def _tell(self, tell: Callable[[Tracker], None]) -> None:
+    def _report(self, report: Callable[[Tracker], None]) -> None:
         if self._tracker is None:
             return
         try:
-            tell(self._tracker)
+            report(self._tracker)
         except Exception as error:
             self._tracker = None
             reason = shorten((str(error).splitlines() or [""])[0], MOST_CHARACTERS, placeholder=" …")
             self._terminal.note(
-                f"tracker={self._kind} failed, and is told nothing more of this run: {type(error).__name__}: {reason}"
+                f"tracker={self._kind} failed, and is disabled for the rest of this run: "
+                f"{type(error).__name__}: {reason}"
             )
-            log.warning("tracker=%s failed, and is told nothing more of this run", self._kind, exc_info=error)
+            log.warning("tracker=%s failed, and is disabled for the rest of this run", self._kind, exc_info=error)
 
 
 def _ending(folder: Path) -> Ending:

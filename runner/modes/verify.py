@@ -1,4 +1,4 @@
-"""`verify`: what came of a rerun, compared with the run it repeats."""
+"""`verify`: compare a rerun with the run that it repeats."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runner.data.dataset import Dataset
 from runner.errors import ConfigurationError, VerifyError
+from runner.messages import plural
 from runner.modes.terminal import Terminal
 from runner.records.compare import Comparison, Pair, first_difference, likely_causes
 from runner.records.earlier import run_to_compare
@@ -14,13 +15,13 @@ from runner.records.run_folder import RunFolder
 from runner.settings import Settings
 
 MOST_CAUSES = 5
-"""Causes told on the terminal; run.json has all."""
+"""The most causes that the terminal shows; run.json has all."""
 
 
 def repeated(config: Settings, resumed: RunFolder | None) -> RunFolder | None:
-    """The run to compare with what comes of this one, which may be one that is gone on with; None without `verify`.
+    """The run that this run, new or resumed, is compared with; None without `verify`.
 
-    Raises `ConfigurationError` where it has left nothing to compare with.
+    Raises `ConfigurationError` if that run has nothing to compare.
     """
     folder = config.rerun if resumed is None else resumed.repeats
     if folder is None or not config.verify:
@@ -30,51 +31,51 @@ def repeated(config: Settings, resumed: RunFolder | None) -> RunFolder | None:
     except ConfigurationError as error:
         if resumed is None:
             raise
-        raise ConfigurationError([*error.problems, "verify=false goes on without comparing the runs"]) from error
+        raise ConfigurationError([*error.problems, "verify=false resumes without a comparison"]) from error
 
 
 def verify(
     config: Settings, first: RunFolder, record: RunRecord, dataset: Dataset, terminal: Terminal
 ) -> VerifyError | None:
-    """Compare a run that is about to close its record with `first`, and tell and record what was found.
+    """Compare a run, whose record is still open, with `first`; report and record the result.
 
-    Returns the error to end with if something differs.
+    Returns the error to raise once the record is closed; None if nothing differs.
     """
     ids = {split: source.ids for split, source in dataset.splits.items()}
     pair = Pair(first, RunFolder(record.path), config.document(), ids)
     comparisons, causes = list(pair.comparisons()), list(likely_causes(pair))
-    first_one = first_difference(comparisons)
+    difference = first_difference(comparisons)
     compared = [comparison.compared for comparison in comparisons if comparison.compared]
     unknown = [comparison.unknown for comparison in comparisons if comparison.unknown]
     record.update(
         verified={
-            "identical": first_one is None,
+            "identical": difference is None,
             "compared": compared,
             "not_compared": unknown,
-            "first_difference": first_one,
+            "first_difference": difference,
             "differences": {one.what: one.num_differences for one in comparisons if one.num_differences},
             "changed": causes,
         }
     )
-    if first_one is not None:
-        return VerifyError("\n".join(_told(first, comparisons, first_one, causes)))
-    terminal.account([("verified", f"identical to {first.path}: {', '.join(compared)}")])
-    terminal.account([("", f"not compared: {text}") for text in unknown])
-    terminal.account([("", f"the same although {text}") for text in _few(causes)])
+    if difference is not None:
+        return VerifyError("\n".join(_report(first, comparisons, difference, causes)))
+    terminal.summary([("verify", f"identical to {first.path}: {', '.join(compared)}")])
+    terminal.summary([("", f"not compared: {text}") for text in unknown])
+    terminal.summary([("", f"identical although {text}") for text in _few(causes)])
     return None
 
 
-def _told(first: RunFolder, comparisons: Sequence[Comparison], first_one: str, causes: Sequence[str]) -> list[str]:
-    """The first difference, how many others there are where, and what may have caused them."""
+def _report(first: RunFolder, comparisons: Sequence[Comparison], difference: str, causes: Sequence[str]) -> list[str]:
+    """The lines of the error: the first difference, the number of others by place, and likely causes."""
     counts = {one.what: one.num_differences for one in comparisons if one.num_differences}
     leading = next(iter(counts))
     counts[leading] -= 1
     others = ", ".join(f"{what} {count:,}" for what, count in counts.items() if count)
-    same = [one.compared for one in comparisons if one.compared and not one.differences]
+    identical = [one.compared for one in comparisons if one.compared and not one.differences]
     return [
-        f"the run is not the same as {first.path}: {first_one}",
-        *([f"{sum(counts.values()):,} more differences: {others}"] if others else []),
-        *([f"the same: {', '.join(same)}"] if same else []),
+        f"the run differs from {first.path}: {difference}",
+        *([f"{plural(sum(counts.values()), 'more difference')}: {others}"] if others else []),
+        *([f"identical: {', '.join(identical)}"] if identical else []),
         *(f"not compared: {one.unknown}" for one in comparisons if one.unknown),
         *(f"likely cause: {text}" for text in _few(causes)),
     ]
@@ -82,4 +83,4 @@ def _told(first: RunFolder, comparisons: Sequence[Comparison], first_one: str, c
 
 def _few(causes: Sequence[str]) -> list[str]:
     more = len(causes) - MOST_CAUSES
-    return [*causes[:MOST_CAUSES], *([f"{more} more changes, all named in run.json"] if more > 0 else [])]
+    return [*causes[:MOST_CAUSES], *([f"{plural(more, 'more change')}; run.json lists all"] if more > 0 else [])]

@@ -30,7 +30,7 @@ from runner.training.settings import Train
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained on what; `validation` is None where the data has no such split.
+    """A model, the loaders it is trained and validated on, and the settings; `validation` is None without that split.
 
     Training ends after the first epoch whose loss is at most `enough_loss`.
     """
@@ -47,7 +47,7 @@ class Training:
         return self.settings.steps_per_epoch or len(self.train)
 
     def is_state_due(self, step: int, seconds: float) -> bool:
-        """Whether to write a state after `step` steps, `seconds` after the last one."""
+        """Whether to write a state after `step` steps, `seconds` after the last state."""
         return self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
 
     def validates(self, epoch: int) -> bool:
@@ -63,10 +63,10 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Observer:
-    """Whom training tells: of every step handed over, and of every epoch's row of metrics and the weights' digests.
+class TrainingObserver:
+    """Functions that training calls: for every step, for every epoch's row of metrics, and for the weights' digests.
 
-    These are of all epochs so far; None for one of which it is not known.
+    `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known.
     """
 
     on_step: Callable[[int], None]
@@ -74,37 +74,55 @@ class Observer:
     on_weights: Callable[[list[str | None]], None] = lambda digests: None
 
 
-def fit(training: Training, *, checkpoints: Path, observer: Observer, start: State | None = None) -> dict[str, Any]:
-    """Train; the epochs run, whether they ended early, the samples seen, digests of what passed, the wait, the cost.
+def fit(
+    training: Training, *, checkpoints: Path, observer: TrainingObserver, start: State | None = None
+) -> dict[str, Any]:
+    """Train. Returns the epochs, whether they ended early, the samples seen, digests, the wait and the resources used.
 
-    Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: nothing
-    is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states:
-    with one of these as `start`, training goes on as if it had never stopped.
+    Global step `g` is step `g % len(loader)` of pass `g // len(loader)`, however long Keras's epochs are: no sample
+    is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states.
+    With one of these as `start`, training continues as if it had never stopped.
 
-    The cost is of this call, as the wait is: after a resume, of what was left. `cpu_seconds` are the seconds, user and
-    system, of all threads of this process and of its children, workers above all, for all that is done here: reading,
-    training, validation, callbacks, checkpoints. `peak_memory_bytes` is `usage.peak_memory_bytes` at the end, and so
-    of the whole process so far; memory of a GPU is not part of it. Neither is there where nothing was left to train.
+    The wait and the resources are those of this call; after a resume, of the rest of the run. `cpu_seconds` are user
+    and system seconds of all threads of this process and of its children, the workers included. `peak_memory_bytes`
+    is `machine.peak_memory_bytes` at the end, so it covers the whole process so far, without memory of a GPU. Both are
+    missing if nothing was left to train.
 
-    Raises `ConfigurationError` where `train` names what the data or the model do not have, `TrainingError` where the
-    loss is no number any more, and `KeyboardInterrupt` or `Terminated` once the step is done and its state written.
+    Raises `ConfigurationError` if `train` names something that the data or the model do not have, `TrainingError` if
+    the loss becomes NaN or infinite, and `KeyboardInterrupt` or `Terminated` once the step is done and its state
+    written.
     """
-    used = cpu_seconds()
-    monitoring = _monitoring(training, checkpoints)
+    cpu_before, finite = cpu_seconds(), FiniteLoss()
+    results: list[EpochResult] = []
+    monitoring = [*([finite] if training.settings.terminate_on_nan else []), *_monitoring(training, checkpoints)]
     with (
         interruptible() as interruption,
         closing(StateWriter(checkpoints)) as writer,
         closing(_delivery(training, observer)) as delivery,
     ):
         progress = Progress(delivery, writer, training.is_state_due, interruption, start)
-        results = _train(training, delivery, progress, monitoring, observer)
+        timer = EpochClock(training.train.clock, results.append)
+        callbacks = RunCallbacks(
+            [*monitoring, timer, progress],
+            training.model,
+            epochs=training.settings.epochs,
+            steps=training.steps_per_epoch,
+        )
+        progress.begin(callbacks)
+        while progress.step < training.settings.epochs * training.steps_per_epoch and not progress.stopped:
+            samples_before = progress.samples_seen
+            with finite.naming_batch(delivery, progress.step):
+                _fit_epoch(training, delivery, callbacks, progress.step)
+            _end_epoch(training, progress, observer, results[-1], samples_before)
+            delivery.forget()
+        callbacks.finish()
     epochs = progress.step // training.steps_per_epoch
     return {
         "epochs": epochs,
         "stopped_early": epochs < training.settings.epochs,
         "steps": progress.step,
         "samples_seen": progress.samples_seen,
-        **(_cost(used) if results else {}),
+        **(_resources(cpu_before) if results else {}),
         "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
         "wait": training.train.clock.wait(
             sum(result.later_wait_seconds for result in results),
@@ -113,46 +131,25 @@ def fit(training: Training, *, checkpoints: Path, observer: Observer, start: Sta
     }
 
 
-def _cost(used: float) -> dict[str, float]:
-    """What training took since so many seconds of processors had been used; workers still live, and count."""
-    return {"cpu_seconds": round(cpu_seconds() - used, 2), "peak_memory_bytes": peak_memory_bytes()}
+def _resources(cpu_before: float) -> dict[str, float]:
+    """CPU seconds and peak memory of training; the workers still live, so their time counts."""
+    return {"cpu_seconds": round(cpu_seconds() - cpu_before, 2), "peak_memory_bytes": peak_memory_bytes()}
 
 
-def _train(
-    training: Training,
-    delivery: RecordedDelivery,
-    progress: Progress,
-    monitoring: list[keras.callbacks.Callback],
-    observer: Observer,
-) -> list[EpochResult]:
-    settings, steps, finite = training.settings, training.steps_per_epoch, FiniteLoss()
-    results: list[EpochResult] = []
-    watching = [finite] if settings.terminate_on_nan else []
-    callbacks = RunCallbacks(
-        [*watching, *monitoring, EpochClock(training.train.clock, results.append), progress],
-        training.model,
-        epochs=settings.epochs,
-        steps=steps,
-    )
-    progress.begin(callbacks)
-    while progress.step < settings.epochs * steps and not progress.stopped:
-        epoch, first_step, seen = progress.step // steps, progress.step, progress.samples_seen
-        with finite.naming_batch(delivery, first_step):
-            _fit_epoch(training, delivery, callbacks, epoch=epoch, first_step=first_step)
-        progress.advance((epoch + 1) * steps)
-        is_enough = results[-1].logs["loss"] <= training.enough_loss
-        progress.stopped = bool(training.model.stop_training) or is_enough
-        row = _row(training, results[-1], progress.samples_seen - seen, progress.samples_seen)
-        progress.note_weights(epoch, model_digest(training.model))
-        observer.on_epoch(epoch + 1, row)
-        observer.on_weights(progress.weights)
-        progress.end_epoch(save=progress.stopped or epoch + 1 == settings.epochs)
-        delivery.forget()
-    callbacks.finish()
-    return results
+def _end_epoch(
+    training: Training, progress: Progress, observer: TrainingObserver, result: EpochResult, samples_before: int
+) -> None:
+    """Report an epoch that `fit` has just ended, decide whether it is the last one, and save a state if one is due."""
+    progress.advance((result.epoch + 1) * training.steps_per_epoch)
+    progress.stopped = bool(training.model.stop_training) or result.logs["loss"] <= training.enough_loss
+    row = _row(training, result, progress.samples_seen - samples_before, progress.samples_seen)
+    progress.note_weights(result.epoch, model_digest(training.model))
+    observer.on_epoch(result.epoch + 1, row)
+    observer.on_weights(progress.weights)
+    progress.end_epoch(save=progress.stopped or result.epoch + 1 == training.settings.epochs)
 
 
-def _delivery(training: Training, observer: Observer) -> RecordedDelivery:
+def _delivery(training: Training, observer: TrainingObserver) -> RecordedDelivery:
     given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
     if given is None:
         return RecordedDelivery(training.train, observer.on_step, end=end)
@@ -160,8 +157,9 @@ def _delivery(training: Training, observer: Observer) -> RecordedDelivery:
     return RecordedDelivery(training.train, observer.on_step, weigh, end=end)
 
 
-def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, *, epoch: int, first_step: int) -> None:
-    """One call of `fit`, for what is left of the epoch from global step `first_step` on."""
+def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, first_step: int) -> None:
+    """One call of `fit`, from global step `first_step` to the end of its epoch."""
+    epoch = first_step // training.steps_per_epoch
     num_steps = (epoch + 1) * training.steps_per_epoch - first_step
     train = feed(delivery, first_step=first_step, num_steps=num_steps, model=training.model)
     validating = Delivery(training.validation) if training.validation and training.validates(epoch) else None
@@ -181,9 +179,9 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
 
 
 def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
-    """The callbacks that watch the monitored value.
+    """The callbacks that watch the monitored value, and the checkpoints.
 
-    Raises `ConfigurationError` where the model does not report such a value.
+    Raises `ConfigurationError` if the model does not report that value.
     """
     stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
     monitor, validated = training.monitor, training.validation is not None
@@ -209,7 +207,7 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
 
 
 def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | None]:
-    """Loss and metrics, then those of validation, None in an epoch that had none; in each, the loss comes first."""
+    """Loss and metrics, then those of validation, None in an epoch without one; the loss comes first in both."""
     names = sorted((name for name in logs if not name.startswith("val_")), key=lambda name: name != "loss")
     if validated:
         names += [f"val_{name}" for name in names]

@@ -1,4 +1,4 @@
-"""Whether a model can learn a single batch by heart; and if it cannot, what may be wrong."""
+"""`debug=overfit`: whether a model can memorise one batch, and if not, what may be wrong."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import keras
 import numpy as np
 
 from runner.batch import Array, Batch
+from runner.messages import plural
 from runner.models.base import Output
 
 ENOUGH = 0.01
-"""The share of the first loss that counts as near zero."""
+"""The share of the first loss from which on the loss counts as near zero."""
 PROBABILITIES = ("softmax", "sigmoid")
 """Activations whose values are probabilities."""
 LARGE = 100.0
-"""Values beyond which an input counts as unscaled."""
+"""An input with values above this counts as unscaled."""
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """How one batch was trained on: steps done, the loss before the first and the mean loss of the last epoch."""
+class OverfitResult:
+    """The steps on one batch, the loss before the first step, and the mean loss of the last epoch."""
 
     steps: int
     first_loss: float
@@ -33,44 +34,44 @@ class Attempt:
         return self.last_loss <= ENOUGH * self.first_loss
 
 
-def verdict(attempt: Attempt, model: keras.Model, batch: Batch, outputs: tuple[Output, ...]) -> Iterator[str]:
-    """A plain statement, then what the figures say may be wrong."""
-    can = "can" if attempt.succeeded else "cannot"
+def verdict(result: OverfitResult, model: keras.Model, batch: Batch, outputs: tuple[Output, ...]) -> Iterator[str]:
+    """Whether the model memorised `batch`, then what may be wrong with the labels, the inputs or the model."""
+    can = "can" if result.succeeded else "cannot"
     yield (
-        f"the model {can} learn one batch of {len(batch)} samples by heart: loss {attempt.first_loss:.4g} before, "
-        f"{attempt.last_loss:.4g} after {attempt.steps:,} steps"
+        f"the model {can} memorise one batch of {plural(len(batch), 'sample')}: "
+        f"loss {result.first_loss:.4g} before training, {result.last_loss:.4g} after {plural(result.steps, 'step')}"
     )
     yield from _doubts(batch)
-    if not attempt.succeeded:
-        yield from _causes(attempt, model, batch, outputs)
+    if not result.succeeded:
+        yield from _causes(result, model, batch, outputs)
 
 
 def _doubts(batch: Batch) -> Iterator[str]:
-    """What makes either outcome say little."""
+    """Properties of the batch that make either outcome meaningless."""
     for name, y in _parts(batch.y):
         if len(y) > 1 and np.all(y == y[:1]):
-            yield f"all labels {name}of the batch are the same: only that answer is learnt; look at the labels"
+            yield f"all labels {name}of the batch are the same: the model learns only that answer; check the labels"
     if len(batch) > 1 and np.all(batch.x == batch.x[:1]):
-        yield "all samples of the batch are the same: nothing tells their labels apart; look at the data"
+        yield "all samples of the batch are the same, so their labels cannot be learned; check the data"
 
 
-def _causes(attempt: Attempt, model: keras.Model, batch: Batch, outputs: tuple[Output, ...]) -> Iterator[str]:
+def _causes(result: OverfitResult, model: keras.Model, batch: Batch, outputs: tuple[Output, ...]) -> Iterator[str]:
     largest = float(np.abs(batch.x).max(initial=0.0))
     if batch.x.dtype != np.uint8 and largest > LARGE:
-        yield f"values of the input reach {largest:,.0f}: scale them to about 1, with data.transform or a layer"
-    if attempt.last_loss >= attempt.first_loss:
-        yield f"the loss did not fall: train.learning_rate may be too high, now {_rate(model):.3g}"
-    elif attempt.last_loss > 0.5 * attempt.first_loss:
-        yield f"the loss has hardly fallen: train.learning_rate may be too low or too high, now {_rate(model):.3g}"
+        yield f"input values reach {largest:,.0f}: scale them to about 1, with data.transform or a layer"
+    if result.last_loss >= result.first_loss:
+        yield f"the loss did not fall: train.learning_rate ({_rate(model):.3g}) may be too high"
+    elif result.last_loss > 0.5 * result.first_loss:
+        yield f"the loss hardly fell: train.learning_rate ({_rate(model):.3g}) may be too low or too high"
     else:
-        yield "the loss was falling: more train.learning_rate, or a larger model, may do"
+        yield "the loss was still falling: a higher train.learning_rate or a larger model may help"
     predicted = [part for _, part in _parts(model.predict_on_batch(batch.x))]
     for output, values in zip(outputs, predicted, strict=False):
         low, high = float(np.min(values)), float(np.max(values))
         if output.activation in PROBABILITIES and (low < 0 or high > 1):
             yield (
-                f"the last layer gives values from {low:.3g} to {high:.3g}, and not probabilities: loss and last "
-                "layer may not fit; give it softmax or sigmoid, or a loss with from_logits=true"
+                f"the last layer outputs values from {low:.3g} to {high:.3g}, not probabilities, so the loss may "
+                "not fit; give it softmax or sigmoid, or use a loss with from_logits=True"
             )
 
 

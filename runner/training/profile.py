@@ -1,4 +1,4 @@
-"""Where a training spends its time in Python: the training thread under cProfile."""
+"""`debug=profile`: the training thread under cProfile, and its slowest packages and functions."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = "profile.pstats"
-MOST_FUNCTIONS = 5
-"""Functions told of each package."""
-MOST_PACKAGES = 5
+from runner.messages import plural
 
+PROFILE_PSTATS = "profile.pstats"
+MOST_PACKAGES, MOST_FUNCTIONS = 5, 5
+"""The packages, and the functions of each, that a summary lists."""
 
 ROOTS = (Path(sysconfig.get_path("purelib")), Path(__file__).parents[2])
-"""Where packages lie: those that are installed, and this one."""
+"""The folders of packages: installed ones, and this one."""
 
 
 @dataclass(frozen=True)
-class Hot:
-    """A function, how often it was called, and the seconds spent in it and not in what it called."""
+class ProfiledFunction:
+    """A function, the number of its calls, and the seconds in it without the functions that it called."""
 
     package: str
     name: str
@@ -32,7 +32,7 @@ class Hot:
 
 @contextmanager
 def profiled(file: Path) -> Iterator[None]:
-    """Profile the block, in this thread, into a file that `pstats` and snakeviz open; also if the block raises."""
+    """Profile the block in this thread, and write a file for `pstats` and snakeviz, also if the block raises."""
     profile = cProfile.Profile()
     try:
         with profile:
@@ -42,29 +42,29 @@ def profiled(file: Path) -> Iterator[None]:
 
 
 def profile_lines(file: Path) -> Iterator[tuple[str, str]]:
-    """The packages that took the most time, and in each the functions that did."""
-    functions = sorted(_functions(file), key=lambda hot: -hot.seconds)
-    total = sum(hot.seconds for hot in functions)
-    packages: dict[str, list[Hot]] = {}
-    for hot in functions:
-        packages.setdefault(hot.package, []).append(hot)
-    ranked = sorted(packages.items(), key=lambda item: -sum(hot.seconds for hot in item[1]))
-    yield "profile", f"{total:.2f} s in the training thread, by the code they were spent in: {file}"
-    for package, hots in ranked[:MOST_PACKAGES]:
-        seconds = sum(hot.seconds for hot in hots)
+    """The packages that took the most time, and the slowest functions of each."""
+    functions = sorted(_functions(file), key=lambda function: -function.seconds)
+    total = sum(function.seconds for function in functions)
+    packages: dict[str, list[ProfiledFunction]] = {}
+    for function in functions:
+        packages.setdefault(function.package, []).append(function)
+    ranked = sorted(packages.items(), key=lambda item: -sum(function.seconds for function in item[1]))
+    yield "profile", f"{total:.2f} s in the training thread, by package and function: {file}"
+    for package, members in ranked[:MOST_PACKAGES]:
+        seconds = sum(function.seconds for function in members)
         yield "", f"{seconds:8.2f} s {seconds / max(total, 1e-9):4.0%}  {package}"
-        for hot in hots[:MOST_FUNCTIONS]:
-            yield "", f"{hot.seconds:8.2f} s       {hot.name}, {hot.calls:,} calls"
+        for function in members[:MOST_FUNCTIONS]:
+            yield "", f"{function.seconds:8.2f} s       {function.name}, {plural(function.calls, 'call')}"
 
 
-def _functions(file: Path) -> Iterator[Hot]:
+def _functions(file: Path) -> Iterator[ProfiledFunction]:
     for (path, line, name), (_, calls, seconds, _, _) in pstats.Stats(str(file)).stats.items():  # type: ignore[attr-defined]
         package, place = _place(path)
-        yield Hot(package, f"{place}:{line} {name}" if line else name, calls, seconds)
+        yield ProfiledFunction(package, f"{place}:{line} {name}" if line else name, calls, seconds)
 
 
 def _place(path: str) -> tuple[str, str]:
-    """The package a file is of, and the file within it; functions written in C have none."""
+    """The package of a file, and the file within the package; functions written in C have no file."""
     if path == "~":
         return "built in", ""
     for root in ROOTS:

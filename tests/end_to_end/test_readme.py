@@ -104,7 +104,7 @@ def test_readme_command_runs(command, workplace, request, monkeypatch):
     # What is said of digits holds for some of them; a run that is used or gone on with keeps its data.
     quick += [] if re.search(r"\bdata=(?!digits)|data\.limit|=latest", command) else ["data.limit=100"]
     # All loaders are measured in tests of their own; here the one that the recipe is typed with.
-    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [asked])
     record = runner.run(runner.compose([*shlex.split(command), *quick]))
     assert record.document["status"] == "completed"
     left = LEFT.get(command.split()[0], "predictions.csv")

@@ -120,7 +120,7 @@ def difference(repeat, *overrides, **options):
 def test_second_run_is_identical_and_said_to_be(first, second):
     folder, printed = second
     assert_identical(read_run(folder), first)
-    assert f"verified  identical to {first}: data (contents of 60 files), ids" in printed
+    assert f"verify    identical to {first}: data (contents of 60 files), ids" in printed
 
 
 @pytest.mark.parametrize("loader", [["loader.workers=0"], ["loader.kind=sequence", "loader.cache=memory"]])
@@ -219,7 +219,7 @@ def test_environment_changes_are_not_differences(against, copied, capsys):
     assert changed["identical"] is True
     assert [text.endswith("installed, and was 1.0") for text in changed["changed"]] == [True, False]
     assert "and was at commit ffffffffffff" in changed["changed"][1]
-    assert "the same although pillow" in capsys.readouterr().out
+    assert "identical although pillow" in capsys.readouterr().out
 
 
 def test_record_of_earlier_version_is_compared(against, copied):
@@ -370,7 +370,7 @@ def test_rerun_resumes_without_its_original(interrupted):
     shutil.rmtree(of)
     with pytest.raises(ConfigurationError) as refused:
         run(compose([f"resume={folder}"]))
-    assert refused.value.problems[1:] == ("verify=false goes on without comparing the runs",)
+    assert refused.value.problems[1:] == ("verify=false resumes without a comparison",)
     assert read_run(folder)["status"] == "interrupted"
     document = run(compose([f"resume={folder}", "verify=false"])).document
     assert (document["status"], document["verified"]) == ("completed", {})
@@ -378,7 +378,7 @@ def test_rerun_resumes_without_its_original(interrupted):
 
 def test_resume_verifies_reruns_only(copied):
     folder = copied(lambda document: document.update(status="interrupted"))
-    with pytest.raises(ConfigurationError, match="verify must go with a run that repeats another one, got .*copied"):
+    with pytest.raises(ConfigurationError, match="verify needs a run that repeats another one .*, got .*copied"):
         run(compose([f"resume={folder}", "verify=true"]))
 
 
@@ -386,7 +386,7 @@ def test_difference_exits_with_3_and_is_named(first, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     assert execute([f"rerun={first}", "verify=true", "train.optimizer.beta_1=0.5"]) == 3
     told = capsys.readouterr().err
-    assert f"error: the run is not the same as {first}: the weights at the end of epoch 1 are others" in told
+    assert f"error: the run differs from {first}: the weights at the end of epoch 1 are others" in told
     assert "likely cause: train.optimizer.beta_1 is 0.5, and was 0.9" in told
     assert "Traceback" not in told
 

@@ -105,7 +105,7 @@ def test_run_killed_before_first_state_restarts(killed, whole, tmp_path, digits_
         state.unlink()
     config = compose([f"data.root={digits_root}", *QUICK])
     run(config.model_copy(update={"resume": folder}))
-    assert "the beginning: no state was written" in capsys.readouterr().out
+    assert "from the beginning: the run has saved no state" in capsys.readouterr().out
     assert outcome(folder) == outcome(whole)
 
 
@@ -150,13 +150,13 @@ def test_changed_packages_and_code_are_refused(configured, whole, tmp_path):
     text = str(refused.value)
     assert "is installed, and was 1.0" in text
     assert "and was at commit ffffffffffff, changed" in text
-    assert "resume_inexact=true goes on all the same" in text
+    assert "resume_inexact=true resumes anyway" in text
 
 
 def test_changed_schedule_length_is_refused(configured):
     schedule = "train.learning_rate={name: cosine_decay, initial_learning_rate: 0.01}"
     folder = configured("schedule", "train.epochs=1", schedule, "data.limit=64", "mode=fit").path
-    with pytest.raises(ConfigurationError, match=r"train.epochs is 2, and was 1: the learning rate would fall"):
+    with pytest.raises(ConfigurationError, match=r"train.epochs is 2, and was 1: the learning rate would decay"):
         run(compose([f"resume={folder}", "train.epochs=2"]))
 
 
@@ -171,7 +171,7 @@ def test_changed_data_needs_inexact_resume(configured, digits_root, tmp_path):
         (other / digit).mkdir()
         (other / digit / "0.png").write_bytes(next((digits_root / digit).iterdir()).read_bytes())
     overrides = [f"resume={folder}", "train.epochs=2", f"data.root={other}"]
-    with pytest.raises(DataError, match="whose files had other names, sizes or times of change"):
+    with pytest.raises(DataError, match="had other file names, sizes or modification times"):
         run(compose(overrides))
     record = run(compose([*overrides, "resume_inexact=true"]))
     assert record.document["status"] == "completed"

@@ -86,9 +86,9 @@ def test_run_skips_and_reports_bad_samples(choice, start, photos, capsys):
     screen, log = capsys.readouterr().out, (folder / "run.log").read_text()
     assert screen.count(f"bad sample {row['path']}: {row['reason']}") == 1
     assert log.count(f"bad sample {row['path']}: {row['reason']}") == 1
-    what = "left out" if choice == "skip" else "others stood in their places"
-    assert f"bad       train: 2 of 40 samples, {what}" in screen
-    assert "          validation: 1 of 10 samples, left out" in screen
+    what = "left out" if choice == "skip" else "replaced by others"
+    assert f"bad       train: 2 of 40 samples could not be read; {what}" in screen
+    assert "          validation: 1 of 10 samples could not be read; left out" in screen
     other = start("other", f"data.on_bad={choice}", "loader=sequence", "loader.workers=2")
     assert outcome(other) == outcome(folder)
 
@@ -154,7 +154,7 @@ def test_bad_sample_bound_ends_run_and_can_rise(start, tmp_path):
 
 def test_check_names_what_a_run_would_pass_over(photos, tmp_path):
     keys = ["data=directory", f"data.root={photos}", "mode=check", "data.target_size=[6,5]"]
-    with pytest.raises(DataError, match="data.on_bad=skip or substitute passes over the 3 that cannot be read"):
+    with pytest.raises(DataError, match="data.on_bad=skip or substitute accepts 3 unreadable samples"):
         run(compose(keys), folder=_made(tmp_path / "check"))
     findings = json.loads((tmp_path / "check" / "check.json").read_text())["findings"]["unreadable"]
     named = {(sample["split"], sample["id"]) for finding in findings for sample in finding["samples"]}

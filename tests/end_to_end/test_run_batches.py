@@ -210,8 +210,7 @@ def test_inexact_resume_must_be_requested(workplace):
     with pytest.raises(ConfigurationError) as refused:
         run(compose(keys))
     assert refused.value.problems[0] == (
-        "resume must go on with the same run: own_batches.DataGenerator makes the batches, and would make its first "
-        "ones again"
+        "exact resume is impossible: own_batches.DataGenerator would restart at its first batch"
     )
     record = run(compose([*keys, "resume_inexact=true"]))
     assert record.document["results"]["fit"]["samples_seen"] == 120

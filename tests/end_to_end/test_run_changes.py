@@ -40,7 +40,7 @@ def test_augmented_model_takes_plain_samples(folder, digits_root, tmp_path):
     assert (document["data"]["shape"], document["data"]["dtype"]) == ([3, 3, 1], "float32")
     assert document["data"]["samples"] == {"train": 60, "validation": 60, "test": 60}
     log = told(folder)
-    assert "8×8×1 uint8 a sample, given as 3×3×1 float32" in log
+    assert "8×8×1 uint8 per sample, delivered as 3×3×1 float32" in log
     assert "augmented in training: crop [6, 6], rotation 0.05" in log
     assert "every sample through mine_r.small" in log
     assert "note: data.limit=60 leaves 60 of" in log

@@ -137,5 +137,5 @@ def test_run_counts_worker_time_and_memory(busy, capsys):
     assert took["samples_seen"] == 80
     assert 80 * 0.02 <= took["cpu_seconds"] < 60
     assert took["peak_memory_bytes"] > own + 50_000_000
-    printed = f"cost      {took['cpu_seconds']:,.1f} s of processors, workers included; at most "
+    printed = f"resources CPU time {took['cpu_seconds']:,.1f} s (with workers), peak memory "
     assert printed in capsys.readouterr().out

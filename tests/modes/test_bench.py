@@ -18,7 +18,7 @@ from runner.errors import BadSampleError, RunnerError, WorkerError
 from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
 from runner.loaders.throughput import Throughput, evenly, time_loader
 from runner.modes.bench import best_of
-from runner.modes.bench_measure import Row, contenders, in_own_process, override_line
+from runner.modes.bench_measure import LoaderResult, candidates, in_own_process, override_line
 from runner.modes.run import build_loader, run
 
 COLUMNS = [
@@ -88,7 +88,7 @@ def test_bench_measures_every_loader_and_cleans(photos, capsys):
 def test_failing_loader_is_one_row(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     only = [compose(["loader=generator"]).loader, compose(["loader.use_multiprocessing=true"]).loader]
-    monkeypatch.setattr("runner.modes.bench.contenders", lambda *_, **__: only)
+    monkeypatch.setattr("runner.modes.bench.candidates", lambda *_, **__: only)
     Path("my_locked.py").write_text(LOCKED)
     _, rows = bench("extensions=[my_locked]", "data=custom", "data.target=my_locked.Locked")
     failed = [row for row in rows if row["reason"]]
@@ -96,7 +96,7 @@ def test_failing_loader_is_one_row(photos, tmp_path, monkeypatch, capsys):
     assert "cannot pickle '_thread.lock' object" in failed[0]["reason"]
     assert [row["loader"] for row in rows if not row["reason"]] == ["loader=generator"]
     assert rows[-1] is failed[0]
-    assert f"not       {failed[0]['loader']}: " in capsys.readouterr().out
+    assert f"failed    {failed[0]['loader']}: " in capsys.readouterr().out
 
 
 LOCKED = """
@@ -124,22 +124,22 @@ def test_oversized_loader_is_a_row_with_sizes(photos, monkeypatch, in_this_proce
     _, rows = bench(*photos)
     reasons = {row["loader"].split()[0]: row["reason"] for row in rows}
     assert reasons["loader=generator"] == ""
-    assert reasons["loader=in_memory"].endswith("of memory, and 7.0 kB are free")
+    assert reasons["loader=in_memory"].endswith("of memory, 7.0 kB are free")
 
 
 def test_oversized_disk_cache_is_a_row(photos, monkeypatch, in_this_process):
-    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [compose().loader, asked])
+    monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [compose().loader, asked])
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 7_000}))
     _, rows = bench(*photos, "loader.cache=disk")
     assert [row["reason"] for row in rows] == [
         "",
-        "it needs 3.8 kB of disk, and may take half of the 7.0 kB that are free",
+        "needs 3.8 kB of disk, more than half of the 7.0 kB that are free",
     ]
 
 
 def test_bench_without_any_result_fails(photos, monkeypatch, in_this_process):
     monkeypatch.setattr("runner.modes.bench.available_bytes", lambda: 0)
-    with pytest.raises(RunnerError, match="no loader could be measured: it needs .* of memory, and 0 B are free"):
+    with pytest.raises(RunnerError, match="no loader could be measured: needs .* of memory, 0 B are free"):
         bench(*photos)
 
 
@@ -151,14 +151,14 @@ def test_an_unreadable_sample_is_named(photos):
 
 def test_other_work_is_noted(photos, monkeypatch, capsys, in_this_process):
     monkeypatch.setattr("psutil.cpu_percent", lambda interval: 45.0)
-    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [asked])
     bench(*photos, "data.limit=6")
-    assert "other work keeps the processors 45% busy" in capsys.readouterr().out
+    assert "other programs keep the CPU 45% busy" in capsys.readouterr().out
 
 
 def test_in_memory_candidate_counts_all_samples(photos, monkeypatch):
     monkeypatch.setattr("runner.modes.bench._samples_to_use", lambda *_: 8)
-    monkeypatch.setattr("runner.modes.bench.contenders", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [asked])
     document, rows = bench(*photos, "loader=in_memory")
     assert (document["results"]["bench"]["samples"], document["results"]["bench"]["of"]) == (8, 16)
     assert not any(row["reason"] for row in rows)
@@ -176,7 +176,7 @@ def test_arrays_are_benched_without_caches(tmp_path, monkeypatch, in_this_proces
 @given(st.integers(1, 40), st.booleans(), st.booleans())
 def test_candidates_are_bounded_and_distinct(processors, files, cacheable):
     asked = compose_once().loader
-    listed = contenders(asked, processors, files=files, cacheable=cacheable)
+    listed = candidates(asked, processors, files=files, cacheable=cacheable)
     assert len({override_line(settings) for settings in listed}) == len(listed)
     threads = [one.workers for one in listed if one.kind == "sequence" and one.cache == "none"]
     assert {1, processors, asked.workers} <= set(threads)
@@ -187,7 +187,7 @@ def test_candidates_are_bounded_and_distinct(processors, files, cacheable):
 
 def test_every_candidate_line_composes_to_itself():
     asked = compose(["loader.batch_size=8", "loader.max_queue_size=3", "loader.cache=memory", "loader.shuffle=false"])
-    for settings in contenders(asked.loader, 4, files=True, cacheable=True):
+    for settings in candidates(asked.loader, 4, files=True, cacheable=True):
         assert compose(override_line(settings).split()).loader.normalised() == settings
 
 
@@ -200,14 +200,14 @@ def compose_once():
 
 
 def row(pace, memory, line="a"):
-    return Row(line, Throughput(num_samples=pace, seconds=1.0, cpu_seconds=1.0), memory)
+    return LoaderResult(line, Throughput(num_samples=pace, seconds=1.0, cpu_seconds=1.0), memory)
 
 
 def test_best_is_the_fastest_then_the_smallest():
-    slow, large, small = row(89, 1), row(100, 10), row(96, 5)
-    assert best_of([slow, large, small, Row("b", reason="failed")]) is small
+    slow, large, small = row(90, 1), row(100, 10), row(96, 5)
+    assert best_of([slow, large, small, LoaderResult("b", reason="failed")]) is small
     assert best_of([slow, large]) is large
-    assert best_of([Row("b", reason="failed")]) is None
+    assert best_of([LoaderResult("b", reason="failed")]) is None
 
 
 @given(st.integers(0, 300))

@@ -66,7 +66,7 @@ def test_good_data_has_no_findings(check, photos, capsys):
     document, said = check(*of(photos))
     assert said is None
     assert document["findings"] == {kind: [] for kind in KINDS}
-    assert "findings  none: every sample can be read, and no two are the same" in capsys.readouterr().out
+    assert "findings  none: every sample can be read, and there are no duplicates" in capsys.readouterr().out
 
 
 def test_samples_are_counted_by_class_and_split(check, photos):
@@ -112,9 +112,9 @@ def test_bad_files_are_named_by_what_is_wrong(check, photos, loader):
     assert ids(document, "misnamed") == [["test/cat/03.png"]]
     assert document["findings"]["misnamed"][0]["reason"] == "content is JPEG, name says .png"
     assert said == (
-        "the data is not as it should be: 1 missing, 1 empty, 1 unreadable, 1 misnamed; "
-        f"all are named in {check.folder}/check.json; "
-        "data.on_bad=skip or substitute passes over the 3 that cannot be read"
+        "data check failed: 1 missing, 1 empty, 1 unreadable, 1 misnamed; "
+        f"{check.folder}/check.json lists all; "
+        "data.on_bad=skip or substitute accepts 3 unreadable samples"
     )
 
 
@@ -163,8 +163,8 @@ def test_batch_that_cannot_be_read_is_said(check, photos, capsys):
     assert "train/cat/00.png: " in document["batch"]["error"]
     assert len(document["findings"]["unreadable"]) == 24
     printed = capsys.readouterr().out
-    assert "batch     the first one cannot be read: " in printed
-    assert "and 14 more, in check.json" in printed
+    assert "batch     the first batch cannot be read: " in printed
+    assert "and 14 more in check.json" in printed
 
 
 def test_record_completes_despite_findings(check, photos):
@@ -185,7 +185,7 @@ def test_findings_exit_with_4_without_keras(photos, tmp_path):
     code, *modules = done.stdout.splitlines()[-1].split()
     assert code == "4", done.stderr
     assert not {"keras", "tensorflow", "jax", "torch"} & set(modules)
-    assert done.stderr.startswith("error: the data is not as it should be: 1 empty; all are named in outputs/runs/")
+    assert done.stderr.startswith("error: data check failed: 1 empty; outputs/runs/")
 
 
 def test_folder_without_images_is_refused_as_ever(check, tmp_path):

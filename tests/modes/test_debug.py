@@ -49,7 +49,7 @@ def test_overfit_leaves_chance_out():
     assert config.data.augment == compose().data.augment and config.train.early_stopping is None
     assert (config.mode, config.model.dropout, config.data.limit) == ("fit", 0.0, 32)
     told = [text for _, text in debug_lines(asked, config)]
-    assert told[0] == "overfit: this is no real run"
+    assert told[0] == "overfit: a trial run with these changes"
     assert {"data.augment.flip is None, and was horizontal", "model.dropout is 0.0, and was 0.3"} < set(told)
 
 
@@ -78,21 +78,21 @@ def test_fast_goes_through_everything(digits_root, folder, capsys, extra):
     assert (document["results"]["fit"]["steps"], document["results"]["fit"]["samples_seen"]) == (1, 16)
     assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 16
     assert (folder / "model.keras").exists() and (folder / "report.html").exists()
-    assert "debug     fast: this is no real run\n" in capsys.readouterr().out
+    assert "debug     fast: a trial run with these changes\n" in capsys.readouterr().out
 
 
 def test_overfit_says_that_the_model_can(arrays, folder, capsys):
     overfit = run(compose(arrays(np.arange(16) % 3)), folder=folder).document["results"]["overfit"]
     assert overfit["succeeded"] and overfit["last_loss"] <= 0.01 * overfit["first_loss"]
     assert 0 < overfit["steps"] < 1000 and overfit["steps"] % 50 == 0
-    assert "overfit   the model can learn one batch of 16 samples by heart: loss " in capsys.readouterr().out
+    assert "overfit   the model can memorise one batch of 16 samples: loss " in capsys.readouterr().out
 
 
 def test_overfit_names_a_low_learning_rate(arrays, folder):
     asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.0000001"])
     overfit = run(asked, folder=folder).document["results"]["overfit"]
     assert (overfit["succeeded"], overfit["steps"]) == (False, 1000)
-    assert overfit["told"][0].startswith("the model cannot learn one batch of 16 samples by heart")
+    assert overfit["told"][0].startswith("the model cannot memorise one batch of 16 samples")
     assert overfit["told"][1] == "the loss has hardly fallen: train.learning_rate may be too low or too high, now 1e-07"
 
 
@@ -110,5 +110,5 @@ def test_profile_writes_a_file_that_pstats_reads(digits_root, folder, capsys):
     names = {name for _, _, name in pstats.Stats(str(folder / "profile.pstats")).stats}
     assert {"_train", "read_ahead"} <= names  # cProfile of Python 3.13.0 loses callers of what unwinds, fit among them
     told = capsys.readouterr().out
-    assert f"s in the training thread, by the code they were spent in: {folder / 'profile.pstats'}\n" in told
+    assert f"s in the training thread, by package and function: {folder / 'profile.pstats'}\n" in told
     assert "  tensorflow\n" in told and "  keras\n" in told

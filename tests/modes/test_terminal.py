@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from runner.modes import terminal as module
-from runner.modes.terminal import Pace, Terminal
+from runner.modes.terminal import Terminal, TrainingPace
 
 ROW = {
     "loss": 0.5,
@@ -34,7 +34,7 @@ def test_lines_stand_in_two_columns():
 
 def test_epochs_are_a_table_under_one_header():
     def act(terminal):
-        with terminal.training(epochs=2, steps_per_epoch=3, pace=Pace(8, lambda: 0.0)) as view:
+        with terminal.training(epochs=2, steps_per_epoch=3, pace=TrainingPace(8, lambda: 0.0)) as view:
             view.on_step(0)
             view.on_epoch(1, ROW)
             view.on_epoch(2, ROW)
@@ -47,7 +47,7 @@ def test_epochs_are_a_table_under_one_header():
 
 def test_progress_shows_the_runs_total():
     def act(terminal):
-        with terminal.training(epochs=2, steps_per_epoch=3, pace=Pace(8, lambda: 0.0)) as view:
+        with terminal.training(epochs=2, steps_per_epoch=3, pace=TrainingPace(8, lambda: 0.0)) as view:
             view.on_step(3)
 
     assert "4/6" in account(act, terminal=True)
@@ -70,7 +70,7 @@ def steps_of_half_a_second(clock, num_steps, *, terminal=False):
     """Steps of 8 samples, of which a fifth is waited; a pause for validation at step 100."""
 
     def act(terminal):
-        pace = Pace(8, lambda: clock["waited"])
+        pace = TrainingPace(8, lambda: clock["waited"])
         with terminal.training(epochs=2, steps_per_epoch=150, pace=pace) as view:
             for step in range(num_steps):
                 view.on_step(step)
@@ -96,6 +96,6 @@ def test_pace_updates_in_place_on_a_terminal(clock):
 
 
 def test_pace_of_an_idle_clock_divides_by_nothing(clock):
-    pace = Pace(8, lambda: clock["waited"])
+    pace = TrainingPace(8, lambda: clock["waited"])
     assert pace.seconds(5) == 0.0
     assert pace.told(5) == "0 images/s  waits 0%"

@@ -69,7 +69,7 @@ def test_tracker_failure_is_reported_once(quick, folder, tracked, capsys, failin
     told = tracked(*failing)
     assert run(quick(), folder=folder).document["status"] == "completed"
     assert told.calls[-1][0] == failing[0]
-    message = "tracker=none failed, and is told nothing more of this run"
+    message = "tracker=none failed, and is disabled for the rest of this run"
     assert capsys.readouterr().out.count(f"{message}: OSError: {failing[0]} failed\n") == 1
     log = (folder / "run.log").read_text()
     assert log.count(message) == 1 and "with more lines" in log

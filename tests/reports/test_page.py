@@ -298,7 +298,7 @@ def test_values_that_are_no_numbers_are_drawn(copy, read):
 def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):
     monkeypatch.setattr("runner.modes.run.write_report", lambda *_, **__: 1 / 0)
     started(f"data.root={digits_root}", "mode=fit", "model=mlp")
-    assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
+    assert "cannot write the report: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
 
 def test_report_command_refuses_bad_arguments(tmp_path):

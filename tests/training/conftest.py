@@ -17,7 +17,7 @@ from runner.loaders.sequence import Sequence
 from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
 from runner.models.layers import model_of, precision, scaled_input
-from runner.training.loop import Observer, Training, fit
+from runner.training.loop import Training, TrainingObserver, fit
 from runner.training.settings import Train
 
 CODES = np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])
@@ -70,7 +70,7 @@ class Trained:
         self.model = build(source, settings)
         with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
             training = Training(self.model, loader, held_out if validation else None, settings)
-            observer = Observer(on_step, lambda epoch, row: self.rows.append(row))
+            observer = TrainingObserver(on_step, lambda epoch, row: self.rows.append(row))
             with pytest.raises(ends) if ends else nullcontext():
                 self.result = fit(training, checkpoints=folder, observer=observer, start=start)
 

@@ -1,4 +1,4 @@
-"""What is said of a batch that was, or was not, learnt by heart."""
+"""The verdict on a batch that was, or was not, memorised."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from runner.batch import Batch
 from runner.models.base import Output
-from runner.training.overfit import Attempt, verdict
+from runner.training.overfit import OverfitResult, verdict
 
 SOFTMAX = Output("", (3,), "softmax", "categorical_crossentropy", (), 3)
 
@@ -31,19 +31,19 @@ LABELS = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
 
 @pytest.mark.parametrize(("last", "word"), [(0.01, "can"), (0.0101, "cannot")])
 def test_a_hundredth_of_the_first_loss_is_enough(last, word):
-    assert told(Attempt(50, 1.0, last), LABELS)[0].startswith(f"the model {word} learn one batch of 4 samples")
+    assert told(OverfitResult(50, 1.0, last), LABELS)[0].startswith(f"the model {word} memorise one batch of 4 samples")
 
 
 def test_constant_labels_are_reported_on_success():
-    assert told(Attempt(50, 1.0, 0.0), LABELS[[1, 1]])[1].startswith("all labels of the batch are the same")
+    assert told(OverfitResult(50, 1.0, 0.0), LABELS[[1, 1]])[1].startswith("all labels of the batch are the same")
 
 
 def test_rising_loss_suggests_a_learning_rate():
-    assert told(Attempt(50, 1.0, 2.0), LABELS)[1] == (
-        "the loss did not fall: train.learning_rate may be too high, now 0.001"
+    assert told(OverfitResult(50, 1.0, 2.0), LABELS)[1] == (
+        "the loss did not fall: train.learning_rate (0.001) may be too high"
     )
 
 
 def test_logits_output_layer_is_named():
-    assert not any("last layer" in text for text in told(Attempt(50, 1.0, 0.3), LABELS))
-    assert told(Attempt(50, 1.0, 0.3), LABELS, "linear")[-1].startswith("the last layer gives values from -")
+    assert not any("last layer" in text for text in told(OverfitResult(50, 1.0, 0.3), LABELS))
+    assert told(OverfitResult(50, 1.0, 0.3), LABELS, "linear")[-1].startswith("the last layer outputs values from -")
