@@ -50,7 +50,7 @@ def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
     """How samples will be read, the memory that takes, the reason, and the keys that have no effect."""
     loader, used = choice.settings, choice.settings.normalised()
     batches = " ".join(name for _, name in used.names()) or f"batches of {used.batch_size}"
-    yield "loader", f"{used.kind}: {batches}, {_readers(used)}; needs {format_bytes(needed)} of memory"
+    yield "loader", f"{used.kind}: {batches}, {_readers(used)}, needs {format_bytes(needed)}"
     if choice.reason is not None:
         yield "", f"chosen by auto: {choice.reason}"
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
@@ -133,5 +133,5 @@ def _named(part: AnyData | AnyModel) -> str:
 def _readers(loader: LoaderSettings) -> str:
     if loader.kind == "generator" or loader.workers == 0:
         return "read in the training thread"
-    ahead = "" if loader.kind == "in_memory" else f", up to {loader.max_queue_size} batches ahead"
+    ahead = "" if loader.kind == "in_memory" else f", {plural(loader.max_queue_size, 'batch', 'batches')} ahead"
     return f"{Readers(loader.workers, loader.use_multiprocessing)}{ahead}"

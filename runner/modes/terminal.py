@@ -94,7 +94,7 @@ class Terminal:
 
 
 def _columns(label: str, unit: str) -> tuple[ProgressColumn, ...]:
-    title = TextColumn(f"[bold]{label:<10}[/bold]")
+    title = TextColumn(f"[bold]{label:<9}[/bold]")
     return title, BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()
 
 
@@ -159,7 +159,7 @@ class TrainingView:
         """Print the epoch's line. Its validation does not count in the pace."""
         self._pace.mark(None)
         if not self._has_header:
-            self._console.print(_epoch_header(row, self._epochs))
+            self._console.print(_epoch_header(row))
             self._has_header = True
         self._console.print(_epoch_line(epoch, row, self._epochs))
 
@@ -172,23 +172,25 @@ def _visible(row: Mapping[str, float | None]) -> dict[str, float | None]:
     return {name: value for name, value in row.items() if name not in HIDDEN}
 
 
-def _width(name: str) -> int:
-    return max(len(_title(name)), 8)
-
-
 def _title(name: str) -> str:
     return {"images_per_second": "images/s", "wait_share": "wait"}.get(name, name)
 
 
-def _epoch_header(row: Mapping[str, float | None], epochs: int) -> str:
-    names = "  ".join(f"{_title(name):>{_width(name)}}" for name in _visible(row))
-    return f"[bold]{'epoch':<10}[/bold]{'':>{2 * len(str(epochs)) + 1}}  [dim]{names}[/dim]"
+def _width(name: str) -> int:
+    """The width of a column; with loss, accuracy and validation, a line has 79 characters."""
+    return max(len(_title(name)), 6 if name == "wait_share" else 7)
+
+
+def _epoch_header(row: Mapping[str, float | None]) -> str:
+    names = "".join(f"  {_title(name):>{_width(name)}}" for name in _visible(row))
+    return f"[bold]{'epoch':<9}[/bold][dim]{names}[/dim]"
 
 
 def _epoch_line(epoch: int, row: Mapping[str, float | None], epochs: int) -> str:
-    digits = len(str(epochs))
-    values = "  ".join(f"{_number(name, value):>{_width(name)}}" for name, value in _visible(row).items())
-    return f"{'':<10}{epoch:>{digits}}/{epochs}  {values}"
+    number = f"{epoch:>{len(str(epochs))}}/{epochs}"
+    return f"{number:<9}" + "".join(
+        f"  {_number(name, value):>{_width(name)}}" for name, value in _visible(row).items()
+    )
 
 
 def _number(name: str, value: float | None) -> str:

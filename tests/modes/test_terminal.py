@@ -1,4 +1,4 @@
-"""The account on the terminal."""
+"""The summary on the terminal."""
 
 import io
 from pathlib import Path
@@ -20,14 +20,14 @@ ROW = {
 }
 
 
-def account(act, *, terminal=False):
+def printed(act, *, terminal=False):
     out = io.StringIO()
     act(Terminal(Console(file=out, width=100, force_terminal=terminal, highlight=False, soft_wrap=True)))
     return out.getvalue()
 
 
 def test_lines_stand_in_two_columns():
-    assert account(lambda terminal: terminal.lines([("data", "digits"), ("", "[10] classes")])) == (
+    assert printed(lambda terminal: terminal.lines([("data", "digits"), ("", "[10] classes")])) == (
         "data      digits\n          [10] classes\n"
     )
 
@@ -39,7 +39,7 @@ def test_epochs_are_a_table_under_one_header():
             view.on_epoch(1, ROW)
             view.on_epoch(2, ROW)
 
-    header, first, second = account(act).splitlines()
+    header, first, second = printed(act).splitlines()
     assert header.split() == ["epoch", "loss", "accuracy", "seconds", "images/s", "wait"]
     assert first.split() == ["1/2", "0.5000", "0.7500", "1.50", "1,234", "4.3%"]
     assert len(header) == len(first) == len(second)
@@ -50,12 +50,12 @@ def test_progress_shows_the_runs_total():
         with terminal.training(epochs=2, steps_per_epoch=3, pace=TrainingPace(8, lambda: 0.0)) as view:
             view.on_step(3)
 
-    assert "4/6" in account(act, terminal=True)
+    assert "4/6" in printed(act, terminal=True)
 
 
 def test_paths_are_never_wrapped():
     folder = Path("/tmp") / ("x" * 200)
-    assert account(lambda terminal: terminal.path("run", folder)) == f"run       {folder}\n"
+    assert printed(lambda terminal: terminal.path("run", folder)) == f"run       {folder}\n"
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def steps_of_half_a_second(clock, num_steps, *, terminal=False):
                     clock["now"] += 1000
                     view.on_epoch(1, ROW)
 
-    return account(act, terminal=terminal)
+    return printed(act, terminal=terminal)
 
 
 def test_pace_is_one_line_a_minute_in_a_pipe(clock):
@@ -98,4 +98,4 @@ def test_pace_updates_in_place_on_a_terminal(clock):
 def test_pace_of_an_idle_clock_divides_by_nothing(clock):
     pace = TrainingPace(8, lambda: clock["waited"])
     assert pace.seconds(5) == 0.0
-    assert pace.told(5) == "0 images/s  waits 0%"
+    assert pace.text(5) == "0 images/s  waits 0%"
