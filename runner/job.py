@@ -30,16 +30,16 @@ def execute(words: Sequence[str]) -> int:
     """Do the job that these words name; the exit code."""
     _end_with_the_sweep()
     with terminable():
-        return guarded(lambda: _do(Path(words[0]), int(words[1]), again=RESUME in words[2:]))
+        return guarded(lambda: _do(Path(words[0]), int(words[1]), resume=RESUME in words[2:]))
 
 
-def _do(sweep: Path, number: int, *, again: bool) -> int:
+def _do(sweep: Path, number: int, *, resume: bool) -> int:
     from runner.modes.run import Origin, run
     from runner.settings import Settings
 
     plan = read_sweep(sweep)
     job, folder = plan.jobs[number], plan.job_folder(number)
-    settings = Settings.model_validate_json(json.dumps(plan.config(number, again=again)))
+    settings = Settings.model_validate_json(json.dumps(plan.config(number, resume=resume)))
     run(settings, folder=folder, origin=Origin(plan.argv, job.overrides, tuple(map(Path, job.foreign_files))))
     return 0
 

@@ -13,7 +13,7 @@ from runner.records.run_folder import find_run
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import read_results
-from runner.sweeps.results_table import tell
+from runner.sweeps.results_table import report_results
 from runner.sweeps.sweep_plan import SWEEP_JSON
 
 HELP = """\
@@ -50,7 +50,7 @@ def execute(texts: Sequence[str]) -> int:
         raise ConfigurationError(problems)
     if (Path(words.names[0]) / SWEEP_JSON).exists():
         results = read_results(Path(words.names[0]))
-        tell(results)
+        report_results(results)
         sys.stdout.write(f"report    {write_sweep_report(results)}\n")
         return 0
     run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])

@@ -24,7 +24,7 @@ from runner.errors import ConfigurationError, JobError
 from runner.records.columns import monitored, objective_of
 from runner.records.folder import new_sweep_folder
 from runner.records.run_folder import RunFolder
-from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps.process import JobAttempt, JobOutcome
 from runner.sweeps.results import SweepJob, SweepResults
 from runner.sweeps.schedule import run_jobs
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, read_sweep
@@ -34,14 +34,14 @@ RunBatch = Callable[[Sequence[Sequence[str]]], list[JobReturn]]
 """Runs jobs, each given by its overrides, and says what came of each."""
 
 
-def run_by_sweeper(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepResults, list[Outcome]]:
+def run_by_sweeper(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepResults, list[JobOutcome]]:
     """Let Hydra's sweeper propose jobs until it is content, or one of them failed and it bears no failure.
 
     Raises `ConfigurationError` where the sweeper, or a job it proposes, cannot be run; of a sweep that came to no job
     nothing is left.
     """
     plan = begin_plan(sweep, new_sweep_folder(), argv)
-    outcomes: list[Outcome] = []
+    outcomes: list[JobOutcome] = []
     try:
         with plan.running(), open_library() as library:
             batches = Batches(sweep, read_sweep(plan.folder), library, outcomes)
@@ -63,7 +63,7 @@ def run_by_sweeper(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepResults, lis
 class Batches:
     """The jobs that were proposed: sweep.json always holds those there are; how they ended is added to `outcomes`."""
 
-    def __init__(self, sweep: Sweep, plan: SweepPlan, library: Library, outcomes: list[Outcome]) -> None:
+    def __init__(self, sweep: Sweep, plan: SweepPlan, library: Library, outcomes: list[JobOutcome]) -> None:
         self.settings, self.plan, self.library, self.outcomes = sweep.settings, plan, library, outcomes
         typed, _ = parse(sweep.for_sweeper, library)
         self._hydra = [each for each in typed if each.is_hydra_override() and not is_of_sweeper(each)]
@@ -82,7 +82,7 @@ class Batches:
         plan = replace(self.plan, varied=tuple(dict.fromkeys([*self.plan.varied, *varied])))
         self.plan = add_jobs(plan, checked, self._numbers)
         added = self.plan.jobs[len(plan.jobs) :]
-        attempts = [Attempt(job) for job in added if job.same_as is None]
+        attempts = [JobAttempt(job) for job in added if job.same_as is None]
         sys.stdout.write(f"sweep     {plan.folder}: {len(self.plan.jobs)} jobs, {len(attempts)} to run\n")
         sys.stdout.flush()
         with view_of(self.plan, len(attempts)) as view:

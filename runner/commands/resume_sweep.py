@@ -20,13 +20,13 @@ from runner.modes.resume import resumable
 from runner.records.folder import OUTPUTS
 from runner.records.run_folder import LATEST, RunFolder
 from runner.settings import Settings
-from runner.sweeps.process import Attempt
+from runner.sweeps.process import JobAttempt
 from runner.sweeps.results import SweepJob
 from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import SearchPlan, SweepPlan, newest_sweep, read_sweep
 
 
-def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
+def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
     """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
 
     Of a search a trial that failed or was given up is done with: only what was ended, or never begun, is run.
@@ -96,17 +96,17 @@ def _folder(name: Path) -> Path:
     return newest
 
 
-def _attempts(plan: SweepPlan, runs: dict[int, RunFolder]) -> Iterator[Attempt]:
+def _attempts(plan: SweepPlan, runs: dict[int, RunFolder]) -> Iterator[JobAttempt]:
     done = ("completed", "failed", "pruned") if plan.search else ("completed",)
     for number, run in runs.items():
         if SweepJob(plan.jobs[number], run).status not in done:
             was_ended = run.status in ("interrupted", "killed")
-            yield Attempt(plan.jobs[number], again=was_ended and _can_go_on(plan, number))
+            yield JobAttempt(plan.jobs[number], resume=was_ended and _can_go_on(plan, number))
 
 
 def _can_go_on(plan: SweepPlan, number: int) -> bool:
     """Whether a job that was ended may go on where it was; else it begins anew."""
-    config = plan.config(number, again=True)
+    config = plan.config(number, resume=True)
     try:
         return resumable(Settings.model_validate_json(json.dumps(config))) is not None
     except (ConfigurationError, ValidationError):  # what evaluates, or was a quick try, is no run to go on with

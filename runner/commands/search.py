@@ -18,12 +18,12 @@ from runner.exit import complain
 from runner.records.columns import Objective, monitored, objective_of
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
-from runner.sweeps.process import Attempt, Outcome
-from runner.sweeps.pruning import Pruning
+from runner.sweeps.process import JobAttempt, JobOutcome
+from runner.sweeps.pruning import Pruner
 from runner.sweeps.results import SweepJob
 from runner.sweeps.results_table import unfinished_lines
-from runner.sweeps.schedule import Observer, keep, run_jobs
-from runner.sweeps.searchers import OptunaSearch, Proposer, RandomSearch
+from runner.sweeps.schedule import SweepObserver, never, run_jobs
+from runner.sweeps.searchers import OptunaSearch, RandomSearch, Searcher
 from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan, read_sweep
 from runner.sweeps.view import view_of
@@ -44,7 +44,7 @@ def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[
     return plan
 
 
-def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], settings: SweepSettings) -> int:
+def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[JobAttempt], settings: SweepSettings) -> int:
     """Run trials that were begun, and new ones until there are so many; tell what came of them. The exit code.
 
     A trial that fails is no failure of the search; a search without a value of its objective is.
@@ -57,8 +57,8 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], se
         with plan.running(), view_of(plan, count) as view:
             trials = Trials(read_sweep(plan.folder), search, view)
             try:
-                given_up = trials.is_given_up if search.prune else keep
-                run_jobs(plan, trials.attempts(begun), settings, trials, slots=slots, is_given_up=given_up)
+                should_prune = trials.should_prune if search.prune else never
+                run_jobs(plan, trials.attempts(begun), settings, trials, slots=slots, should_prune=should_prune)
             finally:
                 trials.close()
     finally:
@@ -73,29 +73,29 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[Attempt], se
 class Trials:
     """The trials of a search: sweep.json always holds those there are, and the proposer what they came to."""
 
-    def __init__(self, plan: SweepPlan, search: SearchPlan, view: Observer) -> None:
+    def __init__(self, plan: SweepPlan, search: SearchPlan, view: SweepObserver) -> None:
         self.plan, self.search, self.view = plan, search, view
         with open_library() as library:
             self._searched = read_searched(search.typed, library)
-        self._proposer = self._open_proposer()
-        self._pruning = Pruning(self._proposer, lambda run: self._objective([run]))
+        self._searcher = self._open_searcher()
+        self._pruner = Pruner(self._searcher, lambda run: self._objective([run]))
         self._numbers = {_identity_of(plan, job.number): job.number for job in plan.distinct if job.refused is None}
         for job in plan.jobs:
             self._settle(job)
 
-    def attempts(self, begun: Sequence[Attempt]) -> Iterator[Attempt]:
+    def attempts(self, begun: Sequence[JobAttempt]) -> Iterator[JobAttempt]:
         """Those begun, then new ones, each proposed when it is asked for."""
         yield from begun
         while len(self.plan.jobs) < self.search.trials:
             job = self._next()
             if job.refused is None and job.same_as is None:
-                yield Attempt(job)
+                yield JobAttempt(job)
 
     def on_start(self, job: PlannedJob) -> None:
         """Let it be seen."""
         self.view.on_start(job)
 
-    def on_end(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: JobOutcome) -> None:
         """Let it be seen, and learn from it."""
         self.view.on_end(outcome)
         for job in self.plan.jobs:
@@ -106,11 +106,11 @@ class Trials:
         """Let it be seen."""
         self.view.on_tick()
 
-    def is_given_up(self, job: PlannedJob) -> bool:
+    def should_prune(self, job: PlannedJob) -> bool:
         """Whether a trial that runs promises too little; sweep.json says so before it is ended."""
         if self.plan.jobs[job.number].pruned is not None:
             return True
-        why = self._pruning.reason(job.number, self._run(job.number))
+        why = self._pruner.reason(job.number, self._run(job.number))
         if why is not None:
             given_up = replace(job, pruned=why)
             jobs = (given_up if each.number == job.number else each for each in self.plan.jobs)
@@ -120,9 +120,9 @@ class Trials:
 
     def close(self) -> None:
         """Close what the proposer keeps."""
-        self._proposer.close()
+        self._searcher.close()
 
-    def _open_proposer(self) -> Proposer:
+    def _open_searcher(self) -> Searcher:
         if self.search.method == "random":
             return RandomSearch(self._searched.space, self.search.seed)
         return OptunaSearch(self.plan.folder, self._searched.space, self.search.seed, self._objective([]).goal)
@@ -130,7 +130,7 @@ class Trials:
     def _next(self) -> PlannedJob:
         """The next trial, checked, and frozen where it is to be run."""
         number = len(self.plan.jobs)
-        values = self._proposer.propose(number)
+        values = self._searcher.propose(number)
         overrides = self._searched.with_values(values)
         try:
             job = plan_job(self.plan, number, prepare(overrides), self._numbers)
@@ -149,10 +149,10 @@ class Trials:
         if status not in ("completed", "pruned", "failed"):
             return
         if self.search.prune:
-            self._pruning.report(job.number, run)
+            self._pruner.report(job.number, run)
         value = self._objective([run]).value(run) if status == "completed" else None
         known = value if value is not None and isfinite(value) else None
-        self._proposer.tell(job.number, known, pruned=status == "pruned")
+        self._searcher.finish(job.number, known, pruned=status == "pruned")
 
     def _run(self, number: int) -> RunFolder:
         return RunFolder(self.plan.job_folder(number))

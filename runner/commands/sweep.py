@@ -13,7 +13,7 @@ from runner.commands.sweep_folder import add_jobs, begin_plan, tell_end
 from runner.config.jobs import Sweep
 from runner.exit import complain
 from runner.records.folder import new_sweep_folder
-from runner.sweeps.process import Attempt, Outcome, last_line
+from runner.sweeps.process import JobAttempt, JobOutcome, last_line
 from runner.sweeps.results import SweepResults
 from runner.sweeps.results_table import unfinished_lines
 from runner.sweeps.schedule import run_jobs
@@ -38,7 +38,7 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
     return _tell_unsound(results, outcomes)
 
 
-def _tell_unsound(results: SweepResults, outcomes: Sequence[Outcome]) -> int:
+def _tell_unsound(results: SweepResults, outcomes: Sequence[JobOutcome]) -> int:
     """Tell which jobs did not end well; the exit code."""
     unsound = [*unfinished_lines(results), *_refused(results, outcomes)]
     if unsound:
@@ -46,7 +46,7 @@ def _tell_unsound(results: SweepResults, outcomes: Sequence[Outcome]) -> int:
     return int(bool(unsound))
 
 
-def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _refused(results: SweepResults, outcomes: Sequence[JobOutcome]) -> Iterator[str]:
     """A line for each job that did what it was to do, and found something wrong: `mode=check`."""
     completed = {job.planned.number for job in results.jobs if job.status == "completed"}
     for outcome in outcomes:
@@ -55,13 +55,13 @@ def _refused(results: SweepResults, outcomes: Sequence[Outcome]) -> Iterator[str
             yield f"job {outcome.number} ended with exit code {outcome.exit_code}: {last_line(folder)} ({folder})"
 
 
-def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[Attempt]]:
+def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
     settings = sweep.settings
     if sweep.searched is not None:
         return begin_search(sweep, sweep.searched, new_sweep_folder(), argv), []
     if settings.resume is None:
         plan = add_jobs(begin_plan(sweep, new_sweep_folder(), argv), sweep.jobs, {})
-        return plan, [Attempt(job) for job in plan.distinct]
+        return plan, [JobAttempt(job) for job in plan.distinct]
     plan, attempts = unfinished(settings.resume, sweep.extensions)
     if plan.search is not None:
         return more_trials(plan, plan.search, settings, sweep.extensions), attempts

@@ -21,7 +21,7 @@ from runner.records.dotted import value_at
 from runner.reports.sweep_page import write_sweep_report
 from runner.settings import Settings
 from runner.sweeps.results import SweepResults, read_results
-from runner.sweeps.results_table import tell
+from runner.sweeps.results_table import report_results
 from runner.sweeps.sweep_plan import FROZEN, PlannedJob, SearchPlan, SweepPlan, freeze
 
 Numbers = dict[str, int]
@@ -90,7 +90,7 @@ def tell_end(folder: Path) -> SweepResults:
     """Tell what came of the sweep in `folder`; its results."""
     results = read_results(folder)
     sys.stdout.write("\n")
-    tell(results)
+    report_results(results)
     _draw(results)
     return results
 

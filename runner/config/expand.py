@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 
 from runner.config.files import Library
 from runner.config.overrides import parse
-from runner.sweeps.searchers import Interval, Listed, Space, Values
+from runner.sweeps.searchers import Choices, Interval, SearchSpace, TrialValues
 
 Pairs = Sequence[Sequence[str]]
 
@@ -76,9 +76,9 @@ class Searched:
 
     typed: tuple[str, ...]
     ranges: dict[str, str]
-    space: Space
+    space: SearchSpace
 
-    def with_values(self, values: Values) -> tuple[str, ...]:
+    def with_values(self, values: TrialValues) -> tuple[str, ...]:
         """The overrides of one trial."""
         keys = {text: self.ranges.get(text) for text in self.typed}
         return tuple(text if key is None else f"{key}={values[key]}" for text, key in keys.items())
@@ -127,8 +127,8 @@ def range_problems(overrides: Sequence[Override]) -> Iterator[str]:
             yield f"{text} must have no tag: only an interval is tagged, tag(log,interval(0.001,0.1))"
 
 
-def _dimension(override: Override) -> Interval | Listed:
+def _dimension(override: Override) -> Interval | Choices:
     value = override.value()
     if isinstance(value, IntervalSweep) and value.start is not None and value.end is not None:
         return Interval(value.start, value.end, log=LOG in value.tags)
-    return Listed(tuple(override.sweep_string_iterator()), ordered=override.is_range_sweep())
+    return Choices(tuple(override.sweep_string_iterator()), ordered=override.is_range_sweep())

@@ -16,8 +16,8 @@ from runner.data.labels import Head
 from runner.data.source import Source
 from runner.records.pictures import write_class_counts, write_pictures, write_timeline
 from runner.records.trace import Lane, write_trace
-from runner.reports.page import AT_THE_END_BYTES
-from runner.reports.scores import judge_predictions, predictions_bytes
+from runner.reports.page import MOST_PREDICTIONS_BYTES
+from runner.reports.scores import predictions_bytes, score_predictions
 from runner.reports.timeline import draw_timeline
 
 
@@ -63,9 +63,9 @@ def picture_data(folder: Path, dataset: Dataset) -> None:
 
 def picture_worst(folder: Path, split: str, source: Source, heads: tuple[Head, ...]) -> None:
     """Write pictures of the samples that predictions.csv was most wrong about; its rows are those of `source`."""
-    if predictions_bytes(folder) <= AT_THE_END_BYTES:
-        judges = judge_predictions(folder, heads)
-        worst = dict.fromkeys(sample.row for judge in judges for sample in judge.worst.samples())
+    if predictions_bytes(folder) <= MOST_PREDICTIONS_BYTES:
+        scorers = score_predictions(folder, heads)
+        worst = dict.fromkeys(sample.row for scorer in scorers for sample in scorer.worst.samples())
         write_pictures(folder, "worst", split, source, [(row, "") for row in worst])
 
 

@@ -28,7 +28,7 @@ from runner.records.earlier import run_to_use
 from runner.records.folder import new_run_folder, point_latest
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
-from runner.reports.page import AT_THE_END_BYTES, write_report
+from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.training.backend import require_backend
 
@@ -144,6 +144,6 @@ def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[N
     finally:
         if config.mode not in READING:
             try:
-                terminal.path("report", write_report(folder, most_bytes=AT_THE_END_BYTES))
+                terminal.path("report", write_report(folder, max_bytes=MOST_PREDICTIONS_BYTES))
             except Exception as error:
                 terminal.note(f"cannot write the report: {type(error).__name__}: {error}")

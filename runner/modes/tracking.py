@@ -15,7 +15,7 @@ from runner.records.dotted import flat
 from runner.records.metrics import NAME as METRICS_CSV
 from runner.records.record import RunRecord, close_log, open_log
 from runner.records.run_folder import is_number, read_run
-from runner.reports.html import NAME as REPORT_HTML
+from runner.reports.html import REPORT_HTML
 from runner.settings import Settings
 from runner.trackers.base import Beginning, Ending, Row, Tracker
 

@@ -1,4 +1,4 @@
-"""From a template to a page: one file that opens from disk and asks nothing of a network."""
+"""Pages from templates: each page is one file that opens from disk and needs no network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from runner.messages import plural
 from runner.records.dotted import flat
 from runner.records.output import plain, rounded
 
-NAME = "report.html"
+REPORT_HTML = "report.html"
 
 
 def render_page(template: str, **context: Any) -> str:
-    """The page as text; style and script, which all pages share, stand in it."""
+    """The page as text, with the style and the script that all pages share."""
     script = _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = Markup(_resource("page.css"))
@@ -27,7 +28,7 @@ def render_page(template: str, **context: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """A value as a person reads it: whole numbers in groups of three digits, others `rounded`."""
+    """A value as text: whole numbers with thousands separators, other numbers `rounded`."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -42,12 +43,12 @@ def number(value: Any) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share of one in per cent."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    """A share of one as a percentage."""
+    return "–" if value is None else f"{value:.1%}"
 
 
 def seconds(value: float | None) -> str:
-    """A duration."""
+    """A duration in seconds, minutes or hours."""
     if value is None:
         return "–"
     minutes, rest = divmod(float(value), 60)
@@ -56,7 +57,7 @@ def seconds(value: float | None) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """A dotted key that may go on in a new line after each dot."""
+    """A dotted key that may break after each dot."""
     return escape(text).replace(".", Markup(".<wbr>"))
 
 
@@ -67,20 +68,20 @@ TITLES: Mapping[str, str] = {
     "seeds": "Seeds",
     "digests": "Digests",
 }
-"""Sections of run.json that say where, and on what, a run was made."""
+"""Sections of run.json that describe the environment of a run."""
 
-NOT_SHOWN = ("weights_per_epoch",)
+HIDDEN_KEYS = ("weights_per_epoch",)
 
 
 def sections_of(document: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, list[tuple[str, Any]]]]:
-    """Titles of sections of run.json, and what stands in them under dotted keys; only of those that say something."""
-    told = [(TITLES[name], flat(document.get(name) or {})) for name in names]
-    shown = [(title, [(key, value) for key, value in entries if _is_told(key, value)]) for title, entries in told]
+    """Sections of run.json that are not empty: their titles, dotted keys and values."""
+    sections = [(TITLES[name], flat(document.get(name) or {})) for name in names]
+    shown = [(title, [(key, value) for key, value in entries if _is_shown(key, value)]) for title, entries in sections]
     return [(title, entries) for title, entries in shown if entries]
 
 
-def _is_told(key: str, value: Any) -> bool:
-    return value is not None and key not in NOT_SHOWN
+def _is_shown(key: str, value: Any) -> bool:
+    return value is not None and key not in HIDDEN_KEYS
 
 
 def _environment() -> Environment:
@@ -88,7 +89,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = {"number": number, "share": share, "seconds": seconds, "plain": plain}
+    filters = {"number": number, "share": share, "seconds": seconds, "plain": plain, "plural": plural}
     environment.filters.update(filters, breakable=breakable, title=lambda text: text.replace("_", " "))
     return environment
 

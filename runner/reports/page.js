@@ -1,4 +1,4 @@
-// Tables are sorted by a click, or Enter, on a column's heading: numbers by size, text by alphabet, blanks last.
+// A click or Enter on a column heading sorts the table: numbers by size, text alphabetically, blanks last.
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
@@ -28,13 +28,13 @@ function sort(body, column, sign) {
   body.append(...[...body.rows].sort(compare));
 }
 
-// Rows of a table are chosen by the words that stand in them, all of those in the box.
+// The filter shows the rows that contain all words of its input.
 for (const table of document.querySelectorAll("table[data-filter]")) {
   const rows = [...table.tBodies[0].rows];
   const [label, box, count] = ["label", "input", "output"].map((name) => document.createElement(name));
   label.className = "filter";
   box.type = "search";
-  box.placeholder = "words that stand in a row";
+  box.placeholder = "words that a row contains";
   label.append(`Filter ${table.dataset.filter} `, box, " ", count);
   table.closest(".scroll").before(label);
   box.addEventListener("input", () => {
@@ -48,7 +48,7 @@ function text(row) {
   return [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
 }
 
-// A chart fills the window by a click, or Enter; a click or Escape gives the page back.
+// A click or Enter on a chart makes it fill the window; a click or Escape closes it.
 const enlarged = document.createElement("dialog");
 enlarged.className = "enlarged";
 enlarged.addEventListener("click", () => enlarged.close());
@@ -60,7 +60,7 @@ for (const figure of document.querySelectorAll("figure.chart, figure.timeline"))
   button.className = "enlarge";
   button.title = "Enlarge";
   button.setAttribute("aria-label", `Enlarge: ${figure.getAttribute("aria-label")}`);
-  figure.removeAttribute("role"); // what stands within an image cannot be reached; the button has its words
+  figure.removeAttribute("role"); // a button within an image is unreachable; the button takes over its description
   figure.removeAttribute("aria-label");
   svg.replaceWith(button);
   button.append(svg);

@@ -1,4 +1,4 @@
-"""report.html of a run, made of its folder and of nothing else."""
+"""report.html of a run, drawn from the files in its folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from runner.records.dotted import flat
 from runner.records.files import write_atomically
 from runner.records.run_folder import RunFolder
 from runner.reports.charts import learning_curves, split_legend
-from runner.reports.html import NAME, TITLES, render_page, seconds, sections_of
-from runner.reports.sections import class_tables, examples, judgements, waiting
+from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
+from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
 
 LOG = "run.log"
 LOG_LINES = 60
@@ -24,26 +24,26 @@ ABSENT: Mapping[str, Any] = {
     **{name: {} for name in ("data", "results", "seconds", "from_run", "rerun", "verified")},
     **dict.fromkeys(("overrides", "foreign_files"), ()),
 }
-"""What stands for sections that a half-written run.json does not have."""
+"""Stand-ins for sections that a half-written run.json lacks."""
 
-AT_THE_END_BYTES = 5_000_000
-"""The size of predictions.csv that is read in a fifth of a second: larger ones are left to `runner.report`."""
+MOST_PREDICTIONS_BYTES = 5_000_000
+"""The largest predictions.csv to read at the end of a run, in 0.2 s; `runner.report` reads larger ones."""
 
 
-def write_report(folder: Path, *, most_bytes: int | None = None) -> Path:
-    """Draw the page of the run in `folder`, whatever became of the run, and return its path.
+def write_report(folder: Path, *, max_bytes: int | None = None) -> Path:
+    """Draw the page of the run in `folder`, whether or not the run completed, and return its path.
 
-    A predictions.csv of more than `most_bytes` is left out, and the page says so. Raises `RunnerError` where there is
-    no run, or the page cannot be written.
+    A predictions.csv of more than `max_bytes` is left out, and the page says so. Raises `RunnerError` if the folder
+    holds no run or the page cannot be written.
     """
-    path = folder / NAME
-    write_atomically(path, render(RunFolder(folder), most_bytes), overwrite=True)
+    path = folder / REPORT_HTML
+    write_atomically(path, render(RunFolder(folder), max_bytes), overwrite=True)
     return path
 
 
-def render(run: RunFolder, most_bytes: int | None = None) -> str:
+def render(run: RunFolder, max_bytes: int | None = None) -> str:
     """The page as text."""
-    heads, why_no_heads = judgements(run, most_bytes)
+    predictions, why_no_predictions = prediction_sections(run, max_bytes)
     document = {**ABSENT, **run.document}
     return render_page(
         "page.html.j2",
@@ -58,29 +58,33 @@ def render(run: RunFolder, most_bytes: int | None = None) -> str:
         amounts=_amounts(document["data"]),
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
-        panels=learning_curves(run.metrics),
+        curves=learning_curves(run.metrics),
         legend=split_legend(),
-        waiting=_or_nothing(waiting, run),
-        judgements=heads,
-        why_no_judgements=why_no_heads,
+        wait=_or_nothing(wait_section, run),
+        predictions=predictions,
+        why_no_predictions=why_no_predictions,
         environment=sections_of(document, list(TITLES)),
     )
 
 
 def _subtitle(run: RunFolder) -> list[str]:
     parts = [run.value("model"), run.value("data"), run.value("loader"), run.value("backend")]
-    told = [str(part) for part in parts if isinstance(part, str)]
+    names = [part for part in parts if isinstance(part, str)]
     took = run.value("seconds.total")
-    return [*told, *([seconds(took)] if took is not None else []), *_when(run)]
+    return [*names, *([seconds(took)] if took is not None else []), *_start_date(run)]
 
 
-def _amounts(data: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Splits, what their data is counted in, and how much there is; batches where these come ready-made."""
-    counted = [(unit, data.get(name) or {}) for unit, name in (("samples", "samples"), ("batches a pass", "steps"))]
-    return [(split, unit, count) for unit, counts in counted for split, count in counts.items() if count is not None]
+def _amounts(data: Mapping[str, Any]) -> dict[str, str]:
+    """The amount of data in each split, by unit: samples, or batches per epoch for ready-made batches."""
+    units = {"Samples": data.get("samples") or {}, "Batches per epoch": data.get("steps") or {}}
+    texts = {
+        unit: ", ".join(f"{count:,} {split}" for split, count in counts.items() if count is not None)
+        for unit, counts in units.items()
+    }
+    return {unit: text for unit, text in texts.items() if text}
 
 
-def _when(run: RunFolder) -> list[str]:
+def _start_date(run: RunFolder) -> list[str]:
     try:
         started = datetime.fromisoformat(str(run.document["started"]))
     except (KeyError, ValueError):
@@ -89,11 +93,11 @@ def _when(run: RunFolder) -> list[str]:
 
 
 def _headline(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The numbers of the evaluation; the others first, the loss last."""
+    """The numbers of the evaluation, the loss last."""
     evaluated = (document.get("results") or {}).get("evaluate") or {}
     numbers = [(name, value) for name, value in evaluated.items() if isinstance(value, int | float)]
-    told = [(f"{evaluated.get('split', '')} {name.replace('_', ' ')}".strip(), value) for name, value in numbers]
-    return sorted(told, key=lambda entry: entry[0].endswith("loss"))
+    named = [(f"{evaluated.get('split', '')} {name.replace('_', ' ')}".strip(), value) for name, value in numbers]
+    return sorted(named, key=lambda entry: entry[0].endswith("loss"))
 
 
 def _log(run: RunFolder) -> str | None:
@@ -105,7 +109,7 @@ def _log(run: RunFolder) -> str | None:
 
 
 def _or_nothing(section: Any, run: RunFolder) -> Any:
-    """A section, or nothing where its files are damaged: the page shows what there is."""
+    """The section, or nothing if its files are damaged: the page shows what it can."""
     try:
         return section(run)
     except (RunnerError, LookupError, ValueError):

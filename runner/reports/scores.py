@@ -1,10 +1,7 @@
-"""What predictions come to, head by head: each kind of head is judged by what it predicts.
+"""Scores of the predictions of a run, read from predictions.csv row by row.
 
-How good predictions are, in the usual figures.
-
-The samples a model was most wrong about, of any number.
-
-predictions.csv read again, a row at a time.
+`score_predictions` gives each head a scorer. A scorer collects what the usual scores need, and keeps the samples that
+the model got most wrong.
 """
 
 from __future__ import annotations
@@ -26,244 +23,17 @@ from runner.errors import RunnerError
 from runner.records.predictions import NAME as PREDICTIONS_CSV
 from runner.records.predictions import prediction_columns
 
+NUM_WORST = 12
+"""How many of the most wrong samples a head keeps."""
 
-@dataclass(frozen=True)
-class ClassScore:
-    """One class: how many of its samples were found, how many there are, how often it was claimed."""
-
-    name: str
-    found: int
-    support: int
-    claimed: int
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the claims that hold; None where there was none."""
-        return self.found / self.claimed if self.claimed else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the samples that were found; None where there is none."""
-        return self.found / self.support if self.support else None
-
-    @property
-    def f1(self) -> float | None:
-        """Harmonic mean of both; None where the class neither is there nor was claimed."""
-        both = self.claimed + self.support
-        return 2 * self.found / both if both else None
+MIN_PROBABILITY = 1e-7
+"""The smallest probability whose logarithm is taken, as in Keras."""
 
 
-@dataclass(frozen=True)
-class NumberScore:
-    """One predicted number: mean absolute error, root of the mean squared one, share of the variance explained."""
+def score_predictions(folder: Path, heads: Sequence[Head]) -> list[AnyScorer]:
+    """Read the predictions of the run in `folder` into a scorer per head; none if the run predicted nothing.
 
-    name: str
-    mae: float
-    rmse: float
-    r2: float | None
-
-
-def class_scores(names: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> list[ClassScore]:
-    """A score per class, from how often each class (first) was taken for each class (second)."""
-    support, claimed = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for (truth, predicted), count in pairs.items():
-        if truth in support:
-            support[truth] += count
-            claimed[predicted] += count
-    return [ClassScore(name, pairs.get((name, name), 0), support[name], claimed[name]) for name in names]
-
-
-def number_score(name: str, truth: Sequence[float], predicted: Sequence[float]) -> NumberScore:
-    """The score of one value; `r2` is None where the truth is one number throughout, or too near that to tell."""
-    true, told = np.asarray(truth, float), np.asarray(predicted, float)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return _score(name, true, told)
-
-
-def _score(name: str, true: Array, told: Array) -> NumberScore:
-    squared, spread = np.square(true - told), np.square(true - true.mean()).sum()
-    r2 = float(1 - squared.sum() / spread) if spread > 0 else math.nan
-    errors = float(np.abs(true - told).mean()), float(np.sqrt(squared.mean()))
-    return NumberScore(name, *errors, r2 if math.isfinite(r2) else None)
-
-
-MOST = 12
-"""How many are kept."""
-
-
-@dataclass(frozen=True, order=True)
-class Sample:
-    """A row of predictions.csv: how wrong it is, its number, its id, and what is told of it."""
-
-    wrongness: float
-    row: int
-    id: str
-    truth: str = field(compare=False)
-    predicted: str = field(compare=False)
-    told: str = field(compare=False)
-
-
-class Worst:
-    """Keeps the `MOST` samples of highest wrongness, in little memory."""
-
-    def __init__(self) -> None:
-        self._heap: list[Sample] = []
-
-    def add(self, sample: Sample) -> None:
-        """Take a sample in, if it belongs here."""
-        if len(self._heap) < MOST:
-            heapq.heappush(self._heap, sample)
-        else:
-            heapq.heappushpop(self._heap, sample)
-
-    def samples(self) -> list[Sample]:
-        """The worst first."""
-        return sorted(self._heap, reverse=True)
-
-
-LEAST = 1e-7
-"""The probability a logarithm is taken of at least, as in Keras."""
-
-
-class Judge(Protocol):
-    """Takes in the cells of one head, row by row."""
-
-    worst: Worst
-    num_samples: int
-
-    def take(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
-        """One row: its number, its id, and its cells of this head.
-
-        Raises ValueError where a cell is not what the head says.
-        """
-
-
-class ClassJudge:
-    """One class a sample: which class was taken for which."""
-
-    def __init__(self, head: Head, labelled: bool) -> None:
-        self.head, self.labelled, self.worst, self.num_samples = head, labelled, Worst(), 0
-        self.pairs: Counter[tuple[str, str]] = Counter()
-        self._codes = {name: code for code, name in enumerate(head.class_names)}
-
-    def take(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
-        """As `Judge` has it; a sample whose class is not known counts for its prediction alone."""
-        self.num_samples += 1
-        truth, predicted, *probabilities = cells if self.labelled else ("", *cells)
-        self.pairs[truth, predicted] += 1
-        code = self._codes.get(truth)
-        if code is not None:
-            given = float(probabilities[code])
-            told = f"{given:.1%} for {truth}, {float(probabilities[self._codes[predicted]]):.1%} for {predicted}"
-            if truth != predicted:
-                self.worst.add(Sample(1 - given, row, sample_id, truth, predicted, told))
-
-    def scores(self) -> list[ClassScore]:
-        """One per class."""
-        return class_scores(self.head.class_names, self.pairs)
-
-
-class LabelSetJudge:
-    """Any number of classes a sample: for each, whether it was found."""
-
-    def __init__(self, head: Head, labelled: bool) -> None:
-        self.head, self.labelled, self.worst, self.num_samples = head, labelled, Worst(), 0
-        self.found: Counter[str] = Counter()
-        self.there: Counter[str] = Counter()
-        self.claimed: Counter[str] = Counter()
-
-    def take(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
-        """As `Judge` has it."""
-        self.num_samples += 1
-        names = self.head.class_names
-        truth, predicted, *numbers = cells if self.labelled else ("", *cells)
-        claims = {name for name, member in zip(names, numbers, strict=False) if member == "1"}
-        self.claimed.update(claims)
-        if not self.labelled:
-            return
-        has = _members(truth, names)
-        self.there.update(has)
-        self.found.update(has & claims)
-        if has != claims:
-            probabilities = map(float, numbers[len(names) :])
-            loss = sum(
-                -math.log(max(LEAST, p if name in has else 1 - p)) for name, p in zip(names, probabilities, strict=True)
-            ) / len(names)
-            told = f"cross-entropy {loss:.3f}"
-            self.worst.add(Sample(loss, row, sample_id, truth or "none", predicted or "none", told))
-
-    def scores(self) -> list[ClassScore]:
-        """One per class."""
-        return [
-            ClassScore(name, self.found[name], self.there[name], self.claimed[name]) for name in self.head.class_names
-        ]
-
-
-class NumberJudge:
-    """Numbers: how far from the truth they are. For a reconstruction, its error is all there is."""
-
-    def __init__(self, head: Head, labelled: bool) -> None:
-        self.head, self.labelled, self.worst, self.num_samples = head, labelled, Worst(), 0
-        self.reconstruction = head.mode == "input"
-        self.names = ("mean_squared_error",) if self.reconstruction else head.value_names or ("value",)
-        self.truth: list[list[float]] = []
-        self.predicted: list[list[float]] = []
-
-    def take(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
-        """As `Judge` has it."""
-        self.num_samples += 1
-        numbers, width = list(map(float, cells)), len(self.names)
-        self.predicted.append(numbers[-width:])
-        if self.reconstruction:
-            told = f"mean squared error {numbers[0]:.4g}"
-            self.worst.add(Sample(numbers[0], row, sample_id, "", "", told))
-        elif self.labelled:
-            truth, predicted = numbers[:width], numbers[width:]
-            self.truth.append(truth)
-            error = math.sqrt(sum((a - b) ** 2 for a, b in zip(truth, predicted, strict=True)) / width)
-            self.worst.add(Sample(error, row, sample_id, _shown(truth), _shown(predicted), f"off by {error:.4g}"))
-
-    def scores(self) -> list[NumberScore]:
-        """One per value; none without labels."""
-        columns = zip(self.names, zip(*self.truth, strict=True), zip(*self.predicted, strict=True), strict=False)
-        return [number_score(name, truth, predicted) for name, truth, predicted in columns]
-
-
-AnyJudge = ClassJudge | LabelSetJudge | NumberJudge
-
-
-def judge_of(head: Head, labelled: bool) -> AnyJudge:
-    """The judge of a head."""
-    if head.mode == "multi_label":
-        return LabelSetJudge(head, labelled)
-    return NumberJudge(head, labelled) if head.mode in ("raw", "input") else ClassJudge(head, labelled)
-
-
-def _members(text: str, names: Sequence[str]) -> set[str]:
-    """The classes of a cell such as `cat|dog`; a name may have the bar in it, so names go from the longest."""
-    has: set[str] = set()
-    rest = f"|{text}|"
-    for name in sorted(names, key=len, reverse=True):
-        if f"|{name}|" in rest:
-            has.add(name)
-            rest = rest.replace(f"|{name}|", "||", 1)
-    return has
-
-
-def _shown(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4g}" for value in values)
-
-
-def predictions_bytes(folder: Path) -> int:
-    """The size of the table; 0 where there is none."""
-    path = folder / PREDICTIONS_CSV
-    return path.stat().st_size if path.exists() else 0
-
-
-def judge_predictions(folder: Path, heads: Sequence[Head]) -> list[AnyJudge]:
-    """The predictions of a run, judged: one judge per head; none where the run predicted nothing.
-
-    Raises `RunnerError` where the table cannot be read, or is not of these heads.
+    Raises `RunnerError` if the table cannot be read or does not fit the heads.
     """
     path = folder / PREDICTIONS_CSV
     if not path.exists() or not heads:
@@ -274,22 +44,251 @@ def judge_predictions(folder: Path, heads: Sequence[Head]) -> list[AnyJudge]:
             header = next(rows, [])
             labelled = header == prediction_columns(heads, labelled=True)
             if not labelled and header != prediction_columns(heads, labelled=False):
-                raise RunnerError(f"{path} has other columns than its run's heads")
-            places = zip(heads, _cells(heads, labelled), strict=True)
-            judges = [(judge_of(head, labelled), cells) for head, cells in places]
+                raise RunnerError(f"the columns of {path} do not match the heads of the run")
+            columns = zip(heads, _columns_of(heads, labelled), strict=True)
+            scorers = [(scorer_of(head, labelled), cells) for head, cells in columns]
             for number, row in enumerate(rows):
-                for judge, cells in judges:
-                    judge.take(number, row[0], row[cells])
+                for scorer, cells in scorers:
+                    scorer.add(number, row[0], row[cells])
     except (OSError, ValueError, LookupError, csv.Error) as error:
         raise RunnerError(f"cannot read {path}: {error}") from error
-    return [judge for judge, _ in judges]
+    return [scorer for scorer, _ in scorers]
 
 
-def _cells(heads: Sequence[Head], labelled: bool) -> list[slice]:
-    """Where the columns of each head stand."""
+def predictions_bytes(folder: Path) -> int:
+    """The size of the predictions of a run; 0 if there are none."""
+    path = folder / PREDICTIONS_CSV
+    return path.stat().st_size if path.exists() else 0
+
+
+def _columns_of(heads: Sequence[Head], labelled: bool) -> list[slice]:
+    """The columns of each head in a row; the first column is the id of the sample."""
     slices, start = [], 1
     for head in heads:
         end = start + len(prediction_columns([head], labelled=labelled)) - 1
         slices.append(slice(start, end))
         start = end
     return slices
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: its true positives, the samples of the class, and how often it was predicted."""
+
+    name: str
+    true_positives: int
+    support: int
+    predicted: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the predictions of this class that are right; None if it was never predicted."""
+        return self.true_positives / self.predicted if self.predicted else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the samples of this class that were found; None if there are none."""
+        return self.true_positives / self.support if self.support else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None if the class has no samples and was never predicted."""
+        both = self.predicted + self.support
+        return 2 * self.true_positives / both if both else None
+
+
+@dataclass(frozen=True)
+class NumberScore:
+    """One predicted number: mean absolute error, root mean squared error, share of the variance explained."""
+
+    name: str
+    mae: float
+    rmse: float
+    r2: float | None
+
+
+def class_scores(names: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> list[ClassScore]:
+    """A score per class; `pairs` counts the samples by true class (first) and predicted class (second)."""
+    support, predictions = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for (truth, predicted), count in pairs.items():
+        if truth in support:
+            support[truth] += count
+            predictions[predicted] += count
+    return [ClassScore(name, pairs.get((name, name), 0), support[name], predictions[name]) for name in names]
+
+
+def number_score(name: str, truth: Sequence[float], predicted: Sequence[float]) -> NumberScore:
+    """The score of one number; `r2` is None if the true values are constant, or too close to each other."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _number_score(name, np.asarray(truth, float), np.asarray(predicted, float))
+
+
+def _number_score(name: str, truth: Array, predicted: Array) -> NumberScore:
+    squared, spread = np.square(truth - predicted), np.square(truth - truth.mean()).sum()
+    r2 = float(1 - squared.sum() / spread) if spread > 0 else math.nan
+    errors = float(np.abs(truth - predicted).mean()), float(np.sqrt(squared.mean()))
+    return NumberScore(name, *errors, r2 if math.isfinite(r2) else None)
+
+
+@dataclass(frozen=True, order=True)
+class ScoredSample:
+    """A row of predictions.csv with its error; samples sort by error. `detail`: the error as text."""
+
+    error: float
+    row: int
+    id: str
+    truth: str = field(compare=False)
+    predicted: str = field(compare=False)
+    detail: str = field(compare=False)
+
+
+class WorstSamples:
+    """The `NUM_WORST` samples with the largest errors, of any number of samples."""
+
+    def __init__(self) -> None:
+        self._heap: list[ScoredSample] = []
+
+    def add(self, sample: ScoredSample) -> None:
+        """Keep the sample if it is among the worst."""
+        if len(self._heap) < NUM_WORST:
+            heapq.heappush(self._heap, sample)
+        else:
+            heapq.heappushpop(self._heap, sample)
+
+    def samples(self) -> list[ScoredSample]:
+        """The kept samples, worst first."""
+        return sorted(self._heap, reverse=True)
+
+
+class Scorer(Protocol):
+    """Collects the cells of one head, row by row."""
+
+    worst: WorstSamples
+    num_samples: int
+
+    def add(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
+        """Add a row by its number, the id of its sample, and its cells of this head.
+
+        Raises ValueError or LookupError if the cells do not fit the head.
+        """
+
+
+class ClassScorer:
+    """Scores a head with one class per sample: counts true and predicted classes as pairs."""
+
+    def __init__(self, head: Head, labelled: bool) -> None:
+        self.head, self.labelled, self.worst, self.num_samples = head, labelled, WorstSamples(), 0
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        self._codes = {name: code for code, name in enumerate(head.class_names)}
+
+    def add(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
+        """Add a row; of a sample without a known class only the prediction counts."""
+        self.num_samples += 1
+        truth, predicted, *probabilities = cells if self.labelled else ("", *cells)
+        self.pairs[truth, predicted] += 1
+        code = self._codes.get(truth)
+        if code is not None:
+            of_truth, of_predicted = float(probabilities[code]), float(probabilities[self._codes[predicted]])
+            if truth != predicted:
+                detail = f"{of_truth:.1%} for {truth}, {of_predicted:.1%} for {predicted}"
+                self.worst.add(ScoredSample(1 - of_truth, row, sample_id, truth, predicted, detail))
+
+    def scores(self) -> list[ClassScore]:
+        """One score per class."""
+        return class_scores(self.head.class_names, self.pairs)
+
+
+class LabelSetScorer:
+    """Scores a head with any number of classes per sample: counts each class by itself."""
+
+    def __init__(self, head: Head, labelled: bool) -> None:
+        self.head, self.labelled, self.worst, self.num_samples = head, labelled, WorstSamples(), 0
+        self.true_positives: Counter[str] = Counter()
+        self.support: Counter[str] = Counter()
+        self.predicted: Counter[str] = Counter()
+
+    def add(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
+        """Add a row."""
+        self.num_samples += 1
+        names = self.head.class_names
+        true_cell, predicted_cell, *numbers = cells if self.labelled else ("", *cells)
+        predicted = {name for name, member in zip(names, numbers, strict=False) if member == "1"}
+        self.predicted.update(predicted)
+        if not self.labelled:
+            return
+        truth = _members(true_cell, names)
+        self.support.update(truth)
+        self.true_positives.update(truth & predicted)
+        if truth != predicted:
+            loss = _cross_entropy(names, truth, list(map(float, numbers[len(names) :])))
+            detail = f"cross-entropy {loss:.3f}"
+            self.worst.add(ScoredSample(loss, row, sample_id, true_cell or "none", predicted_cell or "none", detail))
+
+    def scores(self) -> list[ClassScore]:
+        """One score per class."""
+        return [
+            ClassScore(name, self.true_positives[name], self.support[name], self.predicted[name])
+            for name in self.head.class_names
+        ]
+
+
+def _members(text: str, names: Sequence[str]) -> set[str]:
+    """The classes of a cell such as `cat|dog`; matches the longest names first, as a name may contain the bar."""
+    members: set[str] = set()
+    rest = f"|{text}|"
+    for name in sorted(names, key=len, reverse=True):
+        if f"|{name}|" in rest:
+            members.add(name)
+            rest = rest.replace(f"|{name}|", "||", 1)
+    return members
+
+
+def _cross_entropy(names: Sequence[str], truth: set[str], probabilities: Sequence[float]) -> float:
+    """The mean binary cross-entropy over all classes."""
+    likelihoods = (p if name in truth else 1 - p for name, p in zip(names, probabilities, strict=True))
+    return sum(-math.log(max(MIN_PROBABILITY, likelihood)) for likelihood in likelihoods) / len(names)
+
+
+class NumberScorer:
+    """Scores a head that predicts numbers; of a reconstruction, predictions.csv holds only the error."""
+
+    def __init__(self, head: Head, labelled: bool) -> None:
+        self.head, self.labelled, self.worst, self.num_samples = head, labelled, WorstSamples(), 0
+        self.reconstruction = head.mode == "input"
+        self.names = ("mean_squared_error",) if self.reconstruction else head.value_names or ("value",)
+        self.truth: list[list[float]] = []
+        self.predicted: list[list[float]] = []
+
+    def add(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
+        """Add a row."""
+        self.num_samples += 1
+        numbers, width = list(map(float, cells)), len(self.names)
+        self.predicted.append(numbers[-width:])
+        if self.reconstruction:
+            detail = f"mean squared error {numbers[0]:.4g}"
+            self.worst.add(ScoredSample(numbers[0], row, sample_id, "", "", detail))
+        elif self.labelled:
+            truth, predicted = numbers[:width], numbers[width:]
+            self.truth.append(truth)
+            error = math.sqrt(sum((a - b) ** 2 for a, b in zip(truth, predicted, strict=True)) / width)
+            texts = _numbers_text(truth), _numbers_text(predicted)
+            self.worst.add(ScoredSample(error, row, sample_id, *texts, f"off by {error:.4g}"))
+
+    def scores(self) -> list[NumberScore]:
+        """One score per number; none without labels."""
+        columns = zip(self.names, zip(*self.truth, strict=True), zip(*self.predicted, strict=True), strict=False)
+        return [number_score(name, truth, predicted) for name, truth, predicted in columns]
+
+
+def _numbers_text(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+AnyScorer = ClassScorer | LabelSetScorer | NumberScorer
+
+
+def scorer_of(head: Head, labelled: bool) -> AnyScorer:
+    """A new scorer for the kind of a head."""
+    if head.mode == "multi_label":
+        return LabelSetScorer(head, labelled)
+    return NumberScorer(head, labelled) if head.mode in ("raw", "input") else ClassScorer(head, labelled)

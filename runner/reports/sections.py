@@ -1,4 +1,4 @@
-"""What a page says, section by section, ready to be written down."""
+"""Sections of the page of a run: the wait for data, samples and classes, and predictions, ready for the template."""
 
 from __future__ import annotations
 
@@ -17,76 +17,34 @@ from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
 from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
 from runner.reports.scores import (
-    AnyJudge,
-    ClassJudge,
+    AnyScorer,
     ClassScore,
-    LabelSetJudge,
-    NumberJudge,
+    ClassScorer,
+    LabelSetScorer,
     NumberScore,
-    Sample,
-    judge_predictions,
+    NumberScorer,
+    ScoredSample,
     predictions_bytes,
+    score_predictions,
 )
-from runner.reports.timeline import Palette, draw_timeline, told_in_words
+from runner.reports.timeline import Palette, describe_timeline, draw_timeline
 
-MATRIX_CLASSES = 30
-"""Classes up to which a confusion matrix can be read."""
-SHOWN_ROWS = 1000
-"""Rows of a table at most."""
-SHOWN_PAIRS = 15
-SHOWN_POINTS = 2000
+MAX_MATRIX_CLASSES = 30
+"""Classes up to which a confusion matrix is readable."""
+
+MAX_ROWS = 1000
+MAX_CONFUSED_PAIRS = 15
+MAX_POINTS = 2000
 PAGE = Palette(INK, MUTED, GRID, FIRST, SECOND)
 """The colours of the page, light or dark."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell of a confusion matrix: the samples, and their share of the true class."""
+class WaitSection:
+    """How long the model waited for data, and where the time of reading went.
 
-    count: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A sample as a picture (or none), and what is said of it."""
-
-    picture: str | None
-    sample: Sample
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What is shown of one head."""
-
-    title: str
-    num_samples: int
-    class_scores: Sequence[ClassScore] = ()
-    number_scores: Sequence[NumberScore] = ()
-    matrix: Sequence[tuple[str, Sequence[Cell]]] = ()
-    confused: Sequence[tuple[str, str, int, float | None]] = ()
-    predicted: Sequence[tuple[str, int]] = ()
-    scatters: Sequence[tuple[str, Markup]] = ()
-    worst: Sequence[Shown] = ()
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Classes:
-    """How many samples the classes of one head have in each split, and pictures of some."""
-
-    head: str
-    splits: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[int]]]
-    most: int
-    left_out: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """How long the model waited; stages of the work with their seconds and share of it; the picture, and in words.
-
-    What training took of processors and memory is None where an earlier version, which did not tell, wrote the record.
+    `stages`: the name of a stage, its seconds and its share of all reading. `text` describes the timeline. The last
+    two values are None in records of earlier versions.
     """
 
     share: float
@@ -95,148 +53,191 @@ class Waiting:
     advice: str
     stages: Sequence[tuple[str, float, float]]
     svg: Markup | None
-    words: str
+    text: str
     cpu_seconds: float | None
     peak_memory_bytes: int | None
 
 
-def waiting(run: RunFolder) -> Waiting | None:
-    """What the record says of the wait; None where it says nothing."""
+def wait_section(run: RunFolder) -> WaitSection | None:
+    """The wait in the record of a run; None if the record has none."""
     results = run.document.get("results", {}).get("fit", {})
-    told = results.get("wait")
-    if not told:
+    wait = results.get("wait")
+    if not wait:
         return None
-    total = sum(told["reasons"].values()) or 1
-    stages = [(stage, seconds, seconds / total) for stage, seconds in told["reasons"].items()]
+    total = sum(wait["reasons"].values()) or 1
+    stages = [(stage, seconds, seconds / total) for stage, seconds in wait["reasons"].items()]
     lanes = read_trace(run.path)
-    svg = inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None
-    words = told_in_words(lanes) if lanes else ""
-    return Waiting(
-        told["share"],
-        told["seconds"],
-        told["first_batch_seconds"],
-        told["advice"],
+    return WaitSection(
+        wait["share"],
+        wait["seconds"],
+        wait["first_batch_seconds"],
+        wait["advice"],
         stages,
-        svg,
-        words,
+        inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None,
+        describe_timeline(lanes) if lanes else "",
         results.get("cpu_seconds"),
         results.get("peak_memory_bytes"),
     )
 
 
-def class_tables(run: RunFolder) -> list[Classes]:
-    """One per head with classes."""
+@dataclass(frozen=True)
+class ClassTable:
+    """The number of samples per class of one head, in each split; `most`: the largest of them, for the bars."""
+
+    head: str
+    splits: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[int]]]
+    most: int
+    left_out: int
+
+
+def class_tables(run: RunFolder) -> list[ClassTable]:
+    """A table for each head with classes."""
     by_head: dict[str, list[tuple[str, dict[str, int]]]] = {}
     for head, name, counts in read_class_counts(run.path):
         by_head.setdefault(head, []).append((name, counts))
-    return [_classes(head, rows) for head, rows in by_head.items()]
+    return [_class_table(head, rows) for head, rows in by_head.items()]
 
 
-def _classes(head: str, rows: Sequence[tuple[str, dict[str, int]]]) -> Classes:
+def _class_table(head: str, rows: Sequence[tuple[str, dict[str, int]]]) -> ClassTable:
     most = max((count for _, counts in rows for count in counts.values()), default=0)
-    listed = [(name, list(counts.values())) for name, counts in rows[:SHOWN_ROWS]]
-    return Classes(head, list(rows[0][1]), listed, max(most, 1), len(rows) - len(listed))
+    shown = [(name, list(counts.values())) for name, counts in rows[:MAX_ROWS]]
+    return ClassTable(head, list(rows[0][1]), shown, max(most, 1), len(rows) - len(shown))
 
 
 def examples(run: RunFolder) -> dict[str, list[tuple[str, str]]]:
-    """By class, pictures of some samples, as the text of an address, and their ids."""
+    """Pictures of some samples by class: the data URL of each and the id of its sample."""
     by_class: dict[str, list[tuple[str, str]]] = {}
     for picture in read_pictures(run.path, "examples").values():
-        by_class.setdefault(picture.label, []).append((_embedded(run.path, picture), picture.id))
+        by_class.setdefault(picture.label, []).append((_data_url(run.path, picture), picture.id))
     return by_class
 
 
-def judgements(run: RunFolder, most_bytes: int | None) -> tuple[list[Judgement], str | None]:
-    """What predictions.csv comes to, head by head; or why nothing is shown of it.
-
-    A table of more than `most_bytes` is not read.
-    """
-    if most_bytes is not None and predictions_bytes(run.path) > most_bytes:
-        return [], (
-            f"{PREDICTIONS_CSV} is too large to be read at the end of a run; this draws what it shows: "
-            f"python -m runner.report {run.path}"
-        )
-    try:
-        judges = judge_predictions(run.path, run.heads)
-        pictures = read_pictures(run.path, "worst")
-    except (RunnerError, LookupError, TypeError) as error:
-        return [], str(error)
-    return [_judgement(run, judge, pictures) for judge in judges], None
-
-
-def _judgement(run: RunFolder, judge: AnyJudge, pictures: Mapping[str, Picture]) -> Judgement:
-    title = judge.head.name or "label"
-    worst = [
-        Shown(_embedded(run.path, pictures[sample.id]) if sample.id in pictures else None, sample)
-        for sample in judge.worst.samples()
-    ]
-    if isinstance(judge, NumberJudge):
-        return _numbers(judge, title, worst)
-    if not judge.labelled:
-        claimed = judge.claimed if isinstance(judge, LabelSetJudge) else Counter(dict(_second(judge)))
-        predicted = [(name, claimed[name]) for name in judge.head.class_names][:SHOWN_ROWS]
-        note = "The data has no labels: what is predicted can be counted, not judged."
-        return Judgement(title, judge.num_samples, predicted=predicted, notes=[note])
-    scores = judge.scores()[:SHOWN_ROWS]
-    if isinstance(judge, LabelSetJudge):
-        note = "A sample may have several classes, so there is no confusion matrix."
-        return Judgement(title, judge.num_samples, class_scores=scores, worst=worst, notes=[note])
-    names = judge.head.class_names
-    small = len(names) <= MATRIX_CLASSES
-    notes = [] if small else [f"A confusion matrix of {len(names):,} classes cannot be read, so none is drawn."]
-    return Judgement(
-        title,
-        judge.num_samples,
-        class_scores=scores,
-        matrix=_matrix(judge) if small else (),
-        confused=list(_confused(judge)),
-        worst=worst,
-        notes=notes,
-    )
-
-
-def _second(judge: ClassJudge) -> Iterator[tuple[str, int]]:
-    counts: Counter[str] = Counter()
-    for (_, predicted), count in judge.pairs.items():
-        counts[predicted] += count
-    yield from counts.items()
-
-
-def _matrix(judge: ClassJudge) -> list[tuple[str, list[Cell]]]:
-    names = judge.head.class_names
-    rows = ((name, [judge.pairs[name, other] for other in names]) for name in names)
-    return [(name, [Cell(count, count / max(1, sum(counts))) for count in counts]) for name, counts in rows]
-
-
-def _confused(judge: ClassJudge) -> Iterator[tuple[str, str, int, float | None]]:
-    """Which class was most often taken for which other one, and for what share of its samples."""
-    support = {score.name: score.support for score in judge.scores()}
-    wrong = [(count, pair) for pair, count in judge.pairs.items() if pair[0] and pair[0] != pair[1]]
-    for count, (truth, predicted) in sorted(wrong, key=lambda entry: (-entry[0], entry[1]))[:SHOWN_PAIRS]:
-        yield truth, predicted, count, count / support[truth] if support.get(truth) else None
-
-
-def _numbers(judge: NumberJudge, title: str, worst: Sequence[Shown]) -> Judgement:
-    if judge.reconstruction:
-        note = "The model gives its input back: each sample's error is all there is to show."
-        return Judgement(title, judge.num_samples, worst=worst, notes=[note])
-    if not judge.labelled:
-        note = "The data has no labels: the numbers cannot be judged."
-        return Judgement(title, judge.num_samples, notes=[note])
-    scores, step = judge.scores(), -(-judge.num_samples // SHOWN_POINTS) or 1
-    columns = zip(*(zip(*table[::step], strict=True) for table in (judge.truth, judge.predicted)), strict=True)
-    drawn = [
-        (name, scatter(f"{title}-{name}", truth, predicted))
-        for name, (truth, predicted) in zip(judge.names, columns, strict=True)
-    ]
-    notes = [f"Every {step}th sample is drawn."] if step > 1 else []
-    return Judgement(title, judge.num_samples, number_scores=scores, scatters=drawn, worst=worst, notes=notes)
-
-
-def _embedded(folder: Path, picture: Picture) -> str:
-    """A picture as the text of an address; one that is gone is an empty picture."""
+def _data_url(folder: Path, picture: Picture) -> str:
+    """The picture as a data URL; an empty one if its file is missing."""
     try:
         data = (folder / FOLDER / picture.file).read_bytes()
     except OSError:
         data = b""
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """A cell of a confusion matrix: its samples, and their share of the true class."""
+
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class WrongSample:
+    """One of the most wrong samples; `picture`: its data URL, or None."""
+
+    picture: str | None
+    sample: ScoredSample
+
+
+@dataclass(frozen=True)
+class PredictionSection:
+    """The predictions of one head; `confused`: true class, predicted class, samples, share of the true class."""
+
+    title: str
+    num_samples: int
+    class_scores: Sequence[ClassScore] = ()
+    number_scores: Sequence[NumberScore] = ()
+    matrix: Sequence[tuple[str, Sequence[MatrixCell]]] = ()
+    confused: Sequence[tuple[str, str, int, float | None]] = ()
+    predicted: Sequence[tuple[str, int]] = ()
+    scatters: Sequence[tuple[str, Markup]] = ()
+    worst: Sequence[WrongSample] = ()
+    notes: Sequence[str] = ()
+
+
+def prediction_sections(run: RunFolder, max_bytes: int | None) -> tuple[list[PredictionSection], str | None]:
+    """A section for each head of predictions.csv, or none and the reason why.
+
+    A table of more than `max_bytes` is not read.
+    """
+    if max_bytes is not None and predictions_bytes(run.path) > max_bytes:
+        return [], (
+            f"{PREDICTIONS_CSV} is too large to read at the end of a run. To show the predictions here, run: "
+            f"python -m runner.report {run.path}"
+        )
+    try:
+        scorers = score_predictions(run.path, run.heads)
+        pictures = read_pictures(run.path, "worst")
+    except (RunnerError, LookupError, TypeError) as error:
+        return [], str(error)
+    return [_section(run, scorer, pictures) for scorer in scorers], None
+
+
+def _section(run: RunFolder, scorer: AnyScorer, pictures: Mapping[str, Picture]) -> PredictionSection:
+    title = scorer.head.name or "label"
+    worst = [
+        WrongSample(_data_url(run.path, pictures[sample.id]) if sample.id in pictures else None, sample)
+        for sample in scorer.worst.samples()
+    ]
+    if isinstance(scorer, NumberScorer):
+        return _number_section(scorer, title, worst)
+    if not scorer.labelled:
+        counts = scorer.predicted if isinstance(scorer, LabelSetScorer) else _predicted_counts(scorer)
+        predicted = [(name, counts[name]) for name in scorer.head.class_names][:MAX_ROWS]
+        note = "The data has no labels, so there are no scores."
+        return PredictionSection(title, scorer.num_samples, predicted=predicted, notes=[note])
+    scores = scorer.scores()[:MAX_ROWS]
+    if isinstance(scorer, LabelSetScorer):
+        note = "A sample may have several classes, so there is no confusion matrix."
+        return PredictionSection(title, scorer.num_samples, class_scores=scores, worst=worst, notes=[note])
+    names = scorer.head.class_names
+    readable = len(names) <= MAX_MATRIX_CLASSES
+    notes = [] if readable else [f"There is no confusion matrix, as {len(names):,} classes would make it unreadable."]
+    return PredictionSection(
+        title,
+        scorer.num_samples,
+        class_scores=scores,
+        matrix=_matrix(scorer) if readable else (),
+        confused=list(_confused_pairs(scorer)),
+        worst=worst,
+        notes=notes,
+    )
+
+
+def _predicted_counts(scorer: ClassScorer) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for (_, predicted), count in scorer.pairs.items():
+        counts[predicted] += count
+    return counts
+
+
+def _matrix(scorer: ClassScorer) -> list[tuple[str, list[MatrixCell]]]:
+    names = scorer.head.class_names
+    rows = ((name, [scorer.pairs[name, other] for other in names]) for name in names)
+    return [(name, [MatrixCell(count, count / max(1, sum(counts))) for count in counts]) for name, counts in rows]
+
+
+def _confused_pairs(scorer: ClassScorer) -> Iterator[tuple[str, str, int, float | None]]:
+    """True and predicted class of the most frequent confusions, their samples, and the share of the true class."""
+    support = {score.name: score.support for score in scorer.scores()}
+    wrong = [(count, pair) for pair, count in scorer.pairs.items() if pair[0] and pair[0] != pair[1]]
+    for count, (truth, predicted) in sorted(wrong, key=lambda entry: (-entry[0], entry[1]))[:MAX_CONFUSED_PAIRS]:
+        yield truth, predicted, count, count / support[truth] if support.get(truth) else None
+
+
+def _number_section(scorer: NumberScorer, title: str, worst: Sequence[WrongSample]) -> PredictionSection:
+    if scorer.reconstruction:
+        note = "The model reconstructs its input, so the only score is the error of each sample."
+        return PredictionSection(title, scorer.num_samples, worst=worst, notes=[note])
+    if not scorer.labelled:
+        note = "The data has no labels, so there are no scores."
+        return PredictionSection(title, scorer.num_samples, notes=[note])
+    scores, step = scorer.scores(), -(-scorer.num_samples // MAX_POINTS) or 1
+    columns = zip(*(zip(*table[::step], strict=True) for table in (scorer.truth, scorer.predicted)), strict=True)
+    scatters = [
+        (name, scatter(f"{title}-{name}", truth, predicted))
+        for name, (truth, predicted) in zip(scorer.names, columns, strict=True)
+    ]
+    notes = [f"The charts show 1 of every {step} samples."] if step > 1 else []
+    return PredictionSection(
+        title, scorer.num_samples, number_scores=scores, scatters=scatters, worst=worst, notes=notes
+    )

@@ -1,4 +1,4 @@
-"""report.html of a sweep: its jobs compared, made of their records and of nothing else."""
+"""report.html of a sweep, which compares its jobs; drawn from their records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from runner.records.columns import meanings, title_of
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
-from runner.reports.html import NAME, render_page, sections_of
+from runner.reports.html import REPORT_HTML, render_page, sections_of
 from runner.reports.sweep_charts import (
     curves_left_out,
     job_curves,
@@ -24,32 +24,32 @@ from runner.sweeps.results import SweepJob, SweepResults
 from runner.sweeps.results_table import agreements, over_seeds
 
 ENVIRONMENT = ("versions", "machine", "git")
-"""Sections of run.json that say where a job ran."""
+"""Sections of run.json that describe the environment of a job."""
 
-SHOWN_JOBS = 1000
-"""Rows of the table at most; sweep.csv has all."""
+MAX_JOBS = 1000
+"""The most rows of the table; sweep.csv has all jobs."""
 
 DIRECTIONS = {"min": "ascending", "max": "descending"}
 
 
 @dataclass(frozen=True)
-class Row:
-    """A job in the table: the address of its own page where it has one, its cells, and what went wrong."""
+class JobRow:
+    """A row of the table of jobs; `link`: the relative address of the page of the job, if it has one."""
 
     number: int
     link: str | None
     status: str
     varied: Sequence[Any]
-    figures: Sequence[Any]
+    results: Sequence[Any]
     error: str | None
 
 
 def write_sweep_report(results: SweepResults) -> Path:
-    """Draw the page of a sweep, whatever became of its jobs, and return its path.
+    """Draw the page of a sweep, whether or not its jobs completed, and return its path.
 
-    Raises `RunnerError` where the page cannot be written.
+    Raises `RunnerError` if the page cannot be written.
     """
-    path = results.plan.folder / NAME
+    path = results.plan.folder / REPORT_HTML
     write_atomically(path, render_sweep(results), overwrite=True)
     return path
 
@@ -63,16 +63,16 @@ def render_sweep(results: SweepResults) -> str:
         "sweep.html.j2",
         name=results.plan.folder.resolve().name,
         status=_status(results),
-        counts=results.counts(),
+        counts=results.status_counts(),
         best=best,
         objective=objective,
         command=shlex.join(["python", "-m", "runner", *results.plan.argv]),
-        columns=list(map(title_of, results.figures)),
-        meanings=meanings(results.figures),
+        columns=list(map(title_of, results.columns)),
+        meanings=meanings(results.columns),
         varied=[(key, _is_numeric(results, key)) for key in results.plan.varied],
         sorted={title_of(objective.key): DIRECTIONS[objective.goal]} if best else {},
-        rows=[_row(results, job) for job in results.jobs[:SHOWN_JOBS]],
-        left_out=max(0, len(results.jobs) - SHOWN_JOBS),
+        rows=[_row(results, job) for job in results.jobs[:MAX_JOBS]],
+        left_out=max(0, len(results.jobs) - MAX_JOBS),
         spread=over_seeds(results),
         settings=setting_charts(results),
         setting_legend=setting_legend(results),
@@ -88,13 +88,13 @@ def render_sweep(results: SweepResults) -> str:
 
 
 def _status(results: SweepResults) -> tuple[str, str]:
-    """How the sweep stands, in the words of a run, and as it is told."""
-    counts, told = results.counts(), results.told_counts()
+    """The status of the sweep, as a run has one, and its text."""
+    counts, text = results.status_counts(), results.status_text()
     if results.plan.is_running:
-        return "running", f"running: {told}"
+        return "running", f"running: {text}"
     if not counts:
-        return "waiting", told
-    return ("completed" if set(counts) <= {"completed", "pruned"} else "failed"), told
+        return "waiting", text
+    return ("completed" if set(counts) <= {"completed", "pruned"} else "failed"), text
 
 
 def _is_numeric(results: SweepResults, key: str) -> bool:
@@ -102,10 +102,10 @@ def _is_numeric(results: SweepResults, key: str) -> bool:
     return all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values)
 
 
-def _row(results: SweepResults, job: SweepJob) -> Row:
-    link = f"{job.planned.number}/{NAME}" if (job.run.path / NAME).exists() else None
+def _row(results: SweepResults, job: SweepJob) -> JobRow:
+    link = f"{job.planned.number}/{REPORT_HTML}" if (job.run.path / REPORT_HTML).exists() else None
     varied = [job.planned.varied.get(key) for key in results.plan.varied]
-    return Row(job.planned.number, link, job.status, varied, results.shown(job), job.error)
+    return JobRow(job.planned.number, link, job.status, varied, results.displayed(job), job.error)
 
 
 def _entries(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,10 +113,10 @@ def _entries(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shared(documents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By section, the keys of the environment in which all jobs are the same, and what stands there."""
-    told = [_entries(document) for document in documents]
-    first: Mapping[str, Any] = told[0] if told else {}
-    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in told)}
+    """The part of the environment that is the same for all jobs, by section."""
+    environments = [_entries(document) for document in documents]
+    first: Mapping[str, Any] = environments[0] if environments else {}
+    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in environments)}
     sections: dict[str, dict[str, Any]] = {name: {} for name in ENVIRONMENT}
     for key, value in same.items():
         section, _, name = key.partition(".")
@@ -125,7 +125,7 @@ def _shared(documents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 
 
 def _differing(documents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys of the environment in which jobs are not the same."""
-    told = [_entries(document) for document in documents]
-    keys = dict.fromkeys(key for entries in told for key in entries)
-    return [key for key in keys if any(entries.get(key) != told[0].get(key) for entries in told)]
+    """The keys of the environment in which jobs differ."""
+    environments = [_entries(document) for document in documents]
+    keys = dict.fromkeys(key for entries in environments for key in entries)
+    return [key for key in keys if any(entries.get(key) != environments[0].get(key) for entries in environments)]

@@ -1,4 +1,4 @@
-"""The picture of a trace: how preparing samples and training go on beside each other, and who waits."""
+"""The timeline of a trace: when the model trains or waits, and when its workers prepare samples."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runner.messages import plural
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_LANES = 17
-"""Lanes that are drawn: more cannot be told apart."""
+MAX_LANES = 17
+"""The most lanes to draw; more would be unreadable."""
 
 INCHES, LANE_INCHES = 9.0, 0.3
-"""The width of the picture, and the height of a lane; the axis and the legend take another inch."""
+"""The width of the timeline and the height of a lane; axis and legend need another inch."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of the picture, on light paper unless told otherwise."""
+    """Colours of the timeline; the defaults suit a white background."""
 
     ink: str = "#1c1d20"
     muted: str = "#62656c"
@@ -31,10 +32,10 @@ class Palette:
 
 
 def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure:
-    """Time from left to right; the model's steps above, and below them who prepared their samples, a row each.
+    """Draw the steps of the model in the top row, and a row below for each worker that prepared samples.
 
-    Training is filled, waiting hatched aslant, preparing hatched level; who does nothing leaves a gap. (Dots as a hatch
-    would be 400 kB of a page.)
+    Training is filled, waiting has diagonal lines, preparing horizontal lines, idle time is blank. (Dots would add
+    400 kB to a page.)
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -47,33 +48,33 @@ def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure
         for place, (_, spans) in enumerate(rows):
             _draw_row(axes, place, spans, zero, palette)
         axes.set_xlim(0, max(span.end - zero for span in drawn) / 1e6)
-        _dress(axes, [name for name, _ in rows], palette)
+        _label(axes, [name for name, _ in rows], palette)
     return figure
 
 
-def told_in_words(lanes: Sequence[Lane]) -> str:
-    """What somebody hears who cannot see the picture."""
+def describe_timeline(lanes: Sequence[Lane]) -> str:
+    """The timeline in words, for those who cannot see it."""
     model = {lane.name: lane.spans for lane in lanes}[MODEL]
     spent = {name: sum(span.end - span.begin for span in model if span.name == name) for name in (WAIT, TRAIN)}
     steps = len({span.details["step"] for span in model if span.name != PREPARE})
     share = spent[WAIT] / max(1, sum(spent.values()))
-    return f"in {share:.0%} of the time of {steps} steps the model waited; workers beside it: {len(lanes) - 1}"
+    return f"{plural(steps, 'step')}: the model waited {share:.0%} of the time; {plural(len(lanes) - 1, 'worker')}"
 
 
 def _rows(lanes: Sequence[Lane]) -> Iterator[tuple[str, list[Span]]]:
-    """What is drawn in a row of its own: what the model's thread prepares itself lies within its waiting."""
-    for lane in lanes[:MOST_LANES]:
+    """The rows to draw: samples that the thread of the model prepares get a row, as they overlap its waiting."""
+    for lane in lanes[:MAX_LANES]:
         prepared = [span for span in lane.spans if span.name == PREPARE]
         if lane.name != MODEL:
             yield lane.name, prepared
             continue
         yield MODEL, [span for span in lane.spans if span.name != PREPARE]
         if prepared:
-            yield "same thread", prepared
+            yield "model thread", prepared
 
 
 def _draw_row(axes: Axes, place: int, spans: Sequence[Span], zero: int, palette: Palette) -> None:
-    """All bars of one kind are one shape: thousands of their own would make a page of megabytes."""
+    """Draw all bars of one kind as one shape: thousands of shapes would take megabytes."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -101,17 +102,17 @@ def _styles(palette: Palette) -> dict[str, dict[str, Any]]:
     }
 
 
-def _dress(axes: Axes, names: Sequence[str], palette: Palette) -> None:
+def _label(axes: Axes, names: Sequence[str], palette: Palette) -> None:
     from matplotlib.patches import Patch
 
     axes.set_yticks(range(len(names)), names, color=palette.ink)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel("milliseconds since the epoch's first batch was asked for", color=palette.muted)
+    axes.set_xlabel("milliseconds since the first batch of the epoch was requested", color=palette.muted)
     axes.tick_params(length=0, colors=palette.muted, labelcolor=palette.ink)
     axes.grid(axis="x", color=palette.line, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
-    titles = {TRAIN: "the model trains", WAIT: "it waits for a batch", PREPARE: "samples are prepared"}
+    titles = {TRAIN: "model trains", WAIT: "model waits for a batch", PREPARE: "samples are prepared"}
     patches = [Patch(label=titles[name], linewidth=0.4, **style) for name, style in _styles(palette).items()]
     axes.legend(
         handles=patches, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, labelcolor=palette.ink

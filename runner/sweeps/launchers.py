@@ -1,11 +1,4 @@
-"""What the schedule needs to know of whoever starts its jobs.
-
-Which GPU a job gets, where several jobs run at once.
-
-`sweep.launcher=local`: jobs as processes of this host.
-
-Which launcher `sweep.launcher` names, and whether it can be used here.
-"""
+"""Launchers start the jobs of a sweep; `sweep.launcher` chooses one. The local one shares out the GPUs of this host."""
 
 from __future__ import annotations
 
@@ -16,86 +9,46 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from runner.component import not_installed
-from runner.sweeps.process import Attempt, Cause, JobProcess, Outcome
+from runner.sweeps.process import JobAttempt, JobOutcome, JobProcess, StopCause
 from runner.sweeps.ray_jobs import RayLauncher
 from runner.sweeps.settings import SweepSettings
-from runner.sweeps.submitit_jobs import SubmititLauncher
-from runner.sweeps.submitit_jobs import problem as problem_of_submitit
+from runner.sweeps.submitit_jobs import SubmititLauncher, submitit_problem
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 
-class Job(Protocol):
-    """A job that was started, or waits for its turn in a queue."""
+class StartedJob(Protocol):
+    """A job that runs, or waits in the queue of a scheduler."""
 
     @property
     def planned(self) -> PlannedJob:
-        """Which job of the sweep it is."""
+        """The job of the sweep."""
 
     @property
     def has_begun(self) -> bool:
-        """Whether it runs, or has run; False while it waits in a queue."""
+        """Whether the job runs or has ended; False while it waits in a queue."""
 
-    def poll(self) -> Outcome | None:
-        """How it ended; None until then. To be called again and again: time limits are kept here."""
+    def poll(self) -> JobOutcome | None:
+        """Return how the job ended, or None until then; called repeatedly, as it also enforces time limits."""
 
-    def ask_to_end(self, cause: Cause = "interrupted") -> None:
-        """Let it end when its step is done and its state is written; one that waits in a queue is taken out of it."""
+    def ask_to_end(self, cause: StopCause = "interrupted") -> None:
+        """Ask the job to finish its step, write its state and end; a waiting job leaves its queue."""
 
     def close(self) -> None:
-        """Make sure that nothing of it is left."""
+        """Kill the job if it still runs, and release what belongs to it."""
 
 
 class Launcher(Protocol):
     """Starts jobs."""
 
-    def start(self, attempt: Attempt, slot: int) -> Job:
-        """Start a job, or queue it; `slot` is its own among those that are started and have not ended."""
+    def start(self, attempt: JobAttempt, slot: int) -> StartedJob:
+        """Start a job, or queue it; no other job that is started and has not ended has the same `slot`."""
 
     def close(self) -> None:
-        """Give back what was needed to start jobs; all of them are closed."""
+        """Release what starting jobs needed; all jobs are closed by then."""
 
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-NONE = ("", "-1", "NoDevFiles")
-"""What that variable holds where no GPU is to be seen."""
-
-
-def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The GPUs this process may use, as CUDA names them: what the environment lists, else all there are."""
-    listed = environment.get(VISIBLE)
-    if listed is not None:
-        return () if listed.strip() in NONE else tuple(name.strip() for name in listed.split(","))
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    query = [tool, "--query-gpu=index", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, check=False)
-    return tuple(done.stdout.split()) if done.returncode == 0 else ()
-
-
-def of_slot(slot: int, gpus: Sequence[str], jobs: int) -> dict[str, str]:
-    """What the environment of a job in this slot says more: its GPU, where jobs would have to share all of them."""
-    return {VISIBLE: gpus[slot % len(gpus)]} if gpus and jobs > 1 else {}
-
-
-class LocalLauncher:
-    """Starts jobs as children of this process, each with a GPU of its own where there are several."""
-
-    def __init__(self, plan: SweepPlan, slots: int, timeout_seconds: float | None) -> None:
-        self.plan, self.slots, self.timeout_seconds = plan, slots, timeout_seconds
-        self.gpus = visible_gpus() if slots > 1 else ()
-
-    def start(self, attempt: Attempt, slot: int) -> JobProcess:
-        """Start the process."""
-        environment = of_slot(slot, self.gpus, self.slots)
-        return JobProcess(self.plan, attempt, timeout_seconds=self.timeout_seconds, environment=environment)
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-def launcher_of(plan: SweepPlan, settings: SweepSettings, slots: int) -> Launcher:
-    """The launcher of a sweep that runs, for so many jobs at once."""
+def open_launcher(plan: SweepPlan, settings: SweepSettings, slots: int) -> Launcher:
+    """The launcher that `sweep.launcher` names, for at most `slots` jobs at once."""
     if settings.launcher == "submitit":
         return SubmititLauncher(plan, settings.submitit, settings.timeout_seconds)
     if settings.launcher == "ray":
@@ -104,7 +57,46 @@ def launcher_of(plan: SweepPlan, settings: SweepSettings, slots: int) -> Launche
 
 
 def launcher_problem(settings: SweepSettings) -> str | None:
-    """Why the launcher, where it is installed, cannot be used here, and how to mend it; None where it can."""
+    """Why an installed launcher cannot be used here, and how to fix it; None if it can."""
     if settings.launcher != "submitit" or not_installed(settings.packages()):
         return None
-    return problem_of_submitit(settings.submitit)
+    return submitit_problem(settings.submitit)
+
+
+class LocalLauncher:
+    """Starts jobs as child processes; jobs that run at the same time get a GPU each."""
+
+    def __init__(self, plan: SweepPlan, slots: int, timeout_seconds: float | None) -> None:
+        self.plan, self.slots, self.timeout_seconds = plan, slots, timeout_seconds
+        self.gpus = visible_gpus() if slots > 1 else ()
+
+    def start(self, attempt: JobAttempt, slot: int) -> JobProcess:
+        """Start the process."""
+        environment = gpu_environment(slot, self.gpus, self.slots)
+        return JobProcess(self.plan, attempt, timeout_seconds=self.timeout_seconds, environment=environment)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+CUDA_VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+NO_DEVICES = ("", "-1", "NoDevFiles")
+"""Values of that variable which hide all GPUs."""
+
+
+def visible_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The names of the GPUs that this process may use: those that the environment lists, or else all of the host."""
+    listed = environment.get(CUDA_VISIBLE_DEVICES)
+    if listed is not None:
+        return () if listed.strip() in NO_DEVICES else tuple(name.strip() for name in listed.split(","))
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = [tool, "--query-gpu=index", "--format=csv,noheader"]
+    done = subprocess.run(query, capture_output=True, text=True, check=False)
+    return tuple(done.stdout.split()) if done.returncode == 0 else ()
+
+
+def gpu_environment(slot: int, gpus: Sequence[str], slots: int) -> dict[str, str]:
+    """The variable that limits the job in `slot` to one GPU; empty with a single slot, whose job may use all GPUs."""
+    return {CUDA_VISIBLE_DEVICES: gpus[slot % len(gpus)]} if gpus and slots > 1 else {}

@@ -1,4 +1,4 @@
-"""`sweep.prune`: what a trial comes to is told epoch by epoch, and one that promises too little is given up."""
+"""`sweep.prune`: reports each epoch of a trial to the searcher, and prunes trials with little promise."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from math import inf
 from runner.records.columns import Objective
 from runner.records.output import brief
 from runner.records.run_folder import RunFolder
-from runner.sweeps.searchers import Proposer
+from runner.sweeps.searchers import Searcher
 
-LOOK_SECONDS = 0.5
-"""How often the files of a running trial are looked at."""
+READ_SECONDS = 0.5
+"""How often to read the files of a running trial."""
 
 
-class Pruning:
-    """Reads metrics.csv, a row per epoch, and lets the proposer judge; `objective_of` says which column of a run."""
+class Pruner:
+    """Reads metrics.csv, one row per epoch, and lets the searcher decide; `objective_of` finds its column."""
 
-    def __init__(self, proposer: Proposer, objective_of: Callable[[RunFolder], Objective]) -> None:
-        self.proposer, self.objective_of = proposer, objective_of
-        self._looked: dict[int, float] = {}
-        self._judged: dict[int, int] = {}
+    def __init__(self, searcher: Searcher, objective_of: Callable[[RunFolder], Objective]) -> None:
+        self.searcher, self.objective_of = searcher, objective_of
+        self._last_read: dict[int, float] = {}
+        self._reported: dict[int, int] = {}
 
     def report(self, number: int, run: RunFolder) -> None:
-        """Tell all epochs of a trial."""
+        """Report all epochs of a trial to the searcher."""
         for epoch, value in self._values(run):
-            self.proposer.report(number, epoch, value)
+            self.searcher.report(number, epoch, value)
 
     def reason(self, number: int, run: RunFolder) -> str | None:
-        """Why a trial that runs is given up, by the epochs that ended since it was asked for last; None where it isn't.
+        """Why a running trial should be pruned, by the epochs that ended since the last call; None if it should not.
 
-        Each epoch is judged by itself, in order, so that it does not matter how late it is seen. A trial that has
-        trained its last epoch is let go on: all that pruning saves is spent.
+        The searcher decides epoch by epoch, in order, so the result does not depend on when the files were read. A
+        trial that has trained its last epoch is never pruned: nothing would be saved.
         """
-        if time.monotonic() - self._looked.get(number, -inf) < LOOK_SECONDS:
+        if time.monotonic() - self._last_read.get(number, -inf) < READ_SECONDS:
             return None
-        self._looked[number] = time.monotonic()
+        self._last_read[number] = time.monotonic()
         values = dict(self._values(run))
         for epoch, value in values.items():
-            if epoch > self._judged.get(number, 0):
-                self._judged[number] = epoch
-                self.proposer.report(number, epoch, value)
-                if epoch < run.value("train.epochs") and self.proposer.gives_up(number):
-                    return self._told(epoch, values, self.objective_of(run))
+            if epoch > self._reported.get(number, 0):
+                self._reported[number] = epoch
+                self.searcher.report(number, epoch, value)
+                if epoch < run.value("train.epochs") and self.searcher.should_prune(number):
+                    return self._text(epoch, values, self.objective_of(run))
         return None
 
     def _values(self, run: RunFolder) -> Iterator[tuple[int, float]]:
-        """The objective by epoch; none before an epoch was validated, for until then it is not known which column."""
+        """Epochs and their objective; nothing before the first validation, as its column is not known until then."""
         if len(run.metrics) < (run.value("train.validation_every") or 1):
             return
         key = self.objective_of(run).key
@@ -55,9 +55,9 @@ class Pruning:
             if (value := row.get(key)) is not None:
                 yield int(row["epoch"] or 0), value
 
-    def _told(self, epoch: int, values: dict[int, float], objective: Objective) -> str:
+    def _text(self, epoch: int, values: dict[int, float], objective: Objective) -> str:
         best = (max if objective.goal == "max" else min)(value for at, value in values.items() if at <= epoch)
         return (
-            f"given up after epoch {epoch}: its best {objective.key}, {brief(float(best))}, "
-            "was worse than the median of earlier trials"
+            f"pruned after epoch {epoch}: its best {objective.key}, {brief(float(best))}, "
+            "is worse than the median of earlier trials"
         )

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, so many at once, until all have ended or the sweep has to."""
+"""The schedule of a sweep: runs its jobs, a limited number at once, until all have ended or the sweep must stop."""
 
 from __future__ import annotations
 
@@ -7,55 +7,56 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from runner.sweeps.launchers import Job, Launcher, launcher_of
-from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps.launchers import Launcher, StartedJob, open_launcher
+from runner.sweeps.process import JobAttempt, JobOutcome
 from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 TICK_SECONDS = 0.1
-TOLD = "interrupted: jobs end after their step, with their state written; once more ends them at once\n"
+INTERRUPTED = "interrupted: each job finishes its step and writes its state; interrupt again to kill them now\n"
 
 
-class Observer(Protocol):
-    """Who wants to know how a sweep goes on."""
+class SweepObserver(Protocol):
+    """Follows the progress of a sweep."""
 
     def on_start(self, job: PlannedJob) -> None:
-        """A job is started."""
+        """A job has started."""
 
-    def on_end(self, outcome: Outcome) -> None:
+    def on_end(self, outcome: JobOutcome) -> None:
         """A job has ended."""
 
     def on_tick(self) -> None:
-        """A moment has passed."""
+        """About `TICK_SECONDS` have passed."""
 
 
-def keep(job: PlannedJob) -> bool:
-    """Give no job up."""
+def never(job: PlannedJob) -> bool:
+    """Prune no job."""
     return False
 
 
 def run_jobs(
     plan: SweepPlan,
-    attempts: Iterable[Attempt],
+    attempts: Iterable[JobAttempt],
     settings: SweepSettings,
-    observer: Observer,
+    observer: SweepObserver,
     *,
     slots: int,
-    is_given_up: Callable[[PlannedJob], bool] = keep,
-) -> list[Outcome]:
-    """Run the jobs, `slots` at once; how those that were started ended, in that order. Nothing of them is left then.
+    should_prune: Callable[[PlannedJob], bool] = never,
+) -> list[JobOutcome]:
+    """Run the jobs, `slots` at once, and return the outcomes of those that started, in the order in which they ended.
 
-    The next attempt is asked for when there is room for it, and after those that ended before have been told. Of each
-    job that runs it is asked, again and again, whether it is given up: then it ends with its state written.
-    `KeyboardInterrupt` (Ctrl-C, SIGTERM) asks running jobs to end with their state written, and is raised again when
-    they have; a second one ends them at once.
+    The next attempt is drawn when a slot is free, after the observer has heard of every job that ended before.
+    `should_prune` is called repeatedly for each running job; a pruned job writes its state and ends.
+
+    On `KeyboardInterrupt` (Ctrl-C, SIGTERM) the running jobs write their state and end; then the exception is raised
+    again. A second interrupt kills the jobs. No process of a job is left when this function returns or raises.
     """
-    schedule = _Schedule(attempts, observer, launcher_of(plan, settings, slots), slots)
+    schedule = _Schedule(attempts, observer, open_launcher(plan, settings, slots), slots)
     try:
-        schedule.run(is_given_up, fail_fast=settings.fail_fast)
+        schedule.run(should_prune, fail_fast=settings.fail_fast)
     except KeyboardInterrupt:
-        sys.stderr.write(TOLD)
-        schedule.end_soon()
+        sys.stderr.write(INTERRUPTED)
+        schedule.stop()
         raise
     finally:
         schedule.close()
@@ -63,30 +64,30 @@ def run_jobs(
 
 
 class _Schedule:
-    def __init__(self, attempts: Iterable[Attempt], observer: Observer, launcher: Launcher, slots: int) -> None:
+    def __init__(self, attempts: Iterable[JobAttempt], observer: SweepObserver, launcher: Launcher, slots: int) -> None:
         self.observer, self.launcher, self.slots = observer, launcher, slots
         self.waiting = iter(attempts)
         self.all_started = False
-        self.running: dict[int, Job] = {}
-        self.begun: set[Job] = set()
-        self.outcomes: list[Outcome] = []
+        self.running: dict[int, StartedJob] = {}
+        self.begun: set[StartedJob] = set()
+        self.outcomes: list[JobOutcome] = []
 
-    def run(self, is_given_up: Callable[[PlannedJob], bool], *, fail_fast: bool) -> None:
+    def run(self, should_prune: Callable[[PlannedJob], bool], *, fail_fast: bool) -> None:
         while self.running or not self.all_started:
             self._start()
-            self._look()
-            self._give_up(is_given_up)
-            if fail_fast and not all(outcome.is_sound for outcome in self.outcomes):
-                self.end_soon()
+            self._poll()
+            self._prune(should_prune)
+            if fail_fast and not all(outcome.succeeded for outcome in self.outcomes):
+                self.stop()
             time.sleep(TICK_SECONDS)
 
-    def end_soon(self) -> None:
-        """Start no more, ask those that run to end, and wait until they have."""
+    def stop(self) -> None:
+        """Start no further job, ask the running ones to end, and wait for them."""
         self.all_started = True
         for job in self.running.values():
             job.ask_to_end()
         while self.running:
-            self._look()
+            self._poll()
             time.sleep(TICK_SECONDS)
 
     def close(self) -> None:
@@ -103,12 +104,7 @@ class _Schedule:
                 return
             self.running[slot] = self.launcher.start(attempt, slot)
 
-    def _give_up(self, is_given_up: Callable[[PlannedJob], bool]) -> None:
-        for job in self.running.values():
-            if job in self.begun and is_given_up(job.planned):
-                job.ask_to_end("pruned")
-
-    def _look(self) -> None:
+    def _poll(self) -> None:
         for slot, job in list(self.running.items()):
             outcome = job.poll()
             if job not in self.begun and (job.has_begun or outcome is not None):
@@ -120,3 +116,8 @@ class _Schedule:
                 self.outcomes.append(outcome)
                 self.observer.on_end(outcome)
         self.observer.on_tick()
+
+    def _prune(self, should_prune: Callable[[PlannedJob], bool]) -> None:
+        for job in self.running.values():
+            if job in self.begun and should_prune(job.planned):
+                job.ask_to_end("pruned")

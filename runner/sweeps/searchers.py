@@ -1,10 +1,7 @@
-"""The role of what decides which configuration a search tries next.
+"""Searchers propose the configurations that a search tries, from the range of each key.
 
-What a search may choose from: a range of numbers, or listed values, for each key.
-
-`sweep.search=random`: every trial is a draw of its own, by the search's seed and the trial's number alone.
-
-`sweep.search=optuna`: Optuna's TPE proposes what is likely to be better; what it knows lies in search.db.
+`sweep.search=random` draws every trial independently. `sweep.search=optuna` lets Optuna's TPE learn from earlier
+trials and keeps its study in search.db.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Interval:
-    """Every number from `low` to `high`, both included: whole ones where both are; `log`: all magnitudes alike."""
+    """All numbers from `low` to `high`, both included; only whole ones if both ends are. `log`: a logarithmic scale."""
 
     low: Number
     high: Number
@@ -32,18 +29,18 @@ class Interval:
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are meant."""
+        """Whether the interval holds only whole numbers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
     def ends(self) -> tuple[str, str]:
-        """The smallest and the largest value, as typed."""
+        """The smallest and the largest value, as override text."""
         return repr(self.low), repr(self.high)
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One of these values, as typed; `ordered`: those of a range, where neighbours are alike."""
+class Choices:
+    """Listed values, as override text; `ordered`: values of a range, where neighbours are similar."""
 
     values: tuple[str, ...]
     ordered: bool = False
@@ -54,90 +51,91 @@ class Listed:
         return self.values[0], self.values[-1]
 
 
-Space = Mapping[str, Interval | Listed]
-"""What each key may be, in the order typed."""
+SearchSpace = Mapping[str, Interval | Choices]
+"""The range of each key, in the order of the command line."""
 
-Values = dict[str, str]
-"""A value for each key, as a person would type it."""
+TrialValues = dict[str, str]
+"""A value for each key, as override text."""
 
 
-class Proposer(Protocol):
-    """Proposes one trial after the other, and may learn from what they came to."""
+class Searcher(Protocol):
+    """Proposes one trial after the other, and may learn from their results."""
 
-    def propose(self, number: int) -> Values:
-        """The values of trial `number`: the same ones when asked again."""
+    def propose(self, number: int) -> TrialValues:
+        """The values of trial `number`; the same ones in every call."""
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """What a trial came to by the end of an epoch, counted from 1; what was reported before stays as it is."""
+        """Take the objective of a trial after `epoch`, counted from 1; a second report of an epoch changes nothing."""
 
-    def gives_up(self, number: int) -> bool:
-        """Whether a trial promises too little, by what was reported of it and of others, to be worth its time."""
+    def should_prune(self, number: int) -> bool:
+        """Whether to stop a trial, given what was reported of it and of the others."""
 
-    def tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
-        """A trial came to a value, failed (None) or was `pruned` (None); of what was told before nothing changes."""
+    def finish(self, number: int, value: float | None, *, pruned: bool = False) -> None:
+        """Take the final value of a trial; None if it failed or was `pruned`. A second call changes nothing."""
 
     def close(self) -> None:
-        """Leave nothing open."""
+        """Close open files."""
 
 
 class RandomSearch:
-    """Draws uniformly, over magnitudes where a range is logarithmic."""
+    """Draws uniformly; uniformly in the logarithm for a logarithmic interval."""
 
-    def __init__(self, space: Space, seed: int) -> None:
+    def __init__(self, space: SearchSpace, seed: int) -> None:
         self.space, self.seed = space, seed
 
-    def propose(self, number: int) -> Values:
-        """The draw of that number: a pure function of seed and number, so that no state has to be kept."""
+    def propose(self, number: int) -> TrialValues:
+        """The values of trial `number`: a pure function of seed and number, so there is no state to keep."""
         random = np.random.default_rng(derive(self.seed, Purpose.SEARCH, number))
         return {key: _draw(dimension, random) for key, dimension in self.space.items()}
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Chance learns nothing."""
+        """Ignore the value."""
 
-    def gives_up(self, number: int) -> bool:
-        """Never."""
+    def should_prune(self, number: int) -> bool:
+        """False: random search never prunes."""
         return False
 
-    def tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
-        """Chance learns nothing."""
+    def finish(self, number: int, value: float | None, *, pruned: bool = False) -> None:
+        """Ignore the value."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
-def _draw(dimension: Interval | Listed, random: np.random.Generator) -> str:
-    if isinstance(dimension, Listed):
+def _draw(dimension: Interval | Choices, random: np.random.Generator) -> str:
+    if isinstance(dimension, Choices):
         return dimension.values[int(random.integers(len(dimension.values)))]
     low, high = dimension.low, dimension.high
     if dimension.whole and not dimension.log:
         return repr(int(random.integers(int(low), int(high), endpoint=True)))
     if not dimension.log:
-        return repr(_within(random.uniform(low, high), dimension))
+        return repr(_clipped(random.uniform(low, high), dimension))
     if not dimension.whole:
-        return repr(_within(math.exp(random.uniform(math.log(low), math.log(high))), dimension))
-    # Each whole number has the width it is rounded from, so that both ends are as likely as their neighbours.
+        return repr(_clipped(math.exp(random.uniform(math.log(low), math.log(high))), dimension))
+    # Widen the interval by half a step, so that both ends are as likely as their neighbours after rounding.
     drawn = math.exp(random.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-    return repr(int(_within(round(drawn), dimension)))
+    return repr(int(_clipped(round(drawn), dimension)))
 
 
-def _within(value: float, interval: Interval) -> float:
-    """Rounding may carry a draw over an end."""
+def _clipped(value: float, interval: Interval) -> float:
+    """The value within the interval: rounding may carry it over an end."""
     return min(max(value, interval.low), interval.high)
 
 
 SEARCH_DB = "search.db"
 STUDY = "search"
-"""The name of the study within the file, as Optuna's own tools ask for it."""
+"""The name of the study in the file, for Optuna's own tools."""
 
 
 class OptunaSearch:
-    """A study whose trials are numbered as the jobs are.
+    """An Optuna study whose trials have the numbers of the jobs.
 
-    The sampler of each trial is seeded by the search's seed and the trial's number, so a search that was interrupted
-    goes on as if it had not been. Trials that still run count as bad ones, which keeps jobs that run at once apart.
+    The sampler of each trial is seeded with the seed of the search and the number of the trial, so a search that was
+    interrupted continues with the same proposals. Running trials count as bad ones (constant liar), which keeps
+    concurrent trials apart.
     """
 
-    def __init__(self, folder: Path, space: Space, seed: int, goal: str) -> None:
+    def __init__(self, folder: Path, space: SearchSpace, seed: int, goal: str) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -151,38 +149,38 @@ class OptunaSearch:
             load_if_exists=True,
         )
 
-    def propose(self, number: int) -> Values:
-        """What TPE samples, or sampled when it was asked for this trial before."""
+    def propose(self, number: int) -> TrialValues:
+        """The values that TPE samples, or sampled in an earlier call for this trial."""
         state = derive(self.seed, Purpose.SEARCH, number).generate_state(1)
         self._study.sampler = self._optuna.samplers.TPESampler(seed=int(state[0]), constant_liar=True)
         known = self._study.get_trials(deepcopy=False)
-        asked = self._optuna.trial.Trial(self._study, known[number]._trial_id) if number < len(known) else None
-        trial = asked or self._study.ask()
-        return {key: _suggested(trial, key, dimension) for key, dimension in self.space.items()}
+        earlier = self._optuna.trial.Trial(self._study, known[number]._trial_id) if number < len(known) else None
+        trial = earlier or self._study.ask()
+        return {key: _suggest(trial, key, dimension) for key, dimension in self.space.items()}
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Let the study know; a trial that is finished stays as it is."""
+        """Add the value to the study, unless the trial is finished or has a value for this epoch."""
         trial = self._study.get_trials(deepcopy=False)[number]
         if not trial.state.is_finished() and epoch not in trial.intermediate_values:
             self._storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
 
-    def gives_up(self, number: int) -> bool:
-        """Whether its best epoch is worse than the median of completed trials by then; never before there are five."""
+    def should_prune(self, number: int) -> bool:
+        """Whether its best epoch is worse than the median of completed trials at that epoch; needs five of them."""
         return bool(self._study.pruner.prune(self._study, self._study.get_trials(deepcopy=False)[number]))
 
-    def tell(self, number: int, value: float | None, *, pruned: bool = False) -> None:
-        """Let the study know; a trial that is finished stays as it is."""
+    def finish(self, number: int, value: float | None, *, pruned: bool = False) -> None:
+        """Finish the trial in the study, unless it is finished."""
         states = self._optuna.trial.TrialState
         state = states.PRUNED if pruned else states.FAIL if value is None else states.COMPLETE
         self._study.tell(number, value, state=state, skip_if_finished=True)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._storage.remove_session()
         self._storage.engine.dispose()
 
 
-def _suggested(trial: Any, key: str, dimension: Interval | Listed) -> str:
+def _suggest(trial: Any, key: str, dimension: Interval | Choices) -> str:
     if isinstance(dimension, Interval):
         suggest = trial.suggest_int if dimension.whole else trial.suggest_float
         return repr(suggest(key, dimension.low, dimension.high, log=dimension.log))

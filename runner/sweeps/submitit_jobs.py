@@ -1,4 +1,4 @@
-"""`sweep.launcher=submitit`: jobs in the SLURM queue; the sweep's folder is one that all hosts share."""
+"""`sweep.launcher=submitit`: jobs in a SLURM queue. All hosts must share the folder of the sweep."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.sweeps.cluster import Orders, QueuedJob, attend
-from runner.sweeps.process import Attempt, last_line_of
+from runner.sweeps.cluster import ClusterJob, JobQueue, run_queued_job
+from runner.sweeps.process import JobAttempt, last_line_of
 from runner.sweeps.settings import Submitit
 from runner.sweeps.sweep_plan import SweepPlan
 
 LOGS = "submitit"
-"""The folder in the sweep's for submitit's own files and logs."""
+"""The folder of a sweep that holds submitit's files and logs."""
 
-ASK_SECONDS = 30.0
-"""How often the queue is asked what became of jobs that say nothing."""
+QUERY_SECONDS = 30.0
+"""How often to ask the queue about jobs that wrote no outcome; submitit itself waits up to 10 minutes."""
 
 CLOSING_SECONDS = 10.0
 """How long processes of this host may take to end."""
 
 
-def problem(settings: Submitit) -> str | None:
-    """What submitit has against these settings; None where nothing."""
+def submitit_problem(settings: Submitit) -> str | None:
+    """The reason why submitit cannot work with these settings on this host; None if it can."""
     try:
         with TemporaryDirectory() as folder:
             _executor(Path(folder), settings)
     except (NameError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-        first = str(error).partition("\n")[0]
-        return f"sweep.submitit must be what submitit can do here, got executor={settings.executor}: {first}"
+        reason = str(error).partition("\n")[0]
+        return (
+            f"sweep.submitit must be settings that submitit accepts on this host, got "
+            f"executor={settings.executor}: {reason}"
+        )
     return None
 
 
@@ -40,46 +43,46 @@ class SubmititLauncher:
     """Submits jobs; the queue decides when and where they run."""
 
     def __init__(self, plan: SweepPlan, settings: Submitit, timeout_seconds: float | None) -> None:
-        self.plan, self.orders = plan, Orders(plan, timeout_seconds)
+        self.plan, self.queue = plan, JobQueue(plan, timeout_seconds)
         self.executor = _executor((plan.folder / LOGS).absolute(), settings)
         self.executor.update_parameters(name=f"sweep-{plan.folder.name}")
         self.is_local, self.jobs = settings.executor == "local", list[Any]()
-        self.asked = time.monotonic()
+        self.queried = time.monotonic()
 
-    def start(self, attempt: Attempt, slot: int) -> QueuedJob:
+    def start(self, attempt: JobAttempt, slot: int) -> ClusterJob:
         """Submit the job."""
         from submitit.core.utils import FailedJobError
 
         try:
-            job = self.executor.submit(attend, self.orders.order(attempt))
+            job = self.executor.submit(run_queued_job, self.queue.prepare(attempt))
         except FailedJobError as error:
-            raise RunnerError(f"the queue refused job {attempt.number}; mend sweep.submitit: {error}") from error
+            raise RunnerError(f"the queue refused job {attempt.number}; fix sweep.submitit: {error}") from error
         self.jobs.append(job)
-        return QueuedJob(self.plan, attempt, _Submitted(job, self.is_to_be_asked))
+        return ClusterJob(self.plan, attempt, _SubmititEntry(job, self.should_query))
 
-    def is_to_be_asked(self) -> bool:
-        """Whether it is time to ask the queue about its jobs, of all of them at once; submitit waits for 10 minutes."""
-        due = time.monotonic() - self.asked > ASK_SECONDS
+    def should_query(self) -> bool:
+        """Whether it is time to ask the queue again; one query covers all jobs."""
+        due = time.monotonic() - self.queried > QUERY_SECONDS
         if due:
-            self.asked = time.monotonic()
+            self.queried = time.monotonic()
         return due
 
     def close(self) -> None:
-        """Wait for what submitit started on this host itself; a queue sees to its jobs, cancelled ones too."""
+        """Wait for the processes that submitit started on this host; a SLURM queue ends its own jobs."""
         limit = time.monotonic() + CLOSING_SECONDS
         while self.is_local and not all(job.done() for job in self.jobs) and time.monotonic() < limit:
             time.sleep(0.1)
 
 
-class _Submitted:
-    def __init__(self, job: Any, is_to_be_asked: Callable[[], bool]) -> None:
-        self.job, self.is_to_be_asked = job, is_to_be_asked
+class _SubmititEntry:
+    def __init__(self, job: Any, should_query: Callable[[], bool]) -> None:
+        self.job, self.should_query = job, should_query
 
-    def fate(self) -> str | None:
-        if not self.job.done(force_check=self.is_to_be_asked()):
+    def end_state(self) -> str | None:
+        if not self.job.done(force_check=self.should_query()):
             return None
         last = last_line_of(self.job.paths.stderr)
-        return f"job {self.job.job_id} of the queue ended as {self.job.state}" + (f": {last}" if last else "")
+        return f"queue job {self.job.job_id} ended as {self.job.state}" + (f": {last}" if last else "")
 
     def cancel(self) -> None:
         self.job.cancel(check=False)

@@ -1,4 +1,4 @@
-"""What a sweep is, as it was when it began: sweep.json, and every job's configuration frozen beside it."""
+"""The plan of a sweep: sweep.json lists its jobs, and a folder next to it freezes the configuration of each job."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from runner.records.record import is_alive, process_identity
 
 SWEEP_JSON = "sweep.json"
 FROZEN = "frozen"
-"""The folder with a folder per job: its config.yaml, and Hydra's files."""
+"""The folder that holds, for each job, its config.yaml and Hydra's files."""
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One job: what was typed for it, the values of the varied keys that have an effect, and the job it equals."""
+    """One job: its overrides, the values of the varied keys, and the earlier job that it equals.
+
+    A varied key that has no effect in this job has the value None.
+    """
 
     number: int
     overrides: tuple[str, ...]
@@ -34,18 +37,15 @@ class PlannedJob:
     foreign_files: tuple[str, ...] = ()
     same_as: int | None = None
     refused: str | None = None
-    """Why it cannot be run: a trial of a search that the schema does not accept."""
+    """Why the job cannot run: the schema refused this trial of a search."""
 
     pruned: str | None = None
-    """Why it was given up: a trial of a search whose epochs promised too little."""
+    """Why the job was pruned: this trial of a search had little promise."""
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """How the jobs of a search are found: `trials` of them in all, in the ranges of what was `typed`.
-
-    `prune`: whether trials that promise too little are given up.
-    """
+    """A search of `trials` jobs in total, in the ranges of the overrides `typed`."""
 
     method: Literal["random", "optuna"]
     trials: int
@@ -56,9 +56,9 @@ class SearchPlan:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """All jobs of a sweep in `folder`; `objective` and `goal` as typed, None for what training monitors.
+    """All jobs of the sweep in `folder`; of a search, the jobs so far.
 
-    Where it is a search, the jobs so far.
+    `objective` and `goal` are those of the command line; None: what training monitors. `process` runs the sweep.
     """
 
     folder: Path
@@ -72,52 +72,52 @@ class SweepPlan:
 
     @property
     def distinct(self) -> tuple[PlannedJob, ...]:
-        """The jobs that equal no earlier one: those that are run."""
+        """The jobs to run: those that equal no earlier job."""
         return tuple(job for job in self.jobs if job.same_as is None)
 
     @property
     def is_running(self) -> bool:
-        """Whether the process that runs the jobs still lives."""
+        """Whether the process that runs the jobs is alive."""
         return self.process is not None and is_alive(self.process)
 
     def job_folder(self, number: int) -> Path:
-        """Where a job writes."""
+        """The folder of a job."""
         return self.folder / str(number)
 
     def frozen_folder(self, number: int) -> Path:
-        """Where a job's configuration lies."""
+        """The folder with the frozen configuration of a job."""
         return self.folder / FROZEN / str(number)
 
-    def config(self, number: int, *, again: bool = False) -> dict[str, Any]:
-        """A job's whole configuration, as it was when the sweep began; `again`: to go on in the folder it has."""
+    def config(self, number: int, *, resume: bool = False) -> dict[str, Any]:
+        """The whole configuration of a job, as the sweep began; `resume`: changed to resume the job in its folder."""
         text = (self.frozen_folder(number) / CONFIG_YAML).read_text(encoding="utf-8")
         config: dict[str, Any] = yaml.safe_load(text)
-        return config | {"resume": str(self.job_folder(number)), "rerun": None} if again else config
+        return config | {"resume": str(self.job_folder(number)), "rerun": None} if resume else config
 
     def write(self) -> None:
-        """Write sweep.json; whoever reads it finds it whole."""
+        """Write sweep.json atomically."""
         document = asdict(self)
         del document["folder"]
         write_atomically(self.folder / SWEEP_JSON, to_json(document), overwrite=True)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Say in sweep.json, while the block lasts, that this process runs the jobs."""
+        """Name this process in sweep.json as the one that runs the jobs, until the block ends."""
         replace(self, process=process_identity()).write()
         try:
             yield
         finally:
-            # Read again: a search has added jobs.
+            # Read the plan again: a search has added jobs.
             replace(read_sweep(self.folder), process=None).write()
 
 
 def freeze(plan: SweepPlan, number: int, config: dict[str, Any]) -> None:
-    """Write a job's configuration into its frozen folder, which exists."""
+    """Write the configuration of a job into its frozen folder, which must exist."""
     write_config(plan.frozen_folder(number), config)
 
 
 def begin_job(plan: SweepPlan, number: int) -> Path:
-    """Make the folder of a job, with Hydra's files in it; what an earlier attempt left is moved beside it."""
+    """Make the folder of a job, with Hydra's files in it, and move the folder of an earlier attempt aside."""
     folder = plan.job_folder(number)
     put_aside(folder)
     folder.mkdir()
@@ -128,9 +128,9 @@ def begin_job(plan: SweepPlan, number: int) -> Path:
 
 
 def read_sweep(folder: Path, key: str = "sweep") -> SweepPlan:
-    """The plan of the sweep in `folder`, which the key `key` names.
+    """The plan of the sweep in `folder`; `key`: the configuration key that names the folder, for messages.
 
-    Raises `ConfigurationError` where that is no sweep.
+    Raises `ConfigurationError` if the folder holds no sweep.
     """
     file = folder / SWEEP_JSON
     try:
@@ -149,7 +149,7 @@ def read_sweep(folder: Path, key: str = "sweep") -> SweepPlan:
 
 
 def newest_sweep(root: Path) -> Path | None:
-    """The newest sweep below `root`/sweeps; None where there is none."""
+    """The folder of the newest sweep below `root`/sweeps; None if there is none."""
     folders = sorted(file.parent for file in (root / "sweeps").glob(f"*/{SWEEP_JSON}"))
     return folders[-1] if folders else None
 

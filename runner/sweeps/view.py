@@ -1,4 +1,4 @@
-"""What a person sees of a sweep while it runs: a live table, or a line per job where the output is no terminal."""
+"""The progress of a sweep on screen: a live table in a terminal, elsewhere one line for each job that ends."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from rich.table import Table
 
 from runner.records.output import brief, plain
 from runner.records.run_folder import RunFolder
-from runner.sweeps.process import Outcome
-from runner.sweeps.schedule import Observer
+from runner.sweeps.process import JobOutcome
+from runner.sweeps.schedule import SweepObserver
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 REFRESH_SECONDS = 1.0
-"""How often the files of running jobs are looked at."""
+"""How often the live table reads the files of running jobs."""
 
-LEAST_WIDTHS = {"status": len("completed"), "loss": len("0.1234")}
-"""So that columns stay where they are as what stands in them grows."""
+MIN_WIDTHS = {"status": len("completed"), "loss": len("0.1234")}
+"""Widths that keep columns in place while their cells grow."""
 
 
 @contextmanager
-def view_of(plan: SweepPlan, count: int, console: Console | None = None) -> Iterator[Observer]:
-    """The view of a sweep that is about to run so many jobs."""
+def view_of(plan: SweepPlan, count: int, console: Console | None = None) -> Iterator[SweepObserver]:
+    """The view of a sweep that will run `count` jobs."""
     console = console or Console(highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
-        yield Lines(count, console)
+        yield LineView(count, console)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield LiveTable(plan, count, live)
+        yield TableView(plan, count, live)
 
 
-class Lines:
-    """A line for each job that ends."""
+class LineView:
+    """Prints a line for each job that ends."""
 
     def __init__(self, count: int, console: Console) -> None:
         self.count, self.console = count, console
@@ -43,44 +43,44 @@ class Lines:
         self.done = 0
 
     def on_start(self, job: PlannedJob) -> None:
-        """Say nothing: the line comes at its end."""
+        """Remember the job for its line."""
         self.jobs[job.number] = job
 
-    def on_end(self, outcome: Outcome) -> None:
-        """Say how it ended."""
+    def on_end(self, outcome: JobOutcome) -> None:
+        """Print how the job ended."""
         self.done += 1
         job, width = self.jobs[outcome.number], len(str(self.count))
-        told = f"{self.done:>{width}}/{self.count}  job {job.number}  {outcome.ended:<11}  {outcome.seconds:.1f} s"
-        self.console.print(f"{'':<10}{told}  {' '.join(job.overrides)}")
+        text = f"{self.done:>{width}}/{self.count}  job {job.number}  {outcome.ended:<11}  {outcome.seconds:.1f} s"
+        self.console.print(f"{'':<10}{text}  {' '.join(job.overrides)}")
 
     def on_tick(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-class LiveTable:
-    """A row for each job that runs or has ended, and how many wait."""
+class TableView:
+    """Shows a row for each job that runs or has ended, and the number of jobs that wait."""
 
     def __init__(self, plan: SweepPlan, count: int, live: Live) -> None:
         self.plan, self.live, self.count = plan, live, count
         self.jobs: dict[int, PlannedJob] = {}
         self.running: dict[int, float] = {}
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, JobOutcome] = {}
         self._drawn = 0.0
 
     def on_start(self, job: PlannedJob) -> None:
-        """Show it from now on."""
+        """Add the row of the job."""
         self.jobs[job.number] = job
         self.running[job.number] = time.monotonic()
         self._draw()
 
-    def on_end(self, outcome: Outcome) -> None:
-        """Show how it ended."""
+    def on_end(self, outcome: JobOutcome) -> None:
+        """Show in the row of the job how it ended."""
         del self.running[outcome.number]
         self.outcomes[outcome.number] = outcome
         self._draw()
 
     def on_tick(self) -> None:
-        """Look again, once in a while."""
+        """Refresh the table, at most once in `REFRESH_SECONDS`."""
         if time.monotonic() - self._drawn > REFRESH_SECONDS:
             self._draw()
 
@@ -90,9 +90,9 @@ class LiveTable:
         caption = f"{len(self.outcomes)} of {self.count} done, {waiting} waiting"
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), caption=caption)
         for column in ("job", *self.plan.varied, "status", "seconds", "epoch", "loss", "val_loss"):
-            side: JustifyMethod = "right" if column in ("seconds", "epoch", "loss", "val_loss") else "left"
-            table.add_column(column, justify=side, min_width=LEAST_WIDTHS.get(column))
-        # As many as fit, and those that run always; by number, so that a row keeps its place.
+            justify: JustifyMethod = "right" if column in ("seconds", "epoch", "loss", "val_loss") else "left"
+            table.add_column(column, justify=justify, min_width=MIN_WIDTHS.get(column))
+        # As many rows as fit, running jobs first of all; sorted by number, so that a row keeps its place.
         numbers = sorted([*self.outcomes, *self.running][-max(3, self.live.console.height - 5) :])
         for number in numbers:
             table.add_row(*self._row(self.jobs[number]))

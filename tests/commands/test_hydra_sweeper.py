@@ -35,7 +35,7 @@ def test_foreign_sweeper_drives_our_processes(sweep, narrowing, capsys):
     printed = capsys.readouterr()
     assert printed.err == ""
     assert "6 jobs, 1 to run" in printed.out
-    assert "4 jobs: 4 completed; best first, by the least val_loss" in printed.out
+    assert "4 jobs: 4 completed; sorted by val_loss, lowest first" in printed.out
 
 
 def test_sweeper_receives_the_objective(sweep, narrowing):

@@ -129,9 +129,9 @@ def test_key_in_two_pairs_is_reported(problems):
         ("sweep.paired=[[seed]]", "sweep.paired must be a list of lists of 2 or more texts, got [['seed']]"),
         (
             "sweep.objective=f1",
-            "sweep.goal must say whether less or more of f1 is better, got null; add sweep.goal=min or sweep.goal=max",
+            "sweep.goal must be min or max for the objective f1, got null; add sweep.goal=min or sweep.goal=max",
         ),
-        ("sweep.goal=max", "sweep.goal must go with sweep.objective, got max alone; add sweep.objective=KEY"),
+        ("sweep.goal=max", "sweep.goal needs sweep.objective, got only goal=max; add sweep.objective=KEY"),
         ("resume=latest", "resume=latest must go with a single run; sweep.resume=SWEEP_DIR goes on with a sweep"),
     ],
 )

@@ -134,7 +134,7 @@ def test_readme_sweep_runs_as_a_person_starts_it(command, workplace, monkeypatch
     words += ["sweep.trials=1"] if num_jobs == 1 else []
     assert run_sweep(prepare_sweep(words), ["-m", *words]) == 0
     (folder,) = Path("outputs/sweeps").iterdir()
-    assert read_results(folder).counts() == {"completed": num_jobs}
+    assert read_results(folder).status_counts() == {"completed": num_jobs}
     assert {"report.html", "summary.md", "sweep.csv"} <= {file.name for file in folder.iterdir()}
 
 

@@ -46,7 +46,7 @@ def test_page_in_a_browser(digits):
         for expected in ("ascending", "descending"):
             heading.locator("button").focus()
             page.keyboard.press("Enter")
-            values = [float(text.removesuffix(" %")) for text in column.all_inner_texts()]
+            values = [float(text.removesuffix("%")) for text in column.all_inner_texts()]
             assert heading.get_attribute("aria-sort") == expected
             assert values == sorted(values, reverse=expected == "descending")
         assert enlarges(page)

@@ -12,7 +12,7 @@ from runner.errors import RunnerError, TrainingError
 from runner.modes.run import run
 from runner.records.output import rounded
 from runner.report import execute
-from runner.reports.html import NAME, number, seconds
+from runner.reports.html import REPORT_HTML, number, seconds
 from runner.reports.page import write_report
 
 HOSTILE = "<script>alert(1)</script>"
@@ -36,13 +36,13 @@ def test_page_has_status_config_and_results(digits, read):
     assert page.of("span", **{"class": "status completed"})
     accuracy = document["results"]["evaluate"]["accuracy"]
     assert f"test accuracy {rounded(accuracy)}" in page.text
-    assert ["train.epochs", "2"] in page.tables["What was configured"]
+    assert ["train.epochs", "2"] in page.tables["Configuration"]
     assert ["numpy", document["versions"]["numpy"]][1] in page.text
 
 
 def test_page_shows_only_a_known_command(copy, read):
     write_report(copy)
-    assert "No key was given on a command line" in read(copy).text
+    assert "No key was set on the command line" in read(copy).text
     document = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps(document | {"overrides": ["seed=1", "data.root=a b"]}))
     write_report(copy)
@@ -56,7 +56,7 @@ def test_page_is_self_contained(digits, read):
     addresses = [a[name] for _, a in page.elements for name in ("src", "href", "xlink:href") if a.get(name)]
     assert addresses
     assert all(address.startswith(("data:", "#")) for address in addresses)
-    assert (digits / NAME).stat().st_size < 300_000
+    assert (digits / REPORT_HTML).stat().st_size < 300_000
 
 
 def test_no_two_elements_have_the_same_id(digits, read):
@@ -79,7 +79,7 @@ def test_confusion_matrix_matches_predictions(digits, read):
         assert list(map(int, counts)) == [taken.count(str(other)) for other in range(10)]
     per_class = {row[0]: row for row in page.tables["Per class"][1:]}
     claimed = [row["label"] for row in predictions if row["predicted"] == "3"]
-    assert per_class["3"][1] == f"{100 * claimed.count('3') / len(claimed):.1f} %"
+    assert per_class["3"][1] == f"{100 * claimed.count('3') / len(claimed):.1f}%"
     assert per_class["3"][4] == str(sum(row["label"] == "3" for row in predictions))
 
 
@@ -102,37 +102,37 @@ def test_examples_show_four_samples_per_class(digits):
 def test_curves_have_panels_and_alt_text(digits, read):
     labels = [figure["aria-label"] for figure in read(digits).of("figure", role="img")]
     assert [label.split(":")[0] for label in labels[:-1]] == [
-        "loss", "accuracy", "learning rate", "images per second", "share of waiting",
+        "loss", "accuracy", "learning rate", "images per second", "share of time waiting for data",
     ]  # fmt: skip
     first, last = rows(digits / "metrics.csv")
-    assert f"val_loss from {float(first['val_loss']):.4g} to {float(last['val_loss']):.4g}" in labels[0]
+    assert f"val_loss goes from {float(first['val_loss']):.4g} to {float(last['val_loss']):.4g}" in labels[0]
 
 
 def test_wait_has_reasons_and_a_picture(digits, read):
     page, fit = read(digits), json.loads((digits / "run.json").read_text())["results"]["fit"]
     wait, memory = fit["wait"], rounded(fit["peak_memory_bytes"] / 1e6)
-    assert f"took {seconds(fit['cpu_seconds'])} of processors and at most {memory} MB of memory" in page.text
+    assert f"took {seconds(fit['cpu_seconds'])} of CPU time and at most {memory} MB of memory" in page.text
     assert wait["advice"].removeprefix("t") in page.text
-    assert [row[0] for row in page.tables["The wait"][1:]] == ["read", "decode", "change", "assemble"]
+    assert [row[0] for row in page.tables["Waiting for data"][1:]] == ["read", "decode", "change", "assemble"]
     (picture,) = page.of("figure", **{"class": "timeline"})
-    assert picture["aria-label"].endswith("of the time of 40 steps the model waited; workers beside it: 2")
-    assert all(f" {words}" in page.text for words in ("worker 1", "worker 2", "it waits for a batch"))
+    assert picture["aria-label"].startswith("40 steps: the model waited ")
+    assert all(f" {words}" in page.text for words in ("worker 1", "worker 2", "model waits for a batch"))
 
 
 def test_page_without_timeline_has_the_numbers(copy, read):
     (copy / "trace.json").unlink()
     write_report(copy)
     page = read(copy)
-    assert page.tables["The wait"]
+    assert page.tables["Waiting for data"]
     assert page.of("figure", **{"class": "timeline"}) == []
 
 
 def test_page_is_redrawn_from_files_alike(digits, tmp_path):
     elsewhere = tmp_path / digits.name
     shutil.copytree(digits, elsewhere)
-    (elsewhere / NAME).unlink()
+    (elsewhere / REPORT_HTML).unlink()
     assert execute([str(elsewhere)]) == 0
-    assert (elsewhere / NAME).read_text() == (digits / NAME).read_text()
+    assert (elsewhere / REPORT_HTML).read_text() == (digits / REPORT_HTML).read_text()
 
 
 def change(folder, **sections):
@@ -145,12 +145,13 @@ def change(folder, **sections):
 def test_file_content_is_shown_with_its_digest(copy, read):
     data = json.loads((copy / "run.json").read_text())["data"]
     assert (
-        f"The content of all 1,797 files was digested as it was read: {data['contents']['digest']} ." in read(copy).text
+        f"The record has the digests of all 1,797 files; their digest is {data['contents']['digest']} ."
+        in read(copy).text
     )
     change(copy, data=data | {"contents": {"known": 12, "of": 1797, "digest": None, "files": {}}})
-    assert "The content of 12 of 1,797 files was digested as it was read." in read(copy).text
+    assert "The record has the digests of 12 of 1,797 files." in read(copy).text
     change(copy, data={name: value for name, value in data.items() if name != "contents"})
-    assert "The content of" not in read(copy).text
+    assert "The record has the digests" not in read(copy).text
 
 
 @pytest.mark.parametrize("identical", [True, False])
@@ -165,13 +166,13 @@ def test_comparison_with_the_original_is_shown(identical, copy, read):
     }
     change(copy, rerun={"path": "outputs/runs/first"}, verified=verified)
     page = read(copy)
-    assert "Once more what was done in outputs/runs/first ." in page.text
+    assert "This is a rerun of outputs/runs/first ." in page.text
     assert "Compared: ids, 2 epochs of weights." in page.text
     assert "Not compared: pixels: the first run has not recorded them." in page.text
     assert "versions.keras is 2, and was 1" in page.text
-    assert ("The first difference: loss of epoch 1 is 2, and was 1." in page.text) is not identical
-    differences = page.tables.get("Compared with the run it repeats")
-    assert differences == (None if identical else [["what differs", "times"], ["metrics", "1,200"]])
+    assert ("First difference: loss of epoch 1 is 2, and was 1." in page.text) is not identical
+    differences = page.tables.get("Comparison with the first run")
+    assert differences == (None if identical else [["kind", "differences"], ["metrics", "1,200"]])
 
 
 BATCHES = """
@@ -188,7 +189,7 @@ def test_page_of_ready_made_batches_counts_these(started, read, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     keys = ["extensions=[made_for_pages]", "loader.target=made_for_pages.batches", "loader.train_arguments={count: 3}"]
     page = read(started("data=none", "loader=custom", *keys, "loader.train_steps=3", "model=mlp"))
-    assert "3 batches a pass for train; each is 3 float32." in page.text
+    assert "Batches per epoch: 3 train. Each sample: 3 float32." in page.text
     assert "Samples per class" not in page.tables
     assert page.of("span", **{"class": "status completed"})
 
@@ -212,7 +213,7 @@ def test_every_head_has_a_section_of_its_own_kind(started, table, read):
     for head in ("bi", "multi", "tags", "brightness"):
         assert f"Predictions: {head}" in page.text
     assert "A sample may have several classes, so there is no confusion matrix." in page.text
-    (scored,) = page.tables["How far off"][1:]
+    (scored,) = page.tables["Errors"][1:]
     assert scored[0] == "value"
     assert page.of("figure", **{"aria-label": "value: predicted over true values"})
 
@@ -223,7 +224,7 @@ def test_reconstruction_shows_greatest_errors(started, table, read):
     errors = {row["id"]: float(row["mean_squared_error"]) for row in rows(folder / "predictions.csv")}
     pictured = [image["alt"] for image in page.of("img") if "title" not in image]
     assert pictured == sorted(errors, key=errors.get, reverse=True)[:12]
-    assert "each sample's error is all there is to show" in page.text
+    assert "the only score is the error of each sample" in page.text
 
 
 def test_predictions_without_labels_are_counted(digits, digits_root, tmp_path, read):
@@ -233,7 +234,7 @@ def test_predictions_without_labels_are_counted(digits, digits_root, tmp_path, r
     keys = ["data=directory", f"data.root={images}", "data.class_mode=null", "data.color_mode=grayscale"]
     run(compose(["mode=predict", f"from_run={digits}", *keys, "data.target_size=[8,8]"]), folder=folder)
     page = read(folder)
-    assert "The data has no labels: what is predicted can be counted, not judged." in page.text
+    assert "The data has no labels, so there are no scores." in page.text
     counted = page.tables["Predictions"][1:]
     assert sum(int(count) for _, count in counted) == len(rows(folder / "predictions.csv"))
 
@@ -246,7 +247,7 @@ def test_failed_run_shows_error_and_log_end(digits_root, tmp_path, read):
     assert "TrainingError the loss became " in page.text
     assert "Traceback (most recent call last)" in page.text
     assert page.of("details", open=None)
-    assert "Some samples, as the model is given them" in page.text
+    assert "Samples as the model receives them" in page.text
 
 
 @pytest.mark.parametrize(
@@ -279,11 +280,11 @@ def test_damaged_folder_has_a_partial_page(copy, file, content):
 def test_other_predictions_table_is_reported(copy, read):
     (copy / "predictions.csv").write_text("id,other\n1,2\n")
     write_report(copy)
-    assert "predictions.csv has other columns than its run's heads" in read(copy).text
+    assert "predictions.csv do not match the heads of the run" in read(copy).text
 
 
 def test_large_predictions_need_the_command(copy, read):
-    write_report(copy, most_bytes=1000)
+    write_report(copy, max_bytes=1000)
     page = read(copy)
     assert f"python -m runner.report {copy}" in page.text
     assert "Confusion matrix" not in page.text
@@ -292,7 +293,7 @@ def test_large_predictions_need_the_command(copy, read):
 def test_values_that_are_no_numbers_are_drawn(copy, read):
     (copy / "metrics.csv").write_text("epoch,loss,val_loss\n1,nan,\n2,inf,0.5\n")
     write_report(copy)
-    assert "loss from nan to inf" in " ".join(f["aria-label"] for f in read(copy).of("figure", role="img"))
+    assert "loss goes from nan to inf" in " ".join(f["aria-label"] for f in read(copy).of("figure", role="img"))
 
 
 def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, r2_score, root_mean_squared_error
 
 from runner.data.labels import Head
-from runner.reports.scores import class_scores, judge_of, number_score
+from runner.reports.scores import class_scores, number_score, scorer_of
 
 NAMES = ("a", "b", "c")
 PAIRS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1, max_size=40)
@@ -41,30 +41,30 @@ def test_constant_column_explains_nothing():
 
 
 def test_class_scorer_keeps_the_worst_samples():
-    judge = judge_of(Head("", "sparse", NAMES), labelled=True)
+    scorer = scorer_of(Head("", "sparse", NAMES), labelled=True)
     for row in range(40):
         wrong = row / 40
-        judge.take(row, f"id{row}", ["a", "b" if wrong > 0.5 else "a", str(1 - wrong), str(wrong), "0"])
-    assert [sample.id for sample in judge.worst.samples()] == [f"id{row}" for row in range(39, 27, -1)]
-    assert judge.worst.samples()[0].told == "2.5% for a, 97.5% for b"
-    assert judge.pairs == {("a", "a"): 21, ("a", "b"): 19}
+        scorer.add(row, f"id{row}", ["a", "b" if wrong > 0.5 else "a", str(1 - wrong), str(wrong), "0"])
+    assert [sample.id for sample in scorer.worst.samples()] == [f"id{row}" for row in range(39, 27, -1)]
+    assert scorer.worst.samples()[0].detail == "2.5% for a, 97.5% for b"
+    assert scorer.pairs == {("a", "a"): 21, ("a", "b"): 19}
 
 
 def test_label_set_scorer_counts_by_class():
-    judge = judge_of(Head("", "multi_label", ("x", "y", "x|y")), labelled=True)
-    judge.take(0, "first", ["x|y", "x", "1", "0", "0", "0.9", "0.2", "0.1"])
-    judge.take(1, "second", ["y", "y", "0", "1", "0", "0.1", "0.8", "0.1"])
-    assert [(score.found, score.support, score.claimed) for score in judge.scores()] == [
+    scorer = scorer_of(Head("", "multi_label", ("x", "y", "x|y")), labelled=True)
+    scorer.add(0, "first", ["x|y", "x", "1", "0", "0", "0.9", "0.2", "0.1"])
+    scorer.add(1, "second", ["y", "y", "0", "1", "0", "0.1", "0.8", "0.1"])
+    assert [(score.true_positives, score.support, score.predicted) for score in scorer.scores()] == [
         (0, 0, 1),
         (1, 1, 1),
         (0, 1, 0),
     ]
-    assert [sample.id for sample in judge.worst.samples()] == ["first"]
+    assert [sample.id for sample in scorer.worst.samples()] == ["first"]
 
 
 def test_number_scorer_measures_distance():
-    judge = judge_of(Head("", "raw", (), ("w", "h")), labelled=True)
-    judge.take(0, "near", ["1", "2", "1", "2.5"])
-    judge.take(1, "far", ["1", "2", "4", "6"])
-    assert [(sample.id, sample.predicted) for sample in judge.worst.samples()] == [("far", "4, 6"), ("near", "1, 2.5")]
-    assert [score.mae for score in judge.scores()] == [1.5, 2.25]
+    scorer = scorer_of(Head("", "raw", (), ("w", "h")), labelled=True)
+    scorer.add(0, "near", ["1", "2", "1", "2.5"])
+    scorer.add(1, "far", ["1", "2", "4", "6"])
+    assert [(sample.id, sample.predicted) for sample in scorer.worst.samples()] == [("far", "4, 6"), ("near", "1, 2.5")]
+    assert [score.mae for score in scorer.scores()] == [1.5, 2.25]

@@ -8,8 +8,8 @@ import pytest
 
 from runner import report
 from runner.records.columns import BY_KEY
-from runner.reports.html import NAME
-from runner.reports.sweep_charts import LINES, job_curves, job_legend, setting_charts, setting_legend
+from runner.reports.html import REPORT_HTML
+from runner.reports.sweep_charts import BEST_LINES, job_curves, job_legend, setting_charts, setting_legend
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
@@ -54,7 +54,7 @@ def test_objective_is_drawn_in_its_unit(written):
     results = read_results(written)
     panels = setting_charts(SweepResults(replace(results.plan, objective="fit.peak_memory_bytes")))
     assert panels[2].title == "peak MB by loader"
-    assert panels[2].words == "sequence: 820.3; generator: 821.3"
+    assert panels[2].description == "sequence: 820.3; generator: 821.3"
 
 
 def test_failed_and_waiting_jobs_are_rows(folder, read):
@@ -84,26 +84,26 @@ def test_sweep_page_reports_command_and_fairness(folder, read):
     assert "python -m runner -m seed=0,1 'data.root=a b'" in page.text
     assert "10 jobs differ only in the loader: same batches, same weights." in page.text
     assert "job 13 = job 0." in page.text
-    assert "Best first, by the least val_loss: job 8 (train.learning_rate=0.1, loader=sequence, seed=0)" in page.text
+    assert "Best by lowest val_loss: job 8 (train.learning_rate=0.1, loader=sequence, seed=0)" in page.text
 
 
 def test_differing_loaders_are_reported(folder, read):
     file = folder / "2/run.json"
     file.write_text(file.read_text().replace("1" * 64, "2" * 64))
     write_sweep_report(read_results(folder))
-    assert "job 2 differs from job 0 only in the loader, and yet in digests.ids." in read(folder).text
+    assert "job 2 differs from job 0 only in the loader, but digests.ids are not the same." in read(folder).text
 
 
 def test_environment_is_shown_once(folder, read):
     write_sweep_report(read_results(folder))
-    assert "Not the same for all jobs" not in read(folder).text
+    assert "These differ between jobs" not in read(folder).text
     file = folder / "2/run.json"
     changed, count = re.subn(r'("keras": )"[^"]*"', r'\1"2.0.0"', file.read_text(), count=1)
     file.write_text(changed)
     write_sweep_report(read_results(folder))
     page = read(folder)
     assert count == 1
-    assert "incomparable: versions.keras ." in page.text
+    assert "may not be comparable: versions.keras ." in page.text
     assert "2.0.0" not in page.text
 
 
@@ -122,8 +122,8 @@ def test_every_key_has_two_charts(written):
         "val_loss by train.learning_rate", "images/s by train.learning_rate",
         "val_loss by loader", "images/s by loader",
     ]  # fmt: skip
-    assert panels[0].words == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.043 to 2.098"
-    assert panels[3].words == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
+    assert panels[0].description == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.043 to 2.098"
+    assert panels[3].description == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
 
 
 def test_numbers_get_axes_and_names_get_groups(written):
@@ -163,8 +163,8 @@ def test_curves_of_all_jobs_name_the_best(written):
     assert [panel.title for panel in job_curves(results)] == ["val loss", "loss"]
     keys = [key.text for key in job_legend(results)]
     assert keys[0] == "job 8: train.learning_rate=0.1, loader=sequence, seed=0"
-    assert (len(keys), keys[-1]) == (len(LINES) + 1, "the other 7")
-    assert len({(str(line["linestyle"]), line["marker"]) for line in LINES}) == len(LINES)
+    assert (len(keys), keys[-1]) == (len(BEST_LINES) + 1, "7 more")
+    assert len({(str(line["linestyle"]), line["marker"]) for line in BEST_LINES}) == len(BEST_LINES)
 
 
 def test_metric_objective_has_the_first_curve(written):
@@ -179,13 +179,13 @@ def test_sweep_without_started_jobs_has_a_page(tmp_path, read):
     SweepPlan(folder, ("-m", "seed=0"), ("seed",), (PlannedJob(0, (), {"seed": 0}),)).write()
     assert report.execute([str(folder)]) == 0
     page = read(folder)
-    assert "No completed job has loss." in page.text
+    assert "No completed job has a value of loss." in page.text
     assert page.tables["Jobs"][1:] == [["0", "0", "waiting"]]
 
 
 def test_page_is_drawn_again_by_the_command(folder, capsys):
     assert report.execute([str(folder)]) == 0
-    assert f"report    {folder / NAME}\n" in capsys.readouterr().out
-    first = (folder / NAME).read_text()
+    assert f"report    {folder / REPORT_HTML}\n" in capsys.readouterr().out
+    first = (folder / REPORT_HTML).read_text()
     report.execute([str(folder)])
-    assert (folder / NAME).read_text() == first
+    assert (folder / REPORT_HTML).read_text() == first

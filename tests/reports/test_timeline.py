@@ -1,7 +1,7 @@
 """The picture of a trace."""
 
 from runner.records.trace import Lane, Span
-from runner.reports.timeline import MOST_LANES, draw_timeline, told_in_words
+from runner.reports.timeline import MAX_LANES, describe_timeline, draw_timeline
 
 MS = 1_000_000
 MODEL = Lane(
@@ -35,20 +35,20 @@ def test_bars_match_times_and_are_hatched():
     assert names == ["model", "worker 1"]
     assert bars(axes) == {"//////": [(0, 10), (30, 40)], "------": [(1, 9)], None: [(10, 30), (40, 60)]}
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend == ["the model trains", "it waits for a batch", "samples are prepared"]
+    assert legend == ["model trains", "model waits for a batch", "samples are prepared"]
 
 
 def test_main_thread_preparation_has_its_own_row():
     own = Lane("model", [*MODEL.spans, Span("prepare", 102 * MS, 104 * MS, {"samples": 8})])
     names, axes = rows([own])
-    assert names == ["model", "same thread"]
+    assert names == ["model", "model thread"]
     assert bars(axes)["------"] == [(2, 4)]
 
 
 def test_many_workers_are_drawn_up_to_a_limit():
     names, _ = rows([MODEL, *(Lane(f"worker {number}", WORKER.spans) for number in range(1, 40))])
-    assert len(names) == MOST_LANES
+    assert len(names) == MAX_LANES
 
 
 def test_picture_has_a_description():
-    assert told_in_words([MODEL, WORKER]) == "in 33% of the time of 2 steps the model waited; workers beside it: 1"
+    assert describe_timeline([MODEL, WORKER]) == "2 steps: the model waited 33% of the time; 1 worker"

@@ -15,9 +15,9 @@ import pytest
 
 from runner.config.jobs import prepare_sweep
 from runner.errors import ConfigurationError, RunnerError, Terminated
-from runner.sweeps import cluster as queued
-from runner.sweeps.cluster import Channel, attend
-from runner.sweeps.process import Attempt, Outcome
+from runner.sweeps import cluster
+from runner.sweeps.cluster import Channel, run_queued_job
+from runner.sweeps.process import JobAttempt, JobOutcome
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
@@ -39,7 +39,7 @@ def statuses(folder):
 
 
 def processes(here):
-    """Those of jobs, and those that attend to them."""
+    """Those of jobs, and those that run_queued_job to them."""
     marks = (str(here / "job.py"), str(here / "outputs"))
     lines = {each: " ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])}
     return [each for each, line in lines.items() if any(mark in line for mark in marks)]
@@ -62,7 +62,7 @@ def test_jobs_run_in_their_own_processes(launcher, sweep, nothing_is_left, capsy
     ]
     printed = capsys.readouterr()
     assert printed.err.splitlines()[-1].startswith("  job 1 failed: ValueError: nine is no seed (")
-    assert "3 jobs: 2 completed, 1 failed; best first, by the least val_loss" in printed.out
+    assert "3 jobs: 2 completed, 1 failed; sorted by val_loss, lowest first" in printed.out
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_interrupt_ends_jobs_and_empties_queue(launcher, here, sweep, terminated
 
 @EACH
 def test_job_killed_by_system_shows_last_lines(launcher, here, sweep, nothing_is_left, monkeypatch, capsys):
-    monkeypatch.setattr(queued, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "SETTLE_SECONDS", 0.5)
     # The parent is what the scheduler runs: the memory of a host is short, or its time is up.
     text = (here / "job.py").read_text()
     taken = "if seed == 7:\n    os.kill(os.getppid(), 9)\n    sys.exit()\nif 0:"
@@ -110,14 +110,14 @@ def test_job_killed_by_system_shows_last_lines(launcher, here, sweep, nothing_is
     assert code == 1
     told = capsys.readouterr()
     assert "2 jobs: 1 completed, 1 failed" in told.out
-    expected = {"submitit": "job 0 failed: job ", "ray": "job 0 failed: Ray ended the task: WorkerCrashedError"}
+    expected = {"submitit": "job 0 failed: queue job ", "ray": "job 0 failed: Ray ended the task: WorkerCrashedError"}
     assert expected[launcher[0].split("=")[1]] in told.err.splitlines()[-1]
 
 
 class Gone:
-    """A booking of which the scheduler says that it is over."""
+    """A entry of which the scheduler says that it is over."""
 
-    def fate(self):
+    def end_state(self):
         return "NODE_FAIL"
 
     def cancel(self):
@@ -125,8 +125,8 @@ class Gone:
 
 
 def test_run_on_a_lost_host_is_not_running(sweep, monkeypatch):
-    monkeypatch.setattr(queued, "SETTLE_SECONDS", 0)
-    monkeypatch.setattr(queued, "POLL_SECONDS", 0)
+    monkeypatch.setattr(cluster, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
     _, folder = sweep("seed=1")
     file = folder / "0/run.json"
     document = json.loads(file.read_text())
@@ -136,22 +136,22 @@ def test_run_on_a_lost_host_is_not_running(sweep, monkeypatch):
     channel = Channel(folder, 0)
     channel.open()
     channel.begin()
-    outcome = queued.QueuedJob(plan, Attempt(plan.jobs[0]), Gone()).poll()
+    outcome = cluster.ClusterJob(plan, JobAttempt(plan.jobs[0]), Gone()).poll()
     assert (outcome.ended, outcome.exit_code) == ("killed", 137)
     assert statuses(folder) == {0: "killed"}
     assert (folder / "0/output.log").read_text().endswith("sweep: NODE_FAIL\n")
 
 
 def test_job_result_precedes_scheduler_state(sweep, monkeypatch):
-    monkeypatch.setattr(queued, "POLL_SECONDS", 0)
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0)
     _, folder = sweep("seed=1")
     plan = read_sweep(folder)
-    job = queued.QueuedJob(plan, Attempt(plan.jobs[0]), Gone())
+    job = cluster.ClusterJob(plan, JobAttempt(plan.jobs[0]), Gone())
     channel = Channel(folder, 0)
     channel.open()
     assert job.poll() is None  # it may only not be seen yet
-    channel.end(Outcome(0, "completed", 0, 3.0))
-    assert job.poll() == Outcome(0, "completed", 0, 3.0)
+    channel.end(JobOutcome(0, "completed", 0, 3.0))
+    assert job.poll() == JobOutcome(0, "completed", 0, 3.0)
 
 
 @pytest.mark.parametrize("late", ["sweep ended", "asked to end", "another process"])
@@ -160,13 +160,13 @@ def test_late_order_is_ignored(late, here, sweep):
     before = (folder / "0/run.json").stat().st_mtime_ns
     plan = read_sweep(folder)
     with plan.running():
-        order = queued.Orders(read_sweep(folder), None).order(Attempt(plan.jobs[0]))
+        order = cluster.JobQueue(read_sweep(folder), None).prepare(JobAttempt(plan.jobs[0]))
         if late == "asked to end":
-            Channel(folder, 0).ask("end")
-            attend(order)
+            Channel(folder, 0).request("end")
+            run_queued_job(order)
     if late == "another process":
         replace(plan, process={"host": "other"}).write()
-    attend(order)
+    run_queued_job(order)
     assert not Channel(folder, 0).has_begun
     assert (folder / "0/run.json").stat().st_mtime_ns == before
 
@@ -183,7 +183,7 @@ def test_missing_launcher_is_refused(name, here, monkeypatch):
         prepare_sweep([f"sweep.launcher={name}", "seed=1,2"])
     assert refused.value.problems == (
         f"sweep.launcher={name} must have the package {name} installed, got none; "
-        f"pip install 'keras-runner[{name}]', or take sweep.launcher=local",
+        f"pip install 'keras-runner[{name}]', or use sweep.launcher=local",
     )
     assert list(here.iterdir()) == [here / "job.py"]
 
@@ -219,7 +219,10 @@ def test_all_jobs_are_queued_by_default(words, slots, here, monkeypatch):
     ("word", "message"),
     [
         ("sweep.ray.address=auto", "sweep.ray.address must be a cluster that answers, got auto: "),
-        ("sweep.ray.num_cpus=999", "sweep.ray.num_cpus must be at most .*, which is what this host has, got 999; ask"),
+        (
+            "sweep.ray.num_cpus=999",
+            "sweep.ray.num_cpus must be at most .*, which is what this host has, got 999; lower",
+        ),
         (
             "sweep.ray.resources={big: 1}",
             "sweep.ray.resources.big must be at most 0, which is what this host has, got 1",
@@ -262,6 +265,6 @@ def test_remote_trial_is_pruned_by_channel(sweep, nothing_is_left):
     search = ["sweep.search=optuna", "sweep.prune=true", "sweep.trials=6", "sweep.jobs=1"]
     code, folder = sweep(*SUBMITIT, *search, "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)")
     assert code == 0
-    assert [read_results(folder).counts(), statuses(folder)[5]] == [{"completed": 5, "pruned": 1}, "interrupted"]
-    assert Channel(folder, 5).asked("prune")
+    assert [read_results(folder).status_counts(), statuses(folder)[5]] == [{"completed": 5, "pruned": 1}, "interrupted"]
+    assert Channel(folder, 5).has_request("prune")
     assert Channel(folder, 5).outcome.ended == "pruned"

@@ -11,13 +11,13 @@ from runner.records.columns import Objective
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.run_folder import RunFolder
-from runner.sweeps.pruning import Pruning
+from runner.sweeps.pruning import Pruner
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 PRUNED = ["sweep.search=optuna", "sweep.prune=true", "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)"]
-WHY = "given up after epoch 1: its best val_loss, 5, was worse than the median of earlier trials"
+WHY = "pruned after epoch 1: its best val_loss, 5, is worse than the median of earlier trials"
 
 
 def told(folder):
@@ -30,10 +30,10 @@ def test_pruned_trials_save_state_without_failing(sweep, capsys):
     assert code == 0
     assert told(folder) == dict.fromkeys(range(5), "completed") | {5: "pruned", 6: "pruned"}
     assert json.loads((folder / "5/run.json").read_text())["status"] == "interrupted"
-    assert (folder / "5/output.log").read_text().endswith("\nsweep: given up; sweep.csv says why\n")
+    assert (folder / "5/output.log").read_text().endswith("\nsweep: pruned; sweep.csv has the reason\n")
     printed = capsys.readouterr()
-    assert "7 jobs: 5 completed, 2 pruned; best first, by the least val_loss" in printed.out
-    assert ("given up" in printed.out, printed.err) == (False, "")
+    assert "7 jobs: 5 completed, 2 pruned; sorted by val_loss, lowest first" in printed.out
+    assert ("pruned after" in printed.out, printed.err) == (False, "")
     with (folder / "sweep.csv").open() as file:
         rows = {row["job"]: (row["status"], row["error"]) for row in csv.DictReader(file)}
     assert (rows["0"], rows["5"]) == (("completed", ""), ("pruned", WHY))
@@ -82,19 +82,22 @@ def test_without_pruning_every_trial_is_completed(here, sweep):
 def test_objective_missing_in_epochs_is_reported(sweep, capsys):
     code, folder = sweep(*PRUNED, "sweep.trials=1", "sweep.objective=val_top_accuracy")
     assert code == 1
-    assert "nothing could be pruned: val_top_accuracy is no column of metrics.csv\n" in capsys.readouterr().out
+    assert "no trial could be pruned: metrics.csv has no column val_top_accuracy\n" in capsys.readouterr().out
     assert told(folder) == {0: "completed"}
 
 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (["sweep.search=random"], "prune must go with sweep.search=optuna, .*, got sweep.search=random; take that"),
-        ([], "prune must go with sweep.search=optuna, .*, got no search; take that, or leave it out"),
+        (
+            ["sweep.search=random"],
+            "prune needs sweep.search=optuna, .*, got sweep.search=random; set sweep.search=optuna",
+        ),
+        ([], "prune needs sweep.search=optuna, .*, got sweep.search=null; .*, or leave prune out"),
         (
             ["sweep.search=optuna", "sweep.objective=evaluate.accuracy"],
-            "prune must go with an objective that every epoch has, a column of metrics.csv, got evaluate.accuracy; "
-            "take one such as val_loss or val_accuracy",
+            "prune needs an objective that every epoch has, a column of metrics.csv, got evaluate.accuracy; "
+            "use one such as val_loss or val_accuracy",
         ),
     ],
 )
@@ -105,21 +108,23 @@ def test_unprunable_sweep_is_refused(typed, message, here, sweep):
 
 
 def test_resumed_search_prunes_as_it_did(here, sweep):
-    with pytest.raises(ConfigurationError, match="prune must not go with sweep.resume: whether .* is known"):
+    with pytest.raises(
+        ConfigurationError, match="prune cannot be combined with sweep.resume, which continues as the sweep began"
+    ):
         sweep("sweep.resume=latest", "sweep.prune=true")
 
 
-class Judge:
-    """Gives up what it is told to, and notes what it heard."""
+class ThresholdSearcher:
+    """Prunes trials from an epoch on, and records what was reported."""
 
     def __init__(self, *, after):
-        self.after, self.heard = after, []
+        self.after, self.reported = after, []
 
     def report(self, number, epoch, value):
-        self.heard.append((epoch, value))
+        self.reported.append((epoch, value))
 
-    def gives_up(self, number):
-        return self.heard[-1][0] >= self.after
+    def should_prune(self, number):
+        return self.reported[-1][0] >= self.after
 
 
 @pytest.fixture
@@ -143,22 +148,22 @@ def objective(run):
 
 
 def test_late_epochs_are_checked_in_order(learnt):
-    judge = Judge(after=2)
-    why = Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, {"loss": 1.0}))
-    assert judge.heard == [(1, 3.0), (2, 4.0)]
-    assert why == "given up after epoch 2: its best loss, 3, was worse than the median of earlier trials"
+    searcher = ThresholdSearcher(after=2)
+    why = Pruner(searcher, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, {"loss": 1.0}))
+    assert searcher.reported == [(1, 3.0), (2, 4.0)]
+    assert why == "pruned after epoch 2: its best loss, 3, is worse than the median of earlier trials"
 
 
 def test_fully_trained_trial_is_not_pruned(learnt):
-    judge = Judge(after=2)
-    assert Pruning(judge, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, epochs=2)) is None
-    assert judge.heard == [(1, 3.0), (2, 4.0)]
+    searcher = ThresholdSearcher(after=2)
+    assert Pruner(searcher, objective).reason(0, learnt({"loss": 3.0}, {"loss": 4.0}, epochs=2)) is None
+    assert searcher.reported == [(1, 3.0), (2, 4.0)]
 
 
 def test_early_epochs_use_no_other_column(learnt):
-    judge = Judge(after=9)
-    pruning = Pruning(judge, objective)
+    searcher = ThresholdSearcher(after=9)
+    pruning = Pruner(searcher, objective)
     pruning.report(0, learnt({"loss": 3.0}, validation_every=2))
-    assert judge.heard == []
+    assert searcher.reported == []
     pruning.report(0, learnt({"loss": 3.0}, {"loss": 2.0, "val_loss": 2.5}, validation_every=2))
-    assert judge.heard == [(2, 2.5)]
+    assert searcher.reported == [(2, 2.5)]

@@ -98,7 +98,7 @@ def test_direction_of_loader_columns_is_known():
 @given(losses=st.lists(st.floats(0.01, 10), min_size=2, max_size=6))
 def test_spread_over_seeds_is_that_of_a_sample(losses):
     class Fixed(SweepResults):
-        figures = ("val_loss",)
+        columns = ("val_loss",)
         objective = Objective("val_loss", "min")
         jobs = tuple(SimpleNamespace(planned=PlannedJob(n, (), {}), status="completed") for n in range(len(losses)))
 
@@ -135,7 +135,9 @@ def test_jobs_with_other_weights_are_named(planned, root):
     results = planned({"loader": "sequence"}, {"loader": "generator"})
     file = root / "sweeps" / NAME / "1" / "run.json"
     file.write_text(file.read_text().replace("0" * 64, "1" * 64))
-    assert list(agreements(results.jobs)) == ["job 1 differs from job 0 only in the loader, and yet in digests.weights"]
+    assert list(agreements(results.jobs)) == [
+        "job 1 differs from job 0 only in the loader, but digests.weights are not the same"
+    ]
 
 
 def test_files_hold_only_the_keys_that_vary(planned):
@@ -162,7 +164,7 @@ def test_one_repeated_job_is_reported(planned):
     jobs = (*results.plan.jobs, PlannedJob(2, (), {"loader": "sequence", "seed": 0}, same_as=0))
     plan = SweepPlan(results.plan.folder, (), ("loader", "seed"), jobs)
     assert list(notes(SweepResults(plan)))[1] == (
-        "1 job equals another and ran once, keys that a loader does not use being left blank: 2 = 0"
+        "1 job equals an earlier one and was not run (a key that the loader does not use is left blank): 2 = 0"
     )
 
 
@@ -228,7 +230,7 @@ def test_objective_column_is_first_and_unique(costly):
 
 @pytest.mark.parametrize(
     ("search", "told"),
-    [(None, "no job was begun"), (SearchPlan("random", 5, 0, ("seed=choice(1,2)",)), "no trial was begun")],
+    [(None, "no job was started"), (SearchPlan("random", 5, 0, ("seed=choice(1,2)",)), "no trial was started")],
 )
 def test_sweep_without_jobs_is_reported(search, told, root, capsys):
     plan = SweepPlan(root / "sweeps" / NAME, ("-m",), ("seed",), (), "val_loss", "min", search)
@@ -240,4 +242,4 @@ def test_sweep_without_jobs_is_reported(search, told, root, capsys):
 
 
 def test_single_job_is_singular(planned):
-    assert next(notes(planned({}))) == "1 job: 1 completed; best first, by the least val_loss"
+    assert next(notes(planned({}))) == "1 job: 1 completed; sorted by val_loss, lowest first"

@@ -40,7 +40,7 @@ def test_search_tries_the_requested_number(method, sweep, capsys):
     with (folder / "sweep.csv").open() as file:
         losses = [float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]]
     assert losses == sorted(losses)
-    assert "by the least val_loss" in (folder / "summary.md").read_text()
+    assert "sorted by val_loss, lowest first" in (folder / "summary.md").read_text()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -156,7 +156,7 @@ def test_search_without_any_value_fails(sweep, capsys):
         (["train.learning_rat=interval(0.1,1)"], "train.learning_rat is no key"),
         (["train.learning_rate=interval(-3,-1)"], "train.learning_rate must be"),
         (["seed=1,2", "seed=interval(1,2)"], "seed must be given once in a search, got 2"),
-        (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired must not go with sweep.search"),
+        (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired cannot be combined with sweep.search"),
     ],
 )
 def test_unsearchable_ranges_are_refused(typed, message, here, sweep):
@@ -175,7 +175,7 @@ def test_resumed_search_keeps_its_objective(sweep):
 
 def test_missing_optuna_explains_installation(sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'keras-runner\[optuna\]', or take sweep.search=random"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'keras-runner\[optuna\]', or use sweep.search=random"):
         sweep("sweep.search=optuna", SEEDS)
     assert not Path("outputs").exists()
 

@@ -7,8 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from runner.errors import RunnerError
-from runner.sweeps import cluster as queued
-from runner.sweeps import submitit_jobs
+from runner.sweeps import cluster, submitit_jobs
 
 pytestmark = pytest.mark.skipif(find_spec("submitit") is None, reason="without submitit")
 
@@ -72,15 +71,15 @@ def test_jobs_are_submitted_with_resources(queue, sweep):
 
 
 def test_out_of_memory_job_is_reported(queue, here, sweep, monkeypatch, capsys):
-    monkeypatch.setattr(queued, "SETTLE_SECONDS", 0)
-    monkeypatch.setattr(submitit_jobs, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(submitit_jobs, "QUERY_SECONDS", 0.5)
     text = (here / "job.py").read_text()
     taken = "if seed == 7:\n    os.kill(os.getppid(), 9)\n    sys.exit()\nif 0:"
     (here / "job.py").write_text(text.replace("if seed == 7:", taken))
     code, _ = sweep("sweep.launcher=submitit", "seed=7,1")
     assert code == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert "job 0 failed: job 1 of the queue ended as OUT_OF_MEMORY" in last
+    assert "job 0 failed: queue job 1 ended as OUT_OF_MEMORY" in last
 
 
 def test_waiting_jobs_leave_the_queue(queue, sweep):
@@ -93,5 +92,5 @@ def test_waiting_jobs_leave_the_queue(queue, sweep):
 
 
 def test_refusing_queue_ends_the_sweep(queue, sweep):
-    with pytest.raises(RunnerError, match=r"(?s)the queue refused job 0; mend sweep\.submitit.*invalid partition"):
+    with pytest.raises(RunnerError, match=r"(?s)the queue refused job 0; fix sweep\.submitit.*invalid partition"):
         sweep("sweep.launcher=submitit", "sweep.submitit.slurm_partition=closed", "seed=1,2")

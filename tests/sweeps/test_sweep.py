@@ -37,12 +37,12 @@ def test_failing_jobs_do_not_stop_others(sweep, capsys):
     assert printed.err.splitlines() == [
         "error: 3 of 5 jobs did not end well",
         f"  job 1 failed: ZeroDivisionError: before the record ({name}/1)",
-        f"  job 2 killed: the process was ended by SIGKILL; the system may have run out of memory ({name}/2)",
+        f"  job 2 killed: the process was killed by SIGKILL; the system may have run out of memory ({name}/2)",
         f"  job 3 failed: ValueError: nine is no seed ({name}/3)",
     ]
     assert "ZeroDivisionError" not in printed.out.split("table ")[0].split("\n\n")[0]
     assert "Traceback" in (folder / "1/output.log").read_text()
-    assert "5 jobs: 2 completed, 2 failed, 1 killed; best first, by the least val_loss" in printed.out
+    assert "5 jobs: 2 completed, 2 failed, 1 killed; sorted by val_loss, lowest first" in printed.out
 
 
 def test_failed_page_does_not_fail_the_sweep(sweep, capsys, monkeypatch):
@@ -63,7 +63,7 @@ def test_successful_sweep_exits_with_0(sweep, capsys):
         ("2", "generator", "0.4"),
         ("2", "sequence", "0.4"),
     ]
-    assert "Best first, by the least val_loss: job" in (folder / "report.html").read_text()
+    assert "Best by lowest val_loss: job" in (folder / "report.html").read_text()
     summary = (folder / "summary.md").read_text()
     assert "| loader | n | val_loss | evaluate.accuracy | images/s | seconds |" in summary
     assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100 ± 0 |" in summary
@@ -91,7 +91,7 @@ def test_jobs_that_equal_others_run_once(sweep, capsys):
     printed = capsys.readouterr().out
     assert "8 jobs, 3 to run" in printed
     assert (
-        "5 jobs equal others and ran once, keys that a loader does not use being left blank: "
+        "5 jobs equal earlier ones and were not run (a key that the loader does not use is left blank): "
         "1 = 0, 2 = 0, 3 = 0, 5 = 4, 7 = 6\n"
     ) in printed
     assert read_sweep(folder).jobs[2].varied == {"loader": "generator", "loader.workers": None, "seed": 1}
@@ -107,7 +107,7 @@ def test_completed_job_with_findings_fails_sweep(here, sweep, capsys):
 
 def test_objective_missing_in_jobs_is_reported(sweep, capsys):
     sweep("seed=1,2", "sweep.objective=val_top_accuracy")
-    assert "2 jobs: 2 completed; none of them has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
+    assert "2 jobs: 2 completed; no job has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
 
 
 def test_resume_runs_only_missing_jobs(here, sweep, capsys):
@@ -176,7 +176,7 @@ def test_job_that_takes_too_long_is_ended(sweep, capsys):
     code, folder = sweep("seed=10,1", "sweep.timeout_minutes=0.05")
     assert code == 1
     assert statuses(folder) == {0: "interrupted", 1: "completed"}
-    assert "job 0 interrupted: ended after 0.05 minutes, the sweep's limit for a job" in capsys.readouterr().err
+    assert "job 0 interrupted: stopped after 0.05 min (sweep.timeout_minutes)" in capsys.readouterr().err
 
 
 def test_unresponsive_job_is_killed(here, sweep, monkeypatch):
@@ -253,7 +253,7 @@ def test_killed_rerun_job_is_resumed(here, sweep):
     _, folder = sweep(f"rerun={first}", "verify=true", "seed=8,1")
     assert sweep(f"sweep.resume={folder}") == (0, folder)
     assert (folder / "0/again").exists()
-    config = read_sweep(folder).config(0, again=True)
+    config = read_sweep(folder).config(0, resume=True)
     assert (config["resume"], config["rerun"], config["verify"]) == (str(folder / "0"), None, True)
 
 

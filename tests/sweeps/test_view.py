@@ -5,11 +5,11 @@ import re
 
 from rich.console import Console
 
-from runner.sweeps.process import Outcome
+from runner.sweeps.process import JobOutcome
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 from runner.sweeps.view import view_of
 
-FAILED = Outcome(1, "failed", 1, 2.5)
+FAILED = JobOutcome(1, "failed", 1, 2.5)
 
 
 def plan_in(folder):
@@ -47,7 +47,7 @@ def test_rows_and_columns_keep_their_places(tmp_path):
         view.on_start(plan.jobs[0])
         view.on_start(plan.jobs[1])
         before = last_drawn(console)
-        view.on_end(Outcome(1, "completed", 0, 2.5))
+        view.on_end(JobOutcome(1, "completed", 0, 2.5))
         after = last_drawn(console)
     assert [line.split()[0] for line in before[:3]] == [line.split()[0] for line in after[:3]] == ["job", "0", "1"]
     assert before[0] == after[0]
