@@ -194,10 +194,10 @@ def test_page_of_ready_made_batches_counts_these(started, read, tmp_path, monkey
     assert page.of("span", **{"class": "status completed"})
 
 
-def test_page_takes_less_than_a_second(copy):
-    begun = time.perf_counter()
+def test_page_takes_less_than_a_cpu_second(copy):
+    begun = time.process_time()
     write_report(copy)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_hostile_class_is_text(started, table, read):
