@@ -26,7 +26,7 @@ each time, and about 1 MB in all. Files that exist are never overwritten.
 
 files
   photos/          180 JPEG pictures in one folder per class: circle, square, triangle
-  photos.csv       a table of them: path, split, shape, size, area and colors
+  photos.csv       a table of them: path, split, shape, size, area, width and colors
   volumes/         48 arrays of 16×16×16×1 values, one .npy file per id
   partition.json   the ids of the volumes, by split
   labels.json      the class number of each id
@@ -43,7 +43,7 @@ exit codes: 0 done; 2 the folder cannot be used
 NAMES = ("photos", "photos.csv", "volumes", "partition.json", "labels.json", "arrays.npz")
 SHAPES = ("circle", "square", "triangle")
 COLORS = {"red": (200, 60, 50), "green": (60, 160, 70), "blue": (60, 90, 190)}
-COLUMNS = ("path", "split", "shape", "size", "area", "colors")
+COLUMNS = ("path", "split", "shape", "size", "area", "width", "colors")
 SPLITS = ("train",) * 4 + ("validation", "test")
 PHOTOS_PER_CLASS = 60
 NUM_VOLUMES = 48
@@ -114,6 +114,11 @@ class Photo:
         factor = {"circle": 3.1416, "square": 3.2400, "triangle": 2.0000}[self.shape]
         return round(factor * self.radius**2 / PIXELS**2, 4)
 
+    @property
+    def width(self) -> float:
+        """The width of the shape as a share of the picture's, from 0 to 1."""
+        return round((1.8 if self.shape == "square" else 2.0) * self.radius / PIXELS, 4)
+
 
 PIXELS = 72
 """Height and width of a picture."""
@@ -132,7 +137,8 @@ def _write_photos(folder: Path) -> None:
             photo = Photo(shape, int(random.integers(11, 24)), tuple(map(str, chosen)), SPLITS[number % len(SPLITS)])
             path = f"photos/{shape}/{number:02}.jpg"
             _draw(photo, random).save(folder / path, quality=85)
-            rows.append((path, photo.split, shape, photo.size, photo.area, "|".join(photo.colors)))
+            numbers = (photo.area, photo.width)
+            rows.append((path, photo.split, shape, photo.size, *numbers, "|".join(photo.colors)))
     with (folder / "photos.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 

@@ -1,0 +1,257 @@
+"""Every command and every piece of Python in README and docs runs, page by page, in the order a reader types them."""
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+FILE_NAME = re.compile(r"# ((?:conf/|my_)[\w/]+\.(?:py|yaml))\n")
+EXIT_CODE = re.compile(r"\s+# exit code (\d+)$")
+LEFT = {
+    "mode=bench": "bench.csv",
+    "mode=check": "check.json",
+    "mode=evaluate": "run.json",
+    "mode=fit": "model.keras",
+    "debug=overfit": "model.keras",
+    "debug=profile": "profile.pstats",
+}
+"""The file a command leaves where that is not predictions.csv."""
+NOT_RUN = (
+    "python -m pip",
+    "python -m pytest",
+    "ruff ",
+    "mypy",
+    "mkdocs ",
+    "eval ",
+    "tensorboard ",
+    "mlflow ui",
+    "wandb ",
+)
+"""Commands that install packages, check the code, or start servers."""
+NEEDED = {"tracker=tensorboard": "tensorboardX", "tracker=mlflow": "mlflow", "tracker=wandb": "wandb"}
+NEEDED |= {"backend=jax": "jax", "backend=torch": "torch"}
+"""The package that a choice needs; without it the command is skipped."""
+SWEEPS_FOR_REAL = ("loader=sequence", "sweep.search=random")
+"""A job takes some seconds, most of them to start: one sweep of two jobs, and one search of one trial."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One block of a page, or one command of it: `kind` is command, python, or file."""
+
+    kind: str
+    text: str
+    exit_code: int = 0
+    name: str = ""
+
+
+def steps_of(page):
+    """The steps of a page, in the order of a reader."""
+    for language, text in BLOCK.findall(page.read_text()):
+        if language in ("console", "bash"):
+            for command in commands_of(text):
+                code = EXIT_CODE.search(command)
+                yield Step("command", EXIT_CODE.sub("", command), int(code[1]) if code else 0)
+        elif language in ("python", "yaml") and (named := FILE_NAME.match(text)):
+            yield Step("file", text[named.end() :], name=named[1])
+        elif language == "python":
+            yield Step("python", text)
+
+
+def commands_of(text):
+    """The commands of a block: one per line, or several that && joins."""
+    return [each for line in text.splitlines() for each in line.strip().removeprefix("$ ").split(" && ") if each]
+
+
+STEPS = {page.relative_to(ROOT).as_posix(): list(steps_of(page)) for page in PAGES}
+RUNNABLE = [name for name, steps in STEPS.items() if any(step.kind != "file" for step in steps)]
+COMMANDS = [step.text for steps in STEPS.values() for step in steps if step.kind == "command"]
+SWEEPS = list(
+    dict.fromkeys(c.removeprefix("python -m runner -m ") for c in COMMANDS if c.startswith("python -m runner -m "))
+)
+
+
+@pytest.fixture
+def place(tmp_path, digits_root, monkeypatch):
+    """An empty folder to follow a page in; the digits are there already. What it imports is forgotten."""
+    (tmp_path / "outputs" / "data").mkdir(parents=True)
+    (tmp_path / "outputs" / "data" / "digits").symlink_to(digits_root)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("my_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def one_loader(monkeypatch):
+    """The bench measures only the loader it is started with: its own tests measure all."""
+    monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [asked])
+
+
+DONE = set()
+"""Commands that ran on an earlier page."""
+
+
+class Reader:
+    """Follows a page: epochs and digits are cut short.
+
+    A command that ran on an earlier page is skipped, unless a later step of this page needs a run.
+    """
+
+    def __init__(self, steps):
+        self.steps = steps
+        self.epochs = 1
+        self.namespace = {}
+
+    def follow_all(self):
+        """Do all steps."""
+        for number, step in enumerate(self.steps):
+            needed = any(re.search(r"=latest|runner\.(runs|report)", later.text) for later in self.steps[number + 1 :])
+            if needed or step not in DONE or step.kind == "file" or "runner.examples" in step.text:
+                self.follow(step)
+            DONE.add(step)
+
+    def follow(self, step):
+        """Do one step."""
+        if step.kind == "file":
+            Path(step.name).parent.mkdir(parents=True, exist_ok=True)
+            Path(step.name).write_text(step.text)
+        elif step.kind == "python":
+            short = step.text.replace("epochs=3", "epochs=1").replace('_size=8"]', '_size=8", "train.epochs=1"]')
+            exec(short, self.namespace)
+        elif not step.text.startswith(NOT_RUN):
+            self.type(self.substituted(step.text), step.exit_code)
+
+    def substituted(self, command):
+        """The command with the output of each $(…) in its place, as a shell does."""
+        return re.sub(r"\$\((.*?)\)", lambda match: self.printed(match[1]).strip(), command)
+
+    def printed(self, command):
+        """Standard output of a command that asks about runs."""
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.type(command, 0)
+        return printed.getvalue()
+
+    def type(self, command, exit_code):
+        """Run one command in this process, and check how it ends."""
+        words = shlex.split(command)
+        assert words[:2] == ["python", "-m"], f"not a command that this test knows: {command}"
+        module, arguments = words[2], words[3:]
+        if module != "runner":
+            main = importlib.import_module("runner.runs.__main__" if module == "runner.runs" else module).execute
+            assert main(arguments) == exit_code, command
+        elif arguments[:1] == ["-m"]:
+            return  # sweeps have tests of their own below
+        elif exit_code == 2 or {"--help", "--version", "--cfg"} & set(arguments):
+            from runner.__main__ import execute
+
+            assert execute(arguments) == exit_code, command
+        else:
+            self.run(arguments, exit_code)
+
+    def run(self, arguments, exit_code):
+        """One run, cut short."""
+        import runner
+        from runner.errors import VerifyError
+
+        missing = [
+            name for word, name in NEEDED.items() if word in arguments and importlib.util.find_spec(name) is None
+        ]
+        if missing or "tracker.uri=http://localhost:5000" in arguments or "tracker.mode=online" in arguments:
+            return
+        words = [*arguments, *self.shorter(arguments)]
+        if any(word.startswith("backend=") for word in arguments):
+            run = [sys.executable, "-m", "runner", *words]
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            assert subprocess.run(run, env=environment, stdout=subprocess.DEVNULL).returncode == exit_code
+            return
+        try:
+            record = runner.run(runner.compose(words))
+        except VerifyError as difference:
+            assert difference.exit_code == exit_code
+            return
+        assert exit_code == 0
+        assert record.document["status"] == "completed"
+        left = [file for word, file in LEFT.items() if word in arguments] or ["predictions.csv"]
+        assert (record.path / left[0]).exists()
+
+    def shorter(self, arguments):
+        """Overrides that cut a run short; a run that starts from an earlier one keeps that one's data and epochs."""
+        said = " ".join(arguments)
+        if "from_run=" in said or "rerun=" in said:
+            return []
+        if "resume=" in said:
+            self.epochs += 1
+            return [f"train.epochs={self.epochs}"]
+        self.epochs = 1
+        seconds = ["bench.seconds=0.05"] if "mode=bench" in said else []
+        limit = [] if re.search(r"\bdata=(?!digits)|data\.limit", said) else ["data.limit=100"]
+        return ["train.epochs=1", *seconds, *limit]
+
+
+@pytest.mark.parametrize("page", RUNNABLE)
+def test_page_runs_as_it_is_read(page, place, one_loader, empty_pages):
+    Reader(STEPS[page]).follow_all()
+
+
+@pytest.mark.parametrize("command", SWEEPS)
+def test_sweep_of_docs_can_be_prepared(command, place, monkeypatch):
+    from runner.config import jobs
+    from runner.config.jobs import prepare_sweep
+
+    monkeypatch.setattr(jobs, "launcher_problem", lambda settings: None)  # there may be no cluster here
+    monkeypatch.setattr("runner.component.find_spec", lambda name: importlib.util.find_spec("pytest"))  # nor a package
+    sweep = prepare_sweep(shlex.split(command))
+    assert len(sweep.jobs) > 1 or sweep.searched is not None or sweep.settings.resume is not None
+
+
+@pytest.mark.parametrize("command", [each for each in SWEEPS if each.startswith(SWEEPS_FOR_REAL)])
+def test_sweep_of_docs_runs(command, place, monkeypatch):
+    from runner.commands.sweep import run_sweep
+    from runner.config.jobs import prepare_sweep
+    from runner.sweeps.results import read_results
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    words = [*shlex.split(command), "model=mlp", "mode=fit", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]
+    num_jobs = 1 if "sweep.search" in command else 2
+    words += ["sweep.trials=1"] if num_jobs == 1 else []
+    assert run_sweep(prepare_sweep(words), ["-m", *words]) == 0
+    (folder,) = Path("outputs/sweeps").iterdir()
+    assert read_results(folder).status_counts() == {"completed": num_jobs}
+    assert {"report.html", "summary.md", "sweep.csv"} <= {file.name for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("group", ["data", "loader", "model"])
+def test_docs_have_a_command_for_every_choice(group):
+    said = "\n".join(COMMANDS)
+    assert all(f"{group}={file.stem}" in said for file in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+def test_readme_gives_the_two_commands_of_a_commit_first():
+    install, check = (text for language, text in BLOCK.findall(PAGES[0].read_text())[:4] if language == "bash")
+    assert "pip install -e ." in install and "python -m runner" in install
+    assert all(tool in check for tool in ("ruff check", "ruff format --check", "mypy", "mkdocs build", "pytest"))
+
+
+def test_key_reference_explains_every_key():
+    pytest.importorskip("mkdocs")
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \| (.*) \| .* \|$", hooks.keys_page(), re.MULTILINE)
+    unexplained = [key for key, _, meaning in rows if not meaning and not key.endswith(".name")]
+    assert len(rows) > 300 and not unexplained
