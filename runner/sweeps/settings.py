@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, Strict, model_validator
 from runner.component import Component, Count, Folder, Package, PositiveInt
 from runner.records.columns import goal_of_figure
 
-Pair = Annotated[tuple[str, ...], Strict(False), Field(min_length=2)]
+PairedKeys = Annotated[tuple[str, ...], Strict(False), Field(min_length=2)]
 
 
 class Submitit(Component):
@@ -73,7 +73,7 @@ class SweepSettings(Component):
     ray: Ray = Ray()
     """What a job requests from the cluster with `sweep.launcher=ray`."""
 
-    paired: Annotated[tuple[Pair, ...], Strict(False)] = ()
+    paired: Annotated[tuple[PairedKeys, ...], Strict(False)] = ()
     """Keys whose values are paired, first with first, instead of combined: [[key,key]]."""
 
     fail_fast: bool = False
