@@ -1,4 +1,4 @@
-"""What would make a model wait less, in one sentence, from figures alone."""
+"""Advice on how to make a model wait less: one sentence, from measured figures only."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Wait
-from runner.messages import format_bytes
+from runner.messages import format_bytes, plural
 
 LITTLE, NOTHING = 0.05, 0.005
-"""Shares of waiting below which little is to be gained, and below which the model as good as never waited."""
+"""Shares of waiting: below the first, little can be gained; below the second, the model practically never waited."""
 
-DOING = {
+WORK = {
     "read": "reading",
     "decode": "decoding",
-    "change": "changing samples (data.augment, data.transform)",
-    "assemble": "putting batches together",
+    "change": "transforming samples (data.augment, data.transform)",
+    "assemble": "building batches",
     "transfer": "copying batches to the GPU",
 }
 
 
 @dataclass(frozen=True)
-class Means:
-    """What there is to read with: the loader as it was set, and the machine.
+class ReadingResources:
+    """The settings of the loader, the data and the machine.
 
-    `epochs` is how often the samples are read; `all_bytes` is what they take if they are held, as `data` gives them;
-    `has_files`: a cache on disk can tell samples apart.
+    `epochs` is how often all samples are read. `all_bytes` is the memory they take, as `data` reads them. `has_files`
+    says whether a disk cache is possible.
     """
 
     loader: LoaderSettings
@@ -38,64 +38,66 @@ class Means:
 
     @property
     def fits(self) -> bool:
-        """Whether all samples may be held in memory."""
+        """Whether all samples take at most half of the free memory."""
         return self.all_bytes <= self.available_bytes / 2
 
 
-def advise(wait: Wait, means: Means) -> str:
-    """How long the model waited, mostly for what, and which keys would change that."""
+def advise(wait: Wait, resources: ReadingResources) -> str:
+    """How long the model waited, what for, and which keys would change that."""
     first = wait.first_batch_seconds
     if first > max(wait.seconds, LITTLE * (wait.training_seconds + first)):
         later = "never waited" if wait.share < NOTHING else f"waited {_percent(wait.share)} of the time"
-        return f"the model waited {first:.2f} s for the first batch{_first(means)}; after that it {later}"
+        return f"the model waited {first:.2f} s for the first batch{_first(resources)}; after that it {later}"
     share = f"the model waited {_percent(wait.share)} of the time"
     if wait.share < NOTHING:
         return "the model never waited: more workers would not help"
     if wait.share < LITTLE:
-        return f"{share}: reading faster would gain no more than that"
-    # What is held was read and decoded before the first batch.
-    stages = ("change", "assemble") if means.loader.kind == "in_memory" else tuple(wait.reasons)
-    mostly = max(stages, key=lambda stage: wait.reasons[stage])
-    keys = list(_keys(mostly, means))
-    return f"{share}, mostly for {DOING[mostly]}: {', or '.join(keys) if keys else _nothing_left(mostly, means)}"
+        return f"{share}: faster reading cannot save more than that"
+    # in_memory read and decoded all samples before the first batch.
+    stages = ("change", "assemble") if resources.loader.kind == "in_memory" else tuple(wait.reasons)
+    main_stage = max(stages, key=lambda stage: wait.reasons[stage])
+    keys = list(_keys(main_stage, resources))
+    advice = ", or ".join(keys) if keys else _nothing_left(main_stage, resources)
+    return f"{share}, mostly for {WORK[main_stage]}: {advice}"
 
 
 def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.0095 else f"{share:.1%}"
 
 
-def _first(means: Means) -> str:
-    if means.loader.kind == "in_memory":
-        return ", which holds everything back until all samples are read"
-    return ", for which worker processes start" if means.loader.use_multiprocessing else ""
+def _first(resources: ReadingResources) -> str:
+    if resources.loader.kind == "in_memory":
+        return ", because loader=in_memory reads all samples before it"
+    return ", because worker processes start before it" if resources.loader.use_multiprocessing else ""
 
 
-def _keys(mostly: str, means: Means) -> Iterator[str]:
-    """What to set, most promising first; never what is set already."""
-    loader = means.loader
-    if mostly == "transfer":
-        return  # done in the thread that trains, whoever reads
+def _keys(stage: str, resources: ReadingResources) -> Iterator[str]:
+    """Keys to set, most promising first; never a value that is set already."""
+    loader = resources.loader
+    if stage == "transfer":
+        return  # the training thread copies batches, whatever the loader
     if loader.kind == "generator":
-        yield "choose loader=sequence, whose workers read beside the model's training"
+        yield "choose loader=sequence, whose workers read while the model trains"
     elif loader.workers == 0:
-        yield f"set loader.workers={means.processors}, to read beside the model's training"
-    elif loader.workers < means.processors:
-        yield f"raise loader.workers ({loader.workers} now, this machine has {means.processors} processors)"
-    if mostly in ("read", "decode") and loader.kind != "in_memory" and loader.cache == "none":
-        yield from _caches(means)
+        yield f"set loader.workers={resources.processors}, to read while the model trains"
+    elif loader.workers < resources.processors:
+        processors = plural(resources.processors, "processor")
+        yield f"raise loader.workers (now {loader.workers}; this machine has {processors})"
+    if stage in ("read", "decode") and loader.kind != "in_memory" and loader.cache == "none":
+        yield from _caches(resources)
     in_threads = loader.kind in ("sequence", "directory_flow") and loader.workers and not loader.use_multiprocessing
-    if mostly == "change" and in_threads:
-        yield "set loader.use_multiprocessing=true, if data.transform is Python that holds the GIL"
+    if stage == "change" and in_threads:
+        yield "set loader.use_multiprocessing=true, if data.transform is Python code that holds the GIL"
 
 
-def _caches(means: Means) -> Iterator[str]:
-    if means.fits and means.epochs > 1:
-        yield f"set loader.cache=memory (all samples take {format_bytes(means.all_bytes)})"
-    elif means.has_files:
-        yield "set loader.cache=disk, which later epochs and runs read from"
+def _caches(resources: ReadingResources) -> Iterator[str]:
+    if resources.fits and resources.epochs > 1:
+        yield f"set loader.cache=memory (all samples take {format_bytes(resources.all_bytes)})"
+    elif resources.has_files:
+        yield "set loader.cache=disk, so that later epochs and runs read decoded samples"
 
 
-def _nothing_left(mostly: str, means: Means) -> str:
-    if mostly == "transfer":
-        return "a smaller sample would help"
-    return f"all {means.processors} processors read already; a smaller sample or a faster machine would help"
+def _nothing_left(stage: str, resources: ReadingResources) -> str:
+    if stage == "transfer":
+        return "smaller samples would help"
+    return f"all {resources.processors} processors read already; smaller samples or a faster machine would help"

@@ -1,7 +1,4 @@
-"""Memory for batches, used again once nobody refers to it: fresh pages cost more than small files do.
-
-An array that worker processes share with their parent, in memory that has no name and cannot be left behind.
-"""
+"""Memory for arrays: reused buffers for batches, and arrays that processes share."""
 
 from __future__ import annotations
 
@@ -18,25 +15,25 @@ import numpy as np
 from runner.batch import Array
 
 ALIGNMENT = 64
-"""Bytes. TensorFlow and JAX take an array that begins on such an address as it is, and copy any other."""
+"""In bytes. TensorFlow and JAX use an array at such an address directly; they copy any other."""
 
-KEPT = 2
-"""How many buffers wait to be used again, at most: a loader lets go of one about as often as it asks for one."""
+KEPT_BUFFERS = 2
+"""Most buffers that wait for reuse: a loader frees one about as often as it needs one."""
 
 LARGEST_BYTES = 1 << 24
-"""Of a buffer that is kept (16 MiB); what it costs to begin a larger one is little beside filling it."""
+"""Largest buffer to reuse (16 MiB); allocating a larger one costs little compared with filling it."""
 
-_free: deque[Array] = deque(maxlen=KEPT)  # appended to by finalizers, which may run anywhere: it needs no lock
+_free: deque[Array] = deque(maxlen=KEPT_BUFFERS)  # appended to by finalizers, which may run anywhere: it needs no lock
 
 
 def aligned_bytes(num_bytes: int) -> Array:
-    """`num_bytes` bytes, uint8, that begin on an aligned address, with anything in them.
+    """An uninitialised uint8 array of shape `(num_bytes,)` at an aligned address.
 
-    They are used again when this array and all views of it are gone. Frameworks that go on reading a batch without
-    a copy refer to it, and so keep it.
+    Its memory is reused once this array and all views of it are gone: fresh pages cost more than reading small files.
+    A framework that uses a batch without a copy refers to it, and so keeps it.
     """
     buffer = _unused(num_bytes + ALIGNMENT)
-    # Of a memoryview, for NumPy lets a view of a view refer to the array that owns the memory, past any in between.
+    # From a memoryview: a view of a view otherwise refers to the array that owns the memory, not to `owner`.
     owner = np.frombuffer(buffer.data, np.uint8)
     if len(buffer) <= LARGEST_BYTES:
         weakref.finalize(owner, _free.append, buffer).atexit = False
@@ -55,14 +52,14 @@ def _unused(num_bytes: int) -> Array:
 
 
 PRESENT = np.dtype(np.bool_)
-"""The dtype of the marks that say which samples a cache has."""
+"""Dtype of the marks for samples that a cache stores."""
 
 
 class SharedArray:
-    """Zeros of `shape` and `dtype`; the memory is taken as they are written.
+    """An array that worker processes share with their parent; zeros at first. Pages are allocated when written.
 
-    It travels by pickle while a process is being started, and only then. The system frees the memory once no process
-    has it any more, however they ended, and no limit on /dev/shm applies.
+    It can be pickled only while a process is being started. Its memory has no name: the system frees it once no
+    process uses it, however the processes ended, and no limit on /dev/shm applies.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -1,4 +1,4 @@
-"""`loader=generator`: one plain Python generator, read in the caller's thread."""
+"""`loader=generator`: a plain Python generator in the caller's thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.transforms.transform import Changes
 
 
 class GeneratorLoader(Loader):
-    """Reads each batch when it is asked for."""
+    """Reads each batch when the caller takes it."""
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
@@ -23,14 +23,14 @@ class GeneratorLoader(Loader):
 
 
 class Generator(LoaderSettings):
-    """One Python generator: the simplest way, with nothing beside the model's own thread."""
+    """One Python generator in the training thread: the simplest loader, without workers."""
 
     kind: Literal["generator"] = "generator"
 
     unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")
 
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
-        """The batches the model has not let go of."""
+        """Bytes of the batches that the framework holds."""
         return IN_FLIGHT * min(self.batch_size, num_samples) * spec.num_bytes
 
     def build(self, source: Source, plan: Plan, changes: Changes = ()) -> GeneratorLoader:

@@ -16,7 +16,7 @@ from runner.batch import Array, ArraySpec, Batch, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import BadSampleError
-from runner.loaders.buffers import KEPT
+from runner.loaders.buffers import KEPT_BUFFERS
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.reader import BadSample, SampleReader, allocate, gather
@@ -102,7 +102,7 @@ class InMemoryLoader(Loader):
                 settings = self._settings.model_copy(update=in_threads)
                 self._changing = SequenceLoader(held, self.plan, settings, self.reader.changes)
                 self._changing.clock = self.clock
-                self._changing.pass_over(self.reader.on_bad, self.note)
+                self._changing.handle_bad(self.reader.on_bad, self.note)
             return self._changing
 
     def _taken(self, held: HeldSamples, epoch: int, start: int) -> Iterator[Batch]:
@@ -167,7 +167,7 @@ class InMemory(LoaderSettings):
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
         """All samples; beside them, while filling, the blocks being read or kept; later the batches the model holds."""
         held = spec if read is None else read
-        filling = min((AHEAD * self.workers + 1 + KEPT) * BLOCK if self.workers else 0, num_samples)
+        filling = min((AHEAD * self.workers + 1 + KEPT_BUFFERS) * BLOCK if self.workers else 0, num_samples)
         in_flight = IN_FLIGHT + (0 if read is None or not self.workers else CHANGED_AHEAD)
         given = in_flight * min(self.batch_size, num_samples)
         return num_samples * held.num_bytes + max(filling * held.num_bytes, given * spec.num_bytes)

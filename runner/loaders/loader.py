@@ -1,4 +1,4 @@
-"""What every loader is: something that gives the batches of any epoch, from any step on."""
+"""Loader: the base class of all strategies. It gives the batches of any epoch, from any step on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from runner.errors import DataError, RunnerError
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_rows
 from runner.loaders.timing import Clock
+from runner.messages import plural
 from runner.transforms.transform import Changes
 
-Note = Callable[[str, str, str], None]
-"""Told of every bad sample that is passed over, each time: its id, its path (its id without a file) and the reason."""
+NoteBad = Callable[[str, str, str], None]
+"""Called for every bad sample that is skipped, each time: its id, its path (or its id) and the reason."""
 
 
 class Loader(ABC):
-    """Carries a plan out over a source, whose samples may be changed on their way.
+    """Carries out a plan over a source, and transforms its samples.
 
     Whatever the strategy, batch `step` of `epoch` holds the same samples in the same order with the same bits.
     """
@@ -31,10 +32,10 @@ class Loader(ABC):
     def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
         self.source, self.plan, self.reader = source, plan, SampleReader(source, changes)
         self.clock = Clock()
-        self.note: Note = lambda sample_id, name, reason: None
+        self.note: NoteBad = lambda sample_id, name, reason: None
 
-    def pass_over(self, on_bad: OnBad, note: Note) -> None:
-        """Do as `on_bad` says about samples that cannot be read, and tell `note`; asked for before the first batch."""
+    def handle_bad(self, on_bad: OnBad, note: NoteBad) -> None:
+        """Handle samples that cannot be read by `on_bad`, and call `note` for each; set before the first batch."""
         self.reader, self.note = replace(self.reader, on_bad=on_bad), note
 
     def __len__(self) -> int:
@@ -48,54 +49,56 @@ class Loader(ABC):
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """The classes, in the order of their codes; None where the data has no classes."""
+        """The classes by code; None if the data has no classes."""
         heads = self.source.labels.heads
         return (heads[0].class_names or None) if heads else None
 
     @property
     def spec(self) -> ArraySpec:
-        """Shape and dtype of a sample as it stands in a batch."""
+        """Shape and dtype of a sample in a batch."""
         return self.reader.spec
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """One batch by itself, read here and now."""
+        """One batch, read in the caller's thread."""
         return self.complete(read_rows(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
 
-    def complete(self, rows: ReadResult) -> Batch:
-        """The batch of rows that were read; what was bad on the way is noted.
+    def complete(self, result: ReadResult) -> Batch:
+        """The batch of a read result; notes its bad samples.
 
-        Raises `DataError` where nothing is left of a batch to train on.
+        Raises `DataError` if the batch is empty and the model trains on it.
         """
-        for bad in rows.bad:
+        for bad in result.bad:
             self.note(self.source.ids[bad.index], bad.name, bad.reason)
-        if not len(rows.indices) and not self.reader.on_bad.may_be_empty:
-            raise DataError(_nothing_left(rows))
-        with self.clock.working("assemble", len(rows.indices)):
-            return complete(self.source, rows.indices, rows.x)
+        if not len(result.indices) and not self.reader.on_bad.may_be_empty:
+            raise DataError(_empty_batch(result))
+        with self.clock.working("assemble", len(result.indices)):
+            return complete(self.source, result.indices, result.x)
 
     @abstractmethod
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass over the split, from step `start` on. Batches may be kept."""
 
     def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
-        """`num_steps` batches from global step `first_step` on, across passes: nothing skipped, nothing twice.
+        """`num_steps` batches from global step `first_step` on, across passes; None: without an end.
 
-        None: without an end. Raises `RunnerError` if a pass ends before its last step.
+        Raises `RunnerError` if a pass ends before its last step.
         """
         end = math.inf if num_steps is None else first_step + num_steps
         while first_step < end:
             epoch, start = divmod(first_step, len(self))
             steps = int(min(len(self) - start, end - first_step))
-            given = 0
+            num_batches = 0
             for batch in islice(self.epoch(epoch, start), steps):
                 yield batch
-                given += 1
-            if given < steps:
-                raise RunnerError(f"epoch {epoch} of the data ended after {start + given} of {len(self)} steps")
+                num_batches += 1
+            if num_batches < steps:
+                raise RunnerError(
+                    f"epoch {epoch} of the data ended after {start + num_batches} of {plural(len(self), 'step')}"
+                )
             first_step += steps
 
     def close(self) -> None:  # noqa: B027
-        """Stop workers and free what the loader holds; closing twice is fine."""
+        """Stop the workers and free the memory; may be called twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -106,9 +109,9 @@ class Loader(ABC):
         self.close()
 
 
-def _nothing_left(rows: ReadResult) -> str:
-    named = "; ".join(f"{bad.name}: {bad.reason}" for bad in rows.bad)
+def _empty_batch(result: ReadResult) -> str:
+    bad = "; ".join(f"{bad.name}: {bad.reason}" for bad in result.bad)
     return (
-        "data.on_bad=skip must leave something of every batch to train on, got one of bad samples alone "
-        f"({named}); set data.on_bad=substitute, or raise loader.batch_size"
+        "data.on_bad=skip must leave at least one sample in every training batch, got a batch of bad samples only "
+        f"({bad}); set data.on_bad=substitute, or raise loader.batch_size"
     )

@@ -1,8 +1,8 @@
-"""Worker processes: for user code that holds the GIL.
+"""Worker processes, for user code that holds the GIL.
 
-Workers are started fresh (spawned), never import TensorFlow, and write pixels into shared memory; only indices and
-errors are pickled. The parent copies a finished array out, so that a block of shared memory is free again at once
-and a batch may be kept for as long as anyone likes.
+Workers are spawned, never import TensorFlow, and write arrays into shared memory; only indices and errors are pickled.
+The parent copies a finished batch, so the block of shared memory is free again at once and the batch may live as long
+as the caller needs it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.messages import format_bytes
 
 SHARED_MEMORY = Path("/dev/shm")
-"""Where Linux has it; Docker gives a container 64 MB unless told otherwise."""
+"""Shared memory on Linux; Docker gives a container 64 MB by default."""
 
 BLOCK_NAME = "keras-runner"
-"""What the name of a block begins with; the process it belongs to comes next."""
+"""Prefix of a block's name; the process id of its owner follows."""
 
 
 @dataclass
 class _Block:
-    """Shared memory for one batch, and who has to do with it."""
+    """Shared memory for one batch, and its users."""
 
     memory: SharedMemory
     futures: list[Future[ReadPiece]] = field(default_factory=list)
@@ -49,13 +49,13 @@ class _Block:
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody waits for what it holds and no process writes to it."""
+        """Whether the parent needs nothing in it and no process writes to it."""
         return not self.wanted and all(future.done() for future in self.futures)
 
 
 @dataclass(frozen=True)
 class PendingProcesses:
-    """A batch that processes are reading into a block of shared memory."""
+    """A batch that processes are reading into shared memory."""
 
     block: _Block
     num_samples: int
@@ -64,8 +64,8 @@ class PendingProcesses:
     clock: Clock
 
     def result(self) -> ReadResult:
-        """The rows of a copy of the array, once all pieces are read."""
-        with _telling_of_death():
+        """Wait for all pieces; copy the batch out of shared memory."""
+        with _reporting_death():
             filled = await_all(self.block.futures, self.timeout_seconds, self.clock)
         with self.clock.working("assemble", self.num_samples):
             x = allocate(self.spec, self.num_samples)
@@ -74,7 +74,7 @@ class PendingProcesses:
         return gather(x, filled)
 
     def cancel(self) -> None:
-        """Give the batch up."""
+        """Give the batch up; pieces that are not being read are never read."""
         for future in self.block.futures:
             future.cancel()
         self.block.wanted = False
@@ -90,18 +90,18 @@ class Processes:
         self._lock = threading.Lock()
         self._context = _RememberingContext()
         self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(reader,))
-        # Runs at `close`; else when nobody holds the pool any more, or at the interpreter's exit.
+        # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._free = weakref.finalize(self, _free, self._blocks)
 
     def submit(self, epoch: int, indices: Indices) -> PendingProcesses:
-        """Begin to read the samples at `indices`, as they are in `epoch`.
+        """Start to read the samples at `indices` as of `epoch`.
 
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
         """
         block = self._take_block(len(indices) * self._spec.num_bytes)
         pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
         try:
-            with _telling_of_death():
+            with _reporting_death():
                 for row, piece in pieces(indices, self._num_workers):
                     block.futures.append(self._executor.submit(_fill_shared, block.memory.name, row, epoch, piece))
         except BaseException:
@@ -121,7 +121,7 @@ class Processes:
             return block
 
     def close(self) -> None:
-        """Stop the processes, those that hang too, and free the shared memory."""
+        """Stop the processes, even those that hang, and free the shared memory."""
         killer = threading.Timer(CLOSE_SECONDS, self._context.kill)
         killer.start()
         self._executor.shutdown(cancel_futures=True)
@@ -131,36 +131,36 @@ class Processes:
 
 
 class _RememberingContext(SpawnContext):
-    """Spawns processes, and remembers them, so that one that hangs can be ended."""
+    """Spawns processes and keeps a list of them, to kill one that hangs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.children: list[SpawnProcess] = []
 
     def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        """A process of the pool, which it starts one by one, as there is work for them."""
+        """A process of the pool, which starts them one by one, as work arrives."""
         child = SpawnProcess(*args, **options)
         self.children.append(child)
         return child
 
     def kill(self) -> None:
-        """End all processes."""
+        """Kill all processes."""
         for child in self.children:
             child.kill()
 
 
 def _reserve(memory: SharedMemory) -> None:
-    """Take the room now: a worker that writes where there is none is killed by the system, without a word."""
+    """Allocate the memory now: the system would kill a worker that writes to missing memory, without a message."""
     file = SHARED_MEMORY / memory.name
-    if not file.exists():  # no Linux
+    if not file.exists():  # not on Linux
         return
     try:
         with file.open("r+b") as opened:
             os.posix_fallocate(opened.fileno(), 0, memory.size)
     except OSError as error:
         raise WorkerError(
-            f"{SHARED_MEMORY} has no room for a batch of {format_bytes(memory.size)}; give the container more (docker "
-            "run --shm-size=8g), lower loader.max_queue_size or loader.batch_size, or use threads: "
+            f"{SHARED_MEMORY} has no room for a batch of {format_bytes(memory.size)}; enlarge it (docker run "
+            "--shm-size=8g), lower loader.max_queue_size or loader.batch_size, or use threads: "
             "loader.use_multiprocessing=false"
         ) from error
 
@@ -172,19 +172,19 @@ def _free(blocks: Sequence[_Block]) -> None:
 
 
 @contextlib.contextmanager
-def _telling_of_death() -> Iterator[None]:
+def _reporting_death() -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
         raise WorkerError(
             "a worker process died (killed by the system, perhaps for memory?); lower loader.workers or "
-            "loader.max_queue_size, or use threads: loader.use_multiprocessing=false. A script of your own must start "
-            'below if __name__ == "__main__":, for each process imports it'
+            "loader.max_queue_size, or use threads: loader.use_multiprocessing=false. Your script must start "
+            'below if __name__ == "__main__": because each process imports it'
         ) from error
 
 
 class _Worker:
-    """What a worker process keeps between its tasks."""
+    """State of a worker process between its tasks."""
 
     reader: SampleReader
     blocks: dict[str, SharedMemory]
@@ -196,7 +196,7 @@ def _open(reader: SampleReader) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker holds both ends of the pool's queue: it would wait for ever for a parent that was killed."""
+    """Exit when the parent is gone. A worker has both ends of the pool's queue open, so reading never fails."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

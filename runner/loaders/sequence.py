@@ -1,4 +1,4 @@
-"""`loader=sequence`: workers read batches ahead of the model, beside its training."""
+"""`loader=sequence`: workers read batches ahead while the model trains."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class SequenceLoader(Loader):
         super().__init__(source, plan, changes)
         self._settings = settings
         self._workers: Workers | None = None
-        self._lock = threading.Lock()  # frameworks pull batches in threads of their own
+        self._lock = threading.Lock()  # frameworks take batches in their own threads
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
         return self._read((epoch, step) for step in range(start, len(self)))
 
     def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
-        """As every loader; near the end of a pass the first batches of the next one are read ahead."""
+        """As in `Loader`; near the end of a pass, workers read the first batches of the next one."""
         steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
         return self._read(divmod(step, len(self)) for step in steps)
 
     def _read(self, places: Iterator[tuple[int, int]]) -> Iterator[Batch]:
-        """The batches at these places: epoch and step."""
+        """The batches at these places, pairs of epoch and step."""
         if self._settings.workers == 0:
             yield from (self.batch(epoch, step) for epoch, step in places)
             return
@@ -50,7 +50,7 @@ class SequenceLoader(Loader):
             for rows in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
                 yield self.complete(rows)
         except WorkerError:
-            self.close()  # of no more use, and one that hangs would keep the interpreter from ending
+            self.close()  # a worker that hangs would keep the interpreter from exiting
             raise
 
     def _started_workers(self) -> Workers:
@@ -60,7 +60,7 @@ class SequenceLoader(Loader):
             return self._workers
 
     def close(self) -> None:
-        """Stop the workers; the next epoch starts others."""
+        """Stop the workers; the next epoch starts new ones."""
         with self._lock:
             workers, self._workers = self._workers, None
         if workers is not None:
@@ -68,7 +68,7 @@ class SequenceLoader(Loader):
 
 
 def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) -> Workers:
-    """The pool of threads or processes that `settings` ask for; at least one worker."""
+    """A pool of threads or processes, as in `settings`; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
     workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)
     if isinstance(reader.source, CachedSource) and not reader.changes:
@@ -77,7 +77,7 @@ def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) 
 
 
 class Sequence(LoaderSettings):
-    """Workers read batches ahead, beside training; what `keras.utils.Sequence` was for."""
+    """Workers read batches ahead while the model trains, as with `keras.utils.Sequence`."""
 
     kind: Literal["sequence"] = "sequence"
 

@@ -1,4 +1,4 @@
-"""The keys every loader accepts, so that a sweep can cross them with every strategy."""
+"""Settings of loaders. Every kind accepts every key, so that a sweep can combine them with every strategy."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from runner.loaders.plan import Plan
 from runner.transforms.transform import Changes
 
 IN_FLIGHT = 4
-"""Batches the framework may hold at a time: the one in the step, and those it has taken in advance."""
+"""Batches that the framework may hold: the one in the step, and those it takes in advance."""
 
 
 class LoaderKeys(Component):
-    """What every loader accepts, and `auto` as well, which only chooses one."""
+    """Keys of every loader, and of `auto`, which chooses one."""
 
     batch_size: PositiveInt = 32
     """Samples per training step."""
 
     max_queue_size: PositiveInt = 10
-    """Batches read ahead of the model, at most."""
+    """Most batches to read ahead of the model."""
 
     shuffle: bool = True
-    """Whether training visits the samples in a new order every epoch."""
+    """Whether training takes the samples in a new order every epoch."""
 
     drop_remainder: bool = False
-    """Whether an epoch of training leaves out its last, smaller batch."""
+    """Whether a training epoch skips its last batch if it is smaller."""
 
     timeout_seconds: float = Field(default=60.0, gt=0)
-    """How long a worker may take over one batch before the run ends with an error."""
+    """Longest time for one batch before the run ends with an error."""
 
     cache: Literal["none", "memory", "disk"] = "none"
-    """Where decoded samples are kept after they were first read: nowhere, in memory, or on disk for later runs too."""
+    """Where to keep decoded samples after the first read: nowhere, in memory, or on disk for later runs too."""
 
     cache_dir: Folder = Path("outputs/cache")
-    """The folder of `cache=disk`, which may be deleted at any time; a run adds at most half of what is free there."""
+    """The folder of `cache=disk`; delete it at any time. A run adds at most half of the free disk space."""
 
 
 class LoaderSettings(LoaderKeys):
-    """How batches are made. Strategies differ in when, where and by whom samples are read."""
+    """Settings of one strategy. Strategies differ in when, where and by which worker samples are read."""
 
     kind: str
-    """Which strategy."""
+    """The strategy."""
 
     workers: Count = 4
     """Threads or processes that read samples; 0 reads in the caller's thread."""
@@ -57,31 +57,31 @@ class LoaderSettings(LoaderKeys):
     """Whether the workers are processes; threads are faster unless user code holds the GIL."""
 
     unused: ClassVar[tuple[str, ...]] = ()
-    """Keys this kind accepts and does not use."""
+    """Keys that this kind accepts and does not use."""
 
     def normalised(self) -> Self:
-        """These settings with every key that has no effect at its default, so that equal runs look equal."""
+        """These settings with every key without an effect at its default, so that equal runs have equal settings."""
         defaults = {name: type(self).model_fields[name].default for name in self.idle_keys()}
         return self.model_copy(update=defaults)
 
     def idle_keys(self) -> tuple[str, ...]:
-        """The keys that have no effect as things stand."""
+        """Keys without an effect in these settings."""
         in_caller = ("use_multiprocessing", "max_queue_size", "timeout_seconds") if self.workers == 0 else ()
         not_on_disk = () if self.cache == "disk" else ("cache_dir",)
         return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk)))
 
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
-        """Bytes of memory a loader of these settings holds for `num_samples` samples, beside the framework's.
+        """Bytes of memory that a loader of `num_samples` samples takes, without the framework's own.
 
-        `spec` is what stands in a batch, `read` what the source gives where that is something else. Streaming: the
-        batches read ahead, and those the model has not let go of.
+        `spec` is a sample in a batch; `read` is a sample of the source, if transforms change it. Streaming loaders take
+        the batches that are read ahead and those that the framework holds.
         """
         ahead = self.max_queue_size if self.workers else 0
         return (ahead + IN_FLIGHT) * min(self.batch_size, num_samples) * spec.num_bytes
 
     @abstractmethod
     def build(self, source: Source, plan: Plan, changes: Changes = ()) -> Loader:
-        """A loader that carries `plan` out over `source`, and makes `changes` to each sample.
+        """A loader that carries out `plan` over `source` and applies `changes` to each sample.
 
         Raises `ConfigurationError` if this kind cannot load from such a source.
         """

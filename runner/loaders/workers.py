@@ -1,7 +1,4 @@
-"""Who reads the samples of a batch: the caller, threads or processes.
-
-A function over many items by several threads, with few of them under way at a time.
-"""
+"""Reading ahead with workers: batches by any pool of workers, and any function by threads."""
 
 from __future__ import annotations
 
@@ -17,48 +14,48 @@ from runner.errors import WorkerError
 from runner.loaders.reader import ReadResult
 
 LEAST, MOST = 8, 32
-"""Samples handed to a worker at once: to hand out fewer costs more than small files do, more idle the other workers."""
+"""Samples in a piece for one worker: fewer cost more to hand out than small files to read, more idle other workers."""
 
 
 CLOSE_SECONDS = 2.0
-"""How long closing waits for the samples that are being read."""
+"""How long closing waits for samples that are being read."""
 
 
 class PendingBatch(Protocol):
-    """The rows of a batch that workers are reading."""
+    """A batch that workers are reading."""
 
     def result(self) -> ReadResult:
-        """The rows, once they are read.
+        """Wait for the samples.
 
-        Raises what a worker raised, or `WorkerError` if one died or took too long.
+        Raises the error of a worker, or `WorkerError` if one died or took too long.
         """
 
     def cancel(self) -> None:
-        """Give the rows up; what is not being read yet never will be."""
+        """Give the batch up; samples that are not being read are never read."""
 
 
 class Workers(Protocol):
-    """Reads batches in the background, in the order they are asked for."""
+    """A pool that reads batches in the background, in the order of `submit`."""
 
     def submit(self, epoch: int, indices: Indices) -> PendingBatch:
-        """Begin to read the samples at `indices`, as they are in `epoch`."""
+        """Start to read the samples at `indices` as of `epoch`."""
 
     def close(self) -> None:
-        """Stop; waits for what is being read, but not for ever."""
+        """Stop the workers; waits up to `CLOSE_SECONDS` for samples that are being read."""
 
 
 def pieces(indices: Indices, num_workers: int) -> list[tuple[int, Indices]]:
-    """`indices` in even pieces, each with the row it begins at: one a worker, unless they were too small or large."""
+    """`indices` in even pieces, each with its first row: one per worker, within `LEAST` and `MOST` samples."""
     count = max(1, min(len(indices) // LEAST, max(num_workers, math.ceil(len(indices) / MOST))))
     bounds = [len(indices) * piece // count for piece in range(count + 1)]
     return [(start, indices[start:end]) for start, end in pairwise(bounds)]
 
 
 def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[ReadResult]:
-    """The rows of each of `batches`, epoch and indices, in order, with up to `most` being read ahead.
+    """Read `batches`, pairs of epoch and indices, in order; up to `most` are read ahead.
 
-    Whoever asks for the next rows hands out the work as well: no thread of its own, and nothing is read of an
-    iterator that nobody asks. Closing it gives up what was read ahead.
+    Work is handed out when the caller takes a batch: there is no thread for it, and an iterator that is not used reads
+    nothing. Closing the iterator gives up all batches that are read ahead.
     """
     todo = iter(batches)
     waiting: deque[PendingBatch] = deque()
@@ -66,10 +63,10 @@ def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: i
         for epoch, indices in islice(todo, most):
             waiting.append(workers.submit(epoch, indices))
         while waiting:
-            rows = waiting[0].result()  # if this fails, what else is read of its batch is given up with the others
+            result = waiting[0].result()  # if this fails, its other pieces are cancelled with the other batches
             waiting.popleft()
             waiting.extend(workers.submit(epoch, following) for epoch, following in islice(todo, 1))
-            yield rows
+            yield result
     finally:
         for pending in waiting:
             pending.cancel()
@@ -79,7 +76,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 4
-"""Items under way or done and not fetched, per thread."""
+"""Items per thread that are running, or done and not fetched."""
 
 
 def in_threads(
@@ -91,10 +88,10 @@ def in_threads(
     ahead: int | None = None,
     noun: str = "sample",
 ) -> Iterator[Result]:
-    """The results in the order of the items; raises what `function` raises, or `WorkerError` when time is up.
+    """Map `function` over `items` with threads; results in the order of the items.
 
-    At most `ahead` items are under way or done and not fetched. Without workers, everything happens in the caller's
-    thread. `noun` is what messages call a result.
+    At most `ahead` items are running, or done and not fetched. With 0 workers, the caller's thread does all of them.
+    `noun` names a result in messages. Raises the error of `function`, or `WorkerError` after `timeout_seconds`.
     """
     if workers == 0:
         yield from map(function, items)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.data.dataset import Dataset
-from runner.loaders.advice import Means, advise
+from runner.loaders.advice import ReadingResources, advise
 from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
@@ -171,7 +171,7 @@ def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, r
 def _report_wait(run: RunContext, wait: Wait, loader: Loader, settings: LoaderSettings) -> dict[str, object]:
     """Report the wait with advice, and draw it. Returns the section for run.json."""
     source = loader.source
-    means = Means(
+    means = ReadingResources(
         loader=settings,
         processors=num_processors(),
         epochs=run.config.train.epochs,

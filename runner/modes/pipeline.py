@@ -106,18 +106,18 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
     any_number, any_kind = requested.workers is None, requested.use_multiprocessing is None
     default = f"{Readers(settings.workers, settings.use_multiprocessing)} for as many processors"
     if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
-        return choice.because(default) if any_number else choice
+        return choice.with_reason(default) if any_number else choice
     source, in_memory = dataset.splits[splits[0]], isinstance(settings, InMemory)
     transforms = changes_to(config, dataset, source, training=splits[0] == "train")
     open_probe = partial(_open_probe, source, () if in_memory else transforms, settings, config.seed)
     measured = measure_scaling(open_probe, settings.workers, processes=any_kind)
     if not measured.measurements:
-        return choice.because(f"{default}, not measured: {measured.skipped}") if any_number else choice
+        return choice.with_reason(f"{default}, not measured: {measured.skipped}") if any_number else choice
     # Samples in memory are transformed in every epoch: that keeps all workers busy, however fast reading was.
     fewer = any_number and not (in_memory and transforms)
     best = measured.best(None if fewer else settings.workers)
     chosen = settings.model_copy(update={"workers": best.workers, "use_multiprocessing": best.processes})
-    return replace(choice, settings=chosen).because(measured.text())
+    return replace(choice, settings=chosen).with_reason(measured.text())
 
 
 AHEAD = 4
@@ -202,7 +202,7 @@ def open_loader(
         raise DataError(f"{split}: {error}") from error
     loader = settings.build(source, plan, changes_to(config, dataset, source, training=training))
     bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
-    loader.pass_over(_on_bad(config, training=training), partial(bad.note, split))
+    loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
     return loader
 
 

@@ -152,7 +152,7 @@ def test_bad_sample_bound_ends_run_and_can_rise(start, tmp_path):
     assert outcome(folder) == outcome(start("unbound", *keys))
 
 
-def test_check_names_what_a_run_would_pass_over(photos, tmp_path):
+def test_check_names_what_a_run_would_handle_bad(photos, tmp_path):
     keys = ["data=directory", f"data.root={photos}", "mode=check", "data.target_size=[6,5]"]
     with pytest.raises(DataError, match="data.on_bad=skip or substitute accepts 3 unreadable samples"):
         run(compose(keys), folder=_made(tmp_path / "check"))

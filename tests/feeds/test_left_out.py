@@ -29,7 +29,7 @@ def damaged(numbers):
 
         numbers.read = refuse
         loader = Generator().build(numbers, Plan(num_samples=10, batch_size=2, shuffle=False))
-        loader.pass_over(OnBad("skip"), lambda *told: None)
+        loader.handle_bad(OnBad("skip"), lambda *told: None)
         return loader
 
     return make

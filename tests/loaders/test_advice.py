@@ -5,7 +5,7 @@ import re
 import pytest
 
 from runner import compose
-from runner.loaders.advice import Means, advise
+from runner.loaders.advice import ReadingResources, advise
 from runner.loaders.directory_flow import DirectoryFlow
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
@@ -22,7 +22,7 @@ SMALL, LARGE = 2_000_000, 80_000_000_000
 
 def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, epochs=10, has_files=True):
     wait = Wait(share * 100, first, 100.0, reasons)
-    means = Means(loader, 12, epochs, all_bytes, 24_000_000_000, has_files)
+    means = ReadingResources(loader, 12, epochs, all_bytes, 24_000_000_000, has_files)
     return advise(wait, means)
 
 
@@ -32,73 +32,73 @@ def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, 
         (
             Sequence(workers=2),
             {"all_bytes": SMALL},
-            "mostly for decoding: raise loader.workers (2 now, this machine has 12 processors), or set "
+            "mostly for decoding: raise loader.workers (now 2; this machine has 12 processors), or set "
             "loader.cache=memory (all samples take 2.0 MB)",
         ),
         (
             Sequence(workers=2),
             {},
-            "mostly for decoding: raise loader.workers (2 now, this machine has 12 processors), or set "
-            "loader.cache=disk, which later epochs and runs read from",
+            "mostly for decoding: raise loader.workers (now 2; this machine has 12 processors), or set "
+            "loader.cache=disk, so that later epochs and runs read decoded samples",
         ),
         (
             Sequence(workers=2),
             {"has_files": False},
-            "mostly for decoding: raise loader.workers (2 now, this machine has 12 processors)",
+            "mostly for decoding: raise loader.workers (now 2; this machine has 12 processors)",
         ),
         (
             Sequence(workers=12),
             {"all_bytes": SMALL, "epochs": 1},
-            "mostly for decoding: set loader.cache=disk, which later epochs and runs read from",
+            "mostly for decoding: set loader.cache=disk, so that later epochs and runs read decoded samples",
         ),
         (
             Sequence(workers=2, cache="disk"),
             {"reasons": READING},
-            "mostly for reading: raise loader.workers (2 now, this machine has 12 processors)",
+            "mostly for reading: raise loader.workers (now 2; this machine has 12 processors)",
         ),
         (
             Sequence(workers=12, cache="memory"),
             {},
-            "mostly for decoding: all 12 processors read already; a smaller sample or a faster machine would help",
+            "mostly for decoding: all 12 processors read already; smaller samples or a faster machine would help",
         ),
         (
             Sequence(workers=0, cache="memory"),
             {},
-            "mostly for decoding: set loader.workers=12, to read beside the model's training",
+            "mostly for decoding: set loader.workers=12, to read while the model trains",
         ),
         (
             Generator(cache="memory"),
             {},
-            "mostly for decoding: choose loader=sequence, whose workers read beside the model's training",
+            "mostly for decoding: choose loader=sequence, whose workers read while the model trains",
         ),
         (
             DirectoryFlow(workers=12),
             {"reasons": CHANGING},
-            "mostly for changing samples (data.augment, data.transform): set loader.use_multiprocessing=true, if "
-            "data.transform is Python that holds the GIL",
+            "mostly for transforming samples (data.augment, data.transform): set loader.use_multiprocessing=true, if "
+            "data.transform is Python code that holds the GIL",
         ),
         (
             InMemory(workers=4),
             {"reasons": CHANGING},
-            "mostly for changing samples (data.augment, data.transform): raise loader.workers (4 now, this machine "
+            "mostly for transforming samples (data.augment, data.transform): raise loader.workers (now 4; this machine "
             "has 12 processors)",
         ),
         (
             InMemory(workers=12),
             {"reasons": ASSEMBLING},
-            "mostly for putting batches together: all 12 processors read already; a smaller sample or a faster "
+            "mostly for building batches: all 12 processors read already; smaller samples or a faster "
             "machine would help",
         ),
         (
             InMemory(workers=4),
             {"reasons": READING},
-            "mostly for changing samples (data.augment, data.transform): raise loader.workers (4 now, this machine "
+            "mostly for transforming samples (data.augment, data.transform): raise loader.workers (now 4; this machine "
             "has 12 processors)",
         ),
         (
             Sequence(workers=2),
             {"reasons": TRANSFERRING},
-            "mostly for copying batches to the GPU: a smaller sample would help",
+            "mostly for copying batches to the GPU: smaller samples would help",
         ),
     ],
 )
@@ -111,8 +111,8 @@ def test_advice_names_reason_and_helpful_keys(loader, given, expected):
     [
         (0.0, "the model never waited: more workers would not help"),
         (0.004, "the model never waited: more workers would not help"),
-        (0.006, "the model waited 0.6% of the time: reading faster would gain no more than that"),
-        (0.049, "the model waited 5% of the time: reading faster would gain no more than that"),
+        (0.006, "the model waited 0.6% of the time: faster reading cannot save more than that"),
+        (0.049, "the model waited 5% of the time: faster reading cannot save more than that"),
     ],
 )
 def test_advice_is_silent_without_a_gain(share, expected):
@@ -122,8 +122,8 @@ def test_advice_is_silent_without_a_gain(share, expected):
 @pytest.mark.parametrize(
     ("loader", "why"),
     [
-        (InMemory(workers=2), ", which holds everything back until all samples are read"),
-        (Sequence(use_multiprocessing=True), ", for which worker processes start"),
+        (InMemory(workers=2), ", because loader=in_memory reads all samples before it"),
+        (Sequence(use_multiprocessing=True), ", because worker processes start before it"),
         (Sequence(), ""),
     ],
 )

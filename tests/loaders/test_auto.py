@@ -32,8 +32,8 @@ def test_data_within_half_the_memory_is_cached(needed, available):
 
 def test_reason_is_one_sentence_with_numbers():
     held, streamed = Auto(workers=3).choose(40_000_000, 1_000_000_000), Auto(workers=3).choose(3 * 10**12, 64 * 10**9)
-    assert held.reason == "all samples together need 40.0 MB, at most half of the 1.0 GB of memory that are free"
-    assert streamed.reason == "all samples together need 3.0 TB, more than half of the 64.0 GB of memory that are free"
+    assert held.reason == "all samples need 40.0 MB, at most half of the 1.0 GB of free memory"
+    assert streamed.reason == "all samples need 3.0 TB, more than half of the 64.0 GB of free memory"
 
 
 @pytest.mark.parametrize("needed", [1, 10**9])
@@ -55,7 +55,9 @@ def test_default_is_a_thread_per_processor(monkeypatch, count):
 
 
 def test_one_more_reason_stands_behind_the_first():
-    assert Choice(Sequence(), "big").because("1 thread reads 9 samples/s").reason == "big; 1 thread reads 9 samples/s"
+    assert (
+        Choice(Sequence(), "big").with_reason("1 thread reads 9 samples/s").reason == "big; 1 thread reads 9 samples/s"
+    )
 
 
 def test_processors_are_those_of_this_process():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.loaders import buffers
-from runner.loaders.buffers import ALIGNMENT, KEPT, LARGEST_BYTES, aligned_bytes
+from runner.loaders.buffers import ALIGNMENT, KEPT_BUFFERS, LARGEST_BYTES, aligned_bytes
 
 SIZE = 100_000
 
@@ -49,7 +49,7 @@ def test_memory_of_another_size_is_not_used():
 def test_few_buffers_wait_and_no_large_ones():
     many = [aligned_bytes(SIZE) for _ in range(20)]
     del many
-    assert len(buffers._free) == KEPT
+    assert len(buffers._free) == KEPT_BUFFERS
     buffers._free.clear()
     aligned_bytes(LARGEST_BYTES)  # the alignment makes it larger
     assert not buffers._free

@@ -83,7 +83,7 @@ def test_closed_threads_read_no_more(obedient):
     threads = Threads(SampleReader(obedient("obey")), 1, 60, Clock())
     threads.close()
     threads.close()
-    with pytest.raises(RuntimeError, match="a loader that is closed reads no more"):
+    with pytest.raises(RuntimeError, match="cannot read: the loader is closed"):
         threads.submit(0, np.arange(2))
 
 

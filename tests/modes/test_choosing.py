@@ -75,7 +75,7 @@ def test_fastest_workers_are_chosen_with_reason(choose, saw, free, kind, speeds,
     choice = choose(free=free)
     assert type(choice.settings) is kind
     assert Readers(choice.settings.workers, choice.settings.use_multiprocessing) == readers
-    assert choice.reason.startswith("all samples together need ")
+    assert choice.reason.startswith("all samples need ")
     assert f"; 1 thread reads 100 samples/s, 3 threads {speeds['threads']}" in choice.reason
     assert asked == [(3, True, 2, False)]
 
