@@ -1,4 +1,4 @@
-"""`python -m runner.report`: the page of a run or of a sweep, drawn again from its files."""
+"""The command line of `python -m runner.report`: draw the page of a run or of a sweep again from its files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from runner.sweeps.sweep_plan import SWEEP_JSON
 HELP = """\
 usage: python -m runner.report RUN|SWEEP_DIR [root=outputs]
 
-Draw report.html of a run from the files of its folder: every run ends with that, and this does it again. So does
-every sweep: of its folder, draw report.html and the table, as sweep.csv and summary.md.
+Draw report.html of a run again, from the files in its folder. For the folder of a sweep, write report.html, sweep.csv
+and summary.md again.
 
 run
   a folder, latest, or any part of a run's name that no other run has
 
 options
-  root=outputs          where the runs lie
+  root=outputs          the folder that holds runs/ and sweeps/
 
-exit codes: 0 done; 1 the page cannot be written; 2 something typed cannot be meant
+exit codes: 0 done; 1 the page cannot be written; 2 the command line is wrong
 """
 
 
@@ -43,9 +43,9 @@ def execute(texts: Sequence[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     words = read_words(texts, ("root",))
-    problems = [*words.problems, *(f"{asked.key} is no option of runner.report" for asked in words.asked)]
+    problems = [*words.problems, *(f"unknown option '{asked.key}'; report takes root" for asked in words.asked)]
     if len(words.names) != 1:
-        problems.append(f"name 1 run, got {len(words.names)}; see --help")
+        problems.append(f"report takes 1 run, got {len(words.names)}; see --help")
     if problems:
         raise ConfigurationError(problems)
     if (Path(words.names[0]) / SWEEP_JSON).exists():

@@ -12,7 +12,7 @@ from runner.config.files import Composition, ConfigFile, shown
 from runner.config.overrides import Typed
 from runner.config.paths import why_missing
 from runner.errors import ConfigurationError
-from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.config_yaml import CONFIG_YAML
 from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume, run_to_use
 from runner.records.folder import OUTPUTS
 from runner.records.run_folder import LATEST, RunFolder

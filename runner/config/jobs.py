@@ -23,7 +23,7 @@ from runner.config.overrides import (
     sweeper_problem,
 )
 from runner.errors import ConfigurationError
-from runner.records.columns import goal_of_figure
+from runner.records.columns import goal_of_column
 from runner.settings import Settings
 from runner.sweeps.launchers import launcher_problem
 from runner.sweeps.settings import SweepSettings
@@ -179,7 +179,7 @@ def check_ends(what: Searched, library: Library) -> Settings | None:
 def _monitored(settings: Settings) -> str | None:
     """What training monitors, where it was told; None where that depends on the data."""
     name = settings.train.monitor
-    return None if name == "auto" or goal_of_figure(name) is None else name
+    return None if name == "auto" or goal_of_column(name) is None else name
 
 
 def _sweep_settings(overrides: Sequence[Override], library: Library) -> tuple[SweepSettings, list[str]]:

@@ -15,7 +15,7 @@ from runner.modes.context import RunContext, data_stage, open_loaders, prepare_l
 from runner.modes.figures import picture_data, picture_worst
 from runner.modes.pipeline import data_section, open_dataset
 from runner.modes.summary import model_lines
-from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
 

@@ -24,11 +24,11 @@ from runner.modes.pipeline import data_section, open_dataset
 from runner.modes.resume import refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace
-from runner.records.contents import FOLDER as CONTENTS
+from runner.records.contents import CONTENTS
 from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.metrics import MetricsTable, read_metrics
-from runner.records.pictures import FOLDER as FIGURES
-from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.pictures import FIGURES
+from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.state import State, drop_states, read_state
 from runner.training.backend import naming_refusals

@@ -12,7 +12,7 @@ from runner.loaders.auto import Choice
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Readers
 from runner.messages import first_few, format_bytes, plural, yaml_text
-from runner.records.bad_samples import NAME as BAD_SAMPLES_CSV
+from runner.records.bad_samples import BAD_SAMPLES_CSV
 from runner.records.run_folder import RunFolder
 from runner.settings import AnyData, AnyModel, Settings
 

@@ -10,9 +10,9 @@ from textwrap import shorten
 from typing import Any
 
 from runner.modes.terminal import Terminal
-from runner.records.config_yaml import NAME as CONFIG_YAML
+from runner.records.config_yaml import CONFIG_YAML
 from runner.records.dotted import flat
-from runner.records.metrics import NAME as METRICS_CSV
+from runner.records.metrics import METRICS_CSV
 from runner.records.record import RunRecord, close_log, open_log
 from runner.records.run_folder import is_number, read_run
 from runner.reports.html import REPORT_HTML

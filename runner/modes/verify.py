@@ -53,7 +53,7 @@ def verify(
             "compared": compared,
             "not_compared": unknown,
             "first_difference": difference,
-            "differences": {one.what: one.num_differences for one in comparisons if one.num_differences},
+            "differences": {one.name: one.num_differences for one in comparisons if one.num_differences},
             "changed": causes,
         }
     )
@@ -67,7 +67,7 @@ def verify(
 
 def _report(first: RunFolder, comparisons: Sequence[Comparison], difference: str, causes: Sequence[str]) -> list[str]:
     """The lines of the error: the first difference, the number of others by place, and likely causes."""
-    counts = {one.what: one.num_differences for one in comparisons if one.num_differences}
+    counts = {one.name: one.num_differences for one in comparisons if one.num_differences}
     leading = next(iter(counts))
     counts[leading] -= 1
     others = ", ".join(f"{what} {count:,}" for what, count in counts.items() if count)

@@ -18,7 +18,7 @@ from runner.errors import DataError, RunnerError
 from runner.records.contents import Contents
 from runner.records.files import read_table, write_table
 
-NAME = "bad_samples.csv"
+BAD_SAMPLES_CSV = "bad_samples.csv"
 HEADER = ("split", "id", "path", "reason")
 
 SHOWN = 10
@@ -38,7 +38,7 @@ class BadSamples:
     """
 
     def __init__(self, folder: Path | None = None, most: int | None = None, tell: Tell = lambda text: None) -> None:
-        self._file = None if folder is None else folder / NAME
+        self._file = None if folder is None else folder / BAD_SAMPLES_CSV
         self._most, self._tell = most, tell
         self._known: dict[tuple[str, str], tuple[str, str]] = dict(self._read())
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class BadSamples:
         if count <= SHOWN:
             text = f"bad sample {named}"
         elif count == SHOWN + 1:
-            rest = f"listed in {NAME}" if self._file else "not named"
+            rest = f"listed in {BAD_SAMPLES_CSV}" if self._file else "not named"
             text = f"more than {SHOWN} samples are bad: the others are {rest}"
         else:
             return

@@ -11,7 +11,7 @@ import yaml
 from runner.errors import ConfigurationError
 from runner.records.files import write_atomically
 
-NAME = "config.yaml"
+CONFIG_YAML = "config.yaml"
 # libyaml, where PyYAML was built with it, reads a configuration in a tenth of the time.
 LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 EXPONENT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$")
@@ -41,7 +41,7 @@ def write_config(folder: Path, document: dict[str, Any]) -> None:
     It reads back equal with PyYAML's ``safe_load`` and with OmegaConf.
     """
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-    write_atomically(folder / NAME, text)
+    write_atomically(folder / CONFIG_YAML, text)
 
 
 def read_config(folder: Path, key: str) -> dict[str, Any]:
@@ -49,14 +49,14 @@ def read_config(folder: Path, key: str) -> dict[str, Any]:
 
     Raises `ConfigurationError` where `folder` is no run.
     """
-    file = folder / NAME
+    file = folder / CONFIG_YAML
     try:
         config = yaml.load(file.read_text(encoding="utf-8"), LOADER)
     except FileNotFoundError as error:
         jobs = f"; give one of its jobs, {key}={folder / '0'}" if (folder / "0").is_dir() else ""
         mend = jobs or f"; give a folder of outputs/runs, or {key}=latest"
         raise ConfigurationError(
-            f"{key} must be the folder of a run, got {folder}, which has no {NAME}{mend}"
+            f"{key} must be the folder of a run, got {folder}, which has no {CONFIG_YAML}{mend}"
         ) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{key}={folder}: {file} cannot be read: {error}") from error

@@ -18,7 +18,7 @@ from runner.batch import Array, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 
-FOLDER = "contents"
+CONTENTS = "contents"
 
 ROW = np.dtype([("name", "<u8"), ("content", "u1", (16,))])
 """Of one sample: XXH3-64 of its id, 0 where its file was not read; XXH3-128 of the file's bytes."""
@@ -69,7 +69,7 @@ class Contents:
     """The tables of a run, by split, in the folder of the run; `files` hold many samples each, or say what they are."""
 
     def __init__(self, folder: Path, files: Iterable[Path] = ()) -> None:
-        self._folder = folder / FOLDER
+        self._folder = folder / CONTENTS
         self._files = {file.name: _file_digest(file) for file in files}
         self._tables: dict[str, ContentsTable] = {}
 
@@ -108,7 +108,7 @@ def name_digest(sample_id: str) -> int:
 
 def read_contents(folder: Path) -> Mapping[str, Array]:
     """The rows by split that the run in `folder` left; none of an earlier version's run."""
-    files = sorted((folder / FOLDER).glob("*.npy"))
+    files = sorted((folder / CONTENTS).glob("*.npy"))
     return {file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in files}
 
 

@@ -10,7 +10,7 @@ from typing import SupportsFloat
 from runner.errors import RunnerError
 from runner.records.files import read_table, write_table
 
-NAME = "metrics.csv"
+METRICS_CSV = "metrics.csv"
 EPOCH = "epoch"
 
 TIMING = ("seconds", "images_per_second", "wait_share")
@@ -25,7 +25,7 @@ class MetricsTable:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        self.path = folder / METRICS_CSV
         self._columns = [EPOCH]
         self._rows: list[dict[str, str]] = []
         self._ours = False
@@ -53,7 +53,7 @@ def read_metrics(folder: Path) -> list[dict[str, int | float | None]]:
 
     Raises `RunnerError` where the file cannot be read, or holds something else than numbers.
     """
-    path = folder / NAME
+    path = folder / METRICS_CSV
     if not path.exists():
         return []
     header, *rows = read_table(path) or [[]]

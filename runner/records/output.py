@@ -1,4 +1,4 @@
-"""Tables of runs, for a person, for a spreadsheet and for a program."""
+"""Tables on stdout, as text, CSV or JSON, and how their values are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from rich.console import Console
@@ -18,40 +18,40 @@ Format = Literal["table", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json")
 DIGEST = re.compile("[0-9a-f]{40,}")
 TINY, HUGE = 1e-4, 1e9
-"""Below and from here on only the magnitude of a number says something."""
+"""Numbers below the first, and from the second on, are written with an exponent."""
 
 PLUS_MINUS = " ± "
 
 UNBOUNDED = 10_000
-"""Columns of an output that is no terminal: nothing is wrapped or cut there."""
+"""The width where stdout is not a terminal: nothing is wrapped or cut there."""
 
 
 def write_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format) -> None:
-    """`rows` on stdout: right-aligned numbers for a person, all digits else; of JSON a list of objects."""
+    """Write `rows` to stdout: a table with rounded numbers, or CSV or a JSON list of objects with all digits."""
     if form == "json":
         sys.stdout.write(to_json([dict(zip(columns, row, strict=True)) for row in rows]))
     elif form == "csv":
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([columns, *map(_cells, rows)])
+        csv.writer(text, lineterminator="\n").writerows([columns, *(map(csv_text, row) for row in rows)])
         sys.stdout.write(text.getvalue())
     else:
         _write_table(columns, rows)
 
 
 def brief(value: Any) -> str:
-    """A value as a person reads it in a table: whole numbers as they are, others `rounded`; a digest's beginning."""
+    """A value in a table: integers in full, other numbers `rounded`, the beginning of a digest; empty for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return rounded(value)
-    text = plain(value)
+    text = csv_text(value)
     return f"{text[:12]}…" if DIGEST.fullmatch(text) else text
 
 
 def rounded(value: float) -> str:
-    """Four digits, without zeros at the end: 0.0312, 0.975, 49.1; from 1,000 on no decimals, yet all whole digits."""
+    """A number with four significant digits and no trailing zeros: 0.0312, 0.975, 49.1; an integer from 1,000 on."""
     decimals = _decimals(value)
     if decimals is None:
         return f"{value:.4g}"
@@ -60,7 +60,7 @@ def rounded(value: float) -> str:
 
 
 def spread(mean: float, deviation: float) -> str:
-    """A mean as in `rounded`, and the deviation to the same place.
+    """A mean with four significant digits, and its deviation with as many decimals.
 
     >>> spread(1687.2, 12.34), spread(0.97512, 0.0016), spread(49.1, 0.0)
     ('1,687 ± 12', '0.9751 ± 0.0016', '49.1 ± 0')
@@ -72,24 +72,20 @@ def spread(mean: float, deviation: float) -> str:
 
 
 def _decimals(value: float) -> int | None:
-    """The decimals of a value's first four digits; None where only its magnitude says something."""
+    """The decimals that four significant digits need; None if the value is written with an exponent."""
     if value and not TINY <= abs(value) < HUGE:
         return None
     exponent = int(f"{value:.3e}".partition("e")[2])
     return max(0, 3 - exponent)
 
 
-def plain(value: Any) -> str:
-    """A value as text, with all its digits."""
+def csv_text(value: Any) -> str:
+    """A value in a CSV cell, with all digits and no quotes; empty for None."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(plain, value))}]"
+        return f"[{', '.join(map(csv_text, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {plain(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {csv_text(item)}' for key, item in value.items())}}}"
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _cells(row: Iterable[Any]) -> list[str]:
-    return [plain(value) for value in row]
 
 
 def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -102,10 +98,10 @@ def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, narrow: bool = False) -> Table:
-    """The table; a narrow one has two lines for long headings, and for a mean and its deviation."""
+    """The table; if `narrow`, long titles, and a mean with its deviation, take two lines."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        numeric = all(_is_figure(row[number]) for row in rows)
+        numeric = all(_is_number(row[number]) for row in rows)
         title = _in_two_lines(column) if narrow else column
         table.add_column(title, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)
     for row in rows:
@@ -114,12 +110,12 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, narrow: boo
     return table
 
 
-def _is_figure(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | None) or (isinstance(value, str) and PLUS_MINUS in value)
 
 
 def _in_two_lines(title: str) -> str:
-    r"""A heading broken after a dot or a blank, so that its lines are as short as can be; a single word as it is.
+    r"""A title, broken after the dot or space that gives the shortest lines; a single word stays whole.
 
     >>> _in_two_lines("train.optimizer.name"), _in_two_lines("first batch s"), _in_two_lines("status")
     ('train.\noptimizer.name', 'first\nbatch s', 'status')

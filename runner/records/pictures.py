@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-FOLDER = "figures"
+FIGURES = "figures"
 CLASSES = "classes.csv"
 TIMELINE = "timeline.png"
 SIDE = 80
@@ -40,8 +40,8 @@ def write_class_counts(folder: Path, counts: Mapping[str, Mapping[str, Mapping[s
     rows = [(head, name, *splits.values()) for head, names in counts.items() for name, splits in names.items()]
     splits = next((list(by_split) for names in counts.values() for by_split in names.values()), [])
     if rows:
-        (folder / FOLDER).mkdir(exist_ok=True)
-        write_table(folder / FOLDER / CLASSES, [["head", "class", *splits], *rows])
+        (folder / FIGURES).mkdir(exist_ok=True)
+        write_table(folder / FIGURES / CLASSES, [["head", "class", *splits], *rows])
 
 
 def write_pictures(folder: Path, name: str, split: str, source: Source, samples: Iterable[tuple[int, str]]) -> None:
@@ -53,7 +53,7 @@ def write_pictures(folder: Path, name: str, split: str, source: Source, samples:
     """
     pictures: list[Picture] = []
     # Renamed as a whole: pictures are many, and each by itself would have to reach the disk first.
-    made, final = folder / FOLDER / f".tmp-{name}", folder / FOLDER / name
+    made, final = folder / FIGURES / f".tmp-{name}", folder / FIGURES / name
     for index, label in samples:
         image = _image(source, index)
         if image is not None:
@@ -63,13 +63,13 @@ def write_pictures(folder: Path, name: str, split: str, source: Source, samples:
             pictures.append(Picture(f"{name}/{file}", split, str(source.ids[index]), label))
     if pictures:
         made.replace(final)
-        write_table(folder / FOLDER / f"{name}.csv", [_header(), *map(astuple, pictures)])
+        write_table(folder / FIGURES / f"{name}.csv", [_header(), *map(astuple, pictures)])
 
 
 def write_timeline(folder: Path, figure: Figure) -> None:
     """Write a drawing as figures/timeline.png; an earlier one is replaced."""
-    (folder / FOLDER).mkdir(exist_ok=True)
-    with replacing(folder / FOLDER / TIMELINE, overwrite=True) as temporary:
+    (folder / FIGURES).mkdir(exist_ok=True)
+    with replacing(folder / FIGURES / TIMELINE, overwrite=True) as temporary:
         figure.savefig(temporary, dpi=150, facecolor="white")
 
 
@@ -78,7 +78,7 @@ def read_pictures(folder: Path, name: str) -> dict[str, Picture]:
 
     Raises `RunnerError` where the table cannot be read.
     """
-    path = folder / FOLDER / f"{name}.csv"
+    path = folder / FIGURES / f"{name}.csv"
     rows = read_table(path) if path.exists() else []
     return {row[2]: Picture(*row) for row in rows[1:] if len(row) == len(fields(Picture))}
 
@@ -88,7 +88,7 @@ def read_class_counts(folder: Path) -> Iterator[tuple[str, str, dict[str, int]]]
 
     Raises `RunnerError` where the table cannot be read.
     """
-    path = folder / FOLDER / CLASSES
+    path = folder / FIGURES / CLASSES
     header, *rows = (read_table(path) if path.exists() else []) or [[]]
     for head, name, *counts in rows:
         yield head, name, dict(zip(header[2:], map(int, counts), strict=True))

@@ -68,7 +68,7 @@ def _free(prefix: str, name: str, taken: set[str]) -> str:
     return prefix + name
 
 
-NAME = "predictions.csv"
+PREDICTIONS_CSV = "predictions.csv"
 BLOCK = 4096
 """Samples turned into rows at a time."""
 

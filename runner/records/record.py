@@ -101,7 +101,7 @@ def _boot_id() -> str | None:
 
 RUN_JSON = "run.json"
 PATCH = "code.patch"
-Outcome = Literal["completed", "failed", "interrupted"]
+FinalStatus = Literal["completed", "failed", "interrupted"]
 Document = dict[str, Any]
 
 KEPT = ("status", "stage", "error", "started", "finished", "process", "resumed")
@@ -186,7 +186,7 @@ class RunRecord:
         self._add_seconds(name, begun)
         self._keep(stage=outer)
 
-    def close(self, status: Outcome, error: BaseException | None = None) -> None:
+    def close(self, status: FinalStatus, error: BaseException | None = None) -> None:
         """Write how the run ended, with the error's type and message, and close run.log.
 
         The first call counts; later ones do nothing.

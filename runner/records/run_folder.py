@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runner.errors import ConfigurationError, RunnerError
 from runner.messages import first_few
-from runner.records.config_yaml import NAME as CONFIG_YAML
-from runner.records.config_yaml import read_config
+from runner.records.config_yaml import CONFIG_YAML, read_config
 from runner.records.dotted import value_at
 from runner.records.files import to_json, write_atomically
 from runner.records.folder import CHECKPOINTS, MODEL
@@ -127,7 +126,7 @@ class RunFolder:
         values = [value for row in self.metrics if (value := row.get(column)) is not None]
         if not values:
             return None
-        goal = goal_of(column)
+        goal = goal_of_metric(column)
         return values[-1] if goal is None else (max if goal == "max" else min)(values)
 
 
@@ -138,7 +137,7 @@ def _component_name(value: Any) -> Any:
     return value
 
 
-def goal_of(metric: str) -> str | None:
+def goal_of_metric(metric: str) -> str | None:
     """`max` or `min`: which way a metric is better; None if that is not known."""
     if metric.endswith("accuracy"):
         return "max"

@@ -11,7 +11,7 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.records.files import write_atomically
 
-NAME = "trace.json"
+TRACE_JSON = "trace.json"
 PROCESS = 1
 
 MODEL, WAIT, TRAIN, PREPARE = "model", "wait", "train", "prepare"
@@ -45,7 +45,7 @@ def write_trace(folder: Path, lanes: Sequence[Lane]) -> None:
     ]
     events += [_event(span, number, zero) for number, lane in enumerate(lanes) for span in lane.spans]
     text = json.dumps({"displayTimeUnit": "ms", "traceEvents": events}, allow_nan=False)
-    write_atomically(folder / NAME, f"{text}\n", overwrite=True)
+    write_atomically(folder / TRACE_JSON, f"{text}\n", overwrite=True)
 
 
 def _event(span: Span, number: int, zero: int) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def read_trace(folder: Path) -> list[Lane]:
 
     Raises `RunnerError` where it cannot be read.
     """
-    path = folder / NAME
+    path = folder / TRACE_JSON
     if not path.exists():
         return []
     try:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from runner.messages import plural
 from runner.records.dotted import flat
-from runner.records.output import plain, rounded
+from runner.records.output import csv_text, rounded
 
 REPORT_HTML = "report.html"
 
@@ -89,7 +89,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = {"number": number, "share": share, "seconds": seconds, "plain": plain, "plural": plural}
+    filters = {"number": number, "share": share, "seconds": seconds, "plain": csv_text, "plural": plural}
     environment.filters.update(filters, breakable=breakable, title=lambda text: text.replace("_", " "))
     return environment
 

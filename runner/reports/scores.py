@@ -20,8 +20,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.labels import Head
 from runner.errors import RunnerError
-from runner.records.predictions import NAME as PREDICTIONS_CSV
-from runner.records.predictions import prediction_columns
+from runner.records.predictions import PREDICTIONS_CSV, prediction_columns
 
 NUM_WORST = 12
 """How many of the most wrong samples a head keeps."""

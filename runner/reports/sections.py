@@ -11,8 +11,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from runner.errors import RunnerError
-from runner.records.pictures import FOLDER, Picture, read_class_counts, read_pictures
-from runner.records.predictions import NAME as PREDICTIONS_CSV
+from runner.records.pictures import FIGURES, Picture, read_class_counts, read_pictures
+from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
 from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
@@ -116,7 +116,7 @@ def examples(run: RunFolder) -> dict[str, list[tuple[str, str]]]:
 def _data_url(folder: Path, picture: Picture) -> str:
     """The picture as a data URL; an empty one if its file is missing."""
     try:
-        data = (folder / FOLDER / picture.file).read_bytes()
+        data = (folder / FIGURES / picture.file).read_bytes()
     except OSError:
         data = b""
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"

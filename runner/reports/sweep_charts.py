@@ -11,7 +11,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from runner.records.columns import in_unit, monitored, title_of
-from runner.records.output import brief, plain
+from runner.records.output import brief, csv_text
 from runner.records.run_folder import is_number
 from runner.reports.charts import (
     DASHED,
@@ -78,19 +78,19 @@ class _SettingResults:
     @cached_property
     def names(self) -> list[str]:
         """The names on the axis, in order of appearance; none for numbers."""
-        return [] if self.is_numeric else list(dict.fromkeys(map(plain, self.settings)))
+        return [] if self.is_numeric else list(dict.fromkeys(map(csv_text, self.settings)))
 
     @cached_property
     def positions(self) -> list[float]:
         """The position of each job on the axis of the key."""
-        return self.settings if self.is_numeric else [self.names.index(plain(value)) for value in self.settings]
+        return self.settings if self.is_numeric else [self.names.index(csv_text(value)) for value in self.settings]
 
     def repeats(self) -> list[list[int]]:
         """Groups of two or more jobs, by index, that differ only in the seed."""
         groups: dict[str, list[int]] = {}
         for number, job in enumerate(self.jobs):
             setting = {key: value for key, value in job.planned.varied.items() if key != SEED}
-            groups.setdefault(plain(setting), []).append(number)
+            groups.setdefault(csv_text(setting), []).append(number)
         return [group for group in groups.values() if len(group) > 1]
 
 
@@ -202,7 +202,7 @@ def _spans(values: Sequence[float], decades: int) -> bool:
 def _describe_setting(setting: _SettingResults) -> str:
     by_value: dict[str, list[float]] = {}
     for value, result in zip(setting.settings, setting.results, strict=True):
-        by_value.setdefault(plain(value), []).append(result)
+        by_value.setdefault(csv_text(value), []).append(result)
     return "; ".join(f"{value}: {_range(results)}" for value, results in by_value.items())
 
 

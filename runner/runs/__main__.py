@@ -1,4 +1,4 @@
-"""`python -m runner.runs`: its help, and from a command to the function that answers it."""
+"""The command line of `python -m runner.runs`: its help and its commands."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from runner.runs.query import Query, read
 HELP = """\
 usage: python -m runner.runs COMMAND [RUN ...] [CONDITION ...] [option=value ...]
 
-The runs below outputs/, sweeps' jobs too, asked as a store. Nothing but the files of the runs is read.
+Search and compare the runs below outputs/, jobs of sweeps included. Only the files of the runs are read.
 
 commands
-  list                  the runs, a line each, the newest last
-  show RUN              what one run was, and what came of it
-  compare [RUN ...]     runs side by side: the keys in which they differ, and their results
-  diff RUN RUN          all that tells two runs apart: configuration, code, packages, data, digests, results
+  list                  all runs, one line each, the newest last
+  show RUN              a summary of one run
+  compare [RUN ...]     several runs in one table: the keys in which they differ, and their results
+  diff RUN RUN          every difference of two runs: configuration, code, packages, data, digests, results
   best metric=KEY       the folder of the best run, for scripts
-  clean                 name the runs that failed, were killed or left no record; with yes=true remove them
+  clean                 runs that failed, were killed or left no record; yes=true removes them
 
 run
   a folder, latest, or any part of a run's name that no other run has: 7550ad, 2026-11-21_06-20-11_7550ad/3
 
-conditions (for list, compare, best and clean; quote < and >, which are the shell's)
+conditions (for list, compare, best and clean; quote < and >, which the shell would take)
   KEY=VALUE  KEY!=VALUE  'KEY>VALUE'  'KEY>=VALUE'  'KEY<VALUE'  'KEY<=VALUE'
   A key is one of the configuration (loader, train.epochs), of run.json (status, results.evaluate.accuracy, or
-  evaluate.accuracy for short), or a column of metrics.csv (val_loss: its best epoch). Values are written as on the
-  runner's own command line; seed=0,1 means either.
+  evaluate.accuracy for short), or a column of metrics.csv (val_loss: its best epoch). Values are written as in
+  overrides; seed=0,1 means either.
 
 options
   format=table          table, csv or json
-  columns=[KEY,...]     what list shows
+  columns=[KEY,...]     the columns of list
   sort=KEY              the order of list and compare, ascending; sort=-KEY descending
-  limit=N               the newest N; with sort, the first N
-  metric=KEY goal=max   what best goes by; goal=min or max is known for losses, errors and accuracies
-  root=outputs          where the runs lie
-  yes=true              let clean remove what it names
+  limit=N               the newest N runs; with sort, the first N
+  metric=KEY goal=max   the metric of best; goal=min or max is known for losses, errors and accuracies
+  root=outputs          the folder that holds runs/ and sweeps/
+  yes=true              let clean remove the runs it lists
 
 examples
   python -m runner.runs list loader=sequence,generator 'evaluate.accuracy>0.97'
   python -m runner.runs compare train.epochs=15 sort=-evaluate.accuracy format=csv
   python -m runner mode=predict from_run=$(python -m runner.runs best metric=val_loss)
 
-exit codes: 0 done; 1 no run is like that; 2 something typed cannot be meant
+exit codes: 0 done; 1 no run matches; 2 the command line is wrong
 """
 
 COMMANDS: Mapping[str, Callable[[Query], None]] = {
@@ -73,7 +73,7 @@ def execute(texts: Sequence[str]) -> int:
     name, *rest = texts
     if name not in COMMANDS:
         raise ConfigurationError(
-            f"the command must be one of {', '.join(COMMANDS)}, got {name}{did_you_mean(name, COMMANDS)}"
+            f"command must be one of {', '.join(COMMANDS)}, got {name}{did_you_mean(name, COMMANDS)}"
         )
     COMMANDS[name](read(name, rest))
     return 0

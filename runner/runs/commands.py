@@ -1,13 +1,4 @@
-"""Tables of runs: a line for each of many, some side by side, and all that tells two apart.
-
-What one run was, and what came of it.
-
-The folder of the best run, for scripts.
-
-Runs that came to nothing, and how they are removed.
-
-Runs that came to nothing: named, and removed where that is asked for.
-"""
+"""The commands of `python -m runner.runs`: list, show, compare, diff, best and clean. Each prints its answer."""
 
 from __future__ import annotations
 
@@ -20,24 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
-from runner.messages import format_bytes
-from runner.records.columns import FIGURES, in_unit, title_of
+from runner.messages import format_bytes, plural
+from runner.records.columns import COLUMNS, in_unit, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json
 from runner.records.folder import CHECKPOINTS, MODEL, point_latest
-from runner.records.output import brief, plain, write_rows
-from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, goal_of, is_number
+from runner.records.output import brief, csv_text, write_rows
+from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, goal_of_metric, is_number
 from runner.runs.query import Query
 from runner.sweeps.sweep_plan import FROZEN
 
-RESULTS = 4
-"""How many results list shows by itself."""
+NUM_RESULTS = 4
+"""The number of results that `list` shows by default."""
+
+UNFINISHED = ("failed", "killed", UNRECORDED, DAMAGED)
+"""The statuses of runs that `clean` removes."""
+
+YOUNG_SECONDS = 60.0
+"""A younger folder without a record may belong to a run that is starting."""
 
 
 def list_runs(query: Query) -> None:
-    """A line for each run: the columns asked for, or its status, first results and what was typed."""
+    """Print a line for each run: the requested columns, or its status, first results and overrides."""
     runs = query.runs()
-    shown = list(query.columns or ["status", *_results(runs)[:RESULTS], "seconds.total"])
+    shown = list(query.columns or ["status", *_results(runs)[:NUM_RESULTS], "seconds.total"])
     rows = [[run.name, *(run.value(key) for key in shown)] for run in runs]
     if query.columns is None:
         rows = [[*row, " ".join(run.document.get("overrides") or [])] for row, run in zip(rows, runs, strict=True)]
@@ -46,16 +43,16 @@ def list_runs(query: Query) -> None:
 
 
 def compare(query: Query) -> None:
-    """The keys in which runs differ, their results, and what a loader is judged by, where they say.
+    """Print the keys in which runs differ, their results, and the columns that compare loaders.
 
-    Raises `RunnerError` where there are not two.
+    Raises `RunnerError` for fewer than two runs.
     """
     runs = query.runs()
     if len(runs) < 2:
-        raise RunnerError(f"compare needs at least two runs, got {len(runs)}; python -m runner.runs list names them")
+        raise RunnerError(f"compare needs at least 2 runs, got {len(runs)}; python -m runner.runs list shows all runs")
     keys = [difference.key for difference in differences(runs) if difference.part == "config"]
-    figures = [figure.key for figure in FIGURES if any(run.value(figure.key) is not None for run in runs)]
-    shown = ["status", *keys, *_results(runs), *figures]
+    columns = [column.key for column in COLUMNS if any(run.value(column.key) is not None for run in runs)]
+    shown = ["status", *keys, *_results(runs), *columns]
     rows = [[run.name, *(_plain_value(run, key) for key in shown)] for run in runs]
     if query.format == "table":
         rows = [[name, *map(in_unit, shown, values)] for name, *values in rows]
@@ -64,58 +61,59 @@ def compare(query: Query) -> None:
 
 
 def diff(query: Query) -> None:
-    """All that tells the two named runs apart."""
+    """Print every key in which the two given runs differ."""
     runs = query.named()
-    found = differences(runs)
-    if not found and query.format == "table":
-        sys.stdout.write(f"{runs[0].name} and {runs[1].name} differ in nothing but their times\n")
+    rows = [[difference.part, difference.key, *difference.values] for difference in differences(runs)]
+    if not rows and query.format == "table":
+        sys.stdout.write(f"{runs[0].name} and {runs[1].name} differ only in their times\n")
         return
-    rows = [[difference.part, difference.key, *difference.values] for difference in found]
     write_rows(["part", "key", *(run.name for run in runs)], rows, query.format)
 
 
 def _results(runs: Iterable[RunFolder]) -> list[str]:
-    """The numbers evaluation gave any of these runs, by the short keys of conditions."""
+    """The numbers in the evaluation of any of these runs, as the short keys that conditions take."""
     results = [((run.document.get("results") or {}).get("evaluate") or {}) for run in runs]
     return list(dict.fromkeys(f"evaluate.{key}" for result in results for key in result if is_number(result[key])))
 
 
 def _plain_value(run: RunFolder, key: str) -> Any:
-    """None for a whole section: its keys have columns of their own."""
+    """The value of a key; None for a section, whose keys have columns of their own."""
     value = run.value(key)
     return None if isinstance(value, Mapping) else value
 
 
 def show(query: Query) -> None:
-    """A line for each thing there is to know of the named run; as JSON all of it."""
+    """Print a summary of the given run, or as JSON its whole record."""
     (run,) = query.named()
     if query.format == "json":
         shown = {"run": run.name, "folder": run.path, **run.document, "config": run.config, "metrics": run.metrics}
         sys.stdout.write(to_json(shown))
         return
-    rows = [("run", run.path), ("", run.name), *_lines(run)]
-    sys.stdout.write("".join(f"{word:<10}{plain(value)}\n" for word, value in rows if plain(value)))
+    rows = [("run", str(run.path)), ("", run.name), *_lines(run)]
+    sys.stdout.write("".join(f"{label:<10}{text}\n" for label, text in rows if text))
 
 
-def _lines(run: RunFolder) -> Iterable[tuple[str, Any]]:
+def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
+    """The labels and texts of `show`; None or an empty text is left out."""
     document, error = run.document, run.document.get("error") or {}
     during = f" during {document['stage']}" if document.get("stage") else ""
     yield "status", f"{run.status}{during}"
     yield "error", f"{error['type']}: {error['message']}" if error else None
-    yield "typed", " ".join(document.get("overrides") or [])
+    yield "overrides", " ".join(document.get("overrides") or [])
     yield "started", document.get("started")
-    yield "model", run.value("model")
-    yield "loader", run.value("loader")
+    yield "model", csv_text(run.value("model"))
+    yield "loader", csv_text(run.value("loader"))
     data = document.get("data") or {}
     counts, noun = (data["steps"], " batches") if "steps" in data else (data.get("samples") or {}, "")
-    yield "data", f"{run.value('data')}: " + "  ".join(f"{split} {count:,}{noun}" for split, count in counts.items())
+    amounts = "  ".join(f"{split} {count:,}{noun}" for split, count in counts.items())
+    yield "data", f"{csv_text(run.value('data'))}: {amounts}"
     for stage, results in (document.get("results") or {}).items():
         yield stage, _pairs({key: value for key, value in results.items() if not isinstance(value, Mapping)})
         yield "wait", results.get("wait", {}).get("advice")
     yield "last", _pairs(run.metrics[-1] if run.metrics else {})
     yield "seconds", _pairs(document.get("seconds") or {})
     git = document.get("git") or {}
-    yield "code", f"{git['commit'][:10]}{', changed since' if git.get('dirty') else ''}" if git.get("commit") else None
+    yield "code", f"{git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
     yield "files", "  ".join(sorted(file.name for file in run.path.iterdir() if not file.name.startswith(".")))
 
 
@@ -124,39 +122,33 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def best(query: Query) -> None:
-    """Print the folder of the run with the most of the metric, or the least; of equals that of the newest."""
+    """Print the folder of the run with the best value of the metric; of equal runs the newest."""
     if query.metric is None:
-        raise ConfigurationError("best must be told what to go by; add metric=val_loss")
-    goal = query.goal or goal_of(query.metric)
+        raise ConfigurationError("best needs a metric to rank runs by; add metric=val_loss")
+    goal = query.goal or goal_of_metric(query.metric)
     if goal is None:
-        raise ConfigurationError(f"goal must say whether more of {query.metric} is better: add goal=max or goal=min")
+        raise ConfigurationError(f"best needs the direction of {query.metric}; add goal=max or goal=min")
     scored = [(value, run) for run in query.runs() if (value := run.number(query.metric)) is not None]
     if not scored:
-        raise RunnerError(f"no run that is meant has a number for {query.metric}")
+        raise RunnerError(f"no matching run has a number for {query.metric}")
     _, run = (max if goal == "max" else min)(reversed(scored), key=lambda pair: pair[0])
     sys.stdout.write(f"{run.path}\n")
 
 
-FRUITLESS = ("failed", "killed", UNRECORDED, DAMAGED)
-
-YOUNG_SECONDS = 60.0
-"""A folder without a record that is younger may belong to a run that is about to begin."""
-
-
-def is_fruitless(run: RunFolder) -> bool:
-    """Whether a run failed, was killed or never got as far as a record."""
-    return run.status in FRUITLESS and not (run.status == UNRECORDED and _age_seconds(run.path) < YOUNG_SECONDS)
+def is_unfinished(run: RunFolder) -> bool:
+    """Whether a run failed, was killed or left no readable record."""
+    return run.status in UNFINISHED and not (run.status == UNRECORDED and _age_seconds(run.path) < YOUNG_SECONDS)
 
 
 def size_bytes(folder: Path) -> int:
-    """The bytes of all files in a folder."""
+    """The size of all files in a folder, in bytes; links are not followed."""
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
 
 
 def remove(runs: Iterable[RunFolder], root: Path) -> None:
-    """Remove the folders of these runs, and sweeps nothing is left of; `latest` links to the newest that is left.
+    """Remove the folders of these runs, and of sweeps without jobs; point a broken link `latest` to the newest run.
 
-    Raises `RunnerError` where a folder cannot be removed.
+    Raises `RunnerError` if a folder cannot be removed.
     """
     for run in runs:
         try:
@@ -166,16 +158,16 @@ def remove(runs: Iterable[RunFolder], root: Path) -> None:
         others = run.path.parent.iterdir() if "/" in run.name else ()
         if "/" in run.name and all(entry.is_file() or entry.name == FROZEN for entry in others):
             shutil.rmtree(run.path.parent)
-    _mend_latest(root)
+    _repair_latest(root)
 
 
-def _mend_latest(root: Path) -> None:
+def _repair_latest(root: Path) -> None:
     link = root / LATEST
     if not link.is_symlink() or link.exists():
         return
-    left = [run for run in all_runs(root) if run.path.parent.name == "runs"]
-    if left:
-        point_latest(root, left[-1].path)
+    remaining = [run for run in all_runs(root) if run.path.parent.name == "runs"]
+    if remaining:
+        point_latest(root, remaining[-1].path)
     else:
         link.unlink()
 
@@ -187,18 +179,19 @@ def _age_seconds(folder: Path) -> float:
 
 
 def clean(query: Query) -> None:
-    """Name the runs that failed, were killed or left no record; with `yes` remove them."""
-    runs = [run for run in query.runs() if is_fruitless(run)]
+    """Print the runs that failed, were killed or left no record; with `yes` remove them."""
+    runs = [run for run in query.runs() if is_unfinished(run)]
     sizes = [size_bytes(run.path) for run in runs]
-    rows = [[run.name, run.status, format_bytes(size), _kept(run)] for run, size in zip(runs, sizes, strict=True)]
-    write_rows(["run", "status", "size", "holds"], rows, query.format)
+    rows = [[run.name, run.status, format_bytes(size), _models(run)] for run, size in zip(runs, sizes, strict=True)]
+    write_rows(["run", "status", "size", "contains"], rows, query.format)
     if query.yes:
         remove(runs, query.root)
     if query.format == "table":
         done = "removed" if query.yes else "would be removed; add yes=true to remove them"
-        sys.stdout.write(f"\n{len(runs)} runs, {format_bytes(sum(sizes))}, {done}\n" if runs else "nothing to clean\n")
+        total = f"\n{plural(len(runs), 'run')}, {format_bytes(sum(sizes))}, {done}\n"
+        sys.stdout.write(total if runs else "nothing to clean\n")
 
 
-def _kept(run: RunFolder) -> str:
-    """What somebody might miss."""
+def _models(run: RunFolder) -> str:
+    """The trained models that would be lost."""
     return ", ".join(name for name in (MODEL, CHECKPOINTS) if (run.path / name).exists())

@@ -1,8 +1,6 @@
-"""What a command was asked: runs by name or by condition, in which order, and what is to be told of them.
+"""The query of a `runs` command: runs by name or by conditions such as `train.epochs>5`, their order, and options.
 
-What must hold for a run to be meant: `train.epochs>5`.
-
-From the words after a command to its query, with every problem at once.
+`read` makes a query from the words after the command, and reports every problem at once.
 """
 
 from __future__ import annotations
@@ -15,9 +13,9 @@ from typing import Any, Literal
 
 from runner.config.words import Words, read_words
 from runner.errors import ConfigurationError
-from runner.messages import did_you_mean
+from runner.messages import did_you_mean, plural, yaml_text
 from runner.records.dotted import flat
-from runner.records.output import FORMATS, Format, plain
+from runner.records.output import FORMATS, Format, csv_text
 from runner.records.run_folder import RunFolder, all_runs, find_run, is_number
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -30,32 +28,32 @@ ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """A key of a run beside one value, or with `=` and `!=` any of several."""
+    """A comparison of a run's key with one value, or with any of several for `=` and `!=`."""
 
     key: str
     sign: str
     values: tuple[Any, ...]
 
     def holds(self, run: RunFolder) -> bool:
-        """Whether it does. Only numbers are in order with numbers, and text with text; what is missing is no value."""
+        """Whether it holds for a run. Order is between two numbers or two texts, never a missing key."""
         value = run.value(self.key)
         if self.sign in ("=", "!="):
-            return any(_equal(value, wanted) for wanted in self.values) == (self.sign == "=")
-        wanted = self.values[0]
-        comparable = all(map(is_number, (value, wanted))) or all(isinstance(each, str) for each in (value, wanted))
-        return comparable and ORDER[self.sign](value, wanted)
+            return any(_are_equal(value, expected) for expected in self.values) == (self.sign == "=")
+        bound = self.values[0]
+        comparable = all(map(is_number, (value, bound))) or all(isinstance(each, str) for each in (value, bound))
+        return comparable and ORDER[self.sign](value, bound)
 
 
-def _equal(value: Any, wanted: Any) -> bool:
-    # True is no 1. A version such as 1.0, or a hash of digits alone, is text to the record and a number when typed.
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    return bool(value == wanted) or (isinstance(value, str) and value == str(wanted))
+def _are_equal(value: Any, expected: Any) -> bool:
+    # True is not 1. A version such as 1.0, or a hash of digits only, is text in the record and a number when typed.
+    if isinstance(value, bool) or isinstance(expected, bool):
+        return value is expected
+    return bool(value == expected) or (isinstance(value, str) and value == str(expected))
 
 
 @dataclass(frozen=True)
 class Query:
-    """Runs by name and conditions, and the command's options by their own names; `HELP` says what they mean."""
+    """Names of runs, conditions on runs, and the options of the command, which `HELP` explains."""
 
     names: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
@@ -69,43 +67,43 @@ class Query:
     yes: bool = False
 
     def named(self) -> list[RunFolder]:
-        """The runs that were named."""
+        """The runs given by name."""
         return [find_run(self.root, name) for name in self.names]
 
     def runs(self) -> list[RunFolder]:
-        """The runs meant, sorted and cut as asked.
+        """The runs that match, sorted and limited.
 
-        Raises `ConfigurationError` where none of those there are has a key that is asked for.
+        Raises `ConfigurationError` for a key that no run has.
         """
-        every = self.named() or all_runs(self.root)
-        self._refuse_unknown_keys(every)
-        runs = [run for run in every if all(condition.holds(run) for condition in self.conditions)]
+        candidates = self.named() or all_runs(self.root)
+        self._refuse_unknown_keys(candidates)
+        runs = [run for run in candidates if all(condition.holds(run) for condition in self.conditions)]
         limit = len(runs) if self.limit is None else self.limit
         return runs[max(0, len(runs) - limit) :] if self.sort is None else _sorted(runs, self.sort)[:limit]
 
     def _refuse_unknown_keys(self, runs: Sequence[RunFolder]) -> None:
-        """A key that no run has is misspelt, most likely."""
-        wanted = [condition.key for condition in self.conditions]
-        wanted += [key.removeprefix("-") for key in (self.sort, self.metric) if key is not None]
-        wanted += self.columns or ()
-        missing = [key for key in dict.fromkeys(wanted) if all(run.value(key) is None for run in runs)]
+        """Refuse keys that no run has: they are most likely misspelt."""
+        keys = [condition.key for condition in self.conditions]
+        keys += [key.removeprefix("-") for key in (self.sort, self.metric) if key is not None]
+        keys += self.columns or ()
+        missing = [key for key in dict.fromkeys(keys) if all(run.value(key) is None for run in runs)]
         known = {key for run in runs[-50:] for key in _keys(run)} if missing else set()
         unknown = [key for key in missing if key not in known]
         if unknown and runs:
-            raise ConfigurationError([f"no run has a key {key}{did_you_mean(key, known)}" for key in unknown])
+            raise ConfigurationError([f"no run has the key '{key}'{did_you_mean(key, known)}" for key in unknown])
 
 
 def _sorted(runs: list[RunFolder], key: str) -> list[RunFolder]:
-    """Numbers, then text, then runs that have nothing there."""
+    """The runs by the value of a key: numbers, then text, then runs without a value."""
     name, descending = key.removeprefix("-"), key.startswith("-")
-    having = [(value, run) for run in runs if (value := run.value(name)) is not None]
-    having.sort(key=lambda pair: (not is_number(pair[0]), pair[0] if is_number(pair[0]) else 0, plain(pair[0])))
-    ordered = [run for _, run in (reversed(having) if descending else having)]
+    valued = [(value, run) for run in runs if (value := run.value(name)) is not None]
+    valued.sort(key=lambda pair: (not is_number(pair[0]), pair[0] if is_number(pair[0]) else 0, csv_text(pair[0])))
+    ordered = [run for _, run in (reversed(valued) if descending else valued)]
     return ordered + [run for run in runs if run.value(name) is None]
 
 
 def _keys(run: RunFolder) -> Iterable[str]:
-    """Every key of a run, groups and sections too."""
+    """Every key of a run, including groups and sections."""
     yield "run"
     for document in (run.config, run.document, run.document.get("results") or {}):
         for key, _ in flat(document):
@@ -123,7 +121,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "clean": ("format", "root", "yes"),
 }
 TEXTS: Mapping[str, Callable[[str], Any]] = {"root": Path, "sort": str, "metric": str}
-"""Options for which any text will do, and what becomes of it."""
+"""Options that take any text, and the conversion of each."""
 ACCEPTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "format": (f"one of {', '.join(FORMATS)}", lambda value: value in FORMATS),
     "columns": ("a list of keys, [loader,val_loss]", lambda value: isinstance(value, list) and len(value) > 0),
@@ -131,13 +129,13 @@ ACCEPTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "goal": ("max or min", lambda value: value in ("max", "min")),
     "yes": ("true or false", lambda value: isinstance(value, bool)),
 }
-"""The other options: what they must be."""
+"""The other options: what they must be, and the check."""
 BY_NAME = {"show": 1, "diff": 2}
-"""How many runs a command takes; the others take conditions."""
+"""The number of runs of commands that take names; `compare` takes both, all others take conditions."""
 
 
 def read(command: str, texts: Sequence[str]) -> Query:
-    """What `command` is asked by `texts`. Raises `ConfigurationError` for what cannot be meant."""
+    """The query in the words after `command`. Raises `ConfigurationError` with every problem."""
     words = read_words(texts, OPTIONS[command])
     problems = list(_problems(command, words))
     if problems:
@@ -151,12 +149,12 @@ def _problems(command: str, words: Words) -> Iterator[str]:
     yield from words.problems
     for name, (expected, fits) in ACCEPTED.items():
         if name in words.options and not fits(words.options[name]):
-            yield f"{name} must be {expected}, got {plain(words.options[name])}"
+            yield f"{name} must be {expected}, got {yaml_text(words.options[name])}"
     elsewhere = {name for names in OPTIONS.values() for name in names}
-    yield from (f"{asked.key} is no option of {command}" for asked in words.asked if asked.key in elsewhere)
+    yield from (f"unknown option '{asked.key}' of {command}" for asked in words.asked if asked.key in elsewhere)
     if command in BY_NAME:
-        yield from (f"{command} takes no condition, got {asked.key}" for asked in words.asked)
+        yield from (f"{command} takes no conditions, got {asked.key}" for asked in words.asked)
         if len(words.names) != (count := BY_NAME[command]):
-            yield f"name {count} {'run' if count == 1 else 'runs'}, got {len(words.names)}; see help"
+            yield f"{command} takes {plural(count, 'run')}, got {len(words.names)}; see help"
     elif command != "compare":
         yield from (f"{name} must be KEY=VALUE or option=value: {command} takes no run" for name in words.names)

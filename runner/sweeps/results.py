@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.records.columns import FIGURES, Objective, in_unit, monitored, objective_of
-from runner.records.output import plain
+from runner.records.columns import COLUMNS, Objective, in_unit, monitored, objective_of
+from runner.records.output import csv_text
 from runner.records.run_folder import UNRECORDED, RunFolder
 from runner.sweeps.process import MARK, STOPPED_WITH_SWEEP, last_line
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, read_sweep
@@ -26,7 +26,7 @@ class SweepJob:
     def setting(self) -> str:
         """The varied keys that have an effect, with their values, on one line."""
         varied = self.planned.varied.items()
-        return ", ".join(f"{key}={plain(value)}" for key, value in varied if value is not None)
+        return ", ".join(f"{key}={csv_text(value)}" for key, value in varied if value is not None)
 
     @cached_property
     def status(self) -> str:
@@ -90,7 +90,7 @@ class SweepResults:
     def columns(self) -> tuple[str, ...]:
         """The keys that have a column: the objective, what training monitored, evaluations, the speed of the loader."""
         runs = [job.run for job in self.jobs]
-        measured = (figure.key for figure in FIGURES)
+        measured = (column.key for column in COLUMNS)
         wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *measured]
         return tuple(key for key in dict.fromkeys(wanted) if any(run.value(key) is not None for run in runs))
 

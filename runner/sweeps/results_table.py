@@ -17,7 +17,7 @@ from runner.messages import plural
 from runner.records.columns import title_of
 from runner.records.earlier import OF_THE_BATCHES
 from runner.records.files import write_atomically, write_table
-from runner.records.output import brief, plain, spread, write_rows
+from runner.records.output import brief, csv_text, spread, write_rows
 from runner.records.run_folder import RunFolder
 from runner.sweeps.results import SweepJob, SweepResults
 
@@ -60,7 +60,7 @@ def over_seeds(results: SweepResults) -> tuple[list[str], TableRows] | None:
     jobs = [job for job in results.jobs if job.status == "completed"]
     if not jobs:
         return None
-    settings = [tuple(plain(job.planned.varied.get(key)) for key in keys) for job in jobs]
+    settings = [tuple(csv_text(job.planned.varied.get(key)) for key in keys) for job in jobs]
     distinct = list(dict.fromkeys(settings))
     table = pd.DataFrame([results.displayed(job) for job in jobs], columns=list(results.columns)).astype(float)
     groups = table.groupby([distinct.index(setting) for setting in settings])
@@ -93,9 +93,9 @@ def write_files(results: SweepResults) -> tuple[Path, Path]:
 def _csv_rows(results: SweepResults) -> Iterator[list[Any]]:
     yield ["job", *results.plan.varied, "status", *results.columns, "error", "same_as"]
     for job in results.jobs:
-        yield [*map(plain, _row(results, job, results.values(job))), job.error, None]
+        yield [*map(csv_text, _row(results, job, results.values(job))), job.error, None]
     for planned in results.repeated:
-        values = [plain(planned.varied.get(key)) for key in results.plan.varied]
+        values = [csv_text(planned.varied.get(key)) for key in results.plan.varied]
         yield [planned.number, *values, "not run", *[None] * len(results.columns), None, planned.same_as]
 
 

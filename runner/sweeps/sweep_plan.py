@@ -13,8 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from runner.errors import ConfigurationError
-from runner.records.config_yaml import NAME as CONFIG_YAML
-from runner.records.config_yaml import write_config
+from runner.records.config_yaml import CONFIG_YAML, write_config
 from runner.records.files import to_json, write_atomically
 from runner.records.folder import put_aside
 from runner.records.record import is_alive, process_identity

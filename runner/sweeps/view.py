@@ -10,7 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 
-from runner.records.output import brief, plain
+from runner.records.output import brief, csv_text
 from runner.records.run_folder import RunFolder
 from runner.sweeps.process import JobOutcome
 from runner.sweeps.schedule import SweepObserver
@@ -104,6 +104,6 @@ class TableView:
         status = outcome.ended if outcome else str(run.document.get("stage") or "starting")
         last = run.metrics[-1] if run.metrics else {}
         epochs = f"{last['epoch']}/{run.value('train.epochs')}" if last else ""
-        varied = [plain(job.varied.get(key)) for key in self.plan.varied]
+        varied = [csv_text(job.varied.get(key)) for key in self.plan.varied]
         losses = [brief(last.get(name)) for name in ("loss", "val_loss")]
         return [str(job.number), *varied, status, f"{seconds:.1f}", epochs, *losses]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from runner.component import Component, Package
-from runner.records.record import Outcome
+from runner.records.record import FinalStatus
 
 Row = Mapping[str, float | None]
 
@@ -33,7 +33,7 @@ class Beginning:
 class Ending:
     """How a run ended: the figures it came to, by dotted key, and the files a person would look at."""
 
-    status: Outcome
+    status: FinalStatus
     results: Mapping[str, float]
     files: Sequence[Path]
 

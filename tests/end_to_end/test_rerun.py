@@ -150,7 +150,7 @@ def test_changed_file_with_same_stat_is_named(again, first):
     finally:
         file.write_bytes(before)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert lines[0].endswith(": dog/07.png holds something else than it did")
+    assert lines[0].endswith(" content of dog/07.png changed")
 
 
 def test_moved_data_is_the_same_data(again, first, tmp_path):
@@ -164,26 +164,26 @@ def test_sample_count_is_the_first_difference(again, first, tmp_path):
     shutil.copytree(first.parent / "photos", tmp_path / "fewer")
     (tmp_path / "fewer" / "cat" / "00.png").unlink()
     lines = difference(again, f"data.root={tmp_path}/fewer")
-    assert ": the data has train " in lines[0]
+    assert ": number of samples changed from train " in lines[0]
 
 
 def test_learning_rate_changes_epoch_1_weights(again):
     lines = difference(again, "train.learning_rate=0.01")
-    assert ": the weights at the end of epoch 1 are others (" in lines[0]
+    assert ": weights differ after epoch 1 (" in lines[0]
     assert "more differences: weights 2, metrics " in lines[1]
-    assert lines[2] == "the same: data (contents of 60 files), ids, pixels"
-    assert "likely cause: train.learning_rate is 0.01, and was 0.001" in lines
+    assert lines[2] == "identical: data (contents of 60 files), ids, pixels"
+    assert "likely cause: train.learning_rate changed from 0.001 to 0.01" in lines
 
 
 def test_other_order_shows_first_in_the_ids(again):
     lines = difference(again, "seed=1")
-    assert ": the ids that were trained on, in their order, are others (" in lines[0]
-    assert "likely cause: seed is 1, and was 0" in lines
+    assert ": order of training samples differs (" in lines[0]
+    assert "likely cause: seed changed from 0 to 1" in lines
 
 
 def test_other_pixels_show_before_the_weights(again):
     lines = difference(again, "data.interpolation=nearest")
-    assert ": the pixels of every hundredth batch, are others (" in lines[0]
+    assert ": pixels of every hundredth batch differ (" in lines[0]
 
 
 def test_changed_metric_names_column_and_epoch(against, copied):
@@ -196,7 +196,7 @@ def test_changed_metric_names_column_and_epoch(against, copied):
         table.writeheader()
         table.writerows(rows)
     (line, *_) = difference(against, of=folder)
-    assert line.endswith(f": val_loss of epoch 2 in metrics.csv is {loss}, and was 0.5")
+    assert line.endswith(f": val_loss of epoch 2 in metrics.csv changed from 0.5 to {loss}")
 
 
 def test_changed_prediction_names_id_and_column(against, copied):
@@ -207,7 +207,7 @@ def test_changed_prediction_names_id_and_column(against, copied):
     with (folder / "predictions.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     (line, *_) = difference(against, of=folder)
-    assert line.endswith(f": {header[-1]} of {rows[3][0]} in predictions.csv is {value}, and was 0.25")
+    assert line.endswith(f": {header[-1]} of {rows[3][0]} in predictions.csv changed from 0.25 to {value}")
 
 
 def test_environment_changes_are_not_differences(against, copied, capsys):
@@ -217,8 +217,8 @@ def test_environment_changes_are_not_differences(against, copied, capsys):
 
     changed = against(of=copied(change))["verified"]
     assert changed["identical"] is True
-    assert [text.endswith("installed, and was 1.0") for text in changed["changed"]] == [True, False]
-    assert "and was at commit ffffffffffff" in changed["changed"][1]
+    assert [text.startswith("pillow changed from version 1.0 to ") for text in changed["changed"]] == [True, False]
+    assert "code changed from commit ffffffffffff to " in changed["changed"][1]
     assert "identical although pillow" in capsys.readouterr().out
 
 
@@ -235,7 +235,7 @@ def test_record_of_earlier_version_is_compared(against, copied):
     verified = against(of=folder)["verified"]
     assert verified["identical"] is True
     assert verified["not_compared"] == [
-        "contents not known of 60 files", "pixels: the first run has not recorded them",
+        "contents of 60 files: not recorded by the first run", "pixels: not recorded by the first run",
     ]  # fmt: skip
     assert "final weights" in verified["compared"]
     assert verified["changed"] == []
@@ -360,7 +360,7 @@ def test_resumed_rerun_finds_a_difference(interrupted):
     document = read_run(of)
     document["digests"]["weights_per_epoch"][1] = "f" * 64
     (of / "run.json").write_text(json.dumps(document))
-    with pytest.raises(VerifyError, match="the weights at the end of epoch 2 are others"):
+    with pytest.raises(VerifyError, match="weights differ after epoch 2"):
         run(compose([f"resume={folder}"]))
     assert read_run(folder)["verified"]["identical"] is False
 
@@ -386,8 +386,8 @@ def test_difference_exits_with_3_and_is_named(first, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     assert execute([f"rerun={first}", "verify=true", "train.optimizer.beta_1=0.5"]) == 3
     told = capsys.readouterr().err
-    assert f"error: the run differs from {first}: the weights at the end of epoch 1 are others" in told
-    assert "likely cause: train.optimizer.beta_1 is 0.5, and was 0.9" in told
+    assert f"error: the run differs from {first}: weights differ after epoch 1" in told
+    assert "likely cause: train.optimizer.beta_1 changed from 0.9 to 0.5" in told
     assert "Traceback" not in told
 
 

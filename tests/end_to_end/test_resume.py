@@ -123,10 +123,10 @@ def test_completed_run_is_not_resumed(configured, whole):
 @pytest.mark.parametrize(
     ("override", "difference"),
     [
-        ("loader.batch_size=8", "loader.batch_size is 8, and was 64"),
-        ("seed=3", "seed is 3, and was 0"),
-        ("train.optimizer.beta_1=0.5", "train.optimizer.beta_1 is 0.5, and was 0.9"),
-        ("data.validation_split=0.3", "data.validation_split is 0.3, and was"),
+        ("loader.batch_size=8", "loader.batch_size changed from 64 to 8"),
+        ("seed=3", "seed changed from 0 to 3"),
+        ("train.optimizer.beta_1=0.5", "train.optimizer.beta_1 changed from 0.9 to 0.5"),
+        ("data.validation_split=0.3", "data.validation_split changed from"),
     ],
 )
 def test_changed_configuration_is_refused(whole, override, difference):
@@ -148,8 +148,8 @@ def test_changed_packages_and_code_are_refused(configured, whole, tmp_path):
     finally:
         (whole / "run.json").write_text(json.dumps(document))
     text = str(refused.value)
-    assert "is installed, and was 1.0" in text
-    assert "and was at commit ffffffffffff, changed" in text
+    assert "changed from version 1.0 to version " in text
+    assert "code changed from commit ffffffffffff with changes" in text
     assert "resume_inexact=true resumes anyway" in text
 
 

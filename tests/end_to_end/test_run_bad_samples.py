@@ -133,7 +133,7 @@ def test_run_resumes_past_a_bad_sample(start, tmp_path):
     assert not (folder / "bad_samples.csv").exists()
     start("died", f"resume={folder}", "data.on_bad=substitute")
     assert outcome(folder) == outcome(start("never", "data.on_bad=substitute", "loader=generator"))
-    with pytest.raises(ConfigurationError, match=r"data\.on_bad is skip, and was substitute"):
+    with pytest.raises(ConfigurationError, match=r"data\.on_bad changed from substitute to skip"):
         start("never", f"resume={tmp_path / 'never'}", "data.on_bad=skip", "train.epochs=3")
 
 

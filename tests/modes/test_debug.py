@@ -50,7 +50,7 @@ def test_overfit_leaves_chance_out():
     assert (config.mode, config.model.dropout, config.data.limit) == ("fit", 0.0, 32)
     told = [text for _, text in debug_lines(asked, config)]
     assert told[0] == "overfit: a trial run with these changes"
-    assert {"data.augment.flip is None, and was horizontal", "model.dropout is 0.0, and was 0.3"} < set(told)
+    assert {"data.augment.flip changed from horizontal to null", "model.dropout changed from 0.3 to 0.0"} < set(told)
 
 
 @pytest.mark.parametrize("other", ["mode=check", "resume=."])
@@ -74,7 +74,7 @@ def test_fast_goes_through_everything(digits_root, folder, capsys, extra):
     asked = compose([f"data.root={digits_root}", *MLP, "debug=fast", "loader.batch_size=16", *extra])
     document = run(asked, folder=folder).document
     assert document["debug"]["mode"] == "fast"
-    assert "train.epochs is 1, and was 20" in document["debug"]["changed"]
+    assert "train.epochs changed from 20 to 1" in document["debug"]["changed"]
     assert (document["results"]["fit"]["steps"], document["results"]["fit"]["samples_seen"]) == (1, 16)
     assert len((folder / "predictions.csv").read_text().splitlines()) == 1 + 16
     assert (folder / "model.keras").exists() and (folder / "report.html").exists()

@@ -5,11 +5,11 @@ import csv
 import pytest
 
 from runner.errors import DataError
-from runner.records.bad_samples import HEADER, NAME, SHOWN, BadSamples
+from runner.records.bad_samples import BAD_SAMPLES_CSV, HEADER, SHOWN, BadSamples
 
 
 def rows(folder):
-    with (folder / NAME).open(newline="") as file:
+    with (folder / BAD_SAMPLES_CSV).open(newline="") as file:
         return list(csv.reader(file))
 
 
@@ -30,7 +30,7 @@ def test_bad_sample_is_listed_and_counted_once(tmp_path):
 
 def test_list_is_not_there_while_nothing_is_bad(tmp_path):
     assert BadSamples(tmp_path).counts() == {}
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / BAD_SAMPLES_CSV).exists()
 
 
 def test_first_few_are_shown_and_all_listed(tmp_path):
@@ -45,7 +45,7 @@ def test_first_few_are_shown_and_all_listed(tmp_path):
 
 def test_resumed_run_goes_on_with_its_list(tmp_path):
     BadSamples(tmp_path).note("train", "a", "/a", "torn")
-    with (tmp_path / NAME).open("a") as file:
+    with (tmp_path / BAD_SAMPLES_CSV).open("a") as file:
         file.write("train,b,/b")  # a power cut
     bad = BadSamples(tmp_path)
     assert bad.counts() == {"train": 1}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.records.run_folder import RunFolder, goal_of
+from runner.records.run_folder import RunFolder, goal_of_metric
 
 KEYS = {
     "run": "a",
@@ -46,4 +46,4 @@ def test_half_written_run_is_readable(store):
     [("val_loss", "min"), ("bi_binary_accuracy", "max"), ("mean_absolute_error", "min"), ("f", None)],
 )
 def test_goal_is_known_for_common_metrics(metric, goal):
-    assert goal_of(metric) == goal
+    assert goal_of_metric(metric) == goal

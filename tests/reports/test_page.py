@@ -159,18 +159,18 @@ def test_comparison_with_the_original_is_shown(identical, copy, read):
     verified = {
         "identical": identical,
         "compared": ["ids", "2 epochs of weights"],
-        "not_compared": ["pixels: the first run has not recorded them"],
-        "first_difference": None if identical else "loss of epoch 1 is 2, and was 1",
+        "not_compared": ["pixels: not recorded by the first run"],
+        "first_difference": None if identical else "loss of epoch 1 in metrics.csv changed from 1 to 2",
         "differences": {} if identical else {"metrics": 1200},
-        "changed": ["versions.keras is 2, and was 1"],
+        "changed": ["keras changed from version 1 to version 2"],
     }
     change(copy, rerun={"path": "outputs/runs/first"}, verified=verified)
     page = read(copy)
     assert "This is a rerun of outputs/runs/first ." in page.text
     assert "Compared: ids, 2 epochs of weights." in page.text
-    assert "Not compared: pixels: the first run has not recorded them." in page.text
-    assert "versions.keras is 2, and was 1" in page.text
-    assert ("First difference: loss of epoch 1 is 2, and was 1." in page.text) is not identical
+    assert "Not compared: pixels: not recorded by the first run." in page.text
+    assert "keras changed from version 1 to version 2" in page.text
+    assert ("First difference: loss of epoch 1 in metrics.csv changed from 1 to 2." in page.text) is not identical
     differences = page.tables.get("Comparison with the first run")
     assert differences == (None if identical else [["kind", "differences"], ["metrics", "1,200"]])
 

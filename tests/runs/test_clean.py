@@ -4,24 +4,24 @@ import os
 
 from runner.records.folder import point_latest
 from runner.records.run_folder import all_runs
-from runner.runs.commands import is_fruitless, remove, size_bytes
+from runner.runs.commands import is_unfinished, remove, size_bytes
 
 
 def old(folder):
     os.utime(folder, (0, 0))
 
 
-def fruitless(store):
-    return [run for run in all_runs(store) if is_fruitless(run)]
+def unfinished(store):
+    return [run for run in all_runs(store) if is_unfinished(run)]
 
 
 def test_failed_killed_and_partial_are_unfinished(store):
     old(store / "runs" / "2026-01-06_00-00-00_ffffff")
-    assert [run.name[-6:] for run in fruitless(store)] == ["dddddd", "eeeeee", "ffffff", "abcdef"]
+    assert [run.name[-6:] for run in unfinished(store)] == ["dddddd", "eeeeee", "ffffff", "abcdef"]
 
 
 def test_new_folder_without_record_is_kept(store):
-    assert "ffffff" not in [run.name[-6:] for run in fruitless(store)]
+    assert "ffffff" not in [run.name[-6:] for run in unfinished(store)]
 
 
 def test_interrupted_and_running_are_kept(make, root):
@@ -30,7 +30,7 @@ def test_interrupted_and_running_are_kept(make, root):
 
     (root / "runs" / "running").mkdir()
     record = RunRecord.open(root / "runs" / "running", backend="jax")
-    assert fruitless(root) == []
+    assert unfinished(root) == []
     record.close("completed")
 
 
@@ -38,7 +38,7 @@ def test_remove_takes_empty_sweeps_and_dead_links(make, root):
     kept = make("2026-01-01_00-00-00_aaaaaa")
     gone = [make("2026-01-02_00-00-00_bbbbbb", status="failed"), make("2026-01-03_00-00-00_cccccc/0", status="failed")]
     point_latest(root, gone[0])
-    remove(fruitless(root), root)
+    remove(unfinished(root), root)
     assert [run.path for run in all_runs(root)] == [kept]
     assert list((root / "sweeps").iterdir()) == []
     assert (root / "latest").resolve() == kept
@@ -47,13 +47,13 @@ def test_remove_takes_empty_sweeps_and_dead_links(make, root):
 def test_sweep_with_a_job_left_stays(make, root):
     make("2026-01-03_00-00-00_cccccc/0", status="failed")
     kept = make("2026-01-03_00-00-00_cccccc/1")
-    remove(fruitless(root), root)
+    remove(unfinished(root), root)
     assert [run.path for run in all_runs(root)] == [kept]
 
 
 def test_link_goes_when_no_run_is_left(make, root):
     point_latest(root, make("a", status="failed"))
-    remove(fruitless(root), root)
+    remove(unfinished(root), root)
     assert not (root / "latest").is_symlink()
 
 

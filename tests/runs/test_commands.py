@@ -124,12 +124,12 @@ def test_diff_keeps_silent_about_what_runs_took(answer, make):
         took = {"cpu_seconds": share, "peak_memory_bytes": int(1e9 * share)}
         document["results"]["fit"] = {"steps": 3, **took, "wait": {"share": share, "advice": name}}
         file.write_text(json.dumps(document))
-    assert answer("diff", "one", "two").endswith("differ in nothing but their times\n")
+    assert answer("diff", "one", "two").endswith("differ only in their times\n")
     assert "fit       steps 3  cpu_seconds 0.1  peak_memory_bytes 100000000\nwait      one\n" in answer("show", "one")
 
 
 def test_diff_of_runs_that_are_alike_says_so(answer):
-    assert answer("diff", "aaaaaa", "aaaaaa").endswith("differ in nothing but their times\n")
+    assert answer("diff", "aaaaaa", "aaaaaa").endswith("differ only in their times\n")
 
 
 def test_show_summarises_a_run(answer):
@@ -173,9 +173,12 @@ def test_clean_names_and_only_then_removes(answer, store):
 
 
 PROBLEMS = [
-    (["lst"], ["the command must be one of list, show, compare, diff, best, clean, got lst; did you mean 'list'?"]),
-    (["list", "loder=x"], ["no run has a key loder; did you mean 'loader'?"]),
-    (["list", "columns=[evaluate.acuracy]"], ["no run has a key evaluate.acuracy; did you mean 'evaluate.accuracy'?"]),
+    (["lst"], ["command must be one of list, show, compare, diff, best, clean, got lst; did you mean 'list'?"]),
+    (["list", "loder=x"], ["no run has the key 'loder'; did you mean 'loader'?"]),
+    (
+        ["list", "columns=[evaluate.acuracy]"],
+        ["no run has the key 'evaluate.acuracy'; did you mean 'evaluate.accuracy'?"],
+    ),
     (
         ["list", "format=xml", "limit=0", "columns=a", "a=["],
         [
@@ -186,11 +189,11 @@ PROBLEMS = [
         ],
     ),
     (["list", "latest"], ["latest must be KEY=VALUE or option=value: list takes no run"]),
-    (["show", "aaaaaa", "seed=1"], ["show takes no condition, got seed"]),
-    (["list", "metric=loss"], ["metric is no option of list"]),
-    (["diff", "aaaaaa"], ["name 2 runs, got 1; see help"]),
-    (["best"], ["best must be told what to go by; add metric=val_loss"]),
-    (["best", "metric=seed"], ["goal must say whether more of seed is better: add goal=max or goal=min"]),
+    (["show", "aaaaaa", "seed=1"], ["show takes no conditions, got seed"]),
+    (["list", "metric=loss"], ["unknown option 'metric' of list"]),
+    (["diff", "aaaaaa"], ["diff takes 2 runs, got 1; see help"]),
+    (["best"], ["best needs a metric to rank runs by; add metric=val_loss"]),
+    (["best", "metric=seed"], ["best needs the direction of seed; add goal=max or goal=min"]),
 ]
 
 
@@ -205,7 +208,7 @@ def test_exit_codes(store, capsys):
     assert guarded(lambda: execute(["list", "limit=x", "format=y"]), what="what was typed") == 2
     assert capsys.readouterr().err.startswith("error: 2 problems in what was typed\n  format must")
     assert guarded(lambda: execute(["best", "metric=val_loss", "seed=99"])) == 1
-    assert capsys.readouterr().err == "error: no run that is meant has a number for val_loss\n"
+    assert capsys.readouterr().err == "error: no matching run has a number for val_loss\n"
 
 
 def test_empty_store_is_no_error(root, capsys):

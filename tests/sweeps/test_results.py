@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import report
-from runner.records.columns import Objective, goal_of_figure
+from runner.records.columns import Objective, goal_of_column
 from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.results_table import agreements, header, notes, over_seeds, unfinished_lines, write_files
 from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan
@@ -92,7 +92,7 @@ def test_direction_of_loader_columns_is_known():
         "evaluate.accuracy",
         "f1",
     )
-    assert [goal_of_figure(key) for key in keys] == ["max", "min", "min", "min", "min", "max", None]
+    assert [goal_of_column(key) for key in keys] == ["max", "min", "min", "min", "min", "max", None]
 
 
 @given(losses=st.lists(st.floats(0.01, 10), min_size=2, max_size=6))
