@@ -5,32 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS, Head, Labels
 from runner.data.views import relabel
 from runner.errors import DataError
+from tests.support.sources import ONE_NUMBER, NumberSource
 
 MODEL = (Head("", "categorical", ("ant", "bee", "cow")),)
 
 
-class Rows:
-    """Samples 0, 1, … with the labels given."""
-
-    spec = ArraySpec((1,), np.dtype(np.float32))
-
-    def __init__(self, labels=NO_LABELS, size=3):
-        self.labels, self.ids = labels, tuple(map(str, range(size)))
-
-    def __len__(self):
-        return len(self.ids)
-
-    def read(self, index, out=None):
-        out[...] = index
-        return out
-
-
 def rows(names, column, mode="sparse", head=""):
-    return Rows(Labels((Head(head, mode, tuple(names)),), (np.array(column),)))
+    return NumberSource(3, labels=Labels((Head(head, mode, tuple(names)),), (np.array(column),)))
 
 
 def test_codes_follow_the_model_by_name():
@@ -61,7 +45,7 @@ def test_unknown_class_is_named_with_the_nearest():
 
 def test_heads_are_found_by_name():
     heads = (Head("size", "sparse", ("s", "l")), Head("kind", "sparse", ("ant", "cow")))
-    source = Rows(Labels(heads, (np.array([0, 1, 1]), np.array([1, 0, 1]))))
+    source = NumberSource(3, labels=Labels(heads, (np.array([0, 1, 1]), np.array([1, 0, 1]))))
     labels = relabel(source, (Head("kind", "sparse", ("cow", "ant")),)).labels
     assert labels.columns[0].tolist() == [0, 1, 0]
 
@@ -91,15 +75,15 @@ def test_weights_are_kept():
 
 
 def test_samples_without_labels_stay_without():
-    assert relabel(Rows(), MODEL).labels == NO_LABELS
+    assert relabel(NumberSource(3), MODEL).labels == NO_LABELS
 
 
 def test_reconstruction_needs_no_labels():
-    labels = relabel(Rows(), (Head("", "input"),)).labels
+    labels = relabel(NumberSource(3), (Head("", "input"),)).labels
     assert labels.encode(np.array([1]), np.array([[7.0]])).tolist() == [[7.0]]
 
 
 def test_samples_and_ids_are_the_sources_own():
     source = relabel(rows(["cow", "ant"], [0, 1, 0]), MODEL)
-    assert (len(source), list(source.ids), source.spec) == (3, ["0", "1", "2"], Rows.spec)
+    assert (len(source), list(source.ids), source.spec) == (3, ["s0", "s1", "s2"], ONE_NUMBER)
     assert source.read(2, np.zeros(1)).tolist() == [2]

@@ -12,8 +12,6 @@ import keras
 import numpy as np
 
 from runner.batch import ArraySpec
-from runner.data.labels import NO_LABELS
-from runner.data.source import Source
 from runner.feeds.dataset import OneEpoch
 from runner.feeds.delivery import RecordedDelivery
 from runner.loaders.buffers import aligned_bytes
@@ -21,25 +19,21 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
+from tests.support.sources import NumberSource
 
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
 NUM_PREDICTED, NUM_TAKEN = 334, 3000
 LAGS, KEPT_EVERY = 40, 97
 
 
-class Numbers(Source):
-    """Sample `i`, whose id is `i`, holds nothing but `i`."""
+def numbers_source():
+    """Sample `i` is an image full of `i`."""
+    return NumberSource(200, ArraySpec((4, 4, 1), np.dtype(np.uint8)))
 
-    spec = ArraySpec((4, 4, 1), np.dtype(np.uint8))
-    labels = NO_LABELS
-    ids = tuple(map(str, range(200)))
 
-    def __len__(self):
-        return len(self.ids)
-
-    def read(self, index, out=None):
-        out[...] = index
-        return out
+def numbers_of(ids):
+    """The number of each id."""
+    return np.asarray([name[1:] for name in ids], np.uint8)
 
 
 def tensor_of(array):
@@ -74,7 +68,7 @@ class Keeping(OneEpoch):
 
     def check(self, pair):
         tensor, ids = pair
-        assert (keras.ops.convert_to_numpy(tensor).reshape(2, -1) == np.asarray(ids, np.uint8)[:, None]).all(), ids
+        assert (keras.ops.convert_to_numpy(tensor).reshape(2, -1) == numbers_of(ids)[:, None]).all(), ids
         self.checked += 1
 
     def check_all(self):
@@ -102,11 +96,11 @@ def darkest_and_brightest():
 
 def fly(kind, num_predicted=NUM_PREDICTED, num_taken=NUM_TAKEN):
     """Predicts from some batches, and takes others by hand; `AssertionError` where one is not what its ids say."""
-    with KINDS[kind].build(Numbers(), Plan(num_samples=200, batch_size=2, seed=3)) as loader:
+    with KINDS[kind].build(numbers_source(), Plan(num_samples=200, batch_size=2, seed=3)) as loader:
         delivery = RecordedDelivery(loader)
         data = Keeping(delivery, num_predicted)
         predicted = darkest_and_brightest().predict(data, steps=num_predicted, verbose=0)
-        expected = np.array([int(name) for step in range(num_predicted) for name in delivery.ids(step)])
+        expected = numbers_of([name for step in range(num_predicted) for name in delivery.ids(step)])
         assert (predicted == expected[:, None]).all()
         data.check_all()
         take(delivery, num_taken)
@@ -124,7 +118,7 @@ def dies_of_memory_used_again_too_early():
     shared = aligned_bytes(32)
     with (
         mock.patch("runner.loaders.reader.aligned_bytes", lambda num_bytes: shared[:num_bytes]),
-        Generator().build(Numbers(), Plan(num_samples=200, batch_size=2, seed=3)) as loader,
+        Generator().build(numbers_source(), Plan(num_samples=200, batch_size=2, seed=3)) as loader,
     ):
         try:
             take(RecordedDelivery(loader), 200)

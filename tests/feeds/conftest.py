@@ -5,14 +5,13 @@ import time
 import numpy as np
 import pytest
 
-from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
-from runner.data.source import Source
 from runner.loaders.directory_flow import DirectoryFlowLoader
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
+from tests.support.sources import NumberSource
 
 NUM_SAMPLES = 10
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
@@ -21,21 +20,10 @@ KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence":
 STALL_SECONDS = 0.03
 
 
-class Numbers(Source):
-    """Sample `i` is the array `[i]`, its class is `i % 2`."""
-
-    spec = ArraySpec((1,), np.dtype(np.float32))
-    ids = tuple(f"n{number}" for number in range(NUM_SAMPLES))
+def numbers_source():
+    """Ten samples; the class of sample `i` is `i % 2`."""
     labels = Labels((Head("", "sparse", ("even", "odd")),), (np.arange(NUM_SAMPLES) % 2,))
-
-    def __len__(self):
-        return NUM_SAMPLES
-
-    def read(self, index, out=None):
-        if index == getattr(self, "bad", None):
-            raise OSError(f"sample {index} is bad")
-        out[...] = index
-        return out
+    return NumberSource(NUM_SAMPLES, labels=labels, error=lambda name: OSError(f"{name} is bad"))
 
 
 def stall(loader):
@@ -60,7 +48,7 @@ def is_found_again(waited_seconds, stalls):
 
 @pytest.fixture
 def numbers():
-    return Numbers()
+    return numbers_source()
 
 
 @pytest.fixture(params=[*KINDS, "directory_flow"])

@@ -4,32 +4,28 @@ import keras
 import numpy as np
 import pytest
 
-from runner.errors import BadSampleError, DataError
+from runner.errors import DataError
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.loaders.generator import Generator
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
+from tests.feeds.conftest import numbers_source
+from tests.support.sources import torn
 
 BADLY = [{4, 5}, {0, 1}, {8, 9}, {0, 1, 3, 4, 5, 8, 9}]
 """Of ten samples in batches of two: all of a batch in the middle, at the beginning, at the end; most."""
 
 
 @pytest.fixture
-def damaged(numbers):
+def damaged():
     """A loader of batches of two, without those samples."""
 
     def make(bad):
-        read = numbers.read
-
-        def refuse(index, out=None):
-            if index in bad:
-                raise BadSampleError(f"n{index}", "torn")
-            return read(index, out)
-
-        numbers.read = refuse
-        loader = Generator().build(numbers, Plan(num_samples=10, batch_size=2, shuffle=False))
-        loader.handle_bad(OnBad("skip"), lambda *told: None)
+        source = numbers_source()
+        source.bad, source.error = bad, torn
+        loader = Generator().build(source, Plan(num_samples=10, batch_size=2, shuffle=False))
+        loader.handle_bad(OnBad("skip"), lambda *reported: None)
         return loader
 
     return make
@@ -61,8 +57,8 @@ def test_metrics_cover_remaining_samples(bad, damaged, model):
 
 
 @pytest.mark.parametrize("bad", BADLY, ids=str)
-def test_validation_covers_remaining_samples(bad, damaged, model, numbers):
-    train = Generator().build(type(numbers)(), Plan(num_samples=10, batch_size=4))
+def test_validation_covers_remaining_samples(bad, damaged, model):
+    train = Generator().build(numbers_source(), Plan(num_samples=10, batch_size=4))
     loader, (x, y), delivery = damaged(bad), left(bad), Delivery(train)
     validating = Delivery(loader)
     with delivery.raising_failures(), validating.raising_failures():

@@ -88,17 +88,17 @@ def test_out_of_order_batch_counts_as_wait(sequence):
 
 ON_ANOTHER_BACKEND = """
 import keras
-from conftest import KINDS, Numbers, is_found_again, stall
 from runner.callbacks.epoch_timer import EpochClock
 from runner.feeds.delivery import Delivery
 from runner.feeds.dataset import feed
 from runner.loaders.plan import Plan
+from tests.feeds.conftest import KINDS, is_found_again, numbers_source, stall
 
 for kind in KINDS.values():
     for num_steps in (1, 12):
         model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")
-        with kind.build(Numbers(), Plan(num_samples=10, batch_size=4, seed=3)) as loader:
+        with kind.build(numbers_source(), Plan(num_samples=10, batch_size=4, seed=3)) as loader:
             list(loader.epoch(0))
             stalls, results, steps = stall(loader), [], []
             data = feed(Delivery(loader, steps.append), num_steps=num_steps).data
@@ -115,6 +115,6 @@ def test_stall_is_found_again_on_another_backend(backend, monkeypatch):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    here = Path(__file__).parent  # where `python -c` finds the conftest
-    ended = subprocess.run([sys.executable, "-c", ON_ANOTHER_BACKEND], cwd=here, capture_output=True, text=True)
+    root = Path(__file__).parents[2]  # where `python -c` finds `tests`
+    ended = subprocess.run([sys.executable, "-c", ON_ANOTHER_BACKEND], cwd=root, capture_output=True, text=True)
     assert (ended.stdout.split(), ended.returncode) == ([backend], 0), ended.stderr

@@ -5,14 +5,13 @@ import pytest
 
 from runner import build_loader, compose
 from runner.batch import ArraySpec
-from runner.data.labels import NO_LABELS
-from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
 from runner.transforms.transform import Transform
+from tests.support.sources import NumberSource
 
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=3"],
@@ -145,24 +144,6 @@ def test_user_function_error_names_the_sample(build, multiprocessing):
     assert failed.value.__notes__[0].startswith("while sample ")
 
 
-class Numbers(Source):
-    """Sample `i` is `[i]`; counts what is read."""
-
-    spec, labels = ArraySpec((1,), np.dtype(np.float32)), NO_LABELS
-
-    def __init__(self, num_samples):
-        self.ids, self.reads = tuple(f"s{number}" for number in range(num_samples)), 0
-
-    def __len__(self):
-        return len(self.ids)
-
-    def read(self, index, out=None):
-        self.reads += 1
-        out = np.empty(1, np.float32) if out is None else out
-        out[...] = index
-        return out
-
-
 def spoils(array, rng):
     array += 100
     return np.concatenate([array, array])
@@ -170,7 +151,7 @@ def spoils(array, rng):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_cached_samples_are_read_once_unchanged(workers):
-    source, spec = Numbers(20), ArraySpec((2,), np.dtype(np.float32))
+    source, spec = NumberSource(20), ArraySpec((2,), np.dtype(np.float32))
     change = Transform("spoils", spoils, spec, 0, True)
     with InMemory(workers=workers).build(source, Plan(20, 5), (change,)) as loader:
         for epoch in range(3):

@@ -7,32 +7,12 @@ import numpy as np
 import pytest
 
 from runner.batch import ArraySpec
-from runner.data.labels import NO_LABELS
-from runner.data.source import Source
 from runner.loaders import buffers
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.transforms.augment import augment
 from runner.transforms.settings import Augment
-
-
-class Counting(Source):
-    """Sample `i` is an image full of `i`; knows how many samples were read."""
-
-    labels = NO_LABELS
-
-    def __init__(self, num_samples, spec):
-        self.spec, self.reads = spec, 0
-        self.ids = tuple(map(str, range(num_samples)))
-
-    def __len__(self):
-        return len(self.ids)
-
-    def read(self, index, out=None):
-        self.reads += 1
-        out = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
-        out[...] = index % 256
-        return out
+from tests.support.sources import NumberSource
 
 
 def load(source, **settings):
@@ -41,7 +21,7 @@ def load(source, **settings):
 
 
 def test_samples_are_read_once_for_all_epochs():
-    source = Counting(100, ArraySpec((3,), np.dtype(np.uint8)))
+    source = NumberSource(100, ArraySpec((3,), np.dtype(np.uint8)))
     with load(source, workers=0) as loader:
         for epoch in range(3):
             assert sum(len(batch) for batch in loader.epoch(epoch)) == 100
@@ -49,7 +29,7 @@ def test_samples_are_read_once_for_all_epochs():
 
 
 def test_concurrent_readers_read_once():
-    source = Counting(2000, ArraySpec((3,), np.dtype(np.uint8)))
+    source = NumberSource(2000, ArraySpec((3,), np.dtype(np.uint8)))
     with load(source, workers=0) as loader:
         both = [threading.Thread(target=loader.fill) for _ in range(2)]
         for thread in both:
@@ -60,7 +40,7 @@ def test_concurrent_readers_read_once():
 
 
 def test_samples_are_read_again_after_closing():
-    source = Counting(10, ArraySpec((3,), np.dtype(np.uint8)))
+    source = NumberSource(10, ArraySpec((3,), np.dtype(np.uint8)))
     loader = load(source, workers=0)
     next(loader.epoch(0))
     loader.close()
@@ -71,7 +51,7 @@ def test_samples_are_read_again_after_closing():
 
 @pytest.mark.parametrize(("workers", "num_samples"), [(0, 500), (2, 500), (4, 5000), (2, 40)])
 def test_stated_memory_bounds_fill_and_training(workers, num_samples):
-    source = Counting(num_samples, ArraySpec((64, 64), np.dtype(np.uint8)))
+    source = NumberSource(num_samples, ArraySpec((64, 64), np.dtype(np.uint8)))
     loader = load(source, workers=workers)
     stated = InMemory(workers=workers).num_bytes(source.spec, num_samples)
     buffers._free.clear()  # what an earlier test left is memory that is not traced
@@ -87,7 +67,7 @@ def test_stated_memory_bounds_fill_and_training(workers, num_samples):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_stated_memory_bounds_transforms(workers):
-    source = Counting(2000, ArraySpec((64, 64), np.dtype(np.uint8)))
+    source = NumberSource(2000, ArraySpec((64, 64), np.dtype(np.uint8)))
     settings = InMemory(workers=workers)
     changes = augment(Augment(rotation=0.1, contrast=0.1), source.spec, 0, training=True)
     stated = settings.num_bytes(source.spec, 2000, source.spec)

@@ -11,10 +11,9 @@ from PIL import Image
 
 from runner import build_loader, compose
 from runner.batch import ArraySpec
-from runner.data.labels import NO_LABELS
-from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, UserReadError
 from runner.loaders.reader import MOST_SUBSTITUTES, OnBad, SampleReader
+from tests.support.sources import NumberSource
 
 WORKERS = ["loader.workers=2"]
 PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]
@@ -146,32 +145,13 @@ def test_candidates_are_distinct_other_samples(num_samples, seed, data):
     assert list(OnBad("skip", seed).candidates(index, num_samples)) == [index]
 
 
-class Damaged(Source):
-    """Sample `i` is `[i]`; of those in `bad` reading raises what `error` gives."""
-
-    spec = ArraySpec((1,), np.dtype(np.float32))
-    labels = NO_LABELS
-
-    def __init__(self, num_samples, bad, error=lambda name: BadSampleError(name, "torn")):
-        self.ids, self.bad, self.error = [f"s{number}" for number in range(num_samples)], bad, error
-
-    def __len__(self):
-        return len(self.ids)
-
-    def read(self, index, out=None):
-        if index in self.bad:
-            raise self.error(self.ids[index])
-        out[...] = index
-        return out
-
-
 @given(st.integers(1, 40), st.data())
 def test_rows_hold_their_stated_samples(num_samples, data):
     bad = data.draw(st.sets(st.integers(0, num_samples - 1)))
     choice = data.draw(st.sampled_from(["skip", "substitute"] if len(bad) < num_samples else ["skip"]))
     asked = np.array(data.draw(st.lists(st.integers(0, num_samples - 1), min_size=1, max_size=9)), np.int64)
     x = np.empty((len(asked), 1), np.float32)
-    filled = SampleReader(Damaged(num_samples, bad), on_bad=OnBad(choice, 3)).fill(0, asked, x)
+    filled = SampleReader(NumberSource(num_samples, bad=bad), on_bad=OnBad(choice, 3)).fill(0, asked, x)
     for wanted, given_, row in zip(asked.tolist(), filled.indices.tolist(), x, strict=True):
         assert given_ == wanted if wanted not in bad else given_ not in bad
         assert given_ == -1 if choice == "skip" and wanted in bad else row[0] == given_
@@ -180,7 +160,8 @@ def test_rows_hold_their_stated_samples(num_samples, data):
 
 
 def test_lost_storage_ends_a_substituting_run():
-    reader, x = SampleReader(Damaged(300, range(300)), on_bad=OnBad("substitute")), np.empty((1, 1), np.float32)
+    source, x = NumberSource(300, bad=range(300)), np.empty((1, 1), np.float32)
+    reader = SampleReader(source, on_bad=OnBad("substitute"))
     with pytest.raises(DataError, match=r"got 101 in a row that cannot be read, .* s\d+: torn; is the storage there"):
         reader.fill(0, np.array([5]), x)
 
@@ -197,7 +178,7 @@ def of_the_machine(name):
     ids=["code", "machine"],
 )
 def test_unrelated_errors_always_end_the_run(error):
-    reader, x = SampleReader(Damaged(4, {1}, error), on_bad=OnBad("skip")), np.empty((4, 1), np.float32)
+    reader, x = SampleReader(NumberSource(4, bad={1}, error=error), on_bad=OnBad("skip")), np.empty((4, 1), np.float32)
     with pytest.raises(BadSampleError, match="^s1: "):
         reader.fill(0, np.arange(4), x)
 
@@ -243,15 +224,8 @@ class Marking:
         return np.array([array[0], epoch, index], np.float32)
 
 
-class Copying(Damaged):
-    """Reads without an array to write to as well."""
-
-    def read(self, index, out=None):
-        return super().read(index, np.empty(1, np.float32) if out is None else out)
-
-
 def test_substitute_is_transformed_like_itself():
-    reader = SampleReader(Copying(9, {2}), (Marking(),), OnBad("substitute", 5))
+    reader = SampleReader(NumberSource(9, bad={2}), (Marking(),), OnBad("substitute", 5))
     x = np.empty((9, 3), np.float32)
     filled = reader.fill(7, np.arange(9), x)
     assert filled.indices[2] != 2

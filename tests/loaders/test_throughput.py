@@ -1,17 +1,12 @@
 """How reading scales: who is looked at, for how long, and who is chosen."""
 
 import threading
-import time
 from collections import Counter
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.batch import ArraySpec
-from runner.data.labels import NO_LABELS
-from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
@@ -24,6 +19,8 @@ from runner.loaders.throughput import (
     measure_scaling,
     threads_block_each_other,
 )
+from tests.support.clocks import VirtualTime
+from tests.support.sources import NumberSource
 
 TAKES = 0.002
 MANY = 4000
@@ -35,35 +32,33 @@ def four_processors(monkeypatch):
     monkeypatch.setattr("runner.loaders.throughput.num_processors", lambda: 4)
 
 
-class Waiting(Source):
-    """Samples that come after a while, in which nothing is computed."""
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of measurements: it moves by what reading the batches is said to take."""
+    made = VirtualTime()
+    monkeypatch.setattr("runner.loaders.throughput.time", made.module)
+    monkeypatch.setattr("runner.loaders.throughput.cpu_seconds", lambda: made.cpu)
+    return made
 
-    spec = ArraySpec((1,), np.dtype(np.float32))
-    labels = NO_LABELS
+
+class Waiting(NumberSource):
+    """Samples whose reading waits, so that threads read them side by side."""
+
+    blocks_threads = False
 
     def __init__(self, num_samples=MANY):
-        self.ids = tuple(map(str, range(num_samples)))
+        super().__init__(num_samples)
         self.read_indices = []
 
-    def __len__(self):
-        return len(self.ids)
-
-    def read(self, index, out):
-        time.sleep(TAKES)
+    def read(self, index, out=None):
         self.read_indices.append(index)
-        out[...] = index
-        return out
+        return super().read(index, out)
 
 
 class Holding(Waiting):
-    """Samples that keep the GIL while they are computed."""
+    """Samples whose reading keeps the GIL, so that only processes read them side by side."""
 
-    def read(self, index, out):
-        until = time.thread_time() + TAKES
-        while time.thread_time() < until:
-            pass
-        out[...] = index
-        return out
+    blocks_threads = True
 
 
 class Locked(Holding):
@@ -81,16 +76,33 @@ class Bad(Waiting):
         raise BadSampleError("photos/cat/1.jpg", "is empty")
 
 
-def opener(source, asked=None):
-    """How a measure_scaling opens loaders over `source`; notes in `asked` who was to read."""
+@pytest.fixture
+def opener(clock):
+    """How loaders over a source are opened for measuring; notes in `requested` the readers and the batch size."""
 
-    def opened(readers, batch_size):
-        if asked is not None:
-            asked.append((readers, batch_size))
-        settings = Sequence(workers=readers.workers, use_multiprocessing=readers.processes, timeout_seconds=30.0)
-        return settings.build(source, Plan(len(source), batch_size, shuffle=False))
+    def open_with(source, requested=None, sample_seconds=TAKES):
+        def opened(readers, batch_size):
+            if requested is not None:
+                requested.append((readers, batch_size))
+            settings = Sequence(workers=readers.workers, use_multiprocessing=readers.processes, timeout_seconds=60.0)
+            loader = settings.build(source, Plan(len(source), batch_size, shuffle=False))
+            loader.stream = timed(loader.stream, readers)
+            return loader
 
-    return opened
+        def timed(stream, readers):
+            at_once = 1 if source.blocks_threads and not readers.processes else readers.workers
+
+            def batches(*place):
+                for batch in stream(*place):
+                    work = len(batch) * sample_seconds
+                    clock.advance(work / at_once, cpu=work if source.blocks_threads else 0.0)
+                    yield batch
+
+            return batches
+
+        return opened
+
+    return open_with
 
 
 def looks(*figures):
@@ -100,64 +112,62 @@ def looks(*figures):
     )
 
 
-def test_waiting_threads_scale_and_are_chosen():
-    source, asked, began = Waiting(), [], time.perf_counter()
-    seen = measure_scaling(opener(source, asked), 4, processes=True)
-    assert time.perf_counter() - began < 4  # 0.8 where nothing else goes on
-    assert [readers for readers, _ in asked] == [ONE, ONE, FOUR, ONE, FOUR]
+def test_waiting_threads_scale_and_are_chosen(opener, clock):
+    requested = []
+    seen = measure_scaling(opener(Waiting(), requested), 4, processes=True)
+    assert clock.now == pytest.approx(4 * MEASURE_SECONDS, abs=0.1)
+    assert [readers for readers, _ in requested] == [ONE, ONE, FOUR, ONE, FOUR]
     assert seen.best() == FOUR
-    assert {look.readers: look.throughput.seconds >= MEASURE_SECONDS for look in seen.measurements} == {
-        ONE: True,
-        FOUR: True,
-    }
+    assert all(one.throughput.seconds >= MEASURE_SECONDS for one in seen.measurements)
+    speeds = {one.readers: one.samples_per_second for one in seen.measurements}
+    assert speeds == {ONE: pytest.approx(1 / TAKES), FOUR: pytest.approx(4 / TAKES)}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader-")]
 
 
-def test_measurements_share_no_samples():
-    source, asked = Waiting(), []
-    measure_scaling(opener(source, asked), 4, processes=True)
-    assert asked[0][1] == 1
-    assert all(2 <= size <= 10 for _, size in asked[1:])  # a fiftieth of a second
+def test_measurements_share_no_samples(opener):
+    source, requested = Waiting(), []
+    measure_scaling(opener(source, requested), 4, processes=True)
+    assert requested[0][1] == 1
+    assert all(9 <= size <= 10 for _, size in requested[1:])  # a fiftieth of a second
     again = {index for index, times in Counter(source.read_indices).items() if times > 1}
     assert max(again, default=0) < 40  # those that were read one by one
     assert {index * 5 // MANY for index in source.read_indices} == {0, 1, 2, 3}
 
 
-def test_processes_are_tried_when_threads_block():
-    asked = []
-    seen = measure_scaling(opener(Holding(), asked), 4, processes=True)
-    assert [readers for readers, _ in asked] == [ONE, *(ONE, FOUR) * 2, PROCESSES]
-    assert seen.measurements[2].samples_per_second > 0
-    assert seen.text().endswith(f", 4 processes {seen.measurements[2].samples_per_second:,.0f}")
+def test_processes_are_tried_when_threads_block(opener):
+    requested = []
+    seen = measure_scaling(opener(Holding(), requested), 4, processes=True)
+    assert [readers for readers, _ in requested] == [ONE, *(ONE, FOUR) * 2, PROCESSES]
+    assert seen.text() == "1 thread reads 500 samples/s, 4 threads 500, 4 processes 2,000"
 
 
-def test_requested_threads_exclude_processes():
+def test_requested_threads_exclude_processes(opener):
     seen = measure_scaling(opener(Holding()), 4, processes=False)
-    assert [look.readers for look in seen.measurements] == [ONE, FOUR]
+    assert [one.readers for one in seen.measurements] == [ONE, FOUR]
 
 
-def test_failing_processes_are_reported():
+def test_failing_processes_are_reported(opener):
     seen = measure_scaling(opener(Locked()), 4, processes=True)
     assert seen.text().endswith(", 4 processes cannot read them (cannot pickle '_thread.lock' object)")
-    assert seen.best() in (ONE, FOUR)
+    assert seen.best() == ONE
 
 
-def test_small_data_is_not_measured():
+def test_small_data_is_not_measured(opener):
     source = Waiting(num_samples=100)
     seen = measure_scaling(opener(source), 4, processes=True)
     assert not seen.measurements
-    assert seen.skipped.startswith("1 thread reads all samples in ")
+    assert seen.skipped == "1 thread reads all samples in 0.2 s"
     assert len(source.read_indices) < 40
 
 
-def test_very_slow_samples_are_not_measured(monkeypatch):
-    monkeypatch.setattr(f"{__name__}.TAKES", 0.1)
-    source = Waiting()
-    assert measure_scaling(opener(source), 30, processes=True).skipped.startswith("a sample takes 0.")
-    assert len(source.read_indices) < 5
+def test_very_slow_samples_are_not_measured(opener, clock):
+    requested = []
+    assert measure_scaling(opener(Waiting(), requested, 0.1), 30, processes=True).skipped == "a sample takes 0.10 s"
+    assert requested == [(ONE, 1)]
+    assert clock.now == pytest.approx(0.2)  # of two samples
 
 
-def test_unreadable_sample_is_left_to_the_run():
+def test_unreadable_sample_is_left_to_the_run(opener):
     assert measure_scaling(opener(Bad()), 4, processes=True) == Scaling(skipped="photos/cat/1.jpg: is empty")
 
 

@@ -1,9 +1,6 @@
 """Workers share a batch evenly; those that die or hang end in an error, soon, and leave nothing behind."""
 
 import multiprocessing
-import os
-import signal
-import sys
 import time
 
 import numpy as np
@@ -11,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.batch import ArraySpec
-from runner.data.labels import NO_LABELS
-from runner.data.source import Source
 from runner.errors import WorkerError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
 from runner.loaders.workers import LEAST, MOST, pieces
+from tests.support.sources import ObedientSource
 
 
 @given(st.integers(1, 3000), st.integers(1, 40))
@@ -32,30 +27,10 @@ def test_pieces_are_even_and_cover_the_indices(count, num_workers):
     assert len(made) >= min(num_workers, count // LEAST)
 
 
-class Obedient(Source):
-    """Its samples do what `order` says when a worker reads them."""
-
-    spec = ArraySpec((2,), np.dtype(np.float32))
-    ids = tuple("abcdefgh")
-    labels = NO_LABELS
-
-    def __init__(self, order):
-        self.order = order
-
-    def __len__(self):
-        return 8
-
-    def read(self, index, out=None):
-        if self.order == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.order == "hang":
-            time.sleep(3600)
-        out[...] = [index, len({"keras", "tensorflow", "jax"} & set(sys.modules))]
-        return out
-
-
 def load(order, **settings):
-    return Sequence(workers=1, use_multiprocessing=True, **settings).build(Obedient(order), Plan(8, 2, shuffle=False))
+    return Sequence(workers=1, use_multiprocessing=True, **settings).build(
+        ObedientSource(order), Plan(8, 2, shuffle=False)
+    )
 
 
 def test_dead_worker_process_suggests_a_fix():
