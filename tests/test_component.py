@@ -16,7 +16,7 @@ CHOICES = {
     "tracker=mlflow": ("mlflow", "mlflow", "choose tracker=none"),
     "backend=jax": ("jax", "jax", "choose backend=tensorflow"),
     "backend=torch": ("torch", "torch", "choose backend=tensorflow"),
-    "data.manifest=photos.parquet": ("pyarrow", "parquet", "give the table as .csv"),
+    "data.manifest=photos.parquet": ("pyarrow", "parquet", "save the table as .csv"),
 }
 OTHERS = {"data.manifest=photos.parquet": ["data=dataframe", "data.label_columns=[a]"]}
 

@@ -24,9 +24,9 @@ SUFFIX_OF_SPLIT = {"train": "", "validation": "_validation", "test": "_test"}
 
 @dataclass(frozen=True)
 class ArraySamples(Source):
-    """The rows of one array, held in memory; a sample's id is its row's number.
+    """The rows of one array in memory; the id of a sample is its split and row.
 
-    Worker processes read the array from the file themselves: it does not travel.
+    Worker processes load the array from the file themselves: pickling leaves it out.
     """
 
     file: Path
@@ -36,20 +36,20 @@ class ArraySamples(Source):
 
     @cached_property
     def ids(self) -> list[str]:
-        """`train-0`, `train-1`, …: unique in the whole file."""
+        """`train-0`, `train-1`, …; unique in the file."""
         split = self.name.partition("_")[2] or "train"
         return [f"{split}-{row}" for row in range(len(self.rows))]
 
     @property
     def spec(self) -> ArraySpec:
-        """Shape of a row, and its dtype."""
+        """Shape and dtype of a row."""
         return ArraySpec(self.rows.shape[1:], self.rows.dtype)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def read(self, index: int, out: Array | None = None) -> Array:
-        """Row `index`."""
+        """Copy row `index`."""
         row: Array = self.rows[index]
         if out is None:
             return row.copy()
@@ -66,7 +66,7 @@ class ArraySamples(Source):
 
 
 class Arrays(Data):
-    """Arrays `x` and `y` of one `.npz` file; `x_validation`, `y_validation`, `x_test`, `y_test` where it has them."""
+    """Arrays `x` and `y` of one `.npz` file; optionally `x_validation`, `y_validation`, `x_test` and `y_test`."""
 
     kind: Literal["arrays"] = "arrays"
 
@@ -74,17 +74,17 @@ class Arrays(Data):
     """The `.npz` file."""
 
     class_mode: ClassMode | None = "sparse"
-    """What `y` is: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
-        """The file, if it does not exist."""
+        """The key of the file, if the file does not exist."""
         if not self.path.is_file():
             yield "path", self.path
 
     def open(self) -> Dataset:
         """Load the arrays.
 
-        Raises `DataError` if the file is no `.npz` file, has no `x`, or arrays that do not fit each other.
+        Raises `DataError` if the file is not an `.npz` file, has no `x`, or its arrays do not fit each other.
         """
         arrays = _load(self.path)
         rows = {
@@ -107,8 +107,8 @@ class Arrays(Data):
         for split, array in rows.items():
             if (array.shape[1:], array.dtype) != (expected.shape[1:], expected.dtype):
                 raise DataError(
-                    f"{self.path}: x_{split} must hold samples like those of x, of shape {expected.shape[1:]} and "
-                    f"{expected.dtype}; got {array.shape[1:]} and {array.dtype}"
+                    f"{self.path}: x_{split} must hold samples like those of x, {_sample_spec(expected)}; "
+                    f"got {_sample_spec(array)}"
                 )
 
     def _labels(self, arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> dict[str, Labels]:
@@ -118,11 +118,11 @@ class Arrays(Data):
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
         values = {split: self._classes(arrays, split, len(array)) for split, array in rows.items()}
         one_hot = [y for split in rows if _is_one_hot(y := arrays[f"y{SUFFIX_OF_SPLIT[split]}"])]
-        # Every column is a class, also one that no sample has.
+        # Every one-hot column is a class, even if no sample has it.
         columns = np.arange(max((y.shape[1] for y in one_hot), default=0))
         class_names, codes = encode_classes(np.concatenate([*values.values(), columns]))
         heads = class_head(self.class_mode, class_names)
-        ends = np.cumsum([len(column) for column in values.values()])  # the last piece: the columns
+        ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
 
     def _classes(self, arrays: Mapping[str, Array], split: str, num_samples: int) -> Array:
@@ -130,20 +130,20 @@ class Arrays(Data):
         if name not in arrays:
             raise DataError(
                 f"{self.path} must hold an array {name} for data.class_mode={self.class_mode}, got "
-                f"{', '.join(arrays)}; for data without labels choose data.class_mode=null or input"
+                f"{', '.join(arrays)}; for data without labels set data.class_mode=null or input"
             )
         values = _class_column(arrays[name])
         if values is None or len(values) != num_samples:
             raise DataError(
                 f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; "
-                f"got shape {arrays[name].shape} of {arrays[name].dtype}; targets that are no classes are read by "
-                "data=dataframe, and data.class_mode=null leaves them out"
+                f"got shape {arrays[name].shape} of {arrays[name].dtype}; data=dataframe reads targets that are not "
+                "classes, and data.class_mode=null leaves them out"
             )
         return values
 
 
 def _class_column(values: Array) -> Array | None:
-    """One class per sample, shape `(n,)`, from class numbers, names or one-hot rows; None if it is neither."""
+    """One class per sample, shape `(n,)`, from class numbers, names or one-hot rows; None for other values."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 1 and values.dtype.kind in "bUS":
@@ -162,8 +162,12 @@ def _is_one_hot(values: Array) -> bool:
     return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
 
 
+def _sample_spec(rows: Array) -> str:
+    return str(ArraySpec(rows.shape[1:], rows.dtype))
+
+
 def _rows(array: Array, file: Path, name: str) -> Array:
-    """Samples as frameworks take them: numbers in the machine's own byte order, at most float32."""
+    """The samples of an array as numbers in native byte order; float64 becomes float32."""
     if array.ndim < 2 or array.dtype.kind not in "biuf":
         raise DataError(
             f"{file}: {name} must hold numbers, of shape (samples, …) with at least two dimensions, got shape "
@@ -177,10 +181,12 @@ def _load(file: Path, names: list[str] | None = None) -> dict[str, Array]:
     try:
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DataError(f"{file} must be an .npz file of named arrays, got a single array; use numpy.savez")
+            raise DataError(
+                f"{file} must be an .npz file of named arrays, got a single array; write it with numpy.savez"
+            )
         with archive:
             arrays = {name: archive[name] for name in names or archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
-    # NumPy gives the bytes of what is no array.
+    # Members that are not arrays come as bytes.
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}

@@ -1,4 +1,4 @@
-"""The base of data that lies as image files in one folder per class."""
+"""Base of data that is image files in one folder per class."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.images.reader import FileReader
-from runner.messages import first_few
+from runner.messages import first_few, plural
 
 Listed = tuple[list[str], list[int]]
 
 
 class ClassFolders(Data, ImageSettings):
-    """Image files whose class is the folder they lie in, nested as deep as you like."""
+    """Image files in class folders, nested to any depth."""
 
     root: Folder
     """The folder that holds the class folders."""
 
     class_mode: ClassMode | None = "categorical"
-    """What `y` is: categorical (one-hot), sparse (class numbers), binary, input (the image), null (nothing)."""
+    """Form of `y`: categorical (one-hot), sparse (class numbers), binary, input (the image), null (nothing)."""
 
     classes: Names | None = None
-    """The class folders to use, in the order of their class numbers; null: all, sorted by name."""
+    """Class folders to use, in the order of their class numbers; null: all, sorted by name."""
 
     @model_validator(mode="after")
     def _each_class_once(self) -> Self:
-        twice = [name for name in dict.fromkeys(self.classes or ()) if (self.classes or ()).count(name) > 1]
-        if twice:
-            raise ValueError(f"classes must name each class folder once, got {first_few(twice)} more than once")
+        repeated = [name for name in dict.fromkeys(self.classes or ()) if (self.classes or ()).count(name) > 1]
+        if repeated:
+            raise ValueError(f"classes must name each class folder once, got {first_few(repeated)} more than once")
         return self
 
     @abstractmethod
     def split_folders(self) -> Mapping[str, Path]:
-        """The folder of each split the data brings; only `train` if it brings none of its own."""
+        """The folder of each split; only `train` if the data has no splits of its own."""
 
     def open(self) -> Dataset:
-        """List the files and split them; reads the head of one file to learn its depth.
+        """List the files and split them; reads the header of one file to learn its bit depth.
 
-        Raises `DataError` if there are no images, or no class folders where the class mode needs them.
+        Raises `DataError` if there are no images, or no class folders and the class mode needs them.
         """
         return self._open()
 
     def open_for(self, heads: tuple[Head, ...]) -> Dataset:
-        """As `open`, with the heads of a model: a folder may lack some of its classes.
+        """Open the data for a model with these heads; folders of some of its classes may be missing.
 
-        Raises `DataError` where there is a class folder the model does not know.
+        Raises `DataError` if there is a class folder that is unknown to the model.
         """
         named = len(heads) == 1 and bool(heads[0].class_names)
         if named and self._has_classes and self.classes in (None, heads[0].class_names):
@@ -73,7 +73,7 @@ class ClassFolders(Data, ImageSettings):
         return super().open_for(heads)
 
     def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
-        # Decoders are imported here: the configuration imports this module and must not wait for them.
+        # Imported here because decoders are slow to import and the configuration imports this module.
         from runner.images.fast import FIRST, open_reader
 
         folders = self.split_folders()
@@ -89,24 +89,22 @@ class ClassFolders(Data, ImageSettings):
         return replace(dataset, notes=(*notes, *dataset.notes))
 
     def array_settings(self) -> Mapping[str, Any]:
-        """Those of the pixels."""
+        """The settings of the pixels."""
         return self.pixel_settings()
 
     def notes(
         self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
     ) -> Iterator[str]:
-        """What the folders hold that is not read, and which of `classes` have nothing to learn from."""
-        whole = set() if self.classes or self._has_classes else set(folders.values())
+        """Notes on images that are not read, and on those of `classes` that have no images."""
+        unsorted = set() if self.classes or self._has_classes else set(folders.values())
         for folder in dict.fromkeys((self.root, *folders.values())):
-            if folder not in whole and (loose := list_loose_images(folder)):
-                yield (
-                    f"{len(loose):,} image{'s' if len(loose) > 1 else ''} directly in {folder}, in none of the folders "
-                    f"that are read, {'are' if len(loose) > 1 else 'is'} left out: {first_few(loose)}"
-                )
+            if folder not in unsorted and (loose := list_loose_images(folder)):
+                left_out = f"{plural(len(loose), 'image')} directly in {folder}, outside of the class folders"
+                yield f"{left_out}, {'are' if len(loose) > 1 else 'is'} left out: {first_few(loose)}"
         codes = set(listed["train"][1])
         empty = [name for code, name in enumerate(classes) if code not in codes]
         if empty:
-            missing = f"{len(empty):,} of its {len(classes):,} classes: {first_few(empty)}"
+            missing = f"{len(empty):,} of its {plural(len(classes), 'class', 'classes')}: {first_few(empty)}"
             yield f"{folders['train']} holds no images of {missing}"
 
     @property
@@ -128,7 +126,7 @@ class ClassFolders(Data, ImageSettings):
         ids: Iterable[str]
         ids, codes = listed
         if folder != self.root and folder.is_relative_to(self.root):
-            # Ids are relative to the root, so that no two splits share one.
+            # Ids are relative to the root, so that splits share none.
             prefix = folder.relative_to(self.root).as_posix()
             folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
         column = np.array(codes if self._has_classes else [], np.int64)
@@ -139,6 +137,6 @@ def _first_images(folder: Path, ids: list[str]) -> list[Path]:
     if not ids:
         raise DataError(
             f"{folder} holds no images in class folders; expected {folder}/CLASS/IMAGE.jpg (or .png, …); "
-            "for images without classes choose data.class_mode=null or input"
+            "for images without classes set data.class_mode=null or input"
         )
     return [folder / name for name in ids]

@@ -1,9 +1,4 @@
-"""`data=custom`: a class of the user's own that gives samples.
-
-What an object of the user's own tells of its samples: ids, splits and labels, checked.
-
-Samples that an object of the user's own reads.
-"""
+"""`data=custom`: samples from a class of the user's own, whose ids, splits and labels are checked."""
 
 from __future__ import annotations
 
@@ -18,55 +13,54 @@ from pydantic import Field
 
 from runner.batch import Array, ArraySpec, Indices
 from runner.component import Arguments, DottedName
-from runner.data.dataset import Data, Dataset, in_words_of
+from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import Head, Known, Labels
 from runner.data.source import Source
 from runner.data.splits import EXPECTED, SPLIT_NAMES
-from runner.data.table import ColumnMode, ColumnModes, Manifest, Reader, Target
+from runner.data.table import ColumnMode, ColumnModes, Manifest, TargetColumn, TargetReader
 from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
-from runner.messages import first_few
+from runner.messages import first_few, plural
 from runner.user_code import call, file_of, module_of, told
 
 LABEL = "label"
-"""What labels that are not told apart by name are called in messages."""
+"""The name of a single, unnamed column of labels in messages."""
 
 
 @dataclass(frozen=True)
 class UserObject:
-    """The object that `target` made, which has a length; `class_mode` says what its labels are.
+    """The user's object, which `target` made; `class_mode` is the form of its labels.
 
-    Whatever it tells must have a value per sample: `DataError` where it has not.
+    The methods raise `DataError` if an attribute of the object does not have one value per sample.
     """
 
     target: str
-    given: Any
+    instance: Any
     class_mode: ColumnModes
 
     def ids(self) -> list[str]:
-        """The samples' names; their numbers where the object tells none."""
-        ids = [str(name) for name in self._column("ids", getattr(self.given, "ids", range(len(self.given))))]
+        """Ids of the samples; their numbers if the object has no `ids`."""
+        ids = [str(name) for name in self._column("ids", getattr(self.instance, "ids", range(len(self.instance))))]
         if len(set(ids)) < len(ids):
             repeated = [name for name, count in Counter(ids).items() if count > 1]
-            twice = first_few(repeated[:5], len(repeated))
-            raise DataError(f"{self.target}: ids must be another one for each sample, got in several: {twice}")
+            raise DataError(f"{self.target}: ids must be unique, got several times: {first_few(repeated)}")
         return ids
 
     def rows(self) -> dict[str, Indices]:
-        """The samples of each split that the object tells apart; all of them train where it tells none."""
-        told = getattr(self.given, "splits", None)
-        if told is None:
-            return {"train": np.arange(len(self.given))}
-        names = [SPLIT_NAMES.get(str(name), "") for name in self._column("splits", told)]
-        unknown = [str(name) for name in dict.fromkeys(map(str, told)) if name not in SPLIT_NAMES]
+        """Indices of each split; all samples are for training if the object has no `splits`."""
+        splits = getattr(self.instance, "splits", None)
+        if splits is None:
+            return {"train": np.arange(len(self.instance))}
+        names = [SPLIT_NAMES.get(str(name), "") for name in self._column("splits", splits)]
+        unknown = [str(name) for name in dict.fromkeys(map(str, splits)) if name not in SPLIT_NAMES]
         if unknown or "train" not in names:
             got = first_few(unknown or dict.fromkeys(names))
-            raise DataError(f"{self.target}: splits must be {EXPECTED}, some of them train, got {got}")
+            raise DataError(f"{self.target}: splits must be {EXPECTED}, with some train, got {got}")
         array = np.array(names)
         return {name: np.flatnonzero(array == name) for name in dict.fromkeys(names)}
 
     def labels(self, training: Indices, known: Known) -> Labels:
-        """The labels of all samples; classes are those of the `training` samples, unless they are `known`."""
+        """Labels of all samples. The classes are those of the `training` samples, or the `known` classes of a model."""
         if self.class_mode is None:
             return Labels((), ())
         if self.class_mode == "input":
@@ -74,7 +68,7 @@ class UserObject:
         targets = list(self._targets(training, known))
         return Labels(tuple(target.head for target in targets), tuple(target.column for target in targets))
 
-    def _targets(self, training: Indices, known: Known) -> Iterator[Target]:
+    def _targets(self, training: Indices, known: Known) -> Iterator[TargetColumn]:
         columns = self._columns()
         rows = columns.get(LABEL)
         if self.class_mode == "raw" and isinstance(rows, np.ndarray) and rows.ndim == 2:
@@ -87,19 +81,19 @@ class UserObject:
             yield reader.target(name, mode, name=name if len(modes) > 1 else "")
 
     def _refuse_several(self, name: str, mode: ColumnMode, column: Any) -> None:
-        """Several values of a sample are classes of multi_label: one-hot rows would be read as classes of odd names."""
+        """Raise `DataError` for several values per sample outside of multi_label: each row would become one class."""
         if mode != "multi_label" and isinstance(column[0], list | tuple | np.ndarray) and np.ndim(column[0]):
             raise DataError(
-                f"{self.target}: labels of {name} must be one value a sample for class_mode={mode}, got "
-                f"{len(column[0])} of them; give class numbers or names, which categorical turns into one-hot rows"
+                f"{self.target}: labels of {name} must be one value per sample for data.class_mode={mode}, got "
+                f"{len(column[0])}; give class numbers or names, which categorical turns into one-hot rows"
             )
 
     def _columns(self) -> dict[str, Any]:
-        labels = getattr(self.given, "labels", None)
+        labels = getattr(self.instance, "labels", None)
         if labels is None:
             raise DataError(
                 f"data.class_mode={self.class_mode} needs labels, and {self.target} has none; add the attribute "
-                "labels, or choose data.class_mode=null or input"
+                "labels, or set data.class_mode=null or input"
             )
         columns = dict(labels) if isinstance(labels, Mapping) else {LABEL: labels}
         return {str(name): self._column(f"labels of {name}", column) for name, column in columns.items()}
@@ -118,24 +112,28 @@ class UserObject:
             return {}
         return dict.fromkeys(columns, "raw" if mode == "multi_output" else mode)
 
-    def _reader(self, columns: Mapping[str, Any], training: Indices, known: Known) -> Reader:
-        # pandas takes 0.85 s to import: the configuration must not wait for it.
+    def _reader(self, columns: Mapping[str, Any], training: Indices, known: Known) -> TargetReader:
+        # pandas takes 0.85 s to import, and the configuration imports this module.
         import pandas as pd
 
         table = pd.DataFrame({name: _series(column) for name, column in columns.items()})
-        return Reader(Manifest(Path(self.target), table), training, known)
+        return TargetReader(Manifest(Path(self.target), table), training, known)
 
     def _column(self, what: str, column: Any) -> Sequence[Any] | Array:
-        """A value per sample, of the object's attribute `what`."""
-        if isinstance(column, str) or not hasattr(column, "__len__") or len(column) != len(self.given):
-            got = len(column) if hasattr(column, "__len__") else f"an object of type {type(column).__name__}"
-            count = f"{len(self.given):,} samples"
-            raise DataError(f"{self.target}: {what} must have a value for each of {count}, got {got}")
+        """`column`, the attribute `what` of the object, if it has one value per sample."""
+        if isinstance(column, str) or not hasattr(column, "__len__") or len(column) != len(self.instance):
+            got = (
+                plural(len(column), "value")
+                if hasattr(column, "__len__")
+                else f"an object of type {type(column).__name__}"
+            )
+            samples = plural(len(self.instance), "sample")
+            raise DataError(f"{self.target}: {what} must have one value for each of {samples}, got {got}")
         return column  # type: ignore[no-any-return]
 
 
 def _series(column: Sequence[Any] | Array) -> Array:
-    """A column of a table, of text and numbers as they are; several values of a sample are one cell."""
+    """A column of a table; several values of one sample become one cell, a tuple."""
     if isinstance(column, np.ndarray) and column.ndim == 1:
         return column
     values = np.empty(len(column), object)
@@ -145,29 +143,29 @@ def _series(column: Sequence[Any] | Array) -> Array:
 
 
 OF_THE_SAMPLE = (OSError, EOFError, ValueError, BadSampleError)
-"""What reading raises over a file that is missing, cut off or damaged; anything else is a mistake in the code."""
+"""Errors that a missing, truncated or damaged file raises; any other error is a mistake in the user's code."""
 
 
 @dataclass(frozen=True)
 class UserSamples(Source):
-    """What `given.read(index)` returns, checked: every sample must be like the first.
+    """Samples that the user's object reads; each must have the spec of the first.
 
-    It travels to worker processes by pickle with the object; `read` is called by several threads at once.
+    Worker processes get the object by pickle. Several threads call its `read` at once.
     """
 
-    given: Any
+    instance: Any
     ids: list[str]
     labels: Labels
     spec: ArraySpec
 
     def path(self, index: int) -> Path | None:
         """The file of sample `index`, if the object has `path(index)`."""
-        path = getattr(self.given, "path", None)
+        path = getattr(self.instance, "path", None)
         return Path(path(index)) if callable(path) else None
 
     def read(self, index: int, out: Array | None = None) -> Array:
-        """Sample `index`; float64 becomes float32."""
-        array = read_array(self.given, index, self.ids[index])
+        """Read sample `index`; float64 becomes float32."""
+        array = read_array(self.instance, index, self.ids[index])
         spec = ArraySpec(array.shape, array.dtype)
         if spec != self.spec:
             raise BadSampleError(
@@ -180,13 +178,13 @@ class UserSamples(Source):
         return out
 
 
-def read_array(given: Any, index: int, name: str) -> Array:
-    """What `given` reads, as an array of numbers of at most float32.
+def read_array(instance: Any, index: int, name: str) -> Array:
+    """Read sample `index` of the user's object as an array of numbers; float64 becomes float32.
 
-    Raises `BadSampleError`, naming the sample, whatever goes wrong; `UserReadError` if the sample is not to blame.
+    Raises `BadSampleError` with the sample's `name`, or its subclass `UserReadError` if the code is at fault.
     """
     try:
-        array = np.asarray(given.read(index))
+        array = np.asarray(instance.read(index))
     except Exception as error:
         kind = BadSampleError if isinstance(error, OF_THE_SAMPLE) else UserReadError
         raise kind(name, f"read({index}) failed: {told(error)}") from error
@@ -196,55 +194,55 @@ def read_array(given: Any, index: int, name: str) -> Array:
 
 
 class Custom(Data):
-    """A class of yours with `__len__` and `read(index)`; with labels, ids, splits, `path(index)` where it has them."""
+    """A class of yours with `__len__` and `read(index)`, and optionally labels, ids, splits and `path(index)`."""
 
     kind: Literal["custom"] = "custom"
 
     target: DottedName
-    """The class, my_module.MySource. `read(index)` gives an array, the same one each time, and to several threads.
-    `labels`: a value per sample (a list of classes for multi_label, a row of numbers for raw), or a mapping of names
-    to such columns. `ids`: a unique name per sample, else its number. `splits`: train, validation or test."""
+    """The class, my_module.MySource. `read(index)` always returns the same array, in any thread.
+    `labels`: one value per sample (a list of classes for multi_label, a row of numbers for raw), or a mapping of names
+    to such columns. `ids`: a unique name per sample; default: its number. `splits`: train, validation or test."""
 
     arguments: Arguments = Field(default={})
     """Arguments of the class."""
 
     class_mode: ColumnModes = "sparse"
-    """What `y` is, as with data=dataframe; a mapping of names in `labels` to modes gives an output for each."""
+    """Form of `y`, as with data=dataframe; a mapping of names in `labels` to modes gives one output for each."""
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """The class, and what all data may name."""
+        """Pairs of a key and the dotted name of user code that it holds."""
         yield "target", self.target
         yield from super().names()
 
     def open(self) -> Dataset:
         """Make the object, take its ids, labels and splits, and read its first training sample.
 
-        Raises `ConfigurationError` where the class lacks what it must have, `DataError` where what it gives does not
-        fit.
+        Raises `ConfigurationError` if the class lacks a method, and `DataError` if its ids, labels, splits or samples
+        do not fit.
         """
         return self._open({})
 
     def open_for(self, heads: tuple[Head, ...]) -> Dataset:
-        """As `open`, with the heads of a model: the data may lack some of its classes.
+        """Open the data for a model with these heads; it may have samples of only some of its classes.
 
-        Raises `DataError` where a sample has a class that the model does not know.
+        Raises `DataError` if a sample has a class that is unknown to the model.
         """
-        return in_words_of(heads, self._open({head.name: head.class_names for head in heads}))
+        return relabel_splits(self._open({head.name: head.class_names for head in heads}), heads)
 
     def _open(self, known: Known) -> Dataset:
-        given = call(self.target, "data", self.arguments)
-        lacking = [name for name in ("__len__", "read") if not callable(getattr(given, name, None))]
-        if lacking:
+        instance = call(self.target, "data", self.arguments)
+        missing = [name for name in ("__len__", "read") if not callable(getattr(instance, name, None))]
+        if missing:
             raise ConfigurationError(
-                f"data.target={self.target} must have __len__ and read(index), it lacks {' and '.join(lacking)}"
+                f"data.target={self.target} must have __len__ and read(index), but has no {' and no '.join(missing)}"
             )
-        if not len(given):
-            raise DataError(f"{self.target} must have samples, its __len__ is 0")
-        told = UserObject(self.target, given, self.class_mode)
-        ids, rows = told.ids(), told.rows()
-        labels = told.labels(rows["train"], known)
-        first = self.first_readable(lambda index: read_array(given, index, ids[index]), rows["train"].tolist())
-        samples = UserSamples(given, ids, labels, ArraySpec(first.shape, first.dtype))
+        if not len(instance):
+            raise DataError(f"{self.target} must have samples, but its __len__ is 0")
+        user_object = UserObject(self.target, instance, self.class_mode)
+        ids, rows = user_object.ids(), user_object.rows()
+        labels = user_object.labels(rows["train"], known)
+        first = self.first_readable(lambda index: read_array(instance, index, ids[index]), rows["train"].tolist())
+        samples = UserSamples(instance, ids, labels, ArraySpec(first.shape, first.dtype))
         file = file_of(module_of(self.target))
         sources = {split: select(samples, members) for split, members in rows.items()}
         return self.dataset(sources, labels.heads, (file,) if file else ())

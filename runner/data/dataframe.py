@@ -1,4 +1,4 @@
-"""`data=dataframe`: your own image files, listed with their labels by a table."""
+"""`data=dataframe`: your own image files, listed with their labels in a table."""
 
 from __future__ import annotations
 
@@ -13,25 +13,34 @@ from pydantic import model_validator
 
 from runner.batch import Array, Indices
 from runner.component import File, Folder, Names, Package
-from runner.data.dataset import Data, Dataset, in_words_of
+from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
 from runner.data.labels import Head, Known, Labels
 from runner.data.splits import EXPECTED, SPLIT_NAMES
-from runner.data.table import PARQUET, ColumnMode, ColumnModes, Manifest, Reader, Target, numbers, read_manifest
+from runner.data.table import (
+    PARQUET,
+    ColumnMode,
+    ColumnModes,
+    Manifest,
+    TargetColumn,
+    TargetReader,
+    numbers,
+    read_manifest,
+)
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.messages import first_few
 
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-"""What Keras and TensorFlow take as the name of one output of several."""
+"""Names that Keras and TensorFlow accept for one of several outputs."""
 
 DEFAULT_LABEL = "label"
-"""The column to learn where none is named."""
+"""The column to learn if none is set."""
 
 
 class DataFrame(Data, ImageSettings):
-    """Image files listed by a CSV or Parquet table, with labels, weights and splits in its columns."""
+    """Image files listed in a CSV or Parquet table, with labels, weights and splits in its columns."""
 
     kind: Literal["dataframe"] = "dataframe"
 
@@ -39,24 +48,25 @@ class DataFrame(Data, ImageSettings):
     """The table, x.csv or x.parquet."""
 
     root: Folder | None = None
-    """The folder the paths are relative to; null: the one the table lies in."""
+    """The folder that paths are relative to; null: the folder of the table."""
 
     path_column: str = "path"
-    """The column with the path of each image, which is its id."""
+    """The column with the path of each image, which is also its id."""
 
     label_columns: Names | None = None
-    """The columns to learn; several become outputs of their names. Null: those class_mode maps, else `label`."""
+    """The columns to learn; several columns become outputs of the same names. Null: the columns of a `class_mode`
+    mapping, otherwise `label`."""
 
     class_mode: ColumnModes = "categorical"
-    """What `y` is: categorical (one-hot), sparse (class numbers), binary, multi_label (a 0 or 1 a class; cells like
-    cat|dog), raw (numbers), multi_output (numbers, an output a column), input (the image), null (nothing); or a
+    """Form of `y`: categorical (one-hot), sparse (class numbers), binary, multi_label (0 or 1 per class; cells like
+    cat|dog), raw (numbers), multi_output (numbers, one output per column), input (the image), null (nothing); or a
     mapping of columns to modes, {bi: binary, multi: sparse}."""
 
     weight_column: str | None = None
-    """The column with what each sample counts in the loss; null: all the same."""
+    """The column with the weight of each sample in the loss; null: equal weights."""
 
     split_column: str | None = None
-    """The column that says train, validation (or val) or test; null: split by validation_split and test_split."""
+    """The column with train, validation (or val) or test; null: split by validation_split and test_split."""
 
     @model_validator(mode="after")
     def _columns_fit_the_mode(self) -> Self:
@@ -65,16 +75,16 @@ class DataFrame(Data, ImageSettings):
         elif self._has_labels and self.label_columns == ():
             raise ValueError(
                 f"label_columns must name the columns to learn for class_mode={self.class_mode}, got []; "
-                "for data without labels choose class_mode=null"
+                "for data without labels set class_mode=null"
             )
-        columns = self._learned
+        columns = self._target_columns
         if len(set(columns)) < len(columns):
             raise ValueError(f"label_columns must name each column once, got [{', '.join(columns)}]")
-        unfit = [name for name in columns if not OUTPUT_NAME.fullmatch(name)]
-        if self._several_heads and unfit:
+        invalid = [name for name in columns if not OUTPUT_NAME.fullmatch(name)]
+        if self._several_heads and invalid:
             raise ValueError(
-                "label_columns must be names of letters a to z, digits, _, . and - where there are several, for they "
-                f"name the model's outputs; got {', '.join(map(repr, unfit))}: rename the columns"
+                "several label_columns name the model's outputs and must consist of letters a to z, digits, _, . and "
+                f"-, got {', '.join(map(repr, invalid))}; rename the columns"
             )
         if self.class_mode is None and self.weight_column is not None:
             raise ValueError(f"weight_column must be null with class_mode=null, got {self.weight_column!r}")
@@ -82,10 +92,12 @@ class DataFrame(Data, ImageSettings):
 
     def _check_mapping(self, modes: Mapping[str, ColumnMode]) -> None:
         if not modes:
-            raise ValueError("class_mode must map columns to modes, got {}; for data without labels choose null")
+            raise ValueError(
+                "class_mode must map columns to modes, got {}; for data without labels set class_mode=null"
+            )
         if self.label_columns is not None and set(self.label_columns) != set(modes):
             raise ValueError(
-                "label_columns must be null or the columns that class_mode maps, "
+                "label_columns must be null or the columns of the class_mode mapping, "
                 f"[{', '.join(modes)}]; got [{', '.join(self.label_columns)}]"
             )
 
@@ -97,42 +109,42 @@ class DataFrame(Data, ImageSettings):
         return self
 
     def packages(self) -> Iterator[Package]:
-        """What reads Parquet, for such a table."""
+        """The package that reads Parquet, if the table is Parquet."""
         if self.manifest.suffix.lower() == PARQUET:
-            yield Package(f"data.manifest={self.manifest}", "pyarrow", "parquet", "give the table as .csv")
+            yield Package(f"data.manifest={self.manifest}", "pyarrow", "parquet", "save the table as .csv")
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
-        """The table and the folder, if they do not exist."""
+        """Keys whose file or folder does not exist, with its path."""
         if not self.manifest.is_file():
             yield "manifest", self.manifest
         if self.root is not None and not self.root.is_dir():
             yield "root", self.root
 
     def open(self) -> Dataset:
-        """Read the table, and the head of the first training image to learn its depth.
+        """Read the table, and the header of the first training image to learn its bit depth.
 
-        Raises `DataError`, with row and column, for what cannot be used.
+        Raises `DataError` with row and column of a cell that cannot be used.
         """
         return self._open({})
 
     def open_for(self, heads: tuple[Head, ...]) -> Dataset:
-        """As `open`, with the heads of a model: the table may lack some of its classes.
+        """Open the data for a model with these heads; it may have samples of only some of its classes.
 
-        Raises `DataError` where a row has a class that the model does not know.
+        Raises `DataError` if a row has a class that is unknown to the model.
         """
-        return in_words_of(heads, self._open({head.name: head.class_names for head in heads}))
+        return relabel_splits(self._open({head.name: head.class_names for head in heads}), heads)
 
     def array_settings(self) -> Mapping[str, Any]:
-        """Those of the pixels."""
+        """The settings of the pixels."""
         return self.pixel_settings()
 
     def _open(self, known: Known) -> Dataset:
-        # Decoders are imported here: the configuration imports this module and must not wait for them.
+        # Imported here because decoders are slow to import and the configuration imports this module.
         from runner.images.fast import FIRST, open_reader
 
         manifest = self._read()
         ids, rows = self._ids(manifest), self._rows(manifest)
-        targets = self._targets(Reader(manifest, rows["train"], known))
+        targets = self._targets(TargetReader(manifest, rows["train"], known))
         heads = tuple(target.head for target in targets)
         labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
         folder = self.manifest.parent if self.root is None else self.root
@@ -152,7 +164,7 @@ class DataFrame(Data, ImageSettings):
         weights = [] if self.weight_column is None else [self.weight_column]
         manifest = read_manifest(self.manifest, {self.path_column: "str", **texts}, [*raw, *weights])
         if not len(manifest):
-            raise DataError(f"{self.manifest} must list samples, got a table without rows")
+            raise DataError(f"{self.manifest} must list samples, got no rows")
         return manifest
 
     @property
@@ -160,22 +172,22 @@ class DataFrame(Data, ImageSettings):
         return self.class_mode not in (None, "input")
 
     @property
-    def _learned(self) -> tuple[str, ...]:
-        """The columns that are learned, in their order."""
+    def _target_columns(self) -> tuple[str, ...]:
+        """The columns to learn, in order."""
         if not self._has_labels:
             return ()
         return self.label_columns or (tuple(self.class_mode) if isinstance(self.class_mode, dict) else (DEFAULT_LABEL,))
 
     @property
     def _several_heads(self) -> bool:
-        """Whether each column has an output of its own; `raw` makes one of several columns."""
-        return len(self._learned) > 1 and self.class_mode != "raw"
+        """Whether each column is an output of its own; `raw` joins several columns into one."""
+        return len(self._target_columns) > 1 and self.class_mode != "raw"
 
     @property
     def _modes(self) -> dict[str, ColumnMode]:
-        """What each learned column is."""
+        """The mode of each column to learn."""
         modes: dict[str, ColumnMode] = {}
-        for name in self._learned:
+        for name in self._target_columns:
             if isinstance(self.class_mode, dict):
                 modes[name] = self.class_mode[name]
             elif self.class_mode == "multi_output":
@@ -184,11 +196,11 @@ class DataFrame(Data, ImageSettings):
                 modes[name] = self.class_mode
         return modes
 
-    def _targets(self, reader: Reader) -> list[Target]:
+    def _targets(self, reader: TargetReader) -> list[TargetColumn]:
         if self.class_mode == "input":
-            return [Target(Head("", "input"), np.empty(0, np.int64))]
-        if self.class_mode == "raw" and len(self._learned) > 1:
-            return [reader.values(self._learned)]
+            return [TargetColumn(Head("", "input"), np.empty(0, np.int64))]
+        if self.class_mode == "raw" and len(self._target_columns) > 1:
+            return [reader.values(self._target_columns)]
         return [
             reader.target(column, mode, name=column if self._several_heads else "")
             for column, mode in self._modes.items()
@@ -207,7 +219,7 @@ class DataFrame(Data, ImageSettings):
         return ids
 
     def _rows(self, manifest: Manifest) -> dict[str, Indices]:
-        """The rows of each split that the table tells apart; all of them train where it tells none."""
+        """The rows of each split; all rows are for training if the table has no splits."""
         if self.split_column is None:
             return {"train": np.arange(len(manifest))}
         cells = manifest.table[self.split_column]
@@ -216,7 +228,7 @@ class DataFrame(Data, ImageSettings):
         rows = {split: np.flatnonzero(splits == split) for split in splits.unique()}
         if "train" not in rows:
             raise DataError(
-                f"{self.manifest}, column {self.split_column!r}, must have rows of train, got {first_few(rows)}"
+                f"{self.manifest}, column {self.split_column!r}, must have train rows, got only {first_few(rows)}"
             )
         return rows
 

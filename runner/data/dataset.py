@@ -1,7 +1,4 @@
-"""The base of every data component, and what it opens.
-
-`data=none`: no data of the runner's, where `loader=custom` makes the batches.
-"""
+"""Data, the base of every data component; Dataset, which it opens; and `data=none`, for `loader=custom`."""
 
 from __future__ import annotations
 
@@ -21,31 +18,35 @@ from runner.data.source import Source
 from runner.data.splits import choose, split_by_fraction
 from runner.data.views import relabel, select
 from runner.errors import BadSampleError, DataError, UserReadError
+from runner.messages import plural
 from runner.transforms.settings import Augment
 
 Scale = Literal["auto", "none", "unit", "signed"]
 OnBadChoice = Literal["raise", "skip", "substitute"]
 
-Opened = TypeVar("Opened")
+T = TypeVar("T")
 
 FIRST = 10
-"""Samples that are looked at, at most, for one that can be read."""
+"""Samples to try, at most, until one can be read."""
 
 MISSING = (-1, -1)
-"""The size and time of change of a file that is not there."""
+"""Size and modification time that stand for a missing file."""
 
 
 @dataclass(frozen=True)
 class ReadyBatches:
-    """Batches that the user's own code makes: the `steps` of a pass, by split, and the samples of the largest first."""
+    """Batches made by the user's own code."""
 
     steps: Mapping[str, int]
+    """Batches in one pass, by split."""
+
     size: int
+    """Samples in the largest of the splits' first batches."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a data component opens: one source per split, all of one shape and with one vocabulary.
+    """One source per split, all with the same spec and the same heads.
 
     `splits` holds only splits with samples, in the order train, validation, test.
     """
@@ -53,18 +54,18 @@ class Dataset:
     splits: Mapping[str, Source]
     heads: tuple[Head, ...]
     spec: ArraySpec
-    """What a sample is like in a batch; unless something changes samples, what every source gives."""
+    """Shape and dtype of a sample in a batch: the sources' own, unless transforms change it."""
     notes: tuple[str, ...] = ()
-    """What a person should know about how the data was taken."""
+    """Remarks for the user about how the data was opened."""
     files: tuple[Path, ...] = ()
-    """Files that hold many samples each, or say what the samples are; empty where every sample is a file that does."""
+    """Files that hold many samples, or list them; empty if each sample is a file and nothing lists them."""
     batches: ReadyBatches | None = None
-    """Where batches come ready-made: then nobody knows how many samples there are, and none can be read by itself."""
+    """Batches made by the user's code: the number of samples is unknown, and no single sample can be read."""
     must_be_there: bool = True
-    """Whether a sample's file that is missing ends the run at once; else it is one more sample that cannot be read."""
+    """Whether a missing file ends the run at once; otherwise it counts as a bad sample."""
 
     def stat(self) -> Iterator[tuple[str, int, int]]:
-        """Name, size in bytes and time of change in nanoseconds of everything the samples are read from."""
+        """Name, size in bytes and modification time in nanoseconds of every file that is read."""
         for source in self.splits.values():
             yield from map(self._stat, source.ids, source.paths())
         yield from (_stat(file.name, file) for file in self.files)
@@ -79,47 +80,48 @@ class Dataset:
 
 
 class Data(Component):
-    """The keys every data component has."""
+    """Keys of every data component."""
 
     validation_split: Fraction = 0.2
-    """Share of the samples held out for validation where the data brings no validation split of its own."""
+    """Share of the samples to hold out for validation, if the data has no validation split of its own."""
 
     test_split: Fraction = 0.0
-    """Share of the samples held out for the test where the data brings no test split of its own."""
+    """Share of the samples to hold out for the test, if the data has no test split of its own."""
 
     split_seed: NonNegativeInt = 0
-    """Which samples the held-out shares consist of; independent of `seed`."""
+    """Selects the held-out samples; independent of `seed`."""
 
     limit: PositiveInt | None = None
-    """How many samples of each split to read at most, for a quick try; a hash of their ids chooses. Null: all."""
+    """Maximum number of samples per split, for a quick try; a hash of the ids selects them. Null: all."""
 
     augment: Augment = Augment()
-    """How training images are changed at random."""
+    """Random augmentation of training images."""
 
     transform: str | None = None
-    """A function of yours, my_module.f(array, rng) -> array, for every sample read; extensions must list my_module."""
+    """Your function my_module.f(array, rng) -> array, applied to every sample; `extensions` must list my_module."""
 
     scale: Scale = "auto"
     """Scaling inside the model: `unit` x/255, `signed` 2(x/255 - 0.5), `auto` unit for 8-bit images, else none."""
 
     on_bad: OnBadChoice = "raise"
-    """What becomes of a sample that cannot be read: `raise` ends the run, `skip` leaves it out of its batch,
-    `substitute` trains on another in its place. Outside training both leave it out. bad_samples.csv lists them all."""
+    """What to do with a sample that cannot be read: `raise` ends the run, `skip` leaves it out of its batch,
+    `substitute` trains on another sample instead. Outside training, `substitute` acts like `skip`.
+    bad_samples.csv lists all bad samples."""
 
     max_bad: NonNegativeInt | None = None
-    """How many bad samples `skip` and `substitute` pass over, in all splits together; null: any number."""
+    """Maximum number of bad samples with `skip` or `substitute`, over all splits; null: no limit."""
 
     @model_validator(mode="after")
-    def _something_is_left(self) -> Self:
+    def _leaves_training_samples(self) -> Self:
         if self.validation_split + self.test_split >= 1:
             raise ValueError(
                 f"validation_split + test_split must be below 1, got {self.validation_split} + {self.test_split}; "
-                "nothing would be left to train on"
+                "no samples would be left to train on"
             )
         return self
 
     @model_validator(mode="after")
-    def _bound_bounds_something(self) -> Self:
+    def _max_bad_has_an_effect(self) -> Self:
         if self.on_bad == "raise" and self.max_bad is not None:
             raise ValueError(
                 f"max_bad must be null with on_bad=raise, got {self.max_bad}; set on_bad=skip or on_bad=substitute"
@@ -127,35 +129,36 @@ class Data(Component):
         return self
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """The keys that name code of the user's own, with those names."""
+        """Pairs of a key and the dotted name of user code that it holds."""
         if self.transform is not None:
             yield "transform", self.transform
 
     @abstractmethod
     def open(self) -> Dataset:
-        """List the samples and tell them apart into splits; reads at most one sample.
+        """List the samples and split them; reads at most one sample.
 
         Raises `DataError` if there is nothing to train on.
         """
 
     def open_for(self, heads: tuple[Head, ...]) -> Dataset:
-        """As `open`, with the heads of a model: classes by name get its codes; `heads` is empty without labels.
+        """Open the data for a model with these heads: classes get the model's codes; `heads` is empty without labels.
 
-        Raises `DataError` as `open` does, and where the data has classes or targets the model does not know.
+        Raises `DataError` as `open` does, and for classes or targets that are unknown to the model.
         """
-        return in_words_of(heads, self.open())
+        return relabel_splits(self.open(), heads)
 
     def dataset(self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()) -> Dataset:
-        """The splits the data brings as `sources`, and those it does not bring held out of `train` by fraction."""
+        """A dataset of the given `sources`; a missing split is held out from `train` by its fraction."""
         shares = {"validation": self.validation_split, "test": self.test_split}
         missing = {split: 0.0 if split in sources else share for split, share in shares.items()}
         parts = split_by_fraction(sources["train"].ids, **missing, seed=self.split_seed)
         held_out = {split: select(sources["train"], indices) for split, indices in parts.items() if len(indices)}
+        samples = plural(len(sources["train"]), "sample")
         if "train" not in held_out:
-            raise DataError(f"no samples are left to train on: {_shares(missing)} of {len(sources['train'])} samples")
+            raise DataError(f"no samples are left to train on: {_shares(missing)} of {samples}; lower the shares")
         splits = {**sources, **held_out}
         notes = tuple(
-            f"data.{split}_split={share} of {len(sources['train'])} samples took none: there is no {split} split"
+            f"data.{split}_split={share} selects none of {samples}: there is no {split} split"
             for split, share in missing.items()
             if share and split not in splits
         ) + tuple(
@@ -177,10 +180,10 @@ class Data(Component):
             return source
         return select(source, choose(source.ids, self.limit, self.split_seed))
 
-    def first_readable(self, read: Callable[[int], Opened], indices: Iterable[int]) -> Opened:
-        """What `read` makes of the first sample that can be read: what that is like, all are.
+    def first_readable(self, read: Callable[[int], T], indices: Iterable[int]) -> T:
+        """Read the first sample that can be read; it determines what all samples look like.
 
-        Raises `BadSampleError` for a bad sample that ends the run, and where none of the first `FIRST` can be read.
+        Raises `BadSampleError` for a bad sample with `on_bad=raise`, or if none of the first `FIRST` can be read.
         """
         *others, last = islice(indices, 1 if self.on_bad == "raise" else FIRST)
         for index in others:
@@ -193,16 +196,16 @@ class Data(Component):
         return read(last)
 
     def array_settings(self) -> Mapping[str, Any] | None:
-        """The settings that decide, beside a sample's file, what its array holds; None if there is more to it."""
+        """The settings that, with a sample's file, determine its array; None if other things do as well."""
         return None
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
-        """The keys whose paths do not exist, with those paths."""
+        """Pairs of a key and its path, for paths that do not exist."""
         return iter(())
 
 
-def in_words_of(heads: tuple[Head, ...], dataset: Dataset) -> Dataset:
-    """`dataset` with the heads of a model in place of its own; `heads` stays empty where it has no labels."""
+def relabel_splits(dataset: Dataset, heads: tuple[Head, ...]) -> Dataset:
+    """`dataset` with the heads of a model instead of its own; without labels its `heads` stay empty."""
     splits = {split: relabel(source, heads) for split, source in dataset.splits.items()}
     return replace(dataset, splits=splits, heads=heads if dataset.heads else ())
 
@@ -222,7 +225,7 @@ def _stat(name: str, file: Path) -> tuple[str, int, int]:
 
 
 class NoData(Component):
-    """No samples of the runner's: the batches come from a class or function of yours, loader=custom."""
+    """No data: `loader=custom` makes the batches with a class or function of yours."""
 
     kind: Literal["none"] = "none"
 

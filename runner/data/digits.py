@@ -1,4 +1,4 @@
-"""`data=digits`: the embedded default."""
+"""`data=digits`: handwritten digits that come with scikit-learn, the default data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from runner.data.class_folders import ClassFolders, Listed
 from runner.errors import DataError
 from runner.images.reader import reason
 from runner.images.settings import ColorMode
+from runner.messages import plural
 
 BRIGHTEST = 16
-"""The largest value of a pixel as scikit-learn has it; 16 × 255/16 is white."""
+"""The largest pixel value in scikit-learn's arrays; it becomes 255, white."""
 
 NUM_DIGITS = 1797
-"""How many there are."""
+"""Number of digits."""
 
 
 class Digits(ClassFolders):
@@ -29,7 +30,7 @@ class Digits(ClassFolders):
     kind: Literal["digits"] = "digits"
 
     root: Folder = Path("outputs/data/digits")
-    """Where the PNG files are written at the first use."""
+    """Folder of the PNG files, which are written at the first use."""
 
     target_size: Size = (8, 8)
     """Height and width of a digit, in pixels."""
@@ -38,13 +39,13 @@ class Digits(ClassFolders):
     """Channels of a sample."""
 
     validation_split: Fraction = 0.1
-    """Share of the digits held out for validation."""
+    """Share of the digits to hold out for validation."""
 
     test_split: Fraction = 0.2
-    """Share of the digits held out for the test."""
+    """Share of the digits to hold out for the test."""
 
     def split_folders(self) -> Mapping[str, Path]:
-        """One folder with all digits, written first if it is not there.
+        """One folder with all digits, written first if it does not exist.
 
         Raises `DataError` if it cannot be written.
         """
@@ -53,25 +54,25 @@ class Digits(ClassFolders):
                 write_digits(self.root)
             except OSError as error:
                 raise DataError(
-                    f"data.root={self.root} must be a folder the digits can be written to: {reason(error)}; set another"
+                    f"data.root must be a folder that can be written to, got {self.root}: {reason(error)}; set another"
                 ) from error
         return {"train": self.root}
 
     def notes(
         self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
     ) -> Iterator[str]:
-        """As for all class folders; and that the folder holds other images than the digits, which stay as they are."""
+        """Notes on class folders, and on a folder that holds other images than the digits."""
         yield from super().notes(folders, listed, classes)
         found = len(listed["train"][0])
         if found != NUM_DIGITS and self.classes is None:
             yield (
-                f"{self.root} holds {found:,} images, not the {NUM_DIGITS:,} digits; set data.root to a new folder "
-                "to have those written"
+                f"{self.root} holds {plural(found, 'image')}, not the {NUM_DIGITS:,} digits; set data.root to a new "
+                "folder to write the digits there"
             )
 
 
 def write_digits(root: Path) -> None:
-    """Write the digits as `root/<digit>/<number>.png`; the folder appears whole or not at all."""
+    """Write the digits as `root/<digit>/<number>.png`; the folder appears complete or not at all."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -89,9 +90,9 @@ def write_digits(root: Path) -> None:
 
 
 def _publish(temporary: Path, root: Path) -> None:
-    temporary.chmod(0o755)  # mkdtemp makes folders only their owner can read
+    temporary.chmod(0o755)  # mkdtemp makes folders that only their owner can read
     try:
         temporary.rename(root)
     except OSError:
-        if not root.is_dir():  # else another run has written the same digits meanwhile
+        if not root.is_dir():  # otherwise another run has just written the same digits
             raise

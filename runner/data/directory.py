@@ -16,7 +16,7 @@ SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validatio
 
 
 class Directory(ClassFolders):
-    """A folder per class, within train/, validation/ and test/ folders or without."""
+    """One folder per class, with or without train/, validation/ and test/ folders around them."""
 
     kind: Literal["directory"] = "directory"
 
@@ -24,25 +24,25 @@ class Directory(ClassFolders):
     """The folder that holds the class folders, or train/, validation/ (or val/) and test/ folders of them."""
 
     validation_root: Folder | None = None
-    """Another folder of class folders to validate on, where `root` has no validation/ folder."""
+    """Another folder of class folders to validate on, if `root` has no validation/ folder."""
 
     test_root: Folder | None = None
-    """Another folder of class folders to test on, where `root` has no test/ folder."""
+    """Another folder of class folders to test on, if `root` has no test/ folder."""
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
-        """The folders that do not exist."""
+        """Keys whose folder does not exist, with the folder."""
         for key in ("root", "validation_root", "test_root"):
             folder: Path | None = getattr(self, key)
             if folder is not None and not folder.is_dir():
                 yield key, folder
 
     def split_folders(self) -> Mapping[str, Path]:
-        """The folder of each split the data brings; only `train`, the root itself, if it brings none.
+        """The folder of each split; only `train`, the root itself, if the data has no splits of its own.
 
-        The root is split by folders if it has a train/ folder and no folder but those of splits; with any other
-        folder beside it, `train` is a class like the others.
+        The root holds split folders if it has a train/ folder and only folders named like splits. With any other
+        folder next to it, `train` is a class like the others.
 
-        Raises `DataError` if there are both val/ and validation/, or one split lies within another.
+        Raises `DataError` if there are both val/ and validation/, or if one split is inside another.
         """
         names = list_folders(self.root)
         if "train" in names and set(names) <= set(SPLIT_FOLDERS):
@@ -50,7 +50,9 @@ class Directory(ClassFolders):
         else:
             folders = {"train": self.root}
         if len(folders) < len(names) and "train" in folders and folders["train"] != self.root:
-            raise DataError(f"{self.root} must hold one folder to validate on, got val and validation; rename one")
+            raise DataError(
+                f"{self.root} must hold one folder to validate on, got val and validation; rename or merge one"
+            )
         others = {"validation": self.validation_root, "test": self.test_root}
         folders = {**{split: folder for split, folder in others.items() if folder is not None}, **folders}
         _refuse_nested(folders)
@@ -58,10 +60,10 @@ class Directory(ClassFolders):
 
 
 def _refuse_nested(folders: Mapping[str, Path]) -> None:
-    """Raise `DataError` if two splits would read the same files."""
+    """Raise `DataError` if two splits share files."""
     for (split, folder), (other, outer) in permutations(folders.items(), 2):
         if folder.resolve().is_relative_to(outer.resolve()):
             raise DataError(
-                f"the {split} folder {folder} must not lie in the {other} folder {outer}, or its images belong to "
-                "both; move it out, or set data.root to the folder that holds the training images alone"
+                f"the {split} folder {folder} must not be inside the {other} folder {outer}: its images would belong "
+                "to both; move it, or set data.root to a folder that holds only the training images"
             )

@@ -1,4 +1,4 @@
-"""Many ids in little memory."""
+"""Ids: a sequence of sample ids in little memory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from runner.batch import Indices
 
 CHUNK = 1 << 16
-"""How many ids are Python objects at a time, where all of them are gone through."""
+"""Ids that are Python strings at one time while all of them are read."""
 
 
 class Ids(Sequence[str]):
-    """A sequence of ids that stand one after the other in one text: 17 bytes an id beside its letters.
+    """A sequence of ids stored in one text: 16 bytes per id plus its characters.
 
-    As objects of their own, ten million short paths would take a gigabyte, and be slow to travel to workers.
+    As separate strings, ten million short paths would take a gigabyte and be slow to send to workers.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -36,24 +36,24 @@ class Ids(Sequence[str]):
         return ids
 
     def select(self, indices: Indices) -> Self:
-        """The ids at `indices`, in that order; the text is shared."""
+        """The ids at `indices`, in that order; they share the text."""
         return self._of(self._text, self._starts[indices], self._ends[indices])
 
     def at(self, indices: Indices) -> list[str]:
-        """The ids at `indices`, as a list: quicker than one after the other."""
+        """The ids at `indices` as a list, faster than one by one."""
         text = self._text
         places = zip(self._starts[indices].tolist(), self._ends[indices].tolist(), strict=True)
         return [text[start:end] for start, end in places]
 
     def repeated(self) -> list[str]:
-        """The ids that are there more than once, each of them once, in the order of their first place."""
+        """The ids that occur more than once, in the order in which they first occur."""
         hashes = np.fromiter(map(hash, self), np.int64, len(self))
         ordered = np.sort(hashes)
         several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         if not len(several):
             return []
         seen: dict[str, int] = {}
-        for name in self.at(np.flatnonzero(np.isin(hashes, several))):  # few, and some of them by chance
+        for name in self.at(np.flatnonzero(np.isin(hashes, several))):  # few; some only share their hash
             seen[name] = seen.get(name, 0) + 1
         return [name for name, count in seen.items() if count > 1]
 
@@ -78,7 +78,7 @@ class Ids(Sequence[str]):
             return NotImplemented
         return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]  # as of every sequence that is compared by what it holds
+    __hash__ = None  # type: ignore[assignment]  # like every mutable or compared sequence
 
     def __repr__(self) -> str:
         first = ", ".join(map(repr, islice(self, 3)))
@@ -91,5 +91,5 @@ def names_at(ids: Sequence[str], indices: Indices) -> list[str]:
 
 
 def select_ids(ids: Sequence[str], indices: Indices) -> Sequence[str]:
-    """The ids at `indices`, as a sequence of their own."""
+    """The ids at `indices` as a sequence."""
     return ids.select(indices) if isinstance(ids, Ids) else [ids[index] for index in indices.tolist()]

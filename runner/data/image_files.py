@@ -8,16 +8,20 @@ from pathlib import Path
 
 from runner.errors import DataError
 from runner.images.reader import reason
+from runner.messages import first_few
+
+MOST_FOLDERS = 20
+"""Folders that a message names."""
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
-"""Suffixes of the image files that are read, in lower case; every other file is left out."""
+"""Suffixes of image files, in lower case; other files are left out."""
 
 
 def list_images(folder: Path) -> list[str]:
-    """The image files below `folder`, at any depth: sorted paths relative to it, with forward slashes.
+    """Image files below `folder` at any depth: sorted paths relative to it, with forward slashes.
 
-    Hidden files and folders are left out. Linked folders are followed only directly below `folder`, so that no
-    circle of links can be walked for ever. Raises `DataError` if a folder cannot be read.
+    Hidden files and folders are left out. Linked folders are followed only directly in `folder`, because links
+    further down may form a circle. Raises `DataError` if a folder cannot be read.
     """
     try:
         return sorted(_walk(os.fspath(folder), "", follow_links=True))
@@ -26,7 +30,7 @@ def list_images(folder: Path) -> list[str]:
 
 
 def list_loose_images(folder: Path) -> list[str]:
-    """The names of the visible image files directly in `folder`, sorted."""
+    """Names of the visible image files directly in `folder`, sorted."""
     return sorted(entry.name for entry in folder.iterdir() if _is_image(entry.name) and not entry.is_dir())
 
 
@@ -45,12 +49,12 @@ def _is_image(name: str) -> bool:
 
 
 def list_folders(folder: Path) -> list[str]:
-    """The names of the visible folders directly in `folder`, sorted."""
+    """Names of the visible folders directly in `folder`, sorted."""
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def list_classes(folder: Path, classes: tuple[str, ...]) -> tuple[list[str], list[int]]:
-    """The image files in the class folders of `folder`, class by class, and the class code of each.
+    """Image files in the class folders of `folder`, class by class, and the class code of each.
 
     A class without a folder has no files.
     """
@@ -65,20 +69,20 @@ def list_classes(folder: Path, classes: tuple[str, ...]) -> tuple[list[str], lis
 
 
 def refuse_missing(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise `DataError` if one of the classes asked for has no folder."""
+    """Raise `DataError` if one of `classes` has no folder."""
     missing = [name for name in classes if not (folder / name).is_dir()]
     if missing:
         raise DataError(
-            f"data.classes names {', '.join(missing)}, but {folder} has only the folders "
-            f"{', '.join(list_folders(folder)) or '(none)'}"
+            f"data.classes must name folders of {folder}, got {first_few(missing)}; the folders are "
+            f"{first_few(list_folders(folder), most=MOST_FOLDERS)}"
         )
 
 
 def refuse_unknown(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise `DataError` if `folder` has a class folder the training data does not have."""
+    """Raise `DataError` if `folder` has a class folder that the training data lacks."""
     unknown = [name for name in list_folders(folder) if name not in classes]
     if unknown:
         raise DataError(
-            f"{folder} has the class folders {', '.join(unknown)}, which the training data does not have; "
-            "remove them, or list the classes to use with data.classes=[…]"
+            f"{folder} must have only class folders of the training data, got {first_few(unknown)}; remove them, or "
+            "list the classes to use with data.classes=[…]"
         )

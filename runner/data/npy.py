@@ -1,11 +1,4 @@
-"""`data=npy`: one `.npy` file per sample, and JSON files that say which split and class each belongs to.
-
-Samples that are an `.npy` file each.
-
-A JSON file that holds one object.
-
-The JSON files that say which ids belong to which split, and to which class.
-"""
+"""`data=npy`: one `.npy` file per sample, and JSON files with the split and the class of each id."""
 
 from __future__ import annotations
 
@@ -20,33 +13,33 @@ import numpy as np
 
 from runner.batch import Indices
 from runner.component import File, Folder
-from runner.data.dataset import Data, Dataset, in_words_of
+from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
 from runner.data.labels import NO_LABELS, ClassMode, Head, Known, Labels, class_head, codes_of, vocabulary
 from runner.data.npy_format import open_npy
 from runner.data.splits import EXPECTED, SPLIT_NAMES
 from runner.errors import DataError
-from runner.messages import first_few, nearest
+from runner.messages import did_you_mean, first_few
 
 SUFFIX = ".npy"
 
 
 def read_json_object(file: Path) -> dict[str, Any]:
-    """What the object in `file` holds.
+    """The JSON object in `file`.
 
-    Raises `DataError`, with the file's path, if it cannot be read, is no JSON (cut off, perhaps) or no object.
+    Raises `DataError` with the file's path if the file cannot be read, is not JSON, or holds something else.
     """
     try:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} must be a JSON file: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{file} must hold one JSON object, {{…}}; got {_called(content)}")
+        raise DataError(f"{file} must hold one JSON object, {{…}}; got {_json_text(content)}")
     return content
 
 
-def _called(value: Any) -> str:
+def _json_text(value: Any) -> str:
     return "a list" if isinstance(value, list) else json.dumps(value)[:50]
 
 
@@ -54,10 +47,10 @@ Partition = Mapping[str, Sequence[str]]
 
 
 def read_partition(file: Path) -> Partition:
-    """The ids of each split: `{"train": ["a/1", …], "validation": […], "test": […]}`; ids that are numbers as text.
+    """The ids of each split: `{"train": ["a/1", …], "validation": […], "test": […]}`; numbers become text.
 
-    Raises `DataError` for other keys, without ids to train on, for an id that is listed twice, and for one that is
-    no path below a folder.
+    Raises `DataError` for unknown keys, if there are no ids to train on, and for ids that are listed twice or are not
+    paths below a folder.
     """
     partition: dict[str, list[str]] = {}
     for key, ids in read_json_object(file).items():
@@ -73,9 +66,7 @@ def read_partition(file: Path) -> Partition:
 
 def _split(file: Path, key: str) -> str:
     if key not in SPLIT_NAMES:
-        near = nearest(key, SPLIT_NAMES)
-        mend = f"; did you mean {near!r}?" if near else ""
-        raise DataError(f"{file} must have the keys {EXPECTED}, got {key!r}{mend}")
+        raise DataError(f"{file} must have the keys {EXPECTED}, got {key!r}{did_you_mean(key, SPLIT_NAMES)}")
     return SPLIT_NAMES[key]
 
 
@@ -86,17 +77,17 @@ def _ids(file: Path, key: str, ids: Any) -> list[str]:
     if wrong:
         raise DataError(f"{file} must list ids as text under {key}, got {first_few(map(repr, wrong))}")
     texts = [str(name) for name in ids]
-    leaving = [name for name in texts if not _is_below(name)]
-    if leaving:
+    outside = [name for name in texts if not _is_below(name)]
+    if outside:
         raise DataError(
-            f"{file} must list ids that are plain paths below data.root, without .. and not absolute; under {key} "
-            f"got {first_few(map(repr, leaving))}"
+            f"{file} must list ids that are relative paths below data.root, without ..; got "
+            f"{first_few(map(repr, outside))} under {key}"
         )
     return texts
 
 
 def _is_below(name: str) -> bool:
-    """Whether an id is a path within a folder, in its only spelling: two spellings would be two samples of one file."""
+    """Whether an id is a path within a folder in normal form: with two spellings one file would be two samples."""
     plain = posixpath.normpath(name) == name and name != "." and "\0" not in name
     return plain and not name.startswith("/") and name.split("/", 1)[0] != ".."
 
@@ -119,16 +110,16 @@ def _places(name: str, partition: Partition) -> list[str]:
 
 
 def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
-    """The class of each id, by split, as text: `{"a/1": 0, "a/2": "cat", …}`; ids of no split are left out.
+    """The class of each id as text, by split, from `{"a/1": 0, "a/2": "cat", …}`; other ids are left out.
 
-    Raises `DataError` if an id has none, or one that is no whole number and no text.
+    Raises `DataError` if an id has no class, or one that is neither a whole number nor text.
     """
     labels = read_json_object(file)
     missing = [name for ids in partition.values() for name in ids if name not in labels]
     if missing:
         raise DataError(
-            f"{file} must have a label for every id, got none for {first_few(map(repr, missing[:5]), len(missing))} "
-            f"({len(missing):,} in all)"
+            f"{file} must have a label for every id, got none for {len(missing):,} of them: "
+            f"{first_few(map(repr, missing))}"
         )
     found = {split: [labels[name] for name in ids] for split, ids in partition.items()}
     for split, values in found.items():
@@ -139,24 +130,24 @@ def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
 
 
 class Npy(Data):
-    """Arrays of any shape, one `.npy` file per id, listed in a partition and labelled by JSON files."""
+    """Arrays of any shape in one `.npy` file per id; JSON files list the ids of each split and their labels."""
 
     kind: Literal["npy"] = "npy"
 
     root: Folder
-    """The folder that holds ID.npy for every id; an id may name folders: a/1 is a/1.npy."""
+    """The folder that holds ID.npy for every id; an id may contain folders: a/1 is a/1.npy."""
 
     partition: File = Path("partition.json")
     """The JSON file with the ids of each split: train, validation (or val), test."""
 
     labels: File = Path("labels.json")
-    """The JSON file with the class of each id, a number or a name; not read where class_mode has no classes."""
+    """The JSON file with the class of each id, a number or a name; not read if class_mode has no classes."""
 
     class_mode: ClassMode | None = "sparse"
-    """What `y` is: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
-        """The folder and the files that do not exist."""
+        """Keys whose folder or file does not exist, with its path."""
         if not self.root.is_dir():
             yield "root", self.root
         if not self.partition.is_file():
@@ -165,26 +156,26 @@ class Npy(Data):
             yield "labels", self.labels
 
     def open(self) -> Dataset:
-        """Read the JSON files, and the header of the first training file; no other file is looked at.
+        """Read the JSON files and the header of the first training file.
 
-        Raises `DataError` if the JSON files are not as they must be, or do not fit each other.
+        Raises `DataError` if the JSON files are invalid or do not fit each other.
         """
         return self._open({})
 
     def open_for(self, heads: tuple[Head, ...]) -> Dataset:
-        """As `open`, with the heads of a model: the files may lack some of its classes.
+        """Open the data for a model with these heads; it may have samples of only some of its classes.
 
-        Raises `DataError` where an id has a class that the model does not know.
+        Raises `DataError` if an id has a class that is unknown to the model.
         """
-        return in_words_of(heads, self._open({head.name: head.class_names for head in heads}))
+        return relabel_splits(self._open({head.name: head.class_names for head in heads}), heads)
 
     def array_settings(self) -> Mapping[str, Any]:
-        """None: the file's values are the array."""
+        """No settings: the array holds the values of the file."""
         return {}
 
     def _open(self, known: Known) -> Dataset:
         partition = read_partition(self.partition)
-        heads, columns = self._labelled(partition, known)
+        heads, columns = self._encoded(partition, known)
         train = partition["train"]
         reader = self.first_readable(lambda index: open_npy(self.root / f"{train[index]}{SUFFIX}"), range(len(train)))
         sources = {
@@ -199,7 +190,7 @@ class Npy(Data):
     def _has_classes(self) -> bool:
         return self.class_mode not in (None, "input")
 
-    def _labelled(self, partition: Partition, known: Known) -> tuple[tuple[Head, ...], dict[str, Indices]]:
+    def _encoded(self, partition: Partition, known: Known) -> tuple[tuple[Head, ...], dict[str, Indices]]:
         if not self._has_classes:
             return class_head(self.class_mode, ()), dict.fromkeys(partition, np.empty(0, np.int64))
         names = read_labels(self.labels, partition)
@@ -212,8 +203,8 @@ class Npy(Data):
 
 
 def _refuse_unknown(file: Path, ids: Sequence[str], names: Sequence[str], column: Indices) -> None:
-    """Raise `DataError` if an id has a class that was not to be learned."""
+    """Raise `DataError` if an id has a class that no training id has."""
     unknown = np.flatnonzero(column < 0)
     if len(unknown):
-        told = first_few((f"{names[index]!r} of {ids[index]!r}" for index in unknown[:5]), len(unknown))
-        raise DataError(f"{file} must have only classes the training ids have, got {told}")
+        found = first_few((f"{names[index]!r} of {ids[index]!r}" for index in unknown[:5]), len(unknown))
+        raise DataError(f"{file} must have only classes of the training ids, got {found}")

@@ -1,7 +1,4 @@
-"""From `.npy` files to arrays of one shape and dtype, without the GIL.
-
-The header of an `.npy` file: shape and dtype, and how many bytes stand before the values.
-"""
+"""The `.npy` format: headers, and a reader that copies values straight into their row without holding the GIL."""
 
 from __future__ import annotations
 
@@ -21,15 +18,15 @@ from runner.images.reader import FileBytes, FileReader, reason
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
-"""Bytes of the header's length, by the format's version (numpy.lib.format)."""
+"""Bytes that hold the header's length, by version of the format (numpy.lib.format)."""
 
 MOST_BYTES = 10_000
-"""The longest header `numpy.load` reads without pickle."""
+"""The longest header that `numpy.load` reads without pickle."""
 
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """What a file's first bytes, `raw`, say of the values after them."""
+    """Shape, dtype and order of a file's values; `raw` are the bytes of the header."""
 
     raw: bytes
     shape: tuple[int, ...]
@@ -42,16 +39,16 @@ class NpyHeader:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     @property
-    def as_it_is(self) -> bool:
-        """Whether the values stand in the file as C code has them: in C order, of the machine's byte order."""
+    def is_native(self) -> bool:
+        """Whether the values can be copied without conversion: C order and native byte order."""
         return not self.fortran_order and self.dtype.isnative
 
     def like(self, other: NpyHeader) -> bool:
-        """Whether both say the same values, in whatever order of axes and bytes."""
+        """Whether shape and dtype are equal, apart from the order of axes and bytes in the file."""
         return self.shape == other.shape and self.dtype.newbyteorder("=") == other.dtype.newbyteorder("=")
 
     def empty(self) -> Array:
-        """An array to read the values into."""
+        """A new array for the values."""
         return np.empty(self.shape, self.dtype, "F" if self.fortran_order else "C")
 
     def __str__(self) -> str:
@@ -59,13 +56,13 @@ class NpyHeader:
 
 
 def read_header(descriptor: int) -> NpyHeader:
-    """The header of an open file; where the file stands is no matter.
+    """The header of an open file, whatever its current position.
 
-    Raises `ValueError` with the reason if the file begins with none, and `OSError` if it cannot be read.
+    Raises `ValueError` with the reason if there is no valid header, and `OSError` if the file cannot be read.
     """
     start = os.pread(descriptor, len(MAGIC) + 2 + 4, 0)
     if not start.startswith(MAGIC):
-        raise ValueError("is empty" if not start else "is no .npy file")
+        raise ValueError("is empty" if not start else "is not an .npy file")
     width = LENGTH_BYTES.get(start[len(MAGIC)], 0)
     begin = len(MAGIC) + 2 + width
     end = begin + int.from_bytes(start[len(MAGIC) + 2 : begin], "little")
@@ -79,16 +76,16 @@ def read_header(descriptor: int) -> NpyHeader:
 
 @lru_cache(maxsize=64)
 def parse_header(raw: bytes) -> NpyHeader:
-    """The meaning of a header's bytes; kept, for the files of a data set have few headers between them.
+    """Parse the bytes of a header. Results are cached, because the files of one dataset have few different headers.
 
-    Raises `ValueError` with the reason if they mean nothing, or objects that only pickle could read.
+    Raises `ValueError` with the reason if the header is invalid, or the values are Python objects.
     """
     stream = io.BytesIO(raw)
     try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(stream)
-    except Exception as error:  # a damaged header fails in any way Python's own parser does
+    except Exception as error:  # the parser may raise anything for a damaged header
         raise ValueError("has a damaged header") from error
     if dtype.hasobject:
         raise ValueError("holds pickled Python objects, which are never loaded")
@@ -97,20 +94,20 @@ def parse_header(raw: bytes) -> NpyHeader:
 
 @dataclass(frozen=True)
 class NpyReader(FileReader):
-    """Reads files like the one with this `header`; frozen, picklable, shared freely by threads.
+    """Reads files like the one with this `header`. `spec` has the native byte order, and float32 for float64.
 
-    `numpy.load` parses each header anew and holds the GIL while it reads. Here the first bytes are compared with
-    those of the first file, and the values go straight from the file into their row.
+    `numpy.load` parses every header and holds the GIL while it reads. This reader compares the first bytes with those
+    of the first file, and reads the values straight into their row.
     """
 
     header: NpyHeader
     spec: ArraySpec
 
     def read(self, path: str, out: Array) -> FileBytes:
-        """Write the values of the file at `path` into `out`, a C-contiguous array of `spec`'s shape and dtype.
+        """Read the values of the file at `path` into `out`, a C-contiguous array of `spec`'s shape and dtype.
 
-        Returns the file's bytes, which are those of `out` where it holds the values as they lie in the file.
-        Raises `BadSampleError` for a file that is missing, cut off, no `.npy` file, or of another shape or dtype.
+        Returns the file's bytes: the header and the values, which may share the memory of `out`.
+        Raises `BadSampleError` if the file is missing, cut off, not an `.npy` file, or of another shape or dtype.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY)
@@ -124,15 +121,15 @@ class NpyReader(FileReader):
             raise BadSampleError(path, f"the file {error}; expected {self.header}, as in the first file") from error
 
     def read_many(self, paths: Sequence[str], out: Array) -> None:
-        """Write the values of the files at `paths` into the rows of `out`; raises as `read` does."""
+        """Read the values of the files at `paths` into the rows of `out`; raises as `read` does."""
         begin, memory = bytearray(len(self.header.raw)), _bytes_of(out)
         for row, path in enumerate(paths):
             size = len(memory) // len(paths)
-            if not (self._straight and self._read_plain(path, begin, memory[row * size : (row + 1) * size])):
+            if not (self._needs_no_conversion and self._read_plain(path, begin, memory[row * size : (row + 1) * size])):
                 self.read(path, out[row])
 
     def _read_plain(self, path: str, begin: bytearray, values: memoryview) -> bool:
-        """Whether `values` holds those of the file now: one like the first, and small enough for a single call."""
+        """Read a file like the first in a single call; whether `values` holds all of its values."""
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError:
@@ -146,38 +143,38 @@ class NpyReader(FileReader):
         return got == len(begin) + len(values) and begin == self.header.raw
 
     @property
-    def _straight(self) -> bool:
-        """Whether the values can be read to where they belong, as they lie in the file."""
-        return self.header.as_it_is and self.header.dtype == self.spec.dtype
+    def _needs_no_conversion(self) -> bool:
+        """Whether values can be read straight into their row."""
+        return self.header.is_native and self.header.dtype == self.spec.dtype
 
     def _read(self, descriptor: int, out: Array) -> FileBytes:
         header = self.header
-        values = out if self._straight else header.empty()
+        values = out if self._needs_no_conversion else header.empty()
         begin = bytearray(len(header.raw))
         got = os.readv(descriptor, [begin, _bytes_of(values)])
         if begin != header.raw:
             return self._read_other(descriptor, out)
-        if got < len(begin) + header.num_bytes:  # a large file, or one that is cut off
-            _read_rest(descriptor, _bytes_of(values), got - len(begin), begins_at=len(begin))
+        if got < len(begin) + header.num_bytes:  # a large file, or a truncated one
+            _read_rest(descriptor, _bytes_of(values), got - len(begin), offset=len(begin))
         if values is not out:
             out[...] = values
         return begin, _bytes_of(values)
 
     def _read_other(self, descriptor: int, out: Array) -> FileBytes:
-        """Read a file whose header is not that of the first file, byte for byte."""
+        """Read a file whose header differs from the first file's in any byte."""
         header = read_header(descriptor)
         if not header.like(self.header):
             raise ValueError(f"holds {header}")
         values = header.empty()
-        _read_rest(descriptor, _bytes_of(values), 0, begins_at=len(header.raw))
+        _read_rest(descriptor, _bytes_of(values), 0, offset=len(header.raw))
         out[...] = values
         return header.raw, _bytes_of(values)
 
 
 def open_npy(path: Path) -> NpyReader:
-    """A reader of files like the one at `path`, of which only the header is read.
+    """A reader of files like the one at `path`; reads only its header.
 
-    Raises `BadSampleError` if there is none, or none of numbers with at least one axis.
+    Raises `BadSampleError` if the file is missing or invalid, or does not hold numbers with at least one axis.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -201,15 +198,15 @@ def _batch_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _bytes_of(values: Array) -> memoryview:
-    """The memory of a contiguous array, in the order it lies there."""
+    """The memory of a contiguous array, in the order of the memory."""
     memory: memoryview = values.reshape(-1, order="A").view(np.uint8).data
     return memory
 
 
-def _read_rest(descriptor: int, values: memoryview, got: int, *, begins_at: int) -> None:
-    """Read what is left of `values` after their first `got` bytes; one call reads 2 GiB at most."""
+def _read_rest(descriptor: int, values: memoryview, got: int, *, offset: int) -> None:
+    """Read the rest of `values` after the first `got` bytes; one call reads at most 2 GiB."""
     while got < len(values):
-        more = os.preadv(descriptor, [values[got:]], begins_at + got)
+        more = os.preadv(descriptor, [values[got:]], offset + got)
         if not more:
             raise ValueError(f"ends after {got:,} of {len(values):,} bytes of values")
         got += more

@@ -17,7 +17,10 @@ from runner.data.ids import Ids, select_ids
 from runner.data.labels import NO_LABELS, Head, Labels
 from runner.data.source import Source
 from runner.errors import DataError
-from runner.messages import nearest
+from runner.messages import did_you_mean, first_few
+
+MOST_CLASSES = 20
+"""Classes that a message names."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def relabel(source: Source, heads: tuple[Head, ...]) -> Source:
 
 
 def _column(labels: Labels, head: Head) -> Array:
-    """What the data says under the head's name, in the head's codes."""
+    """The column of labels under the head's name, recoded to the head's classes."""
     found = [number for number, other in enumerate(labels.heads) if other.name == head.name]
     if not found or _form(labels.heads[found[0]]) != _form(head):
         raise DataError(_other_targets(labels.heads, head))
@@ -210,13 +213,13 @@ def _column(labels: Labels, head: Head) -> Array:
 
 
 def _form(head: Head) -> tuple[str, tuple[str, ...]]:
-    """What a column of labels holds; modes that name one class a sample differ only in what is made of it."""
+    """Kind of a head's column; modes with one class per sample share a kind, because they differ only in encoding."""
     one_class = head.mode in ("categorical", "sparse", "binary")
     return "class" if one_class else head.mode, head.value_names
 
 
 def _recode(column: Array, names: tuple[str, ...], head: Head) -> Array:
-    """Class codes (or a column a class, for several classes a sample) by `names`, as the head numbers its classes."""
+    """Recode class codes, or one column per class, from the order of `names` to the head's order."""
     unknown = [name for name in names if name not in head.class_names]
     if unknown:
         raise DataError(_unknown_classes(unknown, head))
@@ -225,22 +228,22 @@ def _recode(column: Array, names: tuple[str, ...], head: Head) -> Array:
         wide = np.zeros((len(column), len(head.class_names)), column.dtype)
         wide[:, codes] = column
         return wide
-    recoded: Array = np.where(column < 0, column, codes[column])  # -1: not known
+    recoded: Array = np.where(column < 0, column, codes[column])  # -1: unknown
     return recoded
 
 
-def _unknown_classes(unknown: list[str], head: Head, most: int = 20) -> str:
-    known = ", ".join(head.class_names[:most]) + (", …" if len(head.class_names) > most else "")
-    near = nearest(unknown[0], head.class_names)
-    mend = f"did you mean {near!r}?" if near else "remove their samples, or choose data.class_mode=null to predict"
-    return f"the data must have only classes the model knows ({known}), got {', '.join(unknown)}; {mend}"
+def _unknown_classes(unknown: list[str], head: Head) -> str:
+    known = first_few(head.class_names, most=MOST_CLASSES)
+    fix = did_you_mean(unknown[0], head.class_names) or "; remove their samples, or set data.class_mode=null to predict"
+    return f"the data must have only classes of the model ({known}), got {first_few(unknown)}{fix}"
 
 
 def _other_targets(heads: tuple[Head, ...], head: Head) -> str:
-    def told(some: Head) -> str:
-        return f"{some.name}: {some.mode}" if some.name else some.mode
-
     return (
-        f"the data must have the target the model predicts ({told(head)}), got {', '.join(map(told, heads))}; "
+        f"the data must have the model's target ({_head_text(head)}), got {', '.join(map(_head_text, heads))}; "
         "set data.class_mode as in the run, or data.class_mode=null to predict"
     )
+
+
+def _head_text(head: Head) -> str:
+    return f"{head.name}: {head.mode}" if head.name else head.mode

@@ -1,4 +1,4 @@
-"""Pixels: from an image file to an array of a fixed size."""
+"""Images: from a file to an array of pixels of a fixed size."""
 
 from runner.images.settings import ImageSettings
 

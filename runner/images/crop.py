@@ -1,4 +1,4 @@
-"""The part of an image that is resized."""
+"""Boxes in an image: the part that is shown and resized."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Box(NamedTuple):
         return self.right - self.left
 
     def shrunk(self, factor: int) -> Box:
-        """The box in the same image made `factor` times smaller, to the nearest pixel."""
+        """The box in the same image at 1/`factor` of its size, to the nearest pixel."""
         if factor == 1:
             return self
         return Box(*(round(edge / factor) for edge in self))
 
 
 def crop_box(size: tuple[int, int], target_size: tuple[int, int], *, keep_aspect_ratio: bool) -> Box:
-    """The whole of an image of `size` (height, width), or its centre in the shape of `target_size`.
+    """The whole of an image of `size` (height, width), or its centre with the aspect ratio of `target_size`.
 
-    The arithmetic is that of `keras.utils.load_img`, rounding included. Raises `ValueError` where
-    that leaves nothing: a long thin image, a target of the other orientation.
+    The arithmetic is that of `keras.utils.load_img`, rounding included. Raises `ValueError` if no pixels are left:
+    a long thin image and a target of the other orientation.
 
     >>> crop_box((100, 300), (50, 50), keep_aspect_ratio=True)
     Box(top=0, left=100, bottom=100, right=200)

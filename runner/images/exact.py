@@ -31,9 +31,9 @@ _WHITE = 65_535
 
 @dataclass(frozen=True, slots=True)
 class ExactReader(FileReader):
-    """Reads any file Pillow knows, bit for bit as `load_img`: no rotation by EXIF, the first frame only.
+    """Reads any file that Pillow reads, bit for bit like `load_img`: no EXIF rotation, only the first frame.
 
-    16-bit grayscale, which `load_img` cuts off at 255 or leaves unscaled, is scaled.
+    16-bit grayscale is scaled; `load_img` clips it at 255 or leaves it unscaled.
     """
 
     settings: ImageSettings
@@ -47,7 +47,7 @@ class ExactReader(FileReader):
         return (data,)
 
     def decode(self, data: bytes, path: Path | str) -> Image.Image:
-        """The whole image in mode L, RGB or RGBA, or F (0..1) where the spec is float32.
+        """Decode the whole image to mode L, RGB or RGBA, or to F (0..1) if the spec is float32.
 
         Raises `BadSampleError`.
         """
@@ -55,14 +55,14 @@ class ExactReader(FileReader):
             return _decoded(data, MODES[self.settings.color_mode], as_float=self.spec.dtype == np.float32)
         except MemoryError:
             raise
-        # each of Pillow's plugins has its own: OSError, SyntaxError, ValueError, struct.error, …
+        # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error and others.
         except Exception as error:
             raise BadSampleError(str(path), reason(error)) from error
 
     def write(self, image: Image.Image, path: Path | str, out: Array) -> None:
-        """Resizes what `decode` gave and writes it into `out`.
+        """Resize a decoded image into `out`.
 
-        Raises `BadSampleError` if the image is too thin to crop to the target's shape.
+        Raises `BadSampleError` if the image is too thin to crop to the target's aspect ratio.
         """
         try:
             image = self._resized(image)
@@ -70,7 +70,7 @@ class ExactReader(FileReader):
             raise BadSampleError(str(path), reason(error)) from error
         out[...] = np.asarray(image).reshape(self.spec.shape)
         if out.dtype == np.float32:
-            np.clip(out, 0, 1, out=out)  # bicubic and lanczos overshoot; Pillow clips 8-bit images itself
+            np.clip(out, 0, 1, out=out)  # Bicubic and Lanczos overshoot. Pillow clips only 8-bit images.
 
     def _resized(self, image: Image.Image) -> Image.Image:
         height, width = target_size = self.settings.target_size
@@ -83,10 +83,7 @@ class ExactReader(FileReader):
 
 
 def is_16_bit(*paths: Path) -> bool:
-    """Whether the header of the first of `paths` that has a readable one is that of a 16-bit grayscale image.
-
-    Of files that cannot be read none is: the error is for whoever reads their pixels.
-    """
+    """Whether the first of `paths` with a readable header is a 16-bit grayscale image; False if none is readable."""
     for path in paths:
         with suppress(Exception), Image.open(path) as image:
             return _has_16_bits(image)
@@ -104,7 +101,7 @@ def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
         values = _values_of_16_bits(image)
         if as_float:
             return Image.fromarray(values.astype(np.float32) / np.float32(_WHITE))
-        # 65,535 = 255 x 257; 257 is odd, so that no value lies half-way
+        # 65,535 = 255 x 257. No value lies half-way, because 257 is odd.
         image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if image.mode != mode:
         image = _converted(image, mode)
@@ -112,16 +109,16 @@ def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
 
 
 def _values_of_16_bits(image: Image.Image) -> Array:
-    """The values as int32. Raises `ValueError` if they need more than 16 bits, as mode I may."""
+    """Values as int32. Raises `ValueError` if they need more than 16 bits, which mode I allows."""
     values = np.asarray(image).astype(np.int32)
     low, high = int(np.min(values)), int(np.max(values))
     if low < 0 or high > _WHITE:
-        raise ValueError(f"gray values must be 0 to {_WHITE:,}, got {low:,} to {high:,}; save it with 16 bits")
+        raise ValueError(f"gray values must be 0 to {_WHITE:,}, got {low:,} to {high:,}; save the image with 16 bits")
     return values
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    # Pillow drops a palette's table of transparency here in any case, but warns at every image
+    # Pillow drops a palette's transparency table here anyway, but warns for every image.
     if mode != "RGBA" and isinstance(image.info.get("transparency"), bytes):
         del image.info["transparency"]
     return image.convert(mode)

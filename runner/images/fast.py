@@ -1,7 +1,4 @@
-"""`decode=fast`: nearest and bilinear by libjpeg-turbo and OpenCV, which hold no GIL.
-
-Which decoder reads the images of a data set.
-"""
+"""`decode=fast`: JPEG by libjpeg-turbo and resizing by OpenCV, which release the GIL; and the choice of a reader."""
 
 from __future__ import annotations
 
@@ -22,28 +19,27 @@ from runner.images.settings import ColorMode, ImageSettings
 _JPEG = b"\xff\xd8\xff"
 _COLORS = {"grayscale": "GRAY", "rgb": "RGB", "rgba": "RGBA"}
 _MAX_PIXELS = 89_478_485
-"""Larger images are Pillow's to warn of or to refuse: its `MAX_IMAGE_PIXELS`."""
+"""Pillow's `MAX_IMAGE_PIXELS`. Pillow reads larger images, to warn about them or refuse them."""
 _FACTORS = ((4, 10.5), (2, 5.25))
-"""How many times smaller to decode an image that shrinks at least so much, most first.
+"""Pairs of a factor, by which libjpeg-turbo shrinks an image, and the total shrinking that needs it; largest first.
 
-Of libjpeg-turbo's factors only 2, 4 and 8 have quick code; 8 takes detail that shrinking 30 times still shows.
-More than 2.6 times is left to shrink by `resize_antialiased`: the error on photographs is 0.6 to 0.9.
+libjpeg-turbo has fast code for 2, 4 and 8 only; 8 loses detail that is visible even when an image shrinks 30 times.
+More than 2.6 times is left to `resize_antialiased`: the error on photographs is 0.6 to 0.9.
 """
 _CROP_FACTORS = tuple((factor, 2 * shrink) for factor, shrink in _FACTORS)
-"""For the centre of an image: its edges fall between the pixels, which must be smaller therefore."""
+"""The same for the centre of an image. Its edges fall between pixels, so the pixels must be smaller."""
 _QUICK_COLORS = 1.5
-"""From here on colours that are stored at half the size are not interpolated: the error grows by 0.1 to 0.2."""
+"""Shrinking from which colours stored at half size are not interpolated; the error grows by 0.1 to 0.2."""
 
 
 @dataclass(frozen=True, slots=True)
 class FastReader(FileReader):
     """Reads JPEG with libjpeg-turbo, other formats with Pillow, and resizes with OpenCV.
 
-    `nearest`, and every image that has the target's size already: the pixels of `decode=exact`.
-    `bilinear`: a mean error below 1 of 255 on photographs. With `antialias=False` always the pixels of
-    `image_dataset_from_directory`, rounded: TensorFlow decodes JPEG with the quick DCT, and so does this.
-    What libjpeg-turbo refuses or does not know (CMYK, damaged files that can be mended) is left to
-    the exact reader.
+    `nearest`, and images of the target's size, have the pixels of `decode=exact`. `bilinear` has a mean error below 1
+    of 255 on photographs. With `antialias=False` the pixels are those of `image_dataset_from_directory`, rounded: both
+    decode JPEG with the fast DCT. The exact reader reads what libjpeg-turbo refuses or cannot decode: CMYK, and damaged
+    files that can be repaired.
     """
 
     settings: ImageSettings
@@ -58,7 +54,7 @@ class FastReader(FileReader):
         return (data,)
 
     def _read_jpeg(self, data: bytes, out: Array) -> bool:
-        """Whether `out` holds the image now; if not, Pillow must read it or say what is wrong with it."""
+        """Read a JPEG image into `out`; False if Pillow must read it, or report what is wrong with it."""
         try:
             height, width, stored_colors, _ = simplejpeg.decode_jpeg_header(data)
             if not self._decodes(height, width, stored_colors):
@@ -77,7 +73,7 @@ class FastReader(FileReader):
         return True
 
     def _decode_smaller(self, data: bytes, size: tuple[int, int], factor: int, *, quick_colors: bool) -> Array:
-        """The image in scratch memory, `factor` times smaller: of `size` (height, width)."""
+        """Decode an image into scratch memory at 1/`factor` of its size, `size` (height, width)."""
         height, width = size
         colors = _COLORS[self.settings.color_mode]
         buffer = scratch_bytes("image", height * width * self.spec.shape[2])
@@ -94,12 +90,12 @@ class FastReader(FileReader):
         return image
 
     def _decodes(self, height: int, width: int, stored_colors: str) -> bool:
-        """Whether libjpeg-turbo gives the pixels promised."""
+        """Whether libjpeg-turbo gives the right pixels."""
         settings = self.settings
         if height * width > _MAX_PIXELS or stored_colors in ("CMYK", "YCCK") or self._is_float:
             return False
-        # libjpeg-turbo's gray is the stored luma, Pillow's is computed from red, green and blue:
-        # close, but not the same pixels
+        # libjpeg-turbo's gray is the stored luma. Pillow computes gray from red, green and blue, which is close but
+        # not equal.
         is_whole = (height, width) == settings.target_size and not self._as_tensorflow
         must_equal = settings.interpolation == "nearest" or is_whole
         return not (must_equal and settings.color_mode == "grayscale" and stored_colors != "Gray")
@@ -108,7 +104,7 @@ class FastReader(FileReader):
         exact = ExactReader(self.settings, self.spec)
         image = exact.decode(data, path)
         same_size = (image.height, image.width) == self.settings.target_size
-        # Pillow weighs colours with their alpha; OpenCV lets transparent colours bleed
+        # Pillow weighs colours by alpha. With OpenCV transparent colours would bleed.
         if same_size or (image.mode == "RGBA" and self._antialiased):
             exact.write(image, path, out)
             return
@@ -132,7 +128,7 @@ class FastReader(FileReader):
         return crop_box((height, width), settings.target_size, keep_aspect_ratio=keep)
 
     def _factor(self, box: Box, *, whole: bool) -> int:
-        """How many times smaller to decode; 1 where each pixel counts."""
+        """The factor by which to shrink while decoding; 1 if every pixel counts."""
         shrink = self._shrink(box)
         for factor, least_shrink in _FACTORS if whole else _CROP_FACTORS:
             if shrink >= least_shrink:
@@ -140,7 +136,7 @@ class FastReader(FileReader):
         return 1
 
     def _shrink(self, box: Box) -> float:
-        """How many pixels make one, along the axis that has fewer; 1 where each pixel counts."""
+        """Image pixels per target pixel, along the axis with fewer; 1 if every pixel counts."""
         height, width = self.settings.target_size
         return min(box.height / height, box.width / width) if self._antialiased else 1
 
@@ -158,17 +154,17 @@ class FastReader(FileReader):
 
 
 FIRST = 10
-"""Files that are looked at, at most, for one whose header can be read."""
+"""Files to try, at most, until one has a readable header."""
 
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
 def open_reader(settings: ImageSettings, *first: Path) -> FileReader:
-    """What reads the images of one data set; `first` are any of its files, and only a header is read.
+    """The reader of the images of a dataset; `first` are some of its files, of which only one header is read.
 
-    Batches are uint8; float32 if `color_mode` is grayscale and the first that has a readable header a 16-bit image,
-    and then every image is divided by the white of its own depth. Files that cannot be read count as 8-bit here;
-    reading them names what is wrong.
+    Arrays have shape `(height, width, channels)` and dtype uint8. They are float32 in 0..1 if `color_mode` is grayscale
+    and the first readable header is that of a 16-bit image; each image is then divided by the white of its bit depth.
+    Files that cannot be read count as 8-bit.
     """
     deep = settings.color_mode == "grayscale" and is_16_bit(*first)
     shape = (*settings.target_size, CHANNELS[settings.color_mode])

@@ -1,11 +1,4 @@
-"""The role of a decoder: what turns an image file into a sample's array.
-
-From a path to bytes, and from what went wrong to a reason a person understands.
-
-Which format an image file has, by its content and by its name.
-
-How long each thread has decoded images: what is left of reading them went into getting their bytes.
-"""
+"""Reading of files: the base class of file readers, bytes, reasons of errors, image formats, and decoding time."""
 
 from __future__ import annotations
 
@@ -51,9 +44,9 @@ _OBJECT = re.compile(r"\s*<_io\.[^>]*>")
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The whole file, read without Python's buffer in between.
+    """The bytes of a file, read without Python's buffer.
 
-    Raises `BadSampleError` if it is missing, may not be read, is a folder, or holds nothing.
+    Raises `BadSampleError` if it is missing, not readable, a folder, or empty.
     """
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (Path.open costs 3 µs more)
@@ -66,16 +59,16 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, in words that name neither Python's objects nor error numbers."""
+    """The reason of an error, without Python objects and error numbers."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     text = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-    # Pillow names the object it reads from, which is not the file: the path stands before the reason anyway.
+    # Pillow names its buffer object instead of the file. Messages name the path before the reason.
     return _OBJECT.sub("", text) or type(error).__name__
 
 
 HEAD = 12
-"""Bytes at the beginning of a file that tell its format."""
+"""Bytes at the beginning of a file that identify its format."""
 
 _MAGIC = {
     b"\xff\xd8\xff": "JPEG",
@@ -99,7 +92,7 @@ _BY_SUFFIX = {suffix: name for name, suffixes in _SUFFIXES.items() for suffix in
 
 
 def format_of(head: bytes) -> str | None:
-    """The format of a file that begins with `head`, its first `HEAD` bytes; None if it is none we know.
+    """The format of a file whose first `HEAD` bytes are `head`; None if unknown.
 
     >>> format_of(b"RIFF....WEBP")
     'WebP'
@@ -110,7 +103,7 @@ def format_of(head: bytes) -> str | None:
 
 
 def misnamed(name: str, head: bytes) -> str | None:
-    r"""What is wrong with the suffix of a file that begins with `head`; None if nothing is.
+    r"""The contradiction between a file's suffix and its first bytes, `head`; None if there is none.
 
     >>> misnamed("cat/1.png", b"\xff\xd8\xff\xe0")
     'content is JPEG, name says .png'
@@ -122,7 +115,7 @@ def misnamed(name: str, head: bytes) -> str | None:
 
 
 class _Decoding(threading.local):
-    """A stopwatch of the thread that asks; it runs inside a `with` block, which holds no other."""
+    """A stopwatch per thread that runs inside a `with` block; blocks must not be nested."""
 
     nanoseconds = 0
     _began = 0
@@ -135,3 +128,4 @@ class _Decoding(threading.local):
 
 
 decoding = _Decoding()
+"""The time that each thread has spent on decoding images; the rest of reading is file access."""

@@ -1,10 +1,9 @@
 """Nearest and bilinear resizing of arrays: Pillow's pixels, or close to them in a quarter of the time.
 
-Every function takes `image` of shape `(height, width, channels)`, the part of it to show, and `out` of
-shape `(target height, target width, channels)`, C-contiguous; both uint8 or both float32. Errors are mean
-absolute differences from Pillow's pixels, of 255, measured on ten photographs.
-
-Memory for what is thrown away after each image: one set per thread, kept between images.
+The functions `resize_*` take `image`, shape `(height, width, channels)`; the box of it to show; and `out`, shape
+`(target height, target width, channels)`, C-contiguous. Both arrays are uint8 or both float32. Errors are mean
+absolute differences from Pillow's pixels, of 255, measured on ten photographs. Each thread keeps its scratch memory
+between images.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from runner.batch import Array
 from runner.images.crop import Box
 
 KEPT_BYTES = 1 << 27
-"""The largest buffer a thread keeps (128 MiB); a photograph of 24 megapixels needs 72 MB."""
+"""The largest buffer that a thread keeps (128 MiB); a photograph of 24 megapixels needs 72 MB."""
 
 
 class _Buffers(threading.local):
@@ -33,10 +32,9 @@ _buffers = _Buffers()
 
 
 def scratch_bytes(name: str, num_bytes: int) -> Array:
-    """The thread's buffer `name`: uint8, at least `num_bytes` long, with anything in it.
+    """The thread's buffer `name`: uint8, shape `(n,)` with n at least `num_bytes`, uninitialised.
 
-    The next call with the same name in the same thread gives the same memory again: touching fresh pages would
-    cost each image time.
+    The next call with the same name in the same thread returns the same memory, because fresh pages cost time.
     """
     buffer = _buffers.by_name.get(name)
     if buffer is None or buffer.size < num_bytes:
@@ -52,36 +50,36 @@ def scratch_array(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Ar
     return np.ndarray(shape, dtype, buffer=scratch_bytes(name, num_bytes))
 
 
-# Callers bring their own threads; OpenCV's pool would put more threads than cores to work.
+# Workers are threads already. OpenCV's pool would run more threads than there are cores.
 cv2.setNumThreads(1)
 
 _LITTLE_SHRINK = 1.05
-"""Up to here linear interpolation alone errs by less than 0.4."""
+"""Shrinking up to which plain linear interpolation has an error below 0.4."""
 
 _MUCH_SHRINK = 5.5
-"""From here on the blur would take so many taps that means are quicker; these are left to be blurred:"""
+"""Shrinking from which means are faster than a blur of many taps."""
 _THINNED = 3
-"""samples per pixel."""
+"""Means per pixel, which are blurred afterwards."""
 
 
 def resize_nearest(image: Array, box: Box, out: Array) -> None:
-    """Each pixel of `out` is the one of `image` its centre falls on: Pillow's `NEAREST`, bit for bit."""
+    """Resize like Pillow's `NEAREST`, bit for bit: each target pixel shows the pixel under its centre."""
     rows = _nearest(box.top, box.bottom, out.shape[0])
     columns = _nearest(box.left, box.right, out.shape[1])
-    # mode: "raise" would gather into a buffer first
+    # mode="clip" writes straight into `out`; the default copies into a buffer first.
     np.take(image.take(rows, axis=0), columns, axis=1, out=out, mode="clip")
 
 
 def resize_linear(image: Array, box: Box, out: Array) -> None:
-    """Between the four pixels around each centre: `tf.image.resize(antialias=False)`, to ±1."""
+    """Resize like `tf.image.resize(antialias=False)`, to ±1: interpolate the four pixels around each centre."""
     cv2.resize(_part(image, box), out.shape[1::-1], dst=out, interpolation=cv2.INTER_LINEAR)
 
 
 def resize_antialiased(image: Array, box: Box, out: Array) -> None:
-    """Close to Pillow's `BILINEAR`, a triangle two steps wide: a mean error of at most 0.8 on photographs.
+    """Resize like Pillow's `BILINEAR`, a triangle two steps wide, with a mean error of at most 0.8 on photographs.
 
-    Linear interpolation of an image that is blurred as much as the triangle is wider than linear interpolation. Where
-    an axis shrinks so much that this would take many taps, means over equal shares of it are blurred in its place.
+    The image is blurred by the difference between the triangle and linear interpolation, then interpolated linearly.
+    An axis that shrinks so much that the blur would take many taps is first reduced to means over equal shares of it.
     """
     height, width = out.shape[:2]
     part = _thinned(_part(image, box), height, width)
@@ -99,7 +97,7 @@ def resize_antialiased(image: Array, box: Box, out: Array) -> None:
 
 
 class _Blur(NamedTuple):
-    """A Gaussian along one axis: over how many samples, and how wide."""
+    """A Gaussian along one axis: its number of taps and its width."""
 
     taps: int
     sigma: float
@@ -110,21 +108,21 @@ _NO_BLUR = _Blur(1, 1.0)
 
 @lru_cache(maxsize=1 << 14)
 def _blur(samples: int, pixels: int, source: int) -> _Blur:
-    """The blur along an axis of `samples`, means of equal shares of a `source`, before it shrinks to `pixels`.
+    """The blur of an axis before it shrinks to `pixels`; its `samples` are means of equal shares of `source` pixels.
 
-    Variances add up. That of the triangle is step²/6, in samples; linear interpolation has its part of it, 1/6 on the
-    average over all places between two samples, and so have the means, of which a share of k has (1 − 1/k²)/12.
+    Variances add up. The triangle has step²/6, in samples. Linear interpolation contributes 1/6 of that on average over
+    all positions between two samples, and means over k pixels contribute (1 − 1/k²)/12. The blur provides the rest.
     """
     step = samples / pixels
     if step <= _LITTLE_SHRINK:
         return _NO_BLUR
     variance = (step**2 - 1) / 6 - (1 - (samples / source) ** 2) / 12
-    taps = max(3, 2 * round(step + 0.1) - 1)  # below that a Gaussian would be wider than its taps
+    taps = max(3, 2 * round(step + 0.1) - 1)  # with fewer, the Gaussian would be wider than its taps
     return _Blur(taps, _sigma(taps, variance))
 
 
 def _sigma(taps: int, variance: float) -> float:
-    """The sigma of a Gaussian that has this variance when it is cut to so many taps, by bisection."""
+    """The sigma of a Gaussian that has this variance when truncated to `taps`, found by bisection."""
     squares = (np.arange(taps) - taps // 2) ** 2
     low, high = 0.1, 10.0
     while high - low > 1e-6:
@@ -135,7 +133,7 @@ def _sigma(taps: int, variance: float) -> float:
 
 
 def _thinned(image: Array, height: int, width: int) -> Array:
-    """`image` with each axis that shrinks much thinned, by means."""
+    """`image` with means along each axis that shrinks much."""
     rows, columns = image.shape[:2]
     thin_rows = _thin(rows, height)
     thin_columns = _thin(columns, width)
@@ -155,10 +153,10 @@ def _part(image: Array, box: Box) -> Array:
 
 
 def _nearest(start: int, stop: int, num_pixels: int) -> Array:
-    """Which of the pixels `start` to `stop` (excluded) each of `num_pixels` shows.
+    """The pixel from `start` to `stop` (excluded) that each of `num_pixels` shows, shape `(num_pixels,)`, int64.
 
-    Pillow (`ImagingScaleAffine`) adds up the step in double precision; where a centre falls between
-    two pixels the sum's rounding errors decide, so they are repeated here.
+    Pillow (`ImagingScaleAffine`) adds up the step in double precision. If a centre falls between two pixels, the
+    rounding errors of that sum decide, so this function repeats them.
     """
     step = (stop - start) / num_pixels
     positions = np.full(num_pixels, step)

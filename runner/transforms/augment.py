@@ -1,12 +1,6 @@
-"""Augmentation: images changed at random, the same way wherever and whenever the same epoch is read.
+"""Augmentation of images: random draws, crop, placement by a single interpolation, brightness and contrast.
 
-What chance decides about one image in one epoch.
-
-The part of an image that is shown: anywhere while training, else as much as there is.
-
-What becomes of the values of an 8-bit image's pixels: brightness and contrast, as one table.
-
-Where the pixels of an image go: flipped, moved, turned and zoomed by a single interpolation.
+The draws depend on the seed, the epoch and the sample only, so every loader and worker augments alike.
 """
 
 from __future__ import annotations
@@ -22,15 +16,16 @@ from runner.batch import Array, ArraySpec
 from runner.errors import DataError
 from runner.images.crop import crop_box
 from runner.images.resize import resize_antialiased
+from runner.messages import shape_text
 from runner.seeds import Purpose, derive
 from runner.transforms.settings import Augment, FillMode
 from runner.transforms.transform import Change
 
 
 class Draws(NamedTuple):
-    """Points of [0, 1), one for each decision whether it is asked for or not, so that none depends on another.
+    """Random points of [0, 1), one per decision, used or not: no setting affects the draws of another.
 
-    New decisions are added at the end: each draw keeps its place in the stream.
+    New decisions must be added at the end, so that each draw keeps its place in the stream.
     """
 
     flip_horizontal: float
@@ -46,19 +41,19 @@ class Draws(NamedTuple):
 
     @classmethod
     def of(cls, seed: int, epoch: int, index: int) -> Self:
-        """Those of sample `index` in `epoch`: a hash of the three, the same wherever and whenever it is asked for."""
+        """The draws for sample `index` in `epoch`, a hash of the three arguments."""
         words = derive(seed, Purpose.AUGMENT, epoch, index).generate_state(len(cls._fields), np.uint64)
-        # the upper 53 bits, as many as a float64 holds exactly
+        # The upper 53 bits, which a float64 holds exactly.
         return cls(*((words >> np.uint64(11)) * np.float64(2**-53)).tolist())
 
 
 def symmetric(point: float, most: float) -> float:
-    """A point of [0, 1) as a number from `-most` to `most`."""
+    """Map a point of [0, 1) to the range from `-most` to `most`."""
     return (2 * point - 1) * most
 
 
 def window(image: Array, height: int, width: int, draws: Draws) -> Array:
-    """A part of `image` of the given size, anywhere in it with the same probability; a view."""
+    """A random part of `image` of the given size, as a view; every position is equally likely."""
     top = int(draws.crop_top * (image.shape[0] - height + 1))
     left = int(draws.crop_left * (image.shape[1] - width + 1))
     return image[top : top + height, left : left + width]
@@ -66,15 +61,15 @@ def window(image: Array, height: int, width: int, draws: Draws) -> Array:
 
 @dataclass(frozen=True)
 class Fit:
-    """The largest centred part of an image in the shape of `spec`, resized to it.
+    """Crops the largest centred part with the aspect ratio of `spec`, and resizes it.
 
-    What `keras.layers.RandomCrop` says it shows at inference.
+    `keras.layers.RandomCrop` documents this for inference.
     """
 
     spec: ArraySpec
 
     def __call__(self, array: Array, epoch: int, index: int) -> Array:
-        """The same part in every epoch."""
+        """The resized centre, in every epoch alike."""
         fitted = np.empty(self.spec.shape, self.spec.dtype)
         box = crop_box(array.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
         with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
@@ -86,7 +81,7 @@ LEVELS = np.arange(256)
 
 
 def tone(image: Array, settings: Augment, draws: Draws) -> Array:
-    """`image`, uint8, with brightness and contrast as drawn: each value looked up, rounded and clipped once."""
+    """`image`, uint8, with random brightness and contrast; each value is looked up, so it is rounded once."""
     offset = 255 * symmetric(draws.brightness, settings.brightness)
     factor = 1 + symmetric(draws.contrast, settings.contrast)
     channels = image.shape[2] if image.ndim == 3 else 1
@@ -97,7 +92,7 @@ def tone(image: Array, settings: Augment, draws: Draws) -> Array:
     return toned
 
 
-# Callers bring their own threads; OpenCV's pool would put more threads than cores to work.
+# Workers are threads already. OpenCV's pool would run more threads than there are cores.
 cv2.setNumThreads(1)
 
 BORDERS: dict[FillMode, int] = {
@@ -107,19 +102,21 @@ BORDERS: dict[FillMode, int] = {
     "nearest": cv2.BORDER_REPLICATE,
 }
 HALF = 0.5
-"""How many of the images are mirrored."""
+"""The share of images that are flipped."""
 
 
 def place(image: Array, settings: Augment, draws: Draws) -> Array:
-    """`image`, shape `(height, width)` or `(height, width, channels)`, as the draws place it; of the same size.
+    """Flip and move `image`, shape `(height, width)` or `(height, width, channels)`; the result has the same shape.
 
-    An image that is only mirrored keeps its very pixels; one that is moved as well is interpolated once, linearly.
+    Flips alone keep the exact pixels. All other movements, and flips with them, are one linear interpolation.
     """
     horizontal = settings.flip in ("horizontal", "horizontal_and_vertical") and draws.flip_horizontal < HALF
     vertical = settings.flip in ("vertical", "horizontal_and_vertical") and draws.flip_vertical < HALF
     if settings.moves:
         height, width = image.shape[:2]
-        matrix = sources(height, width, settings, draws) @ np.diag([-1 if horizontal else 1, -1 if vertical else 1, 1])
+        matrix = inverse_matrix(height, width, settings, draws) @ np.diag(
+            [-1 if horizontal else 1, -1 if vertical else 1, 1]
+        )
         return _interpolated(image, matrix, settings.fill_mode)
     if horizontal or vertical:
         flipped: Array = cv2.flip(image, -1 if horizontal and vertical else int(horizontal))
@@ -127,10 +124,10 @@ def place(image: Array, settings: Augment, draws: Draws) -> Array:
     return image
 
 
-def sources(height: int, width: int, settings: Augment, draws: Draws) -> Array:
-    """The matrix that takes a pixel of the result, (column, row, 1) counted from the centre, to where it comes from.
+def inverse_matrix(height: int, width: int, settings: Augment, draws: Draws) -> Array:
+    """The 3×3 matrix from a pixel of the result, (column, row, 1) from the centre, to its place in the image.
 
-    As in Keras's layers a turn above 0 goes against the clock, and the zoom tells how much is shown (above 1: smaller).
+    As in Keras's layers, a positive rotation is counterclockwise, and a zoom above 1 shows more of the image.
     """
     down, right = settings.translation or (0.0, 0.0)
     zoom = 1 + symmetric(draws.zoom, settings.zoom)
@@ -153,57 +150,57 @@ def _interpolated(image: Array, matrix: Array, fill_mode: FillMode) -> Array:
 
 DTYPES = ("uint8", "uint16", "float32")
 MOST_CHANNELS = 4
-"""What OpenCV interpolates."""
+"""The most channels that OpenCV interpolates."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Crops, places and tones an image as the draws of (seed, epoch, index) say."""
+    """Crops, moves and tones an image by the draws of (seed, epoch, index)."""
 
     settings: Augment
     spec: ArraySpec
     seed: int
 
     def __call__(self, array: Array, epoch: int, index: int) -> Array:
-        """The image, changed."""
+        """The augmented image."""
         draws = Draws.of(self.seed, epoch, index)
         image = window(array, *self.settings.crop, draws) if self.settings.crop else array
         image = place(image, self.settings, draws)
         if self.settings.tones:
             image = tone(image, self.settings, draws)
-        return image.reshape(self.spec.shape)  # OpenCV gives images of one channel without that axis
+        return image.reshape(self.spec.shape)  # OpenCV drops the axis of a single channel
 
 
 def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) -> tuple[Change, ...]:
-    """What `settings` ask to do with samples that are read as `read`; beside training only what keeps them alike.
+    """The augmentation of samples with the spec `read`; outside training only a centred crop of the same size.
 
-    Raises `DataError` where such samples cannot be changed so.
+    Raises `DataError` if such samples cannot be augmented.
     """
     if not settings:
         return ()
-    _refuse_others_than_images(settings, read)
+    _refuse_other_than_images(settings, read)
     if settings.crop is None:
         return (Augmentation(settings, read, seed),) if training else ()
     spec = ArraySpec((*settings.crop, *read.shape[2:]), np.dtype(read.dtype))
     return (Augmentation(settings, spec, seed) if training else Fit(spec),)
 
 
-def _refuse_others_than_images(settings: Augment, read: ArraySpec) -> None:
-    shape, told = read.shape, f"{'×'.join(map(str, read.shape))} {read.dtype}"
+def _refuse_other_than_images(settings: Augment, read: ArraySpec) -> None:
+    shape = read.shape
     flat_or_coloured = len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= MOST_CHANNELS)
     if not flat_or_coloured or read.dtype.name not in DTYPES:
         raise DataError(
-            f"data.augment must have images of height×width or height×width×1 to {MOST_CHANNELS}, of "
-            f"{', '.join(DTYPES)}; got samples of {told}: leave data.augment out, or change them in a function of "
-            "yours (data.transform)"
+            f"data.augment needs images of height×width or height×width×1 to {MOST_CHANNELS}, of dtype "
+            f"{', '.join(DTYPES)}, got samples of {read}; remove data.augment, or augment them in a function of yours "
+            "(data.transform)"
         )
     if settings.tones and read.dtype != np.uint8:
         raise DataError(
-            f"data.augment.brightness and contrast must have 8-bit images, got samples of {told}: set both to 0, or "
-            "change the values in a function of yours (data.transform)"
+            f"data.augment.brightness and data.augment.contrast need 8-bit images, got samples of {read}; set both to "
+            "0, or change the values in a function of yours (data.transform)"
         )
     if settings.crop and (settings.crop[0] > shape[0] or settings.crop[1] > shape[1]):
         raise DataError(
-            f"data.augment.crop must fit into the samples of {told}, got {'×'.join(map(str, settings.crop))}; "
-            "lower it, or read larger images (data.target_size)"
+            f"data.augment.crop must fit into samples of {read}, got {shape_text(settings.crop)}; lower it, or read "
+            "larger images (data.target_size)"
         )

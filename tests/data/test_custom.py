@@ -165,15 +165,15 @@ def test_failing_read_reports_sample_and_line(module):
 @pytest.mark.parametrize(
     ("name", "keys", "error", "message"),
     [
-        ("Lacks", {}, ConfigurationError, r"must have __len__ and read\(index\), it lacks __len__ and read"),
+        ("Lacks", {}, ConfigurationError, r"must have __len__ and read\(index\), but has no __len__ and no read"),
         ("Plain", {"arguments": {"root": 1}}, ConfigurationError, r"\(root\): got an unexpected keyword .* 'root'; "
          r"data\.arguments must be those of mine_s\.Plain\(count=24, bad=None\)"),
-        ("Plain", {"arguments": {"count": 0}}, DataError, r"mine_s\.Plain must have samples, its __len__ is 0"),
-        ("Twice", {}, DataError, r"mine_s\.Twice: ids must be another one for each sample, got in several: a, b"),
-        ("Short", {}, DataError, r"mine_s\.Short: ids must have a value for each of 24 samples, got 2"),
+        ("Plain", {"arguments": {"count": 0}}, DataError, r"mine_s\.Plain must have samples, but its __len__ is 0"),
+        ("Twice", {}, DataError, r"mine_s\.Twice: ids must be unique, got several times: a, b"),
+        ("Short", {}, DataError, r"mine_s\.Short: ids must have one value for each of 24 samples, got 2 values"),
         ("Odd", {}, DataError, r"mine_s\.Odd: splits must be train, .* got tset"),
         ("Texts", {}, BadSampleError, r"0: read\(0\) must return an array of numbers, got one of <U4"),
-        ("Rows", {}, DataError, "labels of label must be one value a sample for class_mode=sparse, got 2 of them"),
+        ("Rows", {}, DataError, "labels of label must be one value per sample for data.class_mode=sparse, got 2; give"),
         ("Plain", {"class_mode": "binary"}, DataError, "class_mode=binary needs 2 classes, got 3"),
         ("Named", {"class_mode": {"kidn": "sparse"}}, DataError, r"names in mine_s\.Named\.labels, kind, size, tags"),
     ],

@@ -160,17 +160,17 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
 @pytest.mark.parametrize(
     ("columns", "keys", "message"),
     [
-        ({"label": ["a", "", "b", ""]}, {}, "row 2, column 'label', must hold a class, got nothing .and 1 more rows"),
+        ({"label": ["a", "", "b", ""]}, {}, "row 2, column 'label', must hold a class, got nothing .and 1 more row."),
         ({"label": ["a", "NaN", "b", "b"]}, {}, "row 2, column 'label', must hold a class, got nothing$"),
         ({"label": [1, 2, "x", ""]}, {"class_mode": "raw"}, "row 3, column 'label', must hold a number, got 'x'"),
         ({"label": [1, 2, 3, "1e39"]}, {"class_mode": "raw"}, "row 4, column 'label', must hold a number, got '1e.39'"),
         ({"label": ["a", "b", "", "c"]}, {"class_mode": "multi_label"}, r"row 3, .* hold classes \(\[\] for none\)"),
-        ({"label": ["[]"] * 4}, {"class_mode": "multi_label"}, "column 'label', must hold classes; it names none"),
+        ({"label": ["[]"] * 4}, {"class_mode": "multi_label"}, "column 'label', must hold classes, got none"),
         ({"label": ["a", "b", "c", "a"]}, {"class_mode": "binary"}, "column 'label': data.class_mode=binary needs 2"),
         ({"label": ["a"] * 4}, {}, "needs at least 2 classes, got 1"),
         ({"label": list("abab"), "path": ["x", "y", "x", "y"]}, {}, "must list each image once, got 2 in .*: x, y"),
         ({"label": list("abab"), "path": ["x", "", "z", "w"]}, {}, "row 2, column 'path', must hold the path of an im"),
-        ({"label": []}, {}, "must list samples, got a table without rows"),
+        ({"label": []}, {}, "must list samples, got no rows"),
         ({"lable": list("abab")}, {}, "must have the column 'label', got path, lable; did you mean 'lable'"),
         ({"label": list("abab")}, {"path_column": "file", "weight_column": "w"}, "must have the columns 'file', 'w'"),
         ({"label": list("abab"), "w": [1, 2, -1, 1]}, {"weight_column": "w"}, "row 3, .* hold a weight of at least 0"),
@@ -183,7 +183,7 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
         (
             {"label": list("abab"), "part": ["val", "val", "test", "val"]},
             {"split_column": "part"},
-            "column 'part', must have rows of train, got validation, test",
+            "column 'part', must have train rows, got only validation, test",
         ),
         (
             {"label": list("abbx"), "part": ["train", "train", "test", "val"]},
@@ -193,7 +193,7 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
         (
             {"label": ["a", "b", "a|x", "x"], "part": ["train", "train", "test", "val"]},
             {"split_column": "part", "class_mode": "multi_label"},
-            r"row 3, column 'label', must hold only classes of the training rows, got 'a\|x' \(and 1 more rows\)",
+            r"row 3, column 'label', must hold only classes of the training rows, got 'a\|x' \(and 1 more row\)",
         ),
     ],
 )  # fmt: skip
@@ -211,7 +211,7 @@ def test_file_that_is_no_table_is_refused_by_name(tmp_path, content):
 
 def test_row_with_extra_cells_is_refused(tmp_path):
     (tmp_path / "m.csv").write_text("path,label\n\na,1\nb,2,3\n")
-    with pytest.raises(DataError, match="m.csv: row 2 must have 2 cells, as the header, got 3; put quotes around"):
+    with pytest.raises(DataError, match="m.csv: row 2 must have 2 cells, like the header, got 3; put quotes around"):
         component(tmp_path / "m.csv", label_columns=["label"]).open()
 
 
@@ -228,9 +228,9 @@ def test_truncated_parquet_is_refused(tmp_path):
         ({"manifest": "m.xlsx"}, "manifest must end in .csv or .parquet, got m.xlsx"),
         ({"label_columns": []}, r"label_columns must name the columns to learn for class_mode=categorical, got \[\]"),
         ({"label_columns": ["a", "a"]}, r"label_columns must name each column once, got \[a, a\]"),
-        ({"label_columns": ["a", "b c"]}, "names of letters a to z.*; got 'b c': rename"),
+        ({"label_columns": ["a", "b c"]}, "must consist of letters a to z.*, got 'b c'; rename"),
         ({"class_mode": {}}, r"class_mode must map columns to modes, got \{\}"),
-        ({"class_mode": {"b": "raw"}}, r"must be null or the columns that class_mode maps, \[b\]; got \[a\]"),
+        ({"class_mode": {"b": "raw"}}, r"must be null or the columns of the class_mode mapping, \[b\]; got \[a\]"),
         ({"class_mode": None, "weight_column": "w"}, "weight_column must be null with class_mode=null, got 'w'"),
     ],
 )  # fmt: skip

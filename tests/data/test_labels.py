@@ -46,5 +46,7 @@ def test_classes_are_ordered_by_value(values):
 
 
 def test_one_class_is_too_few():
-    with pytest.raises(DataError, match=r"needs at least 2 classes, got 1 \(only\); use data.class_mode=null"):
+    with pytest.raises(
+        DataError, match=r"needs at least 2 classes, got 1 \(only\); for data without classes set data.class_mode=null"
+    ):
         class_head("sparse", ("only",))

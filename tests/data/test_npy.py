@@ -141,7 +141,7 @@ def test_equivalent_npy_header_is_read(one, content):
         (saved(np.zeros(SHAPE, np.float32))[:40], "ends within its header; expected"),
         (saved(np.zeros(SHAPE, ">f4"))[:-1], "ends after 23 of 24 bytes of values; expected"),
         (b"", "is empty; expected"),
-        (b"PK\3\4 not an array at all" * 20, "is no .npy file; expected"),
+        (b"PK\3\4 not an array at all" * 20, "is not an .npy file; expected"),
         (b"\x93NUMPY\1\0" + b"\xff" * 300, "has a damaged header"),
         (b"\x93NUMPY\1\0\4\0{bad" + b"\0" * 300, "has a damaged header"),
         (np.array([[{}, 1]] * 3, object), "holds pickled Python objects, which are never loaded; expected"),
@@ -230,7 +230,7 @@ def test_reading_leaves_no_file_open(one):
         ({"train": ["a"], "val": ["b"], "validation": []}, "must list each split once, got both validation and val"),
         ({"train": "a"}, "must have a list of ids under train, got a"),
         ({"train": ["a", 1.5, None]}, "must list ids as text under train, got 1.5, None"),
-        ({"train": ["../a"]}, "plain paths below data.root, without .. and not absolute; under train got '../a'"),
+        ({"train": ["../a"]}, "relative paths below data.root, without ..; got '../a' under train"),
         ({"train": ["a", "b/../../c", "/etc/d", "x//y", ""]}, "got 'b/../../c', '/etc/d', 'x//y', ''"),
         ({"train": ["a", "b"], "test": ["b"]}, r"list each id once, got 1 more than once: 'b' \(train and test\)"),
         ({"train": ["a", "a"]}, r"got 1 more than once: 'a' \(2 times in train\)"),
@@ -249,11 +249,11 @@ def test_ids_that_are_numbers_are_text(make):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"id-0": 0}, r"labels.json must have a label for every id, got none for 'id-1', 'id-2' \(2 in all\)"),
+        ({"id-0": 0}, r"labels.json must have a label for every id, got none for 2 of them: 'id-1', 'id-2'"),
         ({"id-0": 0, "id-1": 0.5, "id-2": 1}, "must have a class number or name for 'id-1', got 0.5"),
         ({"id-0": 0, "id-1": None, "id-2": 1}, "must have a class number or name for 'id-1', got None"),
         ({"id-0": 0, "id-1": 0, "id-2": 1}, r"needs at least 2 classes, got 1 \(0\)"),
-        ({"id-0": 0, "id-1": 1, "id-2": 7}, "must have only classes the training ids have, got '7' of 'id-2'"),
+        ({"id-0": 0, "id-1": 1, "id-2": 7}, "must have only classes of the training ids, got '7' of 'id-2'"),
         ('{"id-0"', "labels.json must be a JSON file: "),
     ],
 )

@@ -38,7 +38,7 @@ def test_label_sets_become_model_columns():
 
 
 def test_unknown_class_is_named_with_the_nearest():
-    message = r"only classes the model knows \(ant, bee, cow\), got beee; did you mean 'bee'\?"
+    message = r"only classes of the model \(ant, bee, cow\), got beee; did you mean 'bee'\?"
     with pytest.raises(DataError, match=message):
         relabel(rows(["ant", "beee"], [0, 1, 0]), MODEL)
 
@@ -51,7 +51,7 @@ def test_heads_are_found_by_name():
 
 
 def test_head_missing_from_data_is_reported():
-    with pytest.raises(DataError, match=r"target the model predicts \(kind: sparse\), got size: sparse; set"):
+    with pytest.raises(DataError, match=r"the model's target \(kind: sparse\), got size: sparse; set"):
         relabel(rows("sl", [0, 1, 1], head="size"), (Head("kind", "sparse", ("cow", "ant")),))
 
 
@@ -59,7 +59,7 @@ def test_head_missing_from_data_is_reported():
     "head", [Head("", "multi_label", ("ant", "cow")), Head("", "raw"), Head("", "raw", (), ("width", "height"))]
 )
 def test_target_of_another_form_is_refused(head):
-    with pytest.raises(DataError, match="must have the target the model predicts"):
+    with pytest.raises(DataError, match="must have the model's target"):
         relabel(rows(["cow", "ant"], [0, 1, 0]), (head,))
 
 

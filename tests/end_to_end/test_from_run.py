@@ -169,7 +169,7 @@ def test_arrays_are_mapped_by_name_too(use, digits_root, tmp_path):
 
 def test_unknown_class_of_an_array_is_named(use, tmp_path):
     np.savez(tmp_path / "some.npz", x=np.zeros((2, 8, 8, 1), np.uint8), y=["1", "eleven"])
-    with pytest.raises(DataError, match=r"must have only classes the model knows \(0, 1, 2.*\), got eleven; remove"):
+    with pytest.raises(DataError, match=r"must have only classes of the model \(0, 1, 2.*\), got eleven; remove"):
         use("predict", "data=arrays", f"data.path={tmp_path}/some.npz", "data.validation_split=0", "split=train")
 
 
@@ -185,7 +185,7 @@ def test_evaluation_needs_labels(use):
 
 
 def test_target_of_another_kind_is_refused(use):
-    with pytest.raises(DataError, match=r"the target the model predicts \(sparse\), got input; set data.class_mode"):
+    with pytest.raises(DataError, match=r"the model's target \(sparse\), got input; set data.class_mode"):
         use("evaluate", "data.class_mode=input")
 
 

@@ -131,7 +131,7 @@ def test_sample_that_comes_out_otherwise_is_named(build, multiprocessing):
     keys = ["data.transform=mine_t.unlike", "extensions=[mine_t]", f"loader.use_multiprocessing={multiprocessing}"]
     with (
         build(*keys, "loader.workers=1") as loader,
-        pytest.raises(BadSampleError, match=r"^\d/\d{4}\.png: data\.transform=mine_t\.unlike must give every sample"),
+        pytest.raises(BadSampleError, match=r"^\d/\d{4}\.png: data\.transform=mine_t\.unlike must return 7×8×1 uint8"),
     ):
         list(loader.epoch(0))
 

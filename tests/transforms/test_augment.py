@@ -202,8 +202,8 @@ def test_draws_ignore_other_settings():
         (
             Augment(flip="horizontal"),
             ArraySpec((16, 16, 16, 1), np.dtype(np.float32)),
-            "data.augment must have images of height×width or height×width×1 to 4, of uint8, uint16, float32; got "
-            "samples of 16×16×16×1 float32: leave data.augment out, or change them in a function of yours "
+            "data.augment needs images of height×width or height×width×1 to 4, of dtype uint8, uint16, float32, got "
+            "samples of 16×16×16×1 float32; remove data.augment, or augment them in a function of yours "
             "(data.transform)",
         ),
         (Augment(flip="vertical"), ArraySpec((5,), np.dtype(np.uint8)), "got samples of 5 uint8"),
@@ -212,12 +212,12 @@ def test_draws_ignore_other_settings():
         (
             Augment(contrast=0.1),
             ArraySpec((8, 8, 1), np.dtype(np.float32)),
-            "data.augment.brightness and contrast must have 8-bit images, got samples of 8×8×1 float32: set both to 0",
+            "data.augment.brightness and data.augment.contrast need 8-bit images, got samples of 8×8×1 float32",
         ),
         (
             Augment(crop=(8, 9)),
             ArraySpec((8, 8, 1), np.dtype(np.uint8)),
-            "data.augment.crop must fit into the samples of 8×8×1 uint8, got 8×9; lower it, or read larger images",
+            "data.augment.crop must fit into samples of 8×8×1 uint8, got 8×9; lower it, or read larger images",
         ),
     ],
 )

@@ -50,9 +50,9 @@ def test_first_sample_defines_shape_and_dtype():
         (np.array(["a"]), "data.transform=m.f must return a NumPy array of numbers, got an array of <U1"),
         (
             np.zeros((2, 3), np.uint8),
-            "data.transform=m.f must give every sample the shape and dtype of the first, 4 float32; got 2×3 uint8",
+            "data.transform=m.f must return 4 float32 for every sample, as for the first; got 2×3 uint8",
         ),
-        (np.zeros(4, np.float16), "the first, 4 float32; got 4 float16"),
+        (np.zeros(4, np.float16), "4 float32 for every sample, as for the first; got 4 float16"),
     ],
 )
 def test_other_results_are_refused(returned, told):
