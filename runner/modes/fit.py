@@ -146,7 +146,7 @@ def _read_start(run: RunContext, metrics: MetricsTable, steps_per_epoch: int) ->
     epoch, done = divmod(step, steps_per_epoch)
     where = f"from epoch {epoch + 1}, after {done:,} of {plural(steps_per_epoch, 'step')}"
     run.terminal.summary([("resume", where if start else "from the beginning: the run has saved no state")])
-    metrics.go_on(epoch)
+    metrics.resume(epoch)
     drop_states(run.record.path / CHECKPOINTS, after=step)
     return start
 

@@ -30,7 +30,7 @@ from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
 from runner.machine import available_bytes, refuse_too_large
-from runner.records.bad_samples import BadSamples, Notes, Tell
+from runner.records.bad_samples import BadSamples, Notes, Notify
 from runner.records.contents import Contents, with_contents
 from runner.records.digests import data_fingerprint
 from runner.settings import Settings
@@ -164,10 +164,10 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
     return total
 
 
-def open_notes(config: Settings, dataset: Dataset, folder: Path, tell: Tell) -> Notes:
-    """The notes of a run in `folder` on what it reads; `tell` is called with a text for each bad sample."""
+def open_notes(config: Settings, dataset: Dataset, folder: Path, notify: Notify) -> Notes:
+    """The notes of a run in `folder` on what it reads; `notify` is called with a text for each bad sample."""
     most = config.data.max_bad if isinstance(config.data, Data) else None
-    return Notes(Contents(folder, dataset.files), BadSamples(folder, most, tell))
+    return Notes(Contents(folder, dataset.files), BadSamples(folder, most, notify))
 
 
 def open_loader(

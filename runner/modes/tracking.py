@@ -17,7 +17,7 @@ from runner.records.record import RunRecord, close_log, open_log
 from runner.records.run_folder import is_number, read_run
 from runner.reports.html import REPORT_HTML
 from runner.settings import Settings
-from runner.trackers.base import Beginning, Ending, Row, Tracker
+from runner.trackers.base import Row, RunEnd, RunStart, Tracker
 
 FILES = (CONFIG_YAML, METRICS_CSV, REPORT_HTML)
 
@@ -38,7 +38,7 @@ class Tracking:
     def begin(self, record: RunRecord) -> None:
         """Begin the run on the tracker. The record keeps what the tracker needs after a resume."""
         document, self._tracker = record.document, self._built
-        run = Beginning(
+        run = RunStart(
             folder=record.path,
             parameters=dict(flat(self._config.document())),
             tags={"run_folder": str(record.path), "git_commit": (document["git"] or {}).get("commit", "")},
@@ -84,10 +84,10 @@ class Tracking:
             log.warning("tracker=%s failed, and is disabled for the rest of this run", self._kind, exc_info=error)
 
 
-def _ending(folder: Path) -> Ending:
+def _ending(folder: Path) -> RunEnd:
     document = read_run(folder)
     files = [file for name in FILES if (file := folder / name).exists()]
-    return Ending(document["status"], dict(_numbers(document["results"])), files)
+    return RunEnd(document["status"], dict(_numbers(document["results"])), files)
 
 
 def _numbers(results: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""config.yaml: the resolved configuration of a run, which `rerun` and `resume` start from."""
+"""config.yaml: the resolved configuration of a run, from which `resume`, `rerun` and `from_run` start."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ EXPONENT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text such as ``1e5``: text to YAML 1.1, but a number to OmegaConf."""
+    """Quotes text such as ``1e5``, which is text in YAML 1.1 and a number in OmegaConf."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Write a value that occurs twice in full, twice: anchors are hard to read and to edit."""
+        """Write a repeated value in full each time: anchors are hard to read and to edit."""
         return True
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # PyYAML turns a NEL or another odd line end into a space, except between double quotes.
+    # Outside double quotes PyYAML turns a NEL, and other unusual line ends, into a space.
     style = None if text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -45,9 +45,9 @@ def write_config(folder: Path, document: dict[str, Any]) -> None:
 
 
 def read_config(folder: Path, key: str) -> dict[str, Any]:
-    """The configuration of the run in `folder`, which the key `key` names.
+    """The configuration of the run in `folder`, which `key` names.
 
-    Raises `ConfigurationError` where `folder` is no run.
+    Raises `ConfigurationError` if `folder` is not the folder of a run.
     """
     file = folder / CONFIG_YAML
     try:
@@ -61,5 +61,5 @@ def read_config(folder: Path, key: str) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{key}={folder}: {file} cannot be read: {error}") from error
     if not isinstance(config, dict):
-        raise ConfigurationError(f"{key}={folder}: {file} must hold keys and their values")
+        raise ConfigurationError(f"{key}={folder}: {file} must be a mapping")
     return config

@@ -1,7 +1,4 @@
-"""contents/: digests of the files a run read, by sample, taken as their bytes came by.
-
-Files whose content is noted as they are read for the first time.
-"""
+"""contents/: digests of the files that a run read, by sample, taken when a file is read for the first time."""
 
 from __future__ import annotations
 
@@ -21,24 +18,24 @@ from runner.data.views import Wrapper
 CONTENTS = "contents"
 
 ROW = np.dtype([("name", "<u8"), ("content", "u1", (16,))])
-"""Of one sample: XXH3-64 of its id, 0 where its file was not read; XXH3-128 of the file's bytes."""
+"""One sample: XXH3-64 of its id, 0 if its file was not read, and XXH3-128 of the file's bytes."""
 
 BLOCK = 1 << 20
-"""Bytes, and rows, that are digested at once."""
+"""The number of bytes, and of rows, digested per step."""
 
 
 @dataclass(frozen=True)
 class ContentsTable:
-    """The rows of one split's samples, mapped from a file: threads and processes write theirs, and send nothing.
+    """The rows of one split's samples, mapped from a file, so that threads and processes write theirs directly.
 
-    Rows are written once per file; two readers of one file write the same bytes.
+    Each row is written once; two readers of one file write the same bytes.
     """
 
     file: Path
 
     @classmethod
     def open(cls, file: Path, num_samples: int) -> Self:
-        """The table in `file`; a new one where there is none of so many samples."""
+        """The table in `file`; a new one if there is none with `num_samples` rows."""
         if not (file.exists() and len(np.load(file, mmap_mode="r")) == num_samples):
             file.parent.mkdir(exist_ok=True)
             np.lib.format.open_memmap(file, "w+", ROW, (num_samples,))
@@ -50,23 +47,23 @@ class ContentsTable:
         return np.asarray(np.load(self.file, mmap_mode="r+"))
 
     def are_known(self, indices: Indices) -> Array:
-        """Whether the content of each of the samples is known, as booleans."""
+        """Whether the digest of each sample is known, as booleans of shape `(n,)`."""
         known: Array = self.rows["name"][indices] != 0
         return known
 
     def note(self, index: int, sample_id: str, digest: bytes) -> None:
-        """Note what the file of sample `index` held."""
+        """Note the digest of the file of sample `index`."""
         row = self.rows[index : index + 1]
         row["content"] = np.frombuffer(digest, np.uint8)
         row["name"] = name_digest(sample_id)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The map is made anew in each process.
+        # Each process maps the file itself.
         return {"file": self.file}
 
 
 class Contents:
-    """The tables of a run, by split, in the folder of the run; `files` hold many samples each, or say what they are."""
+    """The tables of a run by split, in the run's folder, and digests of `files` that describe or hold many samples."""
 
     def __init__(self, folder: Path, files: Iterable[Path] = ()) -> None:
         self._folder = folder / CONTENTS
@@ -79,7 +76,7 @@ class Contents:
         return self._tables[split]
 
     def section(self) -> dict[str, Any]:
-        """What run.json says: of how many files the content is known; the digest of all, None unless all are known."""
+        """Its part of run.json: how many files were digested, of how many, and one digest of all if all were."""
         known = sum(int(np.count_nonzero(table.rows["name"])) for table in self._tables.values())
         total = sum(len(table.rows) for table in self._tables.values())
         return {
@@ -98,7 +95,7 @@ class Contents:
 
 
 def name_digest(sample_id: str) -> int:
-    """A number that stands for an id; never 0.
+    """XXH3-64 of an id; never 0.
 
     >>> name_digest("cat/1.jpg") == name_digest("cat/2.jpg")
     False
@@ -107,15 +104,15 @@ def name_digest(sample_id: str) -> int:
 
 
 def read_contents(folder: Path) -> Mapping[str, Array]:
-    """The rows by split that the run in `folder` left; none of an earlier version's run."""
+    """The rows of each split of the run in `folder`, dtype `ROW`; empty for a run of an earlier version."""
     files = sorted((folder / CONTENTS).glob("*.npy"))
     return {file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in files}
 
 
 def changed_files(before: Array, now: Array) -> tuple[Indices, int]:
-    """The positions in `now` of the samples whose file held something else `before`; and how many cannot be told.
+    """The positions in `now` of samples whose file has changed, and the number that cannot be compared.
 
-    Samples are found by their ids, wherever they stand.
+    Both tables have dtype `ROW`; samples are matched by id, at any position.
 
     >>> before, now = np.zeros(3, ROW), np.zeros(3, ROW)
     >>> before["name"], now["name"] = [1, 2, 3], [3, 1, 0]
@@ -133,7 +130,7 @@ def changed_files(before: Array, now: Array) -> tuple[Indices, int]:
 
 
 def _are_in_place(before: Array, now: Array) -> Array:
-    """Whether the same sample, known to both, stands at a position of both; what spares most runs a sort."""
+    """Whether both tables know the same sample at a position, as booleans; it saves most runs a sort."""
     length = min(len(before), len(now))
     names = before["name"][:length], now["name"][:length]
     in_place: Array = (names[0] == names[1]) & (names[0] != 0)
@@ -141,7 +138,7 @@ def _are_in_place(before: Array, now: Array) -> Array:
 
 
 def _known_elsewhere(rows: Array, in_place: Indices) -> Indices:
-    """The positions of the known samples but those `in_place`."""
+    """The positions of known samples that are not `in_place`."""
     known = rows["name"] != 0
     known[in_place] = False
     return np.flatnonzero(known)
@@ -181,7 +178,7 @@ class HashedFiles(Wrapper):
 
 
 def with_contents(source: Source, contents: Contents | None, split: str) -> Source:
-    """`source`, whose files are noted in the table of its split; as it is if nobody asks, or it has no files."""
+    """`source` with digests noted in the table of its split; unchanged without `contents` or without files."""
     if contents is None or not source.has_files:
         return source
     return HashedFiles(source, contents.table(split, len(source)))

@@ -1,4 +1,4 @@
-"""Short texts that are equal when what they stand for is: ids delivered, weights, files."""
+"""Digests of delivered ids, arrays, weights and data."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from runner.batch import Array
 
 
 class IdStream:
-    """A digest of the ids delivered so far, in their order; how they fell into batches is no part.
+    """A digest of the ids delivered so far, in their order and independent of batches.
 
-    Each id's digest takes in the one before, so `hexdigest()` is the whole state: a stream begun
-    with it goes on as if it had never stopped.
+    Each id's digest includes the one before, so `hexdigest()` is the whole state: a stream that starts from it
+    continues as if it had never stopped.
     """
 
     def __init__(self, state: str | None = None) -> None:
         self._digest = hashlib.sha256().digest() if state is None else bytes.fromhex(state)
 
     def update(self, ids: Iterable[str]) -> None:
-        """Take in the next ids."""
+        """Add the next ids."""
         digest = self._digest
         for sample_id in ids:
-            # The digest's fixed length parts the ids: ("ab", "c") differs from ("a", "bc").
+            # The digest's fixed length separates the ids: ("ab", "c") differs from ("a", "bc").
             digest = hashlib.sha256(digest + _encoded(sample_id)).digest()
         self._digest = digest
 
@@ -32,19 +32,19 @@ class IdStream:
 
 
 def array_digest(array: Array) -> str:
-    """SHA-256 over dtype, shape and bytes."""
+    """SHA-256 over dtype, shape and bytes of an array, as 64 hexadecimal digits."""
     return weights_digest([("", array)])
 
 
 def weights_digest(arrays: Iterable[tuple[str, Array]]) -> str:
-    """SHA-256 over name, dtype, shape and bytes of each array, in the order given.
+    """SHA-256 over name, dtype, shape and bytes of each array, in their order, as 64 hexadecimal digits.
 
-    Names must not be Keras's variable paths: those change when a model is loaded from a file, and
-    with the number of models built before in the process. A position does.
+    Names must not be Keras's variable paths, which change when a model is loaded from a file, and with the number of
+    models built before in the process. Use positions.
     """
     digest = hashlib.sha256()
     for name, array in arrays:
-        # The name of the dtype as well: bfloat16 and others like it are all `V2` by their letter.
+        # The name of the dtype too: the code of bfloat16 and similar types is `V2` for all.
         for text in (name, array.dtype.name, array.dtype.str, repr(array.shape)):
             digest.update(_framed(text))
         digest.update(array.tobytes())
@@ -52,9 +52,9 @@ def weights_digest(arrays: Iterable[tuple[str, Array]]) -> str:
 
 
 def data_fingerprint(entries: Iterable[tuple[str, int, int]]) -> str:
-    """SHA-256 over (id, size in bytes, time of the last change in ns), in the order given.
+    """SHA-256 over (id, size in bytes, modification time in ns), in their order, as 64 hexadecimal digits.
 
-    Reads no file: a file that changed and kept both its size and its time goes unnoticed.
+    Reads no file: a change that keeps a file's size and modification time goes unnoticed.
     """
     digest = hashlib.sha256()
     for sample_id, size_bytes, changed_ns in entries:
@@ -68,5 +68,5 @@ def _framed(text: str) -> bytes:
 
 
 def _encoded(text: str) -> bytes:
-    # File names may hold bytes that are no UTF-8; Python has them as lone surrogates.
+    # File names may contain bytes that are not UTF-8, which Python represents as lone surrogates.
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Nested mappings by dotted key: `train.epochs`."""
+"""Nested mappings read by dotted keys such as `train.epochs`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys of nested mappings, and their values; a list, or an empty mapping, is one value.
+    """The dotted keys and values of nested mappings; a list or an empty mapping is one value.
 
     >>> dict(flat({"train": {"epochs": 3, "sizes": [1, 2]}, "data": {}}))
     {'train.epochs': 3, 'train.sizes': [1, 2], 'data': {}}
@@ -20,7 +20,7 @@ def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:
-    """What stands under a dotted key of nested mappings; None where there is nothing.
+    """The value of a dotted key of nested mappings; None if there is none.
 
     >>> value_at({"train": {"epochs": 3}}, "train.epochs")
     3

@@ -1,9 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the process.
-
-Any document of a run as JSON that every reader accepts.
-
-CSV as we write and read it: UTF-8, RFC 4180 quoting and line ends, whole files only.
-"""
+"""Atomic writing of files, JSON that every reader accepts, and CSV tables: UTF-8, RFC 4180 quoting and line ends."""
 
 from __future__ import annotations
 
@@ -20,15 +15,14 @@ from runner.errors import RunnerError
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path`; what the block writes there is renamed to `path` at its end.
+    """A temporary path next to `path`, which the block writes; at the block's end it is renamed to `path`.
 
-    The temporary name keeps all suffixes, since writers such as Keras go by them. A block that
-    raises leaves `path` as it was and nothing beside it; after a kill, the temporary file remains
-    and the next writer replaces it. Raises `RunnerError` where `path` exists (unless `overwrite`)
-    or cannot be written.
+    The temporary name keeps all suffixes, since writers such as Keras depend on them. If the block raises, `path` is
+    unchanged and the temporary file is removed; after a kill the temporary file remains, and the next writer replaces
+    it. Raises `RunnerError` if `path` exists (unless `overwrite`) or cannot be written.
     """
     if path.exists() and not overwrite:
-        raise RunnerError(f"{path} exists already and is not overwritten; move it away")
+        raise RunnerError(f"{path} already exists and is not overwritten; move it away")
     temporary = path.with_name(f".tmp-{path.name}")
     try:
         temporary.unlink(missing_ok=True)
@@ -44,9 +38,9 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = False) -> None:
-    """Write `content`, text as UTF-8, so that a reader finds the old file or the new one, whole.
+    """Write `content`, text as UTF-8, so that a reader always finds the whole old file or the whole new one.
 
-    Text that UTF-8 cannot hold (undecodable bytes of a file name) is written as Python escapes it.
+    Text that UTF-8 cannot encode (undecodable bytes of a file name) is escaped as Python does.
     Raises `RunnerError` as `replacing` does.
     """
     if isinstance(content, str):
@@ -61,7 +55,7 @@ def _flush_file(path: Path) -> None:
 
 
 def _flush_folder(path: Path) -> None:
-    # Makes the renaming itself survive a power cut; not every system can open a folder.
+    # Makes the rename survive a power cut; not every system can open a folder.
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -71,16 +65,15 @@ def _flush_folder(path: Path) -> None:
 
 
 def to_json(document: object) -> str:
-    """`document` as indented JSON text, keys in the order they were given."""
+    """`document` as indented JSON text, with the keys in their order."""
     return json.dumps(to_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_plain(value: object) -> object:
-    """`value` in nothing but dict, list, str, int, float, bool and None: a copy, all the way down.
+    """A deep copy of `value` made of dict, list, str, int, float, bool and None only.
 
-    NumPy's scalars and arrays become numbers and lists; what JSON has no number for becomes
-    "nan", "inf" or "-inf", which ``float`` reads back. Anything else, a path say, becomes its text:
-    a record must not be what ends a run.
+    NumPy scalars and arrays become numbers and lists; numbers that JSON cannot write become "nan", "inf" or "-inf",
+    which ``float`` reads back. Any other value, such as a path, becomes its text: a record must not end a run.
     """
     if value is None or isinstance(value, bool | str):
         return value
@@ -96,17 +89,17 @@ def to_plain(value: object) -> object:
 
 
 def _from_array(value: object) -> object:
-    # Asked for by the method they share, so that nothing here imports NumPy or a backend.
+    # Recognised by the method they share, so that nothing here imports NumPy or a backend.
     to_list = getattr(value, "tolist", None)
-    plain = to_list() if callable(to_list) else value
-    return str(value) if type(plain) is type(value) else to_plain(plain)
+    converted = to_list() if callable(to_list) else value
+    return str(value) if type(converted) is type(value) else to_plain(converted)
 
 
 def write_table(path: Path, rows: Iterable[Iterable[object]], *, overwrite: bool = False) -> None:
-    """Write `rows`, one at a time; the first is the header. Numbers are written to be read back.
+    """Write `rows`, of which the first is the header; each is written as it is generated, numbers with all digits.
 
-    Text that UTF-8 cannot hold (undecodable bytes of a file name) is written as Python escapes it.
-    Raises `RunnerError` where `path` exists (unless `overwrite`) or cannot be written.
+    Text that UTF-8 cannot encode (undecodable bytes of a file name) is escaped as Python does.
+    Raises `RunnerError` if `path` exists (unless `overwrite`) or cannot be written.
     """
     with (
         replacing(path, overwrite=overwrite) as temporary,
@@ -118,7 +111,7 @@ def write_table(path: Path, rows: Iterable[Iterable[object]], *, overwrite: bool
 def read_table(path: Path) -> list[list[str]]:
     """All rows of a table, the header first.
 
-    Raises `RunnerError` where the file cannot be read, or is no CSV.
+    Raises `RunnerError` if the file cannot be read or is not CSV.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:

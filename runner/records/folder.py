@@ -1,4 +1,4 @@
-"""Where a run or a sweep writes: a new folder of its own, and a link to the newest."""
+"""Folders of runs and sweeps: how they are made and named, and the link `latest` to the newest run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from runner.errors import RunnerError
 OUTPUTS = Path("outputs")
 
 MODEL, CHECKPOINTS = "model.keras", "checkpoints"
-"""In the folder of a run that trained: the final model, and the folder of its best, its last and its states."""
+"""In the folder of a run: the final model, and the folder of the best model, the last model and the states."""
 
 
 def new_run_folder(root: Path = OUTPUTS) -> Path:
-    """Make ``root/runs/<date>_<time>_<6 random hex>``, which nobody else has; the time is local.
+    """Make the folder ``root/runs/<date>_<time>_<6 random hex>``, with a unique name; the time is local.
 
-    Raises `RunnerError` where the folder cannot be made.
+    Raises `RunnerError` if the folder cannot be made.
     """
     return _new_folder(root / "runs")
 
@@ -30,10 +30,10 @@ def new_sweep_folder(root: Path = OUTPUTS) -> Path:
 
 
 def point_latest(root: Path, folder: Path) -> None:
-    """Let the link ``root/latest`` point to `folder`, at once and relative, so `root` may move.
+    """Point the link ``root/latest`` to `folder`, atomically; the link is relative, so that `root` may be moved.
 
-    Of several processes the last one wins. Without links (some disks, some systems), or where
-    ``latest`` is a real folder, nothing happens: no run fails for a convenience.
+    Of several processes the last one wins. Nothing happens on a disk without links, or if ``latest`` is a real
+    folder: the link is a convenience, and no run fails because of it.
     """
     link = root / f".latest-{_random_hex()}"
     with suppress(OSError):
@@ -45,7 +45,7 @@ def point_latest(root: Path, folder: Path) -> None:
 
 
 def put_aside(folder: Path) -> None:
-    """Rename what an earlier attempt has left, if it has, to `NAME.attempt1` or the next number that is free."""
+    """Rename a folder that an earlier attempt left to `NAME.attempt1`, or the next free number."""
     if folder.exists():
         attempts = (folder.with_name(f"{folder.name}.attempt{attempt}") for attempt in count(1))
         folder.rename(next(path for path in attempts if not path.exists()))
@@ -61,10 +61,10 @@ def _new_folder(parent: Path) -> Path:
                 return folder
     except OSError as error:
         raise RunnerError(
-            f"cannot make a folder under {parent}: {error.strerror}; free that path, or start where you may write"
+            f"cannot make a folder in {parent}: {error.strerror}; free that path, or start in a folder you can write to"
         ) from error
 
 
 def _random_hex() -> str:
-    # From the system and not from `random`, which a user may have seeded alike in two processes.
+    # From the system, not from `random`, which two processes may have seeded alike.
     return os.urandom(3).hex()

@@ -1,4 +1,4 @@
-"""metrics.csv: one row per epoch, whole after every epoch."""
+"""metrics.csv: one row per epoch, rewritten as a whole after every epoch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ METRICS_CSV = "metrics.csv"
 EPOCH = "epoch"
 
 TIMING = ("seconds", "images_per_second", "wait_share")
-"""Columns in which no two runs are alike, however exactly one repeats the other."""
+"""Columns that differ between any two runs, however exactly one repeats the other."""
 
 
 class MetricsTable:
-    """The table of one run; the file is rewritten with each row, so a kill leaves a whole table.
+    """The table of one run; the file is rewritten with each row, so that a kill leaves a whole table.
 
-    The first row fixes the columns' order. A column that comes later stands at the end, blank in
-    the rows before; a value that is missing, or None, is blank (`val_*` every second epoch, say).
+    The first row sets the order of the columns. A column that is new in a later row goes to the end, blank in the rows
+    before; a missing value, or None, is blank, such as `val_*` with validation in every second epoch.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,16 +30,16 @@ class MetricsTable:
         self._rows: list[dict[str, str]] = []
         self._ours = False
 
-    def go_on(self, epochs: int) -> None:
-        """Take over the first `epochs` rows that are there already; later ones are forgotten."""
+    def resume(self, epochs: int) -> None:
+        """Keep the first `epochs` rows of the existing table; later rows are dropped with the next `append`."""
         header, *rows = read_table(self.path) if self.path.exists() else [[EPOCH]]
         self._columns, self._ours = header, True
         self._rows = [dict(zip(header, row, strict=True)) for row in rows[:epochs]]
 
     def append(self, epoch: int, values: Mapping[str, SupportsFloat | None]) -> None:
-        """Add the row of one epoch; numbers are written with all their digits.
+        """Add the row of one epoch; numbers are written with all digits.
 
-        Raises `RunnerError` where the file cannot be written, or where one was there before.
+        Raises `RunnerError` if the file cannot be written, or existed before the first row.
         """
         self._columns += [name for name in values if name not in self._columns]
         self._rows.append({name: _cell(value) for name, value in {**values, EPOCH: epoch}.items()})
@@ -49,9 +49,9 @@ class MetricsTable:
 
 
 def read_metrics(folder: Path) -> list[dict[str, int | float | None]]:
-    """The rows of a run's table, blank cells as None; no rows where no epoch has ended.
+    """The rows of a run's table, blank cells as None; no rows before the end of the first epoch.
 
-    Raises `RunnerError` where the file cannot be read, or holds something else than numbers.
+    Raises `RunnerError` if the file cannot be read, or a cell is not a number.
     """
     path = folder / METRICS_CSV
     if not path.exists():
@@ -60,7 +60,7 @@ def read_metrics(folder: Path) -> list[dict[str, int | float | None]]:
     try:
         return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
     except ValueError as error:
-        raise RunnerError(f"{path} is no table of metrics: {error}") from error
+        raise RunnerError(f"{path} is not a table of metrics: {error}") from error
 
 
 def _cell(value: SupportsFloat | None) -> str:

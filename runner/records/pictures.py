@@ -1,4 +1,4 @@
-"""figures/: small pictures of samples, as the model is given them, and how many samples each class has."""
+"""figures/: small pictures of samples as the model receives them, a timeline, and the number of samples per class."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FIGURES = "figures"
 CLASSES = "classes.csv"
 TIMELINE = "timeline.png"
 SIDE = 80
-"""The longer side of a picture, in pixels, at most."""
+"""The longest side of a picture, in pixels."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture below `figures/`, and the sample it is of."""
+    """A picture below `figures/`, and its sample."""
 
     file: str
     split: str
@@ -36,7 +36,7 @@ class Picture:
 
 
 def write_class_counts(folder: Path, counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
-    """Write per head and class the samples of each split to figures/classes.csv; nothing without classes."""
+    """Write the number of samples per head, class and split to figures/classes.csv; nothing without classes."""
     rows = [(head, name, *splits.values()) for head, names in counts.items() for name, splits in names.items()]
     splits = next((list(by_split) for names in counts.values() for by_split in names.values()), [])
     if rows:
@@ -45,14 +45,12 @@ def write_class_counts(folder: Path, counts: Mapping[str, Mapping[str, Mapping[s
 
 
 def write_pictures(folder: Path, name: str, split: str, source: Source, samples: Iterable[tuple[int, str]]) -> None:
-    """Write pictures of these samples, by index and with a label to show, to figures/NAME/.
+    """Write pictures of samples, given by index and with a label to show, to figures/NAME/ and figures/NAME.csv.
 
-    figures/NAME.csv says what they are of.
-
-    Samples that are no images, or cannot be read, have none.
+    Samples that are not images, or cannot be read, are left out.
     """
     pictures: list[Picture] = []
-    # Renamed as a whole: pictures are many, and each by itself would have to reach the disk first.
+    # The folder is renamed as a whole: writing many pictures atomically one by one would be slow.
     made, final = folder / FIGURES / f".tmp-{name}", folder / FIGURES / name
     for index, label in samples:
         image = _image(source, index)
@@ -67,16 +65,16 @@ def write_pictures(folder: Path, name: str, split: str, source: Source, samples:
 
 
 def write_timeline(folder: Path, figure: Figure) -> None:
-    """Write a drawing as figures/timeline.png; an earlier one is replaced."""
+    """Write a figure to figures/timeline.png; an earlier one is replaced."""
     (folder / FIGURES).mkdir(exist_ok=True)
     with replacing(folder / FIGURES / TIMELINE, overwrite=True) as temporary:
         figure.savefig(temporary, dpi=150, facecolor="white")
 
 
 def read_pictures(folder: Path, name: str) -> dict[str, Picture]:
-    """The pictures of figures/NAME.csv by the id of their sample; empty where there are none.
+    """The pictures in figures/NAME.csv by the id of their sample; empty if there is no such table.
 
-    Raises `RunnerError` where the table cannot be read.
+    Raises `RunnerError` if the table cannot be read.
     """
     path = folder / FIGURES / f"{name}.csv"
     rows = read_table(path) if path.exists() else []
@@ -84,9 +82,9 @@ def read_pictures(folder: Path, name: str) -> dict[str, Picture]:
 
 
 def read_class_counts(folder: Path) -> Iterator[tuple[str, str, dict[str, int]]]:
-    """Head, class and the samples of each split; nothing where the run has no such table.
+    """Head, class and the number of samples per split; nothing if the run has no such table.
 
-    Raises `RunnerError` where the table cannot be read.
+    Raises `RunnerError` if the table cannot be read.
     """
     path = folder / FIGURES / CLASSES
     header, *rows = (read_table(path) if path.exists() else []) or [[]]
@@ -107,10 +105,10 @@ def _image(source: Source, index: int) -> Image | None:
 
 
 def as_image(array: Array) -> Image | None:
-    """A sample's array as a small picture; None where it is none.
+    """A sample's array as a small picture; None if it is not an image.
 
-    Images have shape `(height, width)` or `(height, width, 1, 3 or 4)`; of a volume with channels the middle slice is
-    shown. Values that are no bytes are spread from their least to their greatest.
+    Images have shape `(height, width)` or `(height, width, channels)` with 1, 3 or 4 channels; of a volume with
+    channels the middle slice is shown. Values that are not uint8 are scaled from their minimum and maximum to 0…255.
     """
     from PIL.Image import Resampling, fromarray
 

@@ -1,7 +1,4 @@
-"""predictions.csv: what the model says about each sample.
-
-What the columns of predictions.csv are called.
-"""
+"""predictions.csv: the labels and predictions of each sample, and the names of its columns."""
 
 from __future__ import annotations
 
@@ -17,26 +14,32 @@ from runner.data.labels import Head, joined_names
 from runner.errors import RunnerError
 from runner.records.files import write_table
 
+PREDICTIONS_CSV = "predictions.csv"
+BLOCK = 4096
+"""The number of samples converted to rows per step."""
+
+THRESHOLD = 0.5
+"""A `binary` or `multi_label` head predicts a class above this probability, not at it, as Keras's `binary_accuracy`."""
+
 
 def prediction_columns(heads: Sequence[Head], *, labelled: bool) -> list[str]:
-    """The header: ``id``, then per head ``label`` (if `labelled`), ``predicted`` and its classes.
+    """The header: ``id``, then per head ``label`` (if `labelled`), ``predicted`` and one column per class.
 
-    A head of mode `multi_label` has ``predicted_cat``, 0 or 1, for each class before the classes.
-    One of several numbers (`raw`) has ``label_x`` and ``predicted_x`` for each value, one of mode
-    `input` nothing but ``mean_squared_error``. Columns of a named head begin with its name,
-    ``bi_predicted``. A class whose column would be called like another one gets ``p_`` before its
-    name, so that no name stands twice.
+    A head of mode `multi_label` has ``predicted_cat``, 0 or 1, for each class, before the columns of the classes. A
+    `raw` head of several numbers has ``label_x`` and ``predicted_x`` for each, an `input` head only
+    ``mean_squared_error``. Columns of a named head start with its name, as in ``bi_predicted``. A class whose column
+    would have the name of another column gets the prefix ``p_``, so that names are unique.
     """
-    every = [_prefix(head) + name for head in heads for name in (*_true(head), *_predicted(head), *_classes(head))]
-    wanted = Counter(["id", *every])
-    taken = set(wanted)
+    names = [_prefix(head) + name for head in heads for name in (*_true(head), *_predicted(head), *_classes(head))]
+    counts = Counter(["id", *names])
+    taken = set(counts)
     columns = ["id"]
     for head in heads:
         prefix = _prefix(head)
         columns += [prefix + name for name in (*(_true(head) if labelled else ()), *_predicted(head))]
         for name in _classes(head):
-            alone = wanted[prefix + name] == 1
-            columns.append(prefix + name if alone else _free(prefix, name, taken))
+            is_unique = counts[prefix + name] == 1
+            columns.append(prefix + name if is_unique else _free(prefix, name, taken))
     return columns
 
 
@@ -61,19 +64,11 @@ def _classes(head: Head) -> tuple[str, ...]:
 
 
 def _free(prefix: str, name: str, taken: set[str]) -> str:
-    """A column for the class that is not `taken`; takes it."""
+    """A column name for the class that is not in `taken`, to which it is added."""
     while prefix + name in taken:
         name = f"p_{name}"
     taken.add(prefix + name)
     return prefix + name
-
-
-PREDICTIONS_CSV = "predictions.csv"
-BLOCK = 4096
-"""Samples turned into rows at a time."""
-
-THRESHOLD = 0.5
-"""A binary head says the second class above it, not at it, as Keras's `binary_accuracy` does; so does `multi_label`."""
 
 
 def write_predictions(
@@ -84,16 +79,15 @@ def write_predictions(
     outputs: Sequence[Array],
     codes: Sequence[Array] | None = None,
 ) -> None:
-    """Write one row per sample, in the order of `ids`; `prediction_columns` has the header.
+    """Write one row per sample, in the order of `ids`, below the header of `prediction_columns`.
 
-    `outputs` holds one array per head: probabilities, `(n, classes)`; for a `binary` head those of
-    the second class, `(n,)` or `(n, 1)`; for a `raw` head its numbers, `(n,)` or `(n, values)`; for
-    an `input` head each sample's mean squared error, `(n,)`. `codes` are what is true, per head a
-    column as `Labels` has them; -1 is a class that is not known. Without it there is no label
-    column. Numbers have just the digits that read back as the same float32 (float64 if the
-    outputs are).
+    `outputs` holds one array per head: probabilities, `(n, classes)`; for a `binary` head those of the second class,
+    `(n,)` or `(n, 1)`; for a `raw` head its numbers, `(n,)` or `(n, values)`; for an `input` head each sample's mean
+    squared error, `(n,)`. `codes` are the true labels, per head a column as in `Labels`; -1 is an unknown class.
+    Without `codes` there is no label column. Numbers have the fewest digits that read back as the same float32
+    (float64 for float64 outputs).
 
-    Raises `RunnerError` where shapes do not fit, or where the file exists or cannot be written.
+    Raises `RunnerError` if a shape does not fit, or the file exists or cannot be written.
     """
     header = prediction_columns(heads, labelled=codes is not None)
     arrays = [_checked(head, out, len(ids)) for head, out in zip(heads, outputs, strict=True)]
@@ -108,7 +102,7 @@ def _checked(head: Head, output: Array, num_samples: int) -> Array:
     if array.shape != expected:
         raise RunnerError(
             f"predictions{f' of {head.name}' if head.name else ''} ({head.mode}) must have shape "
-            f"{expected}, got {array.shape}; the model's output must fit the classes of the data"
+            f"{expected}, got {array.shape}; the model's output must match the classes of the data"
         )
     return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
 
@@ -134,18 +128,18 @@ def _rows(
 
 
 def _cells(head: Head, array: Array, codes: Array | None) -> list[Iterable[object]]:
-    """The columns of one head, a block of rows long."""
+    """The columns of one head for one block of rows."""
     if head.mode == "input":
         return [array[:, 0]]
     if head.mode == "raw":
         return [*([] if codes is None else codes.reshape(len(codes), -1).T), *array.T]
     if head.mode == "multi_label":
         members = (array > THRESHOLD).astype(int)
-        told = [members] if codes is None else [codes, members]
-        return [*(joined_names(head.class_names, rows) for rows in told), *members.T, *array.T]
+        labels = [members] if codes is None else [codes, members]
+        return [*(joined_names(head.class_names, rows) for rows in labels), *members.T, *array.T]
     names = np.array([*head.class_names, ""], object)
-    labels = [] if codes is None else [names[codes]]
+    true = [] if codes is None else [names[codes]]
     if head.mode == "binary":
         second = array[:, 0]
-        return [*labels, names[(second > THRESHOLD).astype(int)], 1 - second, second]
-    return [*labels, names[array.argmax(axis=1)], *array.T]
+        return [*true, names[(second > THRESHOLD).astype(int)], 1 - second, second]
+    return [*true, names[array.argmax(axis=1)], *array.T]

@@ -1,4 +1,4 @@
-"""What a run ran on and with: versions, machine, state of the code. Nothing here fails a run."""
+"""Versions, machine, environment and state of the code of a run. Nothing here fails a run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DISTRIBUTIONS = (
     "simplejpeg",
     "opencv-python-headless",
 )
-"""What decides about a run beside Python, Keras and its backend; the last three decode images."""
+"""Packages that affect results, next to Python, Keras and its backend; the last three decode images."""
 
 GIT_SECONDS = 2.0
 GPU_SECONDS = 5.0
 
 PATCH_BYTES = 1 << 20
-"""How much of the changes to the code is kept; the digest is always that of all of them."""
+"""The most that is kept of a patch; its digest is always that of the whole patch."""
 
 ENVIRONMENT = (
     "OMP_NUM_THREADS",
@@ -53,39 +53,39 @@ ENVIRONMENT = (
     "CUDA_VISIBLE_DEVICES",
     "PYTHONHASHSEED",
 )
-"""Variables that decide how many threads compute, on what, and with which of several ways to the same sum."""
+"""Variables that set the number of threads, the devices, and the order of floating-point operations."""
 
 
 def versions(backend: str) -> dict[str, str | None]:
-    """The installed versions by package; None for one that is not installed.
+    """The installed versions by package; None for a package that is not installed.
 
-    Read from the packages' metadata: importing them takes seconds and memory.
+    They are read from the packages' metadata: importing the packages takes seconds and memory.
     """
     names = ("keras", backend, *DISTRIBUTIONS)
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 
 
 def packages() -> dict[str, str]:
-    """Every installed package and its version, by names as they are normalised on the package index."""
+    """Every installed package by normalised name, with its version."""
     found = map(_name_and_version, metadata.distributions())
-    # The first of a name is the one that is imported; a folder left half removed has no name.
+    # Of several with one name the first is imported; a partly removed package has no name.
     first = {normalised(name): version for name, version in reversed([entry for entry in found if entry[0]])}
     return dict(sorted(first.items()))
 
 
 def _name_and_version(distribution: metadata.Distribution) -> tuple[str, str]:
-    """As the distribution has them; empty where it does not say.
+    """Name and version of a distribution; empty if it does not give them.
 
-    Its own attributes parse all of its metadata each, the package's whole README with it.
+    The attributes of `Distribution` would each parse all metadata, including the package's README.
     """
-    # The last is that of an .egg-info that is no folder.
+    # The empty name reads an .egg-info that is a file.
     texts = map(distribution.read_text, ("METADATA", "PKG-INFO", ""))
     headers = HeaderParser().parsestr(next(filter(None, texts), "").partition("\n\n")[0])
     return headers.get("Name", ""), headers.get("Version", "")
 
 
 def normalised(name: str) -> str:
-    """A package's name in the one way of writing it.
+    """A package's name as the package index normalises it.
 
     >>> normalised("Keras_Runner")
     'keras-runner'
@@ -94,12 +94,12 @@ def normalised(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Those of `ENVIRONMENT` that are set."""
+    """The variables of `ENVIRONMENT` that are set."""
     return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
 def machine() -> dict[str, object]:
-    """Platform, processor, cores, memory and GPUs of this machine; `num_cores_usable` are those we may run on."""
+    """Platform, processor, cores, memory and GPUs of this machine; `num_cores_usable` is the process's affinity."""
     return {
         "platform": platform.platform(),
         "cpu": _cpu_model() or platform.machine(),
@@ -111,21 +111,21 @@ def machine() -> dict[str, object]:
 
 
 def gpus() -> list[dict[str, str]] | None:
-    """Name, driver and memory of each NVIDIA GPU, as its driver tells; None where there is no such driver."""
+    """Name, driver and memory of each NVIDIA GPU, as nvidia-smi reports them; None without nvidia-smi."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    answer = _answer(query, Path(), GPU_SECONDS)
-    if answer is None:
+    text = _output_of(query, Path(), GPU_SECONDS)
+    if text is None:
         return None
-    rows = (line.rsplit(", ", 2) for line in answer.splitlines())
+    rows = (line.rsplit(", ", 2) for line in text.splitlines())
     return [dict(zip(("name", "driver", "memory"), row, strict=True)) for row in rows if len(row) == 3]
 
 
 def git_state(folder: Path = Path(), *, patch_to: Path | None = None) -> dict[str, str | bool | None] | None:
-    """Commit of the repository around `folder`, and whether, and how, files git tracks differ from it.
+    """The commit of the repository around `folder`, and whether and how tracked files differ from it.
 
-    None without a repository, a commit or git; `dirty` is None where git took too long to say. `patch` is the digest
-    of the changes, None where there are none; they themselves are written to `patch_to`, cut off after `PATCH_BYTES`.
-    Files git does not track do not count, or every run would be dirty by its own outputs.
+    None without a repository, a commit or git; `dirty` is None if git took too long. `patch` is the digest of the
+    changes, None without changes; the patch is written to `patch_to`, cut off after `PATCH_BYTES`. Untracked files do
+    not count: the outputs of a run would make every run dirty.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
@@ -151,38 +151,38 @@ def _cpu_model(info: Path = Path("/proc/cpuinfo")) -> str | None:
 
 
 def _patch(folder: Path, patch_to: Path | None) -> str | None:
-    """SHA-256 of what `git diff HEAD` says; None where it took too long."""
+    """SHA-256 of the output of `git diff HEAD`; None if it took too long."""
     command = ["git", "--no-optional-locks", "diff", "HEAD", "--full-index", "--no-color", "--no-ext-diff"]
-    # Through a file: changes may be larger than what anyone wants to hold.
-    with tempfile.TemporaryFile() as said:
-        if not _says(command, folder, GIT_SECONDS, said):
+    # Through a file: the patch may be too large for memory.
+    with tempfile.TemporaryFile() as output:
+        if not _run(command, folder, GIT_SECONDS, output):
             return None
-        said.seek(0)
-        digest, num_bytes = hashlib.file_digest(said, "sha256").hexdigest(), said.tell()
+        output.seek(0)
+        digest, num_bytes = hashlib.file_digest(output, "sha256").hexdigest(), output.tell()
         if patch_to is not None:
-            said.seek(0)
-            kept = said.read(PATCH_BYTES)
+            output.seek(0)
+            kept = output.read(PATCH_BYTES)
             cut = f"\n# Cut off here: {PATCH_BYTES:,} of {num_bytes:,} bytes.\n".encode()
             write_atomically(patch_to, kept + cut if num_bytes > len(kept) else kept)
     return digest
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # Without locks: a run must not get in the way of a commit made at the same time.
-    return _answer(["git", "--no-optional-locks", *arguments], folder, GIT_SECONDS)
+    # Without locks: a run must not disturb a commit made at the same time.
+    return _output_of(["git", "--no-optional-locks", *arguments], folder, GIT_SECONDS)
 
 
-def _answer(command: Sequence[str], folder: Path, seconds: float) -> str | None:
-    """What a program says, without the space around it; None where it is not there, fails or takes too long."""
-    with tempfile.TemporaryFile() as said:
-        if not _says(command, folder, seconds, said):
+def _output_of(command: Sequence[str], folder: Path, seconds: float) -> str | None:
+    """The stripped output of a program; None if it is missing, fails or takes too long."""
+    with tempfile.TemporaryFile() as output:
+        if not _run(command, folder, seconds, output):
             return None
-        said.seek(0)
-        return said.read().decode(errors="replace").strip()
+        output.seek(0)
+        return output.read().decode(errors="replace").strip()
 
 
-def _says(command: Sequence[str], folder: Path, seconds: float, output: IO[bytes]) -> bool:
-    """Whether a program does what it is asked in time; what it says goes to `output`."""
+def _run(command: Sequence[str], folder: Path, seconds: float, output: IO[bytes]) -> bool:
+    """Run a program with its stdout in `output`; whether it succeeded within `seconds`."""
     try:
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL, timeout=seconds

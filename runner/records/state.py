@@ -1,4 +1,4 @@
-"""The state a run can go on from: written whole beside the one before it, checked when it is read."""
+"""States of a training, from which a run resumes: written next to the state before, checked when they are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runner.batch import Array
 from runner.records.files import replacing
 
 KEPT = 2
-"""States kept: should the newest be damaged, there is the one before."""
+"""The number of states kept: if the newest is damaged, the one before is used."""
 
 DOCUMENT = "document"
 FILE = re.compile(r"state-(\d{12})\.npz")
@@ -29,7 +29,7 @@ log = logging.getLogger("runner.state")
 
 @dataclass(frozen=True)
 class State:
-    """All that the rest of a training depends on, after `step` steps: arrays by name, and plain values."""
+    """Everything the rest of a training depends on, after `step` steps: arrays by name, and JSON values."""
 
     step: int
     arrays: Mapping[str, Array]
@@ -37,9 +37,9 @@ class State:
 
 
 class StateWriter:
-    """Writes states into a folder in a thread of its own, one after the other.
+    """Writes states into a folder, one after the other, in its own thread.
 
-    Training goes on while a state is being written; the next one waits for it.
+    Training continues while a state is written; the next `write` waits for it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,21 +48,21 @@ class StateWriter:
         self._pending: Future[None] | None = None
 
     def write(self, state: State) -> None:
-        """Begin to write `state`, once the one before it is written.
+        """Start to write `state`, as soon as the state before is written.
 
-        The arrays must not change any more. Raises `RunnerError` if the one before could not be written.
+        The arrays must not change after this call. Raises `RunnerError` if the state before could not be written.
         """
         self.wait()
         self._pending = self._thread.submit(write_state, self._folder, state)
 
     def wait(self) -> None:
-        """Return when all is written; raises `RunnerError` if it could not be."""
+        """Wait until the last state is written; raises `RunnerError` if it could not be."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
     def close(self) -> None:
-        """Write what is still to be written, and end."""
+        """Wait for the last state, and end the thread."""
         try:
             self.wait()
         finally:
@@ -70,10 +70,10 @@ class StateWriter:
 
 
 def write_state(folder: Path, state: State) -> None:
-    """Write `state` as `folder`/state-<step>.npz, then remove all but the newest.
+    """Write `state` as `folder`/state-<step>.npz, then remove all but the newest `KEPT`.
 
-    The file is NumPy's own, a zip archive with a checksum for every array. A kill at any moment leaves the states
-    before it. Raises `RunnerError` if it cannot be written.
+    The file is NumPy's, a zip archive with a checksum for every array. A kill at any moment leaves the states before.
+    Raises `RunnerError` if the file cannot be written.
     """
     dtypes = {name: array.dtype.name for name, array in state.arrays.items()}
     document = json.dumps({"values": state.document, "dtypes": dtypes}).encode()
@@ -85,17 +85,17 @@ def write_state(folder: Path, state: State) -> None:
 
 
 def read_state(folder: Path) -> State | None:
-    """The newest whole state in `folder`; None if there is none. A damaged one is passed over, with a warning."""
+    """The newest intact state in `folder`; None if there is none. A damaged one is skipped, with a warning."""
     for step, path in _files(folder):
         try:
             return _read(step, path)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-            log.warning("%s is damaged (%s) and is not used; going on from the state before it", path, error)
+            log.warning("%s is damaged (%s) and is skipped; resuming from the state before it", path, error)
     return None
 
 
 def drop_states(folder: Path, after: int) -> None:
-    """Remove the states of more than `after` steps: they are damaged, or of a training that was not gone on with."""
+    """Remove the states after step `after`: they are damaged, or of a training that was not resumed."""
     for step, path in _files(folder):
         if step > after:
             with suppress(OSError):
@@ -106,12 +106,12 @@ def _read(step: int, path: Path) -> State:
     # Opened here: NumPy leaves a damaged file open.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         document = json.loads(archive[DOCUMENT].tobytes())
-        # bfloat16 and others like it are bytes to NumPy's format, and get their name back here.
+        # NumPy's format stores bfloat16 and similar types as bytes; the view restores their dtype.
         arrays = {name: archive[name].view(np.dtype(dtype)) for name, dtype in document["dtypes"].items()}
     return State(step, arrays, document["values"])
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Path]]:
-    """The states in `folder` by their number of steps, the newest first."""
+    """The states in `folder` with their numbers of steps, the newest first."""
     found = [(int(match[1]), path) for path in folder.glob("state-*.npz") if (match := FILE.fullmatch(path.name))]
     yield from sorted(found, reverse=True)

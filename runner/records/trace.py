@@ -1,4 +1,4 @@
-"""trace.json: who did what when, in Chrome's trace-event format, which Perfetto and chrome://tracing open."""
+"""trace.json: a timeline of threads and processes, in the trace-event format of Perfetto and chrome://tracing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TRACE_JSON = "trace.json"
 PROCESS = 1
 
 MODEL, WAIT, TRAIN, PREPARE = "model", "wait", "train", "prepare"
-"""The lane of the thread that trains, and what is done in lanes."""
+"""The lane of the training thread, and names of spans."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Something that lasted from `begin` to `end`, in nanoseconds of one clock, and what else is known of it."""
+    """Work that lasted from `begin` to `end`, in nanoseconds of one clock, with further details."""
 
     name: str
     begin: int
@@ -30,14 +30,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Lane:
-    """What one thread or process did; spans that lie within another one are parts of it."""
+    """The spans of one thread or process; a span within another is part of it."""
 
     name: str
     spans: Sequence[Span]
 
 
 def write_trace(folder: Path, lanes: Sequence[Lane]) -> None:
-    """Write the lanes as trace.json; time begins with their first span. An earlier file is replaced."""
+    """Write the lanes to trace.json; time starts at the first span. An earlier file is replaced."""
     zero = min((span.begin for lane in lanes for span in lane.spans), default=0)
     events = [
         {"ph": "M", "name": "thread_name", "pid": PROCESS, "tid": number, "args": {"name": lane.name}}
@@ -54,9 +54,9 @@ def _event(span: Span, number: int, zero: int) -> dict[str, Any]:
 
 
 def read_trace(folder: Path) -> list[Lane]:
-    """The lanes of a run's trace.json; none where there is no such file.
+    """The lanes of a run's trace.json; empty if there is no such file.
 
-    Raises `RunnerError` where it cannot be read.
+    Raises `RunnerError` if it cannot be read.
     """
     path = folder / TRACE_JSON
     if not path.exists():

@@ -17,7 +17,7 @@ Row = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
-class Beginning:
+class RunStart:
     """A run that begins, or goes on: its folder, its configuration by dotted key, and tags.
 
     `kept` is what the tracker returned when the run began; nothing where it begins now.
@@ -30,7 +30,7 @@ class Beginning:
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnd:
     """How a run ended: the figures it came to, by dotted key, and the files a person would look at."""
 
     status: FinalStatus
@@ -41,13 +41,13 @@ class Ending:
 class Tracker(Protocol):
     """What is told of one run, in the order of these methods; whatever it raises costs the tracker, never the run."""
 
-    def begin(self, run: Beginning) -> Mapping[str, Any]:
+    def begin(self, run: RunStart) -> Mapping[str, Any]:
         """A run begins; what to keep in run.json, for a later resume."""
 
     def epoch(self, epoch: int, row: Row) -> None:
         """An epoch, counted from 1, is done: its row of metrics.csv; after a resume, it may be one that was told."""
 
-    def end(self, run: Ending) -> None:
+    def end(self, run: RunEnd) -> None:
         """The run has ended, its files are written."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.component import Package
-from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
+from runner.trackers.base import Row, RunEnd, RunStart, TrackerSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +55,7 @@ class MLflowRun:
         self._uri, self._experiment = uri, experiment
         self._last = 0
 
-    def begin(self, run: Beginning) -> Mapping[str, Any]:
+    def begin(self, run: RunStart) -> Mapping[str, Any]:
         """Make a run in the store; where the run goes on, so does that one."""
         self._client = _client(self._uri)
         if run.kept.get("uri") == self._uri:
@@ -73,7 +73,7 @@ class MLflowRun:
         if epoch > self._last:
             self._metrics(row, epoch)
 
-    def end(self, run: Ending) -> None:
+    def end(self, run: RunEnd) -> None:
         """Log the results and the files, and end the run."""
         self._metrics(run.results, 0)
         for file in run.files:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.component import Folder, Package
-from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
+from runner.trackers.base import Row, RunEnd, RunStart, TrackerSettings
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -40,7 +40,7 @@ class EventFiles:
         self._writer: SummaryWriter | None = None
         self._last = 0
 
-    def begin(self, run: Beginning) -> Mapping[str, Any]:
+    def begin(self, run: RunStart) -> Mapping[str, Any]:
         """Write the parameters, but where the run goes on: it does so in a new file beside the one there is."""
         self._folder = Path(run.kept.get("log_dir") or self._place(run.folder))
         if not run.kept:
@@ -54,7 +54,7 @@ class EventFiles:
         self._last = epoch
         self._add(row, self._open(purge_step=epoch))
 
-    def end(self, run: Ending) -> None:
+    def end(self, run: RunEnd) -> None:
         """Add the results and how the run ended, and close the file."""
         writer = self._open()
         self._add(run.results, writer)

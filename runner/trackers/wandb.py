@@ -10,7 +10,7 @@ from typing import Any, Literal
 from runner.component import Package
 from runner.records.folder import put_aside
 from runner.records.metrics import EPOCH, read_metrics
-from runner.trackers.base import Beginning, Ending, Row, TrackerSettings
+from runner.trackers.base import Row, RunEnd, RunStart, TrackerSettings
 
 FOLDER = "wandb"
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false"}
@@ -58,7 +58,7 @@ class WandBRun:
     def __init__(self, settings: WandB) -> None:
         self._settings = settings
 
-    def begin(self, run: Beginning) -> Mapping[str, Any]:
+    def begin(self, run: RunStart) -> Mapping[str, Any]:
         """Make a run, and tell it of all epochs it lacks; where the run goes on, so does that one, under its id.
 
         A client that is killed loses what it had not written yet. Offline the run is therefore written anew, whole, and
@@ -100,7 +100,7 @@ class WandBRun:
             with self._ended_if_it_fails():
                 self._run.log({key: value for key, value in row.items() if value is not None}, step=epoch)
 
-    def end(self, run: Ending) -> None:
+    def end(self, run: RunEnd) -> None:
         """Add the results and the files, and end the run."""
         with self._ended_if_it_fails():
             self._run.summary.update({**run.results, "status": run.status})

@@ -15,7 +15,7 @@ def rows(folder):
 
 def test_bad_sample_is_listed_and_counted_once(tmp_path):
     told = []
-    bad = BadSamples(tmp_path, tell=told.append)
+    bad = BadSamples(tmp_path, notify=told.append)
     for _ in range(2):
         bad.note("train", "cat/1.png", "/data/cat/1.png", "empty file")
         bad.note("validation", "cat/1.png", "/data/cat/1.png", "empty file")
@@ -35,11 +35,11 @@ def test_list_is_not_there_while_nothing_is_bad(tmp_path):
 
 def test_first_few_are_shown_and_all_listed(tmp_path):
     told = []
-    bad = BadSamples(tmp_path, tell=told.append)
+    bad = BadSamples(tmp_path, notify=told.append)
     for number in range(50):
         bad.note("train", f"{number}", f"/{number}", "torn")
     assert len(told) == SHOWN + 1
-    assert told[-1] == "more than 10 samples are bad: the others are listed in bad_samples.csv"
+    assert told[-1] == "more than 10 bad samples: no more are shown; bad_samples.csv lists all"
     assert len(rows(tmp_path)) == 51
 
 
@@ -58,7 +58,7 @@ def test_bound_covers_splits_and_resumes(tmp_path):
     bad = BadSamples(tmp_path, most=1)
     bad.note("train", "a", "/a", "torn")
     bad.note("train", "a", "/a", "torn")
-    expected = "data.max_bad=1 must cover all bad samples, got 2; mend them, or raise it:\n/a: torn\n/b: empty"
+    expected = "data.max_bad=1 must cover all bad samples, got 2; fix them, or raise the limit:\n/a: torn\n/b: empty"
     with pytest.raises(DataError) as raised:
         bad.note("test", "b", "/b", "empty")
     assert str(raised.value) == expected

@@ -24,7 +24,7 @@ def test_atomic_write_leaves_no_other_file(tmp_path):
 def test_atomic_write_refuses_existing_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RunnerError, match=r"a\.txt exists already and is not overwritten"):
+    with pytest.raises(RunnerError, match=r"a\.txt already exists and is not overwritten"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
 

@@ -55,7 +55,7 @@ def test_existing_run_folder_is_not_reused(tmp_path, monkeypatch):
 
 def test_unwritable_place_is_named(tmp_path):
     (tmp_path / "outputs").write_text("a file")
-    with pytest.raises(RunnerError, match=r"cannot make a folder under .*outputs/runs: .*; free"):
+    with pytest.raises(RunnerError, match=r"cannot make a folder in .*outputs/runs: .*; free"):
         new_run_folder(tmp_path / "outputs")
 
 

@@ -64,14 +64,14 @@ def test_run_without_epochs_has_no_rows(tmp_path):
 
 def test_metrics_are_not_overwritten(tmp_path):
     MetricsTable(tmp_path).append(1, {"loss": 0.5})
-    with pytest.raises(RunnerError, match=r"metrics\.csv exists already and is not overwritten"):
+    with pytest.raises(RunnerError, match=r"metrics\.csv already exists and is not overwritten"):
         MetricsTable(tmp_path).append(1, {"loss": 0.25})
 
 
 @pytest.mark.parametrize("rows", ["epoch,loss\n1\n", "epoch,loss\n1,low\n"])
 def test_reading_metrics_names_a_damaged_file(tmp_path, rows):
     (tmp_path / "metrics.csv").write_text(rows)
-    with pytest.raises(RunnerError, match=r"metrics\.csv is no table of metrics: "):
+    with pytest.raises(RunnerError, match=r"metrics\.csv is not a table of metrics: "):
         read_metrics(tmp_path)
 
 

@@ -107,7 +107,7 @@ def test_diff_separates_code_packages_and_data(answer, store):
 def test_compare_shows_known_speeds(answer, make):
     for name, share in (("fast", 0.01), ("slow", 0.5)):
         table = MetricsTable(make(name, loader=name))
-        table.go_on(0)
+        table.resume(0)
         table.append(1, {"images_per_second": 80.0, "wait_share": 0.9})
         table.append(2, {"images_per_second": 100.0, "wait_share": share})
     rows = json.loads(answer("compare", "fast", "slow", "format=json"))

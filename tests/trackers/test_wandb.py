@@ -12,7 +12,7 @@ import pytest
 from runner import compose
 from runner.modes.run import run
 from runner.records.metrics import MetricsTable
-from runner.trackers.base import Beginning, Ending
+from runner.trackers.base import RunEnd, RunStart
 from runner.trackers.wandb import WandB
 
 wandb = pytest.importorskip("wandb")
@@ -81,10 +81,10 @@ def services():
 def test_offline_run_logs_everything(folder):
     (folder / "config.yaml").write_text("seed: 0\n")
     tracker = WandB(project="digits", entity="us", group="first").build()
-    kept = tracker.begin(Beginning(folder, {"train.epochs": 2, "loader": "x"}, tags={"git_commit": "abc"}))
+    kept = tracker.begin(RunStart(folder, {"train.epochs": 2, "loader": "x"}, tags={"git_commit": "abc"}))
     tracker.epoch(1, {"loss": 0.5, "val_loss": None})
     tracker.epoch(2, {"loss": 0.25, "val_loss": 1.0})
-    tracker.end(Ending("completed", {"evaluate.accuracy": 0.75}, (folder / "config.yaml",)))
+    tracker.end(RunEnd("completed", {"evaluate.accuracy": 0.75}, (folder / "config.yaml",)))
     assert kept["at"] == str(folder / "wandb")
     assert list(history(folder)) == [(1, {"loss": 0.5}), (2, {"loss": 0.25, "val_loss": 1.0})]
     run = of_kind(folder, "run")[0]
@@ -102,23 +102,23 @@ def test_offline_run_logs_everything(folder):
 @pytest.mark.parametrize(("status", "code"), [("failed", 1), ("interrupted", 130)])
 def test_incomplete_run_ends_with_a_code(folder, status, code):
     tracker = WandB().build()
-    tracker.begin(Beginning(folder, {}))
-    tracker.end(Ending(status, {}, ()))
+    tracker.begin(RunStart(folder, {}))
+    tracker.end(RunEnd(status, {}, ()))
     assert [record.exit_code for record in of_kind(folder, "exit")] == [code]
 
 
 def test_resumed_run_keeps_its_id(folder):
     first = WandB().build()
-    kept = first.begin(Beginning(folder, {"train.epochs": 1}))
-    first.end(Ending("interrupted", {}, ()))
+    kept = first.begin(RunStart(folder, {"train.epochs": 1}))
+    first.end(RunEnd("interrupted", {}, ()))
     table = MetricsTable(folder)  # a client that was killed had not written these epochs yet
     table.append(1, {"loss": 1.0})
     table.append(2, {"loss": 2.0})
     again = WandB().build()
-    assert again.begin(Beginning(folder, {"train.epochs": 2}, kept=kept)) == kept
+    assert again.begin(RunStart(folder, {"train.epochs": 2}, kept=kept)) == kept
     again.epoch(2, {"loss": 2.0, "seconds": 1.0})  # done again after the kill
     again.epoch(3, {"loss": 3.0})
-    again.end(Ending("completed", {}, ()))
+    again.end(RunEnd("completed", {}, ()))
     assert list(history(folder)) == [(epoch, {"loss": float(epoch)}) for epoch in (1, 2, 3)]
     assert {run.run_id for run in of_kind(folder, "run")} == {kept["id"]}
     assert [file.parts[-3] for file in folder.rglob("run-*.wandb")].count("wandb") == 1
@@ -130,16 +130,16 @@ def test_jobs_of_a_sweep_are_a_group(tmp_path, parts, group):
     folder = tmp_path.joinpath(*parts)
     folder.mkdir(parents=True)
     tracker = WandB().build()
-    tracker.begin(Beginning(folder, {}))
-    tracker.end(Ending("completed", {}, ()))
+    tracker.begin(RunStart(folder, {}))
+    tracker.end(RunEnd("completed", {}, ()))
     assert of_kind(folder, "run")[0].run_group == group
 
 
 def test_tracker_leaves_no_process_or_output(folder, capfd):
     tracker = WandB().build()
-    tracker.begin(Beginning(folder, {}))
+    tracker.begin(RunStart(folder, {}))
     assert len(services()) == 1
-    tracker.end(Ending("completed", {}, ()))
+    tracker.end(RunEnd("completed", {}, ()))
     assert services() == []
     assert capfd.readouterr() == ("", "")
 
@@ -158,9 +158,9 @@ def server(monkeypatch):
 
 def test_offline_nothing_is_sent(folder, server):
     tracker = WandB().build()
-    tracker.begin(Beginning(folder, {}))
+    tracker.begin(RunStart(folder, {}))
     tracker.epoch(1, {"loss": 1.0})
-    tracker.end(Ending("completed", {}, ()))
+    tracker.end(RunEnd("completed", {}, ()))
     with pytest.raises(BlockingIOError):
         server.accept()
 
@@ -170,7 +170,7 @@ def test_silent_server_leaves_no_process(folder, server, monkeypatch):
     tracker = WandB(mode="online").build()
     began = time.monotonic()
     with pytest.raises(wandb.errors.CommError):
-        tracker.begin(Beginning(folder, {}))
+        tracker.begin(RunStart(folder, {}))
     assert time.monotonic() - began < 20
     server.accept()[0].close()  # it was asked
     assert services() == []
@@ -178,7 +178,7 @@ def test_silent_server_leaves_no_process(folder, server, monkeypatch):
 
 def test_online_without_a_key_is_reported(folder):
     with pytest.raises(wandb.errors.UsageError, match="[Nn]o API key"):
-        WandB(mode="online").build().begin(Beginning(folder, {}))
+        WandB(mode="online").build().begin(RunStart(folder, {}))
     assert services() == []
 
 
