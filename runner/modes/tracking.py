@@ -17,7 +17,7 @@ from runner.records.record import RunRecord, close_log, open_log
 from runner.records.run_folder import is_number, read_run
 from runner.reports.html import REPORT_HTML
 from runner.settings import Settings
-from runner.trackers.base import Row, RunEnd, RunStart, Tracker
+from runner.trackers.base import MetricsRow, RunEnd, RunStart, Tracker
 
 FILES = (CONFIG_YAML, METRICS_CSV, REPORT_HTML)
 
@@ -52,7 +52,7 @@ class Tracking:
 
         self._report(begin)
 
-    def epoch(self, epoch: int, row: Row) -> None:
+    def epoch(self, epoch: int, row: MetricsRow) -> None:
         """Report an epoch, counted from 1."""
         self._report(lambda tracker: tracker.epoch(epoch, row))
 

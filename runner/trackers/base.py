@@ -1,7 +1,4 @@
-"""The role of a tracker, the base of the settings of each, and what all of them are told of a run.
-
-`tracker=none`: the run's folder is all there is.
-"""
+"""The interface of a tracker, the base of its settings, and `tracker=none`, which uses the run's folder only."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from typing import Any, Literal, Protocol
 from runner.component import Component, Package
 from runner.records.record import FinalStatus
 
-Row = Mapping[str, float | None]
+MetricsRow = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class RunStart:
-    """A run that begins, or goes on: its folder, its configuration by dotted key, and tags.
+    """A run that starts or resumes: its folder, its configuration by dotted key, and tags.
 
-    `kept` is what the tracker returned when the run began; nothing where it begins now.
+    `kept` is what the tracker returned when the run first started; empty if it starts now.
     """
 
     folder: Path
@@ -31,7 +28,7 @@ class RunStart:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended: the figures it came to, by dotted key, and the files a person would look at."""
+    """A run that has ended: its status, its numeric results by dotted key, and files to upload."""
 
     status: FinalStatus
     results: Mapping[str, float]
@@ -39,36 +36,36 @@ class RunEnd:
 
 
 class Tracker(Protocol):
-    """What is told of one run, in the order of these methods; whatever it raises costs the tracker, never the run."""
+    """Reports one run, through these methods in this order; an exception stops the tracker, never the run."""
 
     def begin(self, run: RunStart) -> Mapping[str, Any]:
-        """A run begins; what to keep in run.json, for a later resume."""
+        """Start or resume a run; returns values for run.json, which a later resume passes back."""
 
-    def epoch(self, epoch: int, row: Row) -> None:
-        """An epoch, counted from 1, is done: its row of metrics.csv; after a resume, it may be one that was told."""
+    def epoch(self, epoch: int, row: MetricsRow) -> None:
+        """Report the row of metrics.csv of an epoch, counted from 1; after a resume an epoch may come again."""
 
     def end(self, run: RunEnd) -> None:
-        """The run has ended, its files are written."""
+        """Report the end of the run, whose files are written."""
 
 
 class TrackerSettings(Component):
-    """The base of every tracker's settings."""
+    """The base of the settings of all trackers."""
 
     kind: str
 
     def build(self) -> Tracker | None:
-        """The tracker; None where nothing is to be told. Its package is installed."""
+        """The tracker, whose package is installed; None for `tracker=none`."""
         raise NotImplementedError
 
     def _package(self, name: str) -> Package:
-        """The package of a tracker that an extra of the tracker's name installs."""
+        """A package that the extra with the tracker's name installs."""
         return Package(f"tracker={self.kind}", name, extra=self.kind, otherwise="choose tracker=none")
 
 
 class NoTracker(TrackerSettings):
-    """Nothing but the run's own folder."""
+    """No tracker: the run's folder only."""
 
     kind: Literal["none"] = "none"
 
     def build(self) -> None:
-        """No tracker."""
+        """Return None: there is no tracker."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.component import Package
-from runner.trackers.base import Row, RunEnd, RunStart, TrackerSettings
+from runner.trackers.base import MetricsRow, RunEnd, RunStart, TrackerSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 STATUS = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 MOST_PARAMETERS, MOST_CHARACTERS = 100, 6000
-"""What MLflow takes in one call, and of one parameter."""
+"""The most parameters that MLflow takes in one call, and characters in one parameter."""
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""Without these MLflow waits for minutes for a server that does not answer, and reports its use; yours come first."""
+"""Limit the wait for a server that does not answer, minutes by default, and send no usage reports.
+
+Variables that are set stay as they are.
+"""
 
 
 class MLflow(TrackerSettings):
@@ -37,39 +40,39 @@ class MLflow(TrackerSettings):
     """The store: an SQLite file (`sqlite:///path.db`), or a server (`http://host:5000`)."""
 
     experiment: str = "keras-runner"
-    """The experiment the run belongs to; made where it is new."""
+    """The experiment of the run; created if it does not exist."""
 
     def packages(self) -> Iterator[Package]:
-        """MLflow itself."""
+        """The package mlflow."""
         yield self._package("mlflow")
 
     def build(self) -> MLflowRun:
-        """A run in the store, begun later."""
+        """A run in the store, which `begin` starts."""
         return MLflowRun(self.uri, self.experiment)
 
 
 class MLflowRun:
-    """Parameters, metrics per epoch, results, tags, and the files a person looks at."""
+    """Logs parameters, metrics per epoch, results, tags and files to one MLflow run."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         self._uri, self._experiment = uri, experiment
         self._last = 0
 
     def begin(self, run: RunStart) -> Mapping[str, Any]:
-        """Make a run in the store; where the run goes on, so does that one."""
+        """Create a run in the store, or continue the one of a resumed run."""
         self._client = _client(self._uri)
         if run.kept.get("uri") == self._uri:
             self._run_id = str(run.kept["run_id"])
             self._client.update_run(self._run_id, status="RUNNING")
             self._last = self._last_epoch()
             return run.kept
-        made = self._client.create_run(self._experiment_id(), run_name=run.folder.name, tags=dict(run.tags))
-        self._run_id = made.info.run_id
+        created = self._client.create_run(self._experiment_id(), run_name=run.folder.name, tags=dict(run.tags))
+        self._run_id = created.info.run_id
         self._parameters(run.parameters)
         return {"uri": self._uri, "run_id": self._run_id}
 
-    def epoch(self, epoch: int, row: Row) -> None:
-        """Log the values there are, by epoch; one the store has already is the same again, and is not logged twice."""
+    def epoch(self, epoch: int, row: MetricsRow) -> None:
+        """Log the values of an epoch, unless the store has it from before a resume."""
         if epoch > self._last:
             self._metrics(row, epoch)
 
@@ -81,20 +84,20 @@ class MLflowRun:
         self._client.set_terminated(self._run_id, STATUS[run.status])
 
     def _last_epoch(self) -> int:
-        """The last epoch that is in the store: all values of one are logged at once, and each has a loss."""
+        """The last epoch in the store: all values of an epoch are logged together, and each epoch has a loss."""
         return max((metric.step for metric in self._client.get_metric_history(self._run_id, "loss")), default=0)
 
     def _experiment_id(self) -> str:
-        """The experiment's id; beside an SQLite file lie the files of its runs, and not where the runner is started."""
+        """The experiment's id; with an SQLite file, the files of runs are stored next to it."""
         from mlflow.exceptions import MlflowException
 
-        place = _database(self._uri)
-        location = place and place.with_name(f"{place.stem}-artifacts").absolute().as_uri()
+        database = _database(self._uri)
+        location = database and database.with_name(f"{database.stem}-artifacts").absolute().as_uri()
         found = self._client.get_experiment_by_name(self._experiment)
         if found is None:
             try:
                 return str(self._client.create_experiment(self._experiment, artifact_location=location))
-            except MlflowException:  # another run has just made it
+            except MlflowException:  # another run has just created it
                 found = self._client.get_experiment_by_name(self._experiment)
                 if found is None:
                     raise
@@ -107,7 +110,7 @@ class MLflowRun:
         for first in range(0, len(params), MOST_PARAMETERS):
             self._client.log_batch(self._run_id, params=params[first : first + MOST_PARAMETERS])
 
-    def _metrics(self, values: Row, step: int) -> None:
+    def _metrics(self, values: MetricsRow, step: int) -> None:
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
@@ -118,8 +121,8 @@ class MLflowRun:
 def _client(uri: str) -> MlflowClient:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if (place := _database(uri)) is not None:
-        place.parent.mkdir(parents=True, exist_ok=True)
+    if (database := _database(uri)) is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
@@ -132,5 +135,5 @@ def _database(uri: str) -> Path | None:
 
 
 def _key(name: str) -> str:
-    """A name as MLflow takes it."""
+    """A name with `_` for the characters that MLflow does not allow."""
     return re.sub(r"[^/\w.\- :]", "_", name)

@@ -1,4 +1,4 @@
-"""`tracker=wandb`: Weights & Biases, in files in the run's folder, or on its server as the run goes on."""
+"""`tracker=wandb`: Weights & Biases, as files in the run's folder, or on its server during the run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Literal
 from runner.component import Package
 from runner.records.folder import put_aside
 from runner.records.metrics import EPOCH, read_metrics
-from runner.trackers.base import Row, RunEnd, RunStart, TrackerSettings
+from runner.trackers.base import MetricsRow, RunEnd, RunStart, TrackerSettings
 
 FOLDER = "wandb"
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false"}
-"""Without this wandb reports its own errors over the network, offline as well; yours comes first."""
+"""Stop wandb from sending its own errors over the network, which it does offline too. A variable that is set stays."""
 
 ANSWER_SECONDS = 10.0
-"""How long a server may take to answer; wandb would wait for 90 seconds."""
+"""The longest wait for a server; wandb's default is 90 seconds."""
 
 EXIT_CODES = {"completed": 0, "failed": 1, "interrupted": 130}
-"""How a run ended, as wandb takes it."""
+"""The exit code that wandb gets for a final status."""
 
 
 class WandB(TrackerSettings):
@@ -29,46 +29,46 @@ class WandB(TrackerSettings):
     kind: Literal["wandb"] = "wandb"
 
     mode: Literal["offline", "online"] = "offline"
-    """Whether nothing is sent, and `wandb sync` can do so later (`offline`), or all goes to the server (`online`)."""
+    """`offline`: send nothing, `wandb sync` can do so later; `online`: send everything to the server."""
 
     project: str = "keras-runner"
-    """The project the run belongs to."""
+    """The project of the run."""
 
     entity: str | None = None
-    """The user or team whose project it is; null: your own, as wandb knows it."""
+    """The user or team that owns the project; null: your default in wandb."""
 
     group: str | None = None
-    """What runs are grouped by; null: the jobs of a sweep are, under its name."""
+    """The group of the run; null: the name of the sweep for its jobs, no group for other runs."""
 
     def packages(self) -> Iterator[Package]:
-        """Its client."""
+        """The package wandb."""
         yield self._package("wandb")
 
     def build(self) -> WandBRun:
-        """A run of the client, begun later."""
+        """A run of the client, which `begin` starts."""
         return WandBRun(self)
 
 
 class WandBRun:
-    """Parameters, metrics per epoch, results, and the files a person looks at.
+    """Logs parameters, metrics per epoch, results and files to one run of Weights & Biases.
 
-    What the client runs beside this process ends with the run, or with whatever goes wrong here.
+    The process that the client starts ends with the run, or with an error here.
     """
 
     def __init__(self, settings: WandB) -> None:
         self._settings = settings
 
     def begin(self, run: RunStart) -> Mapping[str, Any]:
-        """Make a run, and tell it of all epochs it lacks; where the run goes on, so does that one, under its id.
+        """Start a run, or continue the one of a resumed run by its id, and log all epochs that it lacks.
 
-        A client that is killed loses what it had not written yet. Offline the run is therefore written anew, whole, and
-        what was written before is put aside; online its server knows which epochs it has.
+        A killed client loses what it had not written. Offline, a resumed run is therefore written again from the
+        start, and the folder of the first attempt is renamed; online, the server knows which epochs it has.
         """
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         import wandb
 
-        self._alone = wandb.run is None  # else the caller uses it in this process, too
+        self._is_only_user = wandb.run is None  # otherwise the caller uses wandb in this process too
         online = self._settings.mode == "online"
         if not online:
             put_aside(run.folder / FOLDER)
@@ -76,8 +76,8 @@ class WandBRun:
             console="off", silent=True, symlink=False, reinit="create_new", init_timeout=ANSWER_SECONDS
         )
         with self._ended_if_it_fails():
-            if self._alone:
-                wandb.setup(settings)  # what it says outside of a run is silent, too
+            if self._is_only_user:
+                wandb.setup(settings)  # silences messages outside of a run too
             self._run = wandb.init(
                 **self._settings.model_dump(include={"mode", "project", "entity"}),
                 group=self._settings.group or (run.folder.parent.name if run.folder.name.isdecimal() else None),
@@ -88,15 +88,15 @@ class WandBRun:
                 config={**run.parameters, **run.tags},
                 settings=settings,
             )
-        self._told = self._run.starting_step - 1
+        self._last = self._run.starting_step - 1
         for row in read_metrics(run.folder):
             self.epoch(int(row[EPOCH] or 0), {name: value for name, value in row.items() if name != EPOCH})
         return {"id": self._run.id, "at": self._run.url if online else str(run.folder / FOLDER)}
 
-    def epoch(self, epoch: int, row: Row) -> None:
-        """Log the values there are, by epoch; one that is done again is the same again, and is not told twice."""
-        if epoch > self._told:
-            self._told = epoch
+    def epoch(self, epoch: int, row: MetricsRow) -> None:
+        """Log the values of an epoch, unless it was logged before a resume."""
+        if epoch > self._last:
+            self._last = epoch
             with self._ended_if_it_fails():
                 self._run.log({key: value for key, value in row.items() if value is not None}, step=epoch)
 
@@ -104,7 +104,7 @@ class WandBRun:
         """Add the results and the files, and end the run."""
         with self._ended_if_it_fails():
             self._run.summary.update({**run.results, "status": run.status})
-            for file in run.files:  # below the run's name: wandb has a config.yaml of its own
+            for file in run.files:  # below the run's name: wandb has its own config.yaml
                 self._run.save(file, base_path=file.parent.parent, policy="now")
             self._run.finish(exit_code=EXIT_CODES[run.status])
         self._teardown()
@@ -118,11 +118,11 @@ class WandBRun:
             raise
 
     def _teardown(self) -> None:
-        """End the client's process, unless it serves others, too."""
+        """End the client's process, unless others use it too."""
         import wandb
 
-        if self._alone:
+        if self._is_only_user:
             try:
                 wandb.teardown()
-            except SystemExit as ended:  # it would end this process with the code of its own
+            except SystemExit as ended:  # it would end this process with its own exit code
                 raise RuntimeError(f"wandb's service ended with exit code {ended.code}") from ended

@@ -58,5 +58,5 @@ def test_config_keeps_order_and_repeats_aliases():
 
 def test_config_is_not_overwritten(tmp_path):
     write_config(tmp_path, {"seed": 0})
-    with pytest.raises(RunnerError, match=r"config\.yaml exists already"):
+    with pytest.raises(RunnerError, match=r"config\.yaml already exists"):
         write_config(tmp_path, {"seed": 1})

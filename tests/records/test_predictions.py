@@ -106,7 +106,7 @@ def test_outputs_of_another_shape_are_refused(tmp_path, shape):
 
 def test_predictions_are_not_overwritten(tmp_path):
     write_predictions(tmp_path / "p.csv", ["a", "b"], heads=(PETS,), outputs=[TWO])
-    with pytest.raises(RunnerError, match=r"p\.csv exists already"):
+    with pytest.raises(RunnerError, match=r"p\.csv already exists"):
         write_predictions(tmp_path / "p.csv", ["a", "b"], heads=(PETS,), outputs=[TWO])
 
 

@@ -63,7 +63,7 @@ def test_update_adds_to_a_section(record):
 @pytest.mark.parametrize("section", ["result", "status"])
 def test_update_refuses_unknown_sections(record, section):
     before = on_disk(record)
-    with pytest.raises(TypeError, match=rf"no section {section} to update; it has argv, .*seconds"):
+    with pytest.raises(TypeError, match=rf"no section {section} to update; its sections are argv, .*seconds"):
         record.update(**{section: "failed"})
     assert on_disk(record) == before
 
@@ -127,6 +127,6 @@ def test_close_ends_the_log(record):
 
 def test_open_does_not_overwrite_a_record(record):
     handlers = list(logging.getLogger("runner").handlers)
-    with pytest.raises(RunnerError, match=r"run\.json exists already"):
+    with pytest.raises(RunnerError, match=r"run\.json already exists"):
         RunRecord.open(record.path, backend="jax")
     assert logging.getLogger("runner").handlers == handlers
