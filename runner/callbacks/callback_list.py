@@ -1,8 +1,7 @@
-"""One list of callbacks for the whole run, though `fit` is called once per epoch.
+"""The lists of callbacks that Keras is given.
 
-Callbacks that keep JAX from running ahead of the device.
-
-Averages of the weights (`use_ema`) over many calls of `fit`.
+`RunCallbacks` is one list for the whole run, though `fit` is called once per epoch; it also keeps averages of the
+weights (`use_ema`) over these calls. `PacedCallbacks` keeps JAX from running ahead of the device.
 """
 
 from __future__ import annotations
@@ -13,28 +12,28 @@ import keras
 
 
 class PacedCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
-    """Lets two steps be in flight at most: the one that is computed, and the one that comes next.
+    """Callbacks that allow two steps in flight at most: one that is being computed, and the next.
 
-    JAX returns from a step before it is computed, and Keras reads its logs in other threads: dozens of batches would
-    be held for steps to come. So once a step is on its way, the one before it is waited for. On TensorFlow Keras reads
-    the logs of each step in the training thread, which is as good as waiting; on PyTorch a CPU computes at once, and
-    the feed sees to a GPU.
+    JAX returns from a step before it is computed, and Keras reads its logs in other threads, so dozens of batches would
+    wait in memory. Therefore, once a step has started, these callbacks wait for the step before. Other backends do not
+    need that. On TensorFlow, Keras reads the logs of each step in the training thread. On PyTorch, a CPU computes at
+    once, and the feed limits a GPU.
     """
 
     _results: Any = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """As Keras; then wait."""
+        """Call the callbacks, then wait for the step before."""
         super().on_train_batch_end(batch, logs)
         self._wait_for_the_step_before(logs)
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """As Keras; then wait."""
+        """Call the callbacks, then wait for the step before."""
         super().on_test_batch_end(batch, logs)
         self._wait_for_the_step_before(logs)
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        """As Keras; then wait."""
+        """Call the callbacks, then wait for the step before."""
         super().on_predict_batch_end(batch, logs)
         self._wait_for_the_step_before(logs)
 
@@ -47,39 +46,39 @@ class PacedCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
 
 
 class WeightAverages:
-    """Decides when an optimizer's averages replace the weights; does nothing where it keeps none.
+    """Decides when an optimizer's averages replace the weights; does nothing for optimizers without averages.
 
-    Keras puts them in place at the end of every `fit`, and the next one would train on from there. It asks
-    `use_ema` twice: while the training step is traced, when averages must be kept, and at the end of `fit`.
+    Keras replaces the weights at the end of every `fit`, and the next `fit` would train from there. Keras reads
+    `use_ema` twice: when it traces the training step, which must then keep averages, and at the end of `fit`.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
-        # Loss scaling (mixed_float16) wraps the optimizer that was asked for.
+        # Loss scaling (mixed_float16) wraps the configured optimizer.
         self._optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self._kept = bool(getattr(self._optimizer, "use_ema", False))
 
     def suspend(self) -> None:
-        """Until `resume`, leave the weights as they are."""
+        """Keep Keras from replacing the weights, until `resume`."""
         if self._kept:
             self._optimizer.use_ema = False
 
     def resume(self) -> None:
-        """Keep averages from here on."""
+        """Let the optimizer keep averages again."""
         if self._kept:
             self._optimizer.use_ema = True
 
     def apply(self) -> None:
-        """Put the averages in place of the weights."""
+        """Replace the weights by their averages."""
         self.resume()
         self._optimizer.finalize_variable_values(self._model.trainable_weights)
 
 
 class RunCallbacks(PacedCallbacks):
-    """Lets `on_train_begin` through at the first call of `fit` only, and `on_train_end` only at `finish`.
+    """One list for the run: passes on `on_train_begin` in the first `fit` only, and `on_train_end` only in `finish`.
 
-    So callbacks that count over epochs (early stopping, learning-rate reduction, the history) never begin anew, and
-    averages of the weights (`use_ema`) replace them at the run's end alone.
+    So callbacks that count epochs (early stopping, learning-rate reduction, the history) never start over, and
+    averages replace the weights (`use_ema`) only at the end of the run.
     """
 
     def __init__(self, callbacks: list[keras.callbacks.Callback], model: keras.Model, **params: Any) -> None:
@@ -89,18 +88,18 @@ class RunCallbacks(PacedCallbacks):
         self._averages = WeightAverages(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin the run, once."""
+        """Begin the run; later calls do nothing."""
         if not self._begun:
             self._begun = True
             super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Average the weights while training."""
+        """Keep averages while training."""
         self._averages.resume()
         super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """End the epoch; then keep `fit` from putting the averages in place, which it does next."""
+        """End the epoch; then keep `fit` from replacing the weights by their averages, which it would do next."""
         super().on_epoch_end(epoch, logs)
         self._averages.suspend()
 
@@ -109,12 +108,12 @@ class RunCallbacks(PacedCallbacks):
         self._logs = logs
 
     def flush(self) -> None:
-        """Wait for the callbacks of the steps so far: on JAX, Keras runs those that allow it in other threads."""
+        """Wait for the callbacks of all steps so far: on JAX, Keras runs some callbacks in other threads."""
         if self._async_train:
             self._flush_futures()
 
     def finish(self) -> None:
-        """End the run, also one without an epoch; a callback that gives earlier weights back has the last word."""
+        """End the run, also one without an epoch. Callbacks that restore earlier weights overwrite the averages."""
         self.on_train_begin()
         self._averages.apply()
         super().on_train_end(self._logs)

@@ -1,4 +1,4 @@
-"""How long an epoch took, how much of that was waiting, and what it came to."""
+"""The result of an epoch: its logs, its duration, and the time it waited for data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from runner.loaders.timing import Clock
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: its logs as Keras gives them, the learning rate it ended with, its steps and its durations.
+    """One epoch: its logs as Keras gives them, its last learning rate, its steps and its durations.
 
-    `training_seconds` are without validation; `wait_seconds` of them were spent waiting for batches. The
-    `later_` ones are what of these came after the first step of the run, in which frameworks compile the model.
+    `training_seconds` exclude validation; `wait_seconds` is the part of them spent waiting for batches. The `later_`
+    fields exclude the first step of the run, in which frameworks compile the model.
     """
 
     epoch: int
@@ -35,24 +35,21 @@ class EpochResult:
 
     @property
     def steps_per_second(self) -> float:
-        """While training, but for the first step of the run, unless the epoch had no other."""
+        """Steps per second of training, without the first step of the run unless the epoch has no other."""
         if self.later_steps:
             return self.later_steps / self.later_training_seconds
         return self.steps / self.training_seconds
 
     @property
     def wait_share(self) -> float:
-        """Of the same time, what was waiting: 0 to 1."""
+        """The share of the same time spent waiting: 0 to 1."""
         if self.later_steps:
             return self.later_wait_seconds / self.later_training_seconds
         return self.wait_seconds / self.training_seconds
 
 
 class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells `on_result` of every epoch, once all that belongs to it, validation too, is done.
-
-    `waiting` is the clock of the loader that is trained from.
-    """
+    """Calls `on_result` after every epoch, with its validation. `waiting` is the clock of the training loader."""
 
     def __init__(self, waiting: Clock, on_result: Callable[[EpochResult], None]) -> None:
         super().__init__()
@@ -63,30 +60,30 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         self._first_over = self._first_over_waited = math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock; before, on some backends, a first batch was waited for, which is part of the epoch."""
+        """Start the clock. A first batch that some backends read before this counts in the epoch."""
         early = self._waiting.waited_seconds - self._waited
         self._began, self._trained = time.perf_counter() - early, 0.0
         self._waiting.timeline.begin()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """The first step of the run is over where the second one begins."""
+        """Note the end of the run's first step: the second one begins."""
         self._steps_begun += 1
         if self._steps_begun == 2:
             self._first_over, self._first_over_waited = time.perf_counter(), self._waiting.waited_seconds
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Training is over where validation begins."""
+        """Note the end of training: validation begins."""
         if not self._trained:
             self._trained = time.perf_counter()
             self._waiting.timeline.end()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Stop the clock and tell."""
+        """Stop the clock and report the epoch."""
         self.on_test_begin()
         now, logs = time.perf_counter(), dict(logs or {})
         before, self._waited = self._waited, self._waiting.waited_seconds
         steps, self._steps_before = self._steps_begun - self._steps_before, self._steps_begun
-        # ReduceLROnPlateau notes the epoch's rate here before it lowers the optimizer's.
+        # ReduceLROnPlateau puts the epoch's rate here before it lowers that of the optimizer.
         rate = logs.pop("learning_rate", self.model.optimizer.learning_rate)
         self._on_result(
             EpochResult(
@@ -105,5 +102,5 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def shortest(value: Any) -> float:
-    """A float32 as the float with the fewest digits that reads back as it: 0.001, not 0.0010000000474974513."""
+    """The float with the fewest digits that reads back as the same float32: 0.001, not 0.0010000000474974513."""
     return float(str(np.float32(value)))

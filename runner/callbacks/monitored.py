@@ -1,7 +1,4 @@
-"""Checkpoints of the last and the best epoch.
-
-Keras's callbacks that watch a value, for runs in which not every epoch has it.
-"""
+"""Checkpoints, early stopping and learning-rate reduction, for runs in which not every epoch has validation."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ import keras
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Keras's own checkpoint, but the file is always a whole one: written beside, then renamed.
+    """Keras's checkpoint, written to a temporary name and renamed, so that the file is always complete.
 
-    The best epoch is looked for among those that have the monitored value.
+    The best epoch is one of those that have the monitored value.
     """
 
     kept = ("best",)
@@ -24,7 +21,7 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         super().__init__(str(self._temporary), **settings)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the file if the epoch calls for it."""
+        """Write the file if the epoch is the last or the best one so far."""
         if self.save_best_only and self.monitor not in (logs or {}):
             return
         super().on_epoch_end(epoch, logs)
@@ -33,23 +30,23 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
 
 
 class WhereMonitored:
-    """Passes over the epochs whose logs lack the monitored value, where Keras would warn."""
+    """Skips epochs whose logs lack the monitored value, for which Keras would warn."""
 
     monitor: str
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the epoch if there is something to see."""
+        """Pass the epoch on if it has the monitored value."""
         if self.monitor in (logs or {}):
             super().on_epoch_end(epoch, logs)  # type: ignore[misc]
 
 
 class EarlyStopping(WhereMonitored, keras.callbacks.EarlyStopping):  # type: ignore[misc]
-    """Ends training once the value no longer improves; patience counts the epochs that have it."""
+    """Ends training once the value no longer improves; patience counts epochs that have the value."""
 
     kept = ("wait", "best", "best_epoch", "best_weights", "stopped_epoch")
 
 
 class ReduceLROnPlateau(WhereMonitored, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
-    """Lowers the learning rate once the value no longer improves; patience counts the epochs that have it."""
+    """Lowers the learning rate once the value no longer improves; patience counts epochs that have the value."""
 
     kept = ("wait", "best", "cooldown_counter")

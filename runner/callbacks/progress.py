@@ -1,4 +1,4 @@
-"""How far a training has come, and the states from which it can go on."""
+"""The progress of a training: its steps, samples and digests, and the states it can be resumed from."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 import keras
 
 from runner.callbacks.callback_list import RunCallbacks
-from runner.callbacks.training_state import build_variables, put_back, take
+from runner.callbacks.training_state import build_variables, restore, take
 from runner.exit import Interruption
 from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream
 from runner.records.state import State, StateWriter
 
 IsDue = Callable[[int, float], bool]
-"""Whether a state is due after so many steps, so many seconds after the last one."""
-
+"""Whether a state is due, given the number of steps and the seconds since the last state."""
 
 MOST_UNSETTLED = 250
-"""Steps whose ids are remembered; on JAX, a few in flight are waited for when they are forgotten."""
+"""The most steps whose ids are kept; on JAX, releasing them waits for steps in flight."""
 
 NOTHING_SEEN: Mapping[str, Any] = {"samples_seen": 0, "ids": None, "pixels": None, "weights": [], "stopped": False}
 """The counts before the first step."""
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Counts the steps that are done, writes states between two of them, and ends the run there if it is asked to.
+    """Counts completed steps, writes states between steps, and ends the run there on a signal.
 
-    With `start`, begins with the counts of that state, and puts it back once `fit` has reset what it resets.
+    With `start`, begins with the counts of that state, and restores the state after `fit` has reset metrics and
+    callbacks.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._delivery, self._writer, self._is_due, self._interruption = delivery, writer, is_due, interruption
         counts: Mapping[str, Any] = start.document["counts"] if start else NOTHING_SEEN
         self._start, self._ids = start, IdStream(counts["ids"])
-        # A state of an earlier version has neither of these: what was not noted from the start is not known.
+        # A state of an earlier version has neither of these, and they cannot be computed for a part of the run.
         self._pixels, self._knows_pixels = IdStream(counts.get("pixels")), "pixels" in counts
         self.weights: list[str | None] = counts.get("weights", [])
         self.step = self._first_step = start.step if start else 0
@@ -55,37 +55,37 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     @property
     def ids(self) -> str:
-        """The digest of the ids that were trained on."""
+        """The digest of the ids of all trained samples."""
         return self._ids.hexdigest()
 
     @property
     def pixels(self) -> str | None:
-        """The digest of what some of the batches held; None where a part of the run did not take it."""
+        """The digest of the pixels of some batches; None if it is missing for a part of the run."""
         return self._pixels.hexdigest() if self._knows_pixels else None
 
     def begin(self, callbacks: RunCallbacks) -> None:
-        """Get ready to train under `callbacks`, of which this is one."""
+        """Prepare for training under `callbacks`, which include this one."""
         self._callbacks = callbacks
         if self._start is not None:
             build_variables(self.model, self._delivery.loader.batch(0, 0))
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """The other callbacks have just begun anew."""
-        self._put_back()
+        """Restore the state: the other callbacks have just reset themselves."""
+        self._restore()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """`fit` has just reset the metrics."""
+        """Restore the state: `fit` has just reset the metrics."""
         self._first_step = self.step
-        self._put_back()
+        self._restore()
         self._start = None
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         start = self._start
         if start is not None:
-            put_back(self.model, self._callbacks.callbacks, start.arrays, start.document["callbacks"])
+            restore(self.model, self._callbacks.callbacks, start.arrays, start.document["callbacks"])
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Between two steps; Keras calls this in the training thread on every backend."""
+        """Write a state if one is due; Keras calls this between steps, in the training thread on every backend."""
         step = self._first_step + batch
         must_save = self._interruption.asked or self._is_due(step, time.monotonic() - self._saved_at)
         if must_save or step - self.step >= MOST_UNSETTLED:
@@ -96,11 +96,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             self._interruption.obey()
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Within a validation there is no state to write: the run goes on from the one before it."""
+        """End the run on a signal. Validation writes no state: the run resumes from the last one before it."""
         self._interruption.obey()
 
     def advance(self, step: int) -> None:
-        """Note that all steps before `step` are done."""
+        """Note that all steps before `step` are completed."""
         self.samples_seen += self._delivery.settle(self._ids, self._pixels, self.step, step - self.step)
         self.step = step
 
@@ -109,14 +109,14 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.weights = [*self.weights, *[None] * (epoch - len(self.weights)), digest]
 
     def end_epoch(self, *, save: bool) -> None:
-        """Write a state if one is due, `save` or not; end the run if it is asked to."""
+        """Write a state if `save` or if one is due; end the run on a signal."""
         if save or self._interruption.asked or self._is_due(self.step, time.monotonic() - self._saved_at):
-            self.model.reset_metrics()  # as the next epoch begins
+            self.model.reset_metrics()  # as `fit` does at the start of the next epoch
             self.save()
         self._interruption.obey()
 
     def save(self) -> None:
-        """Write the state of this moment, unless it is written."""
+        """Write the current state, unless it is already written."""
         if self.step == self._saved_step:
             return
         arrays, callbacks = take(self.model, self._callbacks.callbacks)

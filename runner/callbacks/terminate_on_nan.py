@@ -1,4 +1,4 @@
-"""The end of a run whose loss is no number any more."""
+"""Ending a run whose loss becomes NaN or infinite, with an error that names the batch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import keras
 
 from runner.errors import TrainingError
 from runner.feeds.delivery import RecordedDelivery
+from runner.messages import first_few
 
 MOST_IDS = 10
-"""Ids an error shows."""
+"""The most ids that the error lists."""
 
 
 class FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
     """Ends `fit` with `TrainingError` at the first step after which the epoch's mean loss is NaN or infinite.
 
-    Costs nothing: Keras reads the loss off the device after every step whether or not a callback looks at it, on
-    TensorFlow in the training thread and on JAX in threads of its own, where `async_safe` lets this one look too.
+    This costs no time. Keras reads the loss from the device after every step anyway: on TensorFlow in the training
+    thread, on JAX in threads of its own, in which `async_safe` lets this callback run as well.
     """
 
     async_safe = True
@@ -30,7 +31,7 @@ class FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
         self._found: dict[int, float] = {}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             self._found[batch] = loss
@@ -38,23 +39,22 @@ class FiniteLoss(keras.callbacks.Callback):  # type: ignore[misc]
 
     @contextmanager
     def naming_batch(self, delivery: RecordedDelivery, first_step: int) -> Iterator[None]:
-        """In the block, a `fit` from global step `first_step` on, the error names the global step and its samples."""
+        """Name the global step and its samples in an error of the block, a `fit` from global step `first_step`."""
         try:
             yield
         except TrainingError as error:
             if not self._found:
                 raise
-            # The first: on JAX another thread may have looked at a later step before.
+            # The first one: on JAX another thread may have checked a later step earlier.
             batch = min(self._found)
             raise TrainingError(_message(self._found[batch], first_step + batch, delivery)) from error
 
 
 def _message(loss: float, step: int, delivery: RecordedDelivery) -> str:
     ids = delivery.ids(step)
-    shown = ", ".join(ids[:MOST_IDS]) + (f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else "")
     epoch, position = divmod(step, len(delivery.loader))
     return (
         f"the loss became {loss} at step {step} (step {position} of pass {epoch} over the data), on the samples "
-        f"{shown}; look at them, lower train.learning_rate or set train.optimizer.clipnorm; "
-        "train.terminate_on_nan=false trains on"
+        f"{first_few(ids, most=MOST_IDS)}; check these samples, lower train.learning_rate or set "
+        "train.optimizer.clipnorm; train.terminate_on_nan=false continues anyway"
     )

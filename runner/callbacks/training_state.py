@@ -1,6 +1,7 @@
-"""All that a training depends on, taken from Keras's objects and put back into them.
+"""The state of a training: take it from Keras's objects, and restore it.
 
-PyTorch's own random generators, which Keras draws dropout from where a layer has no seed.
+A state holds all variables of the model, the optimizer and the metrics, the values of callbacks, and PyTorch's random
+generators, from which Keras draws dropout in layers without a seed.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import numpy as np
 
 from runner.batch import Array, Batch
 from runner.errors import ConfigurationError
+from runner.messages import plural
 
 CPU, CUDA = "torch/cpu", "torch/cuda/"
 
 
 def torch_generators() -> dict[str, Array]:
-    """The states of all generators by name, uint8; none on another backend."""
+    """The states of PyTorch's generators by name, uint8; empty on another backend."""
     if keras.backend.backend() != "torch":
         return {}
     import torch
@@ -30,7 +32,7 @@ def torch_generators() -> dict[str, Array]:
 
 
 def set_torch_generators(arrays: Mapping[str, Array]) -> None:
-    """Set the generators whose states are among `arrays`; those of devices that are not there are left out."""
+    """Set PyTorch's generators from `arrays`, which may lack them; states of missing devices are ignored."""
     if CPU not in arrays:
         return
     import torch
@@ -45,10 +47,10 @@ Values = dict[str, Any]
 
 
 def take(model: keras.Model, callbacks: Iterable[keras.callbacks.Callback]) -> tuple[dict[str, Array], Values]:
-    """Copies of all arrays by name, and of the callbacks' plain values.
+    """Copies of all arrays by name, and the callbacks' plain values.
 
-    The variables of a model hold its weights and the states of its random generators. Call it where Keras runs
-    callbacks, between two steps.
+    The variables of a model include its weights and the states of its random generators. Call it between two steps,
+    from a callback.
     """
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()  # within `fit`, JAX's arrays are ahead of the variables
@@ -67,19 +69,19 @@ def take(model: keras.Model, callbacks: Iterable[keras.callbacks.Callback]) -> t
     return arrays, values
 
 
-def put_back(
+def restore(
     model: keras.Model, callbacks: Iterable[keras.callbacks.Callback], arrays: Mapping[str, Array], values: Values
 ) -> None:
-    """The reverse of `take`, on a model that is built as that one was, all its variables there.
+    """Restore what `take` returned, into a model of the same structure whose variables all exist.
 
-    Raises `ConfigurationError` if the arrays are those of another model.
+    Raises `ConfigurationError` if the arrays belong to another model.
     """
     variables = dict(_variables(model))
     missing = [name for name, variable in variables.items() if _shape(arrays.get(name)) != tuple(variable.shape)]
     if missing:
         raise ConfigurationError(
-            f"resume must go on with the same model and optimizer: {len(missing)} of {len(variables)} variables have "
-            "other shapes than in the state; start another run"
+            f"resume needs the same model and optimizer: {len(missing)} of {plural(len(variables), 'variable')} have "
+            "other shapes than in the state; start a new run"
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
@@ -92,13 +94,13 @@ def put_back(
 
 
 def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
-    """Let the model make the variables it makes at its first step: those of its optimizer and of its metrics.
+    """Make the model create the variables of its optimizer and metrics, as its first step would.
 
-    Takes two samples of `batch`, which the model does not learn from. Returns the names of what it reports.
+    Evaluates two samples of `batch`, from which the model does not learn. Returns the names of the metrics.
 
-    The symbolic step of `TensorFlowBatches` cannot stand for this one: only a step that is taken makes the variables,
-    and tells the names, of metrics that a `test_step` of the user's own keeps; nor can this one stand for that, for
-    it is traced for two samples, and would be again for a batch.
+    `TensorFlowBatches` builds variables in another way, by a symbolic step, and neither can replace the other. Only a
+    real step creates the variables, and returns the names, of metrics in a `test_step` of the user's own. And a real
+    step of two samples is traced for that shape, so TensorFlow would trace it a second time for a batch.
     """
     model.optimizer.build(model.trainable_variables)
     y = {name: part[:2] for name, part in batch.y.items()} if isinstance(batch.y, dict) else _first_two(batch.y)
@@ -110,7 +112,7 @@ def _first_two(y: Array | None) -> Array | None:
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
-    """By role and position: Keras's names differ from one process to the next."""
+    """All variables, named by role and position: Keras's names differ from process to process."""
     roles: dict[str, Sequence[keras.Variable]] = {
         "model": model.variables,
         "optimizer": model.optimizer.variables,

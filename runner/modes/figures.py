@@ -1,7 +1,4 @@
-"""What is pictured of a run: some samples of each class, those the model was most wrong about, and its wait.
-
-How many samples each class has in each split.
-"""
+"""The pictures of a run: samples of each class, the worst predictions and the wait; and the class counts."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from runner.reports.timeline import draw_timeline
 
 
 def class_counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
-    """Per head with classes, per class, the samples in each split; a head without a name is called `label`."""
+    """The number of samples by head, class and split; a head without a name is `label`."""
     columns = {split: source.labels.columns for split, source in dataset.splits.items()}
     return {
         head.name or "label": _counts(head, {split: parts[number] for split, parts in columns.items()})
@@ -40,7 +37,10 @@ def _counts(head: Head, columns: Mapping[str, Array]) -> dict[str, dict[str, int
 
 
 def _count(column: Array, num_classes: int) -> Array:
-    """Samples of each class, shape `(num_classes,)`; `column` has a column for each where a sample may have several."""
+    """The number of samples in each class, shape `(num_classes,)`.
+
+    `column` holds class codes, shape `(n,)`; with several classes per sample, 0 or 1, shape `(n, num_classes)`.
+    """
     if column.ndim == 2:
         counts: Array = np.count_nonzero(column, axis=0)
         return counts
@@ -49,20 +49,20 @@ def _count(column: Array, num_classes: int) -> Array:
 
 EXAMPLE_CLASSES = 12
 EXAMPLES = 4
-"""Samples of each class; of data without classes, as many as of six."""
+"""Pictured samples of each class; data without classes has as many as six classes."""
 
 
 def picture_data(folder: Path, dataset: Dataset) -> None:
-    """Write how many samples each class has, and pictures of some of the first split; of ready-made batches nothing."""
+    """Write the class counts, and pictures of some samples of the first split; nothing for ready-made batches."""
     if dataset.batches is not None:
-        return  # nobody knows the samples before they were trained on
+        return  # the samples are not known before training
     write_class_counts(folder, class_counts(dataset))
     split, source = next(iter(dataset.splits.items()))
     write_pictures(folder, "examples", split, source, _examples(source))
 
 
 def picture_worst(folder: Path, split: str, source: Source, heads: tuple[Head, ...]) -> None:
-    """Write pictures of the samples that predictions.csv was most wrong about; its rows are those of `source`."""
+    """Write pictures of the worst predictions in predictions.csv, whose rows are the samples of `source`."""
     if predictions_bytes(folder) <= MOST_PREDICTIONS_BYTES:
         scorers = score_predictions(folder, heads)
         worst = dict.fromkeys(sample.row for scorer in scorers for sample in scorer.worst.samples())
@@ -70,14 +70,14 @@ def picture_worst(folder: Path, split: str, source: Source, heads: tuple[Head, .
 
 
 def picture_wait(folder: Path, lanes: Sequence[Lane]) -> None:
-    """Write what was done when as trace.json, and drawn as figures/timeline.png; nothing without a step."""
+    """Write trace.json, and the timeline as figures/timeline.png; nothing without a step."""
     if lanes:
         write_trace(folder, lanes)
         write_timeline(folder, draw_timeline(lanes))
 
 
 def _examples(source: Source) -> Iterator[tuple[int, str]]:
-    """Samples by index, with their class."""
+    """The indices of the pictured samples, with their classes."""
     columns = zip(source.labels.heads, source.labels.columns, strict=True)
     head, column = next(((head, column) for head, column in columns if head.class_names), (None, None))
     if head is None or column is None:

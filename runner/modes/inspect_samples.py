@@ -1,9 +1,4 @@
-"""The check: every sample read and named if something is wrong with it, without a model.
-
-Whether a single sample can be read, and is what its name says.
-
-Which samples have the same content.
-"""
+"""The data check: read every sample, name what is wrong with it, and find samples with equal content."""
 
 from __future__ import annotations
 
@@ -26,23 +21,91 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import in_threads
 
 Fault = Literal["missing", "empty", "unreadable", "misnamed"]
+Kind = Literal["missing", "empty", "unreadable", "misnamed", "duplicate", "leaking"]
+KINDS: tuple[Kind, ...] = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
 
+SAMPLES_AT_ONCE = 8
+"""Samples that a thread reads before it reports them."""
+BYTES_AT_ONCE = 1 << 20
+"""Bytes of a file in memory while it is hashed."""
 UNKNOWN = -1
-"""The size of a file that is not there."""
+"""The size of a file that does not exist or cannot be read."""
+
+
+@dataclass(frozen=True)
+class CheckedSample:
+    """A sample of a finding, by its split and id."""
+
+    split: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem of one sample, or of several samples with the same content."""
+
+    kind: Kind
+    samples: tuple[CheckedSample, ...]
+    reason: str
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found of one sample: what is wrong with it and why, and what tells equal ones apart.
+    """The result of reading one sample: its size in bytes, and its fault with the reason.
 
-    `size` is the file's in bytes, of samples without a file the array's; `digest` is the array's, where there is no
-    file.
+    `size` is the size of the file, or of the array where there is no file. `digest` is the digest of the array where
+    there is no file.
     """
 
     size: int
     digest: bytes | None = None
     fault: Fault | None = None
     reason: str = ""
+
+
+@dataclass
+class _CheckedSplit:
+    """A split, its source, and the results of its samples so far."""
+
+    split: str
+    source: Source
+    examined: list[Examined] = field(default_factory=list)
+
+    def sample(self, index: int) -> CheckedSample:
+        return CheckedSample(self.split, self.source.ids[index])
+
+
+def check(dataset: Dataset, settings: LoaderSettings, on_samples: Callable[[int], None]) -> Iterator[Finding]:
+    """Read every sample in as many threads as the loader has workers; then compare samples of equal size.
+
+    Calls `on_samples` with the number of samples that were read since the last call. Yields faulty samples first, in
+    the order of the splits and their sources.
+    """
+    run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
+    splits = [_CheckedSplit(split, source) for split, source in dataset.splits.items()]
+    for split in splits:
+        blocks = np.array_split(np.arange(len(split.source)), -(-len(split.source) // SAMPLES_AT_ONCE))
+        for examined in run(partial(_examine_block, split.source), blocks):
+            yield from _faults(split, examined)
+            on_samples(len(examined))
+    yield from _equals(splits, run)
+
+
+def first_batch(loader: Loader) -> Batch | BadSampleError:
+    """The first batch of training, or the error that prevents it."""
+    try:
+        return loader.batch(0, 0)
+    except BadSampleError as error:
+        return error
+
+
+def describe(array: Array) -> dict[str, Any]:
+    """Shape, dtype and range of an array."""
+    return {"shape": array.shape, "dtype": str(array.dtype), "min": array.min(), "max": array.max()}
+
+
+def _examine_block(source: Source, indices: Indices) -> list[Examined]:
+    return [examine(source, index) for index in indices.tolist()]
 
 
 def examine(source: Source, index: int) -> Examined:
@@ -79,14 +142,33 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD)
 
 
-Key = TypeVar("Key")
+def _faults(split: _CheckedSplit, examined: list[Examined]) -> Iterator[Finding]:
+    for one in examined:
+        if one.fault is not None:
+            yield Finding(one.fault, (split.sample(len(split.examined)),), one.reason)
+        split.examined.append(one)
 
-BYTES_AT_ONCE = 1 << 20
-"""Bytes of a file that are held while it is hashed."""
+
+def _equals(splits: list[_CheckedSplit], run: Callable[..., Iterator[Any]]) -> Iterator[Finding]:
+    """Groups of samples with the same content; a group with samples of several splits is leaking."""
+    everyone = [(split, index) for split in splits for index in range(len(split.examined))]
+    sizes = np.array([split.examined[index].size for split, index in everyone], np.int64)
+    candidates = [everyone[position] for position in equal_sized(sizes)]
+    digests = run(_digest, candidates)
+    for group in groups_of_equals(zip(candidates, digests, strict=True)):
+        samples = tuple(split.sample(index) for split, index in group)
+        leaking = len({sample.split for sample in samples}) > 1
+        yield Finding("leaking" if leaking else "duplicate", samples, "the same content")
+
+
+def _digest(candidate: tuple[_CheckedSplit, int]) -> bytes | None:
+    split, index = candidate
+    path = split.source.path(index)
+    return split.examined[index].digest if path is None else file_digest(path)
 
 
 def equal_sized(sizes: Indices) -> Indices:
-    """The positions of sizes that occur more than once: only files of one size can be equal. Empty ones are not meant.
+    """The positions of sizes that occur more than once, as only files of one size can be equal; without empty files.
 
     >>> equal_sized(np.array([5, 0, 7, 0, 5, -1])).tolist()
     [0, 4]
@@ -96,7 +178,7 @@ def equal_sized(sizes: Indices) -> Indices:
 
 
 def file_digest(path: Path) -> bytes | None:
-    """SHA-256 of a file's bytes; None if they cannot be read."""
+    """The SHA-256 digest of a file; None if it cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as file:
@@ -107,8 +189,11 @@ def file_digest(path: Path) -> bytes | None:
     return digest.digest()
 
 
+Key = TypeVar("Key")
+
+
 def groups_of_equals(digests: Iterable[tuple[Key, bytes | None]]) -> list[list[Key]]:
-    """The keys that share a digest, in the order they came; those that share none, or have none, are left out.
+    """The keys that share a digest, in their order; without keys that share none, or have none.
 
     >>> groups_of_equals([("a", b"1"), ("b", b"2"), ("c", b"1"), ("d", None), ("e", None)])
     [['a', 'c']]
@@ -118,96 +203,3 @@ def groups_of_equals(digests: Iterable[tuple[Key, bytes | None]]) -> list[list[K
         if digest is not None:
             groups.setdefault(digest, []).append(key)
     return [group for group in groups.values() if len(group) > 1]
-
-
-Kind = Literal["missing", "empty", "unreadable", "misnamed", "duplicate", "leaking"]
-KINDS: tuple[Kind, ...] = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
-
-SAMPLES_AT_ONCE = 8
-"""Samples a thread reads at a time."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A sample by its split and its id."""
-
-    split: str
-    id: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong: with one sample, or with several of the same content."""
-
-    kind: Kind
-    samples: tuple[Sample, ...]
-    reason: str
-
-
-@dataclass
-class _Place:
-    """A split, its source, and what was found of its samples so far."""
-
-    split: str
-    source: Source
-    examined: list[Examined] = field(default_factory=list)
-
-    def sample(self, index: int) -> Sample:
-        return Sample(self.split, self.source.ids[index])
-
-
-def check(dataset: Dataset, settings: LoaderSettings, on_samples: Callable[[int], None]) -> Iterator[Finding]:
-    """Read every sample with the loader's workers, as threads; then compare those that may be equal.
-
-    `on_samples` is told how many more were read. Bad samples first, in the order of the splits and their sources.
-    """
-    run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
-    places = [_Place(split, source) for split, source in dataset.splits.items()]
-    for place in places:
-        blocks = np.array_split(np.arange(len(place.source)), -(-len(place.source) // SAMPLES_AT_ONCE))
-        for examined in run(partial(_examine, place.source), blocks):
-            yield from _faults(place, examined)
-            on_samples(len(examined))
-    yield from _equals(places, run)
-
-
-def first_batch(loader: Loader) -> Batch | BadSampleError:
-    """The batch training would begin with, or why it cannot."""
-    try:
-        return loader.batch(0, 0)
-    except BadSampleError as error:
-        return error
-
-
-def _examine(source: Source, indices: Indices) -> list[Examined]:
-    return [examine(source, index) for index in indices.tolist()]
-
-
-def _faults(place: _Place, examined: list[Examined]) -> Iterator[Finding]:
-    for one in examined:
-        if one.fault is not None:
-            yield Finding(one.fault, (place.sample(len(place.examined)),), one.reason)
-        place.examined.append(one)
-
-
-def _equals(places: list[_Place], run: Callable[..., Iterator[Any]]) -> Iterator[Finding]:
-    """Groups of samples with the same content, leaking where a group stands in several splits."""
-    everyone = [(place, index) for place in places for index in range(len(place.examined))]
-    sizes = np.array([place.examined[index].size for place, index in everyone], np.int64)
-    candidates = [everyone[position] for position in equal_sized(sizes)]
-    digests = run(_digest, candidates)
-    for group in groups_of_equals(zip(candidates, digests, strict=True)):
-        samples = tuple(place.sample(index) for place, index in group)
-        leaking = len({sample.split for sample in samples}) > 1
-        yield Finding("leaking" if leaking else "duplicate", samples, "the same content")
-
-
-def _digest(candidate: tuple[_Place, int]) -> bytes | None:
-    place, index = candidate
-    path = place.source.path(index)
-    return place.examined[index].digest if path is None else file_digest(path)
-
-
-def describe(array: Array) -> dict[str, Any]:
-    """Shape, dtype and range of a batch's array."""
-    return {"shape": array.shape, "dtype": str(array.dtype), "min": array.min(), "max": array.max()}

@@ -104,7 +104,7 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
         return choice
     settings = choice.settings
     any_number, any_kind = requested.workers is None, requested.use_multiprocessing is None
-    default = f"{Readers(settings.workers, settings.use_multiprocessing)} for as many processors"
+    default = f"{Readers(settings.workers, settings.use_multiprocessing)}, one per processor"
     if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
         return choice.with_reason(default) if any_number else choice
     source, in_memory = dataset.splits[splits[0]], isinstance(settings, InMemory)

@@ -1,6 +1,6 @@
-"""The framework Keras computes with: found, started, seeded.
+"""The framework that Keras computes with: check that it is installed, start it, seed it.
 
-Operations that cannot give the same bits every time, and refuse to run where they must.
+`naming_refusals` explains the errors of operations that are not deterministic.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ log = logging.getLogger("runner.backend")
 
 
 def package_of(name: Backend) -> Package:
-    """What must be installed for a backend."""
+    """The package that a backend needs."""
     if name == "tensorflow":
         return Package("backend=tensorflow", name, extra=None, otherwise="choose backend=jax or backend=torch")
     return Package(f"backend={name}", name, extra=name, otherwise="choose backend=tensorflow")
 
 
 def require_backend(name: Backend) -> None:
-    """Make Keras run on the backend, whoever imports it first: the user's own modules may. Imports nothing.
+    """Make Keras run on the backend, also if the user's own modules import Keras first. Imports nothing.
 
     Raises `ConfigurationError` if the backend's package is not installed.
     """
@@ -41,7 +41,7 @@ def require_backend(name: Backend) -> None:
 
 
 def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
-    """Import Keras on the backend, forget earlier models, and seed all that is random.
+    """Import Keras on the backend, clear earlier models, and seed all random generators.
 
     Raises `ConfigurationError` if Keras already runs on another backend in this process.
     """
@@ -73,7 +73,7 @@ def _prefer(name: Backend) -> None:
 def _start_tensorflow(*, deterministic: bool) -> None:
     import tensorflow as tf
 
-    tf.config.list_physical_devices()  # looks for drivers now, while what it says of them goes to the log
+    tf.config.list_physical_devices()  # looks for drivers now, while its messages go to the log
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -98,21 +98,21 @@ def _start_torch(*, deterministic: bool) -> None:
 
 @contextlib.contextmanager
 def _stderr_to_log() -> Iterator[None]:
-    """What is written to stderr goes to the log, line by line.
+    """Write stderr of the block to the log, line by line.
 
-    TensorFlow tells how it was compiled and which drivers it did not find before any of its settings can stop it.
+    TensorFlow writes how it was compiled, and which drivers it did not find, before any setting can stop it.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            said.seek(0)
-            for line in said.read().decode(errors="replace").splitlines():
+            captured.seek(0)
+            for line in captured.read().decode(errors="replace").splitlines():
                 log.info("%s", line)
 
 
@@ -121,10 +121,10 @@ REFUSAL = re.compile(r"[^\n]*\bdeterminis(?:m|tic)[^\n]*", re.IGNORECASE)
 
 @contextlib.contextmanager
 def naming_refusals(*, deterministic: bool) -> Iterator[None]:
-    """Raise `TrainingError` with what the framework says of the operation it refused, and how to go on.
+    """Raise `TrainingError`, with the framework's own words, if it refuses an operation that is not deterministic.
 
-    TensorFlow and PyTorch refuse when the operation is run, not when the model is built. An error of the runner's own
-    stays what it is.
+    TensorFlow and PyTorch refuse when the operation runs, not when the model is built. Errors of the runner pass
+    unchanged.
     """
     try:
         yield

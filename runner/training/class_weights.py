@@ -1,4 +1,4 @@
-"""How much each class counts in the loss."""
+"""`train.class_weight`: how much each class counts in the loss."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from runner.errors import ConfigurationError
 from runner.messages import nearest
 
 CODED = ("categorical", "sparse", "binary")
-"""Class modes whose targets name one class a sample."""
+"""Class modes whose targets are one class per sample."""
 
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """Weights by class code, shape `(classes,)`, float32; gives each batch the weights of its samples.
+    """Weights by class code, shape `(classes,)`, float32; a call returns the sample weights of a batch.
 
-    Keras's `class_weight` as sample weights: Keras itself refuses `class_weight` with a generator, and forgets it with
-    a data adapter. As there, the loss is weighted and the metrics are not; validation is not weighted.
+    They replace Keras's `class_weight`, which Keras refuses with a generator and ignores with a data adapter. As with
+    Keras, the loss is weighted, but neither metrics nor validation are.
     """
 
     by_code: Array
 
     def __call__(self, batch: Batch) -> Array:
-        """Shape `(n,)`, float32: the class's weight, times the sample's own where it has one."""
+        """Weights of the batch's samples, shape `(n,)`, float32: the class's weight times the sample's own weight."""
         targets = np.asarray(batch.y)
         one_hot = targets.ndim == 2 and targets.shape[1] > 1
         codes = targets.argmax(axis=-1) if one_hot else targets.astype(np.int64).ravel()
@@ -37,10 +37,10 @@ class ClassWeights:
 
 
 def class_weights(given: Literal["balanced"] | Mapping[str, float], labels: Labels) -> ClassWeights:
-    """The weights for training on `labels`; classes not `given` count 1.
+    """The weights for training on `labels`; classes that are not in `given` count 1.
 
-    `balanced` is n / (classes · count), as scikit-learn's `compute_class_weight` has it: classes without a training
-    sample are not counted. Raises `ConfigurationError` where the data has no classes, several heads, or other classes.
+    `balanced` is n / (classes · count), as in scikit-learn's `compute_class_weight`; classes without a training sample
+    do not count. Raises `ConfigurationError` if the data has no classes, several heads, or other classes.
     """
     head = _only_head(labels)
     if given == "balanced":

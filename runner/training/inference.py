@@ -1,7 +1,4 @@
-"""Evaluation: loss and metrics over one pass.
-
-Prediction: what the model says about every sample, in the source's order.
-"""
+"""Evaluation and prediction over one pass."""
 
 from __future__ import annotations
 
@@ -34,17 +31,16 @@ def evaluate(model: keras.Model, loader: Loader) -> dict[str, float]:
 
 
 def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> tuple[list[Array], Source]:
-    """One array per output: probabilities, shape `(num_samples, *output shape)`; and the samples they are of.
+    """One array per output, shape `(num_samples, *output shape)`, and the source of these samples.
 
-    These are all samples of `loader`, but for bad ones it leaves out.
+    The samples are those of `loader`, without bad ones that it leaves out, in the source's order. For a reconstruction
+    the array holds each sample's mean squared error, shape `(num_samples,)`: the reconstructions themselves may be
+    larger than memory.
 
-    For a reconstruction, each sample's mean squared error, shape `(num_samples,)`: the reconstructions themselves
-    may be larger than memory.
-
-    Raises `RunnerError` if the loader shuffles: rows could not be told apart.
+    Raises `RunnerError` if the loader shuffles: rows could not be matched with samples.
     """
     if loader.plan.shuffle:
-        raise RunnerError("predictions must be made in the source's order; build the loader with shuffle=False")
+        raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
     delivery = RecordedDelivery(loader)
     data = feed(delivery)
     with delivery.raising_failures():
@@ -53,34 +49,34 @@ def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> 
         )
     by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
     predictions = [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
-    return predictions, _given(delivery, loader, len(predictions[0]))
+    return predictions, _delivered(delivery, loader, len(predictions[0]))
 
 
 def predict_to(
     file: Path, model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
 ) -> Source:
-    """Write what `model` says about every sample of `loader` as a table, with a label column where there are labels.
+    """Write the predictions for every sample of `loader` as a table, with a label column if there are labels.
 
-    Returns the samples of its rows. Raises `RunnerError` where the file cannot be written.
+    Returns the source of its rows. Raises `RunnerError` if the file cannot be written.
     """
     predicted, source = predict(model, outputs, loader)
-    # Asked afterwards: ready-made batches bring their ids and labels along.
+    # Read after the pass: ready-made batches bring their ids and labels along.
     codes = source.labels.columns if source.labels.heads else None
     write_predictions(file, source.ids, heads=heads, outputs=predicted, codes=codes)
     return source
 
 
-def _given(delivery: RecordedDelivery, loader: Loader, num_rows: int) -> Source:
-    """The samples that were handed over, of which predictions have so many rows."""
+def _delivered(delivery: RecordedDelivery, loader: Loader, num_rows: int) -> Source:
+    """The source of the `num_rows` samples that were delivered."""
     if num_rows == loader.num_samples:
         return loader.source
-    given = chain.from_iterable(delivery.ids(step) for step in range(len(loader)))
+    ids = chain.from_iterable(delivery.ids(step) for step in range(len(loader)))
     places = enumerate(loader.source.ids)
-    return select(loader.source, np.array([next(i for i, name in places if name == one) for one in given], np.int64))
+    return select(loader.source, np.array([next(i for i, name in places if name == one) for one in ids], np.int64))
 
 
 def _reporting_errors(model: keras.Model, outputs: tuple[Output, ...]) -> keras.Model:
-    """`model`, with the error of each reconstruction in its place."""
+    """`model`, whose output is the error of the reconstruction instead of the reconstruction."""
     if not any(output.reconstruction for output in outputs):
         return model
     sample, reconstruction = model.inputs[0], model.outputs[0]

@@ -1,7 +1,4 @@
-"""A model from its file.
-
-The final model, as a file and as a digest.
-"""
+"""The file of a model, and the digest of its weights."""
 
 from __future__ import annotations
 
@@ -15,29 +12,26 @@ from runner.records.files import replacing
 
 
 def load(file: Path) -> keras.Model:
-    """The model as it was compiled: its loss and metrics come with it.
-
-    Raises `RunnerError`, naming the file, where Keras cannot load it.
-    """
+    """The compiled model of `file`, with its loss and metrics. Raises `RunnerError` if Keras cannot load it."""
     try:
         return keras.saving.load_model(file)
-    except Exception as error:  # Keras raises whatever its readers of zip, JSON and HDF5 do
+    except Exception as error:  # Keras passes on the errors of its zip, JSON and HDF5 readers
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RunnerError(f"{file} cannot be loaded as a Keras model: {reason}") from error
 
 
 def save(model: keras.Model, file: Path) -> str:
-    """Write the model to `file` and return the digest of its weights; the bytes differ from one writing to the next."""
+    """Write the model to `file`, whose bytes differ each time. Returns the digest of the weights."""
     with replacing(file) as temporary:
         model.save(temporary)
     return model_digest(model)
 
 
 def model_digest(model: keras.Model) -> str:
-    """The digest of the weights, the same for a model loaded from its file.
+    """The digest of the weights; a model loaded from its file has the same.
 
-    By position: Keras changes names when it loads a model. Without the states of random generators, which no file
-    has.
+    It counts weights by position, as Keras changes names when it loads a model. It excludes the states of random
+    generators, which no file holds.
     """
     return weights_digest(
         (str(number), keras.ops.convert_to_numpy(variable)) for number, variable in enumerate(model.weights)

@@ -1,4 +1,4 @@
-"""The value that decides which epoch is the best: whether the model reports it, and which values of it are better."""
+"""`train.monitor`: check that the model reports this value, and decide whether lower or higher is better."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from runner.errors import ConfigurationError
 
 
 def better(model: keras.Model, name: str, *, validated: bool, first: Callable[[], Batch]) -> Literal["min", "max"]:
-    """Which values of `name` are better. What a compiled model reports is known once it saw a batch, the `first`.
+    """Whether lower (`min`) or higher (`max`) values of `name` are better.
 
-    Raises `ConfigurationError` where the model does not report it, or it is a metric of the user's own of which
-    nobody knows which values are better.
+    `first` returns a batch: a compiled model knows its metrics only after one. Raises `ConfigurationError` if the model
+    does not report `name`, or if it is a metric of the user's own for which Keras knows no direction.
     """
     if name == "loss" or (validated and name == "val_loss"):
         return "min"
@@ -24,15 +24,15 @@ def better(model: keras.Model, name: str, *, validated: bool, first: Callable[[]
     known = [prefix + metric for prefix in (("", "val_") if validated else ("",)) for metric in reported]
     if name not in known:
         raise ConfigurationError(f"train.monitor must be auto or one of {', '.join(known)}, got {name!r}")
-    if name.endswith("accuracy"):  # of one output of several, too, which Keras does not know
+    if name.endswith("accuracy"):  # also of one output of several, which Keras does not know
         return "max"
     if name.endswith(("loss", "error")):
         return "min"
-    return _as_keras_has_it(model, name)
+    return _direction_by_keras(model, name)
 
 
-def _as_keras_has_it(model: keras.Model, name: str) -> Literal["min", "max"]:
-    """What Keras takes for better, found by a callback's first epoch."""
+def _direction_by_keras(model: keras.Model, name: str) -> Literal["min", "max"]:
+    """The direction that Keras assumes, read from a callback after its first epoch."""
     watching = keras.callbacks.EarlyStopping(name, mode="auto")
     watching.set_model(model)
     watching.on_train_begin()
@@ -40,7 +40,7 @@ def _as_keras_has_it(model: keras.Model, name: str) -> Literal["min", "max"]:
         watching.on_epoch_end(0, {name: 0.0})
     except ValueError as error:
         raise ConfigurationError(
-            f"train.monitor must be a value of which Keras knows whether more is better, got {name!r}; choose loss or "
-            "one of keras.metrics, or end the metric's name in accuracy (more is better) or error (less is)"
+            f"train.monitor must be a value whose better direction Keras knows, got {name!r}; choose loss or one of "
+            "keras.metrics, or let the metric's name end in accuracy (higher is better) or error (lower is better)"
         ) from error
     return "max" if watching.monitor_op(1.0, 0.0) else "min"

@@ -1,4 +1,4 @@
-"""How a model is trained: the `train` group."""
+"""The settings of training: the group `train`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 ClassWeight = Annotated[float, Field(ge=0)]
 
 
-class EarlyStopping(Component):
-    """When to stop before the last epoch, as `keras.callbacks.EarlyStopping` has it."""
+class EarlyStoppingSettings(Component):
+    """When to stop before the last epoch, as in `keras.callbacks.EarlyStopping`."""
 
     patience: Count = 5
-    """Epochs without improvement (those with a value, where not every epoch validates) after which training stops."""
+    """Epochs without improvement before training stops; only epochs that have the value count."""
 
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """The smallest change that counts as an improvement."""
@@ -30,39 +30,39 @@ class EarlyStopping(Component):
     """Whether the model ends with the weights of its best epoch."""
 
 
-class ReduceLROnPlateau(Component):
-    """When to lower the learning rate, as `keras.callbacks.ReduceLROnPlateau` has it."""
+class ReduceLROnPlateauSettings(Component):
+    """When to lower the learning rate, as in `keras.callbacks.ReduceLROnPlateau`."""
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """What the learning rate is multiplied by."""
+    """Factor by which the learning rate is multiplied."""
 
     patience: Count = 10
-    """Epochs without improvement (those with a value, where not every epoch validates) before that."""
+    """Epochs without improvement before the rate is lowered; only epochs that have the value count."""
 
     min_delta: Annotated[float, Field(ge=0)] = 0.0001
     """The smallest change that counts as an improvement."""
 
     cooldown: Count = 0
-    """Epochs after a reduction in which none is counted as being without improvement."""
+    """Epochs after a reduction that do not count as epochs without improvement."""
 
     min_lr: Annotated[float, Field(ge=0)] = 0.0
     """The lowest learning rate."""
 
 
 class CheckpointEvery(Component):
-    """When to write a state that `resume` can go on from: whichever comes first; and at the end, always."""
+    """When to write a state for `resume`: at whichever interval comes first, and always at the end."""
 
     seconds: Annotated[float, Field(gt=0)] | None = 60.0
-    """Seconds from one state to the next; null: time does not count."""
+    """Seconds between two states; null: no limit in seconds."""
 
     steps: PositiveInt | None = None
-    """Steps from one state to the next; null: they do not count."""
+    """Steps between two states; null: no limit in steps."""
 
     epochs: PositiveInt | None = None
-    """Epochs from one state to the next; null: they do not count."""
+    """Epochs between two states; null: no limit in epochs."""
 
     def is_due(self, step: int, seconds: float, *, steps_per_epoch: int) -> bool:
-        """Whether a state is due after `step` steps, `seconds` after the last one."""
+        """Whether a state is due after `step` steps, `seconds` after the last state."""
         if self.seconds is not None and seconds >= self.seconds:
             return True
         intervals = (self.steps, self.epochs and self.epochs * steps_per_epoch)
@@ -76,46 +76,46 @@ class Train(Component):
     """Epochs to train, as Keras counts them."""
 
     steps_per_epoch: PositiveInt | None = None
-    """Steps between two reports; null: one pass over the data. Never skips or repeats samples."""
+    """Steps between two reports; null: one pass over the data. No sample is skipped or repeated."""
 
     optimizer: AnyOptimizer = Adam()
-    """The optimizer: its name and Keras's arguments of it."""
+    """The optimizer: its name, and arguments as in Keras."""
 
     learning_rate: AnyLearningRate = 0.001
-    """The optimizer's learning rate: a number, or a schedule by Keras's name and arguments."""
+    """The learning rate: a number, or a schedule with its name, and arguments as in Keras."""
 
-    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
-    """Lower the learning rate once the monitored value no longer improves; null: never."""
+    reduce_lr_on_plateau: ReduceLROnPlateauSettings | None = None
+    """Lower the learning rate once the monitored value stops improving; null: never."""
 
     class_weight: Literal["balanced"] | dict[str, ClassWeight] | None = None
-    """What samples count in the loss, by class name (1 where not named); balanced: the rarer, the more."""
+    """Weights of classes in the loss, by class name (others: 1); balanced: rarer classes weigh more."""
 
     precision: Precision = "float32"
-    """What the layers compute in; weights and outputs are float32 always."""
+    """The precision that layers compute in; weights and outputs are always float32."""
 
     jit_compile: JitCompile = "auto"
-    """Whether XLA compiles the training step; auto: where Keras deems it faster. On TensorFlow not if deterministic."""
+    """Whether XLA compiles the training step; auto: Keras decides, but never on TensorFlow with deterministic=true."""
 
     monitor: str = "auto"
-    """What decides the best epoch, for the best checkpoint and early stopping; auto: val_loss, else loss."""
+    """The value that decides the best epoch, for checkpoints and early stopping; auto: val_loss, else loss."""
 
     validation_every: PositiveInt = 1
-    """Epochs from one validation to the next; the last epoch is always validated."""
+    """Epochs between two validations; the last epoch is always validated."""
 
-    early_stopping: EarlyStopping | None = None
-    """Stop once the monitored value no longer improves; null: train all epochs."""
+    early_stopping: EarlyStoppingSettings | None = None
+    """Stop once the monitored value stops improving; null: train all epochs."""
 
     terminate_on_nan: bool = True
     """Whether a loss that is NaN or infinite ends the run with an error that names the batch."""
 
     checkpoint_every: CheckpointEvery = CheckpointEvery()
-    """How much of the training a crash may cost."""
+    """When to write a state for `resume`: a crash costs at most the training since the last state."""
 
     @model_validator(mode="after")
     def _one_owner_of_the_rate(self) -> Self:
         if self.reduce_lr_on_plateau and isinstance(self.learning_rate, Schedule):
             raise ValueError(
-                "reduce_lr_on_plateau must be null beside a learning-rate schedule, got both; "
+                "reduce_lr_on_plateau must be null with a learning-rate schedule, got both; "
                 "give learning_rate as a number"
             )
         return self
@@ -126,5 +126,5 @@ class Train(Component):
         return self.optimizer.build(rate.build(num_steps) if isinstance(rate, Schedule) else rate)
 
     def describe_rate(self) -> str:
-        """The learning rate, or the schedule's name, for the account of a run."""
+        """The learning rate, or the schedule's name, for the summary of a run."""
         return self.learning_rate.name if isinstance(self.learning_rate, Schedule) else f"{self.learning_rate:g}"

@@ -86,7 +86,7 @@ def test_fixed_choices_are_not_measured(choose, saw, typed):
     choice = choose(*typed, free=LITTLE)
     expected = {"loader.workers=0": 0, "loader.workers=1": 1}.get(typed[0], 3)
     assert choice.settings.workers == expected
-    assert choice.reason.endswith("; 3 processes for as many processors") is (expected == 3)
+    assert choice.reason.endswith("; 3 processes, one per processor") is (expected == 3)
     assert not choose("loader.workers=3", "loader.use_multiprocessing=false").settings.use_multiprocessing
     assert not asked
 
@@ -120,7 +120,7 @@ def test_refused_loader_reads_nothing(choose, saw):
 def test_quickly_read_data_uses_a_thread_per_cpu(choose):
     choice = choose()
     assert choice.settings.workers == 3
-    assert ("; 3 threads for as many processors, not measured: 1 thread reads all samples in 0." in choice.reason) and (
+    assert ("; 3 threads, one per processor, not measured: 1 thread reads all samples in 0." in choice.reason) and (
         choice.reason.endswith(" s")
     )
     assert "measured" not in choose("loader.workers=2").reason
@@ -129,7 +129,7 @@ def test_quickly_read_data_uses_a_thread_per_cpu(choose):
 def test_one_processor_leaves_nothing_to_measure(choose, saw, monkeypatch):
     monkeypatch.setattr("runner.loaders.auto.num_processors", lambda: 1)
     asked = saw(one=100)
-    assert choose().reason.endswith("; 1 thread for as many processors")
+    assert choose().reason.endswith("; 1 thread, one per processor")
     assert not asked
 
 

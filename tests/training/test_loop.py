@@ -162,7 +162,7 @@ def test_nan_loss_ends_the_run_and_names_batch(train, kind):
         TrainingError, match=r"the loss became nan at step 1 \(step 1 of pass 0 over the data\)"
     ) as caught:
         train(source, kind=kind)
-    assert f"on the samples {', '.join(wanted)}; look at them" in str(caught.value)
+    assert f"on the samples {', '.join(wanted)}; check these samples" in str(caught.value)
 
 
 def test_nan_loss_is_found_in_a_later_epoch(train):
