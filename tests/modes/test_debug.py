@@ -108,7 +108,8 @@ def test_profile_writes_a_file_that_pstats_reads(digits_root, folder, capsys):
     record = run(asked, folder=folder)
     assert record.document["results"]["fit"]["steps"] == 100
     names = {name for _, _, name in pstats.Stats(str(folder / "profile.pstats")).stats}
-    assert {"_end_epoch", "read_ahead"} <= names  # cProfile of Python 3.13.0 loses callers of what unwinds, fit among them
+    # cProfile of Python 3.13.0 loses the callers of functions that unwind, `fit` among them.
+    assert {"_end_epoch", "read_ahead"} <= names
     told = capsys.readouterr().out
     assert f"s in the training thread, by package and function: {folder / 'profile.pstats'}\n" in told
     assert "  tensorflow\n" in told and "  keras\n" in told
