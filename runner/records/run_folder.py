@@ -1,4 +1,4 @@
-"""The folder of a run as everyone else reads it, whatever became of the run, and how a run is found by its name."""
+"""The folder of a run as all readers see it, whatever the status of the run, and how a run is found by name."""
 
 from __future__ import annotations
 

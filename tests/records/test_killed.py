@@ -1,4 +1,4 @@
-"""Runs that are marked as killed, once somebody knows."""
+"""Marking a run as killed."""
 
 import json
 

@@ -115,7 +115,7 @@ def test_predictions_give_keras_accuracy_again(tmp_path):
 
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 1000)
-    # Values at and just beside the threshold are where a rounded file would differ.
+    # Values at and next to the threshold are where a rounded file would differ.
     near = np.nextafter(np.float32(0.5), np.array([0, 0.5, 1], np.float32), dtype=np.float32)
     output = rng.choice(near, (1000, 1))
     write_predictions(tmp_path / "p.csv", ["x"] * 1000, heads=(SWITCH,), outputs=[output], codes=[truth])

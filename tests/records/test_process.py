@@ -1,4 +1,4 @@
-"""A process is told from another one with the same number."""
+"""Identity of a process, also after its number was used again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A run's folder can be read whatever became of the run."""
+"""Reading run.json of a run with any status."""
 
 import json
 import os

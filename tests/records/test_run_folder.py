@@ -1,4 +1,4 @@
-"""A run, asked by key."""
+"""Values of a run by key."""
 
 import pytest
 

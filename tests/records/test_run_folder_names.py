@@ -1,4 +1,4 @@
-"""Which run somebody means."""
+"""Finding a run by its name."""
 
 import pytest
 

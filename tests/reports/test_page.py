@@ -305,7 +305,10 @@ def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):
 def test_report_command_refuses_bad_arguments(tmp_path):
     with pytest.raises(RunnerError) as refused:
         execute(["a", "b", "format=csv"])
-    assert refused.value.problems == ("format is no option of runner.report", "name 1 run, got 2; see --help")
+    assert refused.value.problems == (
+        "unknown option 'format'; report takes root",
+        "report takes 1 run, got 2; see --help",
+    )
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_resumed_run_replaces_repeated_epochs(tmp_path):
     for epoch in (1, 2, 3):
         first.epoch(epoch, {"loss": 10.0 + epoch})
     first.end(RunEnd("interrupted", {}, ()))
-    time.sleep(1.1)  # files are named by the second they are begun in
+    time.sleep(1.1)  # files are named by the second in which they start
     assert again.begin(RunStart(tmp_path, {}, kept=kept)) == kept
     for epoch in (3, 4):
         again.epoch(epoch, {"loss": 20.0 + epoch})

@@ -111,7 +111,7 @@ def test_resumed_run_keeps_its_id(folder):
     first = WandB().build()
     kept = first.begin(RunStart(folder, {"train.epochs": 1}))
     first.end(RunEnd("interrupted", {}, ()))
-    table = MetricsTable(folder)  # a client that was killed had not written these epochs yet
+    table = MetricsTable(folder)  # a client that was killed had not written these epochs
     table.append(1, {"loss": 1.0})
     table.append(2, {"loss": 2.0})
     again = WandB().build()
@@ -172,7 +172,7 @@ def test_silent_server_leaves_no_process(folder, server, monkeypatch):
     with pytest.raises(wandb.errors.CommError):
         tracker.begin(RunStart(folder, {}))
     assert time.monotonic() - began < 20
-    server.accept()[0].close()  # it was asked
+    server.accept()[0].close()  # the client connected
     assert services() == []
 
 
