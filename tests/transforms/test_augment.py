@@ -212,7 +212,8 @@ def test_draws_ignore_other_settings():
         (
             Augment(contrast=0.1),
             ArraySpec((8, 8, 1), np.dtype(np.float32)),
-            "data.augment.brightness and data.augment.contrast need 8-bit images, got samples of 8×8×1 float32",
+            "data.augment.brightness and data.augment.contrast need 8-bit images, got samples of 8×8×1 float32; "
+            "set both to 0",
         ),
         (
             Augment(crop=(8, 9)),
