@@ -67,8 +67,6 @@ class LegendEntry:
     text: str
 
 
-MetricsRow = dict[str, int | float | None]
-
 SPLIT_LINES: tuple[dict[str, Any], ...] = (
     {"color": FIRST, "linestyle": "-", "marker": "o"},
     {"color": SECOND, "linestyle": DASHED, "marker": "s"},
@@ -85,7 +83,7 @@ SINGLE_COLUMNS = {
 COLUMNS_NOT_DRAWN = ("epoch", "seconds", "samples_seen")
 
 
-def learning_curves(rows: Sequence[MetricsRow]) -> list[Chart]:
+def learning_curves(rows: Sequence[Mapping[str, float | None]]) -> list[Chart]:
     """A chart for the loss and each metric, training and validation together; then learning rate, speed and waiting."""
     columns = list(dict.fromkeys(name for row in rows for name in row if name not in COLUMNS_NOT_DRAWN))
     bases = [name for name in columns if name not in SINGLE_COLUMNS and not name.startswith("val_")]
