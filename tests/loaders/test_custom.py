@@ -183,7 +183,7 @@ def test_threads_end_with_the_loader():
     before = threading.active_count()
     with load("Numbers", workers=2) as loader:
         next(iter(loader.stream(1, 3)))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before

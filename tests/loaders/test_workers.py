@@ -37,7 +37,7 @@ def test_dead_worker_process_suggests_a_fix():
     begun = time.monotonic()
     with load("die") as loader, pytest.raises(WorkerError, match=r"a worker process died .* loader.use_multiprocess"):
         next(loader.epoch(0))
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 55
     assert multiprocessing.active_children() == []
 
 
@@ -46,7 +46,7 @@ def test_hanging_worker_process_times_out():
         begun = time.monotonic()
         with pytest.raises(WorkerError, match="no batch within loader.timeout_seconds=2"):
             next(loader.epoch(0))
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 55
     assert multiprocessing.active_children() == []
 
 

@@ -264,7 +264,7 @@ def test_a_process_that_takes_too_long_is_ended():
     began = time.monotonic()
     with pytest.raises(WorkerError, match="it took longer than 2 s"):
         in_own_process(hang, limit_seconds=2)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert not multiprocessing.active_children()
 
 

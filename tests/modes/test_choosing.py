@@ -13,6 +13,7 @@ from runner.loaders.throughput import Measurement, Readers, Scaling, Throughput
 from runner.modes.pipeline import choose_loader, open_dataset
 from runner.modes.run import run
 from runner.records.metrics import TIMING
+from tests.support.clocks import VirtualTime
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -117,7 +118,8 @@ def test_refused_loader_reads_nothing(choose, saw):
     assert not asked
 
 
-def test_quickly_read_data_uses_a_thread_per_cpu(choose):
+def test_quickly_read_data_uses_a_thread_per_cpu(choose, monkeypatch):
+    monkeypatch.setattr("runner.loaders.throughput.time", VirtualTime(tick=0.0005).module)
     choice = choose()
     assert choice.settings.workers == 3
     assert ("; 3 threads, one per processor, not measured: 1 thread reads all samples in 0." in choice.reason) and (

@@ -1,7 +1,6 @@
 """predictions.csv holds what the model said, to the last bit."""
 
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from runner.errors import RunnerError
 from runner.records import predictions
 from runner.records.files import read_table
 from runner.records.predictions import write_predictions
+from tests.support.clocks import calls_of
 
 PETS = Head("", "categorical", ("cat", "dog"))
 SWITCH = Head("", "binary", ("off", "on"))
@@ -126,10 +126,9 @@ def test_predictions_give_keras_accuracy_again(tmp_path):
     assert ((table["on"] > 0.5) == (table["label"] == "on")).mean() == pytest.approx(expected)
 
 
-def test_predictions_of_many_samples_are_fast(tmp_path):
+def test_predictions_take_few_calls_per_sample(tmp_path):
     names = tuple("abcdefghij")
     output = np.random.default_rng(0).dirichlet(np.ones(10), 100_000).astype(np.float32)
     ids = [f"{n}.png" for n in range(100_000)]
-    begun = time.process_time()
-    write_predictions(tmp_path / "p.csv", ids, heads=(Head("", "sparse", names),), outputs=[output])
-    assert time.process_time() - begun < 2
+    heads = (Head("", "sparse", names),)
+    assert calls_of(write_predictions, tmp_path / "p.csv", ids, heads=heads, outputs=[output]) < 250_000

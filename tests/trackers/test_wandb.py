@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import struct
-import time
 
 import psutil
 import pytest
@@ -168,10 +167,8 @@ def test_offline_nothing_is_sent(folder, server):
 def test_silent_server_leaves_no_process(folder, server, monkeypatch):
     monkeypatch.setattr("runner.trackers.wandb.ANSWER_SECONDS", 2.0)
     tracker = WandB(mode="online").build()
-    began = time.monotonic()
     with pytest.raises(wandb.errors.CommError):
         tracker.begin(RunStart(folder, {}))
-    assert time.monotonic() - began < 20
     server.accept()[0].close()  # the client connected
     assert services() == []
 
