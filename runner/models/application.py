@@ -1,7 +1,4 @@
-"""`model=application`: a network of `keras.applications`.
-
-The networks of `keras.applications`, and how each wants its pixels.
-"""
+"""`model=application`: a network of `keras.applications`, with the scaling of pixels that it expects."""
 
 from __future__ import annotations
 
@@ -35,9 +32,9 @@ ApplicationName = Literal[
 
 
 def preprocessing(name: ApplicationName) -> Scaling:
-    """What the `preprocess_input` of the network's module does to pixels from 0 to 255.
+    """The scaling that `preprocess_input` of the network's module applies to pixels from 0 to 255.
 
-    `builtin` networks take the pixels as they are: the first layers scale them.
+    Networks with `builtin` scaling take unscaled pixels: their first layers scale.
     """
     if name.startswith(("ConvNeXt", "EfficientNet", "MobileNetV3")):
         return "builtin"
@@ -49,12 +46,12 @@ def preprocessing(name: ApplicationName) -> Scaling:
 
 
 def takes_any_scaling(name: ApplicationName) -> bool:
-    """Whether the layers that scale can be left out; those of the first EfficientNets cannot."""
+    """Whether the network can be built without its scaling layers; the first EfficientNets cannot."""
     return not name.startswith("EfficientNetB")
 
 
 class Application(ModelSettings):
-    """A well-known network without its top, pooled, under the outputs the data asks for."""
+    """A well-known network without its top, with pooling, and outputs for the data."""
 
     kind: Literal["application"] = "application"
 
@@ -62,23 +59,23 @@ class Application(ModelSettings):
     """The network, by its name in `keras.applications`."""
 
     weights: File | None = None
-    """The weights to begin with, a file or a run's folder; null: random. Nothing is downloaded."""
+    """The initial weights, a file or a run's folder; null: random weights. Nothing is downloaded."""
 
     trainable: bool | Annotated[int, Field(ge=1)] = True
-    """Whether the network is trained, or how many of its last layers are; the outputs always are."""
+    """Whether the network is trained, or the number of its last layers to train; outputs are always trained."""
 
     pooling: Literal["avg", "max"] = "avg"
     """How the network's feature maps become features."""
 
     dropout: Fraction = 0.2
-    """Share of the features dropped while training."""
+    """Share of the features to drop in training."""
 
     @model_validator(mode="after")
     def _weights_are_a_file(self) -> Self:
         if self.weights is not None and str(self.weights) == "imagenet":
             raise ValueError(
-                "weights must be null, a file or a run's folder, got 'imagenet': nothing is downloaded; where there is "
-                f"a network, save keras.applications.{self.name}(include_top=False) as a .keras file"
+                "weights must be null, a file or a run's folder, got 'imagenet': nothing is downloaded; on a machine "
+                f"with internet access, save keras.applications.{self.name}(include_top=False) as a .keras file"
             )
         return self
 
@@ -88,13 +85,13 @@ class Application(ModelSettings):
             yield "weights", self.weights
 
     def automatic_scaling(self, spec: ArraySpec) -> Scaling:
-        """The network's own preprocessing, of values from 0 to 255."""
+        """The network's own preprocessing of values from 0 to 255."""
         return preprocessing(self.name)
 
     def build(self, task: Task) -> keras.Model:
         """The network as one layer over the scaled images, then the outputs.
 
-        Samples have shape `(height, width, 3)`. Raises `DataError` where they are too small for the network.
+        Samples have shape `(height, width, 3)`. Raises `DataError` if they are too small for the network.
         """
         import keras
 

@@ -1,7 +1,4 @@
-"""The base of every model component.
-
-What a model must give for each head of the data: units, activation, loss and metrics.
-"""
+"""The base of all models, and the task that the data sets: an output with activation, loss and metrics per head."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class Output:
     loss: str
     metrics: tuple[str, ...]
     num_classes: int = 0
-    """Classes it tells apart; 0 where it predicts none."""
+    """The number of classes; 0 for an output without classes."""
     reconstruction: bool = False
 
     @property
@@ -67,8 +64,8 @@ def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
 
 
 Scaling = Literal["none", "unit", "signed", "torch", "caffe", "builtin"]
-"""What the model does to its input first; `torch` and `caffe` as `keras.applications` has them, `builtin`: the network
-scales by itself."""
+"""How the model scales its input: `torch` and `caffe` as in `keras.applications`; with `builtin`, the network scales
+by itself."""
 
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 JitCompile = Literal["auto"] | bool
@@ -76,7 +73,7 @@ JitCompile = Literal["auto"] | bool
 
 @dataclass(frozen=True)
 class Task:
-    """What the data asks of a model: samples of `spec`, scaled as `scaling` says, in; `outputs` out."""
+    """The task of a model: its input are samples of `spec`, scaled as `scaling` says; its outputs are `outputs`."""
 
     spec: ArraySpec
     scaling: Scaling
@@ -84,10 +81,10 @@ class Task:
 
 
 class ModelSettings(Component):
-    """A model's own settings; input and outputs follow from the data."""
+    """The settings of a model; its input and outputs follow from the data."""
 
     def automatic_scaling(self, spec: ArraySpec) -> Scaling:
-        """What `data.scale=auto` means for samples of `spec`: `unit` for 8-bit samples, `none` for all others."""
+        """The scaling of `data.scale=auto` for samples of `spec`: `unit` for 8-bit samples, else `none`."""
         return "unit" if spec.dtype == "uint8" else "none"
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
@@ -95,18 +92,15 @@ class ModelSettings(Component):
         return iter(())
 
     def import_code(self) -> None:
-        """Import the user's own code that a saved model of this kind may be made of."""
+        """Import the user's own code that a saved model of this kind may need."""
 
     @abstractmethod
     def build(self, task: Task) -> keras.Model:
-        """The model for `task`, not compiled.
-
-        Raises `DataError` if this kind cannot take samples of that shape.
-        """
+        """The model for `task`, not compiled. Raises `DataError` if this kind cannot take samples of that shape."""
 
 
 def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
-    """The task that `dataset` sets to `model`, which says what `scale=auto` is."""
+    """The task of `dataset`; `model` decides the scaling of `scale=auto`."""
     spec = dataset.spec
     outputs = tuple(output_of(head, spec.shape) for head in dataset.heads)
     return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)

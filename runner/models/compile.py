@@ -1,7 +1,4 @@
-"""Compiling a model for its task.
-
-Whether a model that the user built fits the data: tried on a few samples, before anything is trained.
-"""
+"""Compile a model for its task, and check that a model of the user's own fits the task."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ from runner.models.base import JitCompile, Output, Task
 def compile_model(
     model: keras.Model, task: Task, *, optimizer: keras.Optimizer | str, jit_compile: JitCompile = "auto"
 ) -> None:
-    """Give `model` its optimizer, and the loss and metrics of each output.
+    """Compile `model` with its optimizer, and the loss and metrics of each output.
 
-    Raises `ConfigurationError` where XLA is asked for and cannot be had; Keras would warn and go on without.
+    Raises `ConfigurationError` if `jit_compile` is true and XLA cannot compile the model; Keras would only warn.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Model doesn't support `jit_compile=True`")
@@ -33,8 +30,8 @@ def compile_model(
         )
     if jit_compile is True and not model.jit_compile:
         raise ConfigurationError(
-            "train.jit_compile must be auto or false where XLA cannot compile the model, got true; "
-            "with backend=tensorflow it takes deterministic=false"
+            "train.jit_compile must be auto or false for a model that XLA cannot compile, got true; "
+            "with backend=tensorflow, XLA needs deterministic=false"
         )
 
 
@@ -46,30 +43,30 @@ def _per_output(outputs: tuple[Output, ...], field: str) -> Any:
 
 NUM_ROWS = 8
 SUM_TOLERANCE = 0.02
-"""How far from 1 the probabilities of a softmax in 16 bits may add up to."""
+"""How far from 1 the sum of the probabilities of a 16-bit softmax may be."""
 
 
 def refuse_unfit(model: keras.Model, task: Task, *, called: str) -> None:
-    """Raise `ConfigurationError` unless `model` takes samples of `task` and gives what its outputs must be.
+    """Raise `ConfigurationError` unless `model` takes samples of `task` and returns its outputs.
 
-    Classes need probabilities: loss, predictions.csv and the report take them for that. `called` is how messages name
-    the model.
+    Outputs for classes must be probabilities, as the loss, predictions.csv and the report expect them. Tries the model
+    on a few random samples. `called` is the name of the model in messages.
     """
-    given = _try(model, task, called)
+    returned = _try(model, task, called)
     several = len(task.outputs) > 1
-    if several and not (isinstance(given, dict) and given.keys() == {output.name for output in task.outputs}):
+    if several and not (isinstance(returned, dict) and returned.keys() == {output.name for output in task.outputs}):
         names = ", ".join(output.name for output in task.outputs)
-        got = ", ".join(given) if isinstance(given, dict) else f"a {type(given).__name__}"
+        got = ", ".join(returned) if isinstance(returned, dict) else f"a {type(returned).__name__}"
         raise ConfigurationError(f"{called} must return a model whose outputs are a dict of {names}, got {got}")
     for output in task.outputs:
-        values = given[output.name] if isinstance(given, dict) and output.name in given else given
+        values = returned[output.name] if isinstance(returned, dict) and output.name in returned else returned
         if isinstance(values, dict | list | tuple):
             raise ConfigurationError(f"{called} must return a model with one output, got {len(values)}")
         _refuse_output(np.asarray(values, np.float64), output, f"{called}, output {output.name}" if several else called)
 
 
 def _try(model: keras.Model, task: Task, called: str) -> Any:
-    """What the model makes of a few made-up samples."""
+    """The outputs of the model for a few random samples."""
     random = np.random.default_rng(0)
     top = 255 if task.spec.dtype.kind in "ui" and task.scaling == "none" else 1
     x = (random.random((NUM_ROWS, *task.spec.shape)) * top).astype(np.float32)
@@ -87,16 +84,16 @@ def _refuse_output(values: Array, output: Output, called: str) -> None:
     mend = f"end it in {output.units} units with activation={output.activation!r}"
     if values.shape[1:] != output.shape:
         raise ConfigurationError(
-            f"{called} must return a model with output of shape {output.shape}, as the labels are, got "
+            f"{called} must return a model with output of shape {output.shape}, like the labels, got "
             f"{values.shape[1:]}; {mend}"
         )
     if output.activation == "softmax" and not np.allclose(values.sum(axis=1), 1, atol=SUM_TOLERANCE):
         raise ConfigurationError(
-            f"{called} must return a model that gives probabilities, got values that add up to "
+            f"{called} must return a model with probabilities as output, got values that add up to "
             f"{values[0].sum():.3g} for a sample; {mend}"
         )
     if output.activation in ("softmax", "sigmoid") and (values.min() < 0 or values.max() > 1):
         raise ConfigurationError(
-            f"{called} must return a model that gives probabilities, got values from {values.min():.3g} to "
+            f"{called} must return a model with probabilities as output, got values from {values.min():.3g} to "
             f"{values.max():.3g}; {mend}"
         )

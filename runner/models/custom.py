@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Custom(ModelSettings):
-    """A function of yours that returns a `keras.Model`; what it asks for by name it is given."""
+    """A function of yours that returns a `keras.Model`; it gets the arguments that it names."""
 
     kind: Literal["custom"] = "custom"
 
@@ -26,24 +26,24 @@ class Custom(ModelSettings):
     """The function, my_module.build_model; it may take input_shape, num_classes, units, activation and outputs."""
 
     arguments: Arguments = Field(default={})
-    """Further arguments of the function; they go before what the data says."""
+    """Further arguments of the function; they override those that follow from the data."""
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """The key that names code of the user's, and that name."""
+        """The key that names the user's own code, and that name."""
         yield "target", self.target
 
     def automatic_scaling(self, spec: ArraySpec) -> Scaling:
-        """None: the function is given samples as they are, and its model scales them if it wants to."""
+        """`none`: the model gets unscaled samples, and may scale them itself."""
         return "none"
 
     def import_code(self) -> None:
-        """Import the function's module: layers it registers are needed to load a saved model."""
+        """Import the function's module: a saved model may need layers that it registers."""
         load(self.target)
 
     def build(self, task: Task) -> keras.Model:
-        """What the function returns, under the scaling that `data.scale` names; compiled if the function did so.
+        """The function's model, with the scaling of `data.scale` before it; compiled if the function compiles it.
 
-        Raises `ConfigurationError` where the function cannot be called, returns no model, or one that does not fit.
+        Raises `ConfigurationError` if the function cannot be called, or returns no model that fits the task.
         """
         import keras
 
@@ -66,7 +66,7 @@ class Custom(ModelSettings):
 
 
 def _offered(task: Task) -> dict[str, Any]:
-    """What the data says of the model, by the names under which a function may ask for it."""
+    """The arguments that follow from the data, by name."""
     offered: dict[str, Any] = {"input_shape": task.spec.shape, "outputs": task.outputs}
     if len(task.outputs) == 1:
         output = task.outputs[0]

@@ -1,8 +1,6 @@
-"""The last layers of a model.
+"""The first and last layers of a model, and the precision it computes in.
 
-Scaling inside the model, so that a saved model takes the pixels as the loader gives them.
-
-The precision a model computes in.
+Scaling is part of the model, so that a saved model takes the pixels as the loader delivers them.
 """
 
 from __future__ import annotations
@@ -17,11 +15,11 @@ import keras
 from runner.batch import ArraySpec
 from runner.models.base import Output, Precision, Scaling, Task
 
-# Of each channel of an image from 0 to 255, as keras.applications.imagenet_utils.preprocess_input has them.
+# By channel of an image from 0 to 255, as in keras.applications.imagenet_utils.preprocess_input.
 _TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
 
-# (factor, offset) of y = factor · x + offset, for values from 0 to 255; by channel where there are three.
+# (factor, offset) of y = factor · x + offset for values from 0 to 255; a list has one value per channel.
 _FACTORS: dict[Scaling, tuple[Any, Any]] = {
     "unit": (1 / 255, 0.0),
     "signed": (2 / 255, -1.0),
@@ -35,11 +33,11 @@ _UNSCALED = ("none", "builtin")
 
 
 def scaled_input(spec: ArraySpec, scaling: Scaling) -> tuple[Any, Any]:
-    """The model's input, float32 of any batch size, and that input scaled.
+    """The model's input, float32, shape `(batch, *spec.shape)`, and the scaled input.
 
-    The input is float32 though batches travel as uint8: a uint8 input would make the saved model truncate floats.
-    Scaling is float32 whatever the precision: 16 bits would round pixels. It is made of Keras's own layers, so that
-    a saved model loads without the runner.
+    The input is float32 though batches are uint8: a uint8 input would make the saved model truncate floats. Scaling
+    always computes in float32, as 16 bits would round pixels. It uses layers of Keras, so that a saved model loads
+    without the runner.
     """
     inputs = keras.Input(spec.shape, dtype="float32", name="sample")
     if scaling in _UNSCALED:
@@ -50,7 +48,7 @@ def scaled_input(spec: ArraySpec, scaling: Scaling) -> tuple[Any, Any]:
 
 
 def unscaled(x: Any, scaling: Scaling, name: str) -> Any:
-    """`x`, in the scaled range, taken back to the range the samples have; not for scalings by channel."""
+    """`x` with the scaling reversed, in the range of the samples; not for scalings by channel."""
     if scaling in _UNSCALED:
         return keras.layers.Identity(dtype="float32", name=name)(x)
     factor, offset = _FACTORS[scaling]
@@ -60,12 +58,12 @@ def unscaled(x: Any, scaling: Scaling, name: str) -> Any:
 def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
     """The model from `inputs` over `features`, shape `(batch, n)`, to the outputs of `task`.
 
-    One output is handed over alone, several as a dict by name. Outputs are float32 whatever the precision of the
-    layers before: a float16 softmax has too few digits for a loss.
+    A single output is a tensor, several are a dict by name. Outputs are float32 in any precision: a float16 softmax
+    has too few digits for a loss.
     """
     if len(task.outputs) == 1:
         return keras.Model(inputs, _attach(features, task.outputs[0], task))
-    # A head may be called like a layer (`sample`, `dense`): the dict's keys are the heads' names, layers have others.
+    # A head may have the name of a layer (`sample`, `dense`). So only the dict's keys are names of heads.
     outputs = {
         output.name: _attach(features, replace(output, name=f"{output.name}_output"), task) for output in task.outputs
     }
@@ -83,9 +81,9 @@ def _attach(features: Any, output: Output, task: Task) -> Any:
 
 @contextmanager
 def precision(policy: Precision) -> Iterator[None]:
-    """Layers made in the block compute in `policy`; layers made after it as those before.
+    """Make layers that are created in the block compute in `policy`; then restore the policy.
 
-    A model compiled in the block with `mixed_float16` gets its loss scaled, so that small gradients are not lost.
+    With `mixed_float16`, a model compiled in the block scales its loss, so that small gradients are not lost.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

@@ -26,7 +26,7 @@ Nesterov = Annotated[bool, Field(description="Whether the momentum is Nesterov's
 
 
 class Optimizer(Component):
-    """The arguments all of Keras's optimizers share; a kind is named as Keras names its class."""
+    """The arguments that all optimizers of Keras share; a subclass has the name of its Keras class."""
 
     name: str
 
@@ -48,7 +48,7 @@ class Optimizer(Component):
     """Share of the old average in the new one."""
 
     ema_overwrite_frequency: PositiveInt | None = None
-    """Steps after which the averages replace the weights; null: at the end of the run alone."""
+    """Steps after which the averages replace the weights; null: only at the end of the run."""
 
     gradient_accumulation_steps: Annotated[int, Field(ge=2)] | None = None
     """Steps whose gradients are averaged into one update; null: every step updates."""
@@ -144,7 +144,7 @@ class Lamb(Optimizer):
 
 
 class Lion(Optimizer):
-    """The sign of the momentum alone."""
+    """The sign of the momentum only."""
 
     name: Literal["lion"] = "lion"
     beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -253,7 +253,7 @@ class Muon(Optimizer):
 
 
 def _named(value: Any) -> Any:
-    # Without a name it is Adam, so that `train.optimizer.weight_decay=0.01` can be said alone.
+    # Without a name it is Adam, so that `train.optimizer.weight_decay=0.01` needs no name.
     return {"name": "adam", **value} if isinstance(value, dict) else value
 
 

@@ -1,7 +1,7 @@
 """Keras's learning-rate schedules: `train.learning_rate` as more than a number.
 
-Steps are training steps, one a batch, counted over the whole run; where gradients are accumulated, Keras counts
-the batches all the same. A schedule is named as Keras names its class.
+Steps are training steps, one per batch, counted over the whole run; Keras also counts every batch if gradients are
+accumulated. A schedule has the name of its Keras class.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FinalRate = Annotated[float, Field(ge=0)]
 
 
 class Schedule(Component):
-    """A learning rate that changes with the steps."""
+    """A learning rate that depends on the step."""
 
     name: str
 
@@ -44,7 +44,7 @@ class Decay(Schedule):
     """The rate of the first step."""
 
     decay_steps: PositiveInt | None = None
-    """Steps the decay takes; null: what the run has."""
+    """Steps of the decay; null: all steps of the run."""
 
     def arguments(self, num_steps: int) -> dict[str, Any]:
         """The fields, with `decay_steps` filled in."""
@@ -75,7 +75,7 @@ class CosineDecay(Decay):
         return self
 
     def arguments(self, num_steps: int) -> dict[str, Any]:
-        """The fields; unless given, the decay takes what the warm-up leaves of the run."""
+        """The fields; without `decay_steps`, the decay takes the steps after the warm-up."""
         return super().arguments(max(num_steps - self.warmup_steps, 1))
 
 
@@ -85,7 +85,7 @@ class ExponentialDecay(Decay):
     name: Literal["exponential_decay"] = "exponential_decay"
 
     decay_rate: Rate
-    """What `decay_steps` steps multiply the rate by."""
+    """The factor of the rate after `decay_steps` steps."""
 
     staircase: bool = False
     """Whether the rate changes only every `decay_steps`."""
@@ -115,11 +115,11 @@ class PolynomialDecay(Decay):
     """The polynomial's power; 1 is a straight line."""
 
     cycle: bool = False
-    """Whether the decay begins anew past its end."""
+    """Whether the decay repeats after its end."""
 
 
 class CosineDecayRestarts(Schedule):
-    """Cosine decay that begins anew."""
+    """Cosine decay that restarts."""
 
     name: Literal["cosine_decay_restarts"] = "cosine_decay_restarts"
 
@@ -144,7 +144,7 @@ class CosineDecayRestarts(Schedule):
 
 
 class PiecewiseConstantDecay(Schedule):
-    """One rate after the other."""
+    """One constant rate after another."""
 
     name: Literal["piecewise_constant_decay"] = "piecewise_constant_decay"
 
@@ -180,7 +180,7 @@ def _form(value: Any) -> str:
     return "schedule" if isinstance(value, dict | Schedule) else "constant"
 
 
-# Told apart by form, so that a mistake in the one is not also reported as a mistake in the other.
+# Chosen by form, so that a mistake in one of them is not also reported as a mistake in the other.
 AnyLearningRate = Annotated[
     Annotated[Rate, Tag("constant")] | Annotated[AnySchedule, Tag("schedule")], Discriminator(_form)
 ]

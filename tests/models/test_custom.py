@@ -102,10 +102,12 @@ def test_samples_are_unscaled_by_default():
 
 def test_model_without_probabilities_is_refused():
     told = refusal("logits", task(CATEGORICAL))
-    assert told.startswith("model.target=mine_m.logits must return a model that gives probabilities, got values that ")
+    assert told.startswith(
+        "model.target=mine_m.logits must return a model with probabilities as output, got values that "
+    )
     assert told.endswith("; end it in 3 units with activation='softmax'")
     scaled_to = refusal("logits", task(Head("", "multi_label", CLASSES)))
-    assert "gives probabilities, got values from -" in scaled_to
+    assert "probabilities as output, got values from -" in scaled_to
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_model_without_probabilities_is_refused():
         (
             "build",
             [BINARY],
-            r"output of shape \(1,\), as the labels are, got \(2,\); end it in 1 units with activation=",
+            r"output of shape \(1,\), like the labels, got \(2,\); end it in 1 units with activation=",
         ),
         (
             "fitting",
