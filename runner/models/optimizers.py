@@ -15,13 +15,13 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 WeightDecay = Annotated[
     NonNegative | None,
-    Field(description="Share of each weight taken off in every update, times the learning rate; null: none."),
+    Field(description="Share of each weight that every update subtracts, times the learning rate; null: none."),
 ]
-Beta1 = Annotated[Fraction, Field(description="How slowly the mean of the gradients forgets.")]
-Beta2 = Annotated[Fraction, Field(description="How slowly the mean of the squared gradients forgets.")]
-Epsilon = Annotated[Positive, Field(description="A small number against division by zero.")]
-Accumulator = Annotated[NonNegative, Field(description="What the sums of squared gradients begin with.")]
-Amsgrad = Annotated[bool, Field(description="Whether the mean of squares never shrinks.")]
+Beta1 = Annotated[Fraction, Field(description="Decay rate of the mean of the gradients.")]
+Beta2 = Annotated[Fraction, Field(description="Decay rate of the mean of the squared gradients.")]
+Epsilon = Annotated[Positive, Field(description="A small number that prevents division by zero.")]
+Accumulator = Annotated[NonNegative, Field(description="Initial value of the sums of squared gradients.")]
+Amsgrad = Annotated[bool, Field(description="Whether the mean of squared gradients never decreases.")]
 Nesterov = Annotated[bool, Field(description="Whether the momentum is Nesterov's.")]
 
 
@@ -85,14 +85,14 @@ class RMSprop(Optimizer):
 
     name: Literal["rmsprop"] = "rmsprop"
     rho: Fraction = 0.9
-    """How slowly the mean of the squared gradients forgets."""
+    """Decay rate of the mean of the squared gradients."""
 
     momentum: NonNegative = 0.0
     """Share of the last update in the next."""
 
     epsilon: Epsilon = 1e-7
     centered: bool = False
-    """Whether gradients are divided by their variance in place of their mean square."""
+    """Whether gradients are divided by their variance instead of their mean square."""
 
 
 class Adam(Optimizer):
@@ -148,7 +148,7 @@ class Lion(Optimizer):
 
     name: Literal["lion"] = "lion"
     beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """How much of the momentum is in the sign."""
+    """Share of the momentum in the sign."""
 
     beta_2: Beta2 = 0.99
 
@@ -158,7 +158,7 @@ class Adadelta(Optimizer):
 
     name: Literal["adadelta"] = "adadelta"
     rho: Fraction = 0.95
-    """How slowly the mean of the squared gradients forgets."""
+    """Decay rate of the mean of the squared gradients."""
 
     epsilon: Epsilon = 1e-7
 
@@ -176,19 +176,19 @@ class Adafactor(Optimizer):
 
     name: Literal["adafactor"] = "adafactor"
     beta_2_decay: Annotated[float, Field(lt=0)] = -0.8
-    """The power of the step by which the mean of squares forgets."""
+    """The exponent of the step in the decay rate of the mean of squared gradients."""
 
     epsilon_1: Positive = 1e-30
-    """The least squared gradient."""
+    """The smallest squared gradient."""
 
     epsilon_2: Positive = 1e-3
-    """The least size of a weight that a relative step is taken of."""
+    """The smallest size of a weight for a relative step."""
 
     clip_threshold: Positive = 1.0
     """The largest root mean square of an update."""
 
     relative_step: bool = True
-    """Whether the learning rate falls by itself with the steps."""
+    """Whether the learning rate decreases with the steps."""
 
 
 class Ftrl(Optimizer):
@@ -196,7 +196,7 @@ class Ftrl(Optimizer):
 
     name: Literal["ftrl"] = "ftrl"
     learning_rate_power: Annotated[float, Field(le=0)] = -0.5
-    """How the learning rate falls with the sums of squares; 0: not at all."""
+    """The exponent of the sums of squares in the learning rate; 0: a constant rate."""
 
     initial_accumulator_value: Accumulator = 0.1
     l1_regularization_strength: NonNegative = 0.0
@@ -249,7 +249,7 @@ class Muon(Optimizer):
     """Rounds of the Newton-Schulz iteration."""
 
     rms_rate: Positive | None = 0.2
-    """The root mean square updates are brought to; null: left as they are."""
+    """The root mean square that updates are scaled to; null: no scaling."""
 
 
 def _named(value: Any) -> Any:
