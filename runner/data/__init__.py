@@ -1,1 +1,1 @@
-"""Where samples live: sources, their labels and splits, and the components that open them."""
+"""Data: sources of samples, their labels and splits, and the components that open them."""

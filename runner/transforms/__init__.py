@@ -1,1 +1,1 @@
-"""What may change a sample between reading and the batch. None of it knows Keras."""
+"""Transforms of samples between reading and the batch. Nothing here imports Keras."""
