@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 
 from runner.batch import SPLITS, Indices
 
+SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
+"""Splits by their names in files."""
+
+EXPECTED = "train, validation (or val) and test"
+
 KEY_BYTES = 64
 """Length of BLAKE2b's longest key (RFC 7693): room for every seed below 2**512."""
 
@@ -79,9 +84,3 @@ def _points(ids: Sequence[str], seed: int, purpose: bytes = b"") -> NDArray[np.f
     )
     words = np.fromiter(digests, "S8", len(ids)).view("<u8")
     return (words >> np.uint64(11)) * np.float64(2**-53)
-
-
-SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
-"""Splits by their names in files."""
-
-EXPECTED = "train, validation (or val) and test"

@@ -21,6 +21,95 @@ from runner.seeds import Purpose, derive
 from runner.transforms.settings import Augment, FillMode
 from runner.transforms.transform import Change
 
+LEVELS = np.arange(256)
+
+BORDERS: dict[FillMode, int] = {
+    "reflect": cv2.BORDER_REFLECT,
+    "wrap": cv2.BORDER_WRAP,
+    "constant": cv2.BORDER_CONSTANT,
+    "nearest": cv2.BORDER_REPLICATE,
+}
+
+HALF = 0.5
+"""The share of images that are flipped."""
+
+DTYPES = ("uint8", "uint16", "float32")
+"""Dtypes that OpenCV augments."""
+
+MOST_CHANNELS = 4
+"""The most channels that OpenCV interpolates."""
+
+
+def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) -> tuple[Change, ...]:
+    """The augmentation of samples with the spec `read`; outside training only a centred crop of the same size.
+
+    Raises `DataError` if such samples cannot be augmented.
+    """
+    if not settings:
+        return ()
+    _refuse_other_than_images(settings, read)
+    if settings.crop is None:
+        return (Augmentation(settings, read, seed),) if training else ()
+    spec = ArraySpec((*settings.crop, *read.shape[2:]), np.dtype(read.dtype))
+    return (Augmentation(settings, spec, seed) if training else CenterCrop(spec),)
+
+
+def _refuse_other_than_images(settings: Augment, read: ArraySpec) -> None:
+    shape = read.shape
+    flat_or_coloured = len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= MOST_CHANNELS)
+    if not flat_or_coloured or read.dtype.name not in DTYPES:
+        raise DataError(
+            f"data.augment needs images of height×width or height×width×1 to {MOST_CHANNELS}, of dtype "
+            f"{', '.join(DTYPES)}, got samples of {read}; remove data.augment, or augment them in a function of yours "
+            "(data.transform)"
+        )
+    if settings.tones and read.dtype != np.uint8:
+        raise DataError(
+            f"data.augment.brightness and data.augment.contrast need 8-bit images, got samples of {read}; set both to "
+            "0, or change the values in a function of yours (data.transform)"
+        )
+    if settings.crop and (settings.crop[0] > shape[0] or settings.crop[1] > shape[1]):
+        raise DataError(
+            f"data.augment.crop must fit into samples of {read}, got {shape_text(settings.crop)}; lower it, or read "
+            "larger images (data.target_size)"
+        )
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Crops, moves and tones an image by the draws of (seed, epoch, index)."""
+
+    settings: Augment
+    spec: ArraySpec
+    seed: int
+
+    def __call__(self, array: Array, epoch: int, index: int) -> Array:
+        """The augmented image."""
+        draws = Draws.of(self.seed, epoch, index)
+        image = window(array, *self.settings.crop, draws) if self.settings.crop else array
+        image = place(image, self.settings, draws)
+        if self.settings.tones:
+            image = tone(image, self.settings, draws)
+        return image.reshape(self.spec.shape)  # OpenCV drops the axis of a single channel
+
+
+@dataclass(frozen=True)
+class CenterCrop:
+    """Crops the largest centred part with the aspect ratio of `spec`, and resizes it.
+
+    `keras.layers.RandomCrop` documents this for inference.
+    """
+
+    spec: ArraySpec
+
+    def __call__(self, array: Array, epoch: int, index: int) -> Array:
+        """The resized centre, in every epoch alike."""
+        fitted = np.empty(self.spec.shape, self.spec.dtype)
+        box = crop_box(array.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
+        with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
+        resize_antialiased(array.reshape(*array.shape[:2], -1), box, fitted.reshape(with_channels))
+        return fitted
+
 
 class Draws(NamedTuple):
     """Random points of [0, 1), one per decision, used or not: no setting affects the draws of another.
@@ -47,62 +136,11 @@ class Draws(NamedTuple):
         return cls(*((words >> np.uint64(11)) * np.float64(2**-53)).tolist())
 
 
-def symmetric(point: float, most: float) -> float:
-    """Map a point of [0, 1) to the range from `-most` to `most`."""
-    return (2 * point - 1) * most
-
-
 def window(image: Array, height: int, width: int, draws: Draws) -> Array:
     """A random part of `image` of the given size, as a view; every position is equally likely."""
     top = int(draws.crop_top * (image.shape[0] - height + 1))
     left = int(draws.crop_left * (image.shape[1] - width + 1))
     return image[top : top + height, left : left + width]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Crops the largest centred part with the aspect ratio of `spec`, and resizes it.
-
-    `keras.layers.RandomCrop` documents this for inference.
-    """
-
-    spec: ArraySpec
-
-    def __call__(self, array: Array, epoch: int, index: int) -> Array:
-        """The resized centre, in every epoch alike."""
-        fitted = np.empty(self.spec.shape, self.spec.dtype)
-        box = crop_box(array.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
-        with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
-        resize_antialiased(array.reshape(*array.shape[:2], -1), box, fitted.reshape(with_channels))
-        return fitted
-
-
-LEVELS = np.arange(256)
-
-
-def tone(image: Array, settings: Augment, draws: Draws) -> Array:
-    """`image`, uint8, with random brightness and contrast; each value is looked up, so it is rounded once."""
-    offset = 255 * symmetric(draws.brightness, settings.brightness)
-    factor = 1 + symmetric(draws.contrast, settings.contrast)
-    channels = image.shape[2] if image.ndim == 3 else 1
-    means = np.array(cv2.mean(image)[:channels]) if settings.contrast else np.zeros(1)
-    levels = (LEVELS[:, None] - means) * factor + means + offset
-    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    toned: Array = cv2.LUT(image, table[None])
-    return toned
-
-
-# Workers are threads already. OpenCV's pool would run more threads than there are cores.
-cv2.setNumThreads(1)
-
-BORDERS: dict[FillMode, int] = {
-    "reflect": cv2.BORDER_REFLECT,
-    "wrap": cv2.BORDER_WRAP,
-    "constant": cv2.BORDER_CONSTANT,
-    "nearest": cv2.BORDER_REPLICATE,
-}
-HALF = 0.5
-"""The share of images that are flipped."""
 
 
 def place(image: Array, settings: Augment, draws: Draws) -> Array:
@@ -148,59 +186,18 @@ def _interpolated(image: Array, matrix: Array, fill_mode: FillMode) -> Array:
     return warped
 
 
-DTYPES = ("uint8", "uint16", "float32")
-MOST_CHANNELS = 4
-"""The most channels that OpenCV interpolates."""
+def tone(image: Array, settings: Augment, draws: Draws) -> Array:
+    """`image`, uint8, with random brightness and contrast; each value is looked up, so it is rounded once."""
+    offset = 255 * symmetric(draws.brightness, settings.brightness)
+    factor = 1 + symmetric(draws.contrast, settings.contrast)
+    channels = image.shape[2] if image.ndim == 3 else 1
+    means = np.array(cv2.mean(image)[:channels]) if settings.contrast else np.zeros(1)
+    levels = (LEVELS[:, None] - means) * factor + means + offset
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    toned: Array = cv2.LUT(image, table[None])
+    return toned
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Crops, moves and tones an image by the draws of (seed, epoch, index)."""
-
-    settings: Augment
-    spec: ArraySpec
-    seed: int
-
-    def __call__(self, array: Array, epoch: int, index: int) -> Array:
-        """The augmented image."""
-        draws = Draws.of(self.seed, epoch, index)
-        image = window(array, *self.settings.crop, draws) if self.settings.crop else array
-        image = place(image, self.settings, draws)
-        if self.settings.tones:
-            image = tone(image, self.settings, draws)
-        return image.reshape(self.spec.shape)  # OpenCV drops the axis of a single channel
-
-
-def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) -> tuple[Change, ...]:
-    """The augmentation of samples with the spec `read`; outside training only a centred crop of the same size.
-
-    Raises `DataError` if such samples cannot be augmented.
-    """
-    if not settings:
-        return ()
-    _refuse_other_than_images(settings, read)
-    if settings.crop is None:
-        return (Augmentation(settings, read, seed),) if training else ()
-    spec = ArraySpec((*settings.crop, *read.shape[2:]), np.dtype(read.dtype))
-    return (Augmentation(settings, spec, seed) if training else Fit(spec),)
-
-
-def _refuse_other_than_images(settings: Augment, read: ArraySpec) -> None:
-    shape = read.shape
-    flat_or_coloured = len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= MOST_CHANNELS)
-    if not flat_or_coloured or read.dtype.name not in DTYPES:
-        raise DataError(
-            f"data.augment needs images of height×width or height×width×1 to {MOST_CHANNELS}, of dtype "
-            f"{', '.join(DTYPES)}, got samples of {read}; remove data.augment, or augment them in a function of yours "
-            "(data.transform)"
-        )
-    if settings.tones and read.dtype != np.uint8:
-        raise DataError(
-            f"data.augment.brightness and data.augment.contrast need 8-bit images, got samples of {read}; set both to "
-            "0, or change the values in a function of yours (data.transform)"
-        )
-    if settings.crop and (settings.crop[0] > shape[0] or settings.crop[1] > shape[1]):
-        raise DataError(
-            f"data.augment.crop must fit into samples of {read}, got {shape_text(settings.crop)}; lower it, or read "
-            "larger images (data.target_size)"
-        )
+def symmetric(point: float, most: float) -> float:
+    """Map a point of [0, 1) to the range from `-most` to `most`."""
+    return (2 * point - 1) * most
