@@ -14,7 +14,7 @@ from runner.batch import ArraySpec, Batch
 from runner.data.source import Source
 from runner.errors import DataError, RunnerError
 from runner.loaders.plan import Plan
-from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_rows
+from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
 from runner.loaders.timing import Clock
 from runner.messages import plural
 from runner.transforms.transform import Changes
@@ -60,7 +60,7 @@ class Loader(ABC):
 
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch, read in the caller's thread."""
-        return self.complete(read_rows(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
+        return self.complete(read_batch(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
 
     def complete(self, result: ReadResult) -> Batch:
         """The batch of a read result; notes its bad samples.

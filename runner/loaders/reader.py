@@ -1,15 +1,9 @@
-"""The one way from sample indices to arrays, which every strategy takes.
+"""Reading samples: from the indices of a batch to its arrays, the same way for every strategy.
 
-What came of reading samples: their arrays, row by row, and those that cannot be read.
+    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> gather(x, pieces) ─> complete(source, indices, x)
 
-`data.on_bad`: what is done about a sample that cannot be read.
-
-From sample indices to a batch.
-
-    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> gather(x, filled) ─> complete(source, indices, x)
-
-`fill` runs wherever a strategy reads: in the caller's thread, in worker threads on pieces of a batch, in worker
-processes on shared memory. That is why the strategies agree.
+`fill` runs in the caller's thread, in worker threads on pieces of a batch, or in worker processes on shared memory.
+A sample that cannot be read is handled as `data.on_bad` says.
 """
 
 from __future__ import annotations
@@ -34,16 +28,54 @@ from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.permutation import Permutation
 from runner.loaders.timing import Clock, WorkSpan
+from runner.messages import plural
 from runner.seeds import Purpose, derive
 from runner.transforms.transform import Changes
 
+MOST_SUBSTITUTES = 100
+"""Most samples to try in place of a bad one. If none of them can be read, the storage is to blame."""
+
+MACHINE_ERRORS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""System errors of opening a file that say nothing about the file."""
+
+
+@dataclass(frozen=True)
+class OnBad:
+    """`data.on_bad`: raise, skip or substitute a bad sample.
+
+    The substitute depends only on the seed and the index, so all strategies choose the same. An empty batch ends the
+    run unless it `may_be_empty`.
+    """
+
+    choice: OnBadChoice = "raise"
+    seed: int = 0
+    may_be_empty: bool = True
+
+    def allows(self, error: BadSampleError) -> bool:
+        """Whether the run continues after `error`: not if the user's code or the machine is to blame."""
+        is_sample_fine = isinstance(error, UserReadError) or getattr(error.__cause__, "errno", None) in MACHINE_ERRORS
+        return self.choice != "raise" and not is_sample_fine
+
+    def candidates(self, index: int, num_samples: int) -> Iterator[int]:
+        """Sample `index`, then the samples to try in its place, each once."""
+        yield index
+        if self.choice == "substitute":
+            order = Permutation.seeded(num_samples, derive(self.seed, Purpose.SUBSTITUTE, index))
+            drawn = order(np.arange(min(num_samples, MOST_SUBSTITUTES + 1))).tolist()
+            yield from islice((other for other in drawn if other != index), MOST_SUBSTITUTES)
+
+    def without_substitutes(self) -> OnBad:
+        """Skip in place of substitute, for samples that are read once and kept in memory."""
+        return self if self.choice == "raise" else OnBad("skip")
+
+
 LEFT_OUT = -1
-"""The index of a row that holds no sample, because the one that belongs there cannot be read."""
+"""Index of a row without a sample, because its sample cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadSample:
-    """A sample that cannot be read; `name` is its path, or its id where there is no file."""
+    """A sample that cannot be read; `name` is its path, or its id if it is not a file."""
 
     index: int
     name: str
@@ -51,7 +83,7 @@ class BadSample:
 
 
 class ReadPiece(NamedTuple):
-    """ReadResult as they were filled: the sample in each, `LEFT_OUT` where there is none, and what it took."""
+    """Result of filling some rows of a batch: the sample in each row or `LEFT_OUT`, the work, and the bad samples."""
 
     indices: Indices
     span: WorkSpan
@@ -59,66 +91,22 @@ class ReadPiece(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """The samples at `indices`, whose arrays are the rows of `x`; and those that were found bad on the way."""
+    """Result of reading a batch: `x`, shape `(len(indices), *spec.shape)`, its samples, and the bad samples."""
 
     indices: Indices
     x: Array
     bad: tuple[BadSample, ...] = ()
 
 
-def gather(x: Array, pieces: Sequence[ReadPiece]) -> ReadResult:
-    """The rows of `x`, filled in `pieces`, that hold samples."""
-    indices = np.concatenate([piece.indices for piece in pieces])
-    bad = tuple(chain.from_iterable(piece.bad for piece in pieces))
-    there = indices != LEFT_OUT
-    return ReadResult(indices, x, bad) if there.all() else ReadResult(indices[there], x[there], bad)
-
-
-MOST_SUBSTITUTES = 100
-"""Samples tried in the place of a bad one; where none of so many can be read, it is not the samples that are bad."""
-
-OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-"""Errors of the system while it opens a file that tell nothing of the file."""
-
-
-@dataclass(frozen=True)
-class OnBad:
-    """What is done about a bad sample: a pure function of the seed and its index, so that all strategies do the same.
-
-    Unless it `may_be_empty`, a batch of which nothing is left ends the run: there would be nothing to train on.
-    """
-
-    choice: OnBadChoice = "raise"
-    seed: int = 0
-    may_be_empty: bool = True
-
-    def passes_over(self, error: BadSampleError) -> bool:
-        """Whether the run goes on: the sample is to blame, and neither the user's code nor the machine."""
-        blameless = isinstance(error, UserReadError) or getattr(error.__cause__, "errno", None) in OF_THE_MACHINE
-        return self.choice != "raise" and not blameless
-
-    def candidates(self, index: int, num_samples: int) -> Iterator[int]:
-        """Sample `index`, then those to try in its place, one after the other; none of them twice."""
-        yield index
-        if self.choice == "substitute":
-            order = Permutation.seeded(num_samples, derive(self.seed, Purpose.SUBSTITUTE, index))
-            drawn = order(np.arange(min(num_samples, MOST_SUBSTITUTES + 1))).tolist()
-            yield from islice((other for other in drawn if other != index), MOST_SUBSTITUTES)
-
-    def leaving_out(self) -> OnBad:
-        """The same, without others in the place of what is bad: for samples that are read to be held."""
-        return self if self.choice == "raise" else OnBad("skip")
-
-
 RAISE = OnBad()
-"""A bad sample ends the run."""
+"""The default: a bad sample ends the run."""
 
 
 @dataclass(frozen=True)
 class SampleReader:
-    """Reads the samples of `source` and makes `changes` to them, one after the other; `on_bad` says what if it cannot.
+    """Reads samples of `source`, applies `changes` in order, and handles bad samples as `on_bad` says.
 
-    What workers hold: it travels to their processes by pickle, as its source does.
+    Each worker has one; worker processes get it by pickle.
     """
 
     source: Source
@@ -127,58 +115,57 @@ class SampleReader:
 
     @property
     def spec(self) -> ArraySpec:
-        """Shape and dtype of a sample as it stands in a batch."""
+        """Shape and dtype of a sample in a batch."""
         return self.changes[-1].spec if self.changes else self.source.spec
 
     def fill(self, epoch: int, indices: Indices, out: Array) -> ReadPiece:
-        """Write the samples at `indices` as they are in `epoch` into the rows of `out`, `(len(indices), *spec.shape)`.
+        """Write the samples at `indices` as of `epoch` into the rows of `out`, shape `(len(indices), *spec.shape)`.
 
-        Returns which samples these are, how long that took, and what was bad. Raises `BadSampleError` for a sample
-        that cannot be read and that nothing is to be done about, and for one that cannot be changed.
+        Raises `BadSampleError` for a sample that cannot be read, unless `on_bad` allows it, or not be transformed.
         """
         begin, decoded = perf_counter_ns(), decoding.nanoseconds
         bad: list[BadSample] = []
         fill = self._fill_changed if self.changes else self._fill_plain
-        given, changing = fill(epoch, indices, out, bad)
+        samples, changing = fill(epoch, indices, out, bad)
         end, decoded = perf_counter_ns(), decoding.nanoseconds - decoded
         reading = end - begin - decoded - changing
         span = WorkSpan(get_native_id(), begin, end, len(indices), read=reading, decode=decoded, change=changing)
-        return ReadPiece(given, span, tuple(bad))
+        return ReadPiece(samples, span, tuple(bad))
 
     def _fill_plain(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
-        """Fill rows with samples as they are, all at once unless one of them is bad."""
+        """Fill rows with samples of the source, in one call unless one of them is bad; no time for transforms."""
         try:
             self.source.read_many(indices, out)
         except BadSampleError as error:
-            if not self.on_bad.passes_over(error):
+            if not self.on_bad.allows(error):
                 raise
-            given = [self._read(index, bad, out[row])[0] for row, index in enumerate(indices.tolist())]
-            return np.array(given, np.int64), 0
+            samples = [self._read(index, bad, out[row])[0] for row, index in enumerate(indices.tolist())]
+            return np.array(samples, np.int64), 0
         return indices, 0
 
     def _fill_changed(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
-        """Fill rows with samples that are changed; the samples in the rows, and the nanoseconds changing took."""
-        given, changing = indices.copy(), 0
+        """Fill rows with transformed samples; returns the samples and the nanoseconds of the transforms."""
+        samples, changing = indices.copy(), 0
         for row, index in enumerate(indices.tolist()):
-            given[row], array = self._read(index, bad)
+            samples[row], array = self._read(index, bad)
             if array is not None:
                 before = perf_counter_ns()
-                out[row] = self._changed(array, epoch, int(given[row]))
+                out[row] = self._changed(array, epoch, int(samples[row]))
                 changing += perf_counter_ns() - before
-        return given, changing
+        return samples, changing
 
     def _read(self, index: int, bad: list[BadSample], out: Array | None = None) -> tuple[int, Array | None]:
-        """Sample `index`, or the one in its place, with its index; those that are bad are added to `bad`."""
+        """Sample `index` or its substitute, with the index of that; adds bad samples to `bad`."""
         before = len(bad)
         for candidate in self.on_bad.candidates(index, len(self.source)):
             try:
                 return candidate, self.source.read(candidate, out)
             except BadSampleError as error:
-                if not self.on_bad.passes_over(error):
+                if not self.on_bad.allows(error):
                     raise
                 bad.append(BadSample(candidate, error.name, error.reason))
         if self.on_bad.choice == "substitute":
-            raise DataError(_nothing_to_substitute(bad[before:]))
+            raise DataError(_no_substitute(bad[before:]))
         return LEFT_OUT, None
 
     def _changed(self, array: Array, epoch: int, index: int) -> Array:
@@ -188,41 +175,49 @@ class SampleReader:
         return array
 
 
-def _nothing_to_substitute(bad: list[BadSample]) -> str:
+def _no_substitute(bad: list[BadSample]) -> str:
     last = bad[-1]
     return (
-        f"data.on_bad=substitute must find a sample in the place of a bad one, got {len(bad)} in a row that cannot be "
-        f"read, the last of them {last.name}: {last.reason}; is the storage there? mode=check names all bad samples"
+        f"data.on_bad=substitute found no sample to take the place of a bad one: {plural(len(bad), 'sample')} in a row "
+        f"cannot be read, last {last.name}: {last.reason}; is the storage available? mode=check lists all bad samples"
     )
 
 
 @contextmanager
 def naming_sample(source: Source, index: int) -> Iterator[None]:
-    """Say which sample it was that could not be changed; an error of the user's own code stays what it is."""
+    """Name the sample in an error of a transform; an error of the user's code keeps its type."""
     try:
         yield
     except DataError as error:
         raise BadSampleError(source.ids[index], str(error)) from error
     except Exception as error:
-        error.add_note(f"while sample {source.ids[index]} was changed")
+        error.add_note(f"while transforming sample {source.ids[index]}")
         raise
 
 
+def gather(x: Array, pieces: Sequence[ReadPiece]) -> ReadResult:
+    """The result of `pieces`, which filled the rows of `x`; rows without a sample are dropped."""
+    indices = np.concatenate([piece.indices for piece in pieces])
+    bad = tuple(chain.from_iterable(piece.bad for piece in pieces))
+    is_filled = indices != LEFT_OUT
+    return ReadResult(indices, x, bad) if is_filled.all() else ReadResult(indices[is_filled], x[is_filled], bad)
+
+
 def allocate(spec: ArraySpec, num_samples: int) -> Array:
-    """An uninitialised array of shape `(num_samples, *spec.shape)` that begins on an aligned address."""
+    """An uninitialised array of shape `(num_samples, *spec.shape)` at an aligned address."""
     return aligned_bytes(num_samples * spec.num_bytes).view(spec.dtype).reshape((num_samples, *spec.shape))
 
 
 def complete(source: Source, indices: Indices, x: Array) -> Batch:
-    """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
+    """The batch of the samples at `indices`, with `x` of shape `(len(indices), *spec.shape)`."""
     labels = source.labels
     weights = None if labels.weights is None else labels.weights[indices]
     return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
 
 
-def read_rows(reader: SampleReader, epoch: int, indices: Indices, clock: Clock) -> ReadResult:
-    """The samples at `indices` as they are in `epoch`, read here and now."""
+def read_batch(reader: SampleReader, epoch: int, indices: Indices, clock: Clock) -> ReadResult:
+    """Read the samples at `indices` as of `epoch` in the caller's thread."""
     x = allocate(reader.spec, len(indices))
-    filled = reader.fill(epoch, indices, x)
-    clock.add(filled.span)
-    return gather(x, [filled])
+    piece = reader.fill(epoch, indices, x)
+    clock.add(piece.span)
+    return gather(x, [piece])

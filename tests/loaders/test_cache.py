@@ -339,8 +339,8 @@ Usage = namedtuple("Usage", "total used free")
 def test_cache_takes_at_most_half_of_what_is_free(files, on_disk, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(10**9, 10**9 - 10_000, 10_000))
     message = (
-        r"^loader.cache=disk must take at most half of what is free in .*, 5.0 kB of 10.0 kB; got 300 samples to add, "
-        r"9.6 kB; set loader.cache_dir to a larger disk"
+        r"^loader.cache=disk may use at most half of the free space in .*, 5.0 kB of 10.0 kB; 300 new samples need "
+        r"9.6 kB; set loader.cache_dir to a folder on a larger disk"
     )
     with pytest.raises(DataError, match=message):
         on_disk(files)
@@ -361,7 +361,7 @@ def test_space_is_reserved_before_the_first_read(files, on_disk):
 
 def test_folder_that_cannot_be_written_is_refused(files, tmp_path):
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(DataError, match="loader.cache_dir must be a folder the cache can be written to: .*cache"):
+    with pytest.raises(DataError, match="loader.cache_dir must be a folder that can be written: .*cache"):
         with_cache(files, Sequence(cache="disk", cache_dir=tmp_path / "cache"), {})
 
 

@@ -162,7 +162,8 @@ def test_rows_hold_their_stated_samples(num_samples, data):
 def test_lost_storage_ends_a_substituting_run():
     source, x = NumberSource(300, bad=range(300)), np.empty((1, 1), np.float32)
     reader = SampleReader(source, on_bad=OnBad("substitute"))
-    with pytest.raises(DataError, match=r"got 101 in a row that cannot be read, .* s\d+: torn; is the storage there"):
+    message = r"101 samples in a row cannot be read, last s\d+: torn; is the storage available"
+    with pytest.raises(DataError, match=message):
         reader.fill(0, np.array([5]), x)
 
 
@@ -186,7 +187,9 @@ def test_unrelated_errors_always_end_the_run(error):
 def test_fully_bad_batch_ends_training(build):
     with (
         build("loader=generator", "data.on_bad=skip", "loader.batch_size=1") as loader,
-        pytest.raises(DataError, match=r"got one of bad samples alone \(.*(03|11)\.png: .*\); set data\.on_bad=subst"),
+        pytest.raises(
+            DataError, match=r"got a batch of bad samples only \(.*(03|11)\.png: .*\); set data\.on_bad=subst"
+        ),
     ):
         list(loader.epoch(0))
 
