@@ -1,4 +1,4 @@
-"""The words for data: what an array looks like, and what a batch holds."""
+"""Array specs and batches: the data types that sources, loaders and feeds share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.messages import shape_text
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 Targets = Array | dict[str, Array] | None
-"""`y` of a batch: one array, one array per head by the head's name, or nothing."""
+"""`y` of a batch: one array, one array per head by the head's name, or None."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -42,10 +42,10 @@ class ArraySpec:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a training step consumes.
+    """The data of one training step.
 
-    `x` has shape `(n, *sample shape)`; `y` follows `class_mode`; `sample_weight` has shape `(n,)`, float32, or is
-    None; `ids` are the n samples' ids, in the order of the rows.
+    `x` has shape `(n, *sample shape)`. `y` follows `class_mode`. `sample_weight` has shape `(n,)`, float32, or is None.
+    `ids` are the ids of the n samples, in the order of the rows.
     """
 
     x: Array

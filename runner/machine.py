@@ -1,7 +1,4 @@
-"""How much memory there is, and a refusal before it is exceeded.
-
-What a process and its children use: the time of processors, and memory.
-"""
+"""Memory and CPU time: free memory of the machine, and what a process and its children use."""
 
 from __future__ import annotations
 
@@ -19,15 +16,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available_bytes(cgroup: Path | None = None) -> int:
-    """Bytes this process may still take: what the machine has free, or what a limit leaves.
+    """Bytes that this process may still allocate: the machine's free memory, or less under a limit.
 
     Containers and job schedulers set limits on the control group (version 2) of a process, or on one above it.
     """
     import psutil
 
     folder = _own_cgroup() if cgroup is None else cgroup
-    left = [_left(group) for group in (folder, *folder.parents)]
-    return min([int(psutil.virtual_memory().available), *(count for count in left if count is not None)])
+    remaining = [_remaining(group) for group in (folder, *folder.parents)]
+    return min([int(psutil.virtual_memory().available), *(count for count in remaining if count is not None)])
 
 
 def _own_cgroup() -> Path:
@@ -36,12 +33,12 @@ def _own_cgroup() -> Path:
     return CGROUPS / own
 
 
-def _left(cgroup: Path) -> int | None:
-    """Bytes a control group may still take; None if it has no limit."""
+def _remaining(cgroup: Path) -> int | None:
+    """Bytes that a control group may still allocate; None without a limit."""
     limit, used = _read(cgroup / "memory.max"), _read(cgroup / "memory.current")
     if not (limit.isdigit() and used.isdigit()):
         return None
-    # Files that were read stay in memory and count as used, until someone needs the room.
+    # Files in the page cache count as used, but the system frees them when memory is needed.
     counts = dict(line.split() for line in _read(cgroup / "memory.stat").splitlines())
     cached = sum(int(counts.get(name, 0)) for name in ("active_file", "inactive_file"))
     return max(0, int(limit) - max(0, int(used) - cached))
@@ -55,23 +52,23 @@ def _read(file: Path) -> str:
 
 
 def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = False) -> None:
-    """Raise `DataError` with the figures if a loader needs more bytes than there are."""
+    """Raise `DataError` if a loader needs more bytes than are free."""
     if needed > available:
-        mend = "lower loader.max_queue_size or loader.batch_size"
+        fix = "lower loader.max_queue_size or loader.batch_size"
         if kind == "in_memory":
-            mend = "choose loader=sequence, which reads while training"
+            fix = "choose loader=sequence, which reads while training"
         elif cached:
-            kind, mend = f"{kind} with loader.cache=memory", "choose loader.cache=disk"
+            kind, fix = f"{kind} with loader.cache=memory", "choose loader.cache=disk"
         raise DataError(
-            f"loader={kind} needs {format_bytes(needed)} of memory for this data, and {format_bytes(available)} "
-            f"are free; {mend}, or make the samples smaller (data.target_size)"
+            f"loader={kind} needs {format_bytes(needed)} of memory for this data, but only {format_bytes(available)} "
+            f"are free; {fix}, or make the samples smaller (data.target_size)"
         )
 
 
 def cpu_seconds() -> float:
-    """User and system seconds so far of this process and its children, of theirs too, whether they still live or not.
+    """User and system seconds of this process and all its descendants, ended ones included.
 
-    Where the system does not tell of children that have ended, only of those that live.
+    On systems that do not report ended children, only of processes that are alive.
     """
     import psutil
 
@@ -84,7 +81,7 @@ def cpu_seconds() -> float:
 
 
 def memory_bytes(pid: int) -> int:
-    """Memory of a process and its children that no file backs; what they share counts once. 0 where it is gone."""
+    """Bytes of memory of a process and its children without mapped files; shared memory counts once. 0 if gone."""
     import psutil
 
     with suppress(psutil.Error):
@@ -95,10 +92,10 @@ def memory_bytes(pid: int) -> int:
 
 
 def peak_memory_bytes() -> int:
-    """The most that was resident of this process since it began, and of each child that lives, at its own moment.
+    """Peak resident bytes of this process plus the peaks of its living children, each at its own moment.
 
-    Of this process all of it counts: libraries and mapped files, arrays it shares with children. Of a child only what
-    no file backs and it shares with nobody, so that nothing counts twice. Without /proc: what a child has by now.
+    For this process, libraries, mapped files and shared arrays count. For a child, only its private memory counts, so
+    that nothing counts twice. Without /proc, a child counts with its present memory.
     """
     import psutil
 
@@ -108,17 +105,17 @@ def peak_memory_bytes() -> int:
 
 
 def _own_peak(status: Mapping[str, int]) -> int:
-    """The most a process held that is its own alone, as far as what it shares has not become less since."""
+    """Peak private bytes of a process, if its shared memory has not shrunk since the peak."""
     return max(status["RssAnon"], status["VmHWM"] - status["RssFile"] - status["RssShmem"])
 
 
 def _most_resident() -> int:
-    """As the system counted it for this process, whatever program it ran before this one included."""
+    """Peak resident bytes from the system; includes a program that the process ran before this one."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _status(process: Any) -> dict[str, int]:
-    """Bytes of memory by kind, as in proc(5); all that is resident as `RssAnon` where there is no /proc; 0 if gone."""
+    """Bytes of memory by kind, as in proc(5). Without /proc, all resident memory is `RssAnon`; 0 if gone."""
     import psutil
 
     kinds = dict.fromkeys(("RssAnon", "RssFile", "RssShmem", "VmHWM"), 0)

@@ -1,4 +1,4 @@
-"""`loader=custom`: batches made by a class or function of the user's own."""
+"""`loader=custom`: batches from a class or function of the user."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from runner.data.dataset import Dataset, ReadyBatches
 from runner.data.labels import Head, HeadMode
 from runner.data.source import Source
 from runner.errors import ConfigurationError
-from runner.loaders.custom_batches import CustomBatches, Maker
+from runner.loaders.custom_batches import BatchOrigin, CustomBatches
 from runner.loaders.custom_heads import heads_of
-from runner.loaders.custom_target import Opened, Target
+from runner.loaders.custom_target import BatchTarget, OpenedSplit
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.transforms.transform import Changes
 from runner.user_code import file_of, module_of
 
-OF_KERAS = ("workers", "use_multiprocessing", "max_queue_size")
-"""Arguments of a `PyDataset` that tell Keras how to read it; here it is not Keras who reads."""
+FOR_KERAS = ("workers", "use_multiprocessing", "max_queue_size")
+"""Arguments of a `PyDataset` for Keras, which does not read it here."""
 
 
 class CustomLoader(Loader):
-    """Batches in the order they are given; its plan counts batches, not samples."""
+    """Batches in the order of the user's code. Its plan counts batches, not samples."""
 
     source: CustomBatches
 
     @property
     def num_samples(self) -> int:
-        """Samples seen in the present pass: there is no other way to know."""
+        """Samples seen in the current pass; the total is not known before."""
         return self.source.num_samples
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """One batch: the next, the last one again, or one further on, which leaves out those between."""
+        """One batch: the next one, the last one again, or a later one, which skips the batches between."""
         return next(self.epoch(epoch, step))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The rest of a pass, from step `start` on. What has gone by does not come again."""
+        """The rest of a pass, from step `start` on. Earlier batches cannot be read again."""
         return self.source.batches(epoch, start)
 
     def close(self) -> None:
@@ -50,42 +50,42 @@ class CustomLoader(Loader):
 
 
 class Custom(LoaderSettings):
-    """A Sequence or PyDataset class, a generator function or a tf.data function of yours; with data=none."""
+    """Your Sequence or PyDataset class, generator function or tf.data function; with data=none."""
 
     kind: Literal["custom"] = "custom"
 
     target: DottedName
-    """The class or function, my_module.DataGenerator: called once per split, a generator function once per pass."""
+    """The class or function, as my_module.DataGenerator; called once per split, a generator function once per pass."""
 
     arguments: Arguments = Field(default={})
-    """What it is called with for every split, by name."""
+    """Its arguments for every split, by name."""
 
     train_arguments: Arguments = Field(default={})
-    """What it is called with for training, added to `arguments`."""
+    """Its arguments for training, added to `arguments`."""
 
     validation_arguments: Arguments | None = None
-    """What it is called with for validation, added to `arguments`; null: no validation."""
+    """Its arguments for validation, added to `arguments`; null: no validation."""
 
     test_arguments: Arguments | None = None
-    """What it is called with for the test, added to `arguments`; null: no test."""
+    """Its arguments for the test, added to `arguments`; null: no test."""
 
     train_steps: PositiveInt | None = None
-    """Batches in a pass of training, of what has no length: a generator, an endless tf.data.Dataset."""
+    """Batches per training pass, if the target has no length: a generator, an endless tf.data.Dataset."""
 
     validation_steps: PositiveInt | None = None
-    """Batches in a pass of validation, of what has no length."""
+    """Batches per validation pass, if the target has no length."""
 
     test_steps: PositiveInt | None = None
-    """Batches in a pass of the test, of what has no length."""
+    """Batches per test pass, if the target has no length."""
 
     class_mode: HeadMode | dict[str, HeadMode] | None = None
-    """What `y` is; null: as the first batch looks. A mapping where `y` is a dictionary, {bi: binary, multi: sparse}."""
+    """The kind of `y`; null: detected from the first batch. A mapping if `y` is one, {bi: binary, multi: sparse}."""
 
     classes: PositiveInt | Names | dict[str, PositiveInt | Names] | None = None
-    """How many classes there are, or their names; needed where `y` holds class numbers."""
+    """The number of classes, or their names; required if `y` holds class numbers."""
 
     workers: Count = 0
-    """Threads that ask a Sequence for batches ahead, which must bear that; 0: the model's own thread asks."""
+    """Threads that read batches of a Sequence ahead; it must be thread-safe. 0: the training thread reads."""
 
     unused: ClassVar[tuple[str, ...]] = (
         "batch_size",
@@ -101,36 +101,34 @@ class Custom(LoaderSettings):
         for split in ("validation", "test"):
             if getattr(self, f"{split}_steps") is not None and getattr(self, f"{split}_arguments") is None:
                 raise ValueError(
-                    f"{split}_steps must go with {split}_arguments, got no arguments; "
-                    f"give loader.{split}_arguments={{}} where there are none"
+                    f"{split}_steps needs {split}_arguments; set loader.{split}_arguments={{}} if it takes none"
                 )
         return self
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """The key that names code of the user's, and that name."""
+        """The key that names the user's code, and its value."""
         yield "target", self.target
 
     def idle_keys(self) -> tuple[str, ...]:
-        """The keys that have no effect as things stand."""
+        """Keys without an effect in these settings."""
         ahead = ("max_queue_size", "timeout_seconds") if self.workers == 0 else ()
         return (*self.unused, *ahead)
 
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
-        """Bytes of the batches under way, of `num_samples` samples each."""
+        """Bytes of the batches that are read ahead or in use, with `num_samples` samples each."""
         ahead = self.max_queue_size if self.workers else 0
         return (ahead + IN_FLIGHT) * num_samples * spec.num_bytes
 
     def open(self) -> Dataset:
-        """Call the target for every split, and read the first batch of each, which says what batches are.
+        """Call the target for every split, and read the first batch of each to learn its shapes.
 
-        Raises `ConfigurationError` where the target fails or gives no batches, `DataError` where its first batches
-        cannot be used.
+        Raises `ConfigurationError` if the target fails or has no batches, `DataError` if a first batch cannot be used.
         """
         opened = {split: self._open(split) for split in SPLITS if self._given(split) is not None}
         without = [split for split, part in opened.items() if part.first.y is None]
         if without:
             raise ConfigurationError(
-                f"loader.target must give (x, y) to train and validate, got x alone for {', '.join(without)} from "
+                f"loader.target must give (x, y) to train and validate, got only x for {', '.join(without)} from "
                 f"{self.target}"
             )
         first = opened["train"].first
@@ -138,7 +136,7 @@ class Custom(LoaderSettings):
         return self._dataset(opened, heads, training=True)
 
     def open_for(self, heads: tuple[Head, ...], split: str | None = None) -> Dataset:
-        """One split for a model with these heads: `split`, else what is held out from training.
+        """One split for a model with these heads: `split`, or the test or validation split.
 
         Raises as `open` does.
         """
@@ -146,24 +144,24 @@ class Custom(LoaderSettings):
         chosen = split or held_out
         if self._given(chosen) is None or (split is None and held_out == "train"):
             raise ConfigurationError(
-                f"loader.{split or 'test'}_arguments must be given to read {split or 'test'}, got null; give those of "
-                f"{self.target}, or read another part: split=train"
+                f"loader.{split or 'test'}_arguments must be given to read {split or 'test'}, got null; give the "
+                f"arguments of {self.target}, or choose another split: split=train"
             )
         return self._dataset({chosen: self._open(chosen)}, heads, training=False)
 
     def build(self, source: Source, plan: Plan, changes: Changes = ()) -> CustomLoader:
-        """A loader of the batches of a split; each of them counts as one sample of the plan.
+        """A loader of the batches of a split; the plan counts each batch as one sample.
 
         Raises `ConfigurationError` for a source of samples.
         """
         if not isinstance(source, CustomBatches):
-            raise ConfigurationError("loader=custom must go with data=none: it makes the batches itself")
+            raise ConfigurationError("loader=custom must go with data=none, because it makes the batches itself")
         return CustomLoader(source, plan)
 
-    def _dataset(self, opened: Mapping[str, Opened], heads: tuple[Head, ...], *, training: bool) -> Dataset:
+    def _dataset(self, opened: Mapping[str, OpenedSplit], heads: tuple[Head, ...], *, training: bool) -> Dataset:
         splits = {
             split: CustomBatches(
-                Maker(self.target, split),
+                BatchOrigin(self.target, split),
                 part.passes,
                 first=part.first,
                 rest=part.rest,
@@ -187,22 +185,24 @@ class Custom(LoaderSettings):
         )
 
     def _notes(self, splits: Mapping[str, CustomBatches]) -> Iterator[str]:
-        yield f"{self.target} makes the batches: that another loader or worker count gives the same is not promised"
-        yield f"a killed run is gone on with inexactly, for {self.target} would begin anew: resume_inexact=true"
+        yield f"{self.target} makes the batches; other loaders or worker counts may give other batches"
+        yield (
+            f"exact resume is impossible: {self.target} would restart at its first batch; resume_inexact=true allows it"
+        )
         if not any(batches.named for batches in splits.values()):
-            yield f"{self.target} has no ids: samples are called by their position in a pass"
+            yield f"{self.target} has no ids; a sample's id is its position in a pass"
         given = [self._given(split) or {} for split in splits]
-        of_keras = [name for name in OF_KERAS if any(name in arguments for arguments in (self.arguments, *given))]
-        if of_keras:
+        for_keras = [name for name in FOR_KERAS if any(name in arguments for arguments in (self.arguments, *given))]
+        if for_keras:
             yield (
-                f"{', '.join(of_keras)} among the arguments {'has' if len(of_keras) == 1 else 'have'} no effect, for "
-                "Keras does not read these batches; loader.workers=4 reads them ahead in threads"
+                f"arguments without effect: {', '.join(for_keras)}, because Keras does not read these batches; "
+                "loader.workers=4 reads them ahead in threads"
             )
 
     def _given(self, split: str) -> Arguments | None:
         arguments: Arguments | None = getattr(self, f"{split}_arguments")
         return arguments
 
-    def _open(self, split: str) -> Opened:
+    def _open(self, split: str) -> OpenedSplit:
         arguments = {**self.arguments, **(self._given(split) or {})}
-        return Target(self.target, split, arguments, getattr(self, f"{split}_steps")).open(self)
+        return BatchTarget(self.target, split, arguments, getattr(self, f"{split}_steps")).open(self)

@@ -1,4 +1,4 @@
-"""The ready-made batches of one split: which comes next, checked, copied, and named by the position of its samples."""
+"""The user's batches of one split, in order: checked, copied, and with an id for each sample."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from runner.errors import BadSampleError, DataError, RunnerError
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
 from runner.loaders.reader import allocate
+from runner.messages import plural
 from runner.user_code import told
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Who makes batches: the user's class or function, and for which split."""
+class BatchOrigin:
+    """The user's class or function, and its split, for messages."""
 
     target: str
     split: str
 
     @contextmanager
-    def blamed(self, epoch: int, step: int) -> Iterator[None]:
-        """Whatever goes wrong in the block becomes a `DataError` that names the batch, and the line it happened in."""
+    def naming_batch(self, epoch: int, step: int) -> Iterator[None]:
+        """Turn any error of the block into a `DataError` that names the batch and the line of the user's code."""
         where = f"{self.target}, {self.split}, pass {epoch + 1}, batch {step}"
         try:
             yield
@@ -41,8 +42,8 @@ class Maker:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the user gave as a batch, as arrays; `x` may be memory the user writes to again."""
+class UserBatch:
+    """A batch of the user, as arrays; the user's code may write to the memory of `x` again."""
 
     x: Array
     y: Targets
@@ -50,7 +51,7 @@ class Given:
 
     @property
     def spec(self) -> ArraySpec:
-        """What the batch's samples become: as they are, but float32 for float64."""
+        """Shape and dtype of a sample; float64 becomes float32."""
         too_wide = self.x.dtype.kind == "f" and self.x.dtype.itemsize > 4
         return ArraySpec(self.x.shape[1:], np.dtype(np.float32) if too_wide else self.x.dtype)
 
@@ -61,29 +62,28 @@ class Given:
 
 
 class CustomBatches(Source):
-    """The batches of one split, in the one order there is, and what was seen of their samples in the present pass.
+    """The batches of one split in their only order, with the ids and labels seen in the current pass.
 
-    In the place of a source: samples are told batch by batch only. `first` is the first batch, read to learn what
-    batches look like, and `rest` what follows it in the first pass. While `training`, passes follow one another by
-    their number, and neither ids nor labels are kept, of which there may be more than memory holds; else each pass is
-    whole and begins anew, and those of the last one are kept.
+    It takes the place of a source. `first` is the first batch, which was read to learn the shapes; `rest` is the rest
+    of the first pass. While `training`, passes follow one another, and ids and labels are not kept: they may not fit in
+    memory. Otherwise each pass starts again from the first batch, and those of the last pass are kept.
     """
 
     spec: ArraySpec
 
     def __init__(
         self,
-        maker: Maker,
+        maker: BatchOrigin,
         passes: Passes,
         *,
-        first: Given,
+        first: UserBatch,
         rest: Iterator[Any],
         heads: tuple[Head, ...],
         training: bool,
     ) -> None:
         self._maker, self._passes, self._training = maker, passes, training
         self.heads, self.spec, self.num_steps = heads, first.spec, passes.num_steps
-        self._first: Given | None = first
+        self._first: UserBatch | None = first
         self._rest = rest
         self._next: tuple[int, int] | None = None
         self._last: tuple[int, int, Batch] | None = None
@@ -99,24 +99,24 @@ class CustomBatches(Source):
 
     @property
     def named(self) -> bool:
-        """Whether the samples have ids of their own."""
+        """Whether the user's object has ids."""
         return self._passes.ids is not None
 
     @property
     def labels(self) -> Labels:
-        """The labels seen in the present pass."""
+        """The labels seen in the current pass."""
         columns = tuple(np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in self._columns)
         return Labels(self.heads, columns)
 
     def read(self, index: int, out: Array | None = None) -> Array:
-        """Nothing: there are only batches."""
-        raise BadSampleError(str(index), f"{self._maker.target} gives batches, and no single sample")
+        """Raises `BadSampleError`: there are only batches."""
+        raise BadSampleError(str(index), f"{self._maker.target} gives batches, not single samples")
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """The rest of pass `epoch`, from batch `start` on.
 
-        The batch handed over last may be asked for once more: Keras takes one to learn its shape, and begins again.
-        Raises `DataError` for a batch that has gone by, and for one that cannot be made or is not like the first.
+        The last batch may be taken once more: Keras takes one to learn its shape, and starts again. Raises `DataError`
+        for an earlier batch, for one that cannot be made, and for one that does not match the first.
         """
         if self._last is not None and self._last[:2] == (epoch, start) and (self._training or self.num_steps > 1):
             yield self._last[2]
@@ -125,13 +125,13 @@ class CustomBatches(Source):
             yield self._take(epoch, step)
 
     def close(self) -> None:
-        """Stop what reads ahead."""
+        """Stop the threads that read ahead."""
         close = getattr(self._rest, "close", None)
         if close is not None:
             close()
 
     def _take(self, epoch: int, step: int) -> Batch:
-        with self._maker.blamed(epoch, step):
+        with self._maker.naming_batch(epoch, step):
             if step == 0 or (epoch, step) != self._next:
                 self._go_to(epoch, step)
             given, self._first = self._first or arrays_of(next(self._rest)), None
@@ -143,12 +143,12 @@ class CustomBatches(Source):
         return batch
 
     def _go_to(self, epoch: int, step: int) -> None:
-        """Begin a pass, or go to another place than the next: only forwards where passes follow one another."""
-        begins_anew = step == 0 and not self._training
-        if self._next is not None and not begins_anew and (epoch, step) < self._next:
+        """Start a pass or skip batches; only forwards if passes follow one another."""
+        restarts = step == 0 and not self._training
+        if self._next is not None and not restarts and (epoch, step) < self._next:
             raise DataError(
-                f"batches come in one order, and pass {self._next[0] + 1}, batch {self._next[1]} is the next; "
-                "make another loader to begin from the start"
+                f"the batches have one order, and the next one is pass {self._next[0] + 1}, batch {self._next[1]}; "
+                "make a new loader to start from the first batch"
             )
         if step == 0:
             self._forget()
@@ -156,13 +156,13 @@ class CustomBatches(Source):
             self.close()
             self._first, self._rest = None, self._passes.from_step(step)
 
-    def _batch(self, given: Given) -> Batch:
-        # A copy on an aligned address: TensorFlow takes it without another, and the user's array may be used again.
+    def _batch(self, given: UserBatch) -> Batch:
+        # A copy at an aligned address: TensorFlow uses it directly, and the user's code may reuse its array.
         x = allocate(self.spec, len(given.x))
         if given.x.shape != x.shape or not np.can_cast(given.x.dtype, x.dtype, "same_kind"):
             raise DataError(
-                f"x must have samples of shape {self.spec.shape} and {self.spec.dtype}, as in the first batch, got "
-                f"{given.x.shape[1:]} and {given.x.dtype}"
+                f"samples of x must be {self.spec}, as in the first batch, got "
+                f"{ArraySpec(given.x.shape[1:], given.x.dtype)}"
             )
         x[...] = given.x
         targets = given.targets if self.heads else {}
@@ -178,19 +178,21 @@ class CustomBatches(Source):
         return Batch(x, given.y if self.heads else None, given.sample_weight, ids)
 
     def _ids(self, count: int) -> tuple[str, ...]:
-        told, start = self._passes.ids, self.num_samples
-        if told is None:
+        user_ids, start = self._passes.ids, self.num_samples
+        if user_ids is None:
             return tuple(map(str, range(start, start + count)))
-        ids = tuple(map(str, told[start : start + count]))
+        ids = tuple(map(str, user_ids[start : start + count]))
         if len(ids) < count:
-            raise DataError(f"{self._maker.target}: ids must name all samples of a pass, got only {len(told):,}")
+            raise DataError(
+                f"{self._maker.target}: ids must name all samples of a pass, got only {plural(len(user_ids), 'id')}"
+            )
         return ids
 
 
-def arrays_of(batch: Any) -> Given:
-    """A batch as Keras takes it, `x`, `(x, y)` or `(x, y, sample_weight)`, as arrays.
+def arrays_of(batch: Any) -> UserBatch:
+    """The arrays of a batch in one of Keras's forms: `x`, `(x, y)` or `(x, y, sample_weight)`.
 
-    Raises `DataError` where it is something else.
+    Raises `DataError` for anything else.
     """
     parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
     if not 1 <= len(parts) <= 3:
@@ -205,8 +207,8 @@ def arrays_of(batch: Any) -> Given:
         )
     x = np.asarray(x)
     if x.ndim < 2 or x.dtype.kind not in "biuf" or not len(x):
-        raise DataError(f"x must hold numbers, of shape (samples, …), got shape {x.shape} of {x.dtype}")
-    return Given(x, _targets(y), None if weights is None else np.array(weights, np.float32))
+        raise DataError(f"x must hold numbers and have shape (samples, …), got shape {x.shape} of {x.dtype}")
+    return UserBatch(x, _targets(y), None if weights is None else np.array(weights, np.float32))
 
 
 def _targets(y: Any) -> Targets:

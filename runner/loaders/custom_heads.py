@@ -1,4 +1,4 @@
-"""What the targets of ready-made batches are: told by the configuration, or by how the first batch looks."""
+"""Heads of the user's batches: from the configuration, or detected from the first batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def heads_of(
 ) -> tuple[Head, ...]:
     """The heads of targets `y` of samples `x`: one, or one per entry of a dictionary.
 
-    Raises `ConfigurationError` where the batch does not tell, or does not fit what the configuration says.
+    Raises `ConfigurationError` if they cannot be detected, or do not match the configuration.
     """
     targets = y if isinstance(y, Mapping) else {"": y}
     for key, given in (("class_mode", modes), ("classes", classes)):
@@ -44,7 +44,7 @@ def heads_of(
 def column_of(head: Head, y: Array, x: Array) -> Array:
     """`y` as a column of `Labels`.
 
-    Raises `DataError` where it is not what the head's mode asks for.
+    Raises `DataError` if it does not match the head's mode.
     """
     flat = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     num_classes = len(head.class_names)
@@ -90,7 +90,7 @@ def _head(name: str, y: Array, x: Array, mode: HeadMode | None, classes: Classes
 
 
 def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:
-    """What a target is by its look."""
+    """The mode of a target, detected from its shape and values."""
     zeros_and_ones = bool(np.isin(y, (0, 1)).all())
     vector = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
     if vector and classes is not None:
@@ -99,8 +99,8 @@ def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:
         return "binary" if zeros_and_ones else "raw"
     if vector:
         raise ConfigurationError(
-            f"loader.classes must be given where y{f'[{name!r}]' if name else ''} is a vector of whole numbers, for a "
-            "batch does not tell how many classes there are; give loader.classes=10, or loader.class_mode=binary or raw"
+            f"loader.classes is required, because y{f'[{name!r}]' if name else ''} is a vector of whole numbers, and a "
+            "batch does not show the number of classes; set loader.classes=10, or loader.class_mode=binary or raw"
         )
     if y.ndim == 2 and zeros_and_ones:
         return "categorical" if bool((y.sum(axis=1) == 1).all()) else "multi_label"
@@ -109,7 +109,7 @@ def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:
     if y.shape == x.shape:
         return "input"
     raise ConfigurationError(
-        f"loader.class_mode must be given for y of shape {y.shape} and {y.dtype}, which could be anything"
+        f"loader.class_mode is required for y of shape {y.shape} and {y.dtype}, which fits no mode"
     )
 
 
@@ -120,7 +120,7 @@ def _class_names(mode: HeadMode, y: Array, classes: Classes, name: str) -> tuple
     names = tuple(map(str, range(classes))) if isinstance(classes, int) else classes
     if names is None and count is None:
         raise ConfigurationError(
-            f"loader.classes must be given for class_mode={mode}: how many classes there are, or their names"
+            f"loader.classes is required for class_mode={mode}: the number of classes, or their names"
         )
     if names is None:
         return tuple(map(str, range(count or 0)))

@@ -1,4 +1,4 @@
-"""The class or function of `loader=custom`: called for one split, and what it gives, by how that can be read."""
+"""The target of `loader=custom`: calls the user's class or function for a split, and opens its batches."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from itertools import chain
 from typing import Any
 
 from runner.errors import ConfigurationError, DataError, RunnerError
-from runner.loaders.custom_batches import Given, Maker, arrays_of
+from runner.loaders.custom_batches import BatchOrigin, UserBatch, arrays_of
 from runner.loaders.custom_passes import Indexed, Passes, Repeated
 from runner.loaders.settings import LoaderSettings
 from runner.user_code import call, kind_of, told
 
 
 @dataclass(frozen=True)
-class Opened:
-    """The batches of a split: how they are read, the first of them, and what follows it in the first pass."""
+class OpenedSplit:
+    """The batches of a split: their passes, the first batch, and the rest of the first pass."""
 
     passes: Passes
-    first: Given
+    first: UserBatch
     rest: Iterator[Any]
 
 
 @dataclass(frozen=True)
-class Target:
-    """A class or function of the user's own, with its arguments for one split.
+class BatchTarget:
+    """The user's class or function, with its arguments for one split.
 
-    `num_steps` are the batches in a pass of what has no length.
+    `num_steps` is the number of batches per pass, if the result has no length.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Target:
     arguments: Mapping[str, Any]
     num_steps: int | None
 
-    def open(self, settings: LoaderSettings) -> Opened:
-        """Call it and read its first batch; threads of a Sequence are as many as `settings` say.
+    def open(self, settings: LoaderSettings) -> OpenedSplit:
+        """Call it and read its first batch; a Sequence is read with the workers of `settings`.
 
-        Raises `ConfigurationError` where it fails or gives no batches, `DataError` where the first cannot be used.
+        Raises `ConfigurationError` if it fails or has no batches, `DataError` if the first batch cannot be used.
         """
         passes = self._passes(settings)
         if passes.num_steps < 1:
             raise DataError(
-                f"{self.name} must give batches for {self.split}, got a length of {passes.num_steps}; fewer samples "
-                "than one batch takes?"
+                f"{self.name} must give batches for {self.split}, got a length of {passes.num_steps}; does the "
+                "split have fewer samples than a batch?"
             )
-        with Maker(self.name, self.split).blamed(0, 0):
+        with BatchOrigin(self.name, self.split).naming_batch(0, 0):
             rest = passes.from_step(0)
-            return Opened(passes, arrays_of(next(rest)), rest)
+            return OpenedSplit(passes, arrays_of(next(rest)), rest)
 
     @property
     def _steps_key(self) -> str:
@@ -70,8 +70,8 @@ class Target:
                 "loader.target must be a Sequence or PyDataset class, a generator function, or a function that "
                 f"returns a tf.data.Dataset, got {self.name}, which gives {kind_of(given)}"
             )
-        # Training goes on where the last pass ended.
-        return Repeated(begin, self._steps(given), goes_on=self.split == "train", steps_key=self._steps_key)
+        # Training continues where the last pass ended.
+        return Repeated(begin, self._steps(given), continues=self.split == "train", steps_key=self._steps_key)
 
     def _call(self) -> Any:
         try:
@@ -80,16 +80,18 @@ class Target:
             raise
         except Exception as error:
             raise ConfigurationError(
-                f"loader.target={self.name} must take its arguments, and failed for {self.split}: "
-                f"{told(error, self.name)}; correct it there, or loader.{self.split}_arguments"
+                f"loader.target={self.name} failed for {self.split}: {told(error, self.name)}; correct it there, or "
+                f"its arguments in loader.{self.split}_arguments"
             ) from error
 
     def _refuse_unfit_length(self, given: Any) -> None:
         if not hasattr(given, "__len__"):
-            raise ConfigurationError(f"loader.target must have __len__, the batches in a pass, got {self.name} without")
+            raise ConfigurationError(
+                f"loader.target must have __len__, the number of batches per pass; {self.name} has none"
+            )
         if self.num_steps is not None:
             raise ConfigurationError(
-                f"{self._steps_key} must be null for {self.name}, which has a length; for shorter epochs set "
+                f"{self._steps_key} must be null, because {self.name} has a length; for shorter epochs set "
                 "train.steps_per_epoch"
             )
 
@@ -100,6 +102,6 @@ class Target:
             return len(given)
         except TypeError as error:
             raise ConfigurationError(
-                f"{self._steps_key} must be given for what has no length, got {kind_of(given)} from {self.name}; "
+                f"{self._steps_key} is required, because {kind_of(given)} from {self.name} has no length; set "
                 f"{self._steps_key}=NUMBER"
             ) from error

@@ -1,4 +1,4 @@
-"""`loader=directory_flow`: the endless iterator over class folders, as Keras's `flow_from_directory` had it."""
+"""`loader=directory_flow`: an endless iterator over class folders, like Keras's `flow_from_directory`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FlowBatch = tuple[Any, ...]
 class DirectoryFlowLoader(SequenceLoader):
     """An endless iterator of `(x, y)` over image files, in a new order each epoch.
 
-    `next(flow)` goes on where the last call stopped, over the ends of epochs; `flow[i]` is batch `i` of the epoch
-    the iterator is in; `reset()` goes back to the first batch of the first epoch.
+    `next(flow)` continues after the last call, across epochs. `flow[i]` is batch `i` of the current epoch. `reset()`
+    returns to the first batch of the first epoch.
     """
 
     def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
@@ -59,11 +59,11 @@ class DirectoryFlowLoader(SequenceLoader):
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.class_names or ())
 
     def reset(self) -> None:
-        """Go back to the first batch of the first epoch."""
+        """Return to the first batch of the first epoch."""
         self.total_batches_seen = 0
         self._batches: Iterator[Batch] | None = None
 
@@ -78,7 +78,7 @@ class DirectoryFlowLoader(SequenceLoader):
         return _pair(batch)
 
     def close(self) -> None:
-        """Stop the workers; `next` starts others and goes on."""
+        """Stop the workers; `next` starts new ones and continues."""
         self._batches = None
         super().close()
 
@@ -95,7 +95,7 @@ def _pair(batch: Batch) -> FlowBatch:
 
 
 class DirectoryFlow(LoaderSettings):
-    """The flow from class folders: an endless iterator that knows its files and classes."""
+    """An endless iterator over class folders, with the files and classes as attributes."""
 
     kind: Literal["directory_flow"] = "directory_flow"
 
@@ -106,7 +106,7 @@ class DirectoryFlow(LoaderSettings):
         """
         if not source.has_files:
             raise ConfigurationError(
-                "loader=directory_flow must read from files, got data that holds none; "
+                "loader=directory_flow needs one file per sample, but this data has no files; "
                 "choose loader=sequence, generator or in_memory, or data=directory"
             )
         return DirectoryFlowLoader(source, plan, self, changes)

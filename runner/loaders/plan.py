@@ -1,4 +1,4 @@
-"""Which samples stand in which batch."""
+"""Plan: which samples are in which batch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
 
 BLOCK = 4096
-"""Positions enciphered in one go: 32 alone cost 20 times what they cost as part of a block (NumPy's call overhead)."""
+"""Positions to permute in one call: 32 of them cost 20 times more in a call of their own (NumPy's overhead)."""
 
 KEPT_BLOCKS = 8
-"""Blocks of 32 KB kept: enough for a training and a validation plan that several workers read a few steps apart."""
+"""Blocks of 32 KB to cache: enough for a training and a validation plan with several workers."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """Batch `step` of pass `epoch`: a pure function of these five fields and (epoch, step).
 
-    Each pass holds every sample once, in an order of its own; without `shuffle` in the order of the source. A last
-    batch that is not full is kept, unless `drop_remainder`. Nothing grows with the number of samples, so ten billion
-    are as cheap as ten. Threads and processes may share a plan.
+    Each pass has every sample once, in a new order; without `shuffle`, in the order of the source. `drop_remainder`
+    drops a last batch that is not full. Memory does not grow with the number of samples, so ten billion are as cheap as
+    ten. Threads and processes may share a plan.
 
     Raises `ValueError` for a field out of range.
 
@@ -56,9 +56,9 @@ class Plan:
         return full if self.drop_remainder else full + (rest > 0)
 
     def batch(self, epoch: int, step: int) -> Indices:
-        """The samples of one batch, shape `(size,)`, int64; the caller's own to keep and to change.
+        """The samples of one batch: a new array of shape `(size,)`, int64.
 
-        Raises `IndexError` for an epoch below 0 and a step outside range(num_steps).
+        Raises `IndexError` for a negative epoch or a step outside range(num_steps).
         """
         if epoch < 0:
             raise IndexError(f"epoch must be at least 0, got {epoch}")
@@ -69,9 +69,9 @@ class Plan:
         return self._shuffled(epoch, start, stop) if self.shuffle else np.arange(start, stop, dtype=np.int64)
 
     def _shuffled(self, epoch: int, start: int, stop: int) -> Indices:
-        """Positions start … stop - 1 of the epoch's order, put together from blocks."""
+        """Positions start … stop - 1 of the epoch's order, from cached blocks."""
         first = start - start % BLOCK
-        if stop <= first + BLOCK:  # most batches lie in one block, and a copy takes a third of a concatenation
+        if stop <= first + BLOCK:  # most batches are in one block; a copy takes a third of the time of a concatenation
             return self._block(epoch, first)[start - first : stop - first].copy()
         firsts = range(first, stop, BLOCK)
         return np.concatenate([self._block(epoch, first)[max(start - first, 0) : stop - first] for first in firsts])
@@ -80,11 +80,11 @@ class Plan:
         return _block(self.num_samples, self.seed, epoch, first)
 
 
-# Caches of pure functions, no part of a plan: plans stay equal, picklable and frozen. Threads that miss at once
-# compute the same block twice, and no harm is done.
+# The caches are not part of a plan, so plans stay equal, picklable and frozen. Two threads may compute the same block
+# twice, which does no harm.
 @lru_cache(maxsize=KEPT_BLOCKS)
 def _block(num_samples: int, seed: int, epoch: int, first: int) -> Indices:
-    """The samples at positions first … first + BLOCK - 1 of one epoch's order, fewer at its end."""
+    """The samples at positions first … first + BLOCK - 1 of one epoch's order, fewer at the end."""
     positions = np.arange(first, min(first + BLOCK, num_samples), dtype=np.int64)
     return _order(num_samples, seed, epoch)(positions)
 

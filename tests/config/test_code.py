@@ -109,6 +109,5 @@ def test_steps_of_a_missing_split_are_refused(module, problems):
     module("batches = None")
     keys = ["extensions=[mine_r]", "data=none", "loader=custom", "loader.target=mine_r.batches"]
     assert problems(*keys, "loader.test_steps=3") == [
-        "loader.test_steps must go with test_arguments, got no arguments; give loader.test_arguments={} where there "
-        "are none"
+        "loader.test_steps needs test_arguments; set loader.test_arguments={} if it takes none"
     ]

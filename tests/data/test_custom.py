@@ -184,5 +184,5 @@ def test_what_does_not_fit_is_refused(name, keys, error, message):
 
 
 def test_directory_flow_needs_files():
-    with pytest.raises(ConfigurationError, match="loader=directory_flow must read from files"):
+    with pytest.raises(ConfigurationError, match="loader=directory_flow needs one file per sample"):
         build("data.target=mine_s.Plain", "loader=directory_flow")

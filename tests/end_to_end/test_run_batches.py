@@ -142,10 +142,10 @@ def test_generator_of_the_tutorial_runs_as_it_is(workplace, capsys):
     told = " ".join(capsys.readouterr().out.split())
     notes = document["data"]["notes"]
     assert notes == [
-        "own_batches.DataGenerator makes the batches: that another loader or worker count gives the same is not "
-        "promised",
-        "a killed run is gone on with inexactly, for own_batches.DataGenerator would begin anew: resume_inexact=true",
-        "own_batches.DataGenerator has no ids: samples are called by their position in a pass",
+        "own_batches.DataGenerator makes the batches; other loaders or worker counts may give other batches",
+        "exact resume is impossible: own_batches.DataGenerator would restart at its first batch; resume_inexact=true "
+        "allows it",
+        "own_batches.DataGenerator has no ids; a sample's id is its position in a pass",
     ]
     assert all(f"note: {note}" in told for note in notes)
     assert "batches a pass: train 10 validation 5, the first of 4 samples" in told
@@ -200,7 +200,7 @@ def test_keras_worker_processes_are_not_started(workplace, capsys):
     more = ["loader.target=own_batches.OfKeras", "loader.arguments.workers=3", "loader.workers=2"]
     record = run(compose([*GENERATOR, *more, "loader.arguments.use_multiprocessing=true", "mode=fit"]))
     assert record.document["results"]["fit"]["samples_seen"] == 80
-    told = "workers, use_multiprocessing among the arguments have no effect, for Keras does not read these batches"
+    told = "arguments without effect: workers, use_multiprocessing, because Keras does not read these batches"
     assert told in " ".join(capsys.readouterr().out.split())
 
 

@@ -83,5 +83,5 @@ def test_flow_over_data_without_files_is_refused():
     class Rows:
         ids = ("a",)
 
-    with pytest.raises(ConfigurationError, match="loader=directory_flow must read from files, .* choose loader="):
+    with pytest.raises(ConfigurationError, match="loader=directory_flow needs one file per sample, .* choose loader="):
         DirectoryFlow().build(Rows(), Plan(1, 1))

@@ -48,7 +48,7 @@ def test_own_group_is_found():
 def test_oversized_loader_is_refused_with_sizes():
     refuse_too_large(10, 10, kind="in_memory")
     expected = (
-        r"^loader=in_memory needs 3\.0 TB of memory for this data, and 64\.0 GB are free; "
+        r"^loader=in_memory needs 3\.0 TB of memory for this data, but only 64\.0 GB are free; "
         r"choose loader=sequence, .*\(data\.target_size\)$"
     )
     with pytest.raises(DataError, match=expected):
