@@ -1,7 +1,4 @@
-"""A loader as a data set of Keras's own kind.
-
-What carries a loader into Keras for one call of `fit`, `evaluate` or `predict`.
-"""
+"""Loaders as data sets for Keras: for one call of `fit`, `evaluate` or `predict`, or for any number of epochs."""
 
 from __future__ import annotations
 
@@ -22,16 +19,15 @@ from runner.loaders.loader import Loader
 class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
     """The batches of a loader, for `fit`, `evaluate` and `predict`: `model.fit(LoaderDataset(loader), epochs=3)`.
 
-    A `PyDataset`, so it has a length and gives any batch by its index. A data adapter as well, which Keras takes as
-    it is: the training thread itself pulls the batches, on every backend, in the plan's order; none is read only to
-    learn its shape, and Keras starts no workers beside the loader's own. (No public name leads to that base class.
-    Keras passes `class_weight` to adapters it makes itself, so it has no effect here.)
+    It is a `PyDataset`, so it has a length and gives any batch by index. It is a data adapter as well, which Keras uses
+    directly: on every backend the training thread takes the batches in the plan's order, no batch is read only for its
+    shape, and Keras starts no workers of its own. (That base class has no public name. Keras passes `class_weight` only
+    to adapters it makes itself, so it has no effect here.)
 
-    An epoch has `num_steps` steps, one pass over the data unless told otherwise, and goes on where the last one
-    ended. The next epoch begins when `on_epoch_end` follows the delivery of the last batch: Keras calls it once too
-    often, before the first epoch.
+    An epoch has `num_steps` steps, by default one pass over the data, and starts where the last one ended. The next
+    epoch starts when `on_epoch_end` follows the last batch: Keras calls it once too often, before the first epoch.
 
-    With the `model` that is to be trained, TensorFlow need not trace its step a second time for variables it made.
+    If `model` is given, TensorFlow does not trace its training step a second time.
     """
 
     def __init__(
@@ -57,13 +53,13 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         return self._num_steps
 
     def __getitem__(self, index: int) -> KerasBatch:
-        """Batch `index` of the present epoch; asked for in their order, batches are read ahead."""
+        """Batch `index` of the current epoch; batches in order are read ahead."""
         if (batch := self._at(range(self._num_steps)[index])) is None:
-            raise IndexError(f"the epoch ended before batch {index}: samples that cannot be read were left out")
+            raise IndexError(f"the epoch ended before batch {index}, because samples that cannot be read were skipped")
         return batch
 
     def __iter__(self) -> Iterator[KerasBatch]:
-        """The batches of the present epoch; fewer than its length where all samples of some are left out."""
+        """The batches of the current epoch, without those whose samples are all skipped."""
         for index in range(self._num_steps):
             if (batch := self._at(index)) is None:
                 return
@@ -73,40 +69,40 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         with self._lock:
             if index == 0:
                 self._rewind()
-            batch = self._in_turn() if index == self._next else self._out_of_turn(index)
+            batch = self._in_order() if index == self._next else self._out_of_order(index)
             self._finished = self._finished or index == self._num_steps - 1
             return batch
 
-    def _in_turn(self) -> KerasBatch | None:
+    def _in_order(self) -> KerasBatch | None:
         batch = next(self._batches, None)
         self._next += 1
         return batch
 
-    def _out_of_turn(self, index: int) -> KerasBatch:
+    def _out_of_order(self, index: int) -> KerasBatch:
         step, loader = self._first_step + index, self._delivery.loader
         with loader.clock.waiting():
             batch = loader.batch(*divmod(step, len(loader)))
         return self._delivery.hand_over(step, batch)
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch, if this one was delivered to its end."""
+        """Start the next epoch, if all batches of this one were taken."""
         with self._lock:
             if self._finished:
                 self._first_step += self._num_steps
                 self._rewind()
 
     def get_numpy_iterator(self) -> Any:
-        """The batches of the present epoch; every backend takes a plain iterable for its own kind of data set."""
+        """The batches of the current epoch; every backend accepts a plain iterable."""
         return self
 
     get_jax_iterator = get_numpy_iterator
 
     def get_tf_dataset(self) -> Any:
-        """The batches of the present epoch, of which the first builds `model`."""
+        """The batches of the current epoch; the first one builds `model`."""
         return TensorFlowBatches(self, self._model)
 
     def get_torch_dataloader(self) -> Any:
-        """The batches of the present epoch, as tensors."""
+        """The batches of the current epoch, as tensors."""
         return tensors(iter(self), self._delivery.loader.clock)
 
     @property
@@ -116,41 +112,41 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
 
     @property
     def has_partial_batch(self) -> bool:
-        """Whether some batch is smaller than the others."""
+        """Whether the last batch is smaller than the others."""
         plan = self._delivery.loader.plan
         return not plan.drop_remainder and plan.num_samples % plan.batch_size != 0
 
     @property
     def partial_batch_size(self) -> int | None:
-        """The size of the smaller batch; None if there is none."""
+        """The size of the last batch if it is smaller; else None."""
         plan = self._delivery.loader.plan
         return plan.num_samples % plan.batch_size if self.has_partial_batch else None
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What Keras is given: `data`, and how many `steps` to take of it where it cannot know."""
+    """Arguments for Keras: `data`, and the number of `steps` if Keras cannot know it."""
 
     data: Any
     steps: int | None = None
 
 
 class OneEpoch(LoaderDataset):
-    """The data set of one call of `fit`, which has one epoch, from the step it was made with.
+    """The data set of one call of `fit` with one epoch, from a fixed first step.
 
-    On JAX and PyTorch Keras takes one batch to build a model and calls `on_epoch_end` before it begins anew. Where that
-    is the epoch's only batch, no hook tells the two apart.
+    On JAX and PyTorch, Keras takes one batch to build a model and calls `on_epoch_end` before it starts again. If
+    that is the epoch's only batch, this call looks like the end of the epoch, so `on_epoch_end` must do nothing.
     """
 
     def on_epoch_end(self) -> None:
-        """Stay."""
+        """Stay in this epoch."""
 
 
 def feed(
     delivery: Delivery, *, first_step: int = 0, num_steps: int | None = None, model: keras.Model | None = None
 ) -> Feed:
-    """A feed of `num_steps` batches (one pass, unless told otherwise) from global step `first_step` on, for `model`.
+    """A feed of `num_steps` batches (by default one pass) from global step `first_step` on, for `model`.
 
-    The training thread asks for every batch itself, whatever the loader and the backend, so that its wait is known.
+    With every loader and backend the training thread takes each batch itself, so that its wait can be measured.
     """
     return Feed(OneEpoch(delivery, first_step=first_step, num_steps=num_steps, model=model))

@@ -1,7 +1,4 @@
-"""The batches on their way to Keras, and what went wrong.
-
-Batches that are trained on: whose ids they held is remembered until their steps are done.
-"""
+"""Delivery of a loader's batches to Keras by global step, with its errors and the ids of delivered batches."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ KerasBatch = tuple[Any, ...]
 
 
 class Delivery:
-    """Hands the batches of a loader over by global step.
+    """Delivers the batches of a loader by global step.
 
-    `failure` is the error that ended the loader, as it was raised: TensorFlow passes on only its text. `weigh` gives
-    the sample weights of a batch, those it has unless told otherwise.
+    `failure` is the original error of the loader: TensorFlow passes on only its text. `weigh` returns the sample
+    weights of a batch, by default its own.
 
-    Batches are read ahead up to global step `end`, over the ends of epochs: so the first ones of the next epoch are
-    read while this one is validated.
+    Batches are read ahead up to global step `end`, across epochs: workers read the first batches of the next epoch
+    while this one is validated.
     """
 
     def __init__(
@@ -45,45 +42,45 @@ class Delivery:
         self._first: dict[int, Batch] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
-        """`num_steps` batches from global step `first_step` on; fewer where all samples of some are left out.
+        """`num_steps` batches from global step `first_step` on, without those whose samples are all skipped.
 
-        Raises `DataError` where nothing is left at all.
+        Raises `DataError` if no batch is left.
         """
-        end, given = first_step + num_steps, 0
+        end, num_delivered = first_step + num_steps, 0
         with self._remembering_failure():
             for step in range(first_step, end):
                 batch = self._batch(step, max(self._end, end))
                 handed_over = self.hand_over(step, batch)
                 if len(batch):
-                    given += 1
+                    num_delivered += 1
                     yield handed_over
-            if not given:
-                raise DataError("none of these samples can be read; is the storage there? mode=check names them all")
+            if not num_delivered:
+                raise DataError("no sample can be read; is the storage available? mode=check lists all bad samples")
 
     def _batch(self, step: int, end: int) -> Batch:
-        """The batch of one step; what follows it up to `end` is being read."""
-        if step in self._first:  # JAX and PyTorch take a batch to build a model (two on a GPU), and then begin anew
+        """The batch of one step; the batches after it are read ahead up to `end`."""
+        if step in self._first:  # JAX and PyTorch take a batch to build a model (two on a GPU), then start again
             return self._first[step]
-        begins = step != self._next_step or step >= self._stream_end
-        if begins:
+        is_new = step != self._next_step or step >= self._stream_end
+        if is_new:
             self.close()
             self._stream, self._stream_end = self.loader.stream(step, end - step), end
         with self.loader.clock.waiting():
             batch = next(self._stream)
         self._next_step = step + 1
-        self._first = {**self._first, step: batch} if begins or len(self._first) == 1 else {}
+        self._first = {**self._first, step: batch} if is_new or len(self._first) == 1 else {}
         return batch
 
     def close(self) -> None:
-        """Give up what was read ahead."""
+        """Give up all batches that were read ahead."""
         if isinstance(self._stream, Generator):
             self._stream.close()
         self._stream, self._stream_end, self._first = iter(()), 0, {}
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
-        """The batch as Keras takes it: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+        """The batch in Keras's form: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
 
-        A tuple, always: a list of targets breaks `fit` on TensorFlow.
+        Always a tuple: a list of targets breaks `fit` on TensorFlow.
         """
         self._on_step(step)
         if batch.y is None:
@@ -101,9 +98,9 @@ class Delivery:
 
     @contextlib.contextmanager
     def raising_failures(self) -> Iterator[None]:
-        """Whatever error comes out of Keras, raise the loader's own where there is one.
+        """Raise the loader's own error in place of an error of Keras.
 
-        That there are fewer batches than their number was is no news: they were left out, or the loader has failed.
+        Keras's warning about missing batches is ignored: their samples were skipped, or the loader failed.
         """
         try:
             with warnings.catch_warnings():
@@ -116,11 +113,11 @@ class Delivery:
 
 
 PIXELS_EVERY = 100
-"""Of so many batches one is digested with its pixels, which costs half a millisecond per megabyte."""
+"""The pixels of every hundredth batch are digested, which costs half a millisecond per megabyte."""
 
 
 class RecordedDelivery(Delivery):
-    """Remembers the ids of each batch it hands over, for whoever is to `settle` the steps that were trained on."""
+    """Remembers the ids of each delivered batch until `settle` confirms that its step was trained."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -128,21 +125,18 @@ class RecordedDelivery(Delivery):
         self._pixels: dict[int, str] = {}
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
-        """As every delivery."""
+        """As in `Delivery`; remembers the ids, and the digest of some batches."""
         self._ids[step] = batch.ids
         if step % PIXELS_EVERY == 0:
             self._pixels[step] = array_digest(batch.x)
         return super().hand_over(step, batch)
 
     def ids(self, step: int) -> tuple[str, ...]:
-        """The ids in a batch that was handed over and is not settled."""
+        """The ids of a delivered batch that is not settled."""
         return self._ids[step]
 
     def settle(self, ids: IdStream, pixels: IdStream, first_step: int, num_steps: int) -> int:
-        """Add the ids of steps that were trained on to `ids`; returns the number of samples in these steps.
-
-        The digests of those batches' `x` that were taken go to `pixels`.
-        """
+        """Add ids of trained steps to `ids`, digests of their `x` to `pixels`; return the number of their samples."""
         steps = range(first_step, first_step + num_steps)
         trained = [self._ids.pop(step) for step in steps]
         pixels.update(self._pixels.pop(step) for step in steps if step in self._pixels)
@@ -151,6 +145,6 @@ class RecordedDelivery(Delivery):
         return sum(len(names) for names in trained)
 
     def forget(self) -> None:
-        """Forget what was only read ahead."""
+        """Forget the batches that were only read ahead."""
         self._ids.clear()
         self._pixels.clear()

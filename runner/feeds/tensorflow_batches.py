@@ -1,4 +1,4 @@
-"""Batches as TensorFlow's trainer takes them: a step is traced once, and an early end is no error."""
+"""Batches for TensorFlow's trainer: it traces a step once, and accepts an early end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runner.feeds.delivery import KerasBatch
 
 
 class AnyNumberOfRows(np.ndarray):
-    """An array that a `tf.function` takes as one of any length, so that an epoch's smaller last batch is no news.
+    """An array that a `tf.function` accepts with any number of rows.
 
-    Keras has `fit`, `evaluate` and `predict` trace a step for the shapes of its first batch. A batch of another size
-    makes TensorFlow trace all of it again, in the middle of the run: seconds for a large model.
+    In `fit`, `evaluate` and `predict`, TensorFlow traces a step for the shapes of its first batch. A smaller last batch
+    would make it trace the step again in the middle of the run, which takes seconds for a large model.
     """
 
     def __tf_tracing_type__(self, context: Any) -> Any:
-        """Shape `(None, …)`: TensorFlow's own protocol (`tf.types.experimental.SupportsTracingProtocol`)."""
+        """Shape `(None, …)`; TensorFlow's protocol `tf.types.experimental.SupportsTracingProtocol`."""
         import tensorflow as tf
 
         return tf.TensorSpec((None, *self.shape[1:]), self.dtype)
@@ -28,12 +28,12 @@ class AnyNumberOfRows(np.ndarray):
 
 @dataclass(frozen=True)
 class TensorFlowBatches:
-    """The batches of one pass; the first builds what `model` lacks, where there is one to be trained.
+    """The batches of one pass; the first one builds `model`, if it is to be trained.
 
-    Optimizer and metrics otherwise make their variables within the first step, and TensorFlow traces a step that made
-    variables a second time. A model with a training step of its own is left alone: it alone knows what it builds.
+    Otherwise optimizer and metrics create their variables in the first step, and TensorFlow traces such a step a second
+    time. A model with its own training step is not built: only its author knows what it needs.
 
-    They end with TensorFlow's own error: over a plain end before its time the trainer stumbles.
+    The pass ends with TensorFlow's own error, because the trainer fails at a plain end before the last step.
     """
 
     batches: Iterable[KerasBatch]

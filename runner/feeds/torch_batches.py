@@ -1,4 +1,4 @@
-"""Batches as tensors of PyTorch, the next one on its way to the GPU while a step is computed."""
+"""Batches as PyTorch tensors; the next one is copied to the GPU during a step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runner.feeds.delivery import KerasBatch
 from runner.loaders.timing import TRANSFER, Clock
 
 AHEAD = 2
-"""Batches on the GPU: the one that is given, and the next."""
+"""Batches on the GPU: the current one and the next."""
 
-ALIKE = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
-"""What Keras makes of an array of these is a tensor of the same."""
+SAME_DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+"""Dtypes that Keras keeps when it makes a tensor of an array."""
 
 
-class Begun(NamedTuple):
-    """A batch that is being copied, since all was computed that came before, until it is there; both are events."""
+class CopyingBatch(NamedTuple):
+    """A batch that is being copied. Events: all earlier steps are `computed`; the copy is `copied`."""
 
     batch: KerasBatch
     computed: Any
@@ -29,20 +29,20 @@ class Begun(NamedTuple):
 
 
 def tensors(batches: Iterator[KerasBatch], clock: Clock) -> Iterator[KerasBatch]:
-    """The batches as Keras takes them on PyTorch; `clock` tells what bringing them to a GPU took.
+    """The batches as PyTorch tensors; adds the time of copying to a GPU to `clock`.
 
-    A tensor refers to the memory of its array, of which Keras would make a copy.
+    A tensor shares the memory of its array; Keras itself would copy it.
     """
     device = keras.ops.empty((0,)).device
     return ahead(batches, clock, device) if device.type == "cuda" else map(_in_place, batches)
 
 
 def ahead(batches: Iterator[KerasBatch], clock: Clock, device: Any) -> Iterator[KerasBatch]:
-    """The batches on `device`; while the step of one is computed, the next is copied.
+    """The batches on `device`; the next one is copied during a step.
 
-    At most two steps are in flight: before a batch is given, the steps are waited for that its copy waited for.
+    At most two steps are in flight: a batch is delivered after the steps that its copy waited for.
     """
-    begun: deque[Begun] = deque()
+    begun: deque[CopyingBatch] = deque()
     while True:
         if begun:
             begun[0].computed.synchronize()
@@ -58,11 +58,11 @@ def ahead(batches: Iterator[KerasBatch], clock: Clock, device: Any) -> Iterator[
         yield given.batch
 
 
-def _begin(batch: KerasBatch, device: Any) -> Begun:
-    """Begin to copy the batch.
+def _begin(batch: KerasBatch, device: Any) -> CopyingBatch:
+    """Start to copy the batch.
 
-    Its memory belongs to the copying stream, which first waits for what is to be computed so far: that may still read
-    an earlier batch, given up here, in the same place.
+    Its memory belongs to the copying stream. That stream first waits for all steps so far, because they may still read
+    an earlier batch in the same memory.
     """
     import torch
 
@@ -73,19 +73,19 @@ def _begin(batch: KerasBatch, device: Any) -> Begun:
     with streams.stream(copying):
         on_device = keras.tree.map_structure(functools.partial(_copy, device=device), _in_place(batch))
     copied.record(copying)
-    return Begun(on_device, computed, copied)
+    return CopyingBatch(on_device, computed, copied)
 
 
 @functools.cache
 def _copying(device: Any) -> Any:
-    """The stream that copies to `device`: one for good, for each keeps memory of its own."""
+    """The stream that copies to `device`: only one, because each stream keeps memory of its own."""
     import torch
 
     return torch.get_device_module(device).Stream(device)
 
 
 def _copy(tensor: Any, *, device: Any) -> Any:
-    """`tensor` on `device`, perhaps not yet; PyTorch itself keeps pinned memory until it was read."""
+    """`tensor` on `device`, copied asynchronously; PyTorch keeps pinned memory until it was read."""
     import torch
 
     if not isinstance(tensor, torch.Tensor):
@@ -94,13 +94,13 @@ def _copy(tensor: Any, *, device: Any) -> Any:
 
 
 def _in_place(batch: KerasBatch) -> KerasBatch:
-    """The batch with tensors that refer to the memory of its arrays; what is not such an array is left to Keras."""
+    """The batch with tensors that share the memory of its arrays; Keras converts all other values."""
     import torch
 
     def tensor(array: Any) -> Any:
-        # PyTorch warns of memory that is read-only, and knows no steps backwards and no foreign byte order.
+        # PyTorch warns about read-only memory, and supports neither negative strides nor a foreign byte order.
         shares = isinstance(array, np.ndarray) and array.flags.carray and array.dtype.isnative
-        return torch.from_numpy(array) if shares and array.dtype.name in ALIKE else array
+        return torch.from_numpy(array) if shares and array.dtype.name in SAME_DTYPES else array
 
     in_place: KerasBatch = keras.tree.map_structure(tensor, batch)
     return in_place

@@ -71,7 +71,7 @@ def test_validation_covers_remaining_samples(bad, damaged, model):
 
 def test_split_without_readable_samples_fails(damaged, model):
     with (
-        pytest.raises(DataError, match="none of these samples can be read; is the storage there"),
+        pytest.raises(DataError, match="no sample can be read; is the storage available"),
         (delivery := Delivery(damaged(set(range(10))))).raising_failures(),
     ):
         model.evaluate(feed(delivery).data, verbose=0)
