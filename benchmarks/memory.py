@@ -32,7 +32,7 @@ def measure(name: str, steps: int, root: Path) -> list[int]:
     import psutil
 
     import runner
-    from runner.training.loop import Observer, Training, fit
+    from runner.training.loop import Training, TrainingObserver, fit
 
     figures: list[int] = []
 
@@ -49,7 +49,7 @@ def measure(name: str, steps: int, root: Path) -> list[int]:
         layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
         model = keras.Sequential([keras.Input(loader.spec.shape), *layers])
         model.compile("sgd", "sparse_categorical_crossentropy")
-        observer = Observer(on_step, lambda epoch, row: None)
+        observer = TrainingObserver(on_step, lambda epoch, row: None)
         fit(Training(model, loader, None, config.train), checkpoints=Path(folder), observer=observer)
     return figures
 

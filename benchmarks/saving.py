@@ -30,7 +30,7 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
 
     import runner
     from runner.records.state import StateWriter
-    from runner.training.loop import Observer, Training, fit
+    from runner.training.loop import Training, TrainingObserver, fit
 
     moments, states = list[float](), list[float]()
     write = StateWriter.write
@@ -48,7 +48,7 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
         output = keras.layers.Dense(10, activation="softmax")
         model = keras.Sequential([keras.Input(loader.spec.shape), keras.layers.Flatten(), *dense, output])
         model.compile("adam", "sparse_categorical_crossentropy")
-        observer = Observer(lambda step: moments.append(time.perf_counter()), lambda epoch, row: None)
+        observer = TrainingObserver(lambda step: moments.append(time.perf_counter()), lambda epoch, row: None)
         fit(Training(model, loader, None, config.train), checkpoints=Path(folder), observer=observer)
     begin, end = moments[WARM_STEPS], moments[-1]
     return {"seconds": end - begin, "states": sum(begin < state < end for state in states)}
