@@ -1,4 +1,4 @@
-"""Later epochs of photographs that were decoded once, in shuffled batches of 32 × 224×224×3, beside a plain copy.
+"""Later epochs of photographs that were decoded once, in shuffled batches of 32 × 224×224×3, next to a plain copy.
 
 python benchmarks/cache.py [--samples 1200] [--rounds 3]
 """

@@ -42,7 +42,7 @@ def runner_loader(kind: str, **settings: Any) -> Callable[[Path], Epochs]:
 
 
 def by_two_threads(read: Callable[[Path, Any], None]) -> Callable[[Path], Epochs]:
-    """The limit: two threads that do nothing but `read(file, out)`, eight files at a time, into the same few arrays."""
+    """The limit: two threads that only call `read(file, out)`, eight files per task, into the same few arrays."""
 
     def open_pool(root: Path) -> Epochs:
         import numpy as np
@@ -103,7 +103,7 @@ def pillow(file: Path, out: Any) -> None:
 
 
 def tf_data(root: Path) -> Epochs:
-    """tf.data by hand, for speed alone: quick decoding, no antialiasing, any order, uint8."""
+    """tf.data by hand, for speed only: fast decoding, no antialiasing, any order, uint8."""
     import tensorflow as tf
 
     files = sorted(map(str, root.glob("*/*.jpg")))
@@ -187,7 +187,7 @@ def epochs_of(dataset: Any) -> Epochs:
 
 
 CONTENDERS: Contenders = {
-    "decoding alone, 2 threads, the floor": by_two_threads(decode_alone()),
+    "only decoding, 2 threads, the floor": by_two_threads(decode_alone()),
     "runner sequence, 2 threads": runner_loader("sequence", **{"loader.workers": 2}),
     "runner sequence, antialias=false": runner_loader("sequence", **{"loader.workers": 2, "data.antialias": "false"}),
     "runner sequence, 2 processes": runner_loader(
@@ -201,12 +201,12 @@ CONTENDERS: Contenders = {
     "Keras Sequence of the tutorials, 1 worker": partial(keras_sequence, workers=1),
     "Keras Sequence of the tutorials, 2 processes": partial(keras_sequence, workers=2, use_multiprocessing=True),
     "Keras flow_from_directory, 2 threads": keras_flow,
-    "Pillow alone, 2 threads": by_two_threads(pillow),
+    "only Pillow, 2 threads": by_two_threads(pillow),
     "runner sequence, decode=exact": runner_loader("sequence", **{"loader.workers": 2, "data.decode": "exact"}),
 }
 
 LARGE: Contenders = {
-    "decoding to a quarter alone, 2 threads, the floor": by_two_threads(decode_alone(4)),
+    "only decoding to a quarter, 2 threads, the floor": by_two_threads(decode_alone(4)),
     "runner sequence, 2 threads": runner_loader("sequence", **{"loader.workers": 2}),
     "tf.data by hand, not antialiased": tf_data,
     "Keras image_dataset_from_directory, not antialiased": keras_image_dataset,

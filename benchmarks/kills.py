@@ -34,7 +34,7 @@ MOST_SECONDS = 1.5
 
 
 def start(folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
-    """A run in a process of its own, on the digits beside its folder."""
+    """A run in its own process, on the digits next to its folder."""
     command = [sys.executable, "-c", CODE, str(folder.resolve()), *overrides]
     return subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.DEVNULL)
 

@@ -27,7 +27,7 @@ STRATEGIES = {
 
 
 def measure(name: str, steps: int, root: Path) -> list[int]:
-    """Bytes of memory that are in use after the warm-up and at the end of an epoch of so many steps."""
+    """Bytes of memory in use after the warm-up and at the end of an epoch with this number of steps."""
     import keras
     import psutil
 

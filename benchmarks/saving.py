@@ -25,7 +25,7 @@ INTERVALS = {"with states": str(EVERY_SECONDS), "without": "null"}
 
 
 def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
-    """The seconds of so many steps after the first few, and how many states were written meanwhile."""
+    """Seconds of the steps after the first few, and the number of states written meanwhile."""
     import keras
 
     import runner
@@ -55,7 +55,7 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train both ways in turns, and tell the difference."""
+    """Train both ways alternately, and print the difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", default="tensorflow", choices=["tensorflow", "jax", "torch"])
     parser.add_argument("--steps", type=int, default=300)

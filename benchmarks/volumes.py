@@ -1,4 +1,4 @@
-"""An epoch of `.npy` files of 32×32×32×1 float32 to shuffled batches of 64, beside the least that reading them takes.
+"""An epoch of `.npy` files of 32×32×32×1 float32 to shuffled batches of 64, next to the least reading time.
 
 python benchmarks/volumes.py [--samples 2000] [--rounds 3]
 """
