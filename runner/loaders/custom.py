@@ -19,7 +19,7 @@ from runner.loaders.custom_target import BatchTarget, OpenedSplit
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 from runner.user_code import file_of, module_of
 
 FOR_KERAS = ("workers", "use_multiprocessing", "max_queue_size")
@@ -149,7 +149,7 @@ class Custom(LoaderSettings):
             )
         return self._dataset({chosen: self._open(chosen)}, heads, training=False)
 
-    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> CustomLoader:
+    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> CustomLoader:
         """A loader of the batches of a split; the plan counts each batch as one sample.
 
         Raises `ConfigurationError` for a source of samples.

@@ -11,7 +11,7 @@ from runner.errors import ConfigurationError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import SequenceLoader
 from runner.loaders.settings import LoaderSettings
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 FlowBatch = tuple[Any, ...]
 
@@ -23,8 +23,8 @@ class DirectoryFlowLoader(SequenceLoader):
     returns to the first batch of the first epoch.
     """
 
-    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
-        super().__init__(source, plan, settings, changes)
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, transforms: Transforms = ()) -> None:
+        super().__init__(source, plan, settings, transforms)
         self.batch_size, self.shuffle = plan.batch_size, plan.shuffle
         self.target_size = self.spec.shape[:2]
         self.image_shape = self.spec.shape
@@ -99,7 +99,7 @@ class DirectoryFlow(LoaderSettings):
 
     kind: Literal["directory_flow"] = "directory_flow"
 
-    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> DirectoryFlowLoader:
+    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> DirectoryFlowLoader:
         """A flow over the files of `source`.
 
         Raises `ConfigurationError` if the data has no files.
@@ -109,4 +109,4 @@ class DirectoryFlow(LoaderSettings):
                 "loader=directory_flow needs one file per sample, but this data has no files; "
                 "choose loader=sequence, generator or in_memory, or data=directory"
             )
-        return DirectoryFlowLoader(source, plan, self, changes)
+        return DirectoryFlowLoader(source, plan, self, transforms)

@@ -10,7 +10,7 @@ from runner.data.source import Source
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 
 class GeneratorLoader(Loader):
@@ -33,6 +33,6 @@ class Generator(LoaderSettings):
         """Bytes of the batches that the framework holds."""
         return IN_FLIGHT * min(self.batch_size, num_samples) * spec.num_bytes
 
-    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> GeneratorLoader:
+    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> GeneratorLoader:
         """A loader that reads in the caller's thread."""
-        return GeneratorLoader(source, plan, changes)
+        return GeneratorLoader(source, plan, transforms)

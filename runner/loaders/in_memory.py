@@ -23,7 +23,7 @@ from runner.loaders.reader import BadSample, SampleReader, allocate, gather
 from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.loaders.workers import read_ahead
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 BLOCK = 64
 """Samples to read in one call."""
@@ -42,8 +42,8 @@ class InMemoryLoader(Loader):
     would need its own copy of all samples.
     """
 
-    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
-        super().__init__(source, plan, changes)
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, transforms: Transforms = ()) -> None:
+        super().__init__(source, plan, transforms)
         self._settings = settings
         self._samples: InMemorySamples | None = None
         self._transforming: SequenceLoader | None = None
@@ -52,13 +52,13 @@ class InMemoryLoader(Loader):
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on; each in a new array."""
         samples = self.fill()
-        if self.reader.changes:
+        if self.reader.transforms:
             return self._transformer(samples).epoch(epoch, start)
         return self._copied(samples, epoch, start)
 
     def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
         """As in `Loader`; with transforms, workers transform the first batches of the next pass ahead as well."""
-        if self.reader.changes:
+        if self.reader.transforms:
             return self._transformer(self.fill()).stream(first_step, num_steps)
         return super().stream(first_step, num_steps)
 
@@ -67,7 +67,7 @@ class InMemoryLoader(Loader):
             if self._transforming is None:
                 in_threads = {"use_multiprocessing": False, "max_queue_size": TRANSFORMED_AHEAD}
                 settings = self._settings.model_copy(update=in_threads)
-                self._transforming = SequenceLoader(samples, self.plan, settings, self.reader.changes)
+                self._transforming = SequenceLoader(samples, self.plan, settings, self.reader.transforms)
                 self._transforming.clock = self.clock
                 self._transforming.handle_bad(self.reader.on_bad, self.note)
             return self._transforming
@@ -169,6 +169,6 @@ class InMemory(LoaderSettings):
         batches = in_flight * min(self.batch_size, num_samples)
         return num_samples * stored.num_bytes + max(filling * stored.num_bytes, batches * spec.num_bytes)
 
-    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> InMemoryLoader:
+    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> InMemoryLoader:
         """A loader that reads all samples at the first batch."""
-        return InMemoryLoader(source, plan, self, changes)
+        return InMemoryLoader(source, plan, self, transforms)

@@ -17,7 +17,7 @@ from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
 from runner.loaders.timing import Clock
 from runner.messages import plural
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 NoteBad = Callable[[str, str, str], None]
 """Called for every bad sample that is skipped, each time: its id, its path (or its id) and the reason."""
@@ -29,8 +29,8 @@ class Loader(ABC):
     Whatever the strategy, batch `step` of `epoch` holds the same samples in the same order with the same bits.
     """
 
-    def __init__(self, source: Source, plan: Plan, changes: Changes = ()) -> None:
-        self.source, self.plan, self.reader = source, plan, SampleReader(source, changes)
+    def __init__(self, source: Source, plan: Plan, transforms: Transforms = ()) -> None:
+        self.source, self.plan, self.reader = source, plan, SampleReader(source, transforms)
         self.clock = Clock()
         self.note: NoteBad = lambda sample_id, name, reason: None
 

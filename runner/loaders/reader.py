@@ -30,7 +30,7 @@ from runner.loaders.permutation import Permutation
 from runner.loaders.timing import Clock, WorkSpan
 from runner.messages import plural
 from runner.seeds import Purpose, derive
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 MOST_SUBSTITUTES = 100
 """Most samples to try in place of a bad one. If none of them can be read, the storage is to blame."""
@@ -104,19 +104,19 @@ RAISE = OnBad()
 
 @dataclass(frozen=True)
 class SampleReader:
-    """Reads samples of `source`, applies `changes` in order, and handles bad samples as `on_bad` says.
+    """Reads samples of `source`, applies `transforms` in order, and handles bad samples as `on_bad` says.
 
     Each worker has one; worker processes get it by pickle.
     """
 
     source: Source
-    changes: Changes = ()
+    transforms: Transforms = ()
     on_bad: OnBad = RAISE
 
     @property
     def spec(self) -> ArraySpec:
         """Shape and dtype of a sample in a batch."""
-        return self.changes[-1].spec if self.changes else self.source.spec
+        return self.transforms[-1].spec if self.transforms else self.source.spec
 
     def fill(self, epoch: int, indices: Indices, out: Array) -> ReadPiece:
         """Write the samples at `indices` as of `epoch` into the rows of `out`, shape `(len(indices), *spec.shape)`.
@@ -125,7 +125,7 @@ class SampleReader:
         """
         begin, decoded = perf_counter_ns(), decoding.nanoseconds
         bad: list[BadSample] = []
-        fill = self._fill_changed if self.changes else self._fill_plain
+        fill = self._fill_transformed if self.transforms else self._fill_plain
         samples, changing = fill(epoch, indices, out, bad)
         end, decoded = perf_counter_ns(), decoding.nanoseconds - decoded
         reading = end - begin - decoded - changing
@@ -143,7 +143,7 @@ class SampleReader:
             return np.array(samples, np.int64), 0
         return indices, 0
 
-    def _fill_changed(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
+    def _fill_transformed(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with transformed samples; returns the samples and the nanoseconds of the transforms."""
         samples, changing = indices.copy(), 0
         for row, index in enumerate(indices.tolist()):
@@ -170,8 +170,8 @@ class SampleReader:
 
     def _changed(self, array: Array, epoch: int, index: int) -> Array:
         with naming_sample(self.source, index):
-            for change in self.changes:
-                array = change(array, epoch, index)
+            for transform in self.transforms:
+                array = transform(array, epoch, index)
         return array
 
 

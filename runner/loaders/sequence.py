@@ -19,14 +19,14 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.threads import Threads
 from runner.loaders.timing import Clock
 from runner.loaders.workers import Workers, read_ahead
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 
 class SequenceLoader(Loader):
     """Reads up to `max_queue_size` batches ahead with a pool of workers that lives as long as the loader."""
 
-    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, changes: Changes = ()) -> None:
-        super().__init__(source, plan, changes)
+    def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, transforms: Transforms = ()) -> None:
+        super().__init__(source, plan, transforms)
         self._settings = settings
         self._workers: Workers | None = None
         self._lock = threading.Lock()  # frameworks take batches in their own threads
@@ -71,7 +71,7 @@ def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) 
     """A pool of threads or processes, as in `settings`; at least one worker."""
     kind = Processes if settings.use_multiprocessing else Threads
     workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)
-    if isinstance(reader.source, CachedSource) and not reader.changes:
+    if isinstance(reader.source, CachedSource) and not reader.transforms:
         return WorkersBehindCache(workers, reader.source, clock)
     return workers
 
@@ -81,6 +81,6 @@ class Sequence(LoaderSettings):
 
     kind: Literal["sequence"] = "sequence"
 
-    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> SequenceLoader:
+    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> SequenceLoader:
         """A loader with workers; they start at the first batch."""
-        return SequenceLoader(source, plan, self, changes)
+        return SequenceLoader(source, plan, self, transforms)

@@ -13,7 +13,7 @@ from runner.component import Component, Count, Folder, PositiveInt
 from runner.data.source import Source
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
-from runner.transforms.transform import Changes
+from runner.transforms.transform import Transforms
 
 IN_FLIGHT = 4
 """Batches that the framework may hold: the one in the step, and those it takes in advance."""
@@ -80,8 +80,8 @@ class LoaderSettings(LoaderKeys):
         return (ahead + IN_FLIGHT) * min(self.batch_size, num_samples) * spec.num_bytes
 
     @abstractmethod
-    def build(self, source: Source, plan: Plan, changes: Changes = ()) -> Loader:
-        """A loader that carries out `plan` over `source` and applies `changes` to each sample.
+    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> Loader:
+        """A loader that carries out `plan` over `source` and applies `transforms` to each sample.
 
         Raises `ConfigurationError` if this kind cannot load from such a source.
         """

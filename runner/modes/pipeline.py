@@ -35,7 +35,7 @@ from runner.records.contents import Contents, with_contents
 from runner.records.digests import data_fingerprint
 from runner.settings import Settings
 from runner.transforms.augment import augment
-from runner.transforms.transform import Changes, Function, Transform, transformed_spec
+from runner.transforms.transform import Function, Transforms, UserTransform, transformed_spec
 from runner.user_code import resolve
 
 
@@ -108,7 +108,7 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
     if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
         return choice.with_reason(default) if any_number else choice
     source, in_memory = dataset.splits[splits[0]], isinstance(settings, InMemory)
-    transforms = changes_to(config, dataset, source, training=splits[0] == "train")
+    transforms = transforms_of(config, dataset, source, training=splits[0] == "train")
     open_probe = partial(_open_probe, source, () if in_memory else transforms, settings, config.seed)
     measured = measure_scaling(open_probe, settings.workers, processes=any_kind)
     if not measured.measurements:
@@ -125,7 +125,7 @@ AHEAD = 4
 
 
 def _open_probe(
-    source: Source, transforms: Changes, settings: LoaderSettings, seed: int, readers: Readers, batch_size: int
+    source: Source, transforms: Transforms, settings: LoaderSettings, seed: int, readers: Readers, batch_size: int
 ) -> Loader:
     """A loader for a measurement: it reads ahead as far as `settings` do, with `readers` and perhaps smaller batches.
 
@@ -158,7 +158,7 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
         return len(splits) * loader.num_bytes(dataset.spec, dataset.batches.size)
     for split in splits:
         source = dataset.splits[split]
-        transforms = changes_to(config, dataset, source, training=split == "train")
+        transforms = transforms_of(config, dataset, source, training=split == "train")
         total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if transforms else None)
     return total
@@ -200,7 +200,7 @@ def open_loader(
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
-    loader = settings.build(source, plan, changes_to(config, dataset, source, training=training))
+    loader = settings.build(source, plan, transforms_of(config, dataset, source, training=training))
     bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
     loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
     return loader
@@ -213,12 +213,12 @@ def _samples(config: Settings) -> Data:
     return config.data
 
 
-def changes_to(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Changes:
+def transforms_of(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Transforms:
     """The transforms of a sample between its source and a batch: augmentation, then `data.transform`."""
     transforms, name = _augmentation(config, source, training=training), _samples(config).transform
     if name is None:
         return transforms
-    return (*transforms, Transform(name, _function(config, name), dataset.spec, config.seed, training))
+    return (*transforms, UserTransform(name, _function(config, name), dataset.spec, config.seed, training))
 
 
 def _on_bad(config: Settings, *, training: bool) -> OnBad:
@@ -234,7 +234,7 @@ def _any_sample(config: Settings) -> OnBad:
     return OnBad("raise" if _samples(config).on_bad == "raise" else "substitute", config.seed)
 
 
-def _augmentation(config: Settings, source: Source, *, training: bool) -> Changes:
+def _augmentation(config: Settings, source: Source, *, training: bool) -> Transforms:
     return augment(_samples(config).augment, source.spec, config.seed, training=training)
 
 

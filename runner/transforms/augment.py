@@ -19,7 +19,7 @@ from runner.images.resize import resize_antialiased
 from runner.messages import shape_text
 from runner.seeds import Purpose, derive
 from runner.transforms.settings import Augment, FillMode
-from runner.transforms.transform import Change
+from runner.transforms.transform import Transform
 
 LEVELS = np.arange(256)
 
@@ -40,7 +40,7 @@ MOST_CHANNELS = 4
 """The most channels that OpenCV interpolates."""
 
 
-def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) -> tuple[Change, ...]:
+def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) -> tuple[Transform, ...]:
     """The augmentation of samples with the spec `read`; outside training only a centred crop of the same size.
 
     Raises `DataError` if such samples cannot be augmented.

@@ -13,7 +13,7 @@ from runner.errors import DataError
 from runner.seeds import Purpose, derive
 
 
-class Change(Protocol):
+class Transform(Protocol):
     """A pure function of a sample's array, the epoch and the sample's index in its split.
 
     Worker processes get it by pickle, threads share it. It never imports Keras or TensorFlow.
@@ -30,7 +30,7 @@ class Change(Protocol):
         """
 
 
-Changes = tuple[Change, ...]
+Transforms = tuple[Transform, ...]
 """Transforms in the order in which they are applied; samples get the `spec` of the last."""
 
 
@@ -38,7 +38,7 @@ Function = Callable[[Array, np.random.Generator], Array]
 
 
 @dataclass(frozen=True)
-class Transform:
+class UserTransform:
     """Calls `function(array, rng)`; `rng` depends on the seed, the epoch and the index of the sample only.
 
     Outside training every epoch counts as the first, so other splits do not change.

@@ -10,7 +10,7 @@ from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import Sequence
-from runner.transforms.transform import Transform
+from runner.transforms.transform import UserTransform
 from tests.support.sources import NumberSource
 
 WAYS = {
@@ -152,7 +152,7 @@ def spoils(array, rng):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_cached_samples_are_read_once_unchanged(workers):
     source, spec = NumberSource(20), ArraySpec((2,), np.dtype(np.float32))
-    change = Transform("spoils", spoils, spec, 0, True)
+    change = UserTransform("spoils", spoils, spec, 0, True)
     with InMemory(workers=workers).build(source, Plan(20, 5), (change,)) as loader:
         for epoch in range(3):
             values = np.concatenate([batch.x[:, 0] for batch in loader.epoch(epoch)])

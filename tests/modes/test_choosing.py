@@ -46,7 +46,7 @@ def saw(monkeypatch):
 
         def measure(open_loader, workers, *, processes):
             with open_loader(Readers(workers), 2) as loader:
-                asked.append((workers, processes, len(loader.batch(0, 0)), bool(loader.reader.changes)))
+                asked.append((workers, processes, len(loader.batch(0, 0)), bool(loader.reader.transforms)))
             named = {"one": Readers(1), "threads": Readers(workers), "processes": Readers(workers, processes=True)}
             return Scaling(tuple(Measurement(named[name], pace) for name, pace in paces.items()))
 

@@ -5,7 +5,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.transforms.transform import Transform, transformed_spec
+from runner.transforms.transform import UserTransform, transformed_spec
 
 FLOATS = ArraySpec((4,), np.dtype(np.float32))
 
@@ -15,7 +15,7 @@ def noise(array, rng):
 
 
 def transform(function=noise, spec=FLOATS, **keys):
-    return Transform("m.f", function, spec, **{"seed": 0, "training": True, **keys})
+    return UserTransform("m.f", function, spec, **{"seed": 0, "training": True, **keys})
 
 
 def test_random_numbers_depend_on_sample_and_epoch():
