@@ -1,12 +1,14 @@
-"""`python -m runner`: flags, exit codes, and what is printed when something is wrong."""
+"""The command line, `python -m runner` or `keras-runner`: its flags, its subcommands, and what each of them does."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+from functools import partial
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +17,9 @@ from runner.exit import guarded, leave, terminable
 
 if TYPE_CHECKING:
     from runner.config.jobs import Job
-    from runner.config.launch import Work
+
+SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examples": "runner.examples"}
+"""First words that are no override, and the module whose `main` gets the words after them."""
 
 YES: dict[str, Any] = {"action": "store_true"}
 FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
@@ -43,17 +47,18 @@ REFUSED = {
 
 def main() -> int:
     """Do what the command line says; the exit code."""
-    code = execute(sys.argv[1:])
+    first, *rest = sys.argv[1:] or [""]
+    code: int = import_module(SUBCOMMANDS[first]).main(rest) if first in SUBCOMMANDS else execute(sys.argv[1:])
     leave(code)
     return code
 
 
 def execute(arguments: Sequence[str]) -> int:
-    """Do what these arguments say; the exit code. Whatever goes wrong is printed here and raised nowhere."""
-    return guarded(lambda: _dispatch(arguments))
+    """Do what these arguments say; the exit code. Errors are printed here and raised nowhere."""
+    return guarded(partial(_execute, arguments))
 
 
-def _dispatch(arguments: Sequence[str]) -> int:
+def _execute(arguments: Sequence[str]) -> int:
     flags = _parse(arguments)
     if flags.info or flags.hydra_help or flags.shell_completion:
         from runner.config.launch import hydra_itself
@@ -63,11 +68,17 @@ def _dispatch(arguments: Sequence[str]) -> int:
         sys.stdout.write(_answer(flags))
         return 0
     with terminable():
-        return (_sweep if flags.multirun else _run)(flags.overrides, arguments)
+        if flags.multirun:
+            return _sweep(flags.overrides, arguments)
+        job, folder = _begin(flags.overrides)
+        from runner.modes.run import Origin, run
+
+        run(job.settings, folder=folder, origin=Origin(arguments, job.typed, job.foreign_files))
+        return 0
 
 
 def _answer(flags: argparse.Namespace) -> str:
-    """What flags that only print are for."""
+    """The text that `--version`, `--help`, `--schema` or `--cfg job` prints."""
     if flags.version:
         return f"keras-runner {_version()}\n"
     if flags.help:
@@ -87,17 +98,20 @@ def _answer(flags: argparse.Namespace) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(prepare(flags.overrides).settings.document()))
 
 
-def _run(overrides: Sequence[str], arguments: Sequence[str]) -> int:
+def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
+    """The checked job, and its folder with the files that Hydra writes there."""
     from runner.config.jobs import prepare
 
     job = prepare(overrides)
-    # Imported after the check: what is wrong is told before the rest is loaded.
-    from runner.config.launch import launch
+    # Imported after the check: a configuration error is reported before the rest is loaded.
+    from runner.config.launch import write_hydra_files
     from runner.modes.resume import resumable
     from runner.records.folder import new_run_folder
 
     resumed = resumable(job.settings)
-    return launch(job, resumed.path if resumed else new_run_folder(), _work(arguments), again=resumed is not None)
+    folder = resumed.path if resumed else new_run_folder()
+    os.environ.update(write_hydra_files(job, folder, again=resumed is not None))
+    return job, folder
 
 
 def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:
@@ -107,19 +121,6 @@ def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:
     from runner.commands.sweep import run_sweep
 
     return run_sweep(sweep, arguments)
-
-
-def _work(arguments: Sequence[str]) -> Work:
-    """One run in its folder; errors are told within Hydra, which would print a traceback of its own."""
-
-    def work(job: Job, folder: Path) -> int:
-        from runner.modes.run import Origin, run
-
-        origin = Origin(argv=arguments, overrides=job.typed, foreign_files=job.foreign_files)
-        run(job.settings, folder=folder, origin=origin)
-        return 0
-
-    return lambda job, folder: guarded(lambda: work(job, folder))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -32,9 +32,9 @@ exit codes: 0 done; 1 the page cannot be written; 2 the command line is wrong
 """
 
 
-def main() -> int:
-    """Do what the command line says; the exit code."""
-    return guarded(lambda: execute(sys.argv[1:]), what="what was typed")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line, or `arguments`, say; the exit code."""
+    return guarded(lambda: execute(sys.argv[1:] if arguments is None else arguments), what="the command line")
 
 
 def execute(texts: Sequence[str]) -> int:

@@ -69,7 +69,7 @@ def test_wrong_configuration_imports_lightly(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & HEAVY
     assert len(done.stdout.split()) < 800  # most of them Hydra's and pydantic's
-    assert done.stderr == "error: sead is no key; did you mean 'seed'?\n"
+    assert done.stderr == "error: unknown key 'sead'; did you mean 'seed'?\n"
 
 
 def test_importing_the_package_is_light():

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.jobs import Job, Sweep
-from runner.config.launch import launch
-from runner.errors import RunnerError
+from runner.config.launch import write_hydra_files
 from runner.loaders.settings import LoaderSettings
 from runner.records.dotted import value_at
 from runner.reports.sweep_page import write_sweep_report
@@ -56,8 +55,7 @@ def _freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
     """Let Hydra write its files as for a run in the job's folder, and put them and the configuration aside."""
     shutil.rmtree(plan.frozen_folder(number), ignore_errors=True)  # of a search that was killed just here
     folder = plan.job_folder(number)
-    if launch(job, folder, lambda job, folder: 0):
-        raise RunnerError(f"job {number} of {plan.folder} cannot be composed by Hydra: {' '.join(job.typed)}")
+    write_hydra_files(job, folder)
     folder.rename(plan.frozen_folder(number))
     freeze(plan, number, job.settings.document())
 

@@ -1,4 +1,4 @@
-"""A job, started by Hydra in a folder that is made already."""
+"""Hydra as an application: it writes the `.hydra/` of a run, and answers flags of its own."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from runner.config.files import PRIMARY, VERSION_BASE, UserConf, alone, our_conf
 from runner.config.jobs import Job
-
-Work = Callable[[Job, Path], int]
-"""Does a job in a folder and returns its exit code; nothing it is responsible for may leave it as an exception."""
+from runner.errors import RunnerError
 
 
-def launch(job: Job, folder: Path, work: Work, *, again: bool = False) -> int:
-    """Do the job within Hydra, which writes `.hydra` into the folder unless it did so before; the exit code."""
-    codes: list[int] = []
+def write_hydra_files(job: Job, folder: Path, *, again: bool = False) -> dict[str, str]:
+    """Let Hydra write `.hydra` into the folder of a job, unless it did so before (`again`).
+
+    Returns the environment variables that `hydra.job.env_set` names. Raises `RunnerError` where Hydra refuses; it has
+    printed why.
+    """
+    variables: dict[str, str] = {}
     where = [f"hydra.run.dir={quoted(folder)}", *(["hydra.output_subdir=null"] if again else [])]
-    stopped = _hydra([*job.overrides, *where], lambda _: codes.append(work(job, folder)))
-    return codes[0] if codes else stopped
+    if _hydra([*job.overrides, *where], lambda _: variables.update(HydraConfig.get().job.env_set)):
+        raise RunnerError(f"Hydra must write the files of {folder}, but it stopped; see its message above")
+    return variables
 
 
 def hydra_itself(arguments: Sequence[str]) -> int:
@@ -34,17 +38,17 @@ def hydra_itself(arguments: Sequence[str]) -> int:
 
 
 def _hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
-    """Run a task under `@hydra.main`, which reads `sys.argv` and ends by `sys.exit` where it is not content."""
+    """Run a task under `@hydra.main`, which reads `sys.argv` and calls `sys.exit` if it fails; the exit code."""
     main = hydra.main(config_path=str(our_conf()), config_name=PRIMARY, version_base=VERSION_BASE)
-    typed = sys.argv
-    sys.argv = [typed[0], *arguments]
+    before = sys.argv
+    sys.argv = [before[0], *arguments]
     try:
         with alone():
             main(task)()
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
     finally:
-        sys.argv = typed
+        sys.argv = before
     return 0
 
 

@@ -95,7 +95,7 @@ def refusal(override: Override, library: Library) -> str | None:
         return f"{key} must not be set: {OWNED[owned[0]]}" if owned else None
     known = [*Settings.model_fields, *library.groups]
     first = key.split(".")[0]
-    return None if key in known or first in known else f"{first} is no key{did_you_mean(first, known)}"
+    return None if key in known or first in known else f"unknown key {first!r}{did_you_mean(first, known)}"
 
 
 def bad_choice(override: Override, library: Library) -> str | None:

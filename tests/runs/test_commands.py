@@ -205,8 +205,8 @@ def test_all_bad_arguments_are_refused_at_once(store, texts, problems):
 
 
 def test_exit_codes(store, capsys):
-    assert guarded(lambda: execute(["list", "limit=x", "format=y"]), what="what was typed") == 2
-    assert capsys.readouterr().err.startswith("error: 2 problems in what was typed\n  format must")
+    assert guarded(lambda: execute(["list", "limit=x", "format=y"]), what="the command line") == 2
+    assert capsys.readouterr().err.startswith("error: 2 problems in the command line\n  format must")
     assert guarded(lambda: execute(["best", "metric=val_loss", "seed=99"])) == 1
     assert capsys.readouterr().err == "error: no matching run has a number for val_loss\n"
 
