@@ -73,7 +73,7 @@ def _execute(arguments: Sequence[str]) -> int:
         job, folder = _begin(flags.overrides)
         from runner.modes.run import Origin, run
 
-        run(job.settings, folder=folder, origin=Origin(arguments, job.typed, job.foreign_files))
+        run(job.settings, folder=folder, origin=Origin(arguments, job.plain_overrides, job.foreign_files))
         return 0
 
 
@@ -115,7 +115,7 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
 
 
 def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:
-    from runner.config.jobs import prepare_sweep
+    from runner.commands.prepare_sweep import prepare_sweep
 
     sweep = prepare_sweep(overrides)
     from runner.commands.sweep import run_sweep

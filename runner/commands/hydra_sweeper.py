@@ -15,9 +15,10 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 
+from runner.commands.prepare_sweep import Sweep
 from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan, tell_end
 from runner.config.files import PRIMARY, Library, open_library, our_plugins
-from runner.config.jobs import Sweep, check_jobs
+from runner.config.jobs import check_jobs
 from runner.config.launch import quoted
 from runner.config.overrides import for_hydra, is_of_sweeper, parse
 from runner.errors import ConfigurationError, JobError

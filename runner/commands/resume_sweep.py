@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from runner.commands.prepare_sweep import check_ends
+from runner.commands.search_space import read_searched
 from runner.config.compose import EXTENSIONS
-from runner.config.expand import read_searched
 from runner.config.files import open_library
-from runner.config.jobs import check_ends
 from runner.config.overrides import parse
-from runner.config.validation import judge
+from runner.config.validation import validate
 from runner.errors import ConfigurationError
 from runner.modes.resume import resumable
 from runner.records.folder import OUTPUTS
@@ -50,7 +50,7 @@ def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[J
         )
     attempts = list(_attempts(plan, runs))
     configs = [plan.config(attempt.number) | {EXTENSIONS: list(extensions)} for attempt in attempts]
-    if problems := dict.fromkeys(problem.text for config in configs for problem in judge(config).problems):
+    if problems := dict.fromkeys(problem.text for config in configs for problem in validate(config).problems):
         raise ConfigurationError(list(problems))
     return plan, attempts
 
@@ -71,18 +71,18 @@ def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, ex
         raise ConfigurationError(
             f"sweep.trials must be at least the {len(plan.jobs)} there are in {plan.folder}, got {trials}; raise it"
         )
-    typed = search.typed if trials == len(plan.jobs) else _typed_anew(search.typed, extensions)
+    typed = search.typed if trials == len(plan.jobs) else _with_extensions(search.typed, extensions)
     return replace(plan, search=replace(search, trials=trials, typed=typed))
 
 
-def _typed_anew(typed: Sequence[str], extensions: Sequence[str]) -> tuple[str, ...]:
-    """What is searched, with these modules in the place of those that were listed; checked."""
+def _with_extensions(typed: Sequence[str], extensions: Sequence[str]) -> tuple[str, ...]:
+    """The overrides of a search, checked, with these modules in place of those it listed."""
     with open_library() as library:
         kept = [each.input_line or "" for each in parse(typed, library)[0] if each.key_or_group != EXTENSIONS]
         listed = [f"{EXTENSIONS}=[{','.join(extensions)}]"] if extensions else []
-        searched = read_searched([*kept, *listed], library)
-        check_ends(searched, library)
-    return searched.typed
+        space = read_searched([*kept, *listed], library)
+        check_ends(space, library)
+    return space.overrides
 
 
 def _folder(name: Path) -> Path:

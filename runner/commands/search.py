@@ -9,10 +9,11 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
+from runner.commands.prepare_sweep import Sweep
+from runner.commands.search_space import SearchedOverrides, read_searched
 from runner.commands.sweep_folder import begin_plan, identity, plan_job, tell_end
-from runner.config.expand import Searched, read_searched
 from runner.config.files import open_library
-from runner.config.jobs import Sweep, prepare
+from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
 from runner.exit import complain
 from runner.records.columns import Objective, monitored, objective_of
@@ -34,11 +35,11 @@ AT_ONCE = 10
 """Trials that Optuna gives to a cluster at once: so many it draws by chance before it makes use of what it learnt."""
 
 
-def begin_search(sweep: Sweep, searched: Searched, folder: Path, argv: Sequence[str]) -> SweepPlan:
+def begin_search(sweep: Sweep, space: SearchedOverrides, folder: Path, argv: Sequence[str]) -> SweepPlan:
     """Write down what is searched, and how; no trial yet."""
     settings = sweep.settings
     trials = settings.trials or TRIALS
-    search = SearchPlan(settings.search or "random", trials, settings.seed, searched.typed, settings.prune)
+    search = SearchPlan(settings.search or "random", trials, settings.seed, space.overrides, settings.prune)
     plan = begin_plan(sweep, folder, argv, search)
     plan.write()
     return plan
@@ -76,7 +77,7 @@ class Trials:
     def __init__(self, plan: SweepPlan, search: SearchPlan, view: SweepObserver) -> None:
         self.plan, self.search, self.view = plan, search, view
         with open_library() as library:
-            self._searched = read_searched(search.typed, library)
+            self._space = read_searched(search.typed, library)
         self._searcher = self._open_searcher()
         self._pruner = Pruner(self._searcher, lambda run: self._objective([run]))
         self._numbers = {_identity_of(plan, job.number): job.number for job in plan.distinct if job.refused is None}
@@ -124,14 +125,14 @@ class Trials:
 
     def _open_searcher(self) -> Searcher:
         if self.search.method == "random":
-            return RandomSearch(self._searched.space, self.search.seed)
-        return OptunaSearch(self.plan.folder, self._searched.space, self.search.seed, self._objective([]).goal)
+            return RandomSearch(self._space.ranges, self.search.seed)
+        return OptunaSearch(self.plan.folder, self._space.ranges, self.search.seed, self._objective([]).goal)
 
     def _next(self) -> PlannedJob:
         """The next trial, checked, and frozen where it is to be run."""
         number = len(self.plan.jobs)
         values = self._searcher.propose(number)
-        overrides = self._searched.with_values(values)
+        overrides = self._space.with_values(values)
         try:
             job = plan_job(self.plan, number, prepare(overrides), self._numbers)
         except ConfigurationError as error:

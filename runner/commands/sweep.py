@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runner.commands.hydra_sweeper import run_by_sweeper
+from runner.commands.prepare_sweep import Sweep
 from runner.commands.resume_sweep import more_trials, unfinished
 from runner.commands.search import begin_search, run_search
 from runner.commands.sweep_folder import add_jobs, begin_plan, tell_end
-from runner.config.jobs import Sweep
 from runner.exit import complain
 from runner.records.folder import new_sweep_folder
 from runner.sweeps.process import JobAttempt, JobOutcome, last_line
@@ -57,8 +57,8 @@ def _refused(results: SweepResults, outcomes: Sequence[JobOutcome]) -> Iterator[
 
 def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
     settings = sweep.settings
-    if sweep.searched is not None:
-        return begin_search(sweep, sweep.searched, new_sweep_folder(), argv), []
+    if sweep.space is not None:
+        return begin_search(sweep, sweep.space, new_sweep_folder(), argv), []
     if settings.resume is None:
         plan = add_jobs(begin_plan(sweep, new_sweep_folder(), argv), sweep.jobs, {})
         return plan, [JobAttempt(job) for job in plan.distinct]

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.config.jobs import Job, Sweep
+from runner.commands.prepare_sweep import Sweep
+from runner.config.jobs import Job
 from runner.config.launch import write_hydra_files
 from runner.loaders.settings import LoaderSettings
 from runner.records.dotted import value_at
@@ -48,7 +49,7 @@ def plan_job(plan: SweepPlan, number: int, job: Job, numbers: Numbers) -> Planne
     if first == number:
         _freeze_job(plan, number, job)
     files, same_as = tuple(map(str, job.foreign_files)), None if first == number else first
-    return PlannedJob(number, job.typed, varied_values(job, plan.varied), files, same_as)
+    return PlannedJob(number, job.plain_overrides, varied_values(job, plan.varied), files, same_as)
 
 
 def _freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
@@ -73,7 +74,7 @@ def identity(settings: Settings) -> str:
 
 def varied_values(job: Job, keys: Sequence[str]) -> dict[str, Any]:
     """The values of the varied keys: of a group the file chosen, None for a key of the loader that has no effect."""
-    typed = dict(text.lstrip("~").split("=", 1) for text in job.typed if "=" in text)
+    typed = dict(text.lstrip("~").split("=", 1) for text in job.plain_overrides if "=" in text)
     document, loader = job.settings.document(), job.settings.loader
     idle = {f"loader.{key}" for key in loader.idle_keys()} if isinstance(loader, LoaderSettings) else set()
     values = {}

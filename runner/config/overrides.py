@@ -1,4 +1,4 @@
-"""What was typed: overrides by Hydra's own grammar, told apart into files chosen, keys set and Hydra's own keys."""
+"""Overrides, read by Hydra's own grammar: choices of files, keys with their values, and keys of Hydra's own."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from runner.messages import did_you_mean, quoted
 from runner.settings import Settings
 
 OWNED = {
-    "hydra.run": "every run makes a folder of its own below outputs/runs",
-    "hydra.sweep": "every sweep makes a folder of its own below outputs/sweeps",
-    "hydra.output_subdir": "Hydra's files of a run lie in its .hydra",
-    "hydra.job.chdir": "paths are relative to where you start",
-    "hydra.mode": "a sweep is started with -m",
-    "hydra.searchpath": "files of yours belong into ./conf",
-    "hydra.launcher": "each job is a process of its own, and sweep.jobs says how many run at once",
+    "hydra.run": "each run makes a new folder in outputs/runs",
+    "hydra.sweep": "each sweep makes a new folder in outputs/sweeps",
+    "hydra.output_subdir": "Hydra's files of a run are in its .hydra folder",
+    "hydra.job.chdir": "paths are relative to the folder where you start",
+    "hydra.mode": "-m starts a sweep",
+    "hydra.searchpath": "put your own files into ./conf",
+    "hydra.launcher": "each job runs in its own process, and sweep.jobs sets how many run at once",
 }
-"""Hydra's keys that are the runner's to set, and what to know instead."""
+"""Keys of Hydra's that only the runner sets, each with the reason."""
 
 SWEEPER = "hydra/sweeper"
 """The group of Hydra's sweepers."""
 
 
 @dataclass(frozen=True)
-class Typed:
-    """Overrides told apart; `keys` are in the order they were typed."""
+class Overrides:
+    """Overrides by what they do: choose files, set keys, or set keys of Hydra's own; each kind in the order given."""
 
     choices: tuple[Override, ...]
     keys: tuple[Override, ...]
@@ -54,12 +54,19 @@ def parse(texts: Sequence[str], library: Library) -> tuple[list[Override], list[
     return overrides, problems
 
 
-def tell_apart(overrides: Sequence[Override], library: Library) -> Typed:
-    """Which overrides choose files, which set keys, which are Hydra's own."""
+def usable(texts: Sequence[str], library: Library) -> tuple[list[Override], list[str]]:
+    """The overrides that can be read and are not refused, and the problems of the others."""
+    overrides, problems = parse(texts, library)
+    refused = {id(override): problem for override in overrides if (problem := refusal(override, library))}
+    return [override for override in overrides if id(override) not in refused], [*problems, *refused.values()]
+
+
+def by_kind(overrides: Sequence[Override], library: Library) -> Overrides:
+    """The overrides, sorted by what they do."""
     hydra = tuple(override for override in overrides if _is_hydra(override))
     choices = tuple(override for override in overrides if is_choice(override, library))
     keys = tuple(override for override in overrides if not _is_hydra(override) and not is_choice(override, library))
-    return Typed(choices, keys, hydra)
+    return Overrides(choices, keys, hydra)
 
 
 def is_choice(override: Override, library: Library) -> bool:
@@ -72,11 +79,16 @@ def is_of_sweeper(override: Override) -> bool:
     return override.key_or_group == SWEEPER or override.key_or_group.startswith("hydra.sweeper")
 
 
-def for_hydra(override: Override, library: Library) -> str:
-    """An override as Hydra takes it without a judgement of its own.
+def is_sweep_key(override: Override) -> bool:
+    """Whether an override sets a key of the group `sweep`."""
+    return override.key_or_group.split(".")[0] == "sweep"
 
-    Hydra lets `key=value` change only what some file has, `+key=value` only what none has. Which keys there are is for
-    the schema to say, so keys are forced (`++`); a group is added (`+`) where the defaults list has it not.
+
+def for_hydra(override: Override, library: Library) -> str:
+    """An override in a form that Hydra accepts for any key.
+
+    For Hydra, `key=value` changes only keys that some file has, and `+key=value` adds only keys that no file has. Here
+    the schema decides which keys exist, so keys are forced (`++`). A group that the defaults list lacks is added (`+`).
     """
     text = override.input_line or ""
     if override.is_delete() or _is_hydra(override):
@@ -86,10 +98,10 @@ def for_hydra(override: Override, library: Library) -> str:
 
 
 def refusal(override: Override, library: Library) -> str | None:
-    """Why an override is refused whatever its value; None if it is not."""
+    """The reason why an override is refused, whatever its value; None if it is not."""
     text, key = override.input_line or "", override.key_or_group
     if override.package is not None:
-        return f"{text} must be written without @: a file of a group always sets the keys of that group"
+        return f"{text} must not contain @: a file of a group always sets the keys of that group"
     if _is_hydra(override):
         owned = [name for name in OWNED if f"{key.replace('/', '.')}.".startswith(f"{name}.")]
         return f"{key} must not be set: {OWNED[owned[0]]}" if owned else None
@@ -99,10 +111,10 @@ def refusal(override: Override, library: Library) -> str | None:
 
 
 def bad_choice(override: Override, library: Library) -> str | None:
-    """What is wrong with the choice of a file, as far as its name says; None if nothing is."""
+    """The problem with the name of a chosen file; None if there is none."""
     group, options = override.key_or_group, library.groups[override.key_or_group]
     if override.is_delete():
-        return f"{group} must stay: choose one of {', '.join(options)}" if group in library.defaults else None
+        return f"{group} must not be removed; choose one of {', '.join(options)}" if group in library.defaults else None
     value = override.value()
     named = value if isinstance(value, list) else [value]
     wrong = [name for name in named if not (isinstance(name, str) and name in options)]
@@ -112,23 +124,28 @@ def bad_choice(override: Override, library: Library) -> str | None:
 
 
 def sweeper_problem(overrides: Sequence[Override], library: Library) -> str | None:
-    """What is wrong with the sweeper of Hydra's that is chosen, as far as its name says; None if nothing is."""
+    """The problem with the name of the chosen sweeper; None if there is none."""
     options = library.loader.get_group_options(SWEEPER)
     for override in overrides:
         name = override.value() if override.key_or_group == SWEEPER else None
         if isinstance(name, str) and name not in options:
-            mend = did_you_mean(name, options) or "; install the plugin that brings it"
+            mend = did_you_mean(name, options) or "; install the plugin that provides it"
             return f"{SWEEPER} must be one of {', '.join(options)}, got {name!r}{mend}"
     return None
 
 
 def needs_sweep(override: Override) -> str:
-    """What to say to several values where only one can be used."""
+    """The problem with an override of several values in a single run."""
     text, key, value = override.input_line or "", override.get_key_element(), override.get_value_string()
-    lines = f"{text} gives several values, which needs -m"
+    problem = f"{text} lists several values, which needs -m"
     if override.is_discrete_sweep() and "(" not in value:
-        lines += f"; one list is written '{key}=[{value}]', one text with commas \"{key}='{value}'\""
-    return lines
+        problem += f"; for one list write '{key}=[{value}]', for one text with commas \"{key}='{value}'\""
+    return problem
+
+
+def only_in_sweeps(override: Override) -> str:
+    """The problem with a key of sweeps in a single run."""
+    return f"{override.input_line} is for sweeps; add -m to start one, or leave it out"
 
 
 def _is_hydra(override: Override) -> bool:
@@ -140,9 +157,9 @@ def _unreadable(text: str, error: HydraException) -> str:
     if not equals:
         return f"{text!r} must be key=value, group=choice or a flag; see --help"
     lines = str(error).splitlines()
-    told = [line for line in lines if not line.startswith(("Error parsing", "See http", " ", "LexerNoViableAlt"))]
-    reason = f" ({told[0]})" if told else ""
+    reasons = [line for line in lines if not line.startswith(("Error parsing", "See http", " ", "LexerNoViableAlt"))]
+    reason = f" ({reasons[0]})" if reasons else ""
     return (
-        f"{text} cannot be read{reason}; check that brackets and quotes are closed, and put text with special "
-        f"characters into quotes within quotes: \"{key}='…'\""
+        f"{text} cannot be read{reason}; close all brackets and quotes, and put text with special characters into "
+        f"quotes within quotes: \"{key}='…'\""
     )

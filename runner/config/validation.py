@@ -1,4 +1,4 @@
-"""All problems of a configuration at once, in words a person can act on."""
+"""Validation of a configuration: all problems at once, in words a person can act on."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ from runner.records.dotted import value_at
 from runner.settings import Settings
 
 ROUNDS = 4
-"""pydantic judges what fields have to do with each other only where each is right by itself: mend, and ask again."""
+"""Rounds of validation. pydantic checks how fields fit together only if each is valid: correct them, and try again."""
 
 Error = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a dotted key."""
+    """A problem of a dotted key."""
 
     key: str
     text: str
 
 
 @dataclass
-class Judgement:
-    """The settings, mended where there were problems; None if they could not be mended."""
+class Validated:
+    """The settings, with corrected values where there are problems; None if correcting them failed."""
 
     settings: Settings | None = None
     problems: list[Problem] = field(default_factory=list)
 
     def touches(self, key: str) -> bool:
-        """Whether a key has a problem already, by itself or by its group."""
+        """Whether a key, or its group, has a problem already."""
         return any(f"{key}.".startswith(f"{problem.key}.") for problem in self.problems)
 
 
-def judge(document: Mapping[str, Any]) -> Judgement:
+def validate(document: Mapping[str, Any]) -> Validated:
     """Check plain values, as YAML and JSON have them, against the schema."""
-    judgement, mended = Judgement(), deepcopy(dict(document))
+    validated, corrected = Validated(), deepcopy(dict(document))
     errors = None
     for _ in range(ROUNDS):
         try:
-            # JSON mode is as strict as it should be: a list is a tuple and text a path, but "8" is no number.
-            judgement.settings = Settings.model_validate_json(json.dumps(mended, default=str))
+            # JSON mode has the right strictness: it takes a list as a tuple and text as a path, but not "8" as 8.
+            validated.settings = Settings.model_validate_json(json.dumps(corrected, default=str))
             break
         except ValidationError as invalid:
-            errors = errors or _Errors(mended)
+            errors = errors or _Errors(corrected)
             for error in invalid.errors(include_url=False):
-                if errors.is_news(error, judgement):
-                    judgement.problems.append(errors.problem(error))
+                if errors.is_new(error, validated):
+                    validated.problems.append(errors.problem(error))
             for error in invalid.errors(include_url=False):
-                errors.mend(error)
-    return judgement
+                errors.correct(error)
+    return validated
 
 
 class _Errors:
-    """pydantic's errors about one document: as problems, and mended in it."""
+    """pydantic's errors about one document: as problems, and corrected in the document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document, self.schema = document, Schema()
         self._invented: list[str] = []
 
-    def is_news(self, error: Error, judgement: Judgement) -> bool:
-        """Whether an error is of the person's making and not told yet, nor made by mending."""
+    def is_new(self, error: Error, validated: Validated) -> bool:
+        """Whether an error is neither reported already nor caused by a corrected value."""
         if error["type"] != "value_error":
-            return not judgement.touches(self.problem(error).key)
+            return not validated.touches(self.problem(error).key)
         key = self.schema.locate(error["loc"]).key
         invented = any(name.startswith(f"{key}.") for name in self._invented)
-        return not invented and self.problem(error) not in judgement.problems
+        return not invented and self.problem(error) not in validated.problems
 
     def problem(self, error: Error) -> Problem:
         place, kind = self.schema.locate(error["loc"]), error["type"]
@@ -87,14 +87,14 @@ class _Errors:
         if kind == "missing":
             return Problem(place.key, f"{place.key} must be given, {expected}: {place.key}=…")
         value = self._value(place.key)
-        return Problem(place.key, f"{place.key} must be {expected}, got {quoted(value)}{self._meant(place, value)}")
+        return Problem(place.key, f"{place.key} must be {expected}, got {quoted(value)}{self._suggestion(place, value)}")
 
-    def mend(self, error: Error) -> None:
-        """Make the document right where the error is: by what was meant, the default, or a placeholder."""
+    def correct(self, error: Error) -> None:
+        """Correct the document at the error: with the nearest value, the default, or a placeholder."""
         place, kind = self.schema.locate(error["loc"]), error["type"]
         if kind == "value_error":
             self._reset(place)
-        elif kind != "union_tag_invalid" or not self._mend_tag(place, error):
+        elif kind != "union_tag_invalid" or not self._correct_tag(place, error):
             self._replace(place)
 
     def _tag(self, place: Place, value: Mapping[str, Any]) -> Problem:
@@ -107,9 +107,9 @@ class _Errors:
     def _unknown(self, place: Place) -> str:
         group, _, name = place.key.rpartition(".")
         prefix, known = f"{group}." if group else "", list(place.owner["properties"])
-        text = f"{place.key} is no key" + (f" of {_called(group, place)}" if group else "")
+        text = f"unknown key {place.key!r}" + (f" for {_choice(group, place)}" if group else "")
         others = [] if place.variants is None else [
-            _called(group, place, tag) for tag, node in place.variants.components.items() if name in node["properties"]
+            _choice(group, place, tag) for tag, node in place.variants.components.items() if name in node["properties"]
         ]  # fmt: skip
         if others:
             return f"{text}; it belongs to {', '.join(others)}"
@@ -124,7 +124,7 @@ class _Errors:
         found = [key for key in keys if key.rpartition(".")[2] == name]
         return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
-    def _meant(self, place: Place, value: Any) -> str:
+    def _suggestion(self, place: Place, value: Any) -> str:
         node = place.node or {}
         variants = self.schema.variants(node)
         if variants is not None and value in list(variants.components):
@@ -133,25 +133,25 @@ class _Errors:
         return did_you_mean(value, [option for option in options if isinstance(option, str)])
 
     def _variants(self, place: Place) -> Variants:
-        """Those of a place, or of the one shape of it that is a group of keys."""
+        """The variants of a place, or of the one shape of it that is a group of keys."""
         shapes = self.schema.shapes(place.node or {})
         found = [variants for shape in ({**(place.node or {})}, *shapes) if (variants := self.schema.variants(shape))]
         return found[0] if found else Variants("kind", {})
 
     def _reset(self, place: Place) -> None:
-        """Leave of a component whose keys do not go together only what it cannot do without."""
+        """Keep only the required keys of a component whose keys do not fit together."""
         value = self._value(place.key)
         if isinstance(value, dict) and place.key:
             required = self.schema.component(place.node or {}, value).get("required", ())
             for name in set(value) - {"kind", "name", *required}:
                 del value[name]
 
-    def _mend_tag(self, place: Place, error: Error) -> bool:
+    def _correct_tag(self, place: Place, error: Error) -> bool:
         variants, value = self._variants(place), self._value(place.key)
-        meant = nearest(error["input"].get(variants.property), variants.components)
-        if meant is not None and isinstance(value, dict):
-            value[variants.property] = meant
-        return meant is not None
+        found = nearest(error["input"].get(variants.property), variants.components)
+        if found is not None and isinstance(value, dict):
+            value[variants.property] = found
+        return found is not None
 
     def _replace(self, place: Place) -> None:
         group, _, name = place.key.rpartition(".")
@@ -160,11 +160,11 @@ class _Errors:
             parent.pop(name, None)
             if place.node is not None and "default" not in place.node:
                 parent[name] = self._placeholder(place.node)
-                if not isinstance(parent[name], str):  # a number or a list may be wrong beside others, text is not
+                if not isinstance(parent[name], str):  # a number or a list may conflict with other keys; text cannot
                     self._invented.append(place.key)
 
     def _placeholder(self, node: Node) -> Any:
-        """A value of the right type for a key that has no default, to go on checking with."""
+        """A value of the right type for a key without a default, so that the check can go on."""
         variants = self.schema.variants(node)
         if variants is not None:
             components = variants.components
@@ -180,8 +180,8 @@ class _Errors:
         return value_at(self.document, key) if key else self.document
 
 
-def _called(group: str, place: Place, tag: str | None = None) -> str:
-    """A group of keys as a person chooses it: `loader=sequence`, `train.optimizer.name=sgd`; else its name."""
+def _choice(group: str, place: Place, tag: str | None = None) -> str:
+    """A group of keys with its choice, `loader=sequence` or `train.optimizer.name=sgd`; its name if it has none."""
     if place.variants is None:
         return group
     choice = group if place.variants.property == "kind" else f"{group}.{place.variants.property}"

@@ -9,7 +9,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 
-from runner.config.jobs import prepare, prepare_sweep
+from runner.commands.prepare_sweep import prepare_sweep
+from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
 from runner.sweeps.sweep_plan import read_sweep
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.config.jobs import prepare, prepare_sweep
+from runner.commands.prepare_sweep import prepare_sweep
+from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from runner import compose
 from runner.config.help import help_text
-from runner.config.jobs import prepare, prepare_sweep
+from runner.commands.prepare_sweep import prepare_sweep
+from runner.config.jobs import prepare
 from runner.records.config_yaml import write_config
 
 RUN = "outputs/runs/2026-01-01_10-00-00_aaaaaa"

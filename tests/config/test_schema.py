@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runner.config.help import help_text
 from runner.config.schema import Schema, json_schema
-from runner.config.validation import judge
+from runner.config.validation import validate
 from runner.messages import did_you_mean, nearest, yaml_text
 
 VALID = {"data": {"kind": "digits"}, "loader": {"kind": "sequence"}, "model": {"kind": "cnn"}, "train": {}}
@@ -76,7 +76,7 @@ def test_any_values_are_validated(values):
             node[group] = node[group] if isinstance(node.get(group), dict) else {}
             node = node[group]
         node[name] = value
-    judgement = judge(document)
+    judgement = validate(document)
     assert judgement.settings is not None or judgement.problems
     assert all(problem.text and "\0" not in problem.key for problem in judgement.problems)
 

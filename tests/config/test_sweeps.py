@@ -2,9 +2,9 @@
 
 import pytest
 
-from runner.config.expand import expand
+from runner.commands.expand import expand
 from runner.config.files import open_library
-from runner.config.jobs import prepare_sweep
+from runner.commands.prepare_sweep import prepare_sweep
 from runner.config.overrides import for_hydra, parse
 
 SEVERAL = ["loader=in_memory,generator", "train.epochs=3,4"]
@@ -142,7 +142,7 @@ def test_unknown_sweep_key_is_reported(override, message, problems):
 def test_keys_of_the_sweep_are_no_part_of_a_job(workplace):
     sweep = prepare_sweep(["seed=1,2", "sweep.jobs=3", "sweep.objective=val_accuracy"])
     assert sweep.settings.jobs == 3
-    assert [job.typed for job in sweep.jobs] == [("seed=1",), ("seed=2",)]
+    assert [job.plain_overrides for job in sweep.jobs] == [("seed=1",), ("seed=2",)]
     assert "sweep" not in sweep.jobs[0].settings.document()
 
 

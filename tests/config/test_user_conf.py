@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from runner import compose
-from runner.config.jobs import prepare, prepare_sweep
+from runner.commands.prepare_sweep import prepare_sweep
+from runner.config.jobs import prepare
 
 MINE = "defaults: [sequence]\nworkers: 3\n"
 
@@ -32,7 +33,7 @@ def test_new_group_can_be_chosen_without_a_plus(workplace):
     job = prepare(["experiment=small", "train.epochs=4"])
     assert (job.settings.seed, job.settings.train.epochs) == (9, 4)
     assert job.overrides == ("+experiment=small", "++train.epochs=4")
-    assert job.typed == ("experiment=small", "train.epochs=4")
+    assert job.plain_overrides == ("experiment=small", "train.epochs=4")
 
 
 def test_foreign_files_that_took_part_are_named(workplace, tmp_path):

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import psutil
 import pytest
 
-from runner.config.jobs import prepare_sweep
+from runner.commands.prepare_sweep import prepare_sweep
 from runner.errors import ConfigurationError, RunnerError, Terminated
 from runner.sweeps import cluster
 from runner.sweeps.cluster import Channel, run_queued_job

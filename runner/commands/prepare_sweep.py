@@ -1,0 +1,184 @@
+"""A sweep as it was requested: from the overrides of a command line with `-m` to checked jobs.
+
+There are four kinds of sweeps: every combination of listed values, a search (`sweep.search`), the rest of an earlier
+sweep (`sweep.resume`), and jobs that a sweeper plugin of Hydra's proposes (`hydra/sweeper`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.override_parser.types import Override
+
+from runner.commands.expand import expand, pairing_problems
+from runner.commands.search_space import SearchedOverrides, range_problems, searched_overrides
+from runner.config.compose import EXTENSIONS, Check
+from runner.config.files import Library, open_library
+from runner.config.jobs import Job, check_jobs, raise_problems
+from runner.config.overrides import (
+    bad_choice,
+    for_hydra,
+    is_choice,
+    is_of_sweeper,
+    is_sweep_key,
+    parse,
+    sweeper_problem,
+    usable,
+)
+from runner.errors import ConfigurationError
+from runner.records.columns import goal_of_column
+from runner.settings import Settings
+from runner.sweeps.launchers import launcher_problem
+from runner.sweeps.settings import SweepSettings
+
+PAIRED = "sweep.paired"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Checked jobs in their order, and how to run them."""
+
+    jobs: tuple[Job, ...]
+    settings: SweepSettings
+    varied: tuple[str, ...]
+    """The keys with several values, in the order of the command line."""
+
+    space: SearchedOverrides | None = None
+    """The ranges of a search, which has no jobs yet."""
+
+    extensions: tuple[str, ...] = ()
+    """With `sweep.resume`, the modules that the jobs may import; the earlier sweep's own list does not count."""
+
+    for_sweeper: tuple[str, ...] = ()
+    """The overrides that a sweeper of Hydra's makes jobs from, written for Hydra."""
+
+
+def prepare_sweep(texts: Sequence[str]) -> Sweep:
+    """The sweep of these overrides. All its jobs are checked before the first one starts.
+
+    Raises `ConfigurationError` with all problems. A problem that only some jobs have names the first of them.
+    """
+    with open_library() as library:
+        overrides, problems = usable(texts, library)
+        problems += [problem for override in overrides if (problem := _not_in_a_sweep(override))]
+        overrides = [override for override in overrides if not _not_in_a_sweep(override)]
+        settings, wrong = _sweep_settings(list(filter(is_sweep_key, overrides)), library)
+        wrong += [problem] if (problem := launcher_problem(settings)) else []
+        if settings.resume is not None:
+            return _resumed(overrides, settings, library, [*problems, *wrong])
+        of_jobs = [override for override in overrides if not is_sweep_key(override)]
+        if any(map(is_of_sweeper, overrides)):
+            return _by_sweeper(of_jobs, settings, library, [*problems, *wrong])
+        if settings.search is not None:
+            return _search(of_jobs, settings, library, [*problems, *wrong])
+        return _combinations(of_jobs, settings, library, problems, wrong)
+
+
+def check_ends(space: SearchedOverrides, library: Library) -> Settings | None:
+    """The settings with the first value of every range; None if these have problems.
+
+    Raises `ConfigurationError` with the problems of the keys that are wrong with the last values as well.
+    """
+    first, last = (Check(library, parse(texts, library)[0]).run() for texts in space.ends)
+    keys = {problem.key for problem in last.problems}
+    raise_problems([problem.text for problem in first.problems if problem.key in keys])
+    return first.settings
+
+
+def _sweep_settings(overrides: Sequence[Override], library: Library) -> tuple[SweepSettings, list[str]]:
+    """The settings below `sweep`, checked with the default files, and their problems; defaults if there are any."""
+    if not overrides:
+        return SweepSettings(), []
+    check = Check(library, overrides).run()
+    problems = [problem.text for problem in check.problems if problem.key.startswith("sweep")]
+    return (SweepSettings() if problems or check.settings is None else check.settings.sweep), problems
+
+
+def _combinations(
+    overrides: Sequence[Override],
+    settings: SweepSettings,
+    library: Library,
+    problems: Sequence[str],
+    wrong: Sequence[str],
+) -> Sweep:
+    """The jobs of every combination of values. `wrong` are problems of the `settings`, which then do not count."""
+    ranges = [override for override in overrides if override.is_sweep_override() and not override.is_discrete_sweep()]
+    listed = [for_hydra(override, library) for override in overrides if override not in ranges]
+    forced, _ = parse(listed, library)
+    needed = [] if wrong else list(map(_needs_search, ranges))
+    wrong = [*wrong, *pairing_problems(forced, settings.paired)]
+    jobs = expand(forced, () if wrong else settings.paired)
+    varied = tuple(dict.fromkeys(override.key_or_group for override in forced if override.is_sweep_override()))
+    return Sweep(check_jobs(jobs, library, [*problems, *needed, *wrong]), settings, varied)
+
+
+def _search(overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]) -> Sweep:
+    """A search; refused if neither the first values of all ranges nor the last ones can run."""
+    raise_problems([*problems, *range_problems(overrides)])
+    space = searched_overrides(overrides)
+    first = check_ends(space, library)
+    objective = {} if settings.objective or first is None else {"objective": _monitored(first)}
+    return Sweep((), settings.model_copy(update=objective), tuple(space.ranges), space)
+
+
+def _resumed(
+    overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]
+) -> Sweep:
+    """The rest of an earlier sweep, whose jobs are configured already; only `extensions` must be given again."""
+    listed = [override for override in overrides if override.key_or_group == EXTENSIONS]
+    others = [override for override in overrides if override not in listed]
+    refused = [
+        f"{key} must not go with sweep.resume: the jobs are configured already; leave it out"
+        for override in others
+        if not is_sweep_key(override) or override.key_or_group == PAIRED
+        for key in [override.key_or_group]
+    ]
+    check = Check(library, listed).run()
+    wrong = [problem.text for problem in check.problems if problem.key.startswith(EXTENSIONS)]
+    raise_problems([*problems, *refused, *wrong])
+    return Sweep((), settings, (), extensions=check.settings.extensions if check.settings else ())
+
+
+def _by_sweeper(
+    overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]
+) -> Sweep:
+    """The overrides for a sweeper of Hydra's, which proposes the jobs; only what Hydra would refuse is checked now."""
+    if problem := sweeper_problem(overrides, library):
+        raise ConfigurationError([*problems, problem])
+    hydra = Check(library, [override for override in overrides if override.is_hydra_override()]).run()
+    single = [override for override in overrides if not override.is_sweep_override()]
+    choices = [
+        problem
+        for override in single
+        if is_choice(override, library) and (problem := bad_choice(override, library)) is not None
+    ]
+    both = [
+        f"{key} must not go with hydra/sweeper: only one of them can propose the jobs; leave the other out"
+        for key, value in (("sweep.search", settings.search), (PAIRED, settings.paired))
+        if value
+    ]
+    raise_problems([*problems, *hydra.texts, *choices, *both])
+    return Sweep((), settings, (), for_sweeper=tuple(for_hydra(override, library) for override in overrides))
+
+
+def _monitored(settings: Settings) -> str | None:
+    """The metric that training monitors; None if that depends on the data."""
+    name = settings.train.monitor
+    return None if name == "auto" or goal_of_column(name) is None else name
+
+
+def _not_in_a_sweep(override: Override) -> str | None:
+    """The reason why an override cannot go with `-m`; None if it can."""
+    if override.key_or_group == "resume":
+        return f"{override.input_line} resumes a single run; to resume a sweep give sweep.resume=SWEEP_DIR"
+    if override.is_sweep_override() and override.is_hydra_override():
+        return f"{override.input_line} must be one value: keys of Hydra's cannot be swept"
+    if override.is_sweep_override() and is_sweep_key(override):
+        return f"{override.input_line} must be one value: it applies to all jobs of the sweep"
+    return None
+
+
+def _needs_search(override: Override) -> str:
+    key = override.get_key_element()
+    return f"{override.input_line} must list its values, as in {key}=1,2,3; to search a range add sweep.search=random"
