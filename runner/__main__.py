@@ -23,26 +23,26 @@ SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examp
 
 YES: dict[str, Any] = {"action": "store_true"}
 FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
-    ("-h", "--help"): YES | {"help": "this page; keys are those of the choices given beside it"},
-    ("-m", "--multirun"): YES | {"help": "a run for every combination of values, as in seed=0,1"},
+    ("-h", "--help"): YES | {"help": "print this page; it lists the keys of the choices given with it"},
+    ("-m", "--multirun"): YES | {"help": "start a sweep: one run for each combination of values, as in seed=0,1"},
     ("-c", "--cfg"): {"choices": ["job"], "help": "print the configuration that would run, and stop"},
     ("--schema",): YES | {"help": "print the JSON schema of the configuration, for editors"},
     ("--version",): YES | {"help": "print the version"},
-    ("-i", "--info"): {"nargs": "?", "const": "all", "help": "print what Hydra knows: searchpath, defaults-tree, …"},
+    ("-i", "--info"): {"nargs": "?", "const": "all", "help": "print details from Hydra: searchpath, defaults-tree, …"},
     ("--hydra-help",): YES | {"help": "print Hydra's own help"},
     ("-sc", "--shell-completion"): YES | {"help": "install completion for keras-runner: install=bash"},
 }
 
 REFUSED = {
-    ("--config-dir", "-cd"): "put files of yours into ./conf, which goes first",
-    ("--config-path", "-cp"): "put files of yours into ./conf, which goes first",
+    ("--config-dir", "-cd"): "put your own files into ./conf",
+    ("--config-path", "-cp"): "put your own files into ./conf",
     ("--config-name", "-cn"): "choose a file of each group instead, as in loader=generator",
-    ("--experimental-rerun",): "give the overrides again",
+    ("--experimental-rerun",): "rerun=RUN_DIR repeats a run",
     ("--package", "-p"): "--cfg job prints the whole configuration",
     ("--resolve",): "--cfg job is resolved already",
     ("--run", "-r"): "a run needs no flag",
 }
-"""Flags of Hydra's that would do something else than they promise, and what to do instead."""
+"""Flags of Hydra's that would not work as promised here, and what to do instead."""
 
 
 def main() -> int:
@@ -94,7 +94,7 @@ def _answer(flags: argparse.Namespace) -> str:
     from runner.config.jobs import prepare
 
     if flags.multirun:
-        raise ConfigurationError("--cfg prints one configuration: leave -m and lists of values out")
+        raise ConfigurationError("--cfg prints one configuration; leave out -m and lists of values")
     return OmegaConf.to_yaml(OmegaConf.create(prepare(flags.overrides).settings.document()))
 
 
@@ -155,7 +155,7 @@ def _unknown(flag: str) -> str:
     from runner.messages import did_you_mean
 
     known = [name for names in (*FLAGS, *REFUSED) for name in names if name.startswith("--")]
-    return f"{flag} is no flag{did_you_mean(flag.partition('=')[0], known) or '; see --help'}"
+    return f"unknown flag {flag}{did_you_mean(flag.partition('=')[0], known) or '; see --help'}"
 
 
 def _version() -> str:

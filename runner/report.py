@@ -43,7 +43,7 @@ def execute(texts: Sequence[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     words = read_words(texts, ("root",))
-    problems = [*words.problems, *(f"unknown option '{asked.key}'; report takes root" for asked in words.asked)]
+    problems = [*words.problems, *(f"unknown option '{word.key}'; report takes root" for word in words.comparisons)]
     if len(words.names) != 1:
         problems.append(f"report takes 1 run, got {len(words.names)}; see --help")
     if problems:

@@ -188,12 +188,12 @@ def test_hydra_answers_its_own_flags(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--hepl"], "--hepl is no flag; did you mean '--help'?"),
-        (["-x"], "-x is no flag; see --help"),
-        (["--multirn", "seed=1,2"], "--multirn is no flag; did you mean '--multirun'?"),
+        (["--hepl"], "unknown flag --hepl; did you mean '--help'?"),
+        (["-x"], "unknown flag -x; see --help"),
+        (["--multirn", "seed=1,2"], "unknown flag --multirn; did you mean '--multirun'?"),
         (["--cfg", "hydra"], "argument -c/--cfg: invalid choice: 'hydra' (choose from 'job'); see --help"),
-        (["--cfg", "job", "-m"], "--cfg prints one configuration: leave -m and lists of values out"),
-        (["--config-dir", "x"], "--config-dir is not supported: put files of yours into ./conf, which goes first"),
+        (["--cfg", "job", "-m"], "--cfg prints one configuration; leave out -m and lists of values"),
+        (["--config-dir", "x"], "--config-dir is not supported: put your own files into ./conf"),
         (
             ["--config-name=x"],
             "--config-name is not supported: choose a file of each group instead, as in loader=generator",

@@ -42,7 +42,7 @@ def pairing_problems(overrides: Sequence[Override], pairs: Pairs) -> Iterator[st
         lengths = [counts[key] for key in pair if key in counts]
         if len(set(lengths)) > 1:
             counted = " and ".join(f"{counts[key]} of {key}" for key in pair if key in counts)
-            yield f"sweep.paired must pair keys with the same number of values, got {counted}; give each the same number"
+            yield f"sweep.paired must pair keys with equally many values, got {counted}; list as many of each"
 
 
 def _axes(values: Mapping[str, list[str]], pairs: Pairs) -> list[list[tuple[str, ...]]]:

@@ -1,1 +1,1 @@
-"""Composing and validating a configuration: the only part, with the Hydra sweeper, that knows Hydra."""
+"""Configuration: composed by Hydra, validated by the schema. Only this package and `commands` know Hydra."""

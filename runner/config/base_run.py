@@ -1,4 +1,4 @@
-"""`from_run`, `resume` and `rerun`: the configuration of an earlier run, in the place of the default files."""
+"""The configuration of an earlier run in place of the default files: `from_run`, `resume` and `rerun`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from runner.config.files import Composition, ConfigFile, shown
-from runner.config.overrides import Typed
+from runner.config.overrides import Overrides
 from runner.config.paths import why_missing
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML
@@ -25,42 +25,42 @@ CHECKS: dict[str, Callable[[Path], RunFolder]] = {
     "rerun": run_to_rerun,
 }
 OF_THE_MODEL = ("model", "train", "data.scale")
-"""Keys that the model file has decided already."""
+"""Keys that the model file determines."""
 OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "extensions")
-"""Keys that say how one run began, and nothing about another one that starts from it; code to import is named anew."""
+"""Keys of how a run began, which a run that starts from it does not take over; `extensions` must be given again."""
 OF_ONE_USE = ("from_run", "split", "debug")
-"""Keys that say what one run did with another one's model, or was to try: only the same run does that again."""
+"""Keys of what a run did with another run's model, or tried; only a rerun of that run takes them over."""
 LEFT_OUT = {
     "from_run": (*OF_ONE_RUN, *OF_ONE_USE, "verify"),
     "resume": (*OF_ONE_RUN, *OF_ONE_USE),
     "rerun": (*OF_ONE_RUN, "verify"),
 }
-"""Keys that are not taken over; a run that is gone on with is still verified, if it was to be."""
+"""Keys that are not taken over, by the key that names the run; a resumed run keeps `verify`."""
 
 
-def based(composition: Composition, typed: Typed) -> Composition:
-    """What was composed, but by the run that one of `KEYS` names: of the files, only those chosen by name count.
+def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
+    """The configuration of the run that one of `KEYS` names, with the groups of `composition` that were chosen.
 
-    The same composition where none is given. Raises `ConfigurationError` where it names no run that can be used, and
-    where something was typed that cannot go with it.
+    The same composition if none of `KEYS` is given. Raises `ConfigurationError` if that run cannot be used, or if an
+    override cannot go with it.
     """
     named = {
         override.key_or_group: value
-        for override in typed.keys
+        for override in overrides.keys
         if override.key_or_group in KEYS and not override.is_delete() and isinstance(value := override.value(), str)
     }
     if len(named) > 1:
-        raise ConfigurationError(f"{' and '.join(named)} must not go together; give one of them")
+        raise ConfigurationError(f"{' and '.join(named)} must not go together; give only one of them")
     if not named:
         return composition
     [(key, name)] = named.items()
     folder = _folder(key, name)
     run = CHECKS[key](folder)
     earlier = run.final_config if key == "rerun" else run.config
-    problems = [problem for override in (*typed.choices, *typed.keys) if (problem := _conflict(override, key))]
+    problems = [problem for override in (*overrides.choices, *overrides.keys) if (problem := _conflict(override, key))]
     if problems:
         raise ConfigurationError(problems)
-    chosen = [override.key_or_group.replace("/", ".") for override in typed.choices]
+    chosen = [override.key_or_group.replace("/", ".") for override in overrides.choices]
     base = {name: value for name, value in earlier.items() if name not in LEFT_OUT[key]}
     config = OmegaConf.create(base)
     for group in chosen:
@@ -75,12 +75,12 @@ def based(composition: Composition, typed: Typed) -> Composition:
 
 
 def set_by_base(override: Override) -> bool:
-    """Whether a typed key is one that `based` has set, resolved, by itself."""
+    """Whether an override sets a key that `on_base_run` has set already, to the resolved folder."""
     return override.key_or_group in KEYS and isinstance(override.value(), str)
 
 
 def _folder(key: str, name: str) -> Path:
-    """The folder of the run, links followed: `latest` will be another one soon."""
+    """The folder of the run, with links resolved: `latest` soon names another one."""
     if name != LATEST:
         path = Path(name)
         if not path.is_dir():
@@ -89,18 +89,18 @@ def _folder(key: str, name: str) -> Path:
     newest = newest_training(OUTPUTS)
     if newest is None:
         raise ConfigurationError(
-            f"{key}={LATEST} must find a run that trained, got none in {OUTPUTS / 'runs'}; "
+            f"{key}={LATEST} must find a run that trained, but there is none in {OUTPUTS / 'runs'}; "
             f"start one, or give {key}=RUN_DIR"
         )
     return Path(shown(newest))
 
 
 def _conflict(override: Override, base: str) -> str | None:
-    """Why an override cannot go with the key `base`."""
+    """The reason why an override cannot go with the key `base`; None if it can."""
     key, text = override.key_or_group.replace("/", "."), override.input_line or ""
     if override.is_delete():
-        return f"{text} must be written as {key}=VALUE: with {base} there is no file to remove a key from"
+        return f"{text} must be written as {key}=VALUE: with {base} no file is used that a key could be removed from"
     if key.split(".")[0] not in Settings.model_fields:
-        return f"{text} must not go with {base}: its file sets keys of several groups; give the keys themselves"
+        return f"{text} must not go with {base}: its file sets keys of several groups; set these keys one by one"
     decided = [name for name in OF_THE_MODEL if f"{key}.".startswith(f"{name}.")] if base == "from_run" else []
-    return f"{text} must not go with {base}: the model is made, and is used as it is; leave it out" if decided else None
+    return f"{text} must not go with {base}: that run's model is used unchanged; leave it out" if decided else None

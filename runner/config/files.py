@@ -1,6 +1,6 @@
-"""The configuration files as Hydra composes them: groups, their options, and what came from which file.
+"""Configuration files: where they are, the groups and their options, and the composition of a choice of files.
 
-Where configuration files lie: ours, and the user's `./conf`, which goes first on Hydra's search path.
+There are the runner's own files and the user's `./conf`, which comes first on Hydra's search path.
 """
 
 from __future__ import annotations
@@ -30,49 +30,49 @@ from runner.config.resolvers import register
 from runner.errors import ConfigurationError
 
 PRIMARY = "config"
-"""The name of the primary file, `config.yaml`; it is always ours."""
+"""The name of the primary file, `config.yaml`, which is always the runner's own."""
 
 USER = "user"
-"""What Hydra calls the source of the user's files."""
+"""Hydra's name for the source of the user's files."""
 
 
 def our_conf() -> Path:
-    """The folder of the files we bring: inside the package in a wheel, beside it in a checkout."""
+    """The folder of the runner's own files: inside the package in a wheel, next to it in a checkout."""
     inside = Path(__file__).resolve().parents[1] / "conf"
     return inside if inside.is_dir() else inside.parents[1] / "conf"
 
 
 def our_plugins() -> Path:
-    """The folder that holds our part of the package `hydra_plugins`."""
+    """The folder that holds the runner's part of the package `hydra_plugins`."""
     return Path(__file__).resolve().parent / "plugins"
 
 
 def user_conf() -> Path | None:
-    """The folder `conf` in the working directory; None if there is none, or if it is ours.
+    """The folder `conf` in the working directory; None if there is none, or if it is the runner's own.
 
-    Raises `ConfigurationError` if it has a config.yaml: that would replace ours, defaults list and all.
+    Raises `ConfigurationError` if it has a config.yaml, which would replace the runner's own and its defaults list.
     """
     folder = Path.cwd() / "conf"
     if not folder.is_dir() or folder.samefile(our_conf()):
         return None
     if (folder / f"{PRIMARY}.yaml").exists():
         raise ConfigurationError(
-            f"conf/{PRIMARY}.yaml must not exist: it would replace the runner's own; "
-            "move its keys to a file of a group, conf/train/mine.yaml say, and choose that with train=mine"
+            f"conf/{PRIMARY}.yaml must not exist: it would replace the runner's own; move its keys to a file of a "
+            "group, for example conf/train/mine.yaml, and choose that with train=mine"
         )
     return folder
 
 
 def shown(path: Path) -> str:
-    """A path as a person at the terminal would type it: relative if it lies below the working directory."""
+    """A path for messages: relative if it is in the working directory."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 class UserConf(SearchPathPlugin):
-    """Puts the user's folder in front, so that its files add to ours and override them, in sweeps too."""
+    """Puts the user's folder first, so that its files add to the runner's own and override them, in sweeps too."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Prepend the folder, if the application is ours: plugins serve every Hydra application of a process."""
+        """Prepend the folder, but only for the runner: a plugin serves every Hydra application of a process."""
         ours = str(our_conf())
         if any(element.path.removeprefix("file://") == ours for element in search_path.get_path()):
             folder = user_conf()
@@ -83,12 +83,12 @@ class UserConf(SearchPathPlugin):
 VERSION_BASE = "1.3"
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, RecursionError)
-"""What reading and composing files raises; a defaults list that includes itself ends in a RecursionError."""
+"""Errors of reading and composing files; a defaults list that includes itself ends in a RecursionError."""
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """One file that takes part: its content, without defaults list, belongs at the dotted `package`."""
+    """One file of a composition: its content, without defaults list, belongs at the dotted `package`."""
 
     path: Path
     package: str
@@ -106,7 +106,7 @@ class ConfigFile:
         return True
 
     def sets_hydra(self) -> bool:
-        """Whether it configures Hydra itself."""
+        """Whether the file configures Hydra itself."""
         packages = (self.package, *(self.content if self.package == "" else ()))
         entries = [str(key) for entry in self.defaults if isinstance(entry, dict) for key in entry]
         return any(name.split(".")[0] == "hydra" for name in map(str, packages)) or any(
@@ -116,7 +116,7 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class Composition:
-    """What a choice of files gives; later files win."""
+    """The configuration of a choice of files; later files win."""
 
     config: DictConfig
     files: tuple[ConfigFile, ...]
@@ -127,7 +127,7 @@ class Composition:
 
     @property
     def foreign_files(self) -> tuple[Path, ...]:
-        """The user's own files that took part, each once, in the order they were merged."""
+        """The user's own files among them, each once, in the order they were merged."""
         return tuple(dict.fromkeys(file.path for file in self.files if file.foreign))
 
 
@@ -141,7 +141,7 @@ class Library:
         self._compositions: dict[tuple[str, ...], Composition] = {}
 
     def compose(self, overrides: Sequence[str]) -> Composition:
-        """The composition of these choices of files and Hydra settings; made once for the same choices.
+        """The composition of these choices of files and Hydra settings; the same choices are composed once.
 
         Raises `ConfigurationError` if a file cannot be read or merged.
         """
@@ -150,19 +150,19 @@ class Library:
             try:
                 self._compositions[key] = self._compose(list(overrides))
             except COMPOSITION_ERRORS as error:
-                raise ConfigurationError(_words(error)) from error
+                raise ConfigurationError(_describe(error)) from error
         return self._compositions[key]
 
     def problem_of(self, group: str, option: str) -> str | None:
-        """Why the file of an option cannot be used, as far as that can be told from the file alone."""
+        """The problem that the file of an option has by itself; None if it has none."""
         source = self._source_of(f"{group}/{option}")
         path = _path(source, f"{group}/{option}")
         try:
             file = _file(source, f"{group}/{option}")
         except COMPOSITION_ERRORS as error:
-            return _words(error, path)
+            return _describe(error, path)
         if not isinstance(file.content, dict):
-            return f"{shown(path)} must hold keys and their values, got a list"
+            return f"{shown(path)} must hold keys with values, got a list"
         return _hydra_problem(file)
 
     def _compose(self, overrides: list[str]) -> Composition:
@@ -195,7 +195,7 @@ class Library:
                 yield from self._list_groups(group)
 
     def _list(self, group: str, kind: ObjectType) -> list[str]:
-        """As the loader lists a group, which opens all files anew each time."""
+        """The names in a group, like `ConfigLoader.list_groups`, which opens all files at each call."""
         sources = (source for source in self.loader.get_sources() if source.is_group(group))
         return sorted({name for source in sources for name in source.list(group, kind)})
 
@@ -207,7 +207,7 @@ class Library:
 
 @contextmanager
 def open_library() -> Iterator[Library]:
-    """Open the files, ours and the user's; a Hydra application around the block stays as it was.
+    """Open the runner's files and the user's; a Hydra application around the block is kept.
 
     Raises `ConfigurationError` if the user's folder cannot be used.
     """
@@ -220,7 +220,7 @@ def open_library() -> Iterator[Library]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Put a Hydra application around the block aside while it lasts: Hydra has but one at a time."""
+    """Set aside a Hydra application around the block: Hydra allows only one at a time."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -230,7 +230,7 @@ def alone() -> Iterator[None]:
 
 
 def _file(source: ConfigSource, config_path: str, package: str | None = None) -> ConfigFile:
-    """The file's content; `package` is where Hydra puts it, by default what its header or its group say."""
+    """A file; `package` is where Hydra puts its content, by default given by its header or its group."""
     result = source.load_config(config_path)
     content = OmegaConf.to_container(result.config, resolve=False)
     defaults: Any = content.pop("defaults", ()) if isinstance(content, dict) else ()
@@ -246,28 +246,28 @@ def _path(source: ConfigSource, config_path: str) -> Path:
 
 
 def _below(package: str, key: str) -> list[str]:
-    """The parts of a key within a package; a part no file has, if the key lies elsewhere."""
+    """The parts of a key within a package; a part that no file has, if the key is outside of the package."""
     parts, outer = key.split("."), package.split(".") if package else []
     return parts[len(outer) :] if parts[: len(outer)] == outer else ["\0"]
 
 
 def _hydra_problem(file: ConfigFile) -> str | None:
     if file.foreign and isinstance(file.content, dict) and file.sets_hydra():
-        return f"{shown(file.path)} must not configure Hydra; give hydra.… on the command line"
+        return f"{shown(file.path)} must not configure Hydra; give keys of hydra on the command line"
     return None
 
 
-def _words(error: Exception, path: Path | None = None) -> str:
-    """What reading or composing complained about, in one line."""
+def _describe(error: Exception, path: Path | None = None) -> str:
+    """An error of reading or composing, in one line."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark, context = error.problem_mark, error.context_mark
-        since = f" ({error.context} that begins in line {context.line + 1})" if context is not None else ""
-        return f"{shown(Path(mark.name))}, line {mark.line + 1}: {error.problem}{since}"
+        start = f" ({error.context} that begins in line {context.line + 1})" if context is not None else ""
+        return f"{shown(Path(mark.name))}, line {mark.line + 1}: {error.problem}{start}"
     where = "" if path is None else f"{shown(path)}: "
     if isinstance(error, RecursionError):
-        return f"{where}the defaults lists include each other without end; in a file of group loader write `- sequence`"
+        return f"{where}the defaults lists include each other; in a file of the group loader write `- sequence`"
     if isinstance(error, UnicodeDecodeError):
-        return f"{where or 'a file under conf: '}must be text in UTF-8, got other bytes"
+        return f"{where or 'a file under conf: '}must be UTF-8 text, got other bytes"
     lines = str(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error).splitlines()
     keys = [line.strip().removeprefix("full_key: ") for line in lines if "full_key:" in line]
     return where + "".join(f"{key}: " for key in keys) + (lines[0] if lines else type(error).__name__)

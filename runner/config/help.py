@@ -1,4 +1,4 @@
-"""`--help`: groups, keys and what they mean, from the schema and the files."""
+"""The text of `--help`: groups, keys and their meaning, from the schema and the files."""
 
 from __future__ import annotations
 
@@ -21,24 +21,29 @@ examples
   python -m runner                                            1,797 digits, about half a minute
   python -m runner loader=in_memory train.epochs=5            another loader, fewer epochs
   python -m runner data=directory data.root=photos            your own images
-  python -m runner -m loader=sequence,generator seed=0,1      four jobs, each in a process of its own
-  python -m runner data=arrays model=mlp --help               the keys of another choice
+  python -m runner -m loader=sequence,generator seed=0,1      four jobs, each in its own process
+  python -m runner data=arrays model=mlp --help               the keys of other choices
+
+subcommands (keras-runner is short for python -m runner)
+  keras-runner runs         list, compare and clean up earlier runs
+  keras-runner report       draw the page of a run or a sweep again
+  keras-runner examples     write small example data
 """
 
 KEY_WIDTH = 34
 OBVIOUS = ("true or false", "text")
-"""What a key may be that its value shows already."""
+"""Expected values that the key's value shows already."""
 
 
 def help_text(overrides: Sequence[str], flags: str) -> str:
-    """Usage, flags, groups, and the keys of what the overrides choose, each with its value and its meaning."""
+    """Usage, flags, groups, and the keys of the chosen components, each with its value and its meaning."""
     with open_library() as library:
         parts = [HEADER, flags, "\n".join(_groups(library)), "\n".join(_keys(defaults_of(overrides, library)))]
     return "\n".join(parts) + "\n"
 
 
 def _groups(library: Library) -> Iterator[str]:
-    yield "groups (files of yours in ./conf/<group>/ add to them)"
+    yield "groups (your own files in ./conf/<group>/ add to them)"
     for group, options in library.groups.items():
         default = library.defaults.get(group)
         listed = [f"[{option}]" if option == default else option for option in options]
@@ -62,7 +67,7 @@ def _keys(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _entry(key: str, node: Node, schema: Schema, document: dict[str, Any]) -> Iterator[str]:
-    """The key with its value, and beside it, wrapped, what it means and what it may be."""
+    """The key with its value, and next to it its meaning and the values it accepts, wrapped."""
     title = f"  {key}={yaml_text(_value(key, node, document))}"
     expected = schema.expected(node)
     description = node.get("description", "")

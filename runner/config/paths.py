@@ -1,4 +1,4 @@
-"""Paths and modules a configuration names that are not there."""
+"""Missing paths and modules that a configuration names."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from runner.user_code import code_problem, missing_attribute, missing_module
 
 
 def missing_paths(settings: Settings) -> Iterator[Problem]:
-    """A problem for every module, name and path that must exist and does not, of all components that use some."""
+    """A problem for every module, name and path of the settings that must exist and does not."""
     for module in settings.extensions:
         if (missing := missing_module(module) or code_problem(module)) is not None:
             yield Problem("extensions", missing)
     for group in Settings.model_fields:
         if group == "model" and settings.from_run is not None:
-            continue  # the files it was built from were read when it was trained
+            continue  # its files were read when it was trained
         component = getattr(settings, group)
         for name, target in component.names() if isinstance(component, Component) else ():
             if (absent := missing_attribute(target)) is not None:
@@ -37,20 +37,20 @@ def _kind(location: tuple[str, ...]) -> str:
 
 
 def why_missing(path: Path) -> str:
-    """What is at the path in place of what should be; else where it was looked for, and the path somebody meant."""
+    """What is at the path instead, or where the path was looked for, and a suggestion."""
     if path.exists():
         return f", which is a {'folder' if path.is_dir() else 'file'}"
     looked = next((parent for parent in path.parents if parent.is_dir()), Path())
-    meant = _meant(path, looked)
-    return f" (looked in {looked.resolve()})" + (f"; did you mean {str(meant)!r}?" if meant is not None else "")
+    near = _nearest_path(path, looked)
+    return f" (looked in {looked.resolve()})" + (f"; did you mean {str(near)!r}?" if near is not None else "")
 
 
-def _meant(path: Path, looked: Path) -> Path | None:
-    """The path with the first part that is not there replaced by the name most like it, if that exists."""
+def _nearest_path(path: Path, looked: Path) -> Path | None:
+    """The path with its first missing part replaced by the nearest name there, if that path exists."""
     missing, *rest = path.relative_to(looked).parts
     try:
         found = nearest(missing, sorted(entry.name for entry in looked.iterdir()))
     except OSError:
         return None
-    meant = looked / found / Path(*rest) if found is not None else None
-    return meant if meant is not None and meant.exists() else None
+    near = looked / found / Path(*rest) if found is not None else None
+    return near if near is not None and near.exists() else None

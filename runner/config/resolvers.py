@@ -1,4 +1,4 @@
-"""`${json:FILE,KEY}`: a part of a JSON file as a value of the configuration."""
+"""The interpolation `${json:FILE,KEY}`: a part of a JSON file as a value of the configuration."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runner.messages import first_few
 
 
 def register() -> None:
-    """Let interpolations name parts of JSON files; registering twice is fine."""
+    """Register the interpolation; repeating it is harmless."""
     OmegaConf.register_new_resolver("json", part_of_json, replace=True)
 
 
 def part_of_json(file: str, *keys: str | int) -> Any:
-    """What stands in `file`, a path relative to the working directory, under `keys`, the outermost first.
+    """The value in `file`, relative to the working directory, under `keys`, the outermost first.
 
-    Raises `ConfigurationError` where the file cannot be read or has no such key.
+    Raises `ConfigurationError` if the file cannot be read or lacks the key.
     """
     try:
         value: Any = read_json_object(Path(file))

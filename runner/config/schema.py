@@ -1,4 +1,4 @@
-"""The configuration's JSON schema, asked by key: what a key may be, in words."""
+"""The JSON schema of the configuration: lookup by key, and in words what a key may be."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Variants:
-    """The shapes a group of keys can have: components by the value of one of their keys, `kind` or `name`."""
+    """The components that a group of keys can be, by the value of one of their keys, `kind` or `name`."""
 
     property: str
     components: Mapping[str, Node]
@@ -45,9 +45,9 @@ class Variants:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a location leads: a dotted key, and what it may be; `node` is None if the key does not exist.
+    """A dotted key and its node; `node` is None if the key does not exist.
 
-    `owner` is the component that has the key or should have it, `tag` says which of the `variants` it is.
+    `owner` is the component that has the key or should have it; `tag` is its name among the `variants`.
     """
 
     key: str
@@ -64,9 +64,9 @@ class Schema:
         self.root = json_schema(described=described)
 
     def locate(self, location: Sequence[str | int]) -> Place:
-        """Where a location of pydantic's leads.
+        """The place of a location of pydantic's.
 
-        Tags of unions are no part of the key; what lies within a list or a free mapping is told by the whole of it.
+        The key leaves out tags of unions, and ends at a list or a free mapping.
         """
         place = Place("", self.root, self.root)
         node, variants, tag = self.root, None, None
@@ -87,7 +87,7 @@ class Schema:
         return place
 
     def resolve(self, node: Node) -> Node:
-        """A node itself, where it is a reference, or something that may be null as well."""
+        """A node without its reference, or without the alternative null."""
         if "$ref" in node:
             definition: Node = self.root["$defs"][node["$ref"].rpartition("/")[2]]
             return definition
@@ -95,19 +95,19 @@ class Schema:
         return self.resolve(shapes[0]) if len(shapes) == 1 else node
 
     def shapes(self, node: Node) -> list[Node]:
-        """What a node may be one of; itself, if it is no union."""
+        """The alternatives of a union; the node itself if it is none."""
         return list(map(self.resolve, node.get("anyOf") or node.get("oneOf") or (node,)))
 
     def variants(self, node: Node) -> Variants | None:
-        """The components a node tells apart by one of their keys; None if it does not."""
-        told = self.resolve(node).get("discriminator")
-        if told is None:
+        """The components of a union that has a discriminator; None for any other node."""
+        union = self.resolve(node).get("discriminator")
+        if union is None:
             return None
-        components = {tag: self.resolve({"$ref": reference}) for tag, reference in told["mapping"].items()}
-        return Variants(told["propertyName"], components)
+        components = {tag: self.resolve({"$ref": reference}) for tag, reference in union["mapping"].items()}
+        return Variants(union["propertyName"], components)
 
     def component(self, node: Node, value: Any) -> Node:
-        """The component that `value` is one of, where a node has several; else the node."""
+        """The component of `value`, if a node has several; else the node."""
         variants = self.variants(node)
         if variants is None:
             return self.resolve(node)
@@ -116,9 +116,9 @@ class Schema:
         return variants.components.get(tag, {}) if isinstance(tag, str) else {}
 
     def keys(self, node: Node, value: Any, prefix: str = "", *, closed: bool = True) -> Iterator[tuple[str, Node]]:
-        """Every key of a group, as deep as `value` chooses its components, with what it may be; without `kind`.
+        """Every key of a group with its node, for the components that `value` chooses; without `kind`.
 
-        A group of keys that is null stands for its keys, unless `closed` are to be opened.
+        A group that is null counts as one key if `closed`; else its keys follow.
         """
         variants = self.variants(node)
         for name, child in self.component(node, value).get("properties", {}).items():
@@ -133,7 +133,7 @@ class Schema:
                 yield f"{prefix}{name}", child
 
     def options(self, node: Node) -> list[Any]:
-        """The values a key can have, if they are but a few words."""
+        """The values a key can have, if it is limited to a few."""
         if "const" in node:
             return [node["const"]]
         if node.get("type") in FEW:
@@ -144,7 +144,7 @@ class Schema:
         return list(node.get("enum", ()))
 
     def expected(self, node: Node) -> str:
-        """What a key must be: `a whole number of at least 1`, `one of categorical, sparse, null`."""
+        """The values a key accepts, in words: `a whole number of at least 1`, `one of categorical, sparse, null`."""
         options = self.options(node)
         if options:
             few = len(options) == 1 or node.get("type") == "boolean"
@@ -160,7 +160,7 @@ class Schema:
         return _expected(node)
 
     def _expected_shape(self, node: Node) -> str:
-        """As `expected`, but of several components only that there are some: the list would hide the other shapes."""
+        """Like `expected`, without the list of components, which would hide the other alternatives."""
         variants = self.variants(node)
         return self.expected(node) if variants is None else f"a group of keys with a {variants.property}"
 

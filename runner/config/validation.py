@@ -87,7 +87,9 @@ class _Errors:
         if kind == "missing":
             return Problem(place.key, f"{place.key} must be given, {expected}: {place.key}=…")
         value = self._value(place.key)
-        return Problem(place.key, f"{place.key} must be {expected}, got {quoted(value)}{self._suggestion(place, value)}")
+        return Problem(
+            place.key, f"{place.key} must be {expected}, got {quoted(value)}{self._suggestion(place, value)}"
+        )
 
     def correct(self, error: Error) -> None:
         """Correct the document at the error: with the nearest value, the default, or a placeholder."""

@@ -1,4 +1,4 @@
-"""What is typed after `python -m runner.runs` and `runner.report`: names, `key=value` words, and conditions on keys."""
+"""Words of the commands `runs` and `report`: names, options `key=value`, and conditions on keys."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ WORD = re.compile(r"(?P<key>[A-Za-z_][\w.]*)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.*
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A key beside the values it is compared with: several where a list `a,b` or a range was typed."""
+class Comparison:
+    """A key and the values it is compared with: several for a list `a,b` or a range."""
 
     key: str
     sign: str
@@ -24,21 +24,21 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What was typed, told apart: words without a sign, those that are options of the command, and all others."""
+class CommandWords:
+    """The words of a command: names, options of the command, and comparisons."""
 
     names: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    asked: tuple[Asked, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     problems: tuple[str, ...] = ()
     """A line for each word that cannot be read."""
 
 
-def read_words(texts: Sequence[str], options: Sequence[str]) -> Words:
-    """`texts` told apart; a value is read by Hydra's grammar, as on the runner's own command line."""
+def read_words(texts: Sequence[str], options: Sequence[str]) -> CommandWords:
+    """The words in `texts`; values are read by Hydra's grammar, as on the runner's own command line."""
     names: list[str] = []
     chosen: dict[str, Any] = {}
-    asked: list[Asked] = []
+    comparisons: list[Comparison] = []
     problems: list[str] = []
     for text in texts:
         match = WORD.fullmatch(text)
@@ -48,15 +48,15 @@ def read_words(texts: Sequence[str], options: Sequence[str]) -> Words:
         try:
             values = _values(match["value"])
         except HydraException:
-            problems.append(f"{text} cannot be read; check that brackets and quotes are closed")
+            problems.append(f"{text} cannot be read; close all brackets and quotes")
             continue
         if match["key"] in options:
             problems += _wrong_option(text, match["sign"], values)
             chosen[match["key"]] = values[0]
         else:
             problems += _wrong_condition(text, match["sign"], values)
-            asked.append(Asked(match["key"], match["sign"], values))
-    return Words(tuple(names), chosen, tuple(asked), tuple(problems))
+            comparisons.append(Comparison(match["key"], match["sign"], values))
+    return CommandWords(tuple(names), chosen, tuple(comparisons), tuple(problems))
 
 
 def _values(text: str) -> tuple[Any, ...]:
@@ -75,10 +75,10 @@ def _plain(value: Any) -> Any:
 def _wrong_option(text: str, sign: str, values: tuple[Any, ...]) -> list[str]:
     if sign == "=" and len(values) == 1:
         return []
-    return [f"{text} must be one value after =; a list is written in brackets, [a,b]"]
+    return [f"{text} must have one value after =; write a list in brackets, [a,b]"]
 
 
 def _wrong_condition(text: str, sign: str, values: tuple[Any, ...]) -> list[str]:
     if sign in ("=", "!=") or len(values) == 1:
         return []
-    return [f"{text} must compare with one value: only = and != take several"]
+    return [f"{text} must compare with one value; only = and != accept several"]

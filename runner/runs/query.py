@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.config.words import Words, read_words
+from runner.config.words import CommandWords, read_words
 from runner.errors import ConfigurationError
 from runner.messages import did_you_mean, plural, yaml_text
 from runner.records.dotted import flat
@@ -140,20 +140,20 @@ def read(command: str, texts: Sequence[str]) -> Query:
     problems = list(_problems(command, words))
     if problems:
         raise ConfigurationError(problems)
-    conditions = tuple(Condition(asked.key, asked.sign, asked.values) for asked in words.asked)
+    conditions = tuple(Condition(word.key, word.sign, word.values) for word in words.comparisons)
     options = {name: TEXTS[name](str(value)) if name in TEXTS else value for name, value in words.options.items()}
     return Query(words.names, conditions, **options)
 
 
-def _problems(command: str, words: Words) -> Iterator[str]:
+def _problems(command: str, words: CommandWords) -> Iterator[str]:
     yield from words.problems
     for name, (expected, fits) in ACCEPTED.items():
         if name in words.options and not fits(words.options[name]):
             yield f"{name} must be {expected}, got {yaml_text(words.options[name])}"
     elsewhere = {name for names in OPTIONS.values() for name in names}
-    yield from (f"unknown option '{asked.key}' of {command}" for asked in words.asked if asked.key in elsewhere)
+    yield from (f"unknown option '{word.key}' of {command}" for word in words.comparisons if word.key in elsewhere)
     if command in BY_NAME:
-        yield from (f"{command} takes no conditions, got {asked.key}" for asked in words.asked)
+        yield from (f"{command} takes no conditions, got {word.key}" for word in words.comparisons)
         if len(words.names) != (count := BY_NAME[command]):
             yield f"{command} takes {plural(count, 'run')}, got {len(words.names)}; see help"
     elif command != "compare":

@@ -97,11 +97,11 @@ def test_hydra_is_left_as_it_was(sweep):
     [
         (
             ["hydra/sweeper=narrowing", "sweep.search=random", "seed=interval(1,6)"],
-            "sweep.search must not go with hydra/sweeper: one of them says which jobs there are; leave the other out",
+            "sweep.search must not go with hydra/sweeper: only one of them can propose the jobs; leave the other out",
         ),
         (
             ["hydra/sweeper=basic", "sweep.paired=[[seed,train.epochs]]", "seed=1,2", "train.epochs=1,2"],
-            "sweep.paired must not go with hydra/sweeper: one of them says which jobs there are; leave the other out",
+            "sweep.paired must not go with hydra/sweeper: only one of them can propose the jobs; leave the other out",
         ),
         (
             ["hydra/sweeper=basic", "model=mpl", "seed=1,2"],
@@ -133,9 +133,7 @@ def test_sweeper_rejects_keys_in_its_own_words(here, sweep):
 def test_sweeper_needs_a_sweep():
     with pytest.raises(ConfigurationError) as refused:
         prepare(["hydra/sweeper=basic"])
-    assert refused.value.problems == (
-        "hydra/sweeper=basic must go with -m, which starts a sweep; leave it out of a single run",
-    )
+    assert refused.value.problems == ("hydra/sweeper=basic is for sweeps; add -m to start one, or leave it out",)
 
 
 def test_interrupted_sweeper_leaves_a_table(here, sweep, monkeypatch, capsys):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner import compose
-from runner.config.help import help_text
 from runner.commands.prepare_sweep import prepare_sweep
+from runner.config.help import help_text
 from runner.config.jobs import prepare
 from runner.records.config_yaml import write_config
 
@@ -212,7 +212,7 @@ def test_invalid_earlier_value_names_its_file(earlier, problems):
 def test_typos_are_matched_with_the_runs_keys(earlier, problems):
     earlier("loader=generator")
     assert problems("mode=evaluate", f"from_run={RUN}", "loader.batch_sise=3") == [
-        "loader.batch_sise is no key of loader=generator; did you mean 'loader.batch_size'?"
+        "unknown key 'loader.batch_sise' for loader=generator; did you mean 'loader.batch_size'?"
     ]
 
 

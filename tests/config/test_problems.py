@@ -10,14 +10,14 @@ def test_all_problems_are_reported_at_once(problems):
     told = problems("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2")
     assert sorted(told) == [
         "data.class_mode must be one of categorical, sparse, binary, input, null, got 'bianry'; did you mean 'binary'?",
-        "loader.batch_sise is no key of loader=sequence; did you mean 'loader.batch_size'?",
+        "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'?",
         "loader.workers must be a whole number of at least 0, got 'x'",
         "train.epochs must be a whole number of at least 1, got -2",
     ]
 
 
 ONE_PROBLEM = {
-    "lodaer=sequence": "lodaer is no key; did you mean 'loader'?",
+    "lodaer=sequence": "unknown key 'lodaer'; did you mean 'loader'?",
     "loader=sequense": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, got "
     "'sequense'; did you mean 'sequence'?",
     "train=none": "train must be one of default, got 'none'",
@@ -25,15 +25,15 @@ ONE_PROBLEM = {
     "loader={kind: sequence}": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, "
     "got {kind: 'sequence'}",
     "~loader": "loader must stay: choose one of auto, custom, directory_flow, generator, in_memory, sequence",
-    "sead=1": "sead is no key; did you mean 'seed'?",
-    "zzz=1": "zzz is no key",
+    "sead=1": "unknown key 'sead'; did you mean 'seed'?",
+    "zzz=1": "unknown key 'zzz'",
     "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",
-    "train.early_stopping.patiense=3": "train.early_stopping.patiense is no key of train.early_stopping; "
+    "train.early_stopping.patiense=3": "unknown key 'train.early_stopping.patiense' for train.early_stopping; "
     "did you mean 'train.early_stopping.patience'?",
-    "train.batch_size=8": "train.batch_size is no key of train; did you mean 'loader.batch_size'?",
-    "train.cooldown=8": "train.cooldown is no key of train; did you mean 'train.reduce_lr_on_plateau.cooldown'?",
-    "model.hidden_units=[3]": "model.hidden_units is no key of model=cnn; it belongs to model=mlp",
-    "model.zzz=3": "model.zzz is no key of model=cnn; its keys are filters, dense_units, dropout",
+    "train.batch_size=8": "unknown key 'train.batch_size' for train; did you mean 'loader.batch_size'?",
+    "train.cooldown=8": "unknown key 'train.cooldown' for train; did you mean 'train.reduce_lr_on_plateau.cooldown'?",
+    "model.hidden_units=[3]": "unknown key 'model.hidden_units' for model=cnn; it belongs to model=mlp",
+    "model.zzz=3": "unknown key 'model.zzz' for model=cnn; its keys are filters, dense_units, dropout",
     "loader.kind=generator": "loader.kind must not be changed by itself, got 'generator'; use loader=generator",
     "loader.kind=generater": "loader.kind must not be changed by itself, got 'generater'; "
     "did you mean 'loader=generator'?",
@@ -52,7 +52,8 @@ ONE_PROBLEM = {
     "data.limit=0": "data.limit must be a whole number of at least 1, or null, got 0",
     "data.augment.flip=both": "data.augment.flip must be one of horizontal, vertical, horizontal_and_vertical, null, "
     "got 'both'",
-    "data.augment.rotate=0.1": "data.augment.rotate is no key of data.augment; did you mean 'data.augment.rotation'?",
+    "data.augment.rotate=0.1": "unknown key 'data.augment.rotate' for data.augment; "
+    "did you mean 'data.augment.rotation'?",
     "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size images are read "
     "in, got [8, 9]; raise data.target_size",
     "data.transform=mine.f": "data.transform must be in a module that extensions lists, written "
@@ -92,7 +93,7 @@ def test_missing_mandatory_value_is_reported(problems):
 def test_keys_of_the_nearest_choice_are_checked(problems):
     told = problems("model=mpl", "model.hidden_unit=[3]")
     assert told[0].endswith("got 'mpl'; did you mean 'mlp'?")
-    assert told[1] == "model.hidden_unit is no key of model=mlp; did you mean 'model.hidden_units'?"
+    assert told[1] == "unknown key 'model.hidden_unit' for model=mlp; did you mean 'model.hidden_units'?"
 
 
 def test_field_conflict_joins_bad_fields(problems):
@@ -122,7 +123,7 @@ def test_deleted_key_takes_schema_default(workplace):
 
 
 def test_compose_raises_every_problem(workplace):
-    with pytest.raises(ConfigurationError, match=r"sead is no key.*\nloader.workers must be"):
+    with pytest.raises(ConfigurationError, match=r"unknown key 'sead'.*\nloader.workers must be"):
         compose(["sead=1", "loader.workers=x"])
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from runner.commands.expand import expand
-from runner.config.files import open_library
 from runner.commands.prepare_sweep import prepare_sweep
+from runner.config.files import open_library
 from runner.config.overrides import for_hydra, parse
 
 SEVERAL = ["loader=in_memory,generator", "train.epochs=3,4"]
@@ -66,10 +66,10 @@ def test_problems_of_several_jobs_are_joined(problems):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("hydra.verbose=true,false", "hydra.verbose=true,false must be one value: Hydra's own keys cannot be swept"),
+        ("hydra.verbose=true,false", "hydra.verbose=true,false must be one value: keys of Hydra's cannot be swept"),
         (
             "seed=interval(0,1)",
-            "seed=interval(0,1) must list its values, as in seed=1,2,3, or be searched: add sweep.search=random",
+            "seed=interval(0,1) must list its values, as in seed=1,2,3; to search a range add sweep.search=random",
         ),
     ],
 )
@@ -123,8 +123,8 @@ def test_key_in_two_pairs_is_reported(problems):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("sweep.jobs=1,2", "sweep.jobs=1,2 must be one value: it says how all jobs of the sweep are run"),
-        ("sweep.jbs=2", "sweep.jbs is no key of sweep; did you mean 'sweep.jobs'?"),
+        ("sweep.jobs=1,2", "sweep.jobs=1,2 must be one value: it applies to all jobs of the sweep"),
+        ("sweep.jbs=2", "unknown key 'sweep.jbs' for sweep; did you mean 'sweep.jobs'?"),
         ("sweep.jobs=0", "sweep.jobs must be a whole number of at least 1, or null, got 0"),
         ("sweep.paired=[[seed]]", "sweep.paired must be a list of lists of 2 or more texts, got [['seed']]"),
         (
@@ -132,7 +132,7 @@ def test_key_in_two_pairs_is_reported(problems):
             "sweep.goal must be min or max for the objective f1, got null; add sweep.goal=min or sweep.goal=max",
         ),
         ("sweep.goal=max", "sweep.goal needs sweep.objective, got only goal=max; add sweep.objective=KEY"),
-        ("resume=latest", "resume=latest must go with a single run; sweep.resume=SWEEP_DIR goes on with a sweep"),
+        ("resume=latest", "resume=latest resumes a single run; to resume a sweep give sweep.resume=SWEEP_DIR"),
     ],
 )
 def test_unknown_sweep_key_is_reported(override, message, problems):
@@ -147,9 +147,7 @@ def test_keys_of_the_sweep_are_no_part_of_a_job(workplace):
 
 
 def test_keys_of_the_sweep_need_a_sweep(problems):
-    assert problems("sweep.jobs=2") == [
-        "sweep.jobs=2 must go with -m, which starts a sweep; leave it out of a single run"
-    ]
+    assert problems("sweep.jobs=2") == ["sweep.jobs=2 is for sweeps; add -m to start one, or leave it out"]
 
 
 def test_sweep_resume_takes_only_run_settings(problems):

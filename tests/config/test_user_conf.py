@@ -89,8 +89,9 @@ def test_file_in_hydras_own_groups_is_refused(workplace, problems):
 def test_bad_value_names_its_file(workplace, problems):
     workplace(conf__loader__mine="defaults: [sequence]\nworkers: x\nbatch_sise: 3\n")
     assert sorted(problems("loader=mine")) == [
-        "loader.batch_sise is no key of loader=sequence; did you mean 'loader.batch_size'? (in conf/loader/mine.yaml)",
         "loader.workers must be a whole number of at least 0, got 'x' (in conf/loader/mine.yaml)",
+        "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'? "
+        "(in conf/loader/mine.yaml)",
     ]
 
 
@@ -111,7 +112,7 @@ def test_last_file_that_sets_a_key_is_named(workplace, problems):
 
 def test_wrong_top_level_key_names_its_file(workplace, problems):
     workplace(conf__train__mine="# @package _global_\nsead: 1\n")
-    assert "sead is no key; did you mean 'seed'? (in conf/train/mine.yaml)" in problems("train=mine")
+    assert "unknown key 'sead'; did you mean 'seed'? (in conf/train/mine.yaml)" in problems("train=mine")
 
 
 def test_mandatory_value_of_a_file_must_be_given(workplace, problems):

@@ -2,34 +2,34 @@
 
 import pytest
 
-from runner.config.words import Asked, read_words
+from runner.config.words import Comparison, read_words
 
 
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
-        ("loader=sequence", Asked("loader", "=", ("sequence",))),
-        ("seed=0,1", Asked("seed", "=", (0, 1))),
-        ("seed!=range(0,3)", Asked("seed", "!=", (0, 1, 2))),
-        ("a.b>=1e-3", Asked("a.b", ">=", (0.001,))),
-        ("a<=0.5", Asked("a", "<=", (0.5,))),
-        ("a<5", Asked("a", "<", (5,))),
-        ("split=null", Asked("split", "=", (None,))),
-        ("data.root='a, b'", Asked("data.root", "=", ("a, b",))),
-        ("data.root=x,'y z'", Asked("data.root", "=", ("x", "y z"))),
-        ("m.filters=[8,16]", Asked("m.filters", "=", ([8, 16],))),
+        ("loader=sequence", Comparison("loader", "=", ("sequence",))),
+        ("seed=0,1", Comparison("seed", "=", (0, 1))),
+        ("seed!=range(0,3)", Comparison("seed", "!=", (0, 1, 2))),
+        ("a.b>=1e-3", Comparison("a.b", ">=", (0.001,))),
+        ("a<=0.5", Comparison("a", "<=", (0.5,))),
+        ("a<5", Comparison("a", "<", (5,))),
+        ("split=null", Comparison("split", "=", (None,))),
+        ("data.root='a, b'", Comparison("data.root", "=", ("a, b",))),
+        ("data.root=x,'y z'", Comparison("data.root", "=", ("x", "y z"))),
+        ("m.filters=[8,16]", Comparison("m.filters", "=", ([8, 16],))),
     ],
 )
 def test_condition_is_read_by_hydras_grammar(text, asked):
     words = read_words([text], [])
-    assert (words.asked, words.problems) == ((asked,), ())
+    assert (words.comparisons, words.problems) == ((asked,), ())
 
 
 def test_arguments_are_split_by_kind():
     words = read_words(["latest", "outputs/runs/x", "format=csv", "seed=1"], ["format"])
     assert words.names == ("latest", "outputs/runs/x")
     assert words.options == {"format": "csv"}
-    assert words.asked == (Asked("seed", "=", (1,)),)
+    assert words.comparisons == (Comparison("seed", "=", (1,)),)
 
 
 def test_every_word_problem_is_reported():

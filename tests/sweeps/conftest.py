@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from runner.commands.sweep import run_sweep
 from runner.commands.prepare_sweep import prepare_sweep
+from runner.commands.sweep import run_sweep
 from runner.sweeps import process, schedule
 from tests.support.run_store import make, root, store  # noqa: F401
 

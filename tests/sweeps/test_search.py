@@ -153,7 +153,7 @@ def test_search_without_any_value_fails(sweep, capsys):
         (["seed=interval(3,1)"], "must go from a smaller to a larger number"),
         (["train.learning_rate=tag(log,interval(0,1))"], "must begin above 0"),
         (["train.learning_rate=tag(half,interval(0.1,1))"], "must have no tag but log, got half"),
-        (["train.learning_rat=interval(0.1,1)"], "train.learning_rat is no key"),
+        (["train.learning_rat=interval(0.1,1)"], "unknown key 'train.learning_rat'"),
         (["train.learning_rate=interval(-3,-1)"], "train.learning_rate must be"),
         (["seed=1,2", "seed=interval(1,2)"], "seed must be given once in a search, got 2"),
         (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired cannot be combined with sweep.search"),

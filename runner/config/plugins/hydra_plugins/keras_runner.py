@@ -1,4 +1,4 @@
-"""`hydra/launcher=runner`: how a sweeper of Hydra's has its jobs run."""
+"""The launcher `hydra/launcher=runner`, by which a sweeper of Hydra's runs its jobs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from omegaconf import DictConfig
 
 
 class ProcessLauncher(Launcher):
-    """What a sweeper hands its jobs to, batch by batch; the runner runs each in a process of its own."""
+    """Takes jobs from a sweeper, batch by batch; the runner runs each job in its own process."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Remember who runs the jobs: here the task is not one job, but a batch of them."""
+        """Keep the task function, which here runs a batch of jobs rather than one job."""
         self._run_batch = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Have a batch of jobs run, each given by its overrides; what came of each."""
+        """Run a batch of jobs, each given by its overrides; the result of each."""
         returned: Sequence[JobReturn] = self._run_batch(job_overrides)
         return returned
 
