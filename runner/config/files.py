@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,7 @@ class Library:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
+        self._files: dict[str, ConfigFile] = {}
         self.groups: Mapping[str, tuple[str, ...]] = dict(self._list_groups(""))
         self.defaults: Mapping[str, str] = self._list_defaults()
         self._compositions: dict[tuple[str, ...], Composition] = {}
@@ -155,32 +156,40 @@ class Library:
 
     def problem_of(self, group: str, option: str) -> str | None:
         """The problem that the file of an option has by itself; None if it has none."""
-        source = self._source_of(f"{group}/{option}")
-        path = _path(source, f"{group}/{option}")
+        config_path = f"{group}/{option}"
         try:
-            file = _file(source, f"{group}/{option}")
+            file = self._file(config_path)
         except COMPOSITION_ERRORS as error:
-            return _describe(error, path)
-        if not isinstance(file.content, dict):
-            return f"{shown(path)} must hold keys with values, got a list"
-        return _hydra_problem(file)
+            return _describe(error, _path(self._source_of(config_path), config_path))
+        return _file_problem(file)
 
     def _compose(self, overrides: list[str]) -> Composition:
-        files = tuple(self._files(overrides))
-        problems = [problem for file in files if (problem := _hydra_problem(file))]
+        files = tuple(self._chosen(overrides))
+        problems = [problem for file in files if (problem := _file_problem(file))]
         if problems:
             raise ConfigurationError(problems)
-        config = self.loader.load_configuration(PRIMARY, overrides, RunMode.RUN)
-        OmegaConf.set_struct(config, False)
-        del config["hydra"]
+        if any(text.lstrip("+~").startswith("hydra") for text in overrides):
+            self.loader.load_configuration(PRIMARY, overrides, RunMode.RUN)  # refuses what Hydra does not know
+        # Merged here as Hydra merges them: its own 12 files would take twice as long.
+        config = OmegaConf.create({})
+        for file in files:
+            config.merge_with(_nested(file))
+        config.pop("hydra", None)
         return Composition(config, files)
 
-    def _files(self, overrides: list[str]) -> Iterator[ConfigFile]:
+    def _chosen(self, overrides: list[str]) -> Iterator[ConfigFile]:
+        """The files of the defaults list, without Hydra's own."""
         for default in self.loader.compute_defaults_list(PRIMARY, overrides, RunMode.RUN).defaults:
             if default.config_path is not None:
-                source = self._source_of(default.config_path)
-                if source.provider == USER or not default.config_path.startswith("hydra/"):
-                    yield _file(source, default.config_path, default.package or "")
+                file = self._file(default.config_path)
+                if file.foreign or not default.config_path.startswith("hydra/"):
+                    yield replace(file, package=default.package or "")
+
+    def _file(self, config_path: str) -> ConfigFile:
+        """A file, at the package that its header or its group names; read once."""
+        if config_path not in self._files:
+            self._files[config_path] = _read(self._source_of(config_path), config_path)
+        return self._files[config_path]
 
     def _source_of(self, config_path: str) -> ConfigSource:
         return next(source for source in self.loader.get_sources() if source.is_config(config_path))
@@ -200,7 +209,7 @@ class Library:
         return sorted({name for source in sources for name in source.list(group, kind)})
 
     def _list_defaults(self) -> dict[str, str]:
-        entries = _file(self._source_of(PRIMARY), PRIMARY).defaults
+        entries = self._file(PRIMARY).defaults
         pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
         return {group: option for group, option in pairs if not group.startswith("override ")}
 
@@ -229,16 +238,22 @@ def alone() -> Iterator[None]:
         GlobalHydra.instance().hydra = outer
 
 
-def _file(source: ConfigSource, config_path: str, package: str | None = None) -> ConfigFile:
-    """A file; `package` is where Hydra puts its content, by default given by its header or its group."""
+def _read(source: ConfigSource, config_path: str) -> ConfigFile:
     result = source.load_config(config_path)
     content = OmegaConf.to_container(result.config, resolve=False)
     defaults: Any = content.pop("defaults", ()) if isinstance(content, dict) else ()
-    if package is None:
-        group, header = config_path.rpartition("/")[0].replace("/", "."), result.header.get("package")
-        package = group if header is None else header.replace("_global_", "")
+    group, header = config_path.rpartition("/")[0].replace("/", "."), result.header.get("package")
+    package = group if header is None else header.replace("_global_", "")
     listed = tuple(defaults) if isinstance(defaults, list) else ()
     return ConfigFile(_path(source, config_path), package, content, listed, foreign=source.provider == USER)
+
+
+def _nested(file: ConfigFile) -> dict[str, Any]:
+    """The content of a file below the keys of its package."""
+    content: dict[str, Any] = file.content
+    for name in reversed(file.package.split(".") if file.package else ()):
+        content = {name: content}
+    return content
 
 
 def _path(source: ConfigSource, config_path: str) -> Path:
@@ -251,8 +266,10 @@ def _below(package: str, key: str) -> list[str]:
     return parts[len(outer) :] if parts[: len(outer)] == outer else ["\0"]
 
 
-def _hydra_problem(file: ConfigFile) -> str | None:
-    if file.foreign and isinstance(file.content, dict) and file.sets_hydra():
+def _file_problem(file: ConfigFile) -> str | None:
+    if not isinstance(file.content, dict):
+        return f"{shown(file.path)} must hold keys with values, got a list"
+    if file.foreign and file.sets_hydra():
         return f"{shown(file.path)} must not configure Hydra; give keys of hydra on the command line"
     return None
 
