@@ -210,8 +210,8 @@ def test_page_runs_as_it_is_read(page, place, one_loader, empty_pages):
 
 @pytest.mark.parametrize("command", SWEEPS)
 def test_sweep_of_docs_can_be_prepared(command, place, monkeypatch):
-    from runner.config import jobs
     from runner.commands.prepare_sweep import prepare_sweep
+    from runner.config import jobs
 
     monkeypatch.setattr(jobs, "launcher_problem", lambda settings: None)  # there may be no cluster here
     monkeypatch.setattr("runner.component.find_spec", lambda name: importlib.util.find_spec("pytest"))  # nor a package
@@ -221,8 +221,8 @@ def test_sweep_of_docs_can_be_prepared(command, place, monkeypatch):
 
 @pytest.mark.parametrize("command", [each for each in SWEEPS if each.startswith(SWEEPS_FOR_REAL)])
 def test_sweep_of_docs_runs(command, place, monkeypatch):
-    from runner.commands.sweep import run_sweep
     from runner.commands.prepare_sweep import prepare_sweep
+    from runner.commands.sweep import run_sweep
     from runner.sweeps.results import read_results
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
