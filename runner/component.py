@@ -1,10 +1,7 @@
-"""The base of every configurable part: a frozen model of its own settings.
+"""Components: the base of all settings, the types of their keys, and the optional packages that some of them need.
 
-A component's fields are its configuration schema, the text below each field is its help. Numbers, flags and words
-are strict (`"8"` is no `int`); paths and tuples take what YAML has for them, text and lists. Constructors read no
-file: work happens in named methods.
-
-Packages that only some choices need: whether they are installed, told without importing them.
+The fields of a component are its configuration schema, and the text below each field is its help. Numbers, flags and
+texts are strict (`"8"` is not an `int`); paths are given as text, tuples as lists. Constructors read no file.
 """
 
 from __future__ import annotations
@@ -22,9 +19,9 @@ from runner.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Package:
-    """What a choice, such as `tracker=mlflow`, cannot do without; `otherwise` says what can be chosen in its place.
+    """A package that a choice, such as `tracker=mlflow`, needs; `otherwise` names an alternative choice.
 
-    An `extra` of keras-runner installs it; without one, its own name does.
+    pip installs it as an `extra` of keras-runner, or by its own name if that is None.
     """
 
     choice: str
@@ -34,14 +31,14 @@ class Package:
 
     @property
     def is_installed(self) -> bool:
-        """Whether it can be imported, as far as that can be told without doing so."""
+        """Whether the package can be found; it is not imported."""
         spec = find_spec(self.name)
-        # A mere folder of that name, such as the one wandb leaves where it was started, has no origin.
+        # A plain folder of that name, such as wandb/ in a working directory, has no origin.
         return spec is not None and spec.origin is not None
 
 
 def not_installed(packages: Iterable[Package]) -> list[str]:
-    """What is wrong where packages are not installed, and how to get them."""
+    """A problem for each package that is not installed, with how to install it."""
     return [_problem(package) for package in packages if not package.is_installed]
 
 
@@ -54,7 +51,7 @@ def require(packages: Iterable[Package]) -> None:
 def _problem(package: Package) -> str:
     wanted = f"'keras-runner[{package.extra}]'" if package.extra else package.name
     return (
-        f"{package.choice} must have the package {package.name} installed, got none; pip install {wanted}, "
+        f"{package.choice} needs the package {package.name}, which is not installed; pip install {wanted}, "
         f"or {package.otherwise}"
     )
 
@@ -75,20 +72,20 @@ Names = Annotated[tuple[str, ...], Strict(False)]
 
 
 class Component(BaseModel):
-    """Settings that check themselves; unknown keys are refused."""
+    """Settings that check themselves and refuse unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """The keys that name code of the user's own, my_module.f, with those names."""
+        """The keys that name the user's own code, each with its name, my_module.f."""
         return iter(())
 
     def packages(self) -> Iterator[Package]:
-        """The packages that these settings need, and others do not."""
+        """The optional packages that these settings need."""
         return iter(())
 
     def document(self) -> dict[str, Any]:
-        """The settings as plain values, as YAML and JSON have them; each component begins with its `kind`."""
+        """The settings as plain values of YAML and JSON; each component begins with its `kind`."""
         document: dict[str, Any] = _kind_first(self.model_dump(mode="json"))
         return document
 

@@ -1,21 +1,20 @@
 """Every error the runner raises on purpose.
 
     RunnerError                 exit code 1
-    ├── ConfigurationError      exit code 2   what was typed or written cannot work; no run folder
+    ├── ConfigurationError      exit code 2   the configuration cannot work; no run folder
     ├── DataError               exit code 4   the data was refused after it was read
     │   └── BadSampleError                    one sample, named by its path or id
-    │       └── UserReadError                 it is the user's own code that failed over it
-    ├── TrainingError           exit code 1   the training cannot go on
+    │       └── UserReadError                 the user's own code failed at it
+    ├── TrainingError           exit code 1   training cannot continue
     ├── JobError                exit code 1   a job of a sweep did not complete
-    ├── VerifyError             exit code 3   a run did not come to the same as the one it repeats
+    ├── VerifyError             exit code 3   a rerun differs from the run it repeats
     └── WorkerError             exit code 1   a worker died or stalled
 
     KeyboardInterrupt           exit code 130 Ctrl-C
     └── Terminated              exit code 143 SIGTERM
 
-Each message says what was given, what is expected and how to mend it. `__main__` prints the message alone and
-ends with `exit_code`; anything that is not a `RunnerError` is a bug, or an error of the user's own code, and keeps
-its traceback.
+Each message says what was given, what is expected and how to fix it. `__main__` prints only the message and ends with
+`exit_code`. Any other exception is a bug, or an error of the user's own code, and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ class RunnerError(Exception):
 
 
 class ConfigurationError(RunnerError):
-    """Everything wrong with a configuration, all at once.
+    """All problems of a configuration at once.
 
-    `problems` holds one line per problem: ``key must …, got …; how to mend it``.
+    `problems` holds one line per problem: ``key must …, got …; how to fix it``.
     """
 
     exit_code = 2
@@ -46,13 +45,13 @@ class ConfigurationError(RunnerError):
 
 
 class DataError(RunnerError):
-    """The data cannot be used as the configuration asks."""
+    """The data cannot be used with this configuration."""
 
     exit_code = 4
 
 
 class BadSampleError(DataError):
-    """A sample that cannot be read; `name` is its path, or its id where there is no file."""
+    """A sample that cannot be read; `name` is its path, or its id if it has no file."""
 
     def __init__(self, name: str, reason: str) -> None:
         self.name, self.reason = name, reason
@@ -63,28 +62,28 @@ class BadSampleError(DataError):
 
 
 class UserReadError(BadSampleError):
-    """A sample over which the user's own code failed in a way that says nothing of the sample."""
+    """A sample at which the user's own code failed, with an error that does not point to the sample."""
 
 
 class TrainingError(RunnerError):
-    """The training cannot go on: its loss is no number any more."""
+    """Training cannot continue: its loss is not a finite number."""
 
 
 class JobError(RunnerError):
-    """A job of a sweep that did not complete, as a sweeper of Hydra's is told of it."""
+    """A job of a sweep did not complete; passed to a sweeper of Hydra's."""
 
 
 class VerifyError(RunnerError):
-    """A rerun did not come to the same as the run it repeats."""
+    """A rerun differs from the run it repeats."""
 
     exit_code = 3
 
 
 class WorkerError(RunnerError):
-    """A worker thread or process died, or gave no answer in `loader.timeout_seconds`."""
+    """A worker thread or process died, or did not answer within `loader.timeout_seconds`."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: what ends a run the way Ctrl-C does, by a scheduler's hand."""
+    """SIGTERM, for example from a scheduler; ends a run as Ctrl-C does."""
 
     exit_code = 143

@@ -1,7 +1,4 @@
-"""How a command ends: its exit code, and what is told on stderr when something is wrong.
-
-Ctrl-C and SIGTERM, answered when the step is done.
-"""
+"""How a command ends: its exit code, its errors on stderr, and the signals SIGINT (Ctrl-C) and SIGTERM."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
-    """The exit code of an action, or of the exception it ended with, which is told on stderr.
+    """Run an action; the exit code. An exception is reported on stderr and gives its exit code.
 
-    Several problems at once are counted as problems in `what`.
+    Several problems at once are reported as problems in `what`.
     """
     try:
         return action()
@@ -46,16 +43,16 @@ def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
 
 
 def complain(first: str, *others: str) -> None:
-    """Say on stderr what is wrong."""
+    """Write an error to stderr, with further lines below it."""
     sys.stdout.flush()
     sys.stderr.write("\n  ".join((f"error: {first}", *others)) + "\n")
 
 
 def leave(code: int) -> None:
-    """End the process at once if a backend was used, or return.
+    """End the process at once if a backend was imported; else return.
 
-    After a `fit` on TensorFlow that was interrupted the interpreter hangs at exit, waiting for threads that wait for
-    a batch. All files are written and closed by now; what is buffered goes out here.
+    After an interrupted `fit` on TensorFlow the interpreter hangs at exit: its threads wait for a batch. All files are
+    closed by now, and buffered output is flushed here.
     """
     if any(backend in sys.modules for backend in BACKENDS):
         logging.shutdown()
@@ -67,7 +64,7 @@ def leave(code: int) -> None:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second one ends the process."""
+    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second SIGTERM ends the process."""
 
     def terminate(number: int, frame: FrameType | None) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
@@ -89,25 +86,25 @@ SIGNALS: dict[signal.Signals, type[KeyboardInterrupt]] = {
 
 
 class Interruption:
-    """Whether the run was asked to stop, and how."""
+    """Whether a signal has requested the run to stop, and which."""
 
     def __init__(self) -> None:
-        self.asked: type[KeyboardInterrupt] | None = None
+        self.requested: type[KeyboardInterrupt] | None = None
 
-    def obey(self) -> None:
-        """Raise `KeyboardInterrupt`, or `Terminated`, if the run was asked to stop."""
-        if self.asked is not None:
-            raise self.asked
+    def raise_if_requested(self) -> None:
+        """Raise `KeyboardInterrupt` after SIGINT, `Terminated` after SIGTERM; return after neither."""
+        if self.requested is not None:
+            raise self.requested
 
 
-TOLD = b"interrupted: ending after this step, with its state written; once more ends at once\n"
+NOTICE = b"interrupted: ending after this step, once its state is saved; press Ctrl-C again to end at once\n"
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """In the block the first signal is noted, for `Interruption.obey`, and told; a second one acts as before the block.
+    """Note the first signal in the block, to end after the step; a second signal acts as it did before the block.
 
-    Only the main thread hears signals: elsewhere the block changes nothing.
+    Python delivers signals to the main thread only; in other threads the block changes nothing.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
@@ -115,9 +112,9 @@ def interruptible() -> Iterator[Interruption]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        interruption.asked = SIGNALS[signal.Signals(number)]
+        interruption.requested = SIGNALS[signal.Signals(number)]
         restore()
-        os.write(STDERR, TOLD)  # not by a stream: the signal may have come within a write to it
+        os.write(STDERR, NOTICE)  # not by a stream, which may be in the middle of a write
 
     def restore() -> None:
         for number, handler in before.items():

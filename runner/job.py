@@ -1,4 +1,4 @@
-"""`python -m runner.job SWEEP NUMBER`: one job of a sweep, from its frozen configuration, in a process of its own."""
+"""One job of a sweep, from its frozen configuration, in its own process: `python -m runner.job SWEEP NUMBER`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from runner.exit import guarded, leave, terminable
 from runner.sweeps.sweep_plan import read_sweep
 
 RESUME = "resume"
-"""The word after the number that asks to go on with what the job has done, in its folder."""
+"""The word after the number that resumes the job in its folder."""
 
 STDIN = 0
 
 
 def main() -> int:
-    """Do the job; the exit code."""
+    """Run the job; the exit code."""
     code = execute(sys.argv[1:])
     leave(code)
     return code
 
 
 def execute(words: Sequence[str]) -> int:
-    """Do the job that these words name; the exit code."""
+    """Run the job that these words name; the exit code."""
     _end_with_the_sweep()
     with terminable():
         return guarded(lambda: _do(Path(words[0]), int(words[1]), resume=RESUME in words[2:]))
@@ -45,10 +45,10 @@ def _do(sweep: Path, number: int, *, resume: bool) -> int:
 
 
 def _end_with_the_sweep() -> None:
-    """End as by SIGTERM, with the state written, once the sweep's process is gone: it holds the other end of stdin."""
+    """End as after SIGTERM, with the state saved, once the sweep's process is gone: it holds the other end of stdin."""
 
     def watch() -> None:
-        os.read(STDIN, 1)  # not by the stream: its lock would be held when the interpreter ends
+        os.read(STDIN, 1)  # not by the stream, whose lock would be held when the interpreter ends
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="sweep-watch", daemon=True).start()

@@ -1,6 +1,6 @@
-"""Names of the user's own functions and classes: found only in the modules the configuration lists.
+"""The user's own code: functions and classes named by the configuration, found only in the modules that it lists.
 
-The user's own modules, as far as they can be judged by reading them: nothing is imported.
+The check of a configuration reads these modules and imports none of them.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from runner.messages import nearest
 
 
 def module_of(name: str) -> str:
-    """The module of a dotted name: `my_module` of `my_module.f`; empty where there is none."""
+    """The module of a dotted name: `my_module` of `my_module.f`; empty if it has none."""
     return name.rpartition(".")[0]
 
 
-def is_there(module: str) -> bool:
-    """Whether `module` lies in the working directory, is installed, or is a part of Python; nothing is imported."""
+def module_exists(module: str) -> bool:
+    """Whether `module` is in the working directory, installed, or a part of Python; nothing is imported."""
     return module in sys.modules or module in sys.stdlib_module_names or _find(module) is not None
 
 
 def file_of(module: str) -> Path | None:
-    """The file that `module` lies in; None where there is none. Nothing is imported."""
+    """The file of `module`; None if it has none. Nothing is imported."""
     imported, spec = sys.modules.get(module), _find(module)
     origin = getattr(imported, "__file__", None) or (spec.origin if spec and spec.has_location else None)
     return Path(origin) if origin else None
 
 
 def _find(module: str) -> ModuleSpec | None:
-    """Where `module` lies, its parents not imported either."""
+    """The place of `module`; its parents are not imported either."""
     first, *parts = module.split(".")
     spec = PathFinder.find_spec(first, [str(Path.cwd()), *sys.path])
     if spec is None and first and first not in sys.modules:
-        spec = find_spec(first)  # packages that are installed for editing have finders of their own
+        spec = find_spec(first)  # packages in an editable install have their own finders
     for part in parts:
         places = spec.submodule_search_locations if spec else None
         spec = PathFinder.find_spec(part, places) if places else None
@@ -50,9 +50,9 @@ def _find(module: str) -> ModuleSpec | None:
 
 
 def resolve(name: str, extensions: Sequence[str]) -> Any:
-    """What `name`, such as `my_module.f`, stands for, as `load` finds it.
+    """The object `name`, such as `my_module.f`, of a module that `extensions` lists.
 
-    Raises `ConfigurationError` as `load` does, and if the module is not one of `extensions`.
+    Raises `ConfigurationError` as `load` does, and if the module is not listed.
     """
     module = module_of(name)
     if module not in extensions:
@@ -64,10 +64,10 @@ def resolve(name: str, extensions: Sequence[str]) -> Any:
 
 
 def load(name: str) -> Any:
-    """What `name` stands for, which the settings have found to be of a listed module; imported at the first use.
+    """The object `name` of a module that the settings list, which is imported at its first use.
 
-    Modules lie beside the configuration, in the working directory, or are installed. Raises `ConfigurationError` if
-    the module is not there, fails while it is imported, or has no such name.
+    The module is in the working directory, or installed. Raises `ConfigurationError` if the module does not exist,
+    cannot be imported, or has no such name.
     """
     module, _, attribute = name.rpartition(".")
     here = str(Path.cwd())
@@ -79,7 +79,7 @@ def load(name: str) -> Any:
         if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
             raise ConfigurationError(_missing(module, error.name)) from error
         raise ConfigurationError(
-            f"extensions must list modules that can be imported, got {module}: {told(error)}; correct it there"
+            f"extensions must list modules that can be imported, got {module}: {error_text(error)}; fix it there"
         ) from error
     if not hasattr(imported, attribute):
         raise ConfigurationError(
@@ -90,35 +90,35 @@ def load(name: str) -> Any:
 
 
 def call(name: str, group: str, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Any:
-    """What the function or class `name` gives for `arguments`, and for those of `offered` it has parameters for.
+    """Call the function or class `name` with `arguments`, and with those of `offered` that it has parameters for.
 
-    Raises `ConfigurationError`, in the words of the component `group`, where it cannot be called with these.
+    Raises `ConfigurationError`, with the keys of the component `group`, if it cannot be called with these.
     """
     function, offered = load(name), offered or {}
     if not callable(function):
         raise ConfigurationError(f"{group}.target must be a function or class, got {name}: {kind_of(function)}")
     signature = inspect.signature(function)
-    given = {key: value for key, value in offered.items() if key in signature.parameters} | dict(arguments)
+    values = {key: value for key, value in offered.items() if key in signature.parameters} | dict(arguments)
     try:
-        signature.bind(**given)
+        signature.bind(**values)
     except TypeError as error:
         also = f"the data offers {', '.join(offered)}, and {group}.arguments gives the rest" if offered else ""
         raise ConfigurationError(
-            f"{group}.target={name} must take what it is given, ({', '.join(given)}): {error}; "
+            f"{group}.target={name} must accept the arguments ({', '.join(values)}): {error}; "
             f"{also or f'{group}.arguments must be those of {name}{signature}'}"
         ) from error
-    return function(**given)
+    return function(**values)
 
 
 def kind_of(value: Any) -> str:
-    """What something of the user's is, for a message."""
+    """The type of an object of the user's, for a message."""
     return "nothing (is there a return?)" if value is None else f"an object of type {type(value).__name__}"
 
 
-def told(error: Exception, name: str = "") -> str:
-    """An error of the user's own code in one line, with the file and line it was raised in.
+def error_text(error: Exception, name: str = "") -> str:
+    """An error of the user's own code in one line, with its file and line.
 
-    Where it went through the module of `name`, with the line there: what that called may be a library's.
+    The line is the last one in the module of `name`, if the error passed through it: the error may come from a library.
     """
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     own = getattr(sys.modules.get(module_of(name)), "__file__", None)
@@ -132,25 +132,25 @@ def told(error: Exception, name: str = "") -> str:
 
 def _missing(module: str, missing: str | None = None) -> str:
     return (
-        f"extensions must list modules that can be imported, got {module}: there is no {missing or module}; "
+        f"extensions must list modules that can be imported, got {module}, but there is no {missing or module}; "
         "put it into the working directory, or install it"
     )
 
 
 def missing_module(module: str) -> str | None:
-    """What is wrong with an entry of `extensions`, as far as that can be told without importing it."""
-    return None if is_there(module) else _missing(module)
+    """The problem with an entry of `extensions` that does not exist; None if it does."""
+    return None if module_exists(module) else _missing(module)
 
 
 def code_problem(module: str) -> str | None:
-    """Why importing `module`, which is there, would fail: its syntax, or a package it needs that is not installed."""
+    """The reason why importing an existing `module` would fail: its syntax, or a missing package; None if neither."""
     tree = _read(module)
     if isinstance(tree, SyntaxError):
         return (
             f"extensions must list modules that can be imported, got {module}: {tree.msg} "
-            f"({tree.filename}, line {tree.lineno}); correct it there"
+            f"({tree.filename}, line {tree.lineno}); fix it there"
         )
-    absent = dict.fromkeys(package for package in _needed(tree) if not is_there(package)) if tree else {}
+    absent = dict.fromkeys(package for package in _needed(tree) if not module_exists(package)) if tree else {}
     if absent:
         return (
             f"extensions must list modules that can be imported, got {module}, which needs {' and '.join(absent)}; "
@@ -160,7 +160,7 @@ def code_problem(module: str) -> str | None:
 
 
 def missing_attribute(name: str) -> str | None:
-    """What is wrong with `my_module.f` where my_module.py can be read, and defines no `f`."""
+    """The problem with `my_module.f` if my_module.py can be read and defines no `f`; None otherwise."""
     module, _, attribute = name.rpartition(".")
     tree = _read(module)
     if tree is None or isinstance(tree, SyntaxError) or hasattr(sys.modules.get(module), attribute):
@@ -174,7 +174,7 @@ def missing_attribute(name: str) -> str | None:
 
 
 def _read(module: str) -> ast.Module | SyntaxError | None:
-    """The module's code; None where it is no Python text."""
+    """The code of a module; None if it is not Python text."""
     file = file_of(module)
     if file is None or file.suffix != ".py":
         return None
@@ -187,7 +187,7 @@ def _read(module: str) -> ast.Module | SyntaxError | None:
 
 
 def _needed(tree: ast.Module) -> Iterator[str]:
-    """The packages a module imports whatever happens: at its top, outside `if` and `try`."""
+    """The packages that a module always imports: at its top level, outside of `if` and `try`."""
     for node in tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -196,7 +196,7 @@ def _needed(tree: ast.Module) -> Iterator[str]:
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:
-    """The names that statements give a module, those within `if`, `try`, `with` and loops included."""
+    """The names that statements define in a module, also within `if`, `try`, `with` and loops."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name

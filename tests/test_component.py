@@ -24,7 +24,7 @@ OTHERS = {"data.manifest=photos.parquet": ["data=dataframe", "data.label_columns
 def told(choice):
     package, extra, otherwise = CHOICES[choice]
     mend = f"pip install 'keras-runner[{extra}]', or {otherwise}"
-    return f"{choice} must have the package {package} installed, got none; {mend}"
+    return f"{choice} needs the package {package}, which is not installed; {mend}"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_folder_of_the_same_name_is_no_package(without, monkeypatch):
     monkeypatch.syspath_prepend(Path.cwd())
     package = Package("tracker=x", "left_over", extra=None, otherwise="choose tracker=none")
     assert not_installed([package]) == [
-        "tracker=x must have the package left_over installed, got none; pip install left_over, or choose tracker=none"
+        "tracker=x needs the package left_over, which is not installed; pip install left_over, or choose tracker=none"
     ]
 
 

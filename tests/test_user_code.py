@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.user_code import is_there, module_of, resolve
+from runner.user_code import module_exists, module_of, resolve
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_names_of_other_modules_are_refused(name):
 
 
 def test_missing_module_is_reported(module):
-    with pytest.raises(ConfigurationError, match=r"that can be imported, got mine_a\.x: there is no mine_a; put it"):
+    with pytest.raises(ConfigurationError, match=r"imported, got mine_a\.x, but there is no mine_a; put it"):
         resolve("mine_a.x.f", ["mine_a.x"])
 
 
@@ -64,15 +64,15 @@ def test_failing_module_names_file_and_line(module, text, error):
     with pytest.raises(ConfigurationError) as refused:
         resolve("mine_a.f", ["mine_a"])
     assert str(refused.value) == (
-        f"extensions must list modules that can be imported, got mine_a: {error} ({file}, line 2); correct it there"
+        f"extensions must list modules that can be imported, got mine_a: {error} ({file}, line 2); fix it there"
     )
 
 
 def test_modules_are_found_without_import(module):
     module("mine_a", "raise SystemExit('imported')")
     module("mine_b.deep", "raise SystemExit('imported')")
-    assert [is_there(name) for name in ("mine_a", "mine_b.deep", "numpy.linalg", "sys")] == [True] * 4
-    assert [is_there(name) for name in ("mine_c", "mine_a.deep", "mine_b.other", "a-b", "")] == [False] * 5
+    assert [module_exists(name) for name in ("mine_a", "mine_b.deep", "numpy.linalg", "sys")] == [True] * 4
+    assert [module_exists(name) for name in ("mine_c", "mine_a.deep", "mine_b.other", "a-b", "")] == [False] * 5
 
 
 def test_missing_name_is_reported_with_its_file(module):

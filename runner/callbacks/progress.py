@@ -87,17 +87,17 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Write a state if one is due; Keras calls this between steps, in the training thread on every backend."""
         step = self._first_step + batch
-        must_save = self._interruption.asked or self._is_due(step, time.monotonic() - self._saved_at)
+        must_save = self._interruption.requested or self._is_due(step, time.monotonic() - self._saved_at)
         if must_save or step - self.step >= MOST_UNSETTLED:
             self._callbacks.flush()
             self.advance(step)
         if must_save:
             self.save()
-            self._interruption.obey()
+            self._interruption.raise_if_requested()
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """End the run on a signal. Validation writes no state: the run resumes from the last one before it."""
-        self._interruption.obey()
+        self._interruption.raise_if_requested()
 
     def advance(self, step: int) -> None:
         """Note that all steps before `step` are completed."""
@@ -110,10 +110,10 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def end_epoch(self, *, save: bool) -> None:
         """Write a state if `save` or if one is due; end the run on a signal."""
-        if save or self._interruption.asked or self._is_due(self.step, time.monotonic() - self._saved_at):
+        if save or self._interruption.requested or self._is_due(self.step, time.monotonic() - self._saved_at):
             self.model.reset_metrics()  # as `fit` does at the start of the next epoch
             self.save()
-        self._interruption.obey()
+        self._interruption.raise_if_requested()
 
     def save(self) -> None:
         """Write the current state, unless it is already written."""

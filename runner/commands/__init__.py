@@ -1,1 +1,1 @@
-"""What a command on several jobs does: sweeps, searches, and resuming them."""
+"""Commands that run several jobs: sweeps, searches, and resuming them."""

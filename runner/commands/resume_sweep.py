@@ -1,4 +1,4 @@
-"""`sweep.resume`: what is missing of an earlier sweep."""
+"""The rest of an earlier sweep: `sweep.resume`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import SearchPlan, SweepPlan, newest_sweep, read_sweep
 
 
-def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
-    """The sweep of that name, `latest` the newest, and what is to be run of it: all that is not completed.
+def unfinished_jobs(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
+    """The sweep of that name (`latest`: the newest), and its jobs to run: all that did not complete.
 
-    Of a search a trial that failed or was given up is done with: only what was ended, or never begun, is run.
+    Failed and pruned trials of a search do not run again.
 
-    Raises `ConfigurationError` where there is no such sweep, or it is still running, or a job that is to be run names
-    code of a module that `extensions` does not list.
+    Raises `ConfigurationError` if there is no such sweep, if it is still running, or if a job to run names code of a
+    module that `extensions` does not list.
     """
     plan = read_sweep(_folder(name), "sweep.resume")
     if plan.process is not None and plan.is_running:
@@ -56,20 +56,20 @@ def unfinished(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[J
 
 
 def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, extensions: Sequence[str]) -> SweepPlan:
-    """The search with as many trials as are asked for now, in which the modules of `extensions` may be imported.
+    """The search with the number of trials requested now, whose jobs may import the modules of `extensions`.
 
-    Raises `ConfigurationError` for another objective, for fewer trials than there have been, or where new ones cannot
-    be run.
+    Raises `ConfigurationError` for another objective, for fewer trials than there are already, or if new trials cannot
+    run.
     """
     if settings.objective is not None:
         raise ConfigurationError(
-            f"sweep.objective must stay what {plan.folder} was searching by, got {settings.objective}; leave it out, "
-            "or begin another search"
+            f"sweep.objective must stay the one of {plan.folder}, got {settings.objective}; leave it out, or start "
+            "another search"
         )
     trials = settings.trials or search.trials
     if trials < len(plan.jobs):
         raise ConfigurationError(
-            f"sweep.trials must be at least the {len(plan.jobs)} there are in {plan.folder}, got {trials}; raise it"
+            f"sweep.trials must be at least {len(plan.jobs)}, the trials that {plan.folder} has, got {trials}; raise it"
         )
     typed = search.typed if trials == len(plan.jobs) else _with_extensions(search.typed, extensions)
     return replace(plan, search=replace(search, trials=trials, typed=typed))
@@ -91,7 +91,7 @@ def _folder(name: Path) -> Path:
     newest = newest_sweep(OUTPUTS)
     if newest is None:
         raise ConfigurationError(
-            f"sweep.resume={LATEST} must find a sweep, got none in {OUTPUTS / 'sweeps'}; start one with -m"
+            f"sweep.resume={LATEST} must find a sweep, but there is none in {OUTPUTS / 'sweeps'}; start one with -m"
         )
     return newest
 
@@ -101,13 +101,13 @@ def _attempts(plan: SweepPlan, runs: dict[int, RunFolder]) -> Iterator[JobAttemp
     for number, run in runs.items():
         if SweepJob(plan.jobs[number], run).status not in done:
             was_ended = run.status in ("interrupted", "killed")
-            yield JobAttempt(plan.jobs[number], resume=was_ended and _can_go_on(plan, number))
+            yield JobAttempt(plan.jobs[number], resume=was_ended and _is_resumable(plan, number))
 
 
-def _can_go_on(plan: SweepPlan, number: int) -> bool:
-    """Whether a job that was ended may go on where it was; else it begins anew."""
+def _is_resumable(plan: SweepPlan, number: int) -> bool:
+    """Whether an interrupted job can be resumed; else it starts again."""
     config = plan.config(number, resume=True)
     try:
         return resumable(Settings.model_validate_json(json.dumps(config))) is not None
-    except (ConfigurationError, ValidationError):  # what evaluates, or was a quick try, is no run to go on with
+    except (ConfigurationError, ValidationError):  # a job that evaluates, or had debug set, cannot be resumed
         return False

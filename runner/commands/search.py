@@ -1,4 +1,4 @@
-"""A search from beginning to end: trials are proposed, checked, frozen and run, and their values told."""
+"""A search: proposes trials, checks, freezes and runs them, and reports their values to the searcher."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 
 from runner.commands.prepare_sweep import Sweep
 from runner.commands.search_space import SearchedOverrides, read_searched
-from runner.commands.sweep_folder import begin_plan, identity, plan_job, tell_end
+from runner.commands.sweep_folder import begin_plan, identity, plan_job, report_end
 from runner.config.files import open_library
 from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
 from runner.exit import complain
+from runner.messages import plural
 from runner.records.columns import Objective, monitored, objective_of
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
@@ -32,11 +33,11 @@ from runner.sweeps.view import view_of
 TRIALS = 20
 
 AT_ONCE = 10
-"""Trials that Optuna gives to a cluster at once: so many it draws by chance before it makes use of what it learnt."""
+"""Trials of Optuna that run at once on a cluster: Optuna draws the first ten at random in any case."""
 
 
 def begin_search(sweep: Sweep, space: SearchedOverrides, folder: Path, argv: Sequence[str]) -> SweepPlan:
-    """Write down what is searched, and how; no trial yet."""
+    """Write the plan of the search, without a trial."""
     settings = sweep.settings
     trials = settings.trials or TRIALS
     search = SearchPlan(settings.search or "random", trials, settings.seed, space.overrides, settings.prune)
@@ -46,13 +47,13 @@ def begin_search(sweep: Sweep, space: SearchedOverrides, folder: Path, argv: Seq
 
 
 def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[JobAttempt], settings: SweepSettings) -> int:
-    """Run trials that were begun, and new ones until there are so many; tell what came of them. The exit code.
+    """Run the trials that were begun, then new ones up to the number requested, and report the results; the exit code.
 
-    A trial that fails is no failure of the search; a search without a value of its objective is.
+    A failed trial does not fail the search; a search without any value of its objective does.
     """
     count = len(begun) + max(0, search.trials - len(plan.jobs))
     slots = settings.slots(count if search.method == "random" else min(count, AT_ONCE))
-    sys.stdout.write(f"search    {plan.folder}: {search.trials} trials ({search.method}), {count} to run\n")
+    sys.stdout.write(f"search    {plan.folder}: {plural(search.trials, 'trial')} ({search.method}), {count} to run\n")
     sys.stdout.flush()
     try:
         with plan.running(), view_of(plan, count) as view:
@@ -63,16 +64,16 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[JobAttempt],
             finally:
                 trials.close()
     finally:
-        results = tell_end(plan.folder)
+        results = report_end(plan.folder)
     if results.best is None:
-        complain(f"no trial came to a value of {results.objective.key}", *unfinished_lines(results))
+        complain(f"no trial has a value of {results.objective.key}", *unfinished_lines(results))
     else:
         sys.stdout.writelines(f"{line}\n" for line in unfinished_lines(results))
     return int(results.best is None)
 
 
 class Trials:
-    """The trials of a search: sweep.json always holds those there are, and the proposer what they came to."""
+    """The trials of a search: sweep.json always lists all of them, and the searcher knows their values."""
 
     def __init__(self, plan: SweepPlan, search: SearchPlan, view: SweepObserver) -> None:
         self.plan, self.search, self.view = plan, search, view
@@ -85,7 +86,7 @@ class Trials:
             self._settle(job)
 
     def attempts(self, begun: Sequence[JobAttempt]) -> Iterator[JobAttempt]:
-        """Those begun, then new ones, each proposed when it is asked for."""
+        """The trials that were begun, then new ones, each proposed when it is needed."""
         yield from begun
         while len(self.plan.jobs) < self.search.trials:
             job = self._next()
@@ -93,18 +94,18 @@ class Trials:
                 yield JobAttempt(job)
 
     def on_start(self, job: PlannedJob) -> None:
-        """Let it be seen."""
+        """Show it."""
         self.view.on_start(job)
 
     def on_end(self, outcome: JobOutcome) -> None:
-        """Let it be seen, and learn from it."""
+        """Show it, and learn from it."""
         self.view.on_end(outcome)
         for job in self.plan.jobs:
             if outcome.number in (job.number, job.same_as):
                 self._settle(job)
 
     def on_tick(self) -> None:
-        """Let it be seen."""
+        """Show it."""
         self.view.on_tick()
 
     def should_prune(self, job: PlannedJob) -> bool:
@@ -120,7 +121,7 @@ class Trials:
         return why is not None
 
     def close(self) -> None:
-        """Close what the proposer keeps."""
+        """Close the storage of the searcher."""
         self._searcher.close()
 
     def _open_searcher(self) -> Searcher:
@@ -129,7 +130,7 @@ class Trials:
         return OptunaSearch(self.plan.folder, self._space.ranges, self.search.seed, self._objective([]).goal)
 
     def _next(self) -> PlannedJob:
-        """The next trial, checked, and frozen where it is to be run."""
+        """The next trial, checked, and frozen if it is to run."""
         number = len(self.plan.jobs)
         values = self._searcher.propose(number)
         overrides = self._space.with_values(values)
@@ -143,7 +144,7 @@ class Trials:
         return job
 
     def _settle(self, job: PlannedJob) -> None:
-        """Tell what a trial came to, if that is known: what was ended or never begun may still be run."""
+        """Report the value of a trial to the searcher, if it has ended for good."""
         first = job if job.same_as is None else self.plan.jobs[job.same_as]
         run = self._run(first.number)
         status = SweepJob(first, run).status

@@ -1,7 +1,4 @@
-"""A sweep as it is when it begins: every job's configuration written down, and which jobs are one and the same.
-
-What a person is told when a sweep or a search has ended, however it did: its table, its files, its page.
-"""
+"""The folder of a sweep: its jobs, each with its frozen configuration, and at the end its table and page."""
 
 from __future__ import annotations
 
@@ -29,14 +26,14 @@ Numbers = dict[str, int]
 
 
 def begin_plan(sweep: Sweep, folder: Path, argv: Sequence[str], search: SearchPlan | None = None) -> SweepPlan:
-    """The plan of a sweep in its new folder, without a job yet, and not written."""
+    """The plan of a sweep in its new folder, without jobs, and not written yet."""
     settings = sweep.settings
     (folder / FROZEN).mkdir()
     return SweepPlan(folder, tuple(argv), sweep.varied, (), settings.objective, settings.goal, search)
 
 
 def add_jobs(plan: SweepPlan, jobs: Sequence[Job], numbers: Numbers) -> SweepPlan:
-    """The plan with these jobs after those it has, written; from then on no other file says what they are."""
+    """The plan with these jobs added, written to sweep.json."""
     planned = [plan_job(plan, number, job, numbers) for number, job in enumerate(jobs, len(plan.jobs))]
     plan = replace(plan, jobs=(*plan.jobs, *planned))
     plan.write()
@@ -44,7 +41,7 @@ def add_jobs(plan: SweepPlan, jobs: Sequence[Job], numbers: Numbers) -> SweepPla
 
 
 def plan_job(plan: SweepPlan, number: int, job: Job, numbers: Numbers) -> PlannedJob:
-    """The job as it is planned; frozen, and added to `numbers`, unless it equals one that is there."""
+    """The planned job; frozen and added to `numbers`, unless it equals an earlier one."""
     first = numbers.setdefault(identity(job.settings), number)
     if first == number:
         _freeze_job(plan, number, job)
@@ -53,8 +50,8 @@ def plan_job(plan: SweepPlan, number: int, job: Job, numbers: Numbers) -> Planne
 
 
 def _freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
-    """Let Hydra write its files as for a run in the job's folder, and put them and the configuration aside."""
-    shutil.rmtree(plan.frozen_folder(number), ignore_errors=True)  # of a search that was killed just here
+    """Let Hydra write its files as for a run in the job's folder, then move them to the frozen folder."""
+    shutil.rmtree(plan.frozen_folder(number), ignore_errors=True)  # left by a search that was killed here
     folder = plan.job_folder(number)
     write_hydra_files(job, folder)
     folder.rename(plan.frozen_folder(number))
@@ -62,31 +59,31 @@ def _freeze_job(plan: SweepPlan, number: int, job: Job) -> None:
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values, with the keys that the loader does not use at their defaults."""
+    """The settings as plain values; keys that the loader does not use have their defaults."""
     document, loader = settings.document(), settings.loader
     return document | ({"loader": loader.normalised().document()} if isinstance(loader, LoaderSettings) else {})
 
 
 def identity(settings: Settings) -> str:
-    """Equal for jobs that do the same."""
+    """A text that is equal for jobs that do the same."""
     return json.dumps(effective(settings), sort_keys=True)
 
 
 def varied_values(job: Job, keys: Sequence[str]) -> dict[str, Any]:
-    """The values of the varied keys: of a group the file chosen, None for a key of the loader that has no effect."""
-    typed = dict(text.lstrip("~").split("=", 1) for text in job.plain_overrides if "=" in text)
+    """The values of the varied keys: the chosen file of a group, None for a key of the loader without effect."""
+    requested = dict(text.lstrip("~").split("=", 1) for text in job.plain_overrides if "=" in text)
     document, loader = job.settings.document(), job.settings.loader
     idle = {f"loader.{key}" for key in loader.idle_keys()} if isinstance(loader, LoaderSettings) else set()
     values = {}
     for key in keys:
         value = value_at(document, key)
         is_group = value is None or (isinstance(value, Mapping) and "kind" in value)
-        values[key] = None if key in idle else typed.get(key) if is_group else value
+        values[key] = None if key in idle else requested.get(key) if is_group else value
     return values
 
 
-def tell_end(folder: Path) -> SweepResults:
-    """Tell what came of the sweep in `folder`; its results."""
+def report_end(folder: Path) -> SweepResults:
+    """Report the results of the sweep in `folder`: its table, its files and its page."""
     results = read_results(folder)
     sys.stdout.write("\n")
     report_results(results)
@@ -95,8 +92,8 @@ def tell_end(folder: Path) -> SweepResults:
 
 
 def _draw(results: SweepResults) -> None:
-    """Draw the page. No sweep fails for it."""
+    """Draw the page. A page that cannot be drawn fails no sweep."""
     try:
         sys.stdout.write(f"report    {write_sweep_report(results)}\n")
     except Exception as error:
-        sys.stdout.write(f"no report was written: {type(error).__name__}: {error}\n")
+        sys.stdout.write(f"cannot write the report: {type(error).__name__}: {error}\n")

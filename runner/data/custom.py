@@ -21,7 +21,7 @@ from runner.data.table import ColumnMode, ColumnModes, Manifest, TargetColumn, T
 from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
 from runner.messages import first_few, plural
-from runner.user_code import call, file_of, module_of, told
+from runner.user_code import call, error_text, file_of, module_of
 
 LABEL = "label"
 """The name of a single, unnamed column of labels in messages."""
@@ -187,7 +187,7 @@ def read_array(instance: Any, index: int, name: str) -> Array:
         array = np.asarray(instance.read(index))
     except Exception as error:
         kind = BadSampleError if isinstance(error, OF_THE_SAMPLE) else UserReadError
-        raise kind(name, f"read({index}) failed: {told(error)}") from error
+        raise kind(name, f"read({index}) failed: {error_text(error)}") from error
     if array.dtype.kind not in "biuf":
         raise BadSampleError(name, f"read({index}) must return an array of numbers, got one of {array.dtype}")
     return array.astype(np.float32) if array.dtype == np.float64 else array

@@ -17,7 +17,7 @@ from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
 from runner.loaders.reader import allocate
 from runner.messages import plural
-from runner.user_code import told
+from runner.user_code import error_text
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class BatchOrigin:
         except RunnerError:
             raise
         except Exception as error:
-            raise DataError(f"{where}: {told(error, self.target)}") from error
+            raise DataError(f"{where}: {error_text(error, self.target)}") from error
 
 
 @dataclass(frozen=True)

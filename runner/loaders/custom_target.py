@@ -11,7 +11,7 @@ from runner.errors import ConfigurationError, DataError, RunnerError
 from runner.loaders.custom_batches import BatchOrigin, UserBatch, arrays_of
 from runner.loaders.custom_passes import Indexed, Passes, Repeated
 from runner.loaders.settings import LoaderSettings
-from runner.user_code import call, kind_of, told
+from runner.user_code import call, error_text, kind_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class BatchTarget:
             raise
         except Exception as error:
             raise ConfigurationError(
-                f"loader.target={self.name} failed for {self.split}: {told(error, self.name)}; correct it there, or "
+                f"loader.target={self.name} failed for {self.split}: {error_text(error, self.name)}; correct it there, or "
                 f"its arguments in loader.{self.split}_arguments"
             ) from error
 

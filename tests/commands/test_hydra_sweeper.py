@@ -61,7 +61,7 @@ def test_failed_job_is_reported_and_resumable(here, sweep, capsys):
     code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", "seed=1,9,2")
     assert code == 1
     told = capsys.readouterr().err.splitlines()
-    assert told[-2] == "error: 1 of 2 jobs did not end well"
+    assert told[-2] == "error: 1 of 2 jobs did not complete"
     assert told[-1] == f"  job 1 failed: ValueError: nine is no seed ({folder.relative_to(here)}/1)"
     assert not any("Traceback" in line for line in told)
     (here / "mended").touch()

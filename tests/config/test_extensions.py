@@ -32,15 +32,15 @@ def test_unlisted_modules_are_reported_together(module, problems):
 def test_missing_extension_is_reported(module, problems):
     assert problems("extensions=[mine_x,mine_c]", "train.epochs=0") == [
         "train.epochs must be a whole number of at least 1, got 0",
-        "extensions must list modules that can be imported, got mine_x: there is no mine_x; put it into the working "
-        "directory, or install it",
+        "extensions must list modules that can be imported, got mine_x, but there is no mine_x; put it into the "
+        "working directory, or install it",
     ]
 
 
 def test_file_cannot_list_modules(module, workplace, problems):
     workplace(conf__model__mine="# @package _global_\nextensions: [mine_c]\nmodel: {kind: custom, target: mine_c.f}\n")
     told = problems("model=mine")
-    assert told[0] == "extensions must be typed, got it from conf/model/mine.yaml; take it out"
+    assert told[0] == "extensions must be given on the command line, got it in conf/model/mine.yaml; remove it there"
     assert "with extensions=[]" in told[1]
     assert problems("model=mine", "extensions=[mine_c]") == told[:1]
 

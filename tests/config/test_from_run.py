@@ -191,14 +191,14 @@ def test_evaluation_names_the_run_with_the_model(earlier, problems):
 def test_what_the_model_has_decided_is_refused(override, earlier, problems):
     earlier()
     assert problems("mode=evaluate", f"from_run={RUN}", override) == [
-        f"{override} must not go with from_run: the model is made, and is used as it is; leave it out"
+        f"{override} must not go with from_run: that run's model is used unchanged; leave it out"
     ]
 
 
 def test_key_cannot_be_removed_from_a_run(earlier, problems):
     earlier()
     assert problems("mode=evaluate", f"from_run={RUN}", "~data.root") == [
-        "~data.root must be written as data.root=VALUE: with from_run there is no file to remove a key from"
+        "~data.root must be written as data.root=VALUE: with from_run no file is used that a key could be removed from"
     ]
 
 

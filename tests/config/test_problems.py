@@ -24,7 +24,7 @@ ONE_PROBLEM = {
     "loader=null": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, got null",
     "loader={kind: sequence}": "loader must be one of auto, custom, directory_flow, generator, in_memory, sequence, "
     "got {kind: 'sequence'}",
-    "~loader": "loader must stay: choose one of auto, custom, directory_flow, generator, in_memory, sequence",
+    "~loader": "loader must not be removed; choose one of auto, custom, directory_flow, generator, in_memory, sequence",
     "sead=1": "unknown key 'sead'; did you mean 'seed'?",
     "zzz=1": "unknown key 'zzz'",
     "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",
@@ -34,8 +34,8 @@ ONE_PROBLEM = {
     "train.cooldown=8": "unknown key 'train.cooldown' for train; did you mean 'train.reduce_lr_on_plateau.cooldown'?",
     "model.hidden_units=[3]": "unknown key 'model.hidden_units' for model=cnn; it belongs to model=mlp",
     "model.zzz=3": "unknown key 'model.zzz' for model=cnn; its keys are filters, dense_units, dropout",
-    "loader.kind=generator": "loader.kind must not be changed by itself, got 'generator'; use loader=generator",
-    "loader.kind=generater": "loader.kind must not be changed by itself, got 'generater'; "
+    "loader.kind=generator": "loader.kind must not be changed without its file, got 'generator'; use loader=generator",
+    "loader.kind=generater": "loader.kind must not be changed without its file, got 'generater'; "
     "did you mean 'loader=generator'?",
     "data.target_size=[8,x]": "data.target_size must be a list of 2 whole numbers of at least 1, got [8, 'x']",
     "data.target_size=8": "data.target_size must be a list of 2 whole numbers of at least 1, got 8",
@@ -58,20 +58,20 @@ ONE_PROBLEM = {
     "in, got [8, 9]; raise data.target_size",
     "data.transform=mine.f": "data.transform must be in a module that extensions lists, written "
     "my_module.f; got 'mine.f' with extensions=[]; add 'extensions=[mine]'",
-    "seed=${nope}": "seed must be a value that can be found, got '${nope}': Interpolation key 'nope' not found",
+    "seed=${nope}": "seed must be a value that can be resolved, got '${nope}': Interpolation key 'nope' not found",
     "model.filters.7=3": "model.filters.7=3 cannot be set: list index out of range",
-    "model@x=cnn": "model@x=cnn must be written without @: a file of a group always sets the keys of that group",
-    "~train.zzz": "train.zzz must be set by a file to be removed from it; it is at its default already",
-    "~train.epochs=3": "~train.epochs=3 must name the value the key has, 20, or none: ~train.epochs",
+    "model@x=cnn": "model@x=cnn must not contain @: a file of a group always sets the keys of that group",
+    "~train.zzz": "train.zzz cannot be removed: no file sets it, so it has its default already",
+    "~train.epochs=3": "~train.epochs=3 must name the key's present value, 20, or no value: ~train.epochs",
     "fit": "'fit' must be key=value, group=choice or a flag; see --help",
     "=3": "'=3' must begin with a key, key=value",
-    "hydra.run.dir=x": "hydra.run.dir must not be set: every run makes a folder of its own below outputs/runs",
-    "hydra/launcher=joblib": "hydra/launcher must not be set: each job is a process of its own, and "
-    "sweep.jobs says how many run at once",
+    "hydra.run.dir=x": "hydra.run.dir must not be set: each run makes a new folder in outputs/runs",
+    "hydra/launcher=joblib": "hydra/launcher must not be set: each job runs in its own process, and "
+    "sweep.jobs sets how many run at once",
     "hydra.vrbose=1": "hydra.vrbose: Key 'vrbose' not in 'HydraConf'",
-    "loader.workers=1,2": "loader.workers=1,2 gives several values, which needs -m; one list is written "
-    "'loader.workers=[1,2]', one text with commas \"loader.workers='1,2'\"",
-    "seed=range(1,3)": "seed=range(1,3) gives several values, which needs -m",
+    "loader.workers=1,2": "loader.workers=1,2 lists several values, which needs -m; for one list write "
+    "'loader.workers=[1,2]', for one text with commas \"loader.workers='1,2'\"",
+    "seed=range(1,3)": "seed=range(1,3) lists several values, which needs -m",
 }
 
 
@@ -82,7 +82,7 @@ def test_problem_suggests_a_fix(override, problems):
 
 def test_bad_override_does_not_hide_others(problems):
     first, second = problems("loader.batch_size=[1,", "seed=x")
-    assert first.startswith("loader.batch_size=[1, cannot be read (no viable alternative at input '[1,'); check that")
+    assert first.startswith("loader.batch_size=[1, cannot be read (no viable alternative at input '[1,'); close all")
     assert second.startswith("seed must be a whole number")
 
 

@@ -46,5 +46,5 @@ def test_resolver_suggests_files_and_keys():
 def test_missing_part_is_reported(part, reason, problems):
     text = f"${{json:{part}}}"
     assert problems(*KEYS, f"data.arguments.ids={text}") == [
-        f"data.arguments.ids must be a value that can be found, got {text!r}: {reason}"
+        f"data.arguments.ids must be a value that can be resolved, got {text!r}: {reason}"
     ]

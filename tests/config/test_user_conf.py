@@ -57,7 +57,7 @@ def test_primary_file_is_refused(workplace, problems):
     assert told.startswith("conf/config.yaml must not exist: it would replace the runner's own; move its keys to")
 
 
-FORBIDDEN = "conf/train/mine.yaml must not configure Hydra; give hydra.… on the command line"
+FORBIDDEN = "conf/train/mine.yaml must not configure Hydra; give keys of hydra on the command line"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_included_hydra_file_is_refused(workplace, problems):
 def test_file_in_hydras_own_groups_is_refused(workplace, problems):
     workplace(conf__hydra__job_logging__none="root:\n  level: DEBUG\n")
     (told,) = problems()
-    assert told == "conf/hydra/job_logging/none.yaml must not configure Hydra; give hydra.… on the command line"
+    assert told == "conf/hydra/job_logging/none.yaml must not configure Hydra; give keys of hydra on the command line"
 
 
 def test_bad_value_names_its_file(workplace, problems):
@@ -138,7 +138,7 @@ def test_unknown_kind_checks_nearest_kinds_keys(workplace, problems):
 def test_bad_interpolation_names_its_file(workplace, problems):
     workplace(conf__loader__mine="defaults: [sequence]\nworkers: ${nope}\n")
     assert problems("loader=mine") == [
-        "loader.workers must be a value that can be found, got '${nope}': Interpolation key 'nope' not found "
+        "loader.workers must be a value that can be resolved, got '${nope}': Interpolation key 'nope' not found "
         "(in conf/loader/mine.yaml)"
     ]
 
@@ -146,7 +146,7 @@ def test_bad_interpolation_names_its_file(workplace, problems):
 TORN = {
     "a: [1,\nb: 2\n": "line 3: expected ',' or ']', but got '<stream end>'",
     "a: 1\na: 2\n": "line 2: found duplicate key a (while constructing a mapping that begins in line 1)",
-    "- 1\n": "must hold keys and their values, got a list",
+    "- 1\n": "must hold keys with values, got a list",
     "3\n": "Invalid loaded object type: int",
     "workers: ${b\n": "workers: no viable alternative at input '${b'",
 }
@@ -164,7 +164,7 @@ def test_broken_file_does_not_hide_others(text, workplace, problems):
 def test_binary_file_is_reported(workplace, problems):
     workplace(conf__loader__mine="")
     Path("conf/loader/mine.yaml").write_bytes(b"\xff\xfe\x00")
-    assert problems("loader=mine") == ["conf/loader/mine.yaml: must be text in UTF-8, got other bytes"]
+    assert problems("loader=mine") == ["conf/loader/mine.yaml: must be UTF-8 text, got other bytes"]
 
 
 def test_unknown_include_is_reported(workplace, problems):
@@ -175,4 +175,4 @@ def test_unknown_include_is_reported(workplace, problems):
 def test_include_cycle_is_reported(workplace, problems):
     workplace(conf__loader__mine="# @package _global_\ndefaults:\n  - /loader: sequence\n")
     (told,) = problems("loader=mine")
-    assert "include each other without end" in told
+    assert "include each other" in told

@@ -35,9 +35,9 @@ def test_arguments_are_split_by_kind():
 def test_every_word_problem_is_reported():
     words = read_words(["a=[", "format=csv,json", "format>1", "b>1,2", "c=glob(x*)"], ["format"])
     assert words.problems == (
-        "a=[ cannot be read; check that brackets and quotes are closed",
-        "format=csv,json must be one value after =; a list is written in brackets, [a,b]",
-        "format>1 must be one value after =; a list is written in brackets, [a,b]",
-        "b>1,2 must compare with one value: only = and != take several",
-        "c=glob(x*) cannot be read; check that brackets and quotes are closed",
+        "a=[ cannot be read; close all brackets and quotes",
+        "format=csv,json must have one value after =; write a list in brackets, [a,b]",
+        "format>1 must have one value after =; write a list in brackets, [a,b]",
+        "b>1,2 must compare with one value; only = and != accept several",
+        "c=glob(x*) cannot be read; close all brackets and quotes",
     )

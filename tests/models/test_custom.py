@@ -121,7 +121,7 @@ def test_model_without_probabilities_is_refused():
         (
             "fitting",
             TWO,
-            r"must take what it is given, \(input_shape\): missing a required argument: 'units'; the data ",
+            r"must accept the arguments \(input_shape\): missing a required argument: 'units'; the data ",
         ),
         ("build", TWO, "missing a required argument: 'num_classes'; the data offers input_shape, outputs, and"),
         ("forgets", [CATEGORICAL], r"must return a keras.Model, got nothing \(is there a return\?\)$"),

@@ -182,7 +182,7 @@ PROBLEMS = [
     (
         ["list", "format=xml", "limit=0", "columns=a", "a=["],
         [
-            "a=[ cannot be read; check that brackets and quotes are closed",
+            "a=[ cannot be read; close all brackets and quotes",
             "format must be one of table, csv, json, got xml",
             "columns must be a list of keys, [loader,val_loss], got a",
             "limit must be a whole number above 0, got 0",

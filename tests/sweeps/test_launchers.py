@@ -182,7 +182,7 @@ def test_missing_launcher_is_refused(name, here, monkeypatch):
     with pytest.raises(ConfigurationError) as refused:
         prepare_sweep([f"sweep.launcher={name}", "seed=1,2"])
     assert refused.value.problems == (
-        f"sweep.launcher={name} must have the package {name} installed, got none; "
+        f"sweep.launcher={name} needs the package {name}, which is not installed; "
         f"pip install 'keras-runner[{name}]', or use sweep.launcher=local",
     )
     assert list(here.iterdir()) == [here / "job.py"]

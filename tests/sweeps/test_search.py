@@ -143,7 +143,7 @@ def test_proposal_survives_a_kill(sweep):
 def test_search_without_any_value_fails(sweep, capsys):
     code, _ = sweep("sweep.search=random", "sweep.trials=2", "seed=choice(7,7)")
     assert code == 1
-    assert "error: no trial came to a value of loss" in capsys.readouterr().err
+    assert "error: no trial has a value of loss" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_search_without_any_value_fails(sweep, capsys):
         (["seed=1"], "sweep.search must have a range to search, got none"),
         (["seed=interval(3,1)"], "must go from a smaller to a larger number"),
         (["train.learning_rate=tag(log,interval(0,1))"], "must begin above 0"),
-        (["train.learning_rate=tag(half,interval(0.1,1))"], "must have no tag but log, got half"),
+        (["train.learning_rate=tag(half,interval(0.1,1))"], "must have no tag other than log, got half"),
         (["train.learning_rat=interval(0.1,1)"], "unknown key 'train.learning_rat'"),
         (["train.learning_rate=interval(-3,-1)"], "train.learning_rate must be"),
         (["seed=1,2", "seed=interval(1,2)"], "seed must be given once in a search, got 2"),
@@ -167,9 +167,9 @@ def test_unsearchable_ranges_are_refused(typed, message, here, sweep):
 
 def test_resumed_search_keeps_its_objective(sweep):
     _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS)
-    with pytest.raises(ConfigurationError, match="sweep.trials must be at least the 2 there are"):
+    with pytest.raises(ConfigurationError, match="sweep.trials must be at least 2, the trials that"):
         sweep(f"sweep.resume={folder}", "sweep.trials=1")
-    with pytest.raises(ConfigurationError, match="sweep.objective must stay what"):
+    with pytest.raises(ConfigurationError, match="sweep.objective must stay the one of"):
         sweep(f"sweep.resume={folder}", "sweep.objective=loss")
 
 

@@ -35,7 +35,7 @@ def test_failing_jobs_do_not_stop_others(sweep, capsys):
     printed = capsys.readouterr()
     name = folder.relative_to(Path.cwd())
     assert printed.err.splitlines() == [
-        "error: 3 of 5 jobs did not end well",
+        "error: 3 of 5 jobs did not complete",
         f"  job 1 failed: ZeroDivisionError: before the record ({name}/1)",
         f"  job 2 killed: the process was killed by SIGKILL; the system may have run out of memory ({name}/2)",
         f"  job 3 failed: ValueError: nine is no seed ({name}/3)",
@@ -48,7 +48,7 @@ def test_failing_jobs_do_not_stop_others(sweep, capsys):
 def test_failed_page_does_not_fail_the_sweep(sweep, capsys, monkeypatch):
     monkeypatch.setattr("runner.commands.sweep_folder.write_sweep_report", lambda _: 1 / 0)
     assert sweep("seed=1,2")[0] == 0
-    assert "no report was written: ZeroDivisionError: division by zero" in capsys.readouterr().out
+    assert "cannot write the report: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
 
 def test_successful_sweep_exits_with_0(sweep, capsys):
@@ -133,7 +133,7 @@ def test_resume_of_complete_sweep_runs_nothing(sweep, capsys):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("latest", "sweep.resume=latest must find a sweep, got none in outputs/sweeps; start one with -m"),
+        ("latest", "sweep.resume=latest must find a sweep, but there is none in outputs/sweeps; start one with -m"),
         (
             "nowhere",
             "sweep.resume must be the folder of a sweep, got nowhere, which has no sweep.json; give a folder of "

@@ -13,7 +13,7 @@ from runner.training import backend
 
 def test_missing_backend_is_named_with_its_mend(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
-    with pytest.raises(ConfigurationError, match=r"backend=jax must have the package jax installed, got none; pip"):
+    with pytest.raises(ConfigurationError, match=r"backend=jax needs the package jax, which is not installed; pip"):
         backend.require_backend("jax")
 
 
