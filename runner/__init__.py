@@ -1,7 +1,7 @@
 """A configuration-driven Keras training runner: choose how the data reaches the model.
 
-`compose`, `build_loader` and `run` are the command line's parts, for Python; importing the package imports none of
-what they need.
+`compose`, `build_loader` and `run` are the parts of the command line, for use from Python. Importing the package
+imports none of the modules that they need.
 """
 
 from __future__ import annotations

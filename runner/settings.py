@@ -1,7 +1,4 @@
-"""The whole configuration as one checked model: what YAML and command line may say.
-
-How long loaders are compared: the `bench` group.
-"""
+"""The whole configuration as one validated model: all keys of YAML files and of the command line."""
 
 from __future__ import annotations
 
@@ -39,10 +36,10 @@ from runner.user_code import module_of
 
 
 class Bench(Component):
-    """How loaders are measured."""
+    """How `mode=bench` measures loaders."""
 
     seconds: Annotated[float, Field(gt=0)] = 2.0
-    """How long each loader is timed, once warm; so many samples are used as one thread can read meanwhile."""
+    """Seconds that each loader is timed for after its warm-up, on as many samples as one thread reads in that time."""
 
 
 AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
@@ -54,7 +51,7 @@ AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discrimin
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
 READING: tuple[Mode, ...] = ("check", "bench")
-"""Modes that read the data and build no model."""
+"""Modes that read the data without a model."""
 
 TRAINING: tuple[Mode, ...] = ("run", "fit")
 """Modes that train a model."""
@@ -64,7 +61,7 @@ USING: tuple[Mode, ...] = ("evaluate", "predict")
 
 
 class Settings(Component):
-    """A run: which data, read how, by which model, trained how."""
+    """The settings of a run: its data, loader, model and training."""
 
     mode: Mode = "run"
     """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`)."""
@@ -73,22 +70,22 @@ class Settings(Component):
     """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
 
     resume: Folder | None = None
-    """The run to go on with, in its folder and as it was configured; `latest`: the newest that trained."""
+    """The run to resume in its folder, with its configuration; `latest`: the newest that trained."""
 
     rerun: Folder | None = None
-    """The run to do once more, in a new folder, configured as it was but for what is typed; `latest` as in `resume`."""
+    """The run to repeat in a new folder, with its configuration and new overrides; `latest` as in `resume`."""
 
     verify: bool = False
-    """Whether to compare what came of `rerun` with that run, bit for bit; exit code 3 if something differs."""
+    """Whether to compare the results of `rerun` with that run, bit for bit; exit code 3 if they differ."""
 
     resume_inexact: bool = False
-    """Whether to go on with a run though the configuration, the data, the packages or the code are others now."""
+    """Whether to resume a run although the configuration, the data, the packages or the code have changed."""
 
     debug: Literal["fast", "overfit", "profile"] | None = None
-    """A quick try: one batch through everything (`fast`), learnt by heart (`overfit`), or an epoch profiled."""
+    """A quick try: run one batch of each split (`fast`), memorise one batch (`overfit`), or profile an epoch."""
 
     split: Literal["train", "validation", "test"] | None = None
-    """What `mode=evaluate` and `predict` read; null: test, else validation; all samples where they have no labels."""
+    """The split for `mode=evaluate` and `predict`; null: test, else validation; all samples if they have no labels."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """The seed of everything random: initial weights, dropout, order of the samples."""
@@ -97,10 +94,10 @@ class Settings(Component):
     """Whether the backend must use operations that give the same bits every time."""
 
     backend: Backend = "tensorflow"
-    """The framework Keras computes with."""
+    """The framework that Keras computes with."""
 
     extensions: Names = ()
-    """Modules of yours that the configuration may name code of, in the working directory or installed; only typed."""
+    """Your modules whose code the configuration may name, in the working directory or installed; command line only."""
 
     data: AnyData
     """Where the samples come from."""
@@ -115,19 +112,19 @@ class Settings(Component):
     """How it is trained."""
 
     sweep: SweepSettings = Field(default=SweepSettings(), exclude=True)
-    """How the jobs of a sweep (`-m`) are run and compared; no part of what a job is, nor of config.yaml."""
+    """How the jobs of a sweep (`-m`) run and compare; no part of a job, nor of its config.yaml."""
 
     bench: Bench = Bench()
     """How `mode=bench` measures loaders."""
 
     tracker: AnyTracker = NoTracker()
-    """What else is told of the run, beside its own folder."""
+    """Where the run is logged, in addition to its own folder."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if (self.data.kind == "none") != (self.loader.kind == "custom"):
             raise ValueError(
-                "data=none and loader=custom must go together, for its class or function makes the batches itself; got "
+                "data=none and loader=custom must go together: the loader's class or function makes the batches; got "
                 f"data={self.data.kind} with loader={self.loader.kind}"
             )
         if self.loader.kind == "directory_flow" and self.data.kind == "arrays":
@@ -137,12 +134,12 @@ class Settings(Component):
             )
         if self.loader.cache != "none" and self.data.kind == "arrays":
             raise ValueError(
-                f"loader.cache must be none with data=arrays, got {self.loader.cache}; arrays are in memory already"
+                f"loader.cache must be none with data=arrays, got {self.loader.cache}; the arrays are in memory already"
             )
         if self.backend == "tensorflow" and self.deterministic and self.train.jit_compile is True:
             raise ValueError(
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
-                "Keras turns XLA off there: set deterministic=false"
+                "Keras turns XLA off in that case; set deterministic=false"
             )
         return self
 
@@ -164,11 +161,11 @@ class Settings(Component):
     def _samples_are_there_to_read(self) -> Self:
         if self.data.kind == "none" and self.mode in READING:
             raise ValueError(
-                f"mode={self.mode} must have samples to read, got data=none; one epoch of mode=fit checks each batch"
+                f"mode={self.mode} needs samples to read, got data=none; one epoch of mode=fit checks each batch"
             )
         if self.data.kind == "none" and self.debug is not None:
             raise ValueError(
-                f"debug must be null with data=none, whose batches cannot be chosen from, got {self.debug}; "
+                f"debug must be null with data=none, whose batches cannot be selected, got {self.debug}; "
                 "give the class or function less data"
             )
         return self
@@ -177,8 +174,8 @@ class Settings(Component):
     def _samples_are_there_to_count(self) -> Self:
         if self.data.kind == "none" and self.train.class_weight == "balanced":
             raise ValueError(
-                "train.class_weight must name its classes with data=none, whose samples nobody has counted, got "
-                "balanced; train.class_weight={cat: 1.0, dog: 5.0}"
+                "train.class_weight must list its classes with data=none, whose samples are not counted, got balanced; "
+                "give train.class_weight={cat: 1.0, dog: 5.0}"
             )
         return self
 
@@ -188,8 +185,8 @@ class Settings(Component):
         size = getattr(self.data, "target_size", None)
         if crop is not None and size is not None and (crop[0] > size[0] or crop[1] > size[1]):
             raise ValueError(
-                f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size images are read "
-                f"in, got [{crop[0]}, {crop[1]}]; raise data.target_size"
+                f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size of an image, "
+                f"got [{crop[0]}, {crop[1]}]; raise data.target_size"
             )
         return self
 
@@ -198,7 +195,7 @@ class Settings(Component):
         using = self.mode in USING
         if using and self.from_run is None:
             raise ValueError(
-                f"mode={self.mode} must be given the run whose model to use, got no from_run; "
+                f"mode={self.mode} needs the run whose model to use, got no from_run; "
                 "add from_run=latest or from_run=RUN_DIR"
             )
         if not using and self.from_run is not None:
@@ -217,8 +214,8 @@ class Settings(Component):
         if self.resume is not None and self.mode not in TRAINING:
             raise ValueError(f"resume must go with mode=run or mode=fit, got mode={self.mode}; leave one of them out")
         if self.debug is not None and (self.mode not in TRAINING or self.resume is not None):
-            given = f"mode={self.mode}" if self.mode not in TRAINING else "resume"
-            raise ValueError(f"debug must go with a run that trains from the start, got {given}; leave one of them out")
+            other = f"mode={self.mode}" if self.mode not in TRAINING else "resume"
+            raise ValueError(f"debug must go with a run that trains from the start, got {other}; leave one of them out")
         return self
 
     @model_validator(mode="after")
@@ -226,18 +223,18 @@ class Settings(Component):
         if self.resume_inexact and self.resume is None:
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
-            raise ValueError("rerun and resume must not go together; give one of them")
-        repeats = self.rerun is not None or self.resume is not None  # `resume` reads whether that run does
+            raise ValueError("rerun and resume must not go together; give only one of them")
+        repeats = self.rerun is not None or self.resume is not None  # a resumed run may be a rerun itself
         if self.verify and (not repeats or self.mode in READING):
-            given = "no rerun" if not repeats else f"mode={self.mode}, which leaves nothing to compare"
-            raise ValueError(f"verify must go with rerun, got {given}; add rerun=RUN_DIR, or leave verify out")
+            other = "no rerun" if not repeats else f"mode={self.mode}, which has no results to compare"
+            raise ValueError(f"verify must go with rerun, got {other}; add rerun=RUN_DIR, or leave verify out")
         return self
 
     def packages(self) -> Iterator[Package]:
-        """Those of all parts that this run uses; not TensorFlow, for what builds no model works without it."""
+        """The optional packages of all parts that this run uses; not TensorFlow, which is always a dependency."""
         if self.backend != "tensorflow" and self.mode not in READING:
             yield package_of(self.backend)
         yield from self.data.packages()
-        if self.mode != "check":  # it tells no tracker
+        if self.mode != "check":  # it uses no tracker
             yield from self.tracker.packages()
         yield from self.sweep.packages()

@@ -83,7 +83,7 @@ def test_no_folder_is_made(module, capsys):
     assert not Path("outputs/runs").exists()
 
 
-PAIR = "data=none and loader=custom must go together, for its class or function makes the batches itself; got "
+PAIR = "data=none and loader=custom must go together: the loader's class or function makes the batches; got "
 
 
 def test_custom_loader_needs_no_data(module, problems):
@@ -97,11 +97,11 @@ def test_custom_loader_needs_no_data(module, problems):
 def test_custom_loader_refuses_sample_settings(module, problems):
     module("batches = None")
     keys = ["extensions=[mine_r]", "data=none", "loader=custom", "loader.target=mine_r.batches"]
-    check = "mode=check must have samples to read, got data=none; one epoch of mode=fit checks each batch"
+    check = "mode=check needs samples to read, got data=none; one epoch of mode=fit checks each batch"
     assert problems(*keys, "mode=check") == [check]
     assert problems(*keys, "train.class_weight=balanced") == [
-        "train.class_weight must name its classes with data=none, whose samples nobody has counted, got balanced; "
-        "train.class_weight={cat: 1.0, dog: 5.0}"
+        "train.class_weight must list its classes with data=none, whose samples are not counted, got balanced; "
+        "give train.class_weight={cat: 1.0, dog: 5.0}"
     ]
 
 

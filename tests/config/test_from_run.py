@@ -113,8 +113,7 @@ def test_help_shows_the_runs_values(earlier):
 
 def test_mode_without_a_run_suggests_a_fix(problems):
     assert problems("mode=predict") == [
-        "mode=predict must be given the run whose model to use, got no from_run; "
-        "add from_run=latest or from_run=RUN_DIR"
+        "mode=predict needs the run whose model to use, got no from_run; add from_run=latest or from_run=RUN_DIR"
     ]
 
 

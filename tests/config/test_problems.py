@@ -54,8 +54,8 @@ ONE_PROBLEM = {
     "got 'both'",
     "data.augment.rotate=0.1": "unknown key 'data.augment.rotate' for data.augment; "
     "did you mean 'data.augment.rotation'?",
-    "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size images are read "
-    "in, got [8, 9]; raise data.target_size",
+    "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size of an image, "
+    "got [8, 9]; raise data.target_size",
     "data.transform=mine.f": "data.transform must be in a module that extensions lists, written "
     "my_module.f; got 'mine.f' with extensions=[]; add 'extensions=[mine]'",
     "seed=${nope}": "seed must be a value that can be resolved, got '${nope}': Interpolation key 'nope' not found",
