@@ -206,6 +206,14 @@ def test_unknown_or_unsupported_flag_is_refused(arguments, message, here, capsys
     assert capsys.readouterr().err == f"error: {message}\n"
 
 
+@pytest.mark.parametrize("name", ["runs", "report", "examples"])
+def test_subcommand_answers_as_its_module(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["keras-runner", name, "--help"])
+    monkeypatch.setattr(cli, "leave", lambda code: None)
+    assert cli.main() == 0
+    assert f"python -m runner.{name}" in capsys.readouterr().out
+
+
 def test_package_runs_from_python(fake_run):
     assert runner.run(runner.compose([]), folder=None, origin=None) is None
     assert len(fake_run.calls) == 1
