@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.component import not_installed
 from runner.config.base_run import on_base_run, set_by_base
-from runner.config.files import Composition, Library
+from runner.config.files import Composition, Library, shown
 from runner.config.overrides import Overrides, bad_choice, by_kind, for_hydra
 from runner.config.paths import missing_paths
 from runner.config.schema import Schema
@@ -164,7 +164,7 @@ def _with_file(problem: Problem, composition: Composition, requested: set[str]) 
 
 def _file_of(key: str, composition: Composition) -> str | None:
     file = composition.file_of(key)
-    return None if file is None else quoted(file)
+    return None if file is None else shown(file)
 
 
 MISSING = object()

@@ -141,7 +141,8 @@ def test_missing_run_suggests_the_nearest(earlier, problems, tmp_path):
 
 def test_latest_without_runs_is_refused(problems):
     assert problems("mode=evaluate", "from_run=latest") == [
-        "from_run=latest must find a run that trained, got none in outputs/runs; start one, or give from_run=RUN_DIR"
+        "from_run=latest must find a run that trained, but there is none in outputs/runs; start one, "
+        "or give from_run=RUN_DIR"
     ]
 
 

@@ -10,9 +10,9 @@ def test_all_problems_are_reported_at_once(problems):
     told = problems("loader.batch_sise=8", "loader.workers=x", "data.class_mode=bianry", "train.epochs=-2")
     assert sorted(told) == [
         "data.class_mode must be one of categorical, sparse, binary, input, null, got 'bianry'; did you mean 'binary'?",
-        "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'?",
         "loader.workers must be a whole number of at least 0, got 'x'",
         "train.epochs must be a whole number of at least 1, got -2",
+        "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'?",
     ]
 
 

@@ -101,7 +101,8 @@ def test_paired_keys_vary_together():
     [
         (
             ["seed=1,2,3", "train.epochs=3,4"],
-            "sweep.paired must pair equally many values, got 3 of seed and 2 of train.epochs; list as many of each",
+            "sweep.paired must pair keys with equally many values, got 3 of seed and 2 of train.epochs; "
+            "list as many of each",
         ),
         (
             ["seed=1,2"],
