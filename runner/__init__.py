@@ -1,7 +1,7 @@
 """A configuration-driven Keras training runner: choose how the data reaches the model.
 
-`compose`, `build_loader` and `run` are the parts of the command line, for use from Python. Importing the package
-imports none of the modules that they need.
+`compose`, `build_loader` and `run` are the parts of the command line, for use from Python; `LoaderDataset` hands a
+loader to a Keras model. Importing the package imports none of the modules that they need.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runner.config.jobs import compose as compose
+    from runner.feeds.dataset import LoaderDataset as LoaderDataset
     from runner.modes.run import build_loader as build_loader
     from runner.modes.run import run as run
 
-__all__ = ["build_loader", "compose", "run"]
+__all__ = ["LoaderDataset", "build_loader", "compose", "run"]
 
-HOMES = {"compose": "runner.config.jobs", "build_loader": "runner.modes.run", "run": "runner.modes.run"}
+HOMES = {
+    "compose": "runner.config.jobs",
+    "build_loader": "runner.modes.run",
+    "run": "runner.modes.run",
+    "LoaderDataset": "runner.feeds.dataset",
+}
 
 
 def __getattr__(name: str) -> Any:

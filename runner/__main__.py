@@ -146,8 +146,8 @@ def _parser() -> _Parser:
     group = parser.add_argument_group("flags")
     for names, options in FLAGS.items():
         group.add_argument(*names, **options)
-    for names, mend in REFUSED.items():
-        group.add_argument(*names, nargs="?", action=_Refuse, const=mend, help=argparse.SUPPRESS)
+    for names, fix in REFUSED.items():
+        group.add_argument(*names, nargs="?", action=_Refuse, const=fix, help=argparse.SUPPRESS)
     return parser
 
 

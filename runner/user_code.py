@@ -168,9 +168,9 @@ def missing_attribute(name: str) -> str | None:
     defined = set(_defined(tree.body))
     if attribute in defined or defined & {"*", "__getattr__"}:
         return None
-    meant = nearest(attribute, sorted(defined))
-    mend = f"did you mean '{module}.{meant}'?" if meant else "define it there, or correct the name"
-    return f"{name} must be in {file_of(module)}, which has no {attribute!r}; {mend}"
+    found = nearest(attribute, sorted(defined))
+    fix = f"did you mean '{module}.{found}'?" if found else "define it there, or correct the name"
+    return f"{name} must be in {file_of(module)}, which has no {attribute!r}; {fix}"
 
 
 def _read(module: str) -> ast.Module | SyntaxError | None:

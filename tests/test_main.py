@@ -219,6 +219,12 @@ def test_package_runs_from_python(fake_run):
     assert len(fake_run.calls) == 1
 
 
+def test_package_offers_the_dataset_of_a_loader():
+    from runner.feeds.dataset import LoaderDataset
+
+    assert runner.LoaderDataset is LoaderDataset
+
+
 def test_package_names_what_it_lacks():
     with pytest.raises(AttributeError, match="module 'runner' has no attribute 'nope'"):
         _ = runner.nope

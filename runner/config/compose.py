@@ -149,8 +149,8 @@ def _kind_problem(override: Override, config: DictConfig, library: Library) -> s
     if value == OmegaConf.select(config, override.key_or_group):
         return None
     options = library.groups[group]
-    mend = f"; use {group}={value}" if value in options else did_you_mean(value, options, f"{group}=")
-    return f"{group}.kind must not be changed without its file, got {quoted(value)}{mend}"
+    fix = f"; use {group}={value}" if value in options else did_you_mean(value, options, f"{group}=")
+    return f"{group}.kind must not be changed without its file, got {quoted(value)}{fix}"
 
 
 def _with_file(problem: Problem, composition: Composition, requested: set[str]) -> Problem:

@@ -223,12 +223,15 @@ def open_library() -> Iterator[Library]:
     user_conf()
     register()
     Plugins.instance().register(UserConf)
-    with alone(), initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"):
+    with (
+        without_hydra(),
+        initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"),
+    ):
         yield Library(GlobalHydra.instance().config_loader())
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def without_hydra() -> Iterator[None]:
     """Set aside a Hydra application around the block: Hydra allows only one at a time."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()

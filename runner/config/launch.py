@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from runner.config.files import PRIMARY, VERSION_BASE, UserConf, alone, our_conf
+from runner.config.files import PRIMARY, VERSION_BASE, UserConf, our_conf, without_hydra
 from runner.config.jobs import Job
 from runner.errors import RunnerError
 
@@ -43,7 +43,7 @@ def _hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
     before = sys.argv
     sys.argv = [before[0], *arguments]
     try:
-        with alone():
+        with without_hydra():
             main(task)()
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)

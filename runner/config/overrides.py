@@ -129,8 +129,8 @@ def sweeper_problem(overrides: Sequence[Override], library: Library) -> str | No
     for override in overrides:
         name = override.value() if override.key_or_group == SWEEPER else None
         if isinstance(name, str) and name not in options:
-            mend = did_you_mean(name, options) or "; install the plugin that provides it"
-            return f"{SWEEPER} must be one of {', '.join(options)}, got {name!r}{mend}"
+            fix = did_you_mean(name, options) or "; install the plugin that provides it"
+            return f"{SWEEPER} must be one of {', '.join(options)}, got {name!r}{fix}"
     return None
 
 
