@@ -80,8 +80,8 @@ class BatchTarget:
             raise
         except Exception as error:
             raise ConfigurationError(
-                f"loader.target={self.name} failed for {self.split}: {error_text(error, self.name)}; correct it there, or "
-                f"its arguments in loader.{self.split}_arguments"
+                f"loader.target={self.name} failed for {self.split}: {error_text(error, self.name)}; correct it there, "
+                f"or its arguments in loader.{self.split}_arguments"
             ) from error
 
     def _refuse_unfit_length(self, given: Any) -> None:
