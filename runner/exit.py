@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
@@ -16,6 +16,7 @@ from typing import NoReturn
 from runner.errors import ConfigurationError, RunnerError, Terminated
 
 INTERRUPTED = 130
+HELP_REQUESTS = ("help", "-h", "--help")
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -40,6 +41,15 @@ def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
     except Exception:
         traceback.print_exc()
         return 1
+
+
+def run_command(arguments: Sequence[str], help_text: str, action: Callable[[Sequence[str]], None]) -> int:
+    """Print the help if the first argument requests it, or there is none; else run `action` on them. Returns 0."""
+    if not arguments or arguments[0] in HELP_REQUESTS:
+        sys.stdout.write(help_text)
+    else:
+        action(arguments)
+    return 0
 
 
 def complain(first: str, *others: str) -> None:

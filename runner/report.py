@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.config.words import read_words
 from runner.errors import ConfigurationError
-from runner.exit import guarded
+from runner.exit import guarded, run_command
 from runner.records.run_folder import find_run
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
@@ -38,10 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def execute(texts: Sequence[str]) -> int:
-    """Do what these words say; 0. Raises `ConfigurationError` for words that cannot be meant."""
-    if not texts or texts[0] in ("help", "-h", "--help"):
-        sys.stdout.write(HELP)
-        return 0
+    """Run the command in these words; 0. Raises `ConfigurationError` with every problem of the words."""
+    return run_command(texts, HELP, _draw)
+
+
+def _draw(texts: Sequence[str]) -> None:
     words = read_words(texts, ("root",))
     problems = [*words.problems, *(f"unknown option '{word.key}'; report takes root" for word in words.comparisons)]
     if len(words.names) != 1:
@@ -52,10 +53,9 @@ def execute(texts: Sequence[str]) -> int:
         results = read_results(Path(words.names[0]))
         report_results(results)
         sys.stdout.write(f"report    {write_sweep_report(results)}\n")
-        return 0
+        return
     run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])
     sys.stdout.write(f"report    {write_report(run.path)}\n")
-    return 0
 
 
 if __name__ == "__main__":

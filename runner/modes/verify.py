@@ -8,7 +8,7 @@ from runner.data.dataset import Dataset
 from runner.errors import ConfigurationError, VerifyError
 from runner.messages import plural
 from runner.modes.terminal import Terminal
-from runner.records.compare import Comparison, Pair, first_difference, likely_causes
+from runner.records.compare import Pair, RunComparison, first_difference, likely_causes
 from runner.records.earlier import run_to_compare
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
@@ -65,7 +65,9 @@ def verify(
     return None
 
 
-def _report(first: RunFolder, comparisons: Sequence[Comparison], difference: str, causes: Sequence[str]) -> list[str]:
+def _report(
+    first: RunFolder, comparisons: Sequence[RunComparison], difference: str, causes: Sequence[str]
+) -> list[str]:
     """The lines of the error: the first difference, the number of others by place, and likely causes."""
     counts = {one.name: one.num_differences for one in comparisons if one.num_differences}
     leading = next(iter(counts))

@@ -23,7 +23,7 @@ OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact", "trac
 
 
 @dataclass
-class Comparison:
+class RunComparison:
     """The comparison of one thing, `name`: how much was compared, what differs, and what cannot be compared."""
 
     name: str
@@ -50,7 +50,7 @@ class Pair:
     config: Mapping[str, Any]
     ids: Mapping[str, Sequence[str]]
 
-    def comparisons(self) -> Iterator[Comparison]:
+    def comparisons(self) -> Iterator[RunComparison]:
         """All comparisons, in the order in which one difference leads to the next."""
         yield self._data()
         yield self._stream("ids", "order of training samples")
@@ -74,8 +74,8 @@ class Pair:
             return f"the first run was {self.first.status}"
         return f"the first run was configured for {plural(self.first.final_config['train']['epochs'], 'epoch')}"
 
-    def _data(self) -> Comparison:
-        comparison = Comparison("data")
+    def _data(self) -> RunComparison:
+        comparison = RunComparison("data")
         before, now = self.first.document.get("data", {}), self.now.document["data"]
         if "fingerprint" not in before:
             comparison.unknown = "data: not recorded by the first run"
@@ -101,7 +101,7 @@ class Pair:
             comparison.unknown = f"contents of {plural(unknown, 'file')}: not recorded by the first run"
         return comparison
 
-    def _contents(self, comparison: Comparison) -> tuple[int, int]:
+    def _contents(self, comparison: RunComparison) -> tuple[int, int]:
         """Compare the files of samples; the number of files that cannot be compared, and of those that were."""
         tables_before, tables_now = read_contents(self.first.path), read_contents(self.now.path)
         unknown = known = 0
@@ -116,8 +116,8 @@ class Pair:
                 comparison.differs(f"{split}: content of {ids[changed[0]]}{more} changed", len(changed))
         return unknown, known
 
-    def _stream(self, key: str, text: str) -> Comparison:
-        comparison = Comparison(key)
+    def _stream(self, key: str, text: str) -> RunComparison:
+        comparison = RunComparison(key)
         before, now = (run.document.get("digests", {}).get(key) for run in (self.first, self.now))
         if before is None or now is None:
             if now is not None:  # `mode=predict` has no training batches
@@ -130,8 +130,8 @@ class Pair:
                 comparison.differs(f"{text} differ{'s' * (key == 'ids')} ({_from_to(before, now)})")
         return comparison
 
-    def _weights(self) -> Comparison:
-        comparison = Comparison("weights")
+    def _weights(self) -> RunComparison:
+        comparison = RunComparison("weights")
         before, now = (run.document.get("digests", {}) for run in (self.first, self.now))
         epochs_before, epochs_now = before.get("weights_per_epoch", []), now.get("weights_per_epoch", [])
         pairs = [
@@ -155,8 +155,8 @@ class Pair:
             comparison.unknown = "weights: not recorded by the first run"
         return comparison
 
-    def _metrics(self) -> Comparison:
-        comparison = Comparison("metrics")
+    def _metrics(self) -> RunComparison:
+        comparison = RunComparison("metrics")
         before, now = read_metrics(self.first.path), read_metrics(self.now.path)
         columns = [name for name in (before[0] if before else ()) if name not in (*TIMING, EPOCH)]
         rows = list(zip(before, now, strict=False))
@@ -169,8 +169,8 @@ class Pair:
                     comparison.differs(f"{name} of epoch {old[EPOCH]} in {METRICS_CSV} changed {values}")
         return comparison
 
-    def _evaluation(self) -> Comparison:
-        comparison = Comparison("evaluation")
+    def _evaluation(self) -> RunComparison:
+        comparison = RunComparison("evaluation")
         before, now = (run.document.get("results", {}).get("evaluate") for run in (self.first, self.now))
         if before is None or now is None:
             return comparison
@@ -184,8 +184,8 @@ class Pair:
                 comparison.differs(f"{name} of the evaluation changed {values}")
         return comparison
 
-    def _predictions(self) -> Comparison:
-        comparison = Comparison("predictions")
+    def _predictions(self) -> RunComparison:
+        comparison = RunComparison("predictions")
         files = [run.path / PREDICTIONS_CSV for run in (self.first, self.now)]
         if not (self._are_as_long and all(file.exists() for file in files)):
             return comparison
@@ -231,7 +231,7 @@ def _from_to(before: str, now: str) -> str:
     return f"{before[:12]} became {now[:12]}"
 
 
-def first_difference(comparisons: Iterable[Comparison]) -> str | None:
+def first_difference(comparisons: Iterable[RunComparison]) -> str | None:
     """The first difference; None if nothing differs."""
     return next((text for comparison in comparisons for text in comparison.differences), None)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from runner.errors import ConfigurationError
-from runner.exit import guarded
+from runner.exit import guarded, run_command
 from runner.messages import did_you_mean
 from runner.runs.commands import best, clean, compare, diff, list_runs, show
 from runner.runs.query import Query, read
@@ -66,17 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def execute(texts: Sequence[str]) -> int:
-    """Do what these words say; 0. Raises `ConfigurationError` for words that cannot be meant."""
-    if not texts or texts[0] in ("help", "-h", "--help"):
-        sys.stdout.write(HELP)
-        return 0
+    """Run the command in these words; 0. Raises `ConfigurationError` with every problem of the words."""
+    return run_command(texts, HELP, _answer)
+
+
+def _answer(texts: Sequence[str]) -> None:
     name, *rest = texts
     if name not in COMMANDS:
         raise ConfigurationError(
             f"command must be one of {', '.join(COMMANDS)}, got {name}{did_you_mean(name, COMMANDS)}"
         )
     COMMANDS[name](read(name, rest))
-    return 0
 
 
 if __name__ == "__main__":
