@@ -148,7 +148,7 @@ def test_generator_of_the_tutorial_runs_as_it_is(workplace, capsys):
         "own_batches.DataGenerator has no ids; a sample's id is its position in a pass",
     ]
     assert all(f"note: {note}" in told for note in notes)
-    assert "batches a pass: train 10 validation 5, the first of 4 samples" in told
+    assert "batches per pass: train 10 validation 5; the first has 4 samples" in told
     assert document["data"]["steps"] == {"train": 10, "validation": 5}
     assert document["digests"]["ids"] is None
     assert "own_batches.DataGenerator" in (record.path / "report.html").read_text()
