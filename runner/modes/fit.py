@@ -144,7 +144,7 @@ def _read_start(run: RunContext, metrics: MetricsTable, steps_per_epoch: int) ->
     start = read_state(run.record.path / CHECKPOINTS)
     step = start.step if start else 0
     epoch, done = divmod(step, steps_per_epoch)
-    where = f"from epoch {epoch + 1}, after {done:,} of {plural(steps_per_epoch, 'step')}"
+    where = f"from epoch {epoch + 1}" + (f", after {done:,} of {plural(steps_per_epoch, 'step')}" if done else "")
     run.terminal.summary([("resume", where if start else "from the beginning: the run has saved no state")])
     metrics.resume(epoch)
     drop_states(run.record.path / CHECKPOINTS, after=step)
