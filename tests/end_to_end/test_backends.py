@@ -1,6 +1,5 @@
 """Every source and mode on the other backends, where they are installed: one process for each of them."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from PIL import Image
 
 from runner import compose
 from runner.modes.run import run
+from tests.support.run_files import read_document, read_rows
 
 QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
 SMALL = ["train.epochs=1", "loader.workers=2", "loader.batch_size=8"]
@@ -67,11 +67,6 @@ def trained(digits_root, tmp_path_factory):
     return run(compose([f"data.root={digits_root}", "data.class_mode=sparse", *QUICK]), folder=folder)
 
 
-def table(path):
-    with path.open(newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_path):
     pytest.importorskip(backend)
@@ -106,7 +101,7 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
     command = [sys.executable, "-c", SCRIPT, backend]
     named = {str(tmp_path / name): overrides for name, overrides in runs.items()}
     subprocess.run(command, input=json.dumps(named), text=True, check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
-    documents = {name: json.loads((tmp_path / name / "run.json").read_text()) for name in runs}
+    documents = {name: read_document(tmp_path / name) for name in runs}
     assert {document["status"] for document in documents.values()} == {"completed"}
     assert (
         len({documents[name]["digests"]["weights"] for name in ("sequence", "in_memory", "generator", "processes")})
@@ -121,10 +116,10 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
     ).all()
     accuracy = trained.document["results"]["evaluate"]["accuracy"]
     assert documents["evaluated"]["results"]["evaluate"]["accuracy"] == pytest.approx(accuracy, abs=2e-3)
-    predicted = table(tmp_path / "predicted" / "predictions.csv")
-    assert [row["id"] for row in predicted] == [row["id"] for row in table(trained.path / "predictions.csv")]
+    predicted = read_rows(tmp_path / "predicted" / "predictions.csv")
+    assert [row["id"] for row in predicted] == [row["id"] for row in read_rows(trained.path / "predictions.csv")]
     resume = [f"backend={backend}", f"resume={tmp_path}/sequence", "train.epochs=2", "loader=in_memory"]
     code = "import sys, runner; runner.run(runner.compose(sys.argv[1:]))"
     subprocess.run([sys.executable, "-c", code, *resume], check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
-    resumed = json.loads((tmp_path / "sequence" / "run.json").read_text())
+    resumed = read_document(tmp_path / "sequence")
     assert resumed["digests"] == documents["longer"]["digests"]

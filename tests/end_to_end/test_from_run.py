@@ -1,6 +1,5 @@
 """`mode=evaluate` and `mode=predict`: a trained model on its own data and on other data."""
 
-import csv
 import json
 import shutil
 
@@ -10,6 +9,7 @@ import pytest
 from runner import compose
 from runner.errors import ConfigurationError, DataError, RunnerError
 from runner.modes.run import build_loader, run
+from tests.support.run_files import read_document, read_rows
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -61,8 +61,7 @@ def photos(digits_root, tmp_path):
 
 
 def rows(record):
-    with (record.path / "predictions.csv").open(newline="") as lines:
-        return list(csv.DictReader(lines))
+    return read_rows(record.path / "predictions.csv")
 
 
 def accuracy(table):
@@ -230,7 +229,7 @@ def test_run_that_is_gone_leaves_no_folder(trained, tmp_path):
 
 
 def test_interrupted_run_is_used_with_a_note(use, final, capsys):
-    document = json.loads((final / "run.json").read_text())
+    document = read_document(final)
     (final / "run.json").write_text(json.dumps(document | {"status": "interrupted"}))
     use("evaluate", of=final)
     assert "note: the run of this model did not complete (status interrupted)" in capsys.readouterr().out

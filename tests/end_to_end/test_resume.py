@@ -1,6 +1,5 @@
 """`resume`: a run that was killed, or is to train on, in its own folder."""
 
-import csv
 import json
 import os
 import shutil
@@ -14,8 +13,8 @@ import pytest
 from runner import compose
 from runner.errors import ConfigurationError, DataError
 from runner.modes.run import run
-from runner.records.metrics import TIMING
 from runner.records.run_folder import read_run
+from tests.support.run_files import read_document, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -24,15 +23,13 @@ QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense
 
 def outcome(folder):
     """All that must be the same, however often the run was killed."""
-    document = json.loads((folder / "run.json").read_text())
-    with (folder / "metrics.csv").open(newline="") as lines:
-        rows = [{name: cell for name, cell in row.items() if name not in TIMING} for row in csv.DictReader(lines)]
+    document = read_document(folder)
     results = document["results"]
     return {
         "status": document["status"],
         "digests": document["digests"],
         "results": {**results, "fit": {name: results["fit"][name] for name in ("epochs", "steps", "samples_seen")}},
-        "metrics": rows,
+        "metrics": untimed_metrics(folder),
         "predictions": (folder / "predictions.csv").read_bytes(),
     }
 
@@ -136,7 +133,7 @@ def test_changed_configuration_is_refused(whole, override, difference):
 
 
 def test_changed_packages_and_code_are_refused(configured, whole, tmp_path):
-    document = json.loads((whole / "run.json").read_text())
+    document = read_document(whole)
     changed = document | {
         "versions": document["versions"] | {"numpy": "1.0"},
         "git": {"commit": "f" * 40, "dirty": True},
@@ -184,7 +181,7 @@ def test_inexact_needs_resume():
 
 
 def test_running_run_is_not_resumed(whole):
-    document = json.loads((whole / "run.json").read_text())
+    document = read_document(whole)
     (whole / "run.json").write_text(json.dumps(document | {"status": "running", "process": {"host": "far", "pid": 7}}))
     try:
         with pytest.raises(ConfigurationError, match="which is still running on far as process 7; stop that first"):

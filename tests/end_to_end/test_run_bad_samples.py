@@ -1,17 +1,15 @@
 """Whole runs over data with bad samples: what they come to, and what they leave behind."""
 
-import csv
 import json
 import shutil
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.modes.run import run
-from runner.records.metrics import TIMING
+from tests.support.photos import write_photos
+from tests.support.run_files import read_document, read_rows, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -22,12 +20,9 @@ BAD = {"train": ["train/cat/03.png", "train/dog/05.png"], "validation": ["valida
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Forty photos to train on and ten to validate with; three of them are cut off."""
-    root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for split, count in (("train", 20), ("validation", 5)):
-        for number, name in ((number, name) for number in range(count) for name in ("cat", "dog")):
-            (root / split / name).mkdir(parents=True, exist_ok=True)
-            pixels = random.integers(0, 256, (6, 5, 3), np.uint8)
-            Image.fromarray(pixels).save(root / split / name / f"{number:02}.png")
+    root = tmp_path_factory.mktemp("photos")
+    write_photos(root, ("train/cat", "train/dog"), 20)
+    write_photos(root, ("validation/cat", "validation/dog"), 5, seed=1)
     for names in BAD.values():
         for name in names:
             file = root / name
@@ -49,39 +44,32 @@ def start(photos, tmp_path):
     return begin
 
 
-def table(file):
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def document(folder):
-    return json.loads((folder / "run.json").read_text())
-
-
 def outcome(folder):
     """All that must be the same, however the samples were read."""
-    metrics = [
-        {name: cell for name, cell in row.items() if name not in TIMING} for row in table(folder / "metrics.csv")
-    ]
-    told = document(folder)
-    return told["digests"], told["results"]["evaluate"], metrics, (folder / "predictions.csv").read_bytes()
+    told = read_document(folder)
+    return (
+        told["digests"],
+        told["results"]["evaluate"],
+        untimed_metrics(folder),
+        (folder / "predictions.csv").read_bytes(),
+    )
 
 
 @pytest.mark.parametrize("choice", ["skip", "substitute"])
 def test_run_skips_and_reports_bad_samples(choice, start, photos, capsys):
     folder = start("one", f"data.on_bad={choice}", "loader=generator")
-    listed = {(row["split"], row["id"]): row for row in table(folder / "bad_samples.csv")}
+    listed = {(row["split"], row["id"]): row for row in read_rows(folder / "bad_samples.csv")}
     assert set(listed) == {(split, name) for split, names in BAD.items() for name in names}
     row = listed["validation", "validation/dog/02.png"]
     assert row["path"] == str(photos / "validation/dog/02.png")
-    told = document(folder)
+    told = read_document(folder)
     assert told["status"] == "completed"
     assert told["data"]["bad_samples"] == {"train": 2, "validation": 1}
     assert told["results"]["fit"]["samples_seen"] == 2 * (38 if choice == "skip" else 40)
-    predicted = [row["id"] for row in table(folder / "predictions.csv")]
+    predicted = [row["id"] for row in read_rows(folder / "predictions.csv")]
     ids = [f"validation/{name}/{number:02}.png" for name in ("cat", "dog") for number in range(5)]
     assert predicted == [name for name in ids if name not in BAD["validation"]]
-    labels = [row["label"] for row in table(folder / "predictions.csv")]
+    labels = [row["label"] for row in read_rows(folder / "predictions.csv")]
     assert labels == [name.split("/")[1] for name in predicted]
     screen, log = capsys.readouterr().out, (folder / "run.log").read_text()
     assert screen.count(f"bad sample {row['path']}: {row['reason']}") == 1
@@ -101,11 +89,11 @@ def test_evaluation_covers_remaining_samples(start, photos, tmp_path):
         for name in names:
             (clean / name).unlink()
     keys = ["mode=evaluate", f"from_run={folder}", f"data.root={clean}"]
-    again = document(run(compose(keys), folder=_made(tmp_path / "clean run")).path)
+    again = read_document(run(compose(keys), folder=_made(tmp_path / "clean run")).path)
     one_by_one = [*keys[:2], "loader.batch_size=1"]
-    alone = document(run(compose(one_by_one), folder=_made(tmp_path / "alone")).path)
+    alone = read_document(run(compose(one_by_one), folder=_made(tmp_path / "alone")).path)
     expected = again["results"]["evaluate"]
-    for given in (document(folder)["results"]["evaluate"], alone["results"]["evaluate"]):
+    for given in (read_document(folder)["results"]["evaluate"], alone["results"]["evaluate"]):
         assert given["loss"] == pytest.approx(expected["loss"], rel=1e-5)
         assert given["accuracy"] == expected["accuracy"]
     assert alone["data"]["bad_samples"] == {"validation": 1}
@@ -120,10 +108,10 @@ def test_prediction_skips_fully_bad_batches(start, tmp_path):
     folder = start("one", "data.on_bad=substitute", "mode=fit")
     keys = ["mode=predict", f"from_run={folder}", "loader.batch_size=1", "split=train"]
     predicted = run(compose(keys), folder=_made(tmp_path / "predicted")).path
-    ids = {row["id"] for row in table(predicted / "predictions.csv")}
+    ids = {row["id"] for row in read_rows(predicted / "predictions.csv")}
     assert len(ids) == 38
     assert not ids & set(BAD["train"])
-    assert document(predicted)["data"]["bad_samples"] == {"train": 2}
+    assert read_document(predicted)["data"]["bad_samples"] == {"train": 2}
 
 
 def test_run_resumes_past_a_bad_sample(start, tmp_path):
@@ -145,10 +133,14 @@ def test_bad_sample_bound_ends_run_and_can_rise(start, tmp_path):
         start("bound", *keys, "data.max_bad=1")
     assert raised.value.exit_code == 4
     folder = tmp_path / "bound"
-    assert document(folder)["status"] == "failed"
-    assert document(folder)["data"]["bad_samples"] == {"train": 2} == {"train": len(table(folder / "bad_samples.csv"))}
+    assert read_document(folder)["status"] == "failed"
+    assert (
+        read_document(folder)["data"]["bad_samples"]
+        == {"train": 2}
+        == {"train": len(read_rows(folder / "bad_samples.csv"))}
+    )
     start("bound", f"resume={folder}", "data.max_bad=3")
-    assert len(table(folder / "bad_samples.csv")) == 3
+    assert len(read_rows(folder / "bad_samples.csv")) == 3
     assert outcome(folder) == outcome(start("unbound", *keys))
 
 

@@ -1,6 +1,5 @@
 """Whole runs on batches that code of the user's own makes: a tutorial's generator as it is, a generator, tf.data."""
 
-import csv
 import json
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 from runner import compose
 from runner.errors import ConfigurationError, DataError
 from runner.modes.run import run
+from tests.support.run_files import read_rows
 
 TUTORIAL = """
 import numpy as np
@@ -120,8 +120,7 @@ GENERATOR = batches(
 
 
 def table(record):
-    with (record.path / "predictions.csv").open(newline="") as lines:
-        return list(csv.DictReader(lines))
+    return read_rows(record.path / "predictions.csv")
 
 
 def agreement(rows, head=""):

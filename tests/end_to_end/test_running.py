@@ -1,7 +1,6 @@
 """Whole runs on real files: what they leave behind, whatever the strategy and however they end."""
 
 import contextlib
-import csv
 import functools
 import io
 import json
@@ -16,6 +15,7 @@ from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.modes.run import build_loader, run
 from runner.records.trace import read_trace
+from tests.support.run_files import read_document, read_rows
 
 QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
 
@@ -52,15 +52,6 @@ def ran(quick, tmp_path_factory):
     return start
 
 
-def rows(file):
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def documents(folder):
-    return json.loads((folder / "run.json").read_text())
-
-
 def test_run_leaves_a_complete_folder(ran):
     folder = ran().folder
     # A patch is there where the code that runs is not that of its commit.
@@ -76,7 +67,7 @@ def test_run_leaves_a_complete_folder(ran):
 
 
 def test_run_records_how_it_went(ran):
-    document = documents(ran().folder)
+    document = read_document(ran().folder)
     assert document == ran().document
     assert document["status"] == "completed"
     assert document["seeds"] == {"seed": 5, "split_seed": 0}
@@ -86,7 +77,7 @@ def test_run_records_how_it_went(ran):
 
 
 def test_metrics_have_a_row_per_epoch(ran):
-    table = rows(ran().folder / "metrics.csv")
+    table = read_rows(ran().folder / "metrics.csv")
     assert [row["epoch"] for row in table] == ["1", "2"]
     assert list(table[0]) == [
         "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "samples_seen",
@@ -104,7 +95,7 @@ def test_run_reports_its_wait_everywhere(ran, loader):
     assert all(wait["reasons"][stage] > 0 for stage in ("read", "decode", "assemble"))
     assert wait["advice"].startswith("the model ")
     assert f"wait      {wait['advice']}\n" in told.printed
-    assert all(0 < float(row["wait_share"]) < 1 for row in rows(folder / "metrics.csv"))
+    assert all(0 < float(row["wait_share"]) < 1 for row in read_rows(folder / "metrics.csv"))
     model, *workers = read_trace(folder)
     assert len(workers) == (2 if loader == "sequence" else 0)
     assert {span.details["step"] for span in model.spans if span.name == "train"} == {*range(1, 41)}
@@ -115,7 +106,7 @@ def test_run_reports_its_wait_everywhere(ran, loader):
 def test_predictions_reproduce_accuracy(ran, class_mode):
     told = ran() if class_mode == "categorical" else ran(f"data.class_mode={class_mode}")
     assert told.config.data.class_mode == class_mode
-    document, table = told.document, rows(told.folder / "predictions.csv")
+    document, table = told.document, read_rows(told.folder / "predictions.csv")
     accuracy = np.mean([row["label"] == row["predicted"] for row in table])
     assert len(table) == document["data"]["samples"]["test"]
     assert accuracy == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
@@ -123,7 +114,7 @@ def test_predictions_reproduce_accuracy(ran, class_mode):
 
 def test_predictions_reproduce_binary_accuracy(quick, folder):
     document = run(quick("data.classes=['3','8']", "data.class_mode=binary"), folder=folder).document
-    table = rows(folder / "predictions.csv")
+    table = read_rows(folder / "predictions.csv")
     accuracy = np.mean([row["label"] == row["predicted"] for row in table])
     assert accuracy == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
     assert {row["label"] for row in table} == {"3", "8"}
@@ -131,13 +122,13 @@ def test_predictions_reproduce_binary_accuracy(quick, folder):
 
 def test_reconstruction_reports_its_error(quick, folder):
     document = run(quick("data.class_mode=input"), folder=folder).document
-    table = rows(folder / "predictions.csv")
+    table = read_rows(folder / "predictions.csv")
     error = np.mean([float(row["mean_squared_error"]) for row in table])
     assert error == pytest.approx(document["results"]["evaluate"]["loss"], rel=1e-3)
 
 
 def test_predictions_stand_in_the_sources_order(ran):
-    ids = [row["id"] for row in rows(ran().folder / "predictions.csv")]
+    ids = [row["id"] for row in read_rows(ran().folder / "predictions.csv")]
     with build_loader(ran().config, "test") as loader:
         assert ids == list(loader.source.ids)
 
@@ -170,7 +161,7 @@ def test_steps_per_epoch_only_changes_reports(ran, steps, epochs):
     assert {**digests, "weights_per_epoch": digests["weights_per_epoch"][-1:]} == {
         **reference, "weights_per_epoch": reference["weights_per_epoch"][-1:]
     }  # fmt: skip
-    assert len(rows(told.folder / "metrics.csv")) == epochs
+    assert len(read_rows(told.folder / "metrics.csv")) == epochs
 
 
 FEW = ["data.limit=40"]
@@ -180,7 +171,7 @@ def test_early_stopping_ends_the_run(quick, folder):
     overrides = ["train.epochs=9", "train.early_stopping.patience=1", "train.learning_rate=1e-30", "mode=fit"]
     document = run(quick(*FEW, *overrides), folder=folder).document
     assert document["results"]["fit"]["stopped_early"]
-    assert document["results"]["fit"]["epochs"] == len(rows(folder / "metrics.csv")) < 9
+    assert document["results"]["fit"]["epochs"] == len(read_rows(folder / "metrics.csv")) < 9
 
 
 def test_resolved_configuration_is_a_fixed_point(ran):
@@ -206,7 +197,7 @@ def test_bad_sample_fails_the_run_and_is_named(digits_root, tmp_path, folder):
     bad.write_bytes(bad.read_bytes()[:40])
     with pytest.raises(BadSampleError, match=f"{bad}: "):
         run(compose([f"data.root={root}", *QUICK, "data.validation_split=0", "data.test_split=0"]), folder=folder)
-    document = documents(folder)
+    document = read_document(folder)
     assert document["status"] == "failed"
     assert str(bad) in document["error"]["message"]
 
@@ -218,7 +209,7 @@ def test_interrupt_closes_the_record(quick, folder, monkeypatch):
     monkeypatch.setattr("runner.training.loop.fit", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(quick(), folder=folder)
-    assert documents(folder)["status"] == "interrupted"
+    assert read_document(folder)["status"] == "interrupted"
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):

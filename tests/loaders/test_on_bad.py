@@ -13,6 +13,7 @@ from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.errors import BadSampleError, DataError, UserReadError
 from runner.loaders.reader import MOST_SUBSTITUTES, OnBad, SampleReader
+from tests.support.photos import write_photos
 from tests.support.sources import NumberSource
 
 WORKERS = ["loader.workers=2"]
@@ -37,12 +38,7 @@ BAD = {"cat/03.png": "empty file", "dog/11.png": "no such file"}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (folder / name).mkdir()
-        for number in range(20):
-            pixels = random.integers(0, 256, (6, 5, 3), np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number:02}.png")
+    folder = write_photos(tmp_path_factory.mktemp("photos"), ("cat", "dog"), 20)
     (folder / "cat" / "03.png").write_bytes(b"")
     return folder
 

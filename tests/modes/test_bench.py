@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from runner import compose
 from runner.errors import BadSampleError, RunnerError, WorkerError
@@ -20,6 +19,7 @@ from runner.loaders.throughput import Throughput, evenly, time_loader
 from runner.modes.bench import best_of
 from runner.modes.bench_measure import LoaderResult, candidates, in_own_process, override_line
 from runner.modes.run import build_loader, run
+from tests.support.photos import write_photos
 
 COLUMNS = [
     "loader",
@@ -37,11 +37,7 @@ COLUMNS = [
 def photos(tmp_path, monkeypatch):
     """Twenty images of two classes, seen from the folder a run starts in."""
     monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for number in range(10):
-            Image.fromarray(random.integers(0, 256, (9, 11, 3), np.uint8)).save(f"photos/{name}/{number}.png")
+    write_photos("photos", ("cat", "dog"), 10, size=(9, 11))
     return ["data=directory", "data.root=photos", "data.target_size=[8,8]", "loader.batch_size=4"]
 
 
@@ -144,8 +140,8 @@ def test_bench_without_any_result_fails(photos, monkeypatch, in_this_process):
 
 
 def test_an_unreadable_sample_is_named(photos):
-    Path("photos/cat/3.png").write_bytes(b"no image")
-    with pytest.raises(BadSampleError, match="photos/cat/3.png"):
+    Path("photos/cat/03.png").write_bytes(b"no image")
+    with pytest.raises(BadSampleError, match="photos/cat/03.png"):
         bench(*photos, "data.validation_split=0")
 
 

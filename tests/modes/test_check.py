@@ -19,6 +19,7 @@ from runner.errors import DataError, WorkerError
 from runner.loaders.workers import in_threads
 from runner.modes.figures import class_counts
 from runner.modes.run import run
+from tests.support.photos import write_photos
 
 KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
 
@@ -26,14 +27,9 @@ KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
 @pytest.fixture
 def photos(tmp_path):
     """Images of two classes in folders of splits, none like another."""
-    random, root = np.random.default_rng(0), tmp_path / "photos"
-    for split, count in (("train", 12), ("test", 4)):
-        for name in ("cat", "dog"):
-            (root / split / name).mkdir(parents=True)
-            for number in range(count):
-                image = Image.fromarray(random.integers(0, 256, (9, 11, 3), np.uint8))
-                image.save(root / split / name / f"{number:02}.png")
-    return root
+    root = tmp_path / "photos"
+    write_photos(root, ("train/cat", "train/dog"), 12, size=(9, 11))
+    return write_photos(root, ("test/cat", "test/dog"), 4, size=(9, 11), seed=1)
 
 
 @pytest.fixture

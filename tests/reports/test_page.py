@@ -1,6 +1,5 @@
 """The page of real runs, and of what is left of them."""
 
-import csv
 import json
 import shutil
 
@@ -14,14 +13,10 @@ from runner.report import execute
 from runner.reports.html import REPORT_HTML, number, seconds
 from runner.reports.page import write_report
 from tests.support.clocks import calls_of
+from tests.support.run_files import read_document, read_rows
 
 HOSTILE = "<script>alert(1)</script>"
 """What a class of `table` is called."""
-
-
-def rows(file):
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 @pytest.fixture
@@ -32,7 +27,7 @@ def copy(digits, tmp_path):
 
 
 def test_page_has_status_config_and_results(digits, read):
-    page, document = read(digits), json.loads((digits / "run.json").read_text())
+    page, document = read(digits), read_document(digits)
     assert page.of("span", **{"class": "status completed"})
     accuracy = document["results"]["evaluate"]["accuracy"]
     assert f"test accuracy {rounded(accuracy)}" in page.text
@@ -43,7 +38,7 @@ def test_page_has_status_config_and_results(digits, read):
 def test_page_shows_only_a_known_command(copy, read):
     write_report(copy)
     assert "No key was set on the command line" in read(copy).text
-    document = json.loads((copy / "run.json").read_text())
+    document = read_document(copy)
     (copy / "run.json").write_text(json.dumps(document | {"overrides": ["seed=1", "data.root=a b"]}))
     write_report(copy)
     assert "python -m runner seed=1 'data.root=a b'" in read(copy).text
@@ -66,13 +61,13 @@ def test_no_two_elements_have_the_same_id(digits, read):
 
 def test_samples_per_class_are_those_of_the_data(digits, read):
     header, *classes = read(digits).tables["Samples per class"]
-    samples = json.loads((digits / "run.json").read_text())["data"]["samples"]
+    samples = read_document(digits)["data"]["samples"]
     assert header == ["class", *samples]
     assert [sum(int(row[column]) for row in classes) for column in (1, 2, 3)] == list(samples.values())
 
 
 def test_confusion_matrix_matches_predictions(digits, read):
-    page, predictions = read(digits), rows(digits / "predictions.csv")
+    page, predictions = read(digits), read_rows(digits / "predictions.csv")
     _, *matrix = page.tables["Confusion matrix"]
     for name, *counts in matrix:
         taken = [row["predicted"] for row in predictions if row["label"] == name]
@@ -84,16 +79,16 @@ def test_confusion_matrix_matches_predictions(digits, read):
 
 
 def test_worst_samples_are_pictured_first(digits, read):
-    page, predictions = read(digits), rows(digits / "predictions.csv")
+    page, predictions = read(digits), read_rows(digits / "predictions.csv")
     wrong = [row for row in predictions if row["label"] != row["predicted"]]
     worst = sorted(wrong, key=lambda row: float(row[row["label"]]))[:12]
     pictured = [image["alt"] for image in page.of("img") if "title" not in image]
     assert pictured == [row["id"] for row in worst]
-    assert sorted(row["id"] for row in rows(digits / "figures" / "worst.csv")) == sorted(pictured)
+    assert sorted(row["id"] for row in read_rows(digits / "figures" / "worst.csv")) == sorted(pictured)
 
 
 def test_examples_show_four_samples_per_class(digits):
-    listed = rows(digits / "figures" / "examples.csv")
+    listed = read_rows(digits / "figures" / "examples.csv")
     assert [row["label"] for row in listed] == [str(number) for number in range(10) for _ in range(4)]
     assert all(row["id"].startswith(f"{row['label']}/") for row in listed)
     assert all((digits / "figures" / row["file"]).exists() for row in listed)
@@ -104,12 +99,12 @@ def test_curves_have_panels_and_alt_text(digits, read):
     assert [label.split(":")[0] for label in labels[:-1]] == [
         "loss", "accuracy", "learning rate", "images per second", "share of time waiting for data",
     ]  # fmt: skip
-    first, last = rows(digits / "metrics.csv")
+    first, last = read_rows(digits / "metrics.csv")
     assert f"val_loss goes from {float(first['val_loss']):.4g} to {float(last['val_loss']):.4g}" in labels[0]
 
 
 def test_wait_has_reasons_and_a_picture(digits, read):
-    page, fit = read(digits), json.loads((digits / "run.json").read_text())["results"]["fit"]
+    page, fit = read(digits), read_document(digits)["results"]["fit"]
     wait, memory = fit["wait"], rounded(fit["peak_memory_bytes"] / 1e6)
     assert f"took {seconds(fit['cpu_seconds'])} of CPU time and at most {memory} MB of memory" in page.text
     assert wait["advice"].removeprefix("t") in page.text
@@ -137,13 +132,13 @@ def test_page_is_redrawn_from_files_alike(digits, tmp_path):
 
 def change(folder, **sections):
     """Write these sections into run.json, and draw the page."""
-    document = json.loads((folder / "run.json").read_text())
+    document = read_document(folder)
     (folder / "run.json").write_text(json.dumps(document | sections))
     write_report(folder)
 
 
 def test_file_content_is_shown_with_its_digest(copy, read):
-    data = json.loads((copy / "run.json").read_text())["data"]
+    data = read_document(copy)["data"]
     assert (
         f"The record has the digests of all 1,797 files; their digest is {data['contents']['digest']} ."
         in read(copy).text
@@ -219,7 +214,7 @@ def test_every_head_has_a_section_of_its_own_kind(started, table, read):
 def test_reconstruction_shows_greatest_errors(started, table, read):
     folder = started(*table, "data.class_mode=input")
     page = read(folder)
-    errors = {row["id"]: float(row["mean_squared_error"]) for row in rows(folder / "predictions.csv")}
+    errors = {row["id"]: float(row["mean_squared_error"]) for row in read_rows(folder / "predictions.csv")}
     pictured = [image["alt"] for image in page.of("img") if "title" not in image]
     assert pictured == sorted(errors, key=errors.get, reverse=True)[:12]
     assert "the only score is the error of each sample" in page.text
@@ -234,7 +229,7 @@ def test_predictions_without_labels_are_counted(digits, digits_root, tmp_path, r
     page = read(folder)
     assert "The data has no labels, so there are no scores." in page.text
     counted = page.tables["Predictions"][1:]
-    assert sum(int(count) for _, count in counted) == len(rows(folder / "predictions.csv"))
+    assert sum(int(count) for _, count in counted) == len(read_rows(folder / "predictions.csv"))
 
 
 def test_failed_run_shows_error_and_log_end(digits_root, tmp_path, read):
