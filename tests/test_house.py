@@ -1,13 +1,22 @@
 """The house: who may import whom, and what stays light."""
 
 import ast
+import io
+import re
 import subprocess
 import sys
+import tokenize
+import traceback
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "runner"
+import runner
+from tests.support.photos import write_photos
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "runner"
 LAYERS = [
     {"errors", "messages", "seeds"},
     {"batch"},
@@ -46,19 +55,35 @@ def imported(module, *, top_only=False):
             yield node.module
 
 
+def dotted(module):
+    """The name of a module within the package."""
+    return str(module.with_suffix("")).replace("/", ".").removesuffix(".__init__")
+
+
+def imported_modules(module):
+    """Names of the package's modules that a module imports, also as `from package import module`."""
+    names = set()
+    for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name.removeprefix("runner.") for name in names if name.startswith("runner.")}
+
+
 def runner_parts(module):
     return {name.split(".")[1] for name in imported(module) if name.startswith("runner.")}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != Path("__init__.py")], ids=str)
-def test_module_imports_only_from_lower_layers(module):
+def test_module_imports_only_layers_above_it(module):
     part = part_of(module)
     for other in runner_parts(module) - {part}:
         assert LEVEL[other] < LEVEL[part], f"{module} imports runner.{other}"
 
 
 def test_modules_form_no_cycle():
-    graph = {str(m.with_suffix("")).replace("/", ".").removesuffix(".__init__"): m for m in MODULES}
+    graph = {dotted(m): m for m in MODULES}
     edges = {
         name: {target.removeprefix("runner.") for target in imported(module)} & set(graph)
         for name, module in graph.items()
@@ -129,3 +154,208 @@ def test_every_module_starts_with_a_docstring():
     for file in PACKAGE.rglob("*.py"):
         first = file.read_text().splitlines()[0]
         assert first.startswith('"""'), file
+
+
+KINDS = {"loaders/generator.py", "models/mlp.py"}
+"""Modules that hold one kind chosen by name; they may be short."""
+
+SHORT = {
+    "config/plugins/hydra_plugins/keras_runner.py",
+    "config/resolvers.py",
+    "records/dotted.py",
+    "training/model_file.py",
+}
+"""Modules under 40 lines: Hydra finds its plugins by their folder; leaves that two layers share."""
+
+SINGLE_IMPORTER = {
+    "callbacks/monitored.py", "feeds/tensorflow_batches.py", "models/pretrained.py", "modes/debug.py",
+    "training/monitor.py",
+}  # fmt: skip
+"""Modules under 60 lines that one other module imports: each keeps a framework or a feature apart."""
+
+STARTED = {"__main__.py", "job.py", "runs/__main__.py"}
+"""Modules that a process is started with; nothing imports them."""
+
+DOUBLE_CLASSES = {"Custom", "EarlyStopping", "ReduceLROnPlateau"}
+"""Settings kinds, which are called like the thing they configure."""
+
+
+def num_lines(module):
+    return len((PACKAGE / module).read_text().splitlines())
+
+
+def test_gerund_modules_are_few():
+    gerunds = {module.stem for module in MODULES if module.stem.endswith("ing")}
+    assert gerunds <= {"timing", "pruning", "tracking"}
+
+
+def test_class_names_are_unique():
+    places = {}
+    for module in MODULES:
+        for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(module))
+    doubled = {name: found for name, found in places.items() if len(found) > 1}
+    assert set(doubled) <= DOUBLE_CLASSES, doubled
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.name != "__init__.py"], ids=str)
+def test_module_has_a_readable_length(module):
+    assert num_lines(module) <= 320
+    assert num_lines(module) >= 40 or str(module) in KINDS | SHORT
+
+
+def test_small_modules_have_several_importers():
+    importers = Counter()
+    for module in MODULES:
+        importers.update(imported_modules(module))
+    small = {str(m) for m in MODULES if m.name != "__init__.py" and num_lines(m) < 60 and importers[dotted(m)] < 2}
+    assert small <= SINGLE_IMPORTER | KINDS | SHORT | STARTED
+
+
+# Of these, what each module imports; it may only shrink.
+LIBRARIES = {"cv2", "PIL", "pandas", "keras", "tensorflow", "numpy", "rich", "hydra"}
+NUMPY = {"numpy"}
+CHAINS = [
+    {
+        "runner.__main__": set(),
+        "runner.job": set(),
+        "runner.settings": NUMPY,
+        "runner.loaders.processes": NUMPY,
+        "runner.loaders.reader": NUMPY,
+        "runner.images.exact": NUMPY | {"PIL"},
+    },
+    {"runner.report": NUMPY | {"hydra", "rich"}},
+]
+"""One process imports the modules of a chain in turn; each needs all that those before it need."""
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: list(chain)[-1])
+def test_modules_import_exactly_their_libraries(chain):
+    code = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        f"    importlib.import_module(name); print(name, *sorted({LIBRARIES} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *chain], capture_output=True, text=True, check=True)
+    found = {name: set(libraries) for name, *libraries in map(str.split, ran.stdout.splitlines())}
+    assert found == chain
+
+
+MOST_FRAMES = 12
+"""Own frames from a worker to the JPEG decoder."""
+
+
+@pytest.mark.parametrize("cache", ["none", "memory", "disk"])
+def test_worker_reaches_the_decoder_in_few_frames(cache, tmp_path, monkeypatch):
+    import simplejpeg
+
+    decode, frames = simplejpeg.decode_jpeg, []
+
+    def decode_jpeg(*args, **kwargs):
+        frames.append([f.filename for f in traceback.extract_stack() if Path(f.filename).is_relative_to(PACKAGE)])
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", decode_jpeg)
+    root = write_photos(tmp_path / "photos", ["cat", "dog"], 3, suffix=".jpg")
+    keys = ["data=directory", f"data.root={root}", "data.target_size=[6,5]", "data.validation_split=0"]
+    keys += ["loader.workers=1", f"loader.cache={cache}", f"loader.cache_dir={tmp_path}"]
+    with runner.build_loader(runner.compose(keys)) as loader:
+        assert sum(map(len, loader.epoch(0))) == 6
+    assert len(frames) >= 6
+    assert 3 < max(map(len, frames)) <= MOST_FRAMES
+
+
+WORDS_TO_AVOID = re.compile(
+    r"\b(told|tells?|anew|so many|gone on with|is no key|beside|asked for|comes of|came of|in turns|somebody|lest)"
+    r"\b",
+    re.IGNORECASE,
+)
+ALLOWED_TEXTS = {"told"}
+"""Keys of run.json."""
+
+UNPLAIN = {
+    "__main__.py",
+    "commands/hydra_sweeper.py",
+    "commands/resume_sweep.py",
+    "commands/search.py",
+    "commands/sweep.py",
+    "commands/sweep_folder.py",
+    "component.py",
+    "config/base_run.py",
+    "config/compose.py",
+    "config/expand.py",
+    "config/files.py",
+    "config/help.py",
+    "config/jobs.py",
+    "config/overrides.py",
+    "config/paths.py",
+    "config/plugins/hydra_plugins/keras_runner.py",
+    "config/schema.py",
+    "config/validation.py",
+    "config/words.py",
+    "errors.py",
+    "exit.py",
+    "records/diff.py",
+    "records/run_folder.py",
+    "settings.py",
+    "trackers/tensorboard.py",
+    "user_code.py",
+}
+"""Modules that still have such a word; the list may only shrink."""
+
+
+def texts_of(module):
+    """The string literals of a module, its docstrings included, and its comments."""
+    source = (PACKAGE / module).read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def unplain(text):
+    return [found.group() for found in WORDS_TO_AVOID.finditer(text) if text not in ALLOWED_TEXTS]
+
+
+def test_modules_are_written_in_plain_words():
+    found = {str(module): words for module in MODULES if (words := [*map(unplain, texts_of(module))]) and any(words)}
+    assert set(found) <= UNPLAIN, {name: words for name, words in found.items() if name not in UNPLAIN}
+
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), PACKAGE / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("conf/**/*.*")])
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_document_is_written_in_plain_words(file):
+    lines = enumerate(file.read_text().splitlines(), 1)
+    assert [(number, words) for number, line in lines if (words := unplain(line))] == []
+
+
+def test_architecture_page_lists_no_files():
+    lines = (PACKAGE / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    rows = [line for line in lines if re.match(r"\s*([-*|]\s*)?\[?`?[\w/]+\.py\b", line)]
+    assert rows == []
+
+
+def test_architecture_page_shows_the_layers():
+    page = (PACKAGE / "README.md").read_text().partition("## Layers")[2]
+    shown = page.split("```")[1].removeprefix("text\n").replace("(K)", "").splitlines()
+    assert [set(line.split()) for line in shown] == LAYERS
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_tests_have_short_names_and_no_types(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            assert not node.returns and not any(argument.annotation for argument in arguments), node.name
+            if node.name.startswith("test_"):
+                assert len(node.name) <= 46, node.name
+                assert not unplain(node.name.replace("_", " ")), node.name

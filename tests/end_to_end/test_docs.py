@@ -241,7 +241,7 @@ def test_docs_have_a_command_for_every_choice(group):
     assert all(f"{group}={file.stem}" in said for file in (ROOT / "conf" / group).glob("*.yaml"))
 
 
-def test_readme_gives_the_two_commands_of_a_commit_first():
+def test_readme_starts_with_commit_commands():
     install, check = (text for language, text in BLOCK.findall(PAGES[0].read_text())[:4] if language == "bash")
     assert "pip install -e ." in install and "python -m runner" in install
     assert all(tool in check for tool in ("ruff check", "ruff format --check", "mypy", "mkdocs build", "pytest"))

@@ -140,7 +140,7 @@ def test_slow_first_batch_is_reported_separately(loader, why):
 @pytest.mark.parametrize("kind", ["sequence", "generator", "in_memory", "directory_flow"])
 @pytest.mark.parametrize("cache", ["none", "memory", "disk"])
 @pytest.mark.parametrize("all_bytes", [SMALL, LARGE])
-def test_advice_is_typeable_and_not_yet_set(kind, reasons, cache, all_bytes):
+def test_advice_is_typeable_and_new(kind, reasons, cache, all_bytes):
     typed = [f"loader={kind}", f"loader.cache={cache}", "loader.workers=3"]
     before = compose(typed).loader
     told = advice(before, reasons, all_bytes=all_bytes)

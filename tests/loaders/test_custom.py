@@ -196,7 +196,7 @@ def test_kept_batches_survive_array_reuse():
     assert first.x.dtype == np.float32
 
 
-def test_ids_are_positions_unless_the_class_tells():
+def test_ids_are_positions_by_default():
     batches = list(load("Numbers").epoch(0))
     assert [name for batch in batches for name in batch.ids] == [str(number) for number in range(NUM_SAMPLES)]
     loader = load("Reversing")
