@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.config import schema
 from runner.config.help import help_text
 from runner.config.schema import Schema, json_schema
 from runner.config.validation import validate
@@ -115,3 +116,13 @@ def test_help_is_about_what_was_chosen(workplace):
 
 def test_help_survives_mistakes(workplace):
     assert "loader.batch_size=32" in help_text(["loader=sequense", "zzz=3", "[", "data=directory"], "")
+
+
+def test_errors_are_found_without_the_texts_of_keys(problems, monkeypatch):
+    def read(module):
+        raise NotImplementedError(module)
+
+    monkeypatch.setattr(schema, "_texts", read)
+    assert problems("loader.batch_sise=2") == [
+        "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'?"
+    ]
