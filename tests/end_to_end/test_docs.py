@@ -211,10 +211,10 @@ def test_page_runs_as_it_is_read(page, place, one_loader, empty_pages):
 @pytest.mark.parametrize("command", SWEEPS)
 def test_sweep_of_docs_can_be_prepared(command, place, monkeypatch):
     from runner.commands.prepare_sweep import prepare_sweep
-    from runner.config import jobs
 
-    monkeypatch.setattr(jobs, "launcher_problem", lambda settings: None)  # there may be no cluster here
-    monkeypatch.setattr("runner.component.find_spec", lambda name: importlib.util.find_spec("pytest"))  # nor a package
+    # There may be no cluster here, nor a package that a sweep needs.
+    monkeypatch.setattr("runner.commands.prepare_sweep.launcher_problem", lambda settings: None)
+    monkeypatch.setattr("runner.component.find_spec", lambda name: importlib.util.find_spec("pytest"))
     sweep = prepare_sweep(shlex.split(command))
     assert len(sweep.jobs) > 1 or sweep.space is not None or sweep.settings.resume is not None
 
