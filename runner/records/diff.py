@@ -1,4 +1,4 @@
-"""Differences between runs: changes since an earlier run in one line each, and every key that tells runs apart."""
+"""Differences between runs: changes since an earlier run in one line each, and every key in which runs differ."""
 
 from __future__ import annotations
 

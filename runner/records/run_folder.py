@@ -67,7 +67,7 @@ class RunFolder:
 
     @property
     def final_config(self) -> dict[str, Any]:
-        """`config` with the number of epochs that the last `resume` asked for."""
+        """`config` with the number of epochs that the last `resume` requested."""
         epochs = [resume["epochs"] for resume in self.document.get("resumed", []) if "epochs" in resume]
         return {**self.config, "train": {**self.config["train"], "epochs": epochs[-1]}} if epochs else self.config
 

@@ -68,7 +68,7 @@ class EventFiles:
         return self._log_dir.joinpath(*run.parts[-2:] if run.name.isdecimal() else run.parts[-1:])
 
     def _open(self, purge_step: int | None = None) -> SummaryWriter:
-        """The writer; a new one tells readers to discard older values from `purge_step` on."""
+        """The writer; a new one makes readers discard older values from `purge_step` on."""
         from tensorboardX import SummaryWriter
 
         if self._writer is None:

@@ -118,7 +118,7 @@ def test_help_survives_mistakes(workplace):
     assert "loader.batch_size=32" in help_text(["loader=sequense", "zzz=3", "[", "data=directory"], "")
 
 
-def test_errors_are_found_without_the_texts_of_keys(problems, monkeypatch):
+def test_errors_need_no_texts_of_keys(problems, monkeypatch):
     def read(module):
         raise NotImplementedError(module)
 
