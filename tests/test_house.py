@@ -186,7 +186,7 @@ def num_lines(module):
 
 def test_gerund_modules_are_few():
     gerunds = {module.stem for module in MODULES if module.stem.endswith("ing")}
-    assert gerunds <= {"timing", "pruning", "tracking"}
+    assert gerunds <= {"timing", "pruning"}
 
 
 def test_class_names_are_unique():

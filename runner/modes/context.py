@@ -14,7 +14,7 @@ from runner.loaders.settings import LoaderSettings
 from runner.modes.pipeline import open_loader, open_notes, plan_loading
 from runner.modes.summary import bad_lines, cache_lines, data_lines, loader_lines
 from runner.modes.terminal import Terminal
-from runner.modes.tracking import Tracking
+from runner.modes.tracker import Tracking
 from runner.records.record import RunRecord
 from runner.settings import Settings
 from runner.training.backend import start_backend

@@ -21,7 +21,7 @@ from runner.modes.pipeline import open_dataset, open_loader, plan_loading
 from runner.modes.resume import resumable
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
-from runner.modes.tracking import Tracking
+from runner.modes.tracker import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
 from runner.records.earlier import run_to_use
