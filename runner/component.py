@@ -30,6 +30,11 @@ class Package:
     otherwise: str
 
     @property
+    def key(self) -> str:
+        """The key of the choice that needs the package."""
+        return self.choice.partition("=")[0]
+
+    @property
     def is_installed(self) -> bool:
         """Whether the package can be found; it is not imported."""
         spec = find_spec(self.name)

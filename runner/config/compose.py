@@ -107,7 +107,8 @@ class Check:
         if self.settings is not None:
             missing = [problem for problem in missing_paths(self.settings) if not validated.touches(problem.key)]
             self.problems += [_with_file(problem, composition, requested) for problem in missing]
-            self.problems += [Problem("", text) for text in not_installed(self.settings.packages())]
+            for package in self.settings.packages():
+                self.problems += [Problem(package.key, text) for text in not_installed([package])]
 
     def _apply(self, override: Override, config: DictConfig) -> bool:
         """Set a key as Hydra will; False, and a problem, if that is impossible."""

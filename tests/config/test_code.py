@@ -64,7 +64,7 @@ def test_similar_name_is_suggested(module, problems):
 def test_syntax_error_names_its_line(module, problems):
     module("def build(:")
     assert told(problems, "model.target=mine_r.build") == [
-        "extensions must list modules that can be imported, got mine_r: invalid syntax (mine_r.py, line 2); correct it "
+        "extensions must list modules that can be imported, got mine_r: invalid syntax (mine_r.py, line 2); fix it "
         "there"
     ]
 

@@ -166,7 +166,7 @@ def test_run_without_a_record_is_refused(earlier, problems):
     assert told.startswith(f"from_run must be the folder of a run, got {RUN}: {RUN}/run.json does not exist")
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "cannot be read: "), ("- 1", "must hold keys")])
+@pytest.mark.parametrize(("text", "message"), [("a: [", "cannot be read: "), ("- 1", "must be a mapping")])
 def test_damaged_configuration_is_reported(text, message, earlier, problems):
     (earlier() / "config.yaml").write_text(text)
     (told,) = problems("mode=evaluate", f"from_run={RUN}")

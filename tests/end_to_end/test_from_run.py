@@ -152,7 +152,7 @@ def test_folder_may_hold_a_single_class(use, photos):
 
 
 def test_unknown_class_is_named(use, photos):
-    with pytest.raises(DataError, match=r"has the class folders seven, which the training data does not have"):
+    with pytest.raises(DataError, match=r"must have only class folders of the training data, got seven; remove them"):
         use("evaluate", *photos(digit7="seven", digit4="4"), "split=train")
 
 

@@ -113,7 +113,9 @@ def test_completed_run_trains_for_more_epochs(configured, whole):
 
 
 def test_completed_run_is_not_resumed(configured, whole):
-    with pytest.raises(ConfigurationError, match="is completed; to train on give more epochs than its 3: train.epoch"):
+    with pytest.raises(
+        ConfigurationError, match="is completed; to train further, give more than its 3 epochs: train.epochs=6"
+    ):
         run(compose([f"resume={whole}"]))
 
 

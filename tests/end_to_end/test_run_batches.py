@@ -236,6 +236,6 @@ def test_user_code_error_names_batch_and_line(workplace):
 def test_package_that_the_function_needs_is_named(workplace, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     loader = compose(batches("dataset")).loader
-    told = r"loader\.target=own_batches\.dataset .* failed for train: ModuleNotFoundError: .*tensorflow.* line \d+\)"
+    told = r"loader\.target=own_batches\.dataset failed for train: ModuleNotFoundError: .*tensorflow.* line \d+\)"
     with pytest.raises(ConfigurationError, match=told):
         loader.open()

@@ -42,7 +42,7 @@ def test_augmented_model_takes_plain_samples(folder, digits_root, tmp_path):
     log = told(folder)
     assert "8×8×1 uint8 per sample, delivered as 3×3×1 float32" in log
     assert "augmented in training: crop [6, 6], rotation 0.05" in log
-    assert "every sample through mine_r.small" in log
+    assert "transformed by mine_r.small" in log
     assert "note: data.limit=60 leaves 60 of" in log
     again = tmp_path / "again"
     again.mkdir()
@@ -69,5 +69,5 @@ def test_check_uses_the_loader_auto_chose(folder, digits_root):
 def test_unusable_augmentation_is_refused_early(folder, tmp_path):
     np.savez(tmp_path / "a.npz", x=np.zeros((30, 5), np.float32), y=np.arange(30) % 3)
     keys = ["data=arrays", f"data.path={tmp_path / 'a.npz'}", "model=mlp", "data.augment.flip=vertical"]
-    with pytest.raises(DataError, match=r"^data\.augment must have images .* got samples of 5 float32"):
+    with pytest.raises(DataError, match=r"^data\.augment needs images .* got samples of 5 float32"):
         run(compose(keys), folder=folder)

@@ -215,7 +215,7 @@ def test_interrupt_closes_the_record(quick, folder, monkeypatch):
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
     monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: 50_000)
     with pytest.raises(
-        DataError, match=r"loader=in_memory needs 1\d\d\.\d kB .* and 50\.0 kB are free; choose loader="
+        DataError, match=r"loader=in_memory needs 1\d\d\.\d kB .* but only 50\.0 kB are free; choose loader="
     ):
         run(quick("loader=in_memory"), folder=folder)
 
@@ -237,7 +237,7 @@ def test_fit_makes_and_links_its_own_folder(quick, tmp_path, monkeypatch):
 
 
 def test_keys_without_effect_are_said_once(ran):
-    assert ran("loader=generator").printed.count("note: loader.workers has no effect here") == 1
+    assert ran("loader=generator").printed.count("note: loader.workers has no effect with this loader") == 1
 
 
 def test_build_loader_names_the_splits_there_are(quick):

@@ -72,7 +72,7 @@ def test_processors_are_those_of_this_process():
 
 @pytest.mark.parametrize(("free", "kind"), [(10**9, InMemoryLoader), (150_000, SequenceLoader)])
 def test_loader_is_what_was_chosen(monkeypatch, digits_root, free, kind):
-    monkeypatch.setattr("runner.modes.run.available_bytes", lambda: free)
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: free)
     keys = [f"data.root={digits_root}", "loader=auto", "loader.batch_size=4", "loader.workers=1"]
     with build_loader(compose(keys)) as loader:
         assert type(loader) is kind

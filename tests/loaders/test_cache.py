@@ -385,7 +385,7 @@ def test_cache_memory_is_stated_and_bounded(digits_root, monkeypatch):
     dataset = cached.data.open()
     needed, without = (needed_bytes(config, config.loader, dataset, ("train",)) for config in (cached, bare))
     assert needed - without == len(dataset.splits["train"]) * (64 + 1)
-    monkeypatch.setattr("runner.modes.run.available_bytes", lambda: 100_000)
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: 100_000)
     build_loader(bare).close()
     with pytest.raises(DataError, match="loader=sequence with loader.cache=memory needs .*; choose loader.cache=disk"):
         build_loader(cached)
@@ -403,9 +403,9 @@ def test_run_records_what_it_found(tmp_path, monkeypatch, digits_root, capsys):
     assert {cache["samples"] for cache in found} == {1797}
     assert Path(found[0]["folder"]).is_relative_to(tmp_path / "outputs" / "cache")
     printed = capsys.readouterr().out
-    assert "cache     0 of 1,797 samples, 115.0 kB in all: " in printed
-    assert f"cache     {split:,} of 1,797 samples" in printed
-    assert "the other 1,797 are added as they are read" in printed
+    assert "cache     0 of 1,797 samples cached, 115.0 kB: " in printed
+    assert f"cache     {split:,} of 1,797 samples cached" in printed
+    assert "the other 1,797 are cached as they are read" in printed
     assert run(compose(keys)).document["data"]["cache"] is None
 
 
