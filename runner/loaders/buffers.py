@@ -1,14 +1,9 @@
-"""Memory for arrays: reused buffers for batches, and arrays that processes share."""
+"""Memory for batches: buffers at aligned addresses, which are reused."""
 
 from __future__ import annotations
 
-import math
-import mmap
-import os
 import weakref
 from collections import deque
-from multiprocessing.reduction import DupFd
-from typing import Any
 
 import numpy as np
 
@@ -49,31 +44,3 @@ def _unused(num_bytes: int) -> Array:
             return np.empty(num_bytes, np.uint8)
         if len(buffer) == num_bytes:
             return buffer
-
-
-PRESENT = np.dtype(np.bool_)
-"""Dtype of the marks for samples that a cache stores."""
-
-
-class SharedArray:
-    """An array that worker processes share with their parent; zeros at first. Pages are allocated when written.
-
-    It can be pickled only while a process is being started. Its memory has no name: the system frees it once no
-    process uses it, however the processes ended, and no limit on /dev/shm applies.
-    """
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        descriptor = os.memfd_create("keras-runner")
-        os.ftruncate(descriptor, max(1, math.prod(shape) * dtype.itemsize))
-        self._map(descriptor, shape, dtype)
-
-    def _map(self, descriptor: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.array: Array = np.ndarray(shape, dtype, mmap.mmap(descriptor, 0))
-        self._descriptor = descriptor
-        weakref.finalize(self, os.close, descriptor)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"descriptor": DupFd(self._descriptor), "shape": self.array.shape, "dtype": self.array.dtype}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._map(state["descriptor"].detach(), state["shape"], state["dtype"])

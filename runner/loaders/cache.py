@@ -13,13 +13,18 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import DataError
-from runner.loaders.buffers import PRESENT, SharedArray
 from runner.loaders.disk_cache import DiskCache
 from runner.loaders.loader import Loader
 from runner.loaders.reader import ReadResult, allocate
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Clock
 from runner.loaders.workers import PendingBatch, Workers
+from runner.shared_memory import SharedArray
+
+PRESENT = np.dtype(np.bool_)
+"""Dtype of the marks for samples that a cache in memory stores."""
+
+NONE_MISSING: Indices = np.empty(0, np.int64)
 
 
 def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping[str, Any] | None) -> Source:
@@ -51,16 +56,16 @@ class Cache(Protocol):
         """Number of samples that are stored now."""
 
     def holds(self, indices: Indices) -> bool:
-        """Whether all samples at `indices` can be copied. Fast; may be False for a sample that `find` still checks."""
+        """Whether all samples at `indices` seem to be stored; `take` finds out. Fast."""
 
-    def find(self, index: int) -> bool:
-        """Whether sample `index` can be copied; on disk, compares its checksum at the first call."""
+    def take(self, indices: Indices, out: Array) -> Indices:
+        """Copy the arrays at `indices` into the rows of `out`, C-contiguous; returns the rows that are not stored.
 
-    def take(self, indices: Indices, out: Array) -> None:
-        """Copy the arrays at `indices`, all stored, into the rows of `out`."""
+        These rows hold anything afterwards.
+        """
 
     def put(self, indices: Indices, arrays: Array) -> None:
-        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`."""
+        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`, C-contiguous."""
 
 
 @dataclass(frozen=True)
@@ -72,29 +77,21 @@ class CachedSource(Wrapper):
     def read(self, index: int, out: Array | None = None) -> Array:
         """The array of sample `index`."""
         array = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
-        if self.cache.find(index):
-            self.cache.take(np.array([index]), array[None])
-        else:
+        if len(self.cache.take(np.array([index]), array[None])):
             self.source.read(index, array)
             self.cache.put(np.array([index]), array[None])
         return array
 
     def read_many(self, indices: Indices, out: Array) -> None:
         """Read the samples at `indices` into the rows of `out`: all missing ones in one call to the source."""
-        if self.cache.holds(indices) or all(map(self.cache.find, indices.tolist())):
-            self.cache.take(indices, out)
+        missing = self.cache.take(indices, out)
+        if not len(missing):
             return
-        found = np.array([self.cache.find(index) for index in indices.tolist()], bool)
-        missing = np.flatnonzero(~found)
-        # The source fills the first rows of `out`. Each sample then moves to its own row, which is never before the
-        # row it was read into, so the last one moves first.
-        block = out[: len(missing)]
+        block = out if len(missing) == len(indices) else allocate(self.spec, len(missing))
         self.source.read_many(indices[missing], block)
         self.cache.put(indices[missing], block)
-        for row, array in zip(missing[::-1], block[::-1], strict=True):
-            out[row] = array
-        for row in np.flatnonzero(found):
-            self.cache.take(indices[row : row + 1], out[row : row + 1])
+        if block is not out:
+            out[missing] = block
 
 
 @dataclass(frozen=True)
@@ -128,14 +125,15 @@ class MemoryCache:
         """Whether the arrays of all samples at `indices` are stored."""
         return bool(self._present.array[indices].all())
 
-    def find(self, index: int) -> bool:
-        """Whether the array of sample `index` is stored."""
-        return bool(self._present.array[index])
-
-    def take(self, indices: Indices, out: Array) -> None:
-        """Copy the arrays at `indices`, all stored, into the rows of `out`."""
-        # mode="clip" writes straight into `out`; the default copies into a buffer first.
-        np.take(self._rows.array, indices, axis=0, out=out, mode="clip")
+    def take(self, indices: Indices, out: Array) -> Indices:
+        """Copy the arrays at `indices` into the rows of `out`; returns the rows that are not stored."""
+        if self.holds(indices):
+            # mode="clip" writes straight into `out`; the default copies into a buffer first.
+            np.take(self._rows.array, indices, axis=0, out=out, mode="clip")
+            return NONE_MISSING
+        is_present = self._present.array[indices]
+        out[is_present] = self._rows.array[indices[is_present]]
+        return np.flatnonzero(~is_present)
 
     def put(self, indices: Indices, arrays: Array) -> None:
         """Store copies of `arrays`, shape `(len(indices), *spec.shape)`."""
@@ -162,7 +160,7 @@ class WorkersBehindCache:
     def submit(self, epoch: int, indices: Indices) -> PendingBatch:
         """Start to read the samples at `indices`, unless all of them are stored."""
         if self.source.cache.holds(indices):
-            return _StoredBatch(self.source, indices, self.clock)
+            return _StoredBatch(self, epoch, indices)
         return self.workers.submit(epoch, indices)
 
     def close(self) -> None:
@@ -174,15 +172,18 @@ class WorkersBehindCache:
 class _StoredBatch:
     """A batch of stored samples, copied only when the model needs it: a copy made earlier leaves the CPU cache."""
 
-    source: CachedSource
+    behind: WorkersBehindCache
+    epoch: int
     indices: Indices
-    clock: Clock
 
     def result(self) -> ReadResult:
-        """A copy of the rows."""
-        with self.clock.working("read", len(self.indices)):
-            x = allocate(self.source.spec, len(self.indices))
-            self.source.cache.take(self.indices, x)
+        """A copy of the rows; workers read the batch if one of them is gone or damaged."""
+        source = self.behind.source
+        with self.behind.clock.working("read", len(self.indices)):
+            x = allocate(source.spec, len(self.indices))
+            missing = source.cache.take(self.indices, x)
+        if len(missing):
+            return self.behind.workers.submit(self.epoch, self.indices).result()
         return ReadResult(self.indices, x)
 
     def cancel(self) -> None:

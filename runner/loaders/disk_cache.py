@@ -5,12 +5,13 @@ settings and versions that turn a file into an array (the recipe).
 
     recipe.json   what the arrays were made with, for people to read
     keys          32 bytes per slot: the key of its array; only grows, under a lock
-    checksums     8 bytes per slot: the CRC-32 of its array and a bit that marks it as written; 0 before
+    checksums     8 bytes per slot: the XXH3-64 of its array, seeded with its key; 0 before it is written
     arrays        one array per slot
 
-A slot keeps its key for ever, so two writers of one slot write the same bytes. An array counts only if its checksum
-matches. So after a kill or a power failure, in whatever order the system wrote the files, a half-written array does not
-count; it is read and written again.
+An array counts only if its checksum matches its key, whenever it is read. So in whatever state a kill, a power failure,
+a full disk or a person with `rm` leaves these files, and whenever that happens, no sample gets an array that is torn or
+another sample's: it is read from its own file again, and stored again. Files are read and written by calls, never
+mapped: a process that reads a mapped file dies without a message when the file is cut.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+from xxhash import xxh3_64_intdigest
 
 from runner.batch import Array, ArraySpec, Indices
 from runner.data.source import Source
-from runner.errors import DataError
-from runner.loaders.buffers import PRESENT, SharedArray
+from runner.errors import DataError, RunnerError
 from runner.messages import format_bytes, plural
 from runner.records.files import to_json, write_atomically
+from runner.shared_memory import SharedArray, SharedFile
 
 DECODERS = ("keras-runner", "numpy", "pillow", "simplejpeg", "opencv-python-headless")
 """Packages that decode and resize: another version may give other pixels."""
@@ -78,56 +79,73 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES // 2).hexdigest()
 
 
-VERSION = "v1"
+VERSION = "v2"
 """Version of the layout. Each has its own folder, so that older and newer runners can share a `cache_dir`."""
 
 KEY = np.dtype(f"S{KEY_BYTES}")
 CHECKSUM = np.dtype("<u8")
+SEED_DIGITS = 16
+"""Hexadecimal digits of a key that seed its checksum: 64 bits."""
+
+ATTEMPTS = 10
+"""How often to create the files where the folder is deleted at the same moment."""
+
+log = logging.getLogger("runner.disk_cache")
+
+
+class Slots(NamedTuple):
+    """The slot of each key, -1 for an empty one, and the files."""
+
+    positions: Indices
+    arrays: SharedFile
+    checksums: SharedFile
 
 
 class SlotStore:
     """The slots of one recipe; all arrays have one shape and dtype."""
 
-    def __init__(self, folder: Path, spec: ArraySpec) -> None:
-        self.folder, self.spec = folder, spec
+    def __init__(self, folder: Path, spec: ArraySpec, recipe: Mapping[str, Any]) -> None:
+        self.folder, self.spec, self._recipe = folder, spec, recipe
 
     @classmethod
     def of(cls, cache_dir: Path, settings: Mapping[str, Any], spec: ArraySpec) -> SlotStore:
-        """The store below `cache_dir` for arrays of these settings; created if it is missing.
-
-        Raises `DataError` if it cannot be created.
-        """
+        """The store below `cache_dir` for arrays of these settings."""
         document = recipe(settings, spec)
-        store = cls((cache_dir / VERSION / recipe_key(document)).absolute(), spec)
-        with store._reporting_errors():
-            store.folder.mkdir(parents=True, exist_ok=True)
-            if not (store.folder / "recipe.json").exists():
-                write_atomically(store.folder / "recipe.json", to_json(document), overwrite=True)
-        return store
+        return cls((cache_dir / VERSION / recipe_key(document)).absolute(), spec, document)
 
-    def claim(self, keys: Array) -> Indices:
-        """The slot of each of `keys`, shape `(n,)`; new keys get a slot and disk space. An empty key has slot -1.
+    def claim(self, keys: Array) -> Slots:
+        """The slots of `keys`, shape `(n,)`; new keys get a slot and disk space. Missing files are created.
 
-        Raises `DataError` if the new slots need more than half of the free disk space.
+        Raises `DataError` if the files cannot be created, or new slots need more than half of the free disk space.
         """
-        with self._reporting_errors(), self._locked() as file:
+        try:
+            for _ in range(ATTEMPTS - 1):
+                with suppress(FileNotFoundError):
+                    return self._claim(keys)
+            return self._claim(keys)
+        except OSError as error:
+            raise DataError(
+                f"loader.cache_dir must be a folder that can be written: {self.folder}: "
+                f"{error.strerror or error}; set another folder, or loader.cache=none"
+            ) from error
+
+    def _claim(self, keys: Array) -> Slots:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "recipe.json").exists():
+            with suppress(RunnerError):  # the next file says what is wrong with the folder
+                write_atomically(self.folder / "recipe.json", to_json(self._recipe), overwrite=True)
+        arrays, checksums = (SharedFile(self.folder / name) for name in ("arrays", "checksums"))
+        with self._locked() as file:
             known = np.frombuffer(file.read(), np.uint8)
             known = known[: len(known) // KEY_BYTES * KEY_BYTES].view(KEY)
             fresh = np.setdiff1d(keys[keys != b""], known)
             total = len(known) + len(fresh)
             self._refuse_too_large(len(fresh))
-            _reserve(self.folder / "arrays", max(1, total) * self.spec.num_bytes)  # an empty file cannot be mapped
-            _reserve(self.folder / "checksums", max(1, total) * CHECKSUM.itemsize)
+            arrays.reserve(total * self.spec.num_bytes)
+            checksums.reserve(total * CHECKSUM.itemsize)
             file.seek(known.nbytes)  # overwrites the part of a key that a killed writer left
             file.write(fresh.tobytes())
-        return _positions(np.concatenate([known, fresh]), keys)
-
-    def map(self, num_slots: int) -> tuple[Array, Array]:
-        """The arrays and checksums of the first `num_slots` slots, mapped from disk."""
-        shape = (num_slots, *self.spec.shape)
-        arrays = np.memmap(self.folder / "arrays", self.spec.dtype, "r+", shape=shape)
-        checksums = np.memmap(self.folder / "checksums", CHECKSUM, "r+", shape=(num_slots,))
-        return arrays.view(np.ndarray), checksums.view(np.ndarray)
+        return Slots(_positions(np.concatenate([known, fresh]), keys), arrays, checksums)
 
     @contextmanager
     def _locked(self) -> Iterator[IO[bytes]]:
@@ -135,16 +153,6 @@ class SlotStore:
         with os.fdopen(os.open(self.folder / "keys", os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
-
-    @contextmanager
-    def _reporting_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise DataError(
-                f"loader.cache_dir must be a folder that can be written: {self.folder}: "
-                f"{error.strerror or error}; set another folder, or loader.cache=none"
-            ) from error
 
     def _refuse_too_large(self, num_slots: int) -> None:
         needed, free = num_slots * (self.spec.num_bytes + CHECKSUM.itemsize), shutil.disk_usage(self.folder).free
@@ -157,17 +165,6 @@ class SlotStore:
             )
 
 
-def _reserve(file: Path, num_bytes: int) -> None:
-    """Allocate the disk space now: writing to a mapped file on a full disk kills the process without a message."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        size = os.fstat(descriptor).st_size
-        if num_bytes > size:
-            os.posix_fallocate(descriptor, size, num_bytes - size)
-    finally:
-        os.close(descriptor)
-
-
 def _positions(known: Array, keys: Array) -> Indices:
     """The position of each of `keys` in `known`; -1 for empty keys."""
     order = np.argsort(known)
@@ -176,20 +173,23 @@ def _positions(known: Array, keys: Array) -> Indices:
     return np.where(keys == b"", -1, slots)
 
 
-WRITTEN = 1 << 32
-"""The bit of a checksum that marks its array as written."""
-
-
 class DiskCache:
     """Slots for the samples of one source, by the state of their files when the cache was opened.
 
-    The checksum of an array from an earlier run is compared once, at its first use; worker processes share the result.
+    Worker processes share the checksums that are known, and the open files.
     """
 
     def __init__(self, source: Source, store: SlotStore, keys: Array) -> None:
-        self._store, self._source, self._keys = store, source, keys
-        self._slots = store.claim(keys)
-        self._present = SharedArray((len(keys),), PRESENT)
+        self._source, self._keys = source, keys
+        self.folder, self._is_full = store.folder, False
+        self._row_bytes = store.spec.num_bytes
+        self._slots, self._arrays, self._checksums = store.claim(keys)
+        self._seeds = np.array([int(key[:SEED_DIGITS] or b"0", 16) for key in keys.tolist()], np.uint64)
+        self._known = SharedArray((len(keys),), CHECKSUM)
+        num_slots = int(np.max(self._slots, initial=-1)) + 1
+        stored = np.frombuffer(self._checksums.read(num_slots * CHECKSUM.itemsize, 0), CHECKSUM)
+        has_slot = self._slots >= 0
+        self._known.array[has_slot] = stored[self._slots[has_slot]]
 
     @classmethod
     def open(cls, source: Source, cache_dir: Path, settings: Mapping[str, Any]) -> DiskCache:
@@ -201,51 +201,66 @@ class DiskCache:
         return cls(source, SlotStore.of(cache_dir, settings, source.spec), keys)
 
     @property
-    def folder(self) -> Path:
-        """The folder of its files."""
-        return self._store.folder
-
-    @property
     def num_found(self) -> int:
-        """Number of samples whose arrays are on disk now."""
-        checksums = self._mapped[1]
-        return int((checksums[self._slots[self._slots >= 0]] != 0).sum())
+        """Number of samples that were stored when the cache was opened, or have been stored since."""
+        return int(np.count_nonzero(self._known.array))
 
     def holds(self, indices: Indices) -> bool:
-        """Whether the arrays of all samples at `indices` are stored, with compared checksums."""
-        return bool(self._present.array[indices].all())
+        """Whether the arrays of all samples at `indices` seem to be stored."""
+        return bool(self._known.array[indices].all())
 
-    def find(self, index: int) -> bool:
-        """Whether the array of sample `index` is stored and whole; compares its checksum at the first use."""
-        if not self._present.array[index] and (slot := self._slots[index]) >= 0:
-            arrays, checksums = self._mapped
-            written = int(checksums[slot])
-            self._present.array[index] = written != 0 and written == _checksum(arrays[slot])
-        return bool(self._present.array[index])
-
-    def take(self, indices: Indices, out: Array) -> None:
-        """Copy the arrays at `indices`, all stored, into the rows of `out`."""
-        # mode="clip" writes straight into `out`; the default copies into a buffer first.
-        np.take(self._mapped[0], self._slots[indices], axis=0, out=out, mode="clip")
+    def take(self, indices: Indices, out: Array) -> Indices:
+        """Copy the arrays at `indices` into the rows of `out`, C-contiguous; returns the rows that are not stored."""
+        memory, size, missing = _bytes_of(out), self._row_bytes, []
+        slots, seeds = self._slots[indices].tolist(), self._seeds[indices].tolist()
+        end, fill = 0, self._arrays.fill
+        for row, checksum in enumerate(self._known.array[indices].tolist()):
+            begin, end = end, end + size
+            values, slot = memory[begin:end], slots[row]
+            expected = checksum or self._stored_checksum(slot)
+            if not (expected and fill(values, slot * size) and xxh3_64_intdigest(values, seeds[row]) == expected):
+                missing.append(row)
+        if missing:
+            self._known.array[indices[missing]] = 0
+        return np.array(missing, np.int64)
 
     def put(self, indices: Indices, arrays: Array) -> None:
-        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`; not of files that changed since `open`."""
-        slots, checksums = self._mapped
-        for index, array in zip(indices.tolist(), arrays, strict=True):
-            slot = self._slots[index]
+        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`; not of files that changed since `open`.
+
+        Once that fails, as on a full disk, no more samples are stored.
+        """
+        if self._is_full:
+            return
+        memory, size = _bytes_of(arrays), self._row_bytes
+        for row, index in enumerate(indices.tolist()):
+            slot = int(self._slots[index])
             if slot >= 0 and file_key(self._source.path(index)).encode() == self._keys[index]:
-                slots[slot] = array
-                checksums[slot] = _checksum(array)
-                self._present.array[index] = True
+                values = memory[row * size : (row + 1) * size]
+                checksum = _checksum(values, int(self._seeds[index]))
+                try:
+                    self._arrays.write(values, slot * size)
+                    self._checksums.write(checksum.to_bytes(CHECKSUM.itemsize, "little"), slot * CHECKSUM.itemsize)
+                except OSError as error:
+                    self._is_full = True
+                    log.warning(
+                        "loader.cache=disk stores no more samples: %s: %s", self.folder, error.strerror or error
+                    )
+                    return
+                self._known.array[index] = checksum
 
-    @cached_property
-    def _mapped(self) -> tuple[Array, Array]:
-        return self._store.map(int(np.max(self._slots, initial=0)) + 1)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Each process maps the files itself.
-        return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
+    def _stored_checksum(self, slot: int) -> int:
+        """The checksum of a slot that another run may have written since; 0 if none has."""
+        if slot < 0:
+            return 0
+        return int.from_bytes(self._checksums.read(CHECKSUM.itemsize, slot * CHECKSUM.itemsize), "little")
 
 
-def _checksum(array: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data) | WRITTEN
+def _bytes_of(arrays: Array) -> memoryview:
+    """The memory of a C-contiguous array."""
+    memory: memoryview = arrays.reshape(-1).view(np.uint8).data
+    return memory
+
+
+def _checksum(values: memoryview, seed: int) -> int:
+    """XXH3-64, seeded by the key, so that an array counts for one key only."""
+    return xxh3_64_intdigest(values, seed)

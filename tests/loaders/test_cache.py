@@ -21,7 +21,7 @@ from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
 from runner.images.exact import ExactReader
 from runner.images.fast import FastReader
-from runner.loaders import disk_cache as cache_key
+from runner.loaders import disk_cache
 from runner.loaders.cache import CachedSource, MemoryCache, with_cache
 from runner.loaders.sequence import Sequence
 from runner.modes.pipeline import needed_bytes
@@ -215,6 +215,91 @@ def test_file_cut_off_costs_time_and_no_pixel(files, on_disk, name):
     assert values(on_disk(files)) == values(on_disk(files)) == list(range(NUM_FILES))
 
 
+@pytest.mark.parametrize("name", ["arrays", "checksums"])
+def test_file_cut_while_it_is_used_is_no_harm(files, on_disk, name):
+    source = on_disk(files)
+    values(source)
+    path = store_of(source) / name
+    size = path.stat().st_size
+    os.truncate(path, 100)
+    assert values(source) == list(range(NUM_FILES))
+    os.truncate(path, 0)
+    os.truncate(path, size)  # as another run does, which takes room: now full of zeros
+    assert values(source) == list(range(NUM_FILES))
+
+
+def test_arrays_of_lost_keys_are_not_used(files, on_disk):
+    values(on_disk(files))
+    before = files.reads
+    (store_of(on_disk(files)) / "keys").unlink()
+    more = Files(files.folder, NUM_FILES + 50)  # other keys take the slots
+    assert values(on_disk(more)) == values(on_disk(more)) == list(range(NUM_FILES + 50))
+    assert more.reads >= before
+
+
+def test_keys_of_an_older_store_are_no_harm(files, on_disk):
+    """As a backup or a power failure leaves it: the keys are those of before the data grew."""
+    values(on_disk(files))
+    path = store_of(on_disk(files)) / "keys"
+    before = path.read_bytes()
+    values(on_disk(Files(files.folder, NUM_FILES + 50)))
+    path.write_bytes(before)
+    other = Files(files.folder.with_name("other"), 90)
+    for index in range(90):
+        other.path(index).write_text(str(1000 + index))
+    assert values(on_disk(other)) == list(range(1000, 1090))
+    assert values(on_disk(Files(files.folder, NUM_FILES + 50))) == list(range(NUM_FILES + 50))
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_cache_deleted_at_any_time_is_no_harm(digits_root, tmp_path, processes):
+    keys = [f"data.root={digits_root}", "loader.workers=1", "loader.batch_size=64"]
+    with build_loader(compose([*keys, "loader.shuffle=false"])) as loader:
+        expected = [batch.x for batch in loader.epoch(0)]
+    cached = [*keys, "loader.shuffle=false", "loader.cache=disk", f"loader.cache_dir={tmp_path / 'cache'}"]
+    with build_loader(compose([*cached, f"loader.use_multiprocessing={processes}".lower()])) as loader:
+        shutil.rmtree(tmp_path / "cache")
+        for epoch in range(2):
+            for batch, x in zip(loader.epoch(epoch), expected, strict=True):
+                assert np.array_equal(batch.x, x)
+                shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
+def test_workers_read_what_the_caller_misses(digits_root, tmp_path):
+    keys = [f"data.root={digits_root}", "loader.workers=1", "loader.cache=disk", f"loader.cache_dir={tmp_path}"]
+    with build_loader(compose([*keys, "loader.shuffle=false"])) as loader:
+        first = [batch.x for batch in loader.epoch(0)]
+        os.truncate(loader.source.cache.folder / "arrays", 1000)
+        assert all(np.array_equal(batch.x, x) for batch, x in zip(loader.epoch(1), first, strict=True))
+
+
+def test_full_disk_leaves_samples_without_a_copy(files, on_disk, monkeypatch, caplog):
+    source = on_disk(files)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("runner.loaders.disk_cache.SharedFile.write", full)
+    assert values(source) == values(source) == list(range(NUM_FILES))
+    assert source.cache.num_found == 0
+    assert caplog.text.count("stores no more samples") == caplog.text.count("No space left on device") == 1
+
+
+def test_folder_deleted_while_it_is_opened_is_made(files, on_disk, monkeypatch):
+    folder, claimed = store_of(on_disk(files)), []
+    reserve = disk_cache.SharedFile.reserve
+
+    def deleted_once(file, num_bytes):
+        if not claimed:
+            shutil.rmtree(folder)
+            claimed.append(1)
+            raise FileNotFoundError
+        reserve(file, num_bytes)
+
+    monkeypatch.setattr(disk_cache.SharedFile, "reserve", deleted_once)
+    assert values(on_disk(files)) == list(range(NUM_FILES))
+
+
 def test_deleted_cache_is_rebuilt(files, on_disk, tmp_path):
     source = on_disk(files)
     values(source)
@@ -255,12 +340,12 @@ def test_other_settings_share_a_store(digits_root, tmp_path, key):
     assert folders_of(digits_root, tmp_path, key) == folders_of(digits_root, tmp_path)
 
 
-@pytest.mark.parametrize("library", cache_key.DECODERS)
+@pytest.mark.parametrize("library", disk_cache.DECODERS)
 def test_decoder_versions_have_separate_stores(monkeypatch, library):
-    spec, version = ArraySpec((2,), np.dtype(np.uint8)), cache_key.metadata.version
-    before = cache_key.recipe_key(cache_key.recipe({}, spec))
-    monkeypatch.setattr(cache_key.metadata, "version", lambda name: "0.0" if name == library else version(name))
-    assert cache_key.recipe_key(cache_key.recipe({}, spec)) != before
+    spec, version = ArraySpec((2,), np.dtype(np.uint8)), disk_cache.metadata.version
+    before = disk_cache.recipe_key(disk_cache.recipe({}, spec))
+    monkeypatch.setattr(disk_cache.metadata, "version", lambda name: "0.0" if name == library else version(name))
+    assert disk_cache.recipe_key(disk_cache.recipe({}, spec)) != before
 
 
 def test_recipe_can_be_read_by_a_person(digits_root, tmp_path):
@@ -322,12 +407,10 @@ def test_kill_at_any_moment_leaves_no_wrong_pixel(tmp_path):
         keys += ["data.class_mode=null", "data.validation_split=0", "loader.cache=disk"]
         with build_loader(compose([*keys, f"loader.cache_dir={tmp_path}/cache", "loader.workers=0"])) as loader:
             cache = loader.source.cache
-            kept = [index for index in range(len(arrays)) if cache.find(index)]
+            out = np.zeros(arrays.shape, np.uint8)
+            kept = np.delete(np.arange(len(arrays)), cache.take(np.arange(len(arrays)), out))
             found.append(len(kept))
-            out = np.zeros((len(kept), 64, 1024), np.uint8)
-            if kept:
-                cache.take(np.array(kept), out)
-            assert np.array_equal(out, arrays[kept])
+            assert np.array_equal(out[kept], arrays[kept])
     assert found[-1] > 0
     assert found == sorted(found)  # what one run kept the next one has
     assert found[0] < len(arrays)  # it was killed in the middle

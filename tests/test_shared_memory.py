@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from runner.loaders.buffers import SharedArray
+from runner.shared_memory import SharedArray
 
 
 def write(shared):
