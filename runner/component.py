@@ -61,6 +61,22 @@ def _problem(package: Package) -> str:
     )
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at `path`; not if one may not look there, or no path can be so long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file at `path`; not if one may not look there, or no path can be so long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 Folder = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "directory-path"})]
 File = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "file-path"})]
 PositiveInt = Annotated[int, Field(ge=1)]

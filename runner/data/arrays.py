@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +14,16 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.batch import Array, ArraySpec
-from runner.component import File
+from runner.component import File, is_file
 from runner.data.dataset import Data, Dataset
 from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes
 from runner.data.source import Source
+from runner.data.splits import split_of
 from runner.errors import DataError
+from runner.messages import first_few
 
-SUFFIX_OF_SPLIT = {"train": "", "validation": "_validation", "test": "_test"}
+NAME = re.compile(r"(x|y)(?:_(\w+))?", re.IGNORECASE)
+"""Names of arrays that are read: x, y, and these with the name of a split."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,14 @@ class ArraySamples(Source):
 
     file: Path
     name: str
+    split: str
     labels: Labels
     rows: Array
 
     @cached_property
     def ids(self) -> list[str]:
         """`train-0`, `train-1`, …; unique in the file."""
-        split = self.name.partition("_")[2] or "train"
-        return [f"{split}-{row}" for row in range(len(self.rows))]
+        return [f"{self.split}-{row}" for row in range(len(self.rows))]
 
     @property
     def spec(self) -> ArraySpec:
@@ -57,7 +61,7 @@ class ArraySamples(Source):
         return out
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"file": self.file, "name": self.name, "labels": self.labels}
+        return {"file": self.file, "name": self.name, "split": self.split, "labels": self.labels}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(
@@ -65,8 +69,42 @@ class ArraySamples(Source):
         )
 
 
+@dataclass(frozen=True)
+class ArchiveNames:
+    """The names of the arrays `x` and `y` of each split, and of the arrays that are not read."""
+
+    x: Mapping[str, str]
+    y: Mapping[str, str]
+    unread: tuple[str, ...]
+
+    def y_of(self, split: str) -> str:
+        """The name of the labels, or the name they should have."""
+        return self.y.get(split) or f"y{self.x[split][1:]}"
+
+
+def find_names(file: Path, names: Iterable[str]) -> ArchiveNames:
+    """Sort the names of arrays; `x` and `y` without a split, or as `x_train` and `y_train`, are for training.
+
+    Raises `DataError` if two names mean the same.
+    """
+    found: dict[str, dict[str, str]] = {"x": {}, "y": {}}
+    unread = []
+    for name in names:
+        match = NAME.fullmatch(name)
+        split = split_of(match[2] or "train") if match else None
+        if match is None or split is None:
+            unread.append(name)
+            continue
+        same = found[match[1].lower()]
+        if split in same:
+            raise DataError(f"{file} must hold each array once, got both {same[split]} and {name}; leave one out")
+        same[split] = name
+    lonely = [name for split, name in found["y"].items() if split not in found["x"]]
+    return ArchiveNames(found["x"], found["y"], (*unread, *lonely))
+
+
 class Arrays(Data):
-    """Arrays `x` and `y` of one `.npz` file; optionally `x_validation`, `y_validation`, `x_test` and `y_test`."""
+    """Arrays `x` and `y` of one `.npz` file, or `x_train` and `y_train`; optionally `x_val`, `y_val`, `x_test`, …"""
 
     kind: Literal["arrays"] = "arrays"
 
@@ -78,7 +116,7 @@ class Arrays(Data):
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The key of the file, if the file does not exist."""
-        if not self.path.is_file():
+        if not is_file(self.path):
             yield "path", self.path
 
     def open(self) -> Dataset:
@@ -87,37 +125,41 @@ class Arrays(Data):
         Raises `DataError` if the file is not an `.npz` file, has no `x`, or its arrays do not fit each other.
         """
         arrays = _load(self.path)
-        rows = {
-            split: _rows(arrays[name], self.path, name)
-            for split, suffix in SUFFIX_OF_SPLIT.items()
-            if (name := f"x{suffix}") in arrays
-        }
-        if "train" not in rows:
-            raise DataError(f"{self.path} must hold an array x, got {', '.join(arrays) or 'no arrays'}")
-        self._refuse_other_shapes(rows)
-        labels = self._labels(arrays, rows)
+        names = find_names(self.path, arrays)
+        if "train" not in names.x:
+            raise DataError(
+                f"{self.path} must hold an array x, got {', '.join(arrays) or 'no arrays'}; name it x or x_train, and "
+                "its labels y or y_train"
+            )
+        rows = {split: _rows(arrays[name], self.path, name) for split, name in names.x.items()}
+        self._refuse_other_shapes(rows, names)
+        labels = self._labels(arrays, rows, names)
         sources = {
-            split: ArraySamples(self.path, f"x{SUFFIX_OF_SPLIT[split]}", labels[split], array)
-            for split, array in rows.items()
+            split: ArraySamples(self.path, names.x[split], split, labels[split], array) for split, array in rows.items()
         }
-        return self.dataset(sources, labels["train"].heads, files=(self.path,))
+        dataset = self.dataset(sources, labels["train"].heads, files=(self.path,))
+        if not names.unread:
+            return dataset
+        are = "are" if len(names.unread) > 1 else "is"
+        note = f"{first_few(names.unread)} in {self.path} {are} not read; names are x, y, x_val, y_val, x_test, y_test"
+        return replace(dataset, notes=(note, *dataset.notes))
 
-    def _refuse_other_shapes(self, rows: Mapping[str, Array]) -> None:
+    def _refuse_other_shapes(self, rows: Mapping[str, Array], names: ArchiveNames) -> None:
         expected = rows["train"]
         for split, array in rows.items():
             if (array.shape[1:], array.dtype) != (expected.shape[1:], expected.dtype):
                 raise DataError(
-                    f"{self.path}: x_{split} must hold samples like those of x, {_sample_spec(expected)}; "
-                    f"got {_sample_spec(array)}"
+                    f"{self.path}: {names.x[split]} must hold samples like those of {names.x['train']}, "
+                    f"{_sample_spec(expected)}; got {_sample_spec(array)}"
                 )
 
-    def _labels(self, arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> dict[str, Labels]:
+    def _labels(self, arrays: Mapping[str, Array], rows: Mapping[str, Array], names: ArchiveNames) -> dict[str, Labels]:
         if self.class_mode is None:
             return dict.fromkeys(rows, NO_LABELS)
         if self.class_mode == "input":
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
-        values = {split: self._classes(arrays, split, len(array)) for split, array in rows.items()}
-        one_hot = [y for split in rows if _is_one_hot(y := arrays[f"y{SUFFIX_OF_SPLIT[split]}"])]
+        values = {split: self._classes(arrays, names.y_of(split), len(array)) for split, array in rows.items()}
+        one_hot = [y for split in rows if _is_one_hot(y := arrays[names.y_of(split)])]
         # Every one-hot column is a class, even if no sample has it.
         columns = np.arange(max((y.shape[1] for y in one_hot), default=0))
         class_names, codes = encode_classes(np.concatenate([*values.values(), columns]))
@@ -125,8 +167,7 @@ class Arrays(Data):
         ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
 
-    def _classes(self, arrays: Mapping[str, Array], split: str, num_samples: int) -> Array:
-        name = f"y{SUFFIX_OF_SPLIT[split]}"
+    def _classes(self, arrays: Mapping[str, Array], name: str, num_samples: int) -> Array:
         if name not in arrays:
             raise DataError(
                 f"{self.path} must hold an array {name} for data.class_mode={self.class_mode}, got "
@@ -136,8 +177,8 @@ class Arrays(Data):
         if values is None or len(values) != num_samples:
             raise DataError(
                 f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; "
-                f"got shape {arrays[name].shape} of {arrays[name].dtype}; data=dataframe reads targets that are not "
-                "classes, and data.class_mode=null leaves them out"
+                f"got shape {arrays[name].shape} of {arrays[name].dtype}; data=dataframe and data=custom read targets "
+                "that are not classes, and data.class_mode=null leaves them out"
             )
         return values
 
@@ -186,7 +227,7 @@ def _load(file: Path, names: list[str] | None = None) -> dict[str, Array]:
             )
         with archive:
             arrays = {name: archive[name] for name in names or archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, TypeError, OverflowError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
     # Members that are not arrays come as bytes.
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,24 +12,17 @@ import numpy as np
 from pydantic import model_validator
 
 from runner.component import Folder, Names
+from runner.data.class_files import SplitFiles, list_files, refuse_missing, refuse_shared, refuse_unknown
 from runner.data.dataset import Data, Dataset
 from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
-from runner.data.image_files import (
-    list_classes,
-    list_folders,
-    list_images,
-    list_loose_images,
-    refuse_missing,
-    refuse_unknown,
-)
-from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head
+from runner.data.image_files import list_folders, list_loose_images
+from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head, vocabulary
+from runner.data.split_folders import SplitFolders
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.images.reader import FileReader
 from runner.messages import first_few, plural
-
-Listed = tuple[list[str], list[int]]
 
 
 class ClassFolders(Data, ImageSettings):
@@ -42,7 +35,8 @@ class ClassFolders(Data, ImageSettings):
     """Form of `y`: categorical (one-hot), sparse (class numbers), binary, input (the image), null (nothing)."""
 
     classes: Names | None = None
-    """Class folders to use, in the order of their class numbers; null: all, sorted by name."""
+    """Class folders to use, in the order of their class numbers; null: all, sorted by name, or by size if
+    all names are numbers."""
 
     @model_validator(mode="after")
     def _each_class_once(self) -> Self:
@@ -52,7 +46,7 @@ class ClassFolders(Data, ImageSettings):
         return self
 
     @abstractmethod
-    def split_folders(self) -> Mapping[str, Path]:
+    def split_folders(self) -> SplitFolders:
         """The folder of each split; only `train` if the data has no splits of its own."""
 
     def open(self) -> Dataset:
@@ -76,36 +70,43 @@ class ClassFolders(Data, ImageSettings):
         # Imported here because decoders are slow to import and the configuration imports this module.
         from runner.images.fast import FIRST, open_reader
 
-        folders = self.split_folders()
+        found = self.split_folders()
+        folders = found.folders
         classes = known[0].class_names if known else self._class_names(folders["train"])
         listed = {split: self._list(folder, classes) for split, folder in folders.items()}
-        reader = open_reader(self, *_first_images(folders["train"], listed["train"][0][:FIRST]))
+        refuse_shared(listed.values())
+        reader = open_reader(self, *_first_images(folders["train"], listed["train"].images[:FIRST]))
         heads = known or class_head(self.class_mode, classes)
-        sources = {
-            split: self._source(folder, listed[split], heads=heads, reader=reader) for split, folder in folders.items()
-        }
+        sources = {split: self._source(files, heads=heads, reader=reader) for split, files in listed.items()}
         dataset = self.dataset(sources, heads)
-        notes = self.notes(folders, listed, () if known else classes)
-        return replace(dataset, notes=(*notes, *dataset.notes))
+        notes = self.notes(listed, () if known else classes)
+        return replace(dataset, notes=(*found.notes, *notes, *dataset.notes))
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the pixels."""
         return self.pixel_settings()
 
-    def notes(
-        self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
-    ) -> Iterator[str]:
-        """Notes on images that are not read, and on those of `classes` that have no images."""
-        unsorted = set() if self.classes or self._has_classes else set(folders.values())
-        for folder in dict.fromkeys((self.root, *folders.values())):
+    def notes(self, listed: Mapping[str, SplitFiles], classes: tuple[str, ...]) -> Iterator[str]:
+        """Notes on files that are not read, and on the order and the images of `classes`."""
+        folders = [files.folder for files in listed.values()]
+        unsorted = set() if self.classes or self._has_classes else set(folders)
+        for folder in dict.fromkeys((self.root, *folders)):
             if folder not in unsorted and (loose := list_loose_images(folder)):
                 left_out = f"{plural(len(loose), 'image')} directly in {folder}, outside of the class folders"
                 yield f"{left_out}, {'are' if len(loose) > 1 else 'is'} left out: {first_few(loose)}"
-        codes = set(listed["train"][1])
+        for files in listed.values():
+            yield from files.notes()
+        codes = set(listed["train"].codes)
         empty = [name for code, name in enumerate(classes) if code not in codes]
         if empty:
             missing = f"{len(empty):,} of its {plural(len(classes), 'class', 'classes')}: {first_few(empty)}"
-            yield f"{folders['train']} holds no images of {missing}"
+            yield f"{listed['train'].folder} holds no images of {missing}"
+        by_name = sorted(classes)
+        if self.classes is None and list(classes) != by_name:
+            yield (
+                f"classes are ordered by number ({first_few(classes, most=3)}), where Keras orders folders as text "
+                f"({first_few(by_name, most=3)}); data.classes=[…] sets another order"
+            )
 
     @property
     def _has_classes(self) -> bool:
@@ -115,21 +116,21 @@ class ClassFolders(Data, ImageSettings):
         if self.classes is not None:
             refuse_missing(folder, self.classes)
             return self.classes
-        return tuple(list_folders(folder)) if self._has_classes else ()
+        return vocabulary(list_folders(folder)) if self._has_classes else ()
 
-    def _list(self, folder: Path, classes: tuple[str, ...]) -> Listed:
+    def _list(self, folder: Path, classes: tuple[str, ...]) -> SplitFiles:
         if self._has_classes and self.classes is None:
             refuse_unknown(folder, classes)
-        return list_classes(folder, classes) if classes else (list_images(folder), [])
+        # Samples keep their order, which the seed shuffles, whatever numbers the classes have.
+        return list_files(folder, classes or None, self.classes or sorted(classes))
 
-    def _source(self, folder: Path, listed: Listed, *, heads: tuple[Head, ...], reader: FileReader) -> FileSamples:
-        ids: Iterable[str]
-        ids, codes = listed
+    def _source(self, files: SplitFiles, *, heads: tuple[Head, ...], reader: FileReader) -> FileSamples:
+        folder, ids = files.folder, iter(files.images)
         if folder != self.root and folder.is_relative_to(self.root):
             # Ids are relative to the root, so that splits share none.
             prefix = folder.relative_to(self.root).as_posix()
             folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
-        column = np.array(codes if self._has_classes else [], np.int64)
+        column = np.array(files.codes if self._has_classes else [], np.int64)
         return FileSamples(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
 
 

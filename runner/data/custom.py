@@ -16,7 +16,7 @@ from runner.component import Arguments, DottedName
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import Head, Known, Labels
 from runner.data.source import Source
-from runner.data.splits import EXPECTED, SPLIT_NAMES
+from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, Manifest, TargetColumn, TargetReader
 from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
@@ -51,8 +51,9 @@ class UserObject:
         splits = getattr(self.instance, "splits", None)
         if splits is None:
             return {"train": np.arange(len(self.instance))}
-        names = [SPLIT_NAMES.get(str(name), "") for name in self._column("splits", splits)]
-        unknown = [str(name) for name in dict.fromkeys(map(str, splits)) if name not in SPLIT_NAMES]
+        given = [str(name) for name in self._column("splits", splits)]
+        known = {name: split_of(name) or "" for name in dict.fromkeys(given)}
+        names, unknown = [known[name] for name in given], [name for name, split in known.items() if not split]
         if unknown or "train" not in names:
             got = first_few(unknown or dict.fromkeys(names))
             raise DataError(f"{self.target}: splits must be {EXPECTED}, with some train, got {got}")

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import model_validator
 
 from runner.batch import Array, Indices
-from runner.component import File, Folder, Names, Package
+from runner.component import File, Folder, Names, Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
 from runner.data.labels import Head, Known, Labels
-from runner.data.splits import EXPECTED, SPLIT_NAMES
+from runner.data.splits import EXPECTED, split_of
 from runner.data.table import (
     PARQUET,
     ColumnMode,
@@ -115,9 +115,9 @@ class DataFrame(Data, ImageSettings):
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Keys whose file or folder does not exist, with its path."""
-        if not self.manifest.is_file():
+        if not is_file(self.manifest):
             yield "manifest", self.manifest
-        if self.root is not None and not self.root.is_dir():
+        if self.root is not None and not is_folder(self.root):
             yield "root", self.root
 
     def open(self) -> Dataset:
@@ -223,7 +223,7 @@ class DataFrame(Data, ImageSettings):
         if self.split_column is None:
             return {"train": np.arange(len(manifest))}
         cells = manifest.table[self.split_column]
-        splits = cells.astype(object).map(SPLIT_NAMES)
+        splits = cells.map({name: split_of(name) for name in cells.unique()})
         manifest.refuse(np.flatnonzero(splits.isna()), self.split_column, f"hold one of {EXPECTED}")
         rows = {split: np.flatnonzero(splits == split) for split in splits.unique()}
         if "train" not in rows:

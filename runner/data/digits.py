@@ -10,8 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from runner.component import Folder, Fraction, Size
-from runner.data.class_folders import ClassFolders, Listed
+from runner.component import Folder, Fraction, Size, is_folder
+from runner.data.class_files import SplitFiles
+from runner.data.class_folders import ClassFolders
+from runner.data.split_folders import SplitFolders
 from runner.errors import DataError
 from runner.images.reader import reason
 from runner.images.settings import ColorMode
@@ -44,26 +46,24 @@ class Digits(ClassFolders):
     test_split: Fraction = 0.2
     """Share of the digits to hold out for the test."""
 
-    def split_folders(self) -> Mapping[str, Path]:
+    def split_folders(self) -> SplitFolders:
         """One folder with all digits, written first if it does not exist.
 
         Raises `DataError` if it cannot be written.
         """
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             try:
                 write_digits(self.root)
             except OSError as error:
                 raise DataError(
                     f"data.root must be a folder that can be written to, got {self.root}: {reason(error)}; set another"
                 ) from error
-        return {"train": self.root}
+        return SplitFolders({"train": self.root})
 
-    def notes(
-        self, folders: Mapping[str, Path], listed: Mapping[str, Listed], classes: tuple[str, ...]
-    ) -> Iterator[str]:
+    def notes(self, listed: Mapping[str, SplitFiles], classes: tuple[str, ...]) -> Iterator[str]:
         """Notes on class folders, and on a folder that holds other images than the digits."""
-        yield from super().notes(folders, listed, classes)
-        found = len(listed["train"][0])
+        yield from super().notes(listed, classes)
+        found = len(listed["train"].images)
         if found != NUM_DIGITS and self.classes is None:
             yield (
                 f"{self.root} holds {plural(found, 'image')}, not the {NUM_DIGITS:,} digits; set data.root to a new "

@@ -7,12 +7,10 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
-from runner.component import Folder
+from runner.component import Folder, is_folder
 from runner.data.class_folders import ClassFolders
-from runner.data.image_files import list_folders
+from runner.data.split_folders import SplitFolders, find_split_folders
 from runner.errors import DataError
-
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
 class Directory(ClassFolders):
@@ -33,30 +31,28 @@ class Directory(ClassFolders):
         """Keys whose folder does not exist, with the folder."""
         for key in ("root", "validation_root", "test_root"):
             folder: Path | None = getattr(self, key)
-            if folder is not None and not folder.is_dir():
+            if folder is not None and not is_folder(folder):
                 yield key, folder
 
-    def split_folders(self) -> Mapping[str, Path]:
+    def split_folders(self) -> SplitFolders:
         """The folder of each split; only `train`, the root itself, if the data has no splits of its own.
 
-        The root holds split folders if it has a train/ folder and only folders named like splits. With any other
-        folder next to it, `train` is a class like the others.
+        The root holds the classes if `classes` names folders of it. Otherwise names decide: `find_split_folders`.
 
-        Raises `DataError` if there are both val/ and validation/, or if one split is inside another.
+        Raises `DataError` if the folders are ambiguous, or if one split is inside another.
         """
-        names = list_folders(self.root)
-        if "train" in names and set(names) <= set(SPLIT_FOLDERS):
-            folders = {SPLIT_FOLDERS[name]: self.root / name for name in names}
-        else:
-            folders = {"train": self.root}
-        if len(folders) < len(names) and "train" in folders and folders["train"] != self.root:
-            raise DataError(
-                f"{self.root} must hold one folder to validate on, got val and validation; rename or merge one"
-            )
+        chosen = bool(self.classes) and all(is_folder(self.root / name) for name in self.classes or ())
+        found = SplitFolders({}) if chosen else find_split_folders(self.root)
         others = {"validation": self.validation_root, "test": self.test_root}
-        folders = {**{split: folder for split, folder in others.items() if folder is not None}, **folders}
+        given = {split: folder for split, folder in others.items() if folder is not None}
+        folders = {**given, **(found.folders or {"train": self.root})}
         _refuse_nested(folders)
-        return folders
+        unused = tuple(
+            f"data.{split}_root={folder} is not read: {folders[split]} is the {split} split"
+            for split, folder in given.items()
+            if folder != folders[split]
+        )
+        return SplitFolders(folders, (*found.notes, *unused))
 
 
 def _refuse_nested(folders: Mapping[str, Path]) -> None:

@@ -1,88 +1,106 @@
-"""Image files of a folder, and the class folders they lie in."""
+"""Image files of a folder, and what else lies there."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.errors import DataError
 from runner.images.reader import reason
-from runner.messages import first_few
-
-MOST_FOLDERS = 20
-"""Folders that a message names."""
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
 """Suffixes of image files, in lower case; other files are left out."""
 
 
-def list_images(folder: Path) -> list[str]:
-    """Image files below `folder` at any depth: sorted paths relative to it, with forward slashes.
+@dataclass
+class Listing:
+    """The images of a folder, and what lies there that is not read; paths are relative, with forward slashes."""
+
+    images: list[str] = field(default_factory=list)
+
+    roots: list[Path] = field(default_factory=list)
+    """The folder itself, and the linked folders that were followed."""
+
+    folders: list[str] = field(default_factory=list)
+    """Names of the folders directly in it."""
+
+    unread: Counter[str] = field(default_factory=Counter)
+    """Visible files that are no images, by suffix."""
+
+    unfollowed: list[str] = field(default_factory=list)
+    """Links to folders that are not followed."""
+
+
+def list_images(folder: Path) -> Listing:
+    """Image files below `folder` at any depth, sorted by path.
 
     Hidden files and folders are left out. Linked folders are followed only directly in `folder`, because links
     further down may form a circle. Raises `DataError` if a folder cannot be read.
     """
+    listing = Listing(roots=[folder])
     try:
-        return sorted(_walk(os.fspath(folder), "", follow_links=True))
+        _walk(listing, os.fspath(folder), "", follow_links=True)
     except OSError as error:
         raise DataError(f"{error.filename or folder} cannot be listed: {reason(error)}") from error
+    listing.images.sort()
+    return listing
+
+
+def _walk(listing: Listing, folder: str, prefix: str, *, follow_links: bool) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            hidden = entry.name.startswith(".")
+            if entry.is_dir(follow_symlinks=follow_links):
+                if not hidden:
+                    _enter(listing, entry, f"{prefix}{entry.name}/")
+            elif _is_image(entry.name):
+                listing.images.append(prefix + entry.name)
+            elif not hidden and entry.is_symlink() and entry.is_dir():
+                listing.unfollowed.append(prefix + entry.name)
+            elif not hidden:
+                listing.unread[_suffix(entry.name)] += 1
+
+
+def _enter(listing: Listing, entry: os.DirEntry[str], prefix: str) -> None:
+    if prefix.count("/") == 1:
+        listing.folders.append(entry.name)
+    if entry.is_symlink():
+        listing.roots.append(Path(entry.path))
+    _walk(listing, entry.path, prefix, follow_links=False)
 
 
 def list_loose_images(folder: Path) -> list[str]:
     """Names of the visible image files directly in `folder`, sorted."""
-    return sorted(entry.name for entry in folder.iterdir() if _is_image(entry.name) and not entry.is_dir())
+    return sorted(entry.name for entry in _entries(folder) if _is_image(entry.name) and not entry.is_dir())
 
 
-def _walk(folder: str, prefix: str, *, follow_links: bool) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=follow_links):
-                if not entry.name.startswith("."):
-                    yield from _walk(entry.path, f"{prefix}{entry.name}/", follow_links=False)
-            elif _is_image(entry.name):
-                yield prefix + entry.name
+def holds_images(folder: Path) -> bool:
+    """Whether there is a visible image file below `folder`, at any depth; linked folders are not followed."""
+    for _, folders, files in os.walk(folder):
+        if any(map(_is_image, files)):
+            return True
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    return False
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed: {reason(error)}") from error
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122  (a Path costs 3 µs more)
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+    return not name.startswith(".") and _suffix(name) in SUFFIXES
 
 
 def list_folders(folder: Path) -> list[str]:
     """Names of the visible folders directly in `folder`, sorted."""
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def list_classes(folder: Path, classes: tuple[str, ...]) -> tuple[list[str], list[int]]:
-    """Image files in the class folders of `folder`, class by class, and the class code of each.
-
-    A class without a folder has no files.
-    """
-    ids, codes = [], []
-    for code, name in enumerate(classes):
-        if not (folder / name).is_dir():
-            continue
-        images = list_images(folder / name)
-        ids += [f"{name}/{image}" for image in images]
-        codes += [code] * len(images)
-    return ids, codes
-
-
-def refuse_missing(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise `DataError` if one of `classes` has no folder."""
-    missing = [name for name in classes if not (folder / name).is_dir()]
-    if missing:
-        raise DataError(
-            f"data.classes must name folders of {folder}, got {first_few(missing)}; the folders are "
-            f"{first_few(list_folders(folder), most=MOST_FOLDERS)}"
-        )
-
-
-def refuse_unknown(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise `DataError` if `folder` has a class folder that the training data lacks."""
-    unknown = [name for name in list_folders(folder) if name not in classes]
-    if unknown:
-        raise DataError(
-            f"{folder} must have only class folders of the training data, got {first_few(unknown)}; remove them, or "
-            "list the classes to use with data.classes=[…]"
-        )
+    return sorted(entry.name for entry in _entries(folder) if entry.is_dir() and not entry.name.startswith("."))

@@ -117,12 +117,11 @@ def class_head(mode: ClassMode | None, class_names: Sequence[str]) -> tuple[Head
 
 
 def encode_classes(values: Array) -> tuple[tuple[str, ...], Indices]:
-    """Class names in the order of their codes, and the code of each value, shape `(n,)`, int64.
-
-    Classes are sorted by value: numbers by size, text alphabetically.
-    """
+    """Class names in the order of `vocabulary`, and the code of each value, shape `(n,)`, int64."""
     classes, codes = np.unique(values, return_inverse=True)
-    return tuple(str(value) for value in classes), codes.astype(np.int64)
+    names = [str(value) for value in classes]
+    ordered = vocabulary(names)
+    return ordered, codes_of(names, {name: code for code, name in enumerate(ordered)})[codes]
 
 
 Known = Mapping[str, tuple[str, ...]]
@@ -130,7 +129,7 @@ Known = Mapping[str, tuple[str, ...]]
 
 
 def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
-    """Every name once, sorted: by size if all are numbers, else alphabetically.
+    """Every name once, sorted: by size if all are numbers, else alphabetically. All sources order classes like this.
 
     >>> vocabulary(["10", "9", "9"]), vocabulary(["10", "9", "b"])
     (('9', '10'), ('10', '9', 'b'))

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.batch import Indices
-from runner.component import File, Folder
+from runner.component import File, Folder, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
 from runner.data.labels import NO_LABELS, ClassMode, Head, Known, Labels, class_head, codes_of, vocabulary
 from runner.data.npy_format import open_npy
-from runner.data.splits import EXPECTED, SPLIT_NAMES
+from runner.data.splits import EXPECTED, SPLIT_NAMES, split_of
 from runner.errors import DataError
 from runner.messages import did_you_mean, first_few
 
@@ -28,14 +28,24 @@ SUFFIX = ".npy"
 def read_json_object(file: Path) -> dict[str, Any]:
     """The JSON object in `file`.
 
-    Raises `DataError` with the file's path if the file cannot be read, is not JSON, or holds something else.
+    Raises `DataError` with the file's path if the file cannot be read, is not JSON, gives a key twice, or holds
+    something else.
     """
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes(), object_pairs_hook=_keys_once)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} must be a JSON file: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{file} must hold one JSON object, {{…}}; got {_json_text(content)}")
+    return content
+
+
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these pairs; Python's own keeps only the last of equal keys."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = [repr(key) for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise ValueError(f"each key must be given once, got {first_few(twice)} more than once")
     return content
 
 
@@ -53,11 +63,12 @@ def read_partition(file: Path) -> Partition:
     paths below a folder.
     """
     partition: dict[str, list[str]] = {}
+    keys: dict[str, str] = {}
     for key, ids in read_json_object(file).items():
         split = _split(file, key)
-        if split in partition:
-            raise DataError(f"{file} must list each split once, got both validation and val")
-        partition[split] = _ids(file, key, ids)
+        if split in keys:
+            raise DataError(f"{file} must list each split once, got both {key} and {keys[split]}")
+        keys[split], partition[split] = key, _ids(file, key, ids)
     if not partition.get("train"):
         raise DataError(f"{file} must list ids under train, got {first_few(partition)}")
     _refuse_repeated(file, partition)
@@ -65,9 +76,9 @@ def read_partition(file: Path) -> Partition:
 
 
 def _split(file: Path, key: str) -> str:
-    if key not in SPLIT_NAMES:
+    if (split := split_of(key)) is None:
         raise DataError(f"{file} must have the keys {EXPECTED}, got {key!r}{did_you_mean(key, SPLIT_NAMES)}")
-    return SPLIT_NAMES[key]
+    return split
 
 
 def _ids(file: Path, key: str, ids: Any) -> list[str]:
@@ -148,11 +159,11 @@ class Npy(Data):
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Keys whose folder or file does not exist, with its path."""
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             yield "root", self.root
-        if not self.partition.is_file():
+        if not is_file(self.partition):
             yield "partition", self.partition
-        if self._has_classes and not self.labels.is_file():
+        if self._has_classes and not is_file(self.labels):
             yield "labels", self.labels
 
     def open(self) -> Dataset:

@@ -8,10 +8,17 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.batch import SPLITS, Indices
+from runner.batch import Indices
 
-SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
-"""Splits by their names in files."""
+NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev", "development"),
+    "test": ("test", "testing"),
+}
+"""Names of each split in folders, tables, partitions and arrays, in any case; the first is the split's own."""
+
+SPLIT_NAMES = {name: split for split, names in NAMES.items() for name in names}
+"""Splits by their names, in lower case."""
 
 EXPECTED = "train, validation (or val) and test"
 
@@ -20,6 +27,15 @@ KEY_BYTES = 64
 
 LIMIT = b"limit"
 """Separates the hash that limits a split from the hash that made it."""
+
+
+def split_of(name: object) -> str | None:
+    """The split that `name` means; None if it means none.
+
+    >>> split_of("Valid"), split_of("dev"), split_of("cats")
+    ('validation', 'validation', None)
+    """
+    return SPLIT_NAMES.get(str(name).strip().casefold())
 
 
 def split_by_fraction(ids: Sequence[str], *, validation: float, test: float, seed: int) -> dict[str, Indices]:

@@ -20,7 +20,7 @@ from runner.messages import plural
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data, picture_wait, picture_worst
-from runner.modes.pipeline import data_section, open_dataset
+from runner.modes.pipeline import data_section, open_dataset, open_repeated
 from runner.modes.resume import refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace
@@ -66,7 +66,8 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
 
 def _open_data(run: RunContext, resumed: RunFolder | None) -> tuple[Dataset, LoaderSettings]:
     """Open the data and choose how to read it; refuse to resume on other data."""
-    dataset = open_dataset(run.config)
+    earlier = resumed or (None if run.config.rerun is None else RunFolder(run.config.rerun))
+    dataset = open_dataset(run.config) if earlier is None else open_repeated(run.config, earlier)
     data = data_section(dataset)
     if resumed is not None:
         refuse_other_data(run.config, resumed, data["fingerprint"])

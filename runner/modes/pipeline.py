@@ -33,6 +33,7 @@ from runner.machine import available_bytes, refuse_too_large
 from runner.records.bad_samples import BadSamples, Notes, Notify
 from runner.records.contents import Contents, with_contents
 from runner.records.digests import data_fingerprint
+from runner.records.run_folder import RunFolder
 from runner.settings import Settings
 from runner.transforms.augment import augment
 from runner.transforms.transform import Function, Transforms, UserTransform, transformed_spec
@@ -53,6 +54,33 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
     data = _samples(config)
     dataset = data.open() if heads is None else data.open_for(heads)
     return replace(dataset, spec=_batch_spec(config, next(iter(dataset.splits.values()))))
+
+
+def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:
+    """Open the data of a run that resumes or repeats `earlier`, with the names and the order of its classes.
+
+    Another version may have ordered the same classes in another way. Where the data or `data.classes` is another, the
+    classes are those of the data; also in a rerun whose classes were read in another way, which a note says.
+
+    Raises `DataError` as `open_dataset` does.
+    """
+    dataset, heads = open_dataset(config), earlier.heads
+    if dataset.batches is not None or heads == dataset.heads or _forms(heads) != _forms(dataset.heads):
+        return dataset
+    before = earlier.document["data"].get("fingerprint")
+    if getattr(config.data, "classes", None) is not None or data_fingerprint(dataset.stat()) != before:
+        return dataset
+    try:
+        return replace(open_dataset(config, heads), notes=dataset.notes)
+    except DataError as error:
+        if config.resume is not None:
+            raise
+        return replace(dataset, notes=(*dataset.notes, f"the classes are not those of {earlier.path}: {error}"))
+
+
+def _forms(heads: tuple[Head, ...]) -> list[Head]:
+    """The heads without the names of their classes."""
+    return [replace(head, class_names=()) for head in heads]
 
 
 def _batch_spec(config: Settings, source: Source) -> ArraySpec:

@@ -1,5 +1,7 @@
 """data=arrays: one .npz file."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -30,10 +32,11 @@ def test_double_precision_becomes_single(opened):
         ([3, 10, 3, 10, 3, 10], ("3", "10"), [0, 1, 0, 1, 0, 1]),
         ([[1], [0], [1], [0], [1], [0]], ("0", "1"), [1, 0, 1, 0, 1, 0]),
         (["b", "a", "b", "a", "b", "a"], ("a", "b"), [1, 0, 1, 0, 1, 0]),
+        (["10", "9", "10", "9", "9", "9"], ("9", "10"), [1, 0, 1, 0, 0, 0]),
         (np.eye(3)[[0, 1, 2, 2, 1, 0]], ("0", "1", "2"), [0, 1, 2, 2, 1, 0]),
         ([0.0, 1.0, 0.0, 1.0, 0.0, 1.0], ("0", "1"), [0, 1, 0, 1, 0, 1]),
     ],
-    ids=["numbers", "column", "names", "one-hot", "whole floats"],
+    ids=["numbers", "column", "names", "names of numbers", "one-hot", "whole floats"],
 )
 def test_classes_are_taken_as_people_store_them(opened, y, names, codes):
     labels = opened(x=X, y=y).splits["train"].labels
@@ -48,9 +51,31 @@ def test_arrays_of_other_splits_are_the_splits(opened):
     assert list(splits["test"].ids) == ["test-0", "test-1"]
 
 
+def test_names_of_other_tools_are_the_splits(opened):
+    arrays = {"x_train": X, "y_train": [0, 1] * 3, "X_Val": X[:2], "Y_val": [1, 0], "x_test": X[:1], "y_test": [0]}
+    splits = opened(**arrays).splits
+    assert {split: len(source) for split, source in splits.items()} == {"train": 6, "validation": 2, "test": 1}
+    assert list(splits["validation"].ids) == ["validation-0", "validation-1"]
+
+
+def test_arrays_that_are_not_read_are_named(opened):
+    notes = opened(x=X, y=[0, 1] * 3, sample_weight=X[:, 0], y_test=[1]).notes
+    assert [note.partition(" in ")[0] for note in notes] == ["sample_weight, y_test"]
+    assert not opened(x=X, y=[0, 1] * 3, class_mode=None).notes
+
+
+def test_split_by_another_name_reaches_workers(opened):
+    travelled = pickle.loads(pickle.dumps(opened(x_train=X, x_dev=X[:2], class_mode=None).splits["validation"]))
+    assert travelled.ids == ["validation-0", "validation-1"]
+    assert travelled.read(1).tolist() == [2.0, 3.0]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
+        ({"x": X, "x_train": X, "y": [0] * 6}, "must hold each array once, got both x and x_train; leave one out"),
+        ({"x": X, "y": [0, 1] * 3, "x_val": X, "X_valid": X}, "got both x_val and X_valid"),
+        ({"x_train": X}, "must hold an array y_train for data.class_mode=sparse, got x_train"),
         ({"y": [1]}, "must hold an array x, got y"),
         ({"x": X}, "must hold an array y for data.class_mode=sparse, got x; .*class_mode=null or input"),
         (
@@ -79,7 +104,5 @@ def test_file_that_is_no_archive_is_refused(tmp_path, content):
 
 
 def test_rows_do_not_travel_to_workers(opened):
-    import pickle
-
     train = opened(x=np.zeros((1000, 1000)), class_mode=None).splits["train"]
     assert len(pickle.dumps(train)) < 10_000

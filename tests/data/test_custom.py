@@ -30,7 +30,7 @@ class Named(Plain):
         self.ids = [f"s/{index}" for index in range(count)]
         tags = [["a"], ["a", "b"], []] * (count // 3)
         self.labels = {"kind": self.labels, "size": np.arange(count) / 2, "tags": tags}
-        self.splits = ["train"] * (count - 8) + ["val"] * 4 + ["test"] * 4
+        self.splits = ["train"] * (count - 8) + ["Valid"] * 4 + ["testing"] * 4
 
 class Rows(Plain):
     def __init__(self, count=24):

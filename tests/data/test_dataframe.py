@@ -115,7 +115,7 @@ def test_raw_columns_join_or_split_by_setting(make):
 
 
 def test_splits_follow_the_column(make):
-    columns = {"label": ["a", "b", "a", "b"], "part": ["train", "train", "val", "test"]}
+    columns = {"label": ["a", "b", "a", "b"], "part": ["train", "Training", "Valid", "testing"]}
     splits = make(columns, label_columns=["label"], split_column="part").open().splits
     assert {split: list(source.ids) for split, source in splits.items()} == {
         "train": IMAGES[:2], "validation": IMAGES[2:3], "test": IMAGES[3:],
@@ -176,9 +176,9 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
         ({"label": list("abab"), "w": [1, 2, -1, 1]}, {"weight_column": "w"}, "row 3, .* hold a weight of at least 0"),
         ({"label": list("abab"), "w": [1, 2, "", 1]}, {"weight_column": "w"}, "row 3, column 'w', must hold a number"),
         (
-            {"label": list("abab"), "part": ["train", "dev", "test", "train"]},
+            {"label": list("abab"), "part": ["train", "held", "test", "train"]},
             {"split_column": "part"},
-            r"row 2, column 'part', must hold one of train, validation \(or val\) and test, got 'dev'",
+            r"row 2, column 'part', must hold one of train, validation \(or val\) and test, got 'held'",
         ),
         (
             {"label": list("abab"), "part": ["val", "val", "test", "val"]},

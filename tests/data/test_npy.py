@@ -228,6 +228,8 @@ def test_reading_leaves_no_file_open(one):
         ({"test": ["a"]}, "must list ids under train, got test"),
         ({"train": []}, "must list ids under train, got train"),
         ({"train": ["a"], "val": ["b"], "validation": []}, "must list each split once, got both validation and val"),
+        ({"Train": ["a"], "dev": ["b"], "Valid": []}, "must list each split once, got both Valid and dev"),
+        ('{"train": ["a"], "train": ["b"]}', "JSON file: each key must be given once, got 'train' more than once"),
         ({"train": "a"}, "must have a list of ids under train, got a"),
         ({"train": ["a", 1.5, None]}, "must list ids as text under train, got 1.5, None"),
         ({"train": ["../a"]}, "relative paths below data.root, without ..; got '../a' under train"),

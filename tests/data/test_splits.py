@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.data.splits import choose, split_by_fraction
+from runner.data.splits import SPLIT_NAMES, choose, split_by_fraction, split_of
 
 IDS = st.lists(st.text(max_size=8), max_size=40, unique=True)
 SHARES = st.floats(0, 0.49)
@@ -180,3 +180,12 @@ def test_choice_is_mixed_whatever_the_split_was():
     # The lowest points of the hash that splits would stay in validation whatever its share.
     still = split_by_fraction(chosen, validation=0.25, test=0.0, seed=0)["validation"]
     assert len(still) == pytest.approx(1500, abs=120)
+
+
+def test_usual_names_of_splits_are_known():
+    assert {name: split_of(name) for name in ("Train", "TRAINING", " val ", "Valid", "dev", "Testing")} == {
+        "Train": "train", "TRAINING": "train", " val ": "validation", "Valid": "validation", "dev": "validation",
+        "Testing": "test",
+    }  # fmt: skip
+    assert [split_of(name) for name in ("trains", "evaluation", "", 1)] == [None] * 4
+    assert set(SPLIT_NAMES.values()) == {"train", "validation", "test"}

@@ -104,6 +104,13 @@ def against(second, tmp_path):
     return compare
 
 
+def test_recorded_order_of_classes_is_kept(copied, tmp_path):
+    of = copied(lambda document: document["data"]["heads"][0]["class_names"].reverse())
+    (tmp_path / "new").mkdir()
+    document = run(compose([f"rerun={of}", "train.epochs=1", "mode=fit"]), folder=tmp_path / "new").document
+    assert document["data"]["heads"][0]["class_names"] == ["emu", "dog", "cat"]
+
+
 def difference(repeat, *overrides, **options):
     """The lines that name what is not the same; what run.json says is the same thing."""
     with pytest.raises(VerifyError) as error:
