@@ -16,7 +16,7 @@ import numpy as np
 from runner.batch import Array, ArraySpec
 from runner.component import File, is_file
 from runner.data.dataset import Data, Dataset
-from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes
+from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes, refuse_quantities
 from runner.data.source import Source
 from runner.data.splits import split_of
 from runner.errors import DataError
@@ -164,6 +164,7 @@ class Arrays(Data):
         columns = np.arange(max((y.shape[1] for y in one_hot), default=0))
         class_names, codes = encode_classes(np.concatenate([*values.values(), columns]))
         heads = class_head(self.class_mode, class_names)
+        refuse_quantities(self.class_mode, class_names, len(values["train"]))
         ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
 

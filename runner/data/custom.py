@@ -15,9 +15,10 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.component import Arguments, DottedName
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import Head, Known, Labels
+from runner.data.manifest import Manifest
 from runner.data.source import Source
 from runner.data.splits import EXPECTED, split_of
-from runner.data.table import ColumnMode, ColumnModes, Manifest, TargetColumn, TargetReader
+from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader
 from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
 from runner.messages import first_few, plural

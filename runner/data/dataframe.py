@@ -17,17 +17,9 @@ from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
 from runner.data.labels import Head, Known, Labels
+from runner.data.manifest import PARQUET, Manifest, read_manifest
 from runner.data.splits import EXPECTED, split_of
-from runner.data.table import (
-    PARQUET,
-    ColumnMode,
-    ColumnModes,
-    Manifest,
-    TargetColumn,
-    TargetReader,
-    numbers,
-    read_manifest,
-)
+from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader, numbers
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.messages import first_few
@@ -157,12 +149,12 @@ class DataFrame(Data, ImageSettings):
 
     def _read(self) -> Manifest:
         modes = self._modes
-        texts = {name: "category" for name, mode in modes.items() if mode != "raw"}
+        texts = [name for name, mode in modes.items() if mode != "raw"]
         if self.split_column is not None:
-            texts[self.split_column] = "category"
+            texts.append(self.split_column)
         raw = [name for name, mode in modes.items() if mode == "raw"]
         weights = [] if self.weight_column is None else [self.weight_column]
-        manifest = read_manifest(self.manifest, {self.path_column: "str", **texts}, [*raw, *weights])
+        manifest = read_manifest(self.manifest, [self.path_column, *texts], [*raw, *weights])
         if not len(manifest):
             raise DataError(f"{self.manifest} must list samples, got no rows")
         return manifest

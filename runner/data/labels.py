@@ -5,7 +5,6 @@ Also class names and their codes, and heads as run.json stores them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -13,10 +12,14 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.batch import Array, Indices, Targets
+from runner.data.cells import number_in
 from runner.errors import DataError
-from runner.messages import first_few
+from runner.messages import first_few, plural
 
 ClassMode = Literal["categorical", "sparse", "binary", "input"]
+MANY = 10
+"""Classes from which on it matters that hardly any sample shares its class."""
+
 HeadMode = Literal["categorical", "sparse", "binary", "multi_label", "raw", "input"]
 
 
@@ -135,18 +138,23 @@ def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
     (('9', '10'), ('10', '9', 'b'))
     """
     unique = set(names)
-    numbers = {name: _number(name) for name in unique}
+    numbers = {name: number_in(name) for name in unique}
     if None in numbers.values():
         return tuple(sorted(unique))
     return tuple(sorted(unique, key=lambda name: (numbers[name], name)))
 
 
-def _number(name: str) -> float | None:
-    try:
-        number = float(name)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def refuse_quantities(mode: ClassMode, names: Sequence[str], num_samples: int) -> None:
+    """Raise `DataError` for fractions that hardly ever repeat: they are to be predicted as numbers, not as classes."""
+    values = [number_in(name) for name in names]
+    if len(names) < MANY or 2 * len(names) <= num_samples or None in values:
+        return
+    fraction = next((name for name, value in zip(names, values, strict=True) if value and value % 1), None)
+    if fraction is not None:
+        raise DataError(
+            f"data.class_mode={mode} needs classes, got {len(names):,} different numbers, such as {fraction}, for "
+            f"{plural(num_samples, 'training sample')}; data.class_mode=raw predicts numbers"
+        )
 
 
 def codes_of(names: Sequence[str], known: Mapping[str, int]) -> Indices:

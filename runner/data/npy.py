@@ -16,7 +16,17 @@ from runner.component import File, Folder, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
-from runner.data.labels import NO_LABELS, ClassMode, Head, Known, Labels, class_head, codes_of, vocabulary
+from runner.data.labels import (
+    NO_LABELS,
+    ClassMode,
+    Head,
+    Known,
+    Labels,
+    class_head,
+    codes_of,
+    refuse_quantities,
+    vocabulary,
+)
 from runner.data.npy_format import open_npy
 from runner.data.splits import EXPECTED, SPLIT_NAMES, split_of
 from runner.errors import DataError
@@ -206,6 +216,8 @@ class Npy(Data):
             return class_head(self.class_mode, ()), dict.fromkeys(partition, np.empty(0, np.int64))
         names = read_labels(self.labels, partition)
         heads = class_head(self.class_mode, known.get("") or vocabulary(names["train"]))
+        if not known and self.class_mode is not None:
+            refuse_quantities(self.class_mode, heads[0].class_names, len(names["train"]))
         codes = {name: code for code, name in enumerate(heads[0].class_names)}
         columns = {split: codes_of(values, codes) for split, values in names.items()}
         for split, column in columns.items():

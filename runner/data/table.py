@@ -1,116 +1,25 @@
-"""Manifest: the CSV or Parquet table that lists samples; and its columns as targets: classes or numbers."""
+"""Columns of a table as targets: classes or numbers."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.data.labels import ClassMode, Head, Known, class_head, codes_of, vocabulary
+from runner.data.cells import SEPARATORS, class_list, class_text, is_list, is_number, marks, number_text
+from runner.data.labels import ClassMode, Head, Known, class_head, codes_of, refuse_quantities, vocabulary
+from runner.data.manifest import Manifest
 from runner.errors import DataError
-from runner.messages import first_few, nearest, plural
+from runner.messages import plural
 
-if TYPE_CHECKING:
-    import pandas as pd
+SEVERAL = re.compile(r"[|;]")
+"""Separators that seldom stand within the name of one class."""
 
-PARQUET = ".parquet"
-NOTHING = ("", "nan", "NaN", "<NA>", "#N/A")
-"""Cells of a CSV file that count as empty; `NA`, `None` and `null` do not, as they may name a class."""
-
-MOST_COLUMNS = 20
-"""Columns that a message names."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The columns of `file` that are used; row 1 is the first below the header."""
-
-    file: Path
-    table: pd.DataFrame
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def refuse(self, rows: Indices, column: str, must: str) -> None:
-        """Raise `DataError` for `rows` (indices), if any: their cell in `column` is not what it `must` be."""
-        if not len(rows):
-            return
-        cell = self.table[column].iloc[int(rows[0])]
-        others = f" (and {plural(len(rows) - 1, 'more row')})" if len(rows) > 1 else ""
-        found = "nothing" if _is_empty(cell) else repr(str(cell))
-        raise DataError(f"{self.file}: row {rows[0] + 1}, column {column!r}, must {must}, got {found}{others}")
-
-
-def read_manifest(file: Path, texts: Mapping[str, str], numbers: Sequence[str]) -> Manifest:
-    """Read the columns of text `texts`, mapped to their pandas dtype (str, category), and the columns `numbers`.
-
-    Raises `DataError` if the file cannot be read or lacks one of the columns.
-    """
-    # pandas takes 0.85 s to import, and the configuration imports this module.
-    import pandas as pd
-
-    wanted = list(dict.fromkeys((*texts, *numbers)))
-    try:
-        if file.suffix.lower() == PARQUET:
-            _refuse_missing(file, wanted, _parquet_columns(file))
-            return Manifest(file, pd.read_parquet(file, columns=wanted, engine="pyarrow"))
-        columns = [str(name) for name in pd.read_csv(file, nrows=0)]
-        _refuse_missing(file, wanted, columns)
-        _refuse_longer(file, len(columns))
-        table = pd.read_csv(
-            file,
-            usecols=wanted,
-            dtype=dict(texts),
-            keep_default_na=False,
-            na_values=list(NOTHING),
-            low_memory=False,  # otherwise the parts of a long column may differ in type
-        )
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{file} must be a CSV or Parquet file with a header: {error}") from error
-    return Manifest(file, table)
-
-
-def _refuse_longer(file: Path, num_columns: int) -> None:
-    """Raise `DataError` if a row has more cells than the header: `a.png,cat,dog` would be read as a cat.
-
-    pandas finds such rows only when it reads all columns. A million rows take half a second.
-    """
-    with file.open(encoding="utf-8", newline="") as lines:
-        for row, cells in enumerate(filter(None, csv.reader(lines))):
-            if len(cells) > num_columns:
-                raise DataError(
-                    f"{file}: row {row} must have {plural(num_columns, 'cell')}, like the header, got {len(cells)}; "
-                    'put quotes around a cell with a comma: "cat,dog"'
-                )
-
-
-def _parquet_columns(file: Path) -> list[str]:
-    import pyarrow.parquet as parquet
-
-    names: list[str] = parquet.read_schema(file).names
-    return names
-
-
-def _refuse_missing(file: Path, wanted: Sequence[str], columns: Sequence[str]) -> None:
-    missing = [name for name in wanted if name not in columns]
-    if missing:
-        similar = [near for name in missing if (near := nearest(name, columns))]
-        fix = f"did you mean {', '.join(map(repr, similar))}?" if similar else "set data.*_column(s) to its columns"
-        raise DataError(
-            f"{file} must have the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}, "
-            f"got {first_few(columns, most=MOST_COLUMNS)}; {fix}"
-        )
-
-
-def _is_empty(cell: Any) -> bool:
-    return cell is None or cell != cell or str(cell) in NOTHING  # NaN differs from itself
-
+MULTI_LABEL = "; data.class_mode=multi_label reads several classes per sample"
 
 ColumnMode = Literal["categorical", "sparse", "binary", "multi_label", "raw"]
 ColumnModes = (
@@ -119,8 +28,6 @@ ColumnModes = (
     | None
 )
 """Form of `y`: one mode for all columns, the sample itself, or a mapping of columns to modes."""
-
-SEPARATORS = re.compile(r"[|,]")
 
 
 @dataclass(frozen=True)
@@ -156,12 +63,22 @@ class TargetReader:
     def _one(self, column: str, mode: ClassMode, name: str) -> TargetColumn:
         """One class per cell."""
         codes, cells = self._distinct(column, "hold a class")
-        texts = [_text(cell) for cell in cells]
-        names = self.known.get(name) or vocabulary(texts[code] for code in np.unique(codes[self.training]))
+        texts, known = [class_text(cell) for cell in cells], self.known.get(name)
+        self._refuse(column, codes, [not text.strip() for text in texts], "hold a class")
+        several = [is_list(cell) and text not in (known or ()) for cell, text in zip(cells, texts, strict=True)]
+        self._refuse(column, codes, several, f"hold one class for data.class_mode={mode}", MULTI_LABEL)
+        names = known or vocabulary(texts[code] for code in np.unique(codes[self.training]))
         try:
             head = replace(class_head(mode, names)[0], name=name)
+            if known is None:
+                refuse_quantities(mode, names, len(self.training))
         except DataError as error:
             raise DataError(f"{self.manifest.file}, column {column!r}: {error}") from error
+        if known is None:
+            joined = [bool(SEVERAL.search(text)) and not set(names).isdisjoint(class_list(text)) for text in texts]
+            self._refuse(column, codes, joined, f"hold one class for data.class_mode={mode}", MULTI_LABEL)
+        else:  # earlier versions read 001 as 1
+            texts = [text if text in names else number_text(text) for text in texts]
         classes = codes_of(texts, _numbered(names))[codes]
         self.manifest.refuse(np.flatnonzero(classes < 0), column, "hold a class of the training rows")
         return TargetColumn(head, classes)
@@ -169,18 +86,54 @@ class TargetReader:
     def _several(self, column: str, name: str) -> TargetColumn:
         """Any number of classes per cell."""
         codes, cells = self._distinct(column, "hold classes ([] for none)")
-        members = [_cell_classes(cell) for cell in cells]
+        known = self.known.get(name)
+        members = self._members(column, codes, cells, known or ())
+        if (rows := marks(members)) is not None:
+            return self._marked(column, rows[codes], name)
+        if len(set(map(len, members))) == 1:
+            quantities = [len(named) > 1 and all(map(is_number, named)) for named in members]
+            fix = "; data.class_mode=raw predicts numbers"
+            self._refuse(column, codes, quantities, "hold names, or a 0 or 1 for each class", fix)
         in_training = np.unique(codes[self.training])
-        names = self.known.get(name) or vocabulary(member for code in in_training for member in members[code])
+        names = known or vocabulary(member for code in in_training for member in members[code])
         if not names:
             raise DataError(f"{self.manifest.file}, column {column!r}, must hold classes, got none")
-        known = _numbered(names)
-        unknown = np.array([not known.keys() >= set(named) for named in members])
-        self.manifest.refuse(np.flatnonzero(unknown[codes]), column, "hold only classes of the training rows")
+        numbers = _numbered(names)
+        unknown = [not numbers.keys() >= set(named) for named in members]
+        self._refuse(column, codes, unknown, "hold only classes of the training rows")
         rows = np.zeros((len(members), len(names)), np.uint8)
         for row, named in zip(rows, members, strict=True):
-            row[[known[member] for member in named]] = 1
+            row[[numbers[member] for member in named]] = 1
         return TargetColumn(Head(name, "multi_label", tuple(names)), rows[codes])
+
+    def _members(self, column: str, codes: Indices, cells: Sequence[Any], known: Sequence[str]) -> list[list[str]]:
+        """The classes of each distinct cell."""
+        members: list[list[str]] = []
+        for code, cell in enumerate(cells):
+            try:
+                members.append([class_text(cell)] if class_text(cell) in known else class_list(cell))
+            except ValueError as error:
+                self.manifest.refuse(np.flatnonzero(codes == code), column, "list classes", f": {error}")
+        texts = [class_text(cell) for cell in cells]
+        if not any(is_list(cell) or SEPARATORS.search(text) for cell, text in zip(cells, texts, strict=True)):
+            spaced = [len(text.split()) > 1 and text not in known for text in texts]
+            fix = "; write ['polar bear'] for a name with a space"
+            self._refuse(column, codes, spaced, "separate classes by |, as in cat|dog", fix)
+        return members
+
+    def _marked(self, column: str, rows: Array, name: str) -> TargetColumn:
+        """Rows of 0 and 1: the classes are numbered, unless a model names them."""
+        names = self.known.get(name) or tuple(map(str, range(rows.shape[1])))
+        if len(names) != rows.shape[1]:
+            raise DataError(
+                f"{self.manifest.file}, column {column!r}, must have a 0 or 1 for each of the model's "
+                f"{plural(len(names), 'class', 'classes')} in each row, got {rows.shape[1]} values"
+            )
+        return TargetColumn(Head(name, "multi_label", names), rows)
+
+    def _refuse(self, column: str, codes: Indices, wrong: Sequence[bool], must: str, fix: str = "") -> None:
+        """Raise `DataError` for rows whose distinct cell is `wrong`."""
+        self.manifest.refuse(np.flatnonzero(np.array(wrong, bool)[codes]), column, must, fix)
 
     def _distinct(self, column: str, must: str) -> tuple[Indices, list[Any]]:
         """The number of each row's cell among the distinct cells of a column, and the distinct cells."""
@@ -188,13 +141,16 @@ class TargetReader:
 
         cells = self.manifest.table[column]
         if cells.dtype == object:  # lists, perhaps, which cannot be dictionary keys
-            cells = pd.Series(
-                [tuple(cell) if isinstance(cell, list | np.ndarray) else cell for cell in cells], dtype=object
-            )
+            cells = pd.Series([_hashable(cell) for cell in cells], dtype=object)
         # A NumPy array, because pandas turns an index of tuples into a MultiIndex.
         codes, unique = pd.factorize(cells.to_numpy() if cells.dtype == object else cells)
         self.manifest.refuse(np.flatnonzero(codes < 0), column, must)
         return codes.astype(np.int64), list(unique)
+
+
+def _hashable(cell: Any) -> Any:
+    """A list as a tuple, at any depth."""
+    return tuple(map(_hashable, cell)) if isinstance(cell, list | np.ndarray) else cell
 
 
 def numbers(manifest: Manifest, column: str) -> Array:
@@ -204,6 +160,13 @@ def numbers(manifest: Manifest, column: str) -> Array:
     """
     import pandas as pd
 
+    cells = manifest.table[column]
+    if cells.dtype.kind in "mM":
+        raise DataError(f"{manifest.file}, column {column!r}, must hold numbers, got dates or times ({cells.dtype})")
+    if cells.dtype == object:
+        lists = np.array([isinstance(cell, list | tuple | set | dict | np.ndarray) for cell in cells], bool)
+        fix = "; give each number a column of its own, and data.label_columns=[…] their names"
+        manifest.refuse(np.flatnonzero(lists), column, "hold a number", fix)
     exact = pd.to_numeric(manifest.table[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     with np.errstate(over="ignore"):
         values: Array = exact.astype(np.float32)
@@ -213,18 +176,3 @@ def numbers(manifest: Manifest, column: str) -> Array:
 
 def _numbered(names: Sequence[str]) -> dict[str, int]:
     return {name: code for code, name in enumerate(names)}
-
-
-def _text(cell: Any) -> str:
-    """The name of a class; a whole number has no decimal point, whatever its type."""
-    return str(int(cell)) if isinstance(cell, float | np.floating) and float(cell).is_integer() else str(cell)
-
-
-def _cell_classes(cell: Any) -> list[str]:
-    """Classes of one cell: a list, or text such as `cat|dog`, `cat, dog`, `['cat', 'dog']`, `[]`."""
-    if isinstance(cell, tuple):
-        return [_text(member) for member in cell]
-    text = _text(cell).strip()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
-    return [name for part in SEPARATORS.split(text) if (name := part.strip().strip("'\""))]

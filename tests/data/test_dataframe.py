@@ -9,6 +9,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from runner.data.dataframe import DataFrame
+from runner.data.labels import Head
+from runner.data.manifest import read_manifest
+from runner.data.table import TargetReader
 from runner.errors import DataError
 
 IMAGES = [f"i/{number}.png" for number in range(4)]
@@ -64,9 +67,20 @@ def test_absolute_paths_are_taken_as_they_are(make, tmp_path):
         ("sparse", ["10", "9", "9", "10"], [1, 0, 0, 1]),
         ("sparse", ["10", "9", "9", "x"], [0, 1, 1, 2]),
         ("sparse", ["NA", "None", "null", "NA"], [0, 1, 2, 0]),
+        ("sparse", ["001", "01", "1", "2"], [0, 1, 2, 3]),
+        ("sparse", ["1E3", "1000", "1.10", "1.1"], [3, 2, 1, 0]),
+        ("sparse", ["02134", "10001", "00501", "(large)"], [2, 3, 1, 0]),
         ("binary", [0, 1, 1, 0], [0, 1, 1, 0]),
         ("multi_label", ["cat|dog", "dog", "[]", "ant, cat"], [[0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 1, 0]]),
         ("multi_label", ["['cat', 'dog']", '["dog"]', "[dog|cat]", "cat"], [[1, 1], [0, 1], [1, 1], [1, 0]]),
+        ("multi_label", ["('cat', 'dog')", "{'dog'}", "['cat' 'dog']", "cat;dog"], [[1, 1], [0, 1], [1, 1], [1, 1]]),
+        (
+            "multi_label",
+            ["['polar bear']", "[np.str_('dog')]", "set()", '["a, b"]'],
+            [[0, 0, 1], [0, 1, 0], [0] * 3, [1, 0, 0]],
+        ),
+        ("multi_label", ["[0, 1, 1]", "[1 0 0]", "[0. 0. 1.]", "0|0|0"], [[0, 1, 1], [1, 0, 0], [0, 0, 1], [0] * 3]),
+        ("multi_label", ["[3, 1]", "[1]", "[]", "[1 3]"], [[1, 1], [1, 0], [0, 0], [1, 1]]),
         ("raw", [1, "2.5", "-3e2", 0], [1, 2.5, -300, 0]),
         ("multi_output", [1, 2, 3, 4], [1, 2, 3, 4]),
     ],
@@ -166,6 +180,18 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
         ({"label": [1, 2, 3, "1e39"]}, {"class_mode": "raw"}, "row 4, column 'label', must hold a number, got '1e.39'"),
         ({"label": ["a", "b", "", "c"]}, {"class_mode": "multi_label"}, r"row 3, .* hold classes \(\[\] for none\)"),
         ({"label": ["[]"] * 4}, {"class_mode": "multi_label"}, "column 'label', must hold classes, got none"),
+        ({"label": ["['a']", "b", "a", "b"]}, {}, "must hold one class for data.class_mode=categorical, got .*; data"
+         ".class_mode=multi_label reads several classes per sample"),
+        ({"label": ["a", "{'a', 'b'}", "('a',)", "b"]}, {}, r"row 2, .* \(and 1 more row\); data.class_mode=multi"),
+        ({"label": ["a", "a|c", "b", "b"]}, {"class_mode": "sparse"}, r"row 2, .* must hold one class .*, got 'a\|c'"),
+        ({"label": ["a b", "a", "b", "b c"]}, {"class_mode": "multi_label"}, r"row 1, .* must separate classes by \|"),
+        ({"label": ["{'a': 1}", "a", "b", "b"]}, {"class_mode": "multi_label"}, "row 1, .* must list classes, got .*; "
+         "write|: it holds no list of names; write"),
+        ({"label": ["['a' ... 'b']", "a", "b", "b"]}, {"class_mode": "multi_label"}, "it was cut off"),
+        ({"label": ["['a', None]", "a", "b", "b"]}, {"class_mode": "multi_label"}, "it holds no list of names"),
+        ({"label": ["[[1, 0]]", "a", "b", "b"]}, {"class_mode": "multi_label"}, "it holds no list of names"),
+        ({"label": ["[0.2, 0.8]", "[0, 1]", "[1, 0]", "[0, 0]"]}, {"class_mode": "multi_label"},
+         "a 0 or 1 for each class, got .*; data.class_mode=raw predicts numbers"),
         ({"label": ["a", "b", "c", "a"]}, {"class_mode": "binary"}, "column 'label': data.class_mode=binary needs 2"),
         ({"label": ["a"] * 4}, {}, "needs at least 2 classes, got 1"),
         ({"label": list("abab"), "path": ["x", "y", "x", "y"]}, {}, "must list each image once, got 2 in .*: x, y"),
@@ -200,6 +226,73 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
 def test_unusable_table_names_row_and_column(make, columns, keys, message):
     with pytest.raises(DataError, match=message):
         make(columns, **{"label_columns": ["label"], **keys}).open()
+
+
+@pytest.mark.parametrize("mode", ["sparse", "categorical"])
+def test_numbers_that_never_repeat_are_no_classes(tmp_path, mode):
+    (tmp_path / "m.csv").write_text("label\n" + "".join(f"{number / 7:.3f}\n" for number in range(1, 13)))
+    targets = TargetReader(read_manifest(tmp_path / "m.csv", ["label"], []), np.arange(12), {})
+    message = "needs classes, got 12 different numbers, such as 0.143, for 12 training samples; data.class_mode=raw"
+    with pytest.raises(DataError, match=message):
+        targets.target("label", mode, "")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_recognised(tmp_path, make, separator):
+    make({}, class_mode=None)
+    rows = [["path", "label"], *zip(IMAGES, ["a", "b, c", "a", "b, c"])]
+    (tmp_path / "m.csv").write_text("".join(f"{separator.join(row)}\n" for row in rows))
+    assert component(tmp_path / "m.csv").open().heads[0].class_names == ("a", "b, c")
+
+
+def test_column_that_is_there_twice_is_refused(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label,label\na,1,2\n")
+    with pytest.raises(DataError, match="m.csv must have each column once, got 'label' more than once"):
+        component(tmp_path / "m.csv").open()
+
+
+def parquet(tmp_path, table, **keys):
+    pytest.importorskip("pyarrow")
+    table.to_parquet(tmp_path / "m.parquet")
+    return component(tmp_path / "m.parquet", **keys)
+
+
+def test_index_of_a_parquet_table_is_a_column(tmp_path, make):
+    make({}, class_mode=None)
+    table = pd.DataFrame({"label": list("abab")}, index=pd.Index(IMAGES, name="path"))
+    source = parquet(tmp_path, table).open().splits["train"]
+    assert (list(source.ids), source.labels.texts()) == (IMAGES, list("abab"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "mode", "message"),
+    [
+        (pd.array([1, None, 2, 1], "Int64"), "sparse", "row 2, column 'label', must hold a class, got nothing"),
+        (pd.array([True, None, False, True], "boolean"), "binary", "row 2, .* must hold a class, got nothing"),
+        (pd.array([1, None, 2, 1], "Int64"), "raw", "row 2, .* must hold a number, got nothing"),
+        ([[0.1, 0.2], [0.3], [], [1]], "raw", r"row 1, .* got '\[0.1, 0.2\]' .*; give each number a column of its own"),
+        ([["a", "b"], ["a"], [], ["b"]], "categorical", r"row 1, .* got \"\['a', 'b'\]\" .*multi_label reads several"),
+        (["", "a", "b", "a"], "sparse", "row 1, .* must hold a class, got nothing"),
+        (pd.to_datetime(["2020-01-01"] * 4), "raw", "must hold numbers, got dates or times"),
+    ],
+)
+def test_odd_cells_of_parquet_are_refused(tmp_path, make, cells, mode, message):
+    make({}, class_mode=None)
+    with pytest.raises(DataError, match=message):
+        parquet(tmp_path, pd.DataFrame({"path": IMAGES, "label": cells}), class_mode=mode).open()
+
+
+def test_parquet_reads_bytes_and_marks(tmp_path, make):
+    make({}, class_mode=None)
+    table = pd.DataFrame({"path": IMAGES, "label": [b"a", b"b", b"a", b"a"], "marks": [[0, 1], [1, 1], [0, 0], [1, 0]]})
+    heads = parquet(tmp_path, table, class_mode={"label": "sparse", "marks": "multi_label"}).open().heads
+    assert [head.class_names for head in heads] == [("a", "b"), ("0", "1")]
+
+
+def test_old_class_names_of_numbers_are_honoured(make):
+    data = make({"label": ["001", "01", "2.50", "2"]}, class_mode="sparse")
+    labels = data.open_for((Head("", "sparse", ("1", "2", "2.5")),)).splits["train"].labels
+    assert labels.columns[0].tolist() == [0, 0, 2, 1]
 
 
 @pytest.mark.parametrize("content", [b"", b"path,label\n\xff\xfe,1\n", b'path,label\n"a,1\n'])
