@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import xxhash
@@ -14,6 +15,8 @@ import xxhash
 from runner.batch import Array, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
+from runner.errors import RunnerError
+from runner.shared_memory import SharedArray, SharedFile
 
 CONTENTS = "contents"
 
@@ -24,42 +27,96 @@ BLOCK = 1 << 20
 """The number of bytes, and of rows, digested per step."""
 
 
-@dataclass(frozen=True)
 class ContentsTable:
-    """The rows of one split's samples, mapped from a file, so that threads and processes write theirs directly.
+    """The rows of one split's samples in an `.npy` file, to which threads and processes write theirs directly.
 
-    Each row is written once; two readers of one file write the same bytes.
+    Each row is written once; two readers of one file write the same bytes. Room on the disk for all rows is taken when
+    the table is opened, and the file is not mapped: a full disk would kill the process without a message.
     """
 
-    file: Path
+    def __init__(self, file: Path, num_samples: int, begin: int) -> None:
+        self.file, self._num_samples, self._begin = file, num_samples, begin
+        with _reporting_errors(file):
+            self._shared = SharedFile(file)
+            self._shared.reserve(begin + num_samples * ROW.itemsize)
+        self._known = SharedArray((num_samples,), np.dtype(np.bool_))
+        for start in range(0, num_samples, BLOCK):
+            rows = self._rows(start)
+            self._known.array[start : start + len(rows)] = rows["name"] != 0
 
     @classmethod
     def open(cls, file: Path, num_samples: int) -> Self:
-        """The table in `file`; a new one if there is none with `num_samples` rows."""
-        if not (file.exists() and len(np.load(file, mmap_mode="r")) == num_samples):
-            file.parent.mkdir(exist_ok=True)
-            np.lib.format.open_memmap(file, "w+", ROW, (num_samples,))
-        return cls(file)
+        """The table in `file`; a new one if there is none with `num_samples` rows.
 
-    @cached_property
-    def rows(self) -> Array:
-        """Shape `(num_samples,)`, dtype `ROW`."""
-        return np.asarray(np.load(self.file, mmap_mode="r+"))
+        Raises `RunnerError` if it cannot be written, or the disk has no room for it.
+        """
+        header = _read_header(file)
+        if header is None or header.num_samples != num_samples:
+            with _reporting_errors(file):
+                file.parent.mkdir(exist_ok=True)
+                file.unlink(missing_ok=True)
+                header = _write_header(file, num_samples)
+        return cls(file, num_samples, header.begin)
+
+    @property
+    def num_known(self) -> int:
+        """Number of samples whose digest is known."""
+        return int(np.count_nonzero(self._known.array))
+
+    def __len__(self) -> int:
+        return self._num_samples
 
     def are_known(self, indices: Indices) -> Array:
         """Whether the digest of each sample is known, as booleans of shape `(n,)`."""
-        known: Array = self.rows["name"][indices] != 0
-        return known
+        return self._known.array[indices]
 
     def note(self, index: int, sample_id: str, digest: bytes) -> None:
-        """Note the digest of the file of sample `index`."""
-        row = self.rows[index : index + 1]
-        row["content"] = np.frombuffer(digest, np.uint8)
-        row["name"] = name_digest(sample_id)
+        """Note the digest of the file of sample `index`. Raises `RunnerError` if that cannot be written."""
+        row = name_digest(sample_id).to_bytes(8, "little") + digest
+        with _reporting_errors(self.file):
+            self._shared.write(row, self._begin + index * ROW.itemsize)
+        self._known.array[index] = True
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Each process maps the file itself.
-        return {"file": self.file}
+    def blocks(self) -> Iterator[Array]:
+        """All rows, dtype `ROW`, `BLOCK` of them at a time."""
+        return map(self._rows, range(0, self._num_samples, BLOCK))
+
+    def _rows(self, start: int) -> Array:
+        count = min(BLOCK, self._num_samples - start)
+        return np.frombuffer(self._shared.read(count * ROW.itemsize, self._begin + start * ROW.itemsize), ROW)
+
+
+class _Header(NamedTuple):
+    """The header of a table: the number of rows, and where they begin, in bytes."""
+
+    num_samples: int
+    begin: int
+
+
+def _read_header(file: Path) -> _Header | None:
+    """The header of a table; None if the file is missing or is no table."""
+    try:
+        with file.open("rb") as opened:
+            np.lib.format.read_magic(opened)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
+            return _Header(shape[0], opened.tell()) if dtype == ROW and len(shape) == 1 else None
+    except Exception:  # NumPy's parser may raise anything for a damaged header
+        return None
+
+
+def _write_header(file: Path, num_samples: int) -> _Header:
+    with file.open("wb") as opened:
+        header = {"descr": np.lib.format.dtype_to_descr(ROW), "fortran_order": False, "shape": (num_samples,)}
+        np.lib.format.write_array_header_1_0(opened, header)
+        return _Header(num_samples, opened.tell())
+
+
+@contextmanager
+def _reporting_errors(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunnerError(f"cannot write {file}: {error.strerror or error}") from error
 
 
 class Contents:
@@ -77,8 +134,8 @@ class Contents:
 
     def section(self) -> dict[str, Any]:
         """Its part of run.json: how many files were digested, of how many, and one digest of all if all were."""
-        known = sum(int(np.count_nonzero(table.rows["name"])) for table in self._tables.values())
-        total = sum(len(table.rows) for table in self._tables.values())
+        known = sum(table.num_known for table in self._tables.values())
+        total = sum(map(len, self._tables.values()))
         return {
             "known": known + len(self._files),
             "of": total + len(self._files),
@@ -88,9 +145,8 @@ class Contents:
 
     def _digest(self) -> str:
         digest = xxhash.xxh3_128("".join(self._files.values()).encode())
-        for table in self._tables.values():
-            for begin in range(0, len(table.rows), BLOCK):
-                digest.update(table.rows["content"][begin : begin + BLOCK].tobytes())
+        for rows in chain.from_iterable(table.blocks() for table in self._tables.values()):
+            digest.update(rows["content"].tobytes())
         return digest.hexdigest()
 
 
@@ -104,9 +160,19 @@ def name_digest(sample_id: str) -> int:
 
 
 def read_contents(folder: Path) -> Mapping[str, Array]:
-    """The rows of each split of the run in `folder`, dtype `ROW`; empty for a run of an earlier version."""
-    files = sorted((folder / CONTENTS).glob("*.npy"))
-    return {file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in files}
+    """The rows of each split of the run in `folder`, dtype `ROW`; empty for a run of an earlier version.
+
+    A table that is damaged is left out.
+    """
+    tables = {file.stem: _read_table(file) for file in sorted((folder / CONTENTS).glob("*.npy"))}
+    return {split: rows for split, rows in tables.items() if rows is not None}
+
+
+def _read_table(file: Path) -> Array | None:
+    header = _read_header(file)
+    if header is None or header.begin + header.num_samples * ROW.itemsize > file.stat().st_size:
+        return None
+    return np.fromfile(file, ROW, header.num_samples, offset=header.begin)
 
 
 def changed_files(before: Array, now: Array) -> tuple[Indices, int]:

@@ -1,11 +1,14 @@
 """What was in the files of a run."""
 
-import pickle
+import multiprocessing
+import os
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from runner.errors import RunnerError
 from runner.records.contents import ROW, Contents, ContentsTable, changed_files, name_digest, read_contents
 
 
@@ -18,14 +21,50 @@ def table_of(contents):
     return rows
 
 
+def note_one(table):
+    table.note(1, "a.png", bytes(range(16)))
+
+
 def test_row_written_by_one_is_seen_by_all(tmp_path):
     table = ContentsTable.open(tmp_path / "contents" / "train.npy", 3)
-    other = pickle.loads(pickle.dumps(table))
-    other.note(1, "a.png", bytes(range(16)))
+    child = multiprocessing.get_context("spawn").Process(target=note_one, args=(table,))
+    child.start()
+    child.join()
     assert table.are_known(np.array([0, 1, 2])).tolist() == [False, True, False]
-    assert table.rows["content"][1].tolist() == list(range(16))
-    assert ContentsTable.open(tmp_path / "contents" / "train.npy", 3).rows["name"].any()
-    assert not ContentsTable.open(tmp_path / "contents" / "train.npy", 4).rows["name"].any()
+    assert read_contents(tmp_path)["train"]["content"][1].tolist() == list(range(16))
+    assert ContentsTable.open(tmp_path / "contents" / "train.npy", 3).num_known == 1
+    assert ContentsTable.open(tmp_path / "contents" / "train.npy", 4).num_known == 0
+
+
+@pytest.mark.parametrize("left", [0, 7, 100, 140])
+def test_table_cut_off_is_written_again(tmp_path, left):
+    file = tmp_path / "contents" / "train.npy"
+    table = ContentsTable.open(file, 9)
+    for index in range(9):
+        table.note(index, str(index), b"1" * 16)
+    os.truncate(file, left)
+    assert Contents(tmp_path).section()["known"] == 0  # no row is mapped: reading one would kill the process
+    assert next(table.blocks())["name"].any() == (left == 140)
+    assert read_contents(tmp_path) == {}
+    again = ContentsTable.open(file, 9)
+    assert again.num_known <= 1
+    again.note(8, "8", b"1" * 16)
+    assert len(read_contents(tmp_path)["train"]) == 9
+
+
+def test_room_is_taken_before_the_first_row(tmp_path):
+    ContentsTable.open(tmp_path / "contents" / "train.npy", 100_000)
+    assert (tmp_path / "contents" / "train.npy").stat().st_blocks * 512 >= 100_000 * ROW.itemsize
+
+
+@pytest.mark.parametrize("call", ["reserve", "write"])
+def test_full_disk_ends_with_a_message(tmp_path, monkeypatch, call):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"runner.records.contents.SharedFile.{call}", full)
+    with pytest.raises(RunnerError, match=r"^cannot write .*train.npy: No space left on device$"):
+        ContentsTable.open(tmp_path / "contents" / "train.npy", 9).note(0, "0", b"1" * 16)
 
 
 def test_complete_section_has_a_digest(tmp_path):
