@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, Literal
 
 import psutil
 
-from runner.records.files import to_json, to_plain, write_atomically
+from runner.errors import RunnerError
+from runner.records.files import to_json, to_plain, write_atomically, write_in_place
 from runner.records.provenance import environment, git_state, machine, packages, versions
 
 RUN_JSON = "run.json"
@@ -27,6 +29,8 @@ Document = dict[str, Any]
 OWN_SECTIONS = ("status", "stage", "error", "started", "finished", "process", "resumed")
 """The sections that a record writes itself; `RunRecord.update` takes all others."""
 
+log = logging.getLogger("runner.record")
+
 LOGGER = "runner"
 LINE = "%(asctime)s.%(msecs)03d+00:00 %(levelname)s %(name)s: %(message)s"
 
@@ -35,12 +39,26 @@ TOLERANCE_SECONDS = 2.0
 """The most that two readings of one process's start may differ: the boot time is in whole seconds."""
 
 
+class _LogFile(logging.FileHandler):
+    """A log that loses lines on a full disk, in place of ending the run or writing tracebacks to the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Lose the line."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, whose last lines may be lost."""
+        with suppress(OSError):
+            super().close()
+
+
 def open_log(folder: Path) -> logging.Handler:
     """Write messages of the loggers below ``runner``, from INFO up, to `folder`/run.log; end with `close_log`.
 
     Times are UTC, as in run.json.
     """
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8", errors="backslashreplace")
+    handler = _LogFile(folder / "run.log", encoding="utf-8", errors="backslashreplace")
     formatter = logging.Formatter(LINE, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -186,16 +204,26 @@ class RunRecord:
                 return
             reason = None if error is None else {"type": type(error).__name__, "message": str(error)}
             try:
-                self._add_seconds("total", self._start)
-                self._set(status=status, error=reason, finished=_now())
+                self._set(
+                    status=status, error=reason, finished=_now(), seconds=self._with_seconds("total", self._start)
+                )
+            except RunnerError:
+                # On a full disk the file has room for what it holds, and on one line that is shorter.
+                try:
+                    write_in_place(self.path / RUN_JSON, to_json(self._document, indent=None))
+                except OSError:
+                    log.warning("run.json could not be closed")
+                raise
             finally:
                 close_log(self._log)
 
     def _add_seconds(self, name: str, start: float) -> None:
-        duration = time.perf_counter() - start
         with self._lock:
-            before = self._document["seconds"].get(name, 0.0)
-            self.update(seconds={name: round(before + duration, 3)})
+            self._set(seconds=self._with_seconds(name, start))
+
+    def _with_seconds(self, name: str, start: float) -> dict[str, float]:
+        seconds: dict[str, float] = self._document["seconds"]
+        return {**seconds, name: round(seconds.get(name, 0.0) + time.perf_counter() - start, 3)}
 
     def _set(self, **sections: object) -> None:
         with self._lock:
