@@ -38,6 +38,10 @@ def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
     except KeyboardInterrupt as interrupt:
         complain("interrupted")
         return getattr(interrupt, "exit_code", INTERRUPTED)
+    except MemoryError as error:
+        what = str(error) or "an allocation failed"
+        complain(f"no memory is left ({what}); lower loader.batch_size, loader.max_queue_size or loader.workers")
+        return 1
     except Exception:
         traceback.print_exc()
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,35 +13,53 @@ from runner.errors import DataError
 from runner.messages import format_bytes
 
 CGROUPS = Path("/sys/fs/cgroup")
+LIMITS = (("memory.max", "memory.current", "{}"), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_{}"))
+"""For control groups of version 2 and 1: the files of the limit and the use, and the names of counts in memory.stat."""
+
+RLIMITS = ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData"))
+"""Limits of a process (`ulimit -v` and `-d`), and what counts against each, as in proc(5)."""
 
 
 def available_bytes(cgroup: Path | None = None) -> int:
     """Bytes that this process may still allocate: the machine's free memory, or less under a limit.
 
-    Containers and job schedulers set limits on the control group (version 2) of a process, or on one above it.
+    Containers and job schedulers set limits on the control group (version 1 or 2) of a process, or on one above it;
+    shells set limits on the process.
     """
     import psutil
 
-    folder = _own_cgroup() if cgroup is None else cgroup
-    remaining = [_remaining(group) for group in (folder, *folder.parents)]
+    folders = _own_cgroups() if cgroup is None else (cgroup,)
+    groups = dict.fromkeys(group for folder in folders for group in (folder, *folder.parents))
+    remaining = [*map(_remaining, groups), *_remaining_of_process()]
     return min([int(psutil.virtual_memory().available), *(count for count in remaining if count is not None)])
 
 
-def _own_cgroup() -> Path:
-    lines = _read(Path("/proc/self/cgroup")).splitlines()
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    return CGROUPS / own
+def _own_cgroups() -> tuple[Path, ...]:
+    """The control groups of this process that may limit its memory."""
+    lines = [line.split(":", 2) for line in _read(Path("/proc/self/cgroup")).splitlines()]
+    parts = [("" if number == "0" else "memory", path) for number, names, path in lines
+             if number == "0" or "memory" in names.split(",")]  # fmt: skip
+    return tuple(CGROUPS / part / path.lstrip("/") for part, path in parts) or (CGROUPS,)
 
 
 def _remaining(cgroup: Path) -> int | None:
     """Bytes that a control group may still allocate; None without a limit."""
-    limit, used = _read(cgroup / "memory.max"), _read(cgroup / "memory.current")
-    if not (limit.isdigit() and used.isdigit()):
-        return None
-    # Files in the page cache count as used, but the system frees them when memory is needed.
-    counts = dict(line.split() for line in _read(cgroup / "memory.stat").splitlines())
-    cached = sum(int(counts.get(name, 0)) for name in ("active_file", "inactive_file"))
-    return max(0, int(limit) - max(0, int(used) - cached))
+    for limit_file, used_file, name in LIMITS:
+        limit, used = _read(cgroup / limit_file), _read(cgroup / used_file)
+        if limit.isdigit() and used.isdigit():
+            # Files in the page cache count as used, but the system frees them when memory is needed.
+            counts = dict(line.split() for line in _read(cgroup / "memory.stat").splitlines())
+            cached = sum(int(counts.get(name.format(kind), 0)) for kind in ("active_file", "inactive_file"))
+            return max(0, int(limit) - max(0, int(used) - cached))
+    return None
+
+
+def _remaining_of_process() -> Iterator[int]:
+    """Bytes that the limits of this process leave to it."""
+    for limit, kind in RLIMITS:
+        soft, _ = resource.getrlimit(limit)
+        if soft != resource.RLIM_INFINITY:
+            yield max(0, soft - _counts(Path("/proc/self/status")).get(kind, 0))
 
 
 def _read(file: Path) -> str:
@@ -119,11 +137,14 @@ def _status(process: Any) -> dict[str, int]:
     import psutil
 
     kinds = dict.fromkeys(("RssAnon", "RssFile", "RssShmem", "VmHWM"), 0)
-    try:
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    except OSError:
+    counts = _counts(Path(f"/proc/{process.pid}/status"))
+    if not counts:
         with suppress(psutil.Error):
             kinds["RssAnon"] = int(process.memory_info().rss)
-        return kinds
-    fields = dict(line.split(":", 1) for line in lines)
-    return {name: int(fields.get(name, "0").split()[0]) * 1024 for name in kinds}
+    return {name: counts.get(name, number) for name, number in kinds.items()}
+
+
+def _counts(status: Path) -> dict[str, int]:
+    """The sizes in a process's status, in bytes; empty without /proc."""
+    fields = (line.split(":", 1) for line in _read(status).splitlines() if line.endswith(" kB"))
+    return {name: int(size.split()[0]) * 1024 for name, size in fields}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
@@ -17,10 +18,12 @@ from runner.batch import Array, ArraySpec
 from runner.component import File, is_file
 from runner.data.dataset import Data, Dataset
 from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes, refuse_quantities
+from runner.data.npy_format import parse_stream
 from runner.data.source import Source
 from runner.data.splits import split_of
 from runner.errors import DataError
-from runner.messages import first_few
+from runner.machine import available_bytes
+from runner.messages import first_few, format_bytes
 
 NAME = re.compile(r"(x|y)(?:_(\w+))?", re.IGNORECASE)
 """Names of arrays that are read: x, y, and these with the name of a split."""
@@ -219,16 +222,47 @@ def _rows(array: Array, file: Path, name: str) -> Array:
     return array.astype(np.float32 if too_wide else array.dtype.newbyteorder("="), copy=False)
 
 
+def _refuse_too_large(file: Path, archive: zipfile.ZipFile) -> None:
+    """Raise `DataError` if an array claims more values than the file holds, or all do not fit into memory."""
+    needed = 0
+    for info in archive.infolist():
+        with archive.open(info) as member:
+            if not info.filename.endswith(".npy") or not info.file_size:
+                continue
+            shape, _, dtype = parse_stream(member)
+            size, rest = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
+        if size > rest and not dtype.hasobject:
+            raise ValueError(f"{info.filename} ends after {rest:,} of {size:,} bytes of values")
+        needed += size
+    if needed > (available := available_bytes()):
+        raise DataError(
+            f"data=arrays loads all arrays of {file}, {format_bytes(needed)}, but only {format_bytes(available)} of "
+            "memory are free; save each sample as a file of its own, which data=npy reads while training"
+        )
+
+
 def _load(file: Path, names: list[str] | None = None) -> dict[str, Array]:
     try:
-        archive = np.load(file, allow_pickle=False)
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as members:
+                _refuse_too_large(file, members)
+        archive = np.load(file, allow_pickle=False, mmap_mode="r")  # a single array is refused, not loaded
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise DataError(
                 f"{file} must be an .npz file of named arrays, got a single array; write it with numpy.savez"
             )
         with archive:
             arrays = {name: archive[name] for name in names or archive.files}
-    except (OSError, ValueError, TypeError, OverflowError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
     # Members that are not arrays come as bytes.
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
-from runner.images.reader import FileBytes, FileReader, reason
+from runner.images.reader import NOT_A_FILE, FileBytes, FileReader, reason
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 """Bytes that hold the header's length, by version of the format (numpy.lib.format)."""
+
+MOST_VALUES = 2**63 - 1
+"""The most bytes of values that NumPy can address."""
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""A pipe must not block: it is no sample."""
 
 MOST_BYTES = 10_000
 """The longest header that `numpy.load` reads without pickle."""
@@ -36,7 +44,7 @@ class NpyHeader:
     @property
     def num_bytes(self) -> int:
         """Bytes of the values."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def is_native(self) -> bool:
@@ -60,9 +68,13 @@ def read_header(descriptor: int) -> NpyHeader:
 
     Raises `ValueError` with the reason if there is no valid header, and `OSError` if the file cannot be read.
     """
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise ValueError(NOT_A_FILE)
     start = os.pread(descriptor, len(MAGIC) + 2 + 4, 0)
     if not start.startswith(MAGIC):
         raise ValueError("is empty" if not start else "is not an .npy file")
+    if len(start) < len(MAGIC) + 2 + 4:
+        raise ValueError("ends within its header")
     width = LENGTH_BYTES.get(start[len(MAGIC)], 0)
     begin = len(MAGIC) + 2 + width
     end = begin + int.from_bytes(start[len(MAGIC) + 2 : begin], "little")
@@ -80,16 +92,26 @@ def parse_header(raw: bytes) -> NpyHeader:
 
     Raises `ValueError` with the reason if the header is invalid, or the values are Python objects.
     """
-    stream = io.BytesIO(raw)
+    shape, fortran_order, dtype = parse_stream(io.BytesIO(raw))
+    if dtype.hasobject:
+        raise ValueError("holds pickled Python objects, which are never loaded")
+    return NpyHeader(raw, shape, dtype, fortran_order)
+
+
+def parse_stream(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype from the header at the beginning of `stream`, which is left at its end.
+
+    Raises `ValueError` with the reason if the header is invalid, or no array can have this shape.
+    """
     try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(stream)
     except Exception as error:  # the parser may raise anything for a damaged header
         raise ValueError("has a damaged header") from error
-    if dtype.hasobject:
-        raise ValueError("holds pickled Python objects, which are never loaded")
-    return NpyHeader(raw, shape, dtype, fortran_order)
+    if any(type(size) is not int or size < 0 for size in shape) or math.prod(shape) * dtype.itemsize > MOST_VALUES:
+        raise ValueError(f"has an impossible shape, {str(shape)[:60]}")
+    return shape, fortran_order, dtype
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,7 @@ class NpyReader(FileReader):
         Raises `BadSampleError` if the file is missing, cut off, not an `.npy` file, or of another shape or dtype.
         """
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, _FLAGS)
             try:
                 return self._read(descriptor, out)
             finally:
@@ -131,7 +153,7 @@ class NpyReader(FileReader):
     def _read_plain(self, path: str, begin: bytearray, values: memoryview) -> bool:
         """Read a file like the first in a single call; whether `values` holds all of its values."""
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, _FLAGS)
         except OSError:
             return False
         try:
@@ -177,9 +199,10 @@ def open_npy(path: Path) -> NpyReader:
     Raises `BadSampleError` if the file is missing or invalid, or does not hold numbers with at least one axis.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, _FLAGS)
         try:
             header = read_header(descriptor)
+            size = os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -190,6 +213,9 @@ def open_npy(path: Path) -> NpyReader:
         raise BadSampleError(str(path), f"samples must be whole numbers, floats or booleans, got {header}")
     if not header.shape or not header.num_bytes:
         raise BadSampleError(str(path), f"samples must hold values along at least one axis, got {header}")
+    if size < len(header.raw) + header.num_bytes:
+        got = size - len(header.raw)
+        raise BadSampleError(str(path), f"the file ends after {got:,} of {header.num_bytes:,} bytes of values")
     return NpyReader(header, ArraySpec(header.shape, _batch_dtype(header.dtype)))
 
 

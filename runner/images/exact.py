@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -13,7 +15,7 @@ from PIL import Image
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import crop_box
-from runner.images.reader import FileBytes, FileReader, decoding, read_bytes, reason
+from runner.images.reader import FileBytes, FileReader, decoding, open_file, read_bytes, reason, refuse_bomb
 from runner.images.settings import ImageSettings
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
@@ -25,6 +27,9 @@ FILTERS = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP")
+"""Pillow's names of the formats that are read; those of the listed suffixes, whatever a file's own suffix is."""
+
 _WHITE = 65_535
 """White in a 16-bit image."""
 
@@ -85,9 +90,17 @@ class ExactReader(FileReader):
 def is_16_bit(*paths: Path) -> bool:
     """Whether the first of `paths` with a readable header is a 16-bit grayscale image; False if none is readable."""
     for path in paths:
-        with suppress(Exception), Image.open(path) as image:
+        with suppress(Exception), os.fdopen(open_file(path)[0], "rb") as file, opened(file) as image:
             return _has_16_bits(image)
     return False
+
+
+def opened(file: IO[bytes]) -> Image.Image:
+    """The image in `file`, of which only the header is read.
+
+    Only the formats of `FORMATS` are tried: Pillow passes a file of another one, PostScript, to an outside program.
+    """
+    return Image.open(file, formats=FORMATS)
 
 
 def _has_16_bits(image: Image.Image) -> bool:
@@ -95,7 +108,8 @@ def _has_16_bits(image: Image.Image) -> bool:
 
 
 def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
-    image: Image.Image = Image.open(io.BytesIO(data))
+    image = opened(io.BytesIO(data))
+    refuse_bomb(image.height, image.width, len(data))
     image.load()
     if _has_16_bits(image):
         values = _values_of_16_bits(image)

@@ -12,7 +12,7 @@ from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import Box, crop_box
 from runner.images.exact import ExactReader, is_16_bit
-from runner.images.reader import FileBytes, FileReader, decoding, read_bytes, reason
+from runner.images.reader import FileBytes, FileReader, decoding, read_bytes, reason, refuse_bomb
 from runner.images.resize import resize_antialiased, resize_linear, resize_nearest, scratch_bytes
 from runner.images.settings import ColorMode, ImageSettings
 
@@ -57,6 +57,7 @@ class FastReader(FileReader):
         """Read a JPEG image into `out`; False if Pillow must read it, or report what is wrong with it."""
         try:
             height, width, stored_colors, _ = simplejpeg.decode_jpeg_header(data)
+            refuse_bomb(height, width, len(data))
             if not self._decodes(height, width, stored_colors):
                 return False
             if (height, width) == self.settings.target_size:

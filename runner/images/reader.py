@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -43,19 +46,60 @@ class FileReader(ABC):
 _OBJECT = re.compile(r"\s*<_io\.[^>]*>")
 
 
-def read_bytes(path: Path | str) -> bytes:
-    """The bytes of a file, read without Python's buffer.
+MOST_FILE_BYTES = 1 << 30
+"""The largest image file to read. No image that Pillow agrees to decode takes more, uncompressed."""
 
-    Raises `BadSampleError` if it is missing, not readable, a folder, or empty.
+NOT_A_FILE = "is a pipe or a device, not a file"
+
+
+def open_file(path: Path | str) -> tuple[int, int]:
+    """The descriptor and the size of a file, opened for reading.
+
+    Raises `OSError` if it is missing or may not be read, `ValueError` if it is a pipe or a device, which could block or
+    have no end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
+    os.close(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise ValueError(NOT_A_FILE)
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """The bytes of a file.
+
+    Raises `BadSampleError` if it is missing, not readable, no file, empty, or larger than `MOST_FILE_BYTES`.
     """
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (Path.open costs 3 µs more)
-            data = file.read()
-    except OSError as error:
+        descriptor, size = open_file(path)
+        try:
+            if size > MOST_FILE_BYTES:
+                raise ValueError(f"{size:,} bytes are too many for an image, at most {MOST_FILE_BYTES:,} are read")
+            data = os.read(descriptor, size)
+            while len(data) < size and (more := os.read(descriptor, size - len(data))):
+                data += more
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
         raise BadSampleError(str(path), reason(error)) from error
     if not data:
         raise BadSampleError(str(path), "empty file")
     return data
+
+
+MANY_PIXELS = 1 << 25
+"""An image of more pixels, about 33 million, must have a file of some size."""
+PIXELS_PER_BYTE = 1000
+"""The most pixels for a byte of such a file. Photographs have 2 to 50; a file that says more is made to fill memory."""
+
+
+def refuse_bomb(height: int, width: int, num_bytes: int) -> None:
+    """Raise `ValueError` if a file of `num_bytes` cannot honestly hold so large an image."""
+    if height * width > max(MANY_PIXELS, num_bytes * PIXELS_PER_BYTE):
+        raise ValueError(f"{height:,}x{width:,} pixels in a file of {num_bytes:,} bytes, which would only fill memory")
 
 
 def reason(error: Exception) -> str:

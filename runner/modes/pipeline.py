@@ -30,6 +30,7 @@ from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
 from runner.machine import available_bytes, refuse_too_large
+from runner.messages import plural
 from runner.records.bad_samples import BadSamples, Notes, Notify
 from runner.records.contents import Contents, with_contents
 from runner.records.digests import data_fingerprint
@@ -176,7 +177,15 @@ def fitting_loader(config: Settings, dataset: Dataset, splits: Sequence[str], av
     requested = config.loader
     if not isinstance(requested, Auto):
         return Choice(requested)
-    return requested.choose(needed_bytes(config, requested.candidate(), dataset, splits), available)
+    choice = requested.choose(needed_bytes(config, requested.candidate(), dataset, splits), available)
+    settings = choice.settings
+    while settings.max_queue_size > 1 and needed_bytes(config, settings, dataset, splits) > available:
+        settings = settings.model_copy(update={"max_queue_size": settings.max_queue_size // 2})
+    if settings.max_queue_size == choice.settings.max_queue_size:
+        return choice
+    return replace(choice, settings=settings).with_reason(
+        f"{plural(settings.max_queue_size, 'batch', 'batches')} ahead, to fit"
+    )
 
 
 def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """data=arrays: one .npz file."""
 
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -100,6 +101,29 @@ def test_file_with_python_objects_is_refused(opened):
 def test_file_that_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.npz must be an \.npz file"):
+        Arrays(path=tmp_path / "a.npz").open()
+
+
+def test_header_that_claims_gigabytes_is_refused(tmp_path):
+    text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (5000000000, 1), }"
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + b"\0" * 1000)
+    with pytest.raises(DataError, match=r"x.npy ends after 1,000 of 20,000,000,000 bytes of values"):
+        Arrays(path=tmp_path / "a.npz").open()
+
+
+def test_arrays_beyond_memory_are_refused(opened, monkeypatch):
+    monkeypatch.setattr("runner.data.arrays.available_bytes", lambda: 100_000)
+    message = r"^data=arrays loads all arrays of .*a.npz, 800.0 kB, but only 100.0 kB of memory are free; save each"
+    with pytest.raises(DataError, match=message):
+        opened(x=np.zeros((100, 1000)), class_mode=None)
+
+
+def test_single_array_is_refused_unread(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="must be an .npz file of named arrays, got a single array"):
         Arrays(path=tmp_path / "a.npz").open()
 
 

@@ -205,6 +205,45 @@ def test_first_file_of_wrong_kind_is_refused(make, array, reason):
         make({"a": array}, {"train": ["a"]}, class_mode=None).open()
 
 
+def header_with(shape, body=64):
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + b"\0" * body
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (header_with("(-4, 4)"), r"the file has an impossible shape, \(-4, 4\)"),
+        (header_with("(True, 4)"), r"the file has an impossible shape, \(True, 4\)"),
+        (header_with(f"({10**30},)"), r"the file has an impossible shape, \(10{30},\)"),
+        (header_with("(5000000000, 1)"), "the file ends after 64 of 20,000,000,000 bytes of values"),
+        *((b"\x93NUMPY\1\0\x76\0{"[:length], "the file ends within its header") for length in (6, 7, 8, 9, 11)),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_header_that_cannot_be_is_a_bad_sample(make, content, reason, first):
+    data = make(
+        {"a": np.zeros((2, 2), np.float32), "b": np.zeros((2, 2), np.float32)}, {"train": ["a", "b"]}, class_mode=None
+    )
+    (data.root / ("a.npy" if first else "b.npy")).write_bytes(content)
+    reason = reason if first or "20,000" not in reason else "the file holds float32"
+    with pytest.raises(BadSampleError, match=reason):
+        source = data.open().splits["train"]
+        source.read_many(np.arange(2), np.empty((2, 2, 2), np.float32))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_pipe_is_a_bad_sample_and_blocks_nobody(make, first):
+    arrays = {"a": np.zeros((2, 2), np.float32), "b": np.zeros((2, 2), np.float32)}
+    data = make(arrays, {"train": ["a", "b"]}, class_mode=None)
+    file = data.root / ("a.npy" if first else "b.npy")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(BadSampleError, match="the file is a pipe or a device"):
+        data.open().splits["train"].read_many(np.arange(2), np.empty((2, 2, 2), np.float32))
+
+
 def test_first_missing_file_is_refused(make):
     with pytest.raises(BadSampleError, match=r"a.npy: no such file"):
         make({}, {"train": ["a"]}, class_mode=None).open()

@@ -2,11 +2,16 @@
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from runner.data.image_files import SUFFIXES
+from runner.errors import BadSampleError
+from runner.images.exact import FORMATS
+from runner.images.fast import open_reader
 from runner.images.reader import HEAD, format_of, misnamed
+from runner.images.settings import ImageSettings
 
 
 def head_of(suffix):
@@ -27,6 +32,23 @@ def test_every_suffix_matches_its_content(suffix):
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES - {".jpg", ".jpeg"}))
 def test_content_of_another_format_is_reported(suffix):
     assert misnamed(f"a{suffix}", head_of(".jpg")) == f"content is JPEG, name says {suffix}"
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("decode", ["exact", "fast"])
+def test_postscript_starts_no_program(decode, tmp_path, monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("Ghostscript was started"))
+    (tmp_path / "a.png").write_bytes(POSTSCRIPT)
+    reader = open_reader(ImageSettings(target_size=(9, 9), decode=decode, color_mode="grayscale"), tmp_path / "a.png")
+    with pytest.raises(BadSampleError, match=r"a.png: cannot identify image file"):
+        reader.read(str(tmp_path / "a.png"), np.empty((9, 9, 1), np.uint8))
+
+
+def test_formats_are_those_of_the_suffixes():
+    Image.init()
+    assert set(FORMATS) == {Image.registered_extensions()[suffix] for suffix in SUFFIXES}
 
 
 def test_unknown_content_is_not_reported():

@@ -1,6 +1,11 @@
+import io
+import os
 import pickle
+import struct
 import subprocess
 import sys
+import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +14,7 @@ from PIL import Image
 
 from runner.errors import BadSampleError
 from runner.images.fast import open_reader
+from runner.images.reader import refuse_bomb
 from runner.images.settings import ImageSettings
 
 DECODERS = ["exact", "fast"]
@@ -147,3 +153,55 @@ def test_settings_and_readers_import_lazily():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines() == ["[]", "['PIL', 'cv2', 'simplejpeg']"]
+
+
+def _refused(path, decode="fast"):
+    with pytest.raises(BadSampleError) as refused:
+        _read(path, target_size=(8, 8), decode=decode)
+    assert refused.value.name == str(path)
+    return refused.value.reason
+
+
+def test_pipe_and_device_are_bad_samples(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    assert _refused(tmp_path / "pipe.png") == _refused(tmp_path / "zero.png") == "is a pipe or a device, not a file"
+    assert _refused(tmp_path) == "is a directory"
+
+
+def test_file_of_gigabytes_is_a_bad_sample(tmp_path):
+    with (tmp_path / "big.png").open("wb") as file:
+        file.truncate(30_000_000_000)
+    assert _refused(tmp_path / "big.png").startswith("30,000,000,000 bytes are too many for an image")
+
+
+def bomb(kind):
+    """A small file whose header says 13,000 x 13,000 pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, kind, **({"progressive": True} if kind == "JPEG" else {}))
+    data = bytearray(file.getvalue())
+    if kind == "JPEG":
+        place = data.index(b"\xff\xc2") + 5
+        data[place : place + 4] = struct.pack(">HH", 13_000, 13_000)
+    elif kind == "BMP":
+        data[18:26] = struct.pack("<ii", 13_000, 13_000)
+    else:
+        data[16:24] = struct.pack(">II", 13_000, 13_000)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_bomb_is_refused_before_it_is_decoded(kind, decode, tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(bomb(kind))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("was decoded"))
+    monkeypatch.setattr("simplejpeg.decode_jpeg", lambda *_, **__: pytest.fail("was decoded"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        assert _refused(tmp_path / "a.png", decode).startswith("13,000x13,000 pixels in a file of ")
+
+
+def test_large_plain_image_is_no_bomb():
+    refuse_bomb(5_000, 6_000, 1_000)
+    refuse_bomb(10_000, 10_000, 200_000)

@@ -11,6 +11,7 @@ from runner import build_loader, compose
 from runner.loaders.auto import Auto, Choice, num_processors
 from runner.loaders.in_memory import InMemory, InMemoryLoader
 from runner.loaders.sequence import Sequence, SequenceLoader
+from runner.modes.pipeline import open_dataset, plan_loading
 
 KEYS = {
     "cache": "disk",
@@ -77,3 +78,12 @@ def test_loader_is_what_was_chosen(monkeypatch, digits_root, free, kind):
     with build_loader(compose(keys)) as loader:
         assert type(loader) is kind
         assert len(next(loader.epoch(0))) == 4
+
+
+def test_auto_reads_less_ahead_to_fit_memory(monkeypatch, digits_root):
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: 20_000)
+    config = compose([f"data.root={digits_root}", "loader=auto", "loader.workers=1"])
+    plan = plan_loading(config, open_dataset(config), ("train",))
+    assert (plan.settings.kind, plan.settings.max_queue_size) == ("sequence", 5)
+    assert plan.needed_bytes <= 20_000
+    assert plan.choice.reason.endswith("; 5 batches ahead, to fit")

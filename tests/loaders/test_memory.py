@@ -1,10 +1,14 @@
 """How much memory there is, and who is refused."""
 
+import resource
+from pathlib import Path
+
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner import machine
 from runner.errors import DataError
 from runner.machine import available_bytes, refuse_too_large
 from runner.messages import format_bytes
@@ -39,6 +43,41 @@ def test_limit_that_is_exceeded_leaves_nothing(tmp_path):
 def test_without_a_limit_the_machine_counts(most, tmp_path):
     folder = limit(tmp_path / "group", most=most, used=0) if most else tmp_path / "none"
     assert available_bytes(folder) == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+
+
+def test_limit_of_control_groups_version_1(tmp_path):
+    for name, number in (("limit_in_bytes", 5000), ("usage_in_bytes", 4900)):
+        (tmp_path / f"memory.{name}").write_text(f"{number}\n")
+    (tmp_path / "memory.stat").write_text("active_file 7\ntotal_active_file 3000\ntotal_inactive_file 1000\n")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
+    (tmp_path / "own" / "memory.usage_in_bytes").write_text("10\n")
+    assert available_bytes(tmp_path / "own") == 4100
+
+
+GROUPS = {
+    "0::/user/run\n": ["user/run"],
+    "9:name=systemd:/\n4:memory:/job/7\n0::/\n": ["memory/job/7", ""],
+    "5:cpu,memory:/job\n": ["memory/job"],
+    "": [""],
+}
+
+
+@pytest.mark.parametrize("text", GROUPS)
+def test_own_groups_of_both_versions_are_found(text, monkeypatch):
+    monkeypatch.setattr(machine, "_read", lambda file: text)
+    assert list(machine._own_cgroups()) == [machine.CGROUPS / name for name in GROUPS[text]]
+
+
+@pytest.mark.parametrize("kind", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
+def test_limit_of_the_process_holds(kind, tmp_path):
+    before = resource.getrlimit(kind)
+    used = machine._counts(Path("/proc/self/status"))[dict(machine.RLIMITS)[kind]]
+    try:
+        resource.setrlimit(kind, (used + 500_000_000, before[1]))
+        assert available_bytes(tmp_path) == pytest.approx(500_000_000, rel=0.2)
+    finally:
+        resource.setrlimit(kind, before)
 
 
 def test_own_group_is_found():
