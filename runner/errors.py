@@ -66,7 +66,7 @@ class UserReadError(BadSampleError):
 
 
 class TrainingError(RunnerError):
-    """Training cannot continue: its loss is not a finite number."""
+    """Training cannot continue: its loss, or a weight of its model, is not a finite number."""
 
 
 class JobError(RunnerError):

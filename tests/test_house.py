@@ -20,7 +20,7 @@ PACKAGE = ROOT / "runner"
 LAYERS = [
     {"errors", "messages", "seeds"},
     {"batch"},
-    {"exit", "machine", "shared_memory", "user_code"},
+    {"exit", "finite", "machine", "shared_memory", "user_code"},
     {"component"},
     {"images"},
     {"transforms"},

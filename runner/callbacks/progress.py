@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from runner.callbacks.callback_list import RunCallbacks
+from runner.callbacks.terminate_on_nan import refuse_no_numbers
 from runner.callbacks.training_state import build_variables, restore, take
 from runner.exit import Interruption
 from runner.feeds.delivery import RecordedDelivery
@@ -29,7 +30,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """Counts completed steps, writes states between steps, and ends the run there on a signal.
 
     With `start`, begins with the counts of that state, and restores the state after `fit` has reset metrics and
-    callbacks.
+    callbacks. With `must_be_finite`, weights that are no numbers end the run in place of being written.
     """
 
     def __init__(
@@ -39,19 +40,23 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         is_due: IsDue,
         interruption: Interruption,
         start: State | None,
+        *,
+        must_be_finite: bool = False,
     ) -> None:
         super().__init__()
         self._delivery, self._writer, self._is_due, self._interruption = delivery, writer, is_due, interruption
         counts: Mapping[str, Any] = start.document["counts"] if start else NOTHING_SEEN
+        self._must_be_finite = must_be_finite
         self._start, self._ids = start, IdStream(counts["ids"])
         # A state of an earlier version has neither of these, and they cannot be computed for a part of the run.
         self._pixels, self._knows_pixels = IdStream(counts.get("pixels")), "pixels" in counts
         self.weights: list[str | None] = counts.get("weights", [])
         self.step = self._first_step = start.step if start else 0
         self.samples_seen: int = counts["samples_seen"]
+        self._empty_steps: int = counts.get("empty_steps", 0)
         self.stopped: bool = counts["stopped"]
         self._saved_at = time.monotonic()
-        self._saved_step = self.step
+        self._saved_step = self._begun = self.step
 
     @property
     def ids(self) -> str:
@@ -65,9 +70,9 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def begin(self, callbacks: RunCallbacks) -> None:
         """Prepare for training under `callbacks`, which include this one."""
-        self._callbacks = callbacks
+        self._callbacks, self._delivery.empty_steps = callbacks, self._empty_steps
         if self._start is not None:
-            build_variables(self.model, self._delivery.loader.batch(0, 0))
+            build_variables(self.model, self._delivery.loader.first_batch())
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore the state: the other callbacks have just reset themselves."""
@@ -75,7 +80,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Restore the state: `fit` has just reset the metrics."""
-        self._first_step = self.step
+        self._first_step = self._begun = self.step
         self._restore()
         self._start = None
 
@@ -86,14 +91,22 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Write a state if one is due; Keras calls this between steps, in the training thread on every backend."""
-        step = self._first_step + batch
-        must_save = self._interruption.requested or self._is_due(step, time.monotonic() - self._saved_at)
+        step = self._delivery.step_of(batch - 1) + 1 if batch else self._first_step
+        must_save = self._interruption.requested or self._is_due_since(self._begun, step)
+        self._begun = step
+        if must_save and not self._delivery.follows(batch):
+            return  # Keras begins a batch that does not come: all samples of the rest are skipped. The epoch ends.
         if must_save or step - self.step >= MOST_UNSETTLED:
             self._callbacks.flush()
             self.advance(step)
         if must_save:
             self.save()
             self._interruption.raise_if_requested()
+
+    def _is_due_since(self, before: int, step: int) -> bool:
+        """Whether a state is due after `step` steps, or was after a step since `before` that held no sample."""
+        seconds = time.monotonic() - self._saved_at
+        return any(self._is_due(one, seconds) for one in range(min(before + 1, step), step + 1))
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """End the run on a signal. Validation writes no state: the run resumes from the last one before it."""
@@ -120,7 +133,15 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         if self.step == self._saved_step:
             return
         arrays, callbacks = take(self.model, self._callbacks.callbacks)
-        counts = {"samples_seen": self.samples_seen, "ids": self.ids, "weights": self.weights, "stopped": self.stopped}
+        if self._must_be_finite:
+            refuse_no_numbers(self.model, f"between step {self._saved_step:,} and step {self.step:,}")
+        counts = {
+            "samples_seen": self.samples_seen,
+            "empty_steps": self._delivery.empty_steps,
+            "ids": self.ids,
+            "weights": self.weights,
+            "stopped": self.stopped,
+        }
         if self._knows_pixels:
             counts["pixels"] = self.pixels
         self._writer.write(State(self.step, arrays, {"counts": counts, "callbacks": callbacks}))

@@ -22,6 +22,7 @@ from runner.data.npy_format import parse_stream
 from runner.data.source import Source
 from runner.data.splits import split_of
 from runner.errors import DataError
+from runner.finite import narrowed
 from runner.machine import available_bytes
 from runner.messages import first_few, format_bytes
 
@@ -218,8 +219,7 @@ def _rows(array: Array, file: Path, name: str) -> Array:
             f"{file}: {name} must hold numbers, of shape (samples, …) with at least two dimensions, got shape "
             f"{array.shape} of {array.dtype}; numpy.reshape({name}, (-1, 1)) makes each number a sample"
         )
-    too_wide = array.dtype.kind == "f" and array.dtype.itemsize > 4
-    return array.astype(np.float32 if too_wide else array.dtype.newbyteorder("="), copy=False)
+    return narrowed(array)
 
 
 def _refuse_too_large(file: Path, archive: zipfile.ZipFile) -> None:

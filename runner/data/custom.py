@@ -21,6 +21,7 @@ from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader
 from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
+from runner.finite import narrowed
 from runner.messages import first_few, plural
 from runner.user_code import call, error_text, file_of, module_of
 
@@ -192,7 +193,7 @@ def read_array(instance: Any, index: int, name: str) -> Array:
         raise kind(name, f"read({index}) failed: {error_text(error)}") from error
     if array.dtype.kind not in "biuf":
         raise BadSampleError(name, f"read({index}) must return an array of numbers, got one of {array.dtype}")
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    return narrowed(array)
 
 
 class Custom(Data):

@@ -16,6 +16,7 @@ import numpy as np
 
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError
+from runner.finite import batch_dtype, narrowed
 from runner.images.reader import NOT_A_FILE, FileBytes, FileReader, reason
 
 MAGIC = b"\x93NUMPY"
@@ -179,7 +180,7 @@ class NpyReader(FileReader):
         if got < len(begin) + header.num_bytes:  # a large file, or a truncated one
             _read_rest(descriptor, _bytes_of(values), got - len(begin), offset=len(begin))
         if values is not out:
-            out[...] = values
+            out[...] = narrowed(values)
         return begin, _bytes_of(values)
 
     def _read_other(self, descriptor: int, out: Array) -> FileBytes:
@@ -189,7 +190,7 @@ class NpyReader(FileReader):
             raise ValueError(f"holds {header}")
         values = header.empty()
         _read_rest(descriptor, _bytes_of(values), 0, offset=len(header.raw))
-        out[...] = values
+        out[...] = narrowed(values)
         return header.raw, _bytes_of(values)
 
 
@@ -216,11 +217,7 @@ def open_npy(path: Path) -> NpyReader:
     if size < len(header.raw) + header.num_bytes:
         got = size - len(header.raw)
         raise BadSampleError(str(path), f"the file ends after {got:,} of {header.num_bytes:,} bytes of values")
-    return NpyReader(header, ArraySpec(header.shape, _batch_dtype(header.dtype)))
-
-
-def _batch_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype(np.float32) if dtype.newbyteorder("=") == np.float64 else dtype.newbyteorder("=")
+    return NpyReader(header, ArraySpec(header.shape, batch_dtype(header.dtype)))
 
 
 def _bytes_of(values: Array) -> memoryview:

@@ -9,7 +9,8 @@ from typing import Any
 
 from runner.batch import Array, Batch
 from runner.errors import DataError
-from runner.loaders.loader import Loader
+from runner.loaders.loader import NOTHING_READABLE, Loader
+from runner.messages import plural
 from runner.records.digests import IdStream, array_digest
 
 KerasBatch = tuple[Any, ...]
@@ -40,25 +41,59 @@ class Delivery:
         self._stream: Iterator[Batch] = iter(())
         self._stream_end = self._next_step = 0
         self._first: dict[int, Batch] = {}
+        self._begun_at = self._begun_end = self._num_delivered = 0
+        self._left_out: list[int] = []
+        self._peeked: dict[int, Batch] = {}
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on, without those whose samples are all skipped.
 
         Raises `DataError` if no batch is left.
         """
-        end, num_delivered = first_step + num_steps, 0
+        end = first_step + num_steps
+        self._begun_at, self._begun_end, self._num_delivered, self._left_out = first_step, end, 0, []
         with self._remembering_failure():
             for step in range(first_step, end):
                 batch = self._batch(step, max(self._end, end))
                 handed_over = self.hand_over(step, batch)
                 if len(batch):
-                    num_delivered += 1
+                    self._num_delivered += 1
                     yield handed_over
-            if not num_delivered:
-                raise DataError("no sample can be read; is the storage available? mode=check lists all bad samples")
+                else:
+                    self._left_out.append(step)
+            if not self._num_delivered:
+                raise DataError(self._nothing(num_steps))
+
+    def step_of(self, number: int) -> int:
+        """The global step of batch `number` that `steps` gave: steps without a sample are not among them."""
+        step = self._begun_at + number
+        for left_out in self._left_out:
+            step += left_out <= step
+        return step
+
+    def follows(self, number: int) -> bool:
+        """Whether `steps` gives a batch `number`, after the ones before; reads it ahead if it may be empty."""
+        if self._num_delivered > number or self.loader.reader.on_bad.choice != "skip":
+            return True
+        for step in range(self._next_step, self._begun_end):
+            batch = self._peeked[step] = self._batch(step, max(self._end, self._begun_end))
+            if len(batch):
+                return True
+        return False
+
+    def _nothing(self, num_steps: int) -> str:
+        if num_steps >= len(self.loader):
+            return NOTHING_READABLE
+        return (
+            f"all samples of {plural(num_steps, 'step')} in a row are bad, so nothing is left of an epoch of "
+            f"train.steps_per_epoch={num_steps}; raise it, or set data.on_bad=substitute; mode=check lists all bad "
+            "samples"
+        )
 
     def _batch(self, step: int, end: int) -> Batch:
         """The batch of one step; the batches after it are read ahead up to `end`."""
+        if step in self._peeked:
+            return self._peeked.pop(step)
         if step in self._first:  # JAX and PyTorch take a batch to build a model (two on a GPU), then start again
             return self._first[step]
         is_new = step != self._next_step or step >= self._stream_end
@@ -75,7 +110,7 @@ class Delivery:
         """Give up all batches that were read ahead."""
         if isinstance(self._stream, Generator):
             self._stream.close()
-        self._stream, self._stream_end, self._first = iter(()), 0, {}
+        self._stream, self._stream_end, self._first, self._peeked = iter(()), 0, {}, {}
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
         """The batch in Keras's form: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
@@ -117,12 +152,16 @@ PIXELS_EVERY = 100
 
 
 class RecordedDelivery(Delivery):
-    """Remembers the ids of each delivered batch until `settle` confirms that its step was trained."""
+    """Remembers the ids of each delivered batch until `settle` confirms that its step was trained.
+
+    `empty_steps` counts the settled steps without a sample, whose samples were all skipped.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._ids: dict[int, tuple[str, ...]] = {}
         self._pixels: dict[int, str] = {}
+        self.empty_steps = 0
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
         """As in `Delivery`; remembers the ids, and the digest of some batches."""
@@ -142,7 +181,8 @@ class RecordedDelivery(Delivery):
         pixels.update(self._pixels.pop(step) for step in steps if step in self._pixels)
         for names in trained:
             ids.update(names)
-        return sum(len(names) for names in trained)
+        self.empty_steps += sum(not names for names in trained)
+        return sum(map(len, trained))
 
     def forget(self) -> None:
         """Forget the batches that were only read ahead."""

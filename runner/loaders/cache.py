@@ -13,6 +13,7 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import DataError
+from runner.finite import all_finite
 from runner.loaders.disk_cache import DiskCache
 from runner.loaders.loader import Loader
 from runner.loaders.reader import ReadResult, allocate
@@ -177,12 +178,12 @@ class _StoredBatch:
     indices: Indices
 
     def result(self) -> ReadResult:
-        """A copy of the rows; workers read the batch if one of them is gone or damaged."""
+        """A copy of the rows; workers read the batch if one of them is gone or damaged, or holds no numbers."""
         source = self.behind.source
         with self.behind.clock.working("read", len(self.indices)):
             x = allocate(source.spec, len(self.indices))
             missing = source.cache.take(self.indices, x)
-        if len(missing):
+        if len(missing) or not all_finite(x):
             return self.behind.workers.submit(self.epoch, self.indices).result()
         return ReadResult(self.indices, x)
 

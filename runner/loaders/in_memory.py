@@ -73,7 +73,7 @@ class InMemoryLoader(Loader):
             return self._transforming
 
     def _copied(self, samples: InMemorySamples, epoch: int, start: int) -> Iterator[Batch]:
-        reader = replace(self.reader, source=samples)
+        reader = replace(self.reader, source=samples, checks_values=False)
         for step in range(start, len(self)):
             indices = self.plan.batch(epoch, step)
             with self.clock.working("assemble", len(indices)):
@@ -91,7 +91,8 @@ class InMemoryLoader(Loader):
     def _read(self) -> InMemorySamples:
         rows = allocate(self.source.spec, len(self.source))
         bad: list[BadSample] = []
-        reader = SampleReader(self.source, on_bad=self.reader.on_bad.without_substitutes())
+        is_final = not self.reader.transforms
+        reader = SampleReader(self.source, on_bad=self.reader.on_bad.without_substitutes(), checks_values=is_final)
         starts = range(0, len(rows), BLOCK)
         blocks = (np.arange(start, min(start + BLOCK, len(rows))) for start in starts)
         if self._settings.workers:

@@ -19,6 +19,8 @@ from runner.loaders.timing import Clock
 from runner.messages import plural
 from runner.transforms.transform import Transforms
 
+NOTHING_READABLE = "no sample can be read; is the storage available? mode=check lists all bad samples"
+
 NoteBad = Callable[[str, str, str], None]
 """Called for every bad sample that is skipped, each time: its id, its path (or its id) and the reason."""
 
@@ -62,15 +64,20 @@ class Loader(ABC):
         """One batch, read in the caller's thread."""
         return self.complete(read_batch(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
 
-    def complete(self, result: ReadResult) -> Batch:
-        """The batch of a read result; notes its bad samples.
+    def first_batch(self) -> Batch:
+        """The first batch of the first pass that holds a sample.
 
-        Raises `DataError` if the batch is empty and the model trains on it.
+        Raises `DataError` if all samples are bad.
         """
+        for step in range(len(self)):
+            if len(batch := self.batch(0, step)):
+                return batch
+        raise DataError(NOTHING_READABLE)
+
+    def complete(self, result: ReadResult) -> Batch:
+        """The batch of a read result, which is empty if all its samples are bad; notes the bad samples."""
         for bad in result.bad:
             self.note(self.source.ids[bad.index], bad.name, bad.reason)
-        if not len(result.indices) and not self.reader.on_bad.may_be_empty:
-            raise DataError(_empty_batch(result))
         with self.clock.working("assemble", len(result.indices)):
             return complete(self.source, result.indices, result.x)
 
@@ -107,11 +114,3 @@ class Loader(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _empty_batch(result: ReadResult) -> str:
-    bad = "; ".join(f"{bad.name}: {bad.reason}" for bad in result.bad)
-    return (
-        "data.on_bad=skip must leave at least one sample in every training batch, got a batch of bad samples only "
-        f"({bad}); set data.on_bad=substitute, or raise loader.batch_size"
-    )

@@ -3,7 +3,7 @@
     allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> gather(x, pieces) ─> complete(source, indices, x)
 
 `fill` runs in the caller's thread, in worker threads on pieces of a batch, or in worker processes on shared memory.
-A sample that cannot be read is handled as `data.on_bad` says.
+A sample that cannot be read, or holds values that are no numbers, is handled as `data.on_bad` says.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from runner.data.dataset import OnBadChoice
 from runner.data.ids import names_at
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, UserReadError
+from runner.finite import first_not_finite, not_finite_text
 from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.permutation import Permutation
@@ -43,13 +44,11 @@ MACHINE_ERRORS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 class OnBad:
     """`data.on_bad`: raise, skip or substitute a bad sample.
 
-    The substitute depends only on the seed and the index, so all strategies choose the same. An empty batch ends the
-    run unless it `may_be_empty`.
+    The substitute depends only on the seed and the index, so all strategies choose the same.
     """
 
     choice: OnBadChoice = "raise"
     seed: int = 0
-    may_be_empty: bool = True
 
     def allows(self, error: BadSampleError) -> bool:
         """Whether the run continues after `error`: not if the user's code or the machine is to blame."""
@@ -106,12 +105,14 @@ RAISE = OnBad()
 class SampleReader:
     """Reads samples of `source`, applies `transforms` in order, and handles bad samples as `on_bad` says.
 
-    Each worker has one; worker processes get it by pickle.
+    Each worker has one; worker processes get it by pickle. A float sample with NaN or infinity is a bad one, as it is
+    after the transforms, unless `checks_values` is False: for a reader whose samples are checked later, or were before.
     """
 
     source: Source
     transforms: Transforms = ()
     on_bad: OnBad = RAISE
+    checks_values: bool = True
 
     @property
     def spec(self) -> ArraySpec:
@@ -136,10 +137,11 @@ class SampleReader:
         """Fill rows with samples of the source, in one call unless one of them is bad; no time for transforms."""
         try:
             self.source.read_many(indices, out)
+            self._refuse_no_numbers(indices, out)
         except BadSampleError as error:
             if not self.on_bad.allows(error):
                 raise
-            samples = [self._read(index, bad, out[row])[0] for row, index in enumerate(indices.tolist())]
+            samples = [self._read(epoch, index, out[row], bad)[0] for row, index in enumerate(indices.tolist())]
             return np.array(samples, np.int64), 0
         return indices, 0
 
@@ -147,26 +149,49 @@ class SampleReader:
         """Fill rows with transformed samples; returns the samples and the nanoseconds of the transforms."""
         samples, changing = indices.copy(), 0
         for row, index in enumerate(indices.tolist()):
-            samples[row], array = self._read(index, bad)
-            if array is not None:
-                before = perf_counter_ns()
-                out[row] = self._changed(array, epoch, int(samples[row]))
-                changing += perf_counter_ns() - before
+            samples[row], nanoseconds = self._read(epoch, index, out[row], bad)
+            changing += nanoseconds
         return samples, changing
 
-    def _read(self, index: int, bad: list[BadSample], out: Array | None = None) -> tuple[int, Array | None]:
-        """Sample `index` or its substitute, with the index of that; adds bad samples to `bad`."""
-        before = len(bad)
+    def _read(self, epoch: int, index: int, out: Array, bad: list[BadSample]) -> tuple[int, int]:
+        """Write sample `index` or its substitute into `out`; returns which, and the nanoseconds of the transforms.
+
+        Adds bad samples to `bad`.
+        """
+        before, changing = len(bad), 0
         for candidate in self.on_bad.candidates(index, len(self.source)):
             try:
-                return candidate, self.source.read(candidate, out)
+                changing += self._write(epoch, candidate, out)
             except BadSampleError as error:
                 if not self.on_bad.allows(error):
                     raise
                 bad.append(BadSample(candidate, error.name, error.reason))
+            else:
+                return candidate, changing
         if self.on_bad.choice == "substitute":
             raise DataError(_no_substitute(bad[before:]))
-        return LEFT_OUT, None
+        return LEFT_OUT, changing
+
+    def _write(self, epoch: int, index: int, out: Array) -> int:
+        """Write sample `index` into `out`, transformed; returns the nanoseconds that the transforms took."""
+        changing = 0
+        if self.transforms:
+            array = self.source.read(index)
+            before = perf_counter_ns()
+            out[...] = self._changed(array, epoch, index)
+            changing = perf_counter_ns() - before
+        else:
+            self.source.read(index, out)
+        self._refuse_no_numbers(np.array([index]), out[None])
+        return changing
+
+    def _refuse_no_numbers(self, indices: Indices, rows: Array) -> None:
+        """Raise `BadSampleError` for the first of `rows` that holds NaN or infinity."""
+        if not self.checks_values or rows.dtype.kind != "f" or (row := first_not_finite(rows)) is None:
+            return
+        index, once = int(indices[row]), " once transformed" if self.transforms else ""
+        name = self.source.path(index) or self.source.ids[index]
+        raise BadSampleError(str(name), f"{not_finite_text(rows[row])}{once}")
 
     def _changed(self, array: Array, epoch: int, index: int) -> Array:
         with naming_sample(self.source, index):
@@ -189,7 +214,7 @@ def naming_sample(source: Source, index: int) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise BadSampleError(source.ids[index], str(error)) from error
+        raise UserReadError(source.ids[index], str(error)) from error
     except Exception as error:
         error.add_note(f"while transforming sample {source.ids[index]}")
         raise

@@ -17,7 +17,7 @@ from runner.machine import available_bytes
 from runner.messages import format_bytes, plural, shape_text
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
-from runner.modes.pipeline import fitting_loader, needed_bytes, open_dataset, open_loader
+from runner.modes.pipeline import fitting_loader, needed_bytes, open_dataset, open_loader, transforms_of
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
 from runner.records.files import to_json, write_atomically
@@ -25,7 +25,7 @@ from runner.records.record import RunRecord
 from runner.settings import AnyLoader, Settings
 
 CHECK_JSON = "check.json"
-UNREADABLE: tuple[Kind, ...] = ("missing", "empty", "unreadable")
+UNREADABLE: tuple[Kind, ...] = ("missing", "empty", "unreadable", "not_finite")
 """Findings that end a run, unless data.on_bad accepts them."""
 SHOWN = 10
 """The most classes, and findings of one kind, that the terminal shows; check.json has all."""
@@ -41,7 +41,7 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
         batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
         needed = dict(_needed(config, settings, dataset))
     with record.stage("check"):
-        findings = _findings(settings, dataset, terminal)
+        findings = _findings(config, settings, dataset, terminal)
     document = {
         "samples": {split: len(source) for split, source in dataset.splits.items()},
         "classes": counts,
@@ -56,10 +56,14 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     terminal.summary(_batch_lines(batch))
     terminal.summary(_memory_lines(needed, available))
     terminal.summary(_finding_lines(findings))
-    counted = ", ".join(f"{number[kind]:,} {kind}" for kind in KINDS if number[kind])
+    counted = ", ".join(f"{number[kind]:,} {_words(kind)}" for kind in KINDS if number[kind])
     if not counted:
         return None
     return f"data check failed: {counted}; {record.path / CHECK_JSON} lists all{_advice(config, number)}"
+
+
+def _words(kind: Kind) -> str:
+    return kind.replace("_", " ")
 
 
 def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
@@ -67,13 +71,18 @@ def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
     bad = sum(number[kind] for kind in UNREADABLE)
     if not bad or not isinstance(config.data, Data) or config.data.on_bad != "raise":
         return ""
-    return f"; data.on_bad=skip or substitute accepts {plural(bad, 'unreadable sample')}"
+    noun = "bad sample" if number["not_finite"] else "unreadable sample"
+    return f"; data.on_bad=skip or substitute accepts {plural(bad, noun)}"
 
 
-def _findings(settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
-    total = sum(map(len, dataset.splits.values()))
+def _findings(config: Settings, settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
+    total, transforms = sum(map(len, dataset.splits.values())), {}
+    if isinstance(config.data, Data) and config.data.transform is not None:
+        transforms = {
+            split: transforms_of(config, dataset, source, training=False) for split, source in dataset.splits.items()
+        }
     with terminal.counting("check", total, "samples") as on_samples:
-        return list(check(dataset, settings, on_samples))
+        return list(check(dataset, settings, on_samples, transforms))
 
 
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
@@ -140,7 +149,7 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
         yield "findings", "none: every sample can be read, and there are no duplicates"
     for number, kind in enumerate(kind for kind in KINDS if any(finding.kind == kind for finding in findings)):
         found = [finding for finding in findings if finding.kind == kind]
-        yield "" if number else "findings", f"{kind}: {len(found):,}"
+        yield "" if number else "findings", f"{_words(kind)}: {len(found):,}"
         for finding in found[:SHOWN]:
             names = " = ".join(f"{sample.id} ({sample.split})" for sample in finding.samples)
             yield "", f"  {names}" + (f": {finding.reason}" if len(finding.samples) == 1 else "")

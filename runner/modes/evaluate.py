@@ -91,10 +91,12 @@ def _refuse_unfit(config: Settings, trained: RunFolder, dataset: Dataset, split:
 
 
 def _load(run: RunContext, trained: RunFolder) -> keras.Model:
+    from runner.callbacks.terminate_on_nan import refuse_no_numbers
     from runner.training.model_file import load, model_digest
 
     run.config.model.import_code()
     model = load(trained.path / trained.model)
+    refuse_no_numbers(model, f"in {trained.path / trained.model}")
     run.terminal.summary(model_lines(trained, model.count_params()))
     used = {"path": trained.path, "model": trained.model, "weights": model_digest(model)}
     run.record.update(from_run={**used, "heads": heads_document(trained.heads)})

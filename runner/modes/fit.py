@@ -154,6 +154,7 @@ def _read_start(run: RunContext, metrics: MetricsTable, steps_per_epoch: int) ->
 
 def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, result: dict[str, Any]) -> None:
     """Save the model; report and record the result of `loop.fit`."""
+    from runner.callbacks.terminate_on_nan import refuse_no_numbers
     from runner.training.model_file import save
     from runner.training.profile import PROFILE_PSTATS, profile_lines
 
@@ -161,6 +162,7 @@ def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, r
     if training.train.clock.waited_seconds:  # 0 where a resumed run had nothing left to train
         result["wait"] = _report_wait(run, wait, training.train, settings)
     run.terminal.summary(resource_lines(result))
+    refuse_no_numbers(training.model, "at the end of training")
     digests["weights"] = save(training.model, run.record.path / MODEL)
     if run.config.loader.kind == "custom":
         digests["ids"] = None  # ready-made batches have positions for ids, which identify no sample
@@ -192,7 +194,7 @@ def _report_overfit(run: RunContext, training: Training, task: Task, *, first_lo
 
     last_loss = float(read_metrics(run.record.path)[-1]["loss"] or 0.0)
     result = OverfitResult(steps, first_loss, last_loss)
-    lines = list(verdict(result, training.model, training.train.batch(0, 0), task.outputs))
+    lines = list(verdict(result, training.model, training.train.first_batch(), task.outputs))
     run.terminal.summary([("" if number else "overfit", text) for number, text in enumerate(lines)])
     run.record.update(results={"overfit": {**vars(result), "succeeded": result.succeeded, "told": lines}})
 

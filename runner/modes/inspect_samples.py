@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,20 +14,25 @@ import numpy as np
 from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
 from runner.data.source import Source
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, DataError
+from runner.finite import all_finite, not_finite_text
 from runner.images.reader import HEAD, misnamed, reason
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import in_threads
+from runner.transforms.transform import Transforms
+from runner.user_code import error_text
 
-Fault = Literal["missing", "empty", "unreadable", "misnamed"]
-Kind = Literal["missing", "empty", "unreadable", "misnamed", "duplicate", "leaking"]
-KINDS: tuple[Kind, ...] = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
+Fault = Literal["missing", "empty", "unreadable", "not_finite", "misnamed"]
+Kind = Literal["missing", "empty", "unreadable", "not_finite", "misnamed", "duplicate", "leaking"]
+KINDS: tuple[Kind, ...] = ("missing", "empty", "unreadable", "not_finite", "misnamed", "duplicate", "leaking")
 
 SAMPLES_AT_ONCE = 8
 """Samples that a thread reads before it reports them."""
 BYTES_AT_ONCE = 1 << 20
 """Bytes of a file in memory while it is hashed."""
+NO_TRANSFORMS: Mapping[str, Transforms] = {}
+"""For data whose samples are not transformed."""
 UNKNOWN = -1
 """The size of a file that does not exist or cannot be read."""
 
@@ -75,17 +80,23 @@ class _CheckedSplit:
         return CheckedSample(self.split, self.source.ids[index])
 
 
-def check(dataset: Dataset, settings: LoaderSettings, on_samples: Callable[[int], None]) -> Iterator[Finding]:
+def check(
+    dataset: Dataset,
+    settings: LoaderSettings,
+    on_samples: Callable[[int], None],
+    transforms: Mapping[str, Transforms] = NO_TRANSFORMS,
+) -> Iterator[Finding]:
     """Read every sample in as many threads as the loader has workers; then compare samples of equal size.
 
-    Calls `on_samples` with the number of samples that were read since the last call. Yields faulty samples first, in
-    the order of the splits and their sources.
+    `transforms` of a split are applied to its samples before their values are checked. Calls `on_samples` with the
+    number of samples that were read since the last call. Yields faulty samples first, in the order of the splits and
+    their sources.
     """
     run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
     splits = [_CheckedSplit(split, source) for split, source in dataset.splits.items()]
     for split in splits:
         blocks = np.array_split(np.arange(len(split.source)), -(-len(split.source) // SAMPLES_AT_ONCE))
-        for examined in run(partial(_examine_block, split.source), blocks):
+        for examined in run(partial(_examine_block, split.source, transforms.get(split.split, ())), blocks):
             yield from _faults(split, examined)
             on_samples(len(examined))
     yield from _equals(splits, run)
@@ -104,15 +115,32 @@ def describe(array: Array) -> dict[str, Any]:
     return {"shape": array.shape, "dtype": str(array.dtype), "min": array.min(), "max": array.max()}
 
 
-def _examine_block(source: Source, indices: Indices) -> list[Examined]:
-    return [examine(source, index) for index in indices.tolist()]
+def _examine_block(source: Source, transforms: Transforms, indices: Indices) -> list[Examined]:
+    return [examine(source, index, transforms) for index in indices.tolist()]
 
 
-def examine(source: Source, index: int) -> Examined:
-    """Read sample `index` as a loader does."""
+def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined:
+    """Read sample `index` as a loader does, and check the values that it has after `transforms`."""
     pixels = np.empty(source.spec.shape, source.spec.dtype)
-    if (path := source.path(index)) is not None:
-        return _examine_file(source, index, path, pixels)
+    path = source.path(index)
+    examined = _examine_array(source, index, pixels) if path is None else _examine_file(source, index, path, pixels)
+    return replace(examined, **_faulty_values(source, index, pixels, transforms)) if not examined.fault else examined
+
+
+def _faulty_values(source: Source, index: int, pixels: Array, transforms: Transforms) -> dict[str, Any]:
+    """The fault of a sample that was read, if it cannot be transformed or its values are no numbers."""
+    try:
+        for transform in transforms:
+            pixels = transform(pixels.copy(), 0, index)
+    except DataError as error:
+        return {"fault": "unreadable", "reason": str(error)}
+    except Exception as error:  # of the user's own function
+        return {"fault": "unreadable", "reason": f"data.transform failed: {error_text(error)}"}
+    once = " once transformed" if transforms else ""
+    return {} if all_finite(pixels) else {"fault": "not_finite", "reason": not_finite_text(pixels) + once}
+
+
+def _examine_array(source: Source, index: int, pixels: Array) -> Examined:
     try:
         source.read(index, pixels)
     except BadSampleError as error:

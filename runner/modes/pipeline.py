@@ -86,7 +86,8 @@ def _forms(heads: tuple[Head, ...]) -> list[Head]:
 
 def _batch_spec(config: Settings, source: Source) -> ArraySpec:
     """Shape and dtype of a sample of `source` in a batch."""
-    reader = SampleReader(source, _augmentation(config, source, training=False), _any_sample(config))
+    augmentation = _augmentation(config, source, training=False)
+    reader = SampleReader(source, augmentation, _any_sample(config), checks_values=False)
     name = _samples(config).transform
     if name is None:
         return reader.spec
@@ -262,7 +263,7 @@ def _on_bad(config: Settings, *, training: bool) -> OnBad:
     """How to treat samples that cannot be read; outside training they are never substituted."""
     choice = _samples(config).on_bad
     if training or choice == "raise":
-        return OnBad(choice, config.seed, may_be_empty=not training)
+        return OnBad(choice, config.seed)
     return OnBad("skip")
 
 

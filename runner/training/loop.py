@@ -83,14 +83,16 @@ def fit(
     is skipped or repeated. Writes `last.keras` and `best.keras` into `checkpoints` after every epoch, and states.
     With one of these as `start`, training continues as if it had never stopped.
 
+    `steps` are those that trained the model; `empty_steps`, if there were any, had only samples that are skipped.
+
     The wait and the resources are those of this call; after a resume, of the rest of the run. `cpu_seconds` are user
     and system seconds of all threads of this process and of its children, the workers included. `peak_memory_bytes`
     is `machine.peak_memory_bytes` at the end, so it covers the whole process so far, without memory of a GPU. Both are
     missing if nothing was left to train.
 
     Raises `ConfigurationError` if `train` names something that the data or the model do not have, `TrainingError` if
-    the loss becomes NaN or infinite, and `KeyboardInterrupt` or `Terminated` once the step is done and its state
-    written.
+    the loss or a weight becomes NaN or infinite, and `KeyboardInterrupt` or `Terminated` once the step is done and its
+    state written.
     """
     cpu_before, finite = cpu_seconds(), FiniteLoss()
     results: list[EpochResult] = []
@@ -100,7 +102,8 @@ def fit(
         closing(StateWriter(checkpoints)) as writer,
         closing(_delivery(training, observer)) as delivery,
     ):
-        progress = Progress(delivery, writer, training.is_state_due, interruption, start)
+        must_be_finite = training.settings.terminate_on_nan
+        progress = Progress(delivery, writer, training.is_state_due, interruption, start, must_be_finite=must_be_finite)
         timer = EpochClock(training.train.clock, results.append)
         callbacks = RunCallbacks(
             [*monitoring, timer, progress],
@@ -111,7 +114,7 @@ def fit(
         progress.begin(callbacks)
         while progress.step < training.settings.epochs * training.steps_per_epoch and not progress.stopped:
             samples_before = progress.samples_seen
-            with finite.naming_batch(delivery, progress.step):
+            with finite.naming_batch(delivery):
                 _fit_epoch(training, delivery, callbacks, progress.step)
             _end_epoch(training, progress, observer, results[-1], samples_before)
             delivery.forget()
@@ -120,7 +123,8 @@ def fit(
     return {
         "epochs": epochs,
         "stopped_early": epochs < training.settings.epochs,
-        "steps": progress.step,
+        "steps": progress.step - delivery.empty_steps,
+        **({"empty_steps": delivery.empty_steps} if delivery.empty_steps else {}),
         "samples_seen": progress.samples_seen,
         **(_resources(cpu_before) if results else {}),
         "digests": {"ids": progress.ids, "pixels": progress.pixels, "weights_per_epoch": progress.weights},
@@ -185,7 +189,7 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
     """
     stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
     monitor, validated = training.monitor, training.validation is not None
-    mode = better(training.model, monitor, validated=validated, first=lambda: training.train.batch(0, 0))
+    mode = better(training.model, monitor, validated=validated, first=training.train.first_batch)
     checkpoints.mkdir(exist_ok=True)
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),

@@ -14,7 +14,7 @@ from runner.models.schedules import AnyLearningRate, Schedule
 if TYPE_CHECKING:
     import keras
 
-ClassWeight = Annotated[float, Field(ge=0)]
+ClassWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class EarlyStoppingSettings(Component):
@@ -106,7 +106,8 @@ class Train(Component):
     """Stop once the monitored value stops improving; null: train all epochs."""
 
     terminate_on_nan: bool = True
-    """Whether a loss that is NaN or infinite ends the run with an error that names the batch."""
+    """Whether a loss or weights that are NaN or infinite end the run at once, with an error that names the batch or
+    epoch; false: only weights, at the end of training."""
 
     checkpoint_every: CheckpointEvery = CheckpointEvery()
     """When to write a state for `resume`: a crash costs at most the training since the last state."""

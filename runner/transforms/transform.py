@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.batch import Array, ArraySpec
 from runner.errors import DataError
+from runner.finite import narrowed
 from runner.seeds import Purpose, derive
 
 
@@ -79,4 +80,4 @@ def _call(name: str, function: Function, array: Array, rng: np.random.Generator)
     if not isinstance(changed, np.ndarray) or changed.dtype.kind not in "biuf":
         got = f"an array of {changed.dtype}" if isinstance(changed, np.ndarray) else type(changed).__name__
         raise DataError(f"data.transform={name} must return a NumPy array of numbers, got {got}")
-    return changed.astype(np.float32) if changed.dtype == np.float64 else changed
+    return narrowed(changed)

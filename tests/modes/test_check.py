@@ -21,7 +21,7 @@ from runner.modes.figures import class_counts
 from runner.modes.run import run
 from tests.support.photos import write_photos
 
-KINDS = ("missing", "empty", "unreadable", "misnamed", "duplicate", "leaking")
+KINDS = ("missing", "empty", "unreadable", "not_finite", "misnamed", "duplicate", "leaking")
 
 
 @pytest.fixture
@@ -112,6 +112,41 @@ def test_bad_files_are_named_by_what_is_wrong(check, photos, loader):
         f"{check.folder}/check.json lists all; "
         "data.on_bad=skip or substitute accepts 3 unreadable samples"
     )
+
+
+def test_values_that_are_no_numbers_are_named(check, tmp_path, capsys):
+    x = np.random.default_rng(1).random((20, 5)).astype("f4")
+    x[3, 2], x[7, :2] = np.nan, np.inf
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(20) % 2)
+    document, said = check("data=arrays", f"data.path={tmp_path / 'a.npz'}")
+    assert sorted(ids(document, "not_finite")) == [["train-3"], ["train-7"]]
+    assert "not finite: 2" in capsys.readouterr().out
+    assert said.endswith("data.on_bad=skip or substitute accepts 2 bad samples")
+
+
+CLEANED = """
+import numpy as np
+def cleaned(array, rng): return np.nan_to_num(array)
+def spoiled(array, rng): return array / (array.sum() - 25)
+"""
+
+
+def test_values_are_checked_after_the_transform(check, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "finite_cases.py").write_text(CLEANED)
+    x = np.arange(20, dtype="f4").repeat(5).reshape(20, 5)
+    np.savez("good.npz", x=x, y=np.arange(20) % 2)
+    x[3, 2] = np.nan
+    np.savez("bad.npz", x=x, y=np.arange(20) % 2)
+    keys = ["extensions=[finite_cases]", "data=arrays", "data.validation_split=0"]
+    _, said = check(*keys, "data.path=bad.npz", "data.transform=finite_cases.cleaned")
+    assert said is None
+    check.folder.rename(tmp_path / "first")
+    with np.errstate(divide="ignore"):
+        document, _ = check(*keys, "data.path=good.npz", "data.transform=finite_cases.spoiled", "loader.workers=0")
+    assert ids(document, "not_finite") == [["train-5"]]
+    assert document["findings"]["not_finite"][0]["reason"].endswith("beyond float32 once transformed")
 
 
 def test_equal_files_of_one_split_are_duplicates(check, photos):

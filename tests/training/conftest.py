@@ -1,6 +1,7 @@
 """Training on tiny data, whatever the loader."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import count
 
 import keras
@@ -10,9 +11,11 @@ import pytest
 from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
+from runner.errors import BadSampleError
 from runner.loaders.generator import Generator
 from runner.loaders.in_memory import InMemory
 from runner.loaders.plan import Plan
+from runner.loaders.reader import OnBad
 from runner.loaders.sequence import Sequence
 from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
@@ -25,11 +28,12 @@ LOADERS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence
 
 
 class Points(Source):
-    """Ten points around two centres; sample `bad`, where set, is not a number."""
+    """Ten points around two centres; `spoil` makes the loss of a sample NaN. Samples of `torn` cannot be read."""
 
     spec = ArraySpec((3,), np.dtype(np.float32))
     ids = tuple(f"point-{number}" for number in range(len(CODES)))
-    bad = None
+
+    torn = ()
 
     def __init__(self, mode="sparse"):
         self.labels = Labels((Head("", mode, ("left", "right")),), (CODES,))
@@ -40,17 +44,26 @@ class Points(Source):
         return len(CODES)
 
     def read(self, index, out=None):
-        out[...] = np.nan if index == self.bad else self.values[index]
+        if index in self.torn:
+            raise BadSampleError(self.ids[index], "torn")
+        out[...] = self.values[index]
         return out
+
+    def spoil(self, index):
+        weights = np.where(np.arange(len(CODES)) == index, np.nan, 1).astype(np.float32)
+        self.labels = replace(self.labels, weights=weights)
 
 
 def load(source, kind="sequence", *, shuffle=True):
-    """A loader of 3 steps a pass: batches of 4, 4 and 2."""
-    return LOADERS[kind].build(source, Plan(num_samples=len(source), batch_size=4, seed=3, shuffle=shuffle))
+    """A loader of 3 steps a pass: batches of 4, 4 and 2; of 10 where a sample cannot be read, each a batch."""
+    size = 1 if source.torn else 4
+    loader = LOADERS[kind].build(source, Plan(num_samples=len(source), batch_size=size, seed=3, shuffle=shuffle))
+    loader.handle_bad(OnBad("skip"), lambda *bad: None)
+    return loader
 
 
 def build(source, settings, num_steps=9):
-    """A model of one hidden layer and dropout, the same every time. TensorFlow's relu would turn NaN into 0."""
+    """A model of one hidden layer and dropout, the same every time."""
     keras.utils.set_random_seed(0)
     task = Task(source.spec, "none", tuple(output_of(head, source.spec.shape) for head in source.labels.heads))
     with precision(settings.precision):

@@ -157,7 +157,7 @@ def test_nan_loss_ends_the_run_and_names_batch(train, kind):
     source = Points()
     with load(source) as loader:
         wanted = list(loader.stream(0, 3))[1].ids
-    source.bad = source.ids.index(wanted[0])
+    source.spoil(source.ids.index(wanted[0]))
     with pytest.raises(
         TrainingError, match=r"the loss became nan at step 1 \(step 1 of pass 0 over the data\)"
     ) as caught:
@@ -179,7 +179,7 @@ def test_nan_loss_keeps_the_last_checkpoint(train, tmp_path):
 
 def test_nan_loss_is_allowed_on_request(train):
     source = Points()
-    source.bad = 0
+    source.spoil(0)
     assert np.isnan(train(source, terminate_on_nan=False).column("loss")).all()
 
 
