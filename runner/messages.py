@@ -73,6 +73,18 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def duration_text(seconds: float) -> str:
+    """A duration in whole seconds, minutes, hours or days.
+
+    >>> duration_text(7.4), duration_text(150), duration_text(9_000), duration_text(3e5)
+    ('7 s', '2 min', '2 h', '3 d')
+    """
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def yaml_text(value: Any) -> str:
     """A value as YAML writes it, on one line; a text without quotes.
 

@@ -81,6 +81,9 @@ class Settings(Component):
     resume_inexact: bool = False
     """Whether to resume a run although the configuration, the data, the packages or the code have changed."""
 
+    resume_takeover: bool = Field(default=False, exclude=True)
+    """Whether to resume a run that seems to run on another host or in another container, which has lost it."""
+
     debug: Literal["fast", "overfit", "profile"] | None = None
     """A quick try: run one batch of each split (`fast`), memorise one batch (`overfit`), or profile an epoch."""
 
@@ -222,6 +225,8 @@ class Settings(Component):
     def _repeating_has_a_run_to_repeat(self) -> Self:
         if self.resume_inexact and self.resume is None:
             raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
+        if self.resume_takeover and self.resume is None:
+            raise ValueError("resume_takeover must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
             raise ValueError("rerun and resume must not go together; give only one of them")
         repeats = self.rerun is not None or self.resume is not None  # a resumed run may be a rerun itself

@@ -85,6 +85,8 @@ class RunCallbacks(PacedCallbacks):
         super().__init__(callbacks, add_history=True, model=model, verbose=0, **params)
         self._begun = False
         self._logs: Any = None
+        self.step_logs: Any = None
+        """The logs of the last step of training."""
         self._averages = WeightAverages(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -97,6 +99,11 @@ class RunCallbacks(PacedCallbacks):
         """Keep averages while training."""
         self._averages.resume()
         super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Remember the logs of the step."""
+        self.step_logs = logs
+        super().on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """End the epoch; then keep `fit` from replacing the weights by their averages, which it would do next."""

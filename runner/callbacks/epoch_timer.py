@@ -94,7 +94,7 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
                 steps=steps,
                 training_seconds=self._trained - self._began,
                 wait_seconds=self._waited - before,
-                later_steps=min(steps, self._steps_begun - 1),
+                later_steps=max(0, min(steps, self._steps_begun - 1)),
                 later_training_seconds=max(0.0, self._trained - max(self._began, self._first_over)),
                 later_wait_seconds=max(0.0, self._waited - max(before, self._first_over_waited)),
             )

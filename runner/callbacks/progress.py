@@ -10,7 +10,7 @@ import keras
 
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.terminate_on_nan import refuse_no_numbers
-from runner.callbacks.training_state import build_variables, restore, take
+from runner.callbacks.training_state import build_variables, refuse_other_model, restore, take
 from runner.exit import Interruption
 from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream
@@ -28,6 +28,9 @@ NOTHING_SEEN: Mapping[str, Any] = {"samples_seen": 0, "ids": None, "pixels": Non
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """Counts completed steps, writes states between steps, and ends the run there on a signal.
+
+    A state that is written during validation is that of the end of training before it, with the logs of the epoch: only
+    the validation is done again.
 
     With `start`, begins with the counts of that state, and restores the state after `fit` has reset metrics and
     callbacks. With `must_be_finite`, weights that are no numbers end the run in place of being written.
@@ -55,8 +58,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.samples_seen: int = counts["samples_seen"]
         self._empty_steps: int = counts.get("empty_steps", 0)
         self.stopped: bool = counts["stopped"]
+        self.epoch_logs: dict[str, float] | None = counts.get("epoch_logs")
+        """The logs of an epoch that is trained and not validated yet; else None."""
         self._saved_at = time.monotonic()
-        self._saved_step = self._begun = self.step
+        self._begun = self.step
+        self._saved = self._position
 
     @property
     def ids(self) -> str:
@@ -68,11 +74,17 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """The digest of the pixels of some batches; None if it is missing for a part of the run."""
         return self._pixels.hexdigest() if self._knows_pixels else None
 
+    @property
+    def _position(self) -> tuple[int, bool]:
+        """How far the training is: steps, and whether validation comes next."""
+        return self.step, self.epoch_logs is not None
+
     def begin(self, callbacks: RunCallbacks) -> None:
         """Prepare for training under `callbacks`, which include this one."""
         self._callbacks, self._delivery.empty_steps = callbacks, self._empty_steps
         if self._start is not None:
             build_variables(self.model, self._delivery.loader.first_batch())
+            refuse_other_model(self.model, self._start.arrays)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore the state: the other callbacks have just reset themselves."""
@@ -81,6 +93,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Restore the state: `fit` has just reset the metrics."""
         self._first_step = self._begun = self.step
+        self._end = (epoch + 1) * self.params["steps"]
         self._restore()
         self._start = None
 
@@ -108,9 +121,20 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         seconds = time.monotonic() - self._saved_at
         return any(self._is_due(one, seconds) for one in range(min(before + 1, step), step + 1))
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Write a state if one is due: the epoch is trained, and its validation begins."""
+        if self.epoch_logs is None:
+            self._callbacks.flush()
+            self.advance(self._end)
+            self.epoch_logs = _training_logs(self.model, self._callbacks.step_logs)
+        if self._is_due(self.step, time.monotonic() - self._saved_at):
+            self.save()
+
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """End the run on a signal. Validation writes no state: the run resumes from the last one before it."""
-        self._interruption.raise_if_requested()
+        """End the run on a signal, with a state from before the validation."""
+        if self._interruption.requested:
+            self.save()
+            self._interruption.raise_if_requested()
 
     def advance(self, step: int) -> None:
         """Note that all steps before `step` are completed."""
@@ -123,6 +147,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def end_epoch(self, *, save: bool) -> None:
         """Write a state if `save` or if one is due; end the run on a signal."""
+        self.epoch_logs = None
         if save or self._interruption.requested or self._is_due(self.step, time.monotonic() - self._saved_at):
             self.model.reset_metrics()  # as `fit` does at the start of the next epoch
             self.save()
@@ -130,11 +155,11 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def save(self) -> None:
         """Write the current state, unless it is already written."""
-        if self.step == self._saved_step:
+        if self._position == self._saved:
             return
         arrays, callbacks = take(self.model, self._callbacks.callbacks)
         if self._must_be_finite:
-            refuse_no_numbers(self.model, f"between step {self._saved_step:,} and step {self.step:,}")
+            refuse_no_numbers(self.model, f"between step {self._saved[0]:,} and step {self.step:,}")
         counts = {
             "samples_seen": self.samples_seen,
             "empty_steps": self._delivery.empty_steps,
@@ -144,5 +169,15 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         }
         if self._knows_pixels:
             counts["pixels"] = self.pixels
+        if self.epoch_logs is not None:
+            counts["epoch_logs"] = self.epoch_logs
         self._writer.write(State(self.step, arrays, {"counts": counts, "callbacks": callbacks}))
-        self._saved_at, self._saved_step = time.monotonic(), self.step
+        self._saved_at, self._saved = time.monotonic(), self._position
+
+
+def _training_logs(model: keras.Model, step_logs: Any) -> dict[str, float]:
+    """The logs of an epoch of training as `fit` computes them before validation."""
+    logs = model.get_metrics_result()
+    if not (isinstance(step_logs, dict) and step_logs.keys() == logs.keys()):
+        logs = step_logs or {}  # of a training step of the user's own
+    return {name: float(value) for name, value in logs.items()}

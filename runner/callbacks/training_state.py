@@ -76,14 +76,8 @@ def restore(
 
     Raises `ConfigurationError` if the arrays belong to another model.
     """
-    variables = dict(_variables(model))
-    missing = [name for name, variable in variables.items() if _shape(arrays.get(name)) != tuple(variable.shape)]
-    if missing:
-        raise ConfigurationError(
-            f"resume needs the same model and optimizer: {len(missing)} of {plural(len(variables), 'variable')} have "
-            "other shapes than in the state; start a new run"
-        )
-    for name, variable in variables.items():
+    refuse_other_model(model, arrays)
+    for name, variable in _variables(model):
         variable.assign(arrays[name])
     set_torch_generators(arrays)
     for name, callback in _with_state(callbacks):
@@ -91,6 +85,17 @@ def restore(
             if isinstance(value, dict):
                 value = [arrays[f"{name}.{key}/{number}"] for number in range(value["arrays"])]
             setattr(callback, key, value)
+
+
+def refuse_other_model(model: keras.Model, arrays: Mapping[str, Array]) -> None:
+    """Raise `ConfigurationError` if a variable that exists by now is not in `arrays`, or has another shape there."""
+    variables = dict(_variables(model))
+    missing = [name for name, variable in variables.items() if _shape(arrays.get(name)) != tuple(variable.shape)]
+    if missing:
+        raise ConfigurationError(
+            f"resume needs the same model and optimizer: {len(missing)} of {plural(len(variables), 'variable')} have "
+            "other shapes than in the state; start a new run"
+        )
 
 
 def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:

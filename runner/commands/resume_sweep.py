@@ -18,41 +18,56 @@ from runner.config.validation import validate
 from runner.errors import ConfigurationError
 from runner.modes.resume import resumable
 from runner.records.folder import OUTPUTS
-from runner.records.run_folder import LATEST, RunFolder
+from runner.records.heartbeat import describe_process, is_visible
+from runner.records.run_folder import LATEST, RunFolder, mark_killed
 from runner.settings import Settings
 from runner.sweeps.process import JobAttempt
 from runner.sweeps.results import SweepJob
 from runner.sweeps.settings import SweepSettings
-from runner.sweeps.sweep_plan import SearchPlan, SweepPlan, newest_sweep, read_sweep
+from runner.sweeps.sweep_plan import SWEEP_JSON, SearchPlan, SweepPlan, newest_sweep, read_sweep
+
+TAKEOVER = "sweep.takeover=true"
 
 
-def unfinished_jobs(name: Path, extensions: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
+def unfinished_jobs(
+    name: Path, extensions: Sequence[str], *, takeover: bool = False
+) -> tuple[SweepPlan, list[JobAttempt]]:
     """The sweep of that name (`latest`: the newest), and its jobs to run: all that did not complete.
 
-    Failed and pruned trials of a search do not run again.
+    Failed and pruned trials of a search do not run again. With `takeover`, what cannot be seen from here counts as
+    ended.
 
     Raises `ConfigurationError` if there is no such sweep, if it is still running, or if a job to run names code of a
     module that `extensions` does not list.
     """
     plan = read_sweep(_folder(name), "sweep.resume")
-    if plan.process is not None and plan.is_running:
+    if plan.process is not None and plan.is_running and not (takeover and not is_visible(plan.process)):
+        where = describe_process(plan.process, plan.folder / SWEEP_JSON, TAKEOVER)
         raise ConfigurationError(
-            f"sweep.resume must be a sweep that has ended, got {plan.folder}, which is still running on "
-            f"{plan.process['host']} as process {plan.process['pid']}; stop that first"
+            f"sweep.resume must be a sweep that has ended, got {plan.folder}, which is still running on {where}"
         )
     runs = {job.number: RunFolder(plan.job_folder(job.number)) for job in plan.distinct}
-    alive = [number for number, run in runs.items() if run.status == "running"]
+    lost = [run for run in runs.values() if takeover and run.status == "running" and not _is_visible(run)]
+    alive = [number for number, run in runs.items() if run.status == "running" and run not in lost]
     if alive:
         jobs = ", ".join(map(str, alive))
+        mend = "" if all(_is_visible(runs[number]) for number in alive) else f"; if they have ended, add {TAKEOVER}"
         raise ConfigurationError(
             f"sweep.resume must be a sweep whose jobs have ended, got {plan.folder}, of which {jobs} still run; "
-            "stop them first"
+            f"stop them first{mend}"
         )
+    for run in lost:
+        mark_killed(run.path)
+        runs[int(run.path.name)] = RunFolder(run.path)
     attempts = list(_attempts(plan, runs))
     configs = [plan.config(attempt.number) | {EXTENSIONS: list(extensions)} for attempt in attempts]
     if problems := dict.fromkeys(problem.text for config in configs for problem in validate(config).problems):
         raise ConfigurationError(list(problems))
     return plan, attempts
+
+
+def _is_visible(run: RunFolder) -> bool:
+    return is_visible(run.document.get("process") or {})
 
 
 def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, extensions: Sequence[str]) -> SweepPlan:

@@ -63,7 +63,7 @@ def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[JobAttemp
     if settings.resume is None:
         plan = add_jobs(begin_plan(sweep, new_sweep_folder(), argv), sweep.jobs, {})
         return plan, [JobAttempt(job) for job in plan.distinct]
-    plan, attempts = unfinished_jobs(settings.resume, sweep.extensions)
+    plan, attempts = unfinished_jobs(settings.resume, sweep.extensions, takeover=settings.takeover)
     if plan.search is not None:
         return more_trials(plan, plan.search, settings, sweep.extensions), attempts
     if settings.objective is not None:

@@ -15,18 +15,17 @@ from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML
 from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume, run_to_use
 from runner.records.folder import OUTPUTS
-from runner.records.run_folder import LATEST, RunFolder
+from runner.records.run_folder import LATEST, RunFolder, named_run
 from runner.settings import Settings
 
 KEYS = ("from_run", "resume", "rerun")
 CHECKS: dict[str, Callable[[Path], RunFolder]] = {
     "from_run": run_to_use,
-    "resume": run_to_resume,
     "rerun": run_to_rerun,
 }
 OF_THE_MODEL = ("model", "train", "data.scale")
 """Keys that the model file determines."""
-OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "extensions")
+OF_ONE_RUN = ("resume", "rerun", "resume_inexact", "resume_takeover", "extensions")
 """Keys of how a run began, which a run that starts from it does not take over; `extensions` must be given again."""
 OF_ONE_USE = ("from_run", "split", "debug")
 """Keys of what a run did with another run's model, or tried; only a rerun of that run takes them over."""
@@ -55,8 +54,9 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
         return composition
     [(key, name)] = named.items()
     folder = _folder(key, name)
-    run = CHECKS[key](folder)
-    earlier = run.final_config if key == "rerun" else run.config
+    takeover = any(each.key_or_group == "resume_takeover" and each.value() is True for each in overrides.keys)
+    run = run_to_resume(folder, takeover=takeover) if key == "resume" else CHECKS[key](folder)
+    earlier = run.config if key == "from_run" else run.final_config
     problems = [problem for override in (*overrides.choices, *overrides.keys) if (problem := _conflict(override, key))]
     if problems:
         raise ConfigurationError(problems)
@@ -84,12 +84,16 @@ def _folder(key: str, name: str) -> Path:
     if name != LATEST:
         path = Path(name)
         if not path.is_dir():
-            raise ConfigurationError(f"{key} must be an existing folder, got {path}{why_missing(path)}")
+            found = named_run(OUTPUTS, name, key) if name else None
+            if found is None:
+                raise ConfigurationError(f"{key} must be an existing folder, got {path}{why_missing(path)}")
+            path = found.path
         return Path(shown(path.resolve()))
-    newest = newest_training(OUTPUTS)
+    newest = newest_training(OUTPUTS, with_model=key == "from_run")
     if newest is None:
+        what = "a run that trained and has a model" if newest_training(OUTPUTS) else "a run that trained"
         raise ConfigurationError(
-            f"{key}={LATEST} must find a run that trained, but there is none in {OUTPUTS / 'runs'}; "
+            f"{key}={LATEST} must find {what}, but there is none in {OUTPUTS / 'runs'}; "
             f"start one, or give {key}=RUN_DIR"
         )
     return Path(shown(newest))

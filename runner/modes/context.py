@@ -15,6 +15,7 @@ from runner.modes.pipeline import open_loader, open_notes, plan_loading
 from runner.modes.summary import bad_lines, cache_lines, data_lines, loader_lines
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
+from runner.records.folder import point_latest
 from runner.records.record import RunRecord
 from runner.settings import Settings
 from runner.training.backend import start_backend
@@ -28,6 +29,14 @@ class RunContext:
     record: RunRecord
     terminal: Terminal
     tracking: Tracking
+
+    def begin(self) -> None:
+        """Write the record, if it is held; point `latest` to the run, and begin it on the tracker."""
+        self.record.begin()
+        folder = self.record.path
+        if folder.parent.name == "runs":
+            point_latest(folder.parent.parent, folder)
+        self.tracking.begin(self.record)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
-from contextlib import nullcontext
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runner.data.dataset import Dataset
+from runner.errors import ConfigurationError
 from runner.loaders.advice import ReadingResources, advise
 from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
@@ -20,8 +21,8 @@ from runner.messages import plural
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data, picture_wait, picture_worst
-from runner.modes.pipeline import data_section, open_dataset, open_repeated
-from runner.modes.resume import refuse_other_data
+from runner.modes.pipeline import data_section, open_dataset, open_repeated, plan_of
+from runner.modes.resume import fewer_epochs, refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace
 from runner.records.contents import CONTENTS
@@ -40,22 +41,28 @@ if TYPE_CHECKING:
 
 
 def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
-    """Open the data, build the model, fit it, then evaluate and predict with `mode=run`. Returns the data."""
+    """Open the data, build the model, fit it, then evaluate and predict with `mode=run`. Returns the data.
+
+    A run that is resumed stays as it was until its first step: the model is built first, as it may be refused.
+    """
     with data_stage(run):
         dataset, settings = _open_data(run, resumed)
-        if resumed is not None:
-            _remove_results(run.record.path)
-        picture_data(run.record.path, dataset)
-    with (
-        naming_refusals(deterministic=run.config.deterministic),
-        open_loaders(run, settings, dataset, tuple(dataset.splits), training=True) as loaders,
-    ):
+        if resumed is None:
+            picture_data(run.record.path, dataset)
+    with naming_refusals(deterministic=run.config.deterministic), ExitStack() as closing:
         with run.record.stage("build"):
-            task, model = _build(run, dataset, loaders["train"])
+            steps = plan_of(run.config, settings, dataset, "train", training=True).num_steps
+            task, model = _build(run, dataset, steps)
+            start = None if resumed is None else _read_start(run, resumed, model, steps)
+        if resumed is not None and _has_other_data(run, resumed):
+            shutil.rmtree(run.record.path / CONTENTS, ignore_errors=True)
+        splits = tuple(dataset.splits)
+        loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True))
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
             training = _training(run, model, loaders, first_loss)
-            result = _fit(run, training, settings, resumed=resumed is not None)
+            begin = None if resumed is None else partial(_begin_again, run, dataset)
+            result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
             if first_loss is not None:
                 _report_overfit(run, training, task, first_loss=first_loss, steps=result["steps"])
@@ -71,25 +78,34 @@ def _open_data(run: RunContext, resumed: RunFolder | None) -> tuple[Dataset, Loa
     data = data_section(dataset)
     if resumed is not None:
         refuse_other_data(run.config, resumed, data["fingerprint"])
-        if data["fingerprint"] != resumed.document["data"].get("fingerprint"):
-            shutil.rmtree(run.record.path / CONTENTS, ignore_errors=True)
     return dataset, prepare_loading(run, dataset, tuple(dataset.splits), data)
 
 
-def _remove_results(folder: Path) -> None:
-    """Remove what the end of a run writes again."""
+def _has_other_data(run: RunContext, resumed: RunFolder) -> bool:
+    return bool(run.record.document["data"]["fingerprint"] != resumed.document["data"].get("fingerprint"))
+
+
+def _begin_again(run: RunContext, dataset: Dataset, step: int) -> None:
+    """Begin to write a run that is resumed after `step`: nothing can refuse it any more.
+
+    Removes what its end writes again, and states that were written later.
+    """
+    run.begin()
+    folder = run.record.path
     for name in (MODEL, PREDICTIONS_CSV):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    drop_states(folder / CHECKPOINTS, after=step)
+    picture_data(folder, dataset)
 
 
-def _build(run: RunContext, dataset: Dataset, loader: Loader) -> tuple[Task, keras.Model]:
+def _build(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple[Task, keras.Model]:
     """The task that the data sets, and a model for it, compiled."""
     from runner.models.compile import compile_model
     from runner.models.layers import precision
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
-    steps = settings.steps_per_epoch or len(loader)
+    steps = settings.steps_per_epoch or steps_per_pass
     with precision(settings.precision):
         model = run.config.model.build(task)
         by_user = model.compiled
@@ -115,14 +131,23 @@ def _training(run: RunContext, model: keras.Model, loaders: Mapping[str, Loader]
     return Training(model, loaders["train"], loaders.get("validation"), run.config.train, enough_loss=enough)
 
 
-def _fit(run: RunContext, training: Training, settings: LoaderSettings, *, resumed: bool) -> dict[str, Any]:
-    """The result of `loop.fit`. metrics.csv, the terminal, the tracker and run.json are updated after every epoch."""
+def _fit(
+    run: RunContext,
+    training: Training,
+    settings: LoaderSettings,
+    *,
+    start: State | None,
+    begin: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """The result of `loop.fit`. metrics.csv, the terminal, the tracker and run.json are updated after every epoch.
+
+    `begin` is called with the steps that a resumed run has done, before its next step.
+    """
     from runner.training.loop import TrainingObserver, fit
     from runner.training.profile import PROFILE_PSTATS, profiled
 
     path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
     metrics = MetricsTable(path)
-    start = _read_start(run, metrics, steps) if resumed else None
     pace = TrainingPace(settings.batch_size, lambda: clock.waited_seconds)
     profiling = profiled(path / PROFILE_PSTATS) if run.config.debug == "profile" else nullcontext()
     with run.terminal.training(epochs=run.config.train.epochs, steps_per_epoch=steps, pace=pace) as view:
@@ -135,21 +160,46 @@ def _fit(run: RunContext, training: Training, settings: LoaderSettings, *, resum
         def on_weights(digests: list[str | None]) -> None:
             run.record.update(digests={"weights_per_epoch": digests})
 
+        def on_goals(goals: Mapping[str, str]) -> None:
+            run.record.update(goals=goals)
+
+        def on_begin() -> None:
+            if begin is not None:
+                metrics.resume(start.done_epochs(steps) if start else 0)
+                begin(start.step if start else 0)
+
         with profiling:
-            observer = TrainingObserver(view.on_step, on_epoch, on_weights)
+            observer = TrainingObserver(view.on_step, on_epoch, on_weights, on_begin, on_goals)
             return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
 
 
-def _read_start(run: RunContext, metrics: MetricsTable, steps_per_epoch: int) -> State | None:
-    """The state to resume from; rows and states that were written after it are removed."""
-    start = read_state(run.record.path / CHECKPOINTS)
-    step = start.step if start else 0
-    epoch, done = divmod(step, steps_per_epoch)
-    where = f"from epoch {epoch + 1}" + (f", after {done:,} of {plural(steps_per_epoch, 'step')}" if done else "")
-    run.terminal.summary([("resume", where if start else "from the beginning: the run has saved no state")])
-    metrics.resume(epoch)
-    drop_states(run.record.path / CHECKPOINTS, after=step)
+def _read_start(run: RunContext, resumed: RunFolder, model: keras.Model, steps_per_pass: int) -> State | None:
+    """The state to resume from; None if the run has saved none.
+
+    Raises `ConfigurationError` if the state is of another model, or of more epochs than are requested now.
+    """
+    from runner.callbacks.training_state import refuse_other_model
+
+    settings = run.config.train
+    steps = settings.steps_per_epoch or steps_per_pass
+    start = read_state(resumed.path / CHECKPOINTS)
+    run.terminal.summary([("resume", _where(start, steps))])
+    if start is not None:
+        model.optimizer.build(model.trainable_variables)
+        refuse_other_model(model, start.arrays)
+        if start.step > settings.epochs * steps and not run.config.resume_inexact:
+            raise ConfigurationError(fewer_epochs(resumed, math.ceil(start.step / steps), settings.epochs))
     return start
+
+
+def _where(start: State | None, steps_per_epoch: int) -> str:
+    """Where a resumed run continues."""
+    if start is None:
+        return "from the beginning: the run has saved no state"
+    epoch, done = divmod(start.step, steps_per_epoch)
+    if start.awaits_validation:
+        return f"from the validation of epoch {epoch}"
+    return f"from epoch {epoch + 1}" + (f", after {done:,} of {plural(steps_per_epoch, 'step')}" if done else "")
 
 
 def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, result: dict[str, Any]) -> None:

@@ -222,15 +222,24 @@ def open_loader(
     Only with `training` does it augment and shuffle samples, or drop the last, smaller batch.
     Raises `DataError` if the split has too few samples for a batch.
     """
-    settings = settings.normalised()
+    settings, plan = settings.normalised(), plan_of(config, settings, dataset, split, training=training)
     if dataset.batches is not None:
-        plan = Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
         return settings.build(dataset.splits[split], plan)
     source = with_contents(dataset.splits[split], notes.contents if notes else None, split)
     source = with_cache(source, settings, _samples(config).array_settings())
+    loader = settings.build(source, plan, transforms_of(config, dataset, source, training=training))
+    bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
+    loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
+    return loader
+
+
+def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool) -> Plan:
+    """The plan of one split; `training` as in `open_loader`. Raises `DataError` if it has too few samples."""
+    if dataset.batches is not None:
+        return Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
     try:
-        plan = Plan(
-            num_samples=len(source),
+        return Plan(
+            num_samples=len(dataset.splits[split]),
             batch_size=settings.batch_size,
             seed=config.seed,
             shuffle=settings.shuffle and training,
@@ -238,10 +247,6 @@ def open_loader(
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
-    loader = settings.build(source, plan, transforms_of(config, dataset, source, training=training))
-    bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
-    loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
-    return loader
 
 
 def _samples(config: Settings) -> Data:

@@ -19,20 +19,30 @@ def resumable(config: Settings) -> RunFolder | None:
     """
     if config.resume is None:
         return None
-    run = run_to_resume(config.resume)
+    run = run_to_resume(config.resume, takeover=config.resume_takeover)
     if config.verify and run.repeats is None:
         raise ConfigurationError(
             f"verify needs a run that repeats another one (rerun=), got {run.path}, which does not; leave verify out"
         )
-    epochs = run.config["train"]["epochs"]
+    epochs = run.final_config["train"]["epochs"]
     if run.document["status"] == "completed":
         _refuse_complete(config, run, epochs)
+    if (done := len(run.metrics)) > config.train.epochs:
+        raise ConfigurationError(fewer_epochs(run, done, config.train.epochs))
     changed = resume_differences(run, config.document(), config.backend)
     differences = [*changed, *_stretched(config, epochs), *_restarted(config)]
     if differences and not config.resume_inexact:
         problems = [f"exact resume is impossible: {difference}" for difference in differences]
         raise ConfigurationError([*problems, "resume_inexact=true resumes anyway, and the record says so"])
     return run
+
+
+def fewer_epochs(run: RunFolder, done: int, epochs: int) -> str:
+    """The problem with a run that has trained in more epochs than are requested now."""
+    return (
+        f"train.epochs must be at least {done}, as {run.path} has trained in {plural(done, 'epoch')}, got {epochs}; "
+        f"give train.epochs={done} or more, or start a new run"
+    )
 
 
 def refuse_other_data(config: Settings, run: RunFolder, fingerprint: str) -> None:

@@ -25,9 +25,10 @@ from runner.modes.tracker import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
 from runner.records.earlier import run_to_use
-from runner.records.folder import new_run_folder, point_latest
+from runner.records.folder import new_run_folder
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
+from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.training.backend import require_backend
@@ -62,8 +63,9 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     """Do what `config.mode` says. Returns the closed record, whose `path` is the run's folder.
 
     Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
-    failed, Ctrl-C as interrupted; both are raised again. Once the record is closed as completed, raises `DataError` if
-    `mode=check` found problems in the data, and `VerifyError` if `verify` found a difference.
+    failed, Ctrl-C as interrupted; both are raised again. A resume that ends before its first step changes nothing in
+    the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the data, and
+    `VerifyError` if `verify` found a difference.
     """
     given, config = config, debugged(config)
     require(config.packages())
@@ -75,20 +77,18 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     folder = resumed.path if resumed else folder or new_run_folder()
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
-    with (
-        tracking.ending(folder),
-        _reporting(config, folder, terminal),
-        _recording(config, folder, origin, resumed) as record,
-    ):
+    record = _open_record(config, folder, origin, resumed)
+    with tracking.ending(folder), _reporting(config, record, terminal), _closing(record):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
-        tracking.begin(record)
+        context = RunContext(config, record, terminal, tracking)
+        if resumed is None:
+            context.begin()
         if config.mode == "check":
             findings = check_data(config, record, terminal)
         elif config.mode == "bench":
             bench_loaders(config, record, terminal)
         else:
-            context = RunContext(config, record, terminal, tracking)
             dataset = train_model(context, resumed) if trained is None else use_model(context, trained)
             if first is not None:
                 difference = verify(config, first, record, dataset, terminal)
@@ -110,21 +110,23 @@ def _report_origin(given: Settings, config: Settings, origin: Origin, record: Ru
     terminal.summary([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
 
 
-@contextmanager
-def _recording(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> Iterator[RunRecord]:
-    """The run's record. It is closed when the block ends, also by an error."""
+def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> RunRecord:
+    """The run's record; that of a resumed run is held until its training begins."""
     if resumed is not None:
         how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
-        record = RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
-    else:
-        write_config(folder, config.document())
-        seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
-        rerun = {} if config.rerun is None else {"path": config.rerun}
-        record = RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, **vars(origin))
-    if folder.parent.name == "runs":
-        point_latest(folder.parent.parent, folder)
+        return RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
+    write_config(folder, config.document())
+    seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
+    rerun = {} if config.rerun is None else {"path": config.rerun}
+    code = code_digests(config.extensions)
+    return RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, code=code, **vars(origin))
+
+
+@contextmanager
+def _closing(record: RunRecord) -> Iterator[None]:
+    """Close the record when the block ends, also by an error."""
     try:
-        yield record
+        yield
     except KeyboardInterrupt as interrupt:
         log.warning("interrupted")
         record.close("interrupted", interrupt)
@@ -137,13 +139,13 @@ def _recording(config: Settings, folder: Path, origin: Origin, resumed: RunFolde
 
 
 @contextmanager
-def _reporting(config: Settings, folder: Path, terminal: Terminal) -> Iterator[None]:
+def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
     """Write the run's page after the block, also after an error. A page that cannot be written fails no run."""
     try:
         yield
     finally:
-        if config.mode not in READING:
+        if config.mode not in READING and not record.is_held:
             try:
-                terminal.path("report", write_report(folder, max_bytes=MOST_PREDICTIONS_BYTES))
+                terminal.path("report", write_report(record.path, max_bytes=MOST_PREDICTIONS_BYTES))
             except Exception as error:
                 terminal.note(f"cannot write the report: {type(error).__name__}: {error}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Any, Literal
+from typing import Any
 
-from runner.records.run_folder import RunFolder, goal_of_metric
+from runner.records.run_folder import Goal, RunFolder, goal_of_metric
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Column:
     key: str
     title: str
     meaning: str
-    goal: Literal["min", "max"]
+    goal: Goal
     unit: float = 1.0
 
 
@@ -44,7 +44,7 @@ COLUMNS = (
 
 BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
-DIRECTIONS: Mapping[str, str] = {"seconds": "min", **{column.key: column.goal for column in COLUMNS}}
+DIRECTIONS: Mapping[str, Goal] = {"seconds": "min", **{column.key: column.goal for column in COLUMNS}}
 """Which way these columns, and all durations, are better."""
 
 
@@ -68,11 +68,11 @@ class Objective:
     """A key of runs, and whether its smallest or largest value is the best."""
 
     key: str
-    goal: Literal["min", "max"]
+    goal: Goal
 
     def value(self, run: RunFolder) -> float | None:
-        """The run's value; None if it has no number there."""
-        return run.number(self.key)
+        """The run's value, of a column that of its best epoch; None if it has no number there."""
+        return run.number(self.key, self.goal)
 
     def rank(self, run: RunFolder) -> tuple[bool, float]:
         """A sort key: the best run first, runs without a number last."""
@@ -87,7 +87,7 @@ def objective_of(key: str | None, goal: str | None) -> Objective | None:
     return None if key is None or direction is None else Objective(key, "max" if direction == "max" else "min")
 
 
-def goal_of_column(key: str) -> str | None:
+def goal_of_column(key: str) -> Goal | None:
     """`min` or `max` for a metric, a duration or one of `COLUMNS`; None if it is unknown which way is better."""
     return DIRECTIONS.get(key) or DIRECTIONS.get(key.partition(".")[0]) or goal_of_metric(key)
 
@@ -96,6 +96,7 @@ def monitored(runs: Sequence[RunFolder]) -> Objective:
     """The metric that training monitors: `train.monitor` if the runs agree on one, else val_loss, else loss."""
     named = {(run.config.get("train") or {}).get("monitor", "auto") for run in runs}
     name = named.pop() if len(named) == 1 else "auto"
-    configured = None if name == "auto" else objective_of(name, None)
+    known = next((goal for run in runs if (goal := run.goal_of(name))), None)
+    configured = None if name == "auto" else objective_of(name, known)
     has_validation = any("val_loss" in row for run in runs for row in run.metrics)
     return configured or Objective("val_loss" if has_validation else "loss", "min")

@@ -17,6 +17,7 @@ from runner.records.diff import changed_code, changed_keys, changed_packages
 from runner.records.metrics import EPOCH, METRICS_CSV, TIMING, read_metrics
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
+from runner.records.user_modules import changed_modules
 
 OF_THE_RUN = ("rerun", "verify", "extensions", "resume", "resume_inexact", "tracker")
 """Keys of the configuration that cannot change the results of a run."""
@@ -248,6 +249,7 @@ def likely_causes(pair: Pair) -> Iterator[str]:
     installed = {**now.get("packages", {}), **now["versions"]}
     yield from changed_packages({**before.get("packages", {}), **before["versions"]}, installed)
     yield from changed_code(before["git"], now["git"])
+    yield from changed_modules(before.get("code"), now.get("code") or {})
     for section in ("environment", "machine"):
         if section in before:
             known = {name: value for name, value in now[section].items() if name in before[section]}

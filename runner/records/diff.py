@@ -14,7 +14,7 @@ Section = Mapping[str, Any]
 
 OF_ONE_RUN = (
     *("process", "started", "finished", "argv", "overrides", "stage", "seconds", "seeds", "loader"),
-    *("rerun", "verified"),
+    *("rerun", "verified", "goals"),
 )
 """Sections of run.json that differ between any two runs, or repeat what config.yaml says."""
 
@@ -24,7 +24,7 @@ COSTS = ("fit.wait.", "fit.cpu_seconds", "fit.peak_memory_bytes")
 REPEATED = ("digests.weights_per_epoch",)
 """Keys that differ wherever another key, here the final weights, does."""
 
-ADDED = ("packages", "environment")
+ADDED = ("packages", "environment", "code")
 """Sections that earlier versions did not write: compared only where every run has them."""
 
 

@@ -12,9 +12,12 @@ from typing import Any
 from runner.errors import ConfigurationError, RunnerError
 from runner.records.config_yaml import read_config
 from runner.records.diff import changed_code, changed_keys, changed_packages
+from runner.records.heartbeat import describe_process, is_visible
 from runner.records.metrics import read_metrics
 from runner.records.provenance import git_state, versions
-from runner.records.run_folder import MODELS, RunFolder, read_run
+from runner.records.record import RUN_JSON
+from runner.records.run_folder import LATEST, MODELS, RunFolder, read_run
+from runner.records.user_modules import changed_modules, code_digests
 
 TRAINING = ("run", "fit")
 """Modes that train."""
@@ -23,6 +26,7 @@ FREE = (
     "mode",
     "resume",
     "resume_inexact",
+    "resume_takeover",
     "rerun",
     "verify",
     "bench",
@@ -61,17 +65,18 @@ def run_to_compare(path: Path) -> RunFolder:
     return run
 
 
-def run_to_resume(path: Path) -> RunFolder:
-    """The run in `path`, which trains and has ended, whatever its status."""
+def run_to_resume(path: Path, *, takeover: bool = False) -> RunFolder:
+    """The run in `path`, which trains and has ended, whatever its status.
+
+    With `takeover`, a run that cannot be seen from here counts as ended.
+    """
     run = _readable(path, "resume")
     if run.config.get("mode") not in TRAINING:
         raise ConfigurationError(f"resume must be a run that trains, got {path}, of mode={run.config.get('mode')}")
-    if run.status == "running":
-        process = run.document["process"]
-        raise ConfigurationError(
-            f"resume must be a run that has ended, got {path}, which is still running on {process['host']} as "
-            f"process {process['pid']}; stop that first"
-        )
+    process = run.document.get("process") or {}
+    if run.status == "running" and not (takeover and not is_visible(process)):
+        where = describe_process(process, path / RUN_JSON, "resume_takeover=true")
+        raise ConfigurationError(f"resume must be a run that has ended, got {path}, which is still running on {where}")
     return run
 
 
@@ -112,6 +117,7 @@ def resume_differences(run: RunFolder, config: Mapping[str, Any], backend: str) 
     installed, before = versions(backend), run.document["versions"]
     yield from changed_packages({name: version for name, version in before.items() if name in installed}, installed)
     yield from changed_code(run.document["git"], git_state())
+    yield from changed_modules(run.document.get("code"), code_digests(config.get("extensions") or ()))
 
 
 def _may_change(key: str) -> bool:
@@ -124,15 +130,20 @@ def _has_no_bad_sample(run: RunFolder) -> bool:
     return run.config["data"].get("on_bad", "raise") == "raise" and not run.document["data"].get("bad_samples")
 
 
-def newest_training(outputs: Path) -> Path | None:
-    """The folder of the newest run in a mode that trains; None if there is none.
+def newest_training(outputs: Path, *, with_model: bool = False) -> Path | None:
+    """The folder of the newest run in a mode that trains, and that is no debug run; None if there is none.
 
     The link `latest` goes first; folders of runs are named by their time.
     """
     runs = outputs / "runs"
     older = sorted(runs.iterdir(), reverse=True) if runs.is_dir() else []
-    return next((folder.resolve() for folder in (outputs / "latest", *older) if _trains(folder)), None)
+    fits = _has_model if with_model else _trains
+    return next((folder.resolve() for folder in (outputs / LATEST, *older) if fits(RunFolder(folder))), None)
 
 
-def _trains(folder: Path) -> bool:
-    return RunFolder(folder).config.get("mode") in TRAINING
+def _trains(run: RunFolder) -> bool:
+    return run.config.get("mode") in TRAINING and not run.is_debug
+
+
+def _has_model(run: RunFolder) -> bool:
+    return _trains(run) and (run.path / run.model).is_file() and "heads" in (run.document.get("data") or {})

@@ -1,10 +1,8 @@
-"""The record of a run as the run writes it: run.json and run.log, and the identity of the process that writes them."""
+"""The record of a run as the run writes it: run.json and run.log."""
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import sys
 import threading
 import time
@@ -12,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from datetime import UTC, datetime
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
 from runner.errors import RunnerError
 from runner.records.files import to_json, to_plain, write_atomically, write_in_place
+from runner.records.heartbeat import Heartbeat, process_identity
 from runner.records.provenance import environment, git_state, machine, packages, versions
 
 RUN_JSON = "run.json"
@@ -34,9 +32,9 @@ log = logging.getLogger("runner.record")
 LOGGER = "runner"
 LINE = "%(asctime)s.%(msecs)03d+00:00 %(levelname)s %(name)s: %(message)s"
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-TOLERANCE_SECONDS = 2.0
-"""The most that two readings of one process's start may differ: the boot time is in whole seconds."""
+
+MOST_HELD, NEVER, ALWAYS = 100_000, 1_000, 0
+"""The most messages that a log holds back, and levels from which on it writes at once."""
 
 
 class _LogFile(logging.FileHandler):
@@ -53,15 +51,19 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
-def open_log(folder: Path) -> logging.Handler:
+def open_log(folder: Path, *, held: bool = False) -> logging.Handler:
     """Write messages of the loggers below ``runner``, from INFO up, to `folder`/run.log; end with `close_log`.
 
-    Times are UTC, as in run.json.
+    Times are UTC, as in run.json. If `held`, messages are written at `release_log`, or dropped at `close_log`.
     """
-    handler = _LogFile(folder / "run.log", encoding="utf-8", errors="backslashreplace")
+    file = folder / "run.log"
+    handler: logging.Handler
+    handler = _LogFile(file, encoding="utf-8", errors="backslashreplace", delay=held)
     formatter = logging.Formatter(LINE, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    if held:
+        handler = MemoryHandler(MOST_HELD, flushLevel=NEVER, target=handler, flushOnClose=False)
     handler.setLevel(logging.INFO)
     logger = logging.getLogger(LOGGER)
     if logger.level == logging.NOTSET:
@@ -74,62 +76,34 @@ def open_log(folder: Path) -> logging.Handler:
 def close_log(handler: logging.Handler) -> None:
     """Detach the handler and close its file; a second call does nothing."""
     logging.getLogger(LOGGER).removeHandler(handler)
+    file = getattr(handler, "target", None)
     handler.close()
+    if file is not None:
+        file.close()
 
 
-def process_identity() -> dict[str, Any]:
-    """Host, boot, pid and start of this process, which together are unique.
-
-    The start is in seconds after boot, which does not change when the clock is set.
-    """
-    return {
-        "host": socket.gethostname(),
-        "boot_id": _boot_id(),
-        "pid": os.getpid(),
-        "started_seconds_after_boot": _started(psutil.Process()),
-    }
-
-
-def is_alive(identity: Mapping[str, Any]) -> bool:
-    """Whether the process with this `process_identity` may still be running.
-
-    True if that cannot be seen from here, as for a process on another host.
-    """
-    if identity.get("host") != socket.gethostname():
-        return True
-    if identity.get("boot_id") != _boot_id():
-        return False
-    try:
-        process = psutil.Process(identity["pid"])
-        difference = _started(process) - float(identity["started_seconds_after_boot"])
-        has_ended = bool(process.status() == psutil.STATUS_ZOMBIE)
-        return abs(difference) <= TOLERANCE_SECONDS and not has_ended
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
-
-
-def _started(process: psutil.Process) -> float:
-    return round(float(process.create_time() - psutil.boot_time()), 2)
-
-
-def _boot_id() -> str | None:
-    """Linux's id of the present boot; None on other systems."""
-    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else None
+def release_log(handler: logging.Handler) -> None:
+    """Write the messages that were held back, and from now on each at once."""
+    if isinstance(handler, MemoryHandler):
+        handler.flush()
+        handler.flushLevel = ALWAYS
 
 
 class RunRecord:
     """The record of one run in its folder, `path`: run.json, rewritten at every change, and run.log.
 
     A kill at any moment leaves a whole run.json, as of the last change. Threads may share a record. `open` or `reopen`
-    starts one, `close` ends it.
+    starts one, `close` ends it. A reopened record is held: no file changes before `begin`, so a resume that is refused
+    leaves the run as it was.
     """
 
-    def __init__(self, path: Path, document: Document, log: logging.Handler) -> None:
+    def __init__(self, path: Path, document: Document, log: logging.Handler, *, before: bytes | None = None) -> None:
         self.path = path
         self._document = document
         self._log = log
+        self._before = before
+        """run.json as it was when a held record was reopened; None once the record is written."""
+        self._heartbeat = None if self.is_held else Heartbeat(path / RUN_JSON)
         self._start = time.perf_counter()
         # Re-entrant: a signal handler may close the record while this thread is changing it.
         self._lock = threading.RLock()
@@ -148,10 +122,11 @@ class RunRecord:
 
     @classmethod
     def reopen(cls, folder: Path, document: Document, **sections: object) -> RunRecord:
-        """Reopen the record of a run that has ended, and whose run.json holds `document`.
+        """Reopen the record of a run that has ended, and whose run.json holds `document`; `begin` writes it.
 
         `sections` describe the resume; they are added to `resumed` with the time.
         """
+        before = (folder / RUN_JSON).read_bytes()
         resume = {"time": _now(), **{name: to_plain(value) for name, value in sections.items()}}
         document = document | {
             "status": "running",
@@ -161,10 +136,30 @@ class RunRecord:
             "process": process_identity(),
             "resumed": [*document["resumed"], resume],
             "verified": {},
-            "tracker": document.get("tracker", {}),  # a record of an earlier version has none
+            # A record of an earlier version has none of these.
+            **{name: document.get(name, {}) for name in ("tracker", "goals")},
         }
-        write_atomically(folder / RUN_JSON, to_json(document), overwrite=True)
-        return cls(folder, document, open_log(folder))
+        return cls(folder, document, open_log(folder, held=True), before=before)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing was written yet."""
+        return self._before is not None
+
+    def begin(self) -> None:
+        """Write a held record, and every change from now on; nothing happens if it is not held.
+
+        Raises `RunnerError` if another process has changed run.json since it was reopened.
+        """
+        with self._lock:
+            if not self.is_held:
+                return
+            if (self.path / RUN_JSON).read_bytes() != self._before:
+                raise RunnerError(f"another process has resumed {self.path} in the meantime; wait until it ends")
+            self._before = None
+            self._write(self._document)
+            self._heartbeat = Heartbeat(self.path / RUN_JSON)
+            release_log(self._log)
 
     @property
     def document(self) -> Document:
@@ -198,7 +193,10 @@ class RunRecord:
         self._set(stage=outer)
 
     def close(self, status: FinalStatus, error: BaseException | None = None) -> None:
-        """Write the final status, with the error's type and message, and close run.log; a second call does nothing."""
+        """Write the final status, with the error's type and message, and close run.log; a second call does nothing.
+
+        A held record is dropped.
+        """
         with self._lock:
             if self._document["finished"] is not None:
                 return
@@ -215,6 +213,8 @@ class RunRecord:
                     log.warning("run.json could not be closed")
                 raise
             finally:
+                if self._heartbeat is not None:
+                    self._heartbeat.close()
                 close_log(self._log)
 
     def _add_seconds(self, name: str, start: float) -> None:
@@ -232,7 +232,8 @@ class RunRecord:
     def _write(self, document: Document) -> None:
         # Kept even if writing fails, as on a full disk: the next change writes it too.
         self._document = document
-        write_atomically(self.path / RUN_JSON, to_json(document), overwrite=True)
+        if not self.is_held:
+            write_atomically(self.path / RUN_JSON, to_json(document), overwrite=True)
 
 
 def _first_document(backend: str) -> Document:
@@ -258,10 +259,12 @@ def _first_document(backend: str) -> Document:
         "machine": machine(),
         "environment": environment(),
         "git": None,
+        "code": {},
         "data": {},
         "loader": {},
         "tracker": {},
         "digests": {},
+        "goals": {},
         "results": {},
         "verified": {},
         "seconds": {},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from runner.errors import ConfigurationError, RunnerError
 from runner.messages import first_few
@@ -14,11 +16,15 @@ from runner.records.config_yaml import CONFIG_YAML, read_config
 from runner.records.dotted import value_at
 from runner.records.files import to_json, write_atomically
 from runner.records.folder import CHECKPOINTS, MODEL
+from runner.records.heartbeat import is_alive
 from runner.records.metrics import read_metrics
-from runner.records.record import RUN_JSON, is_alive
+from runner.records.record import RUN_JSON
 
 if TYPE_CHECKING:
     from runner.data.labels import Head
+
+Goal = Literal["min", "max"]
+"""Whether the smallest or the largest value of a metric is the best."""
 
 LATEST = "latest"
 UNRECORDED, DAMAGED = "unrecorded", "damaged"
@@ -85,6 +91,11 @@ class RunFolder:
         return str(self.document["status"])
 
     @property
+    def is_debug(self) -> bool:
+        """Whether the run only tried things out, with `debug`."""
+        return bool(self.config.get("debug") or self.document.get("debug"))
+
+    @property
     def repeats(self) -> Path | None:
         """The folder of the run that this one repeats (`rerun`); None if it repeats none."""
         folder = self.config.get("rerun")
@@ -103,11 +114,12 @@ class RunFolder:
         documents = (self.document.get(section) or {} for section in ("data", "from_run"))
         return read_heads(next((heads for document in documents if (heads := document.get("heads"))), ()))
 
-    def value(self, key: str) -> Any:
+    def value(self, key: str, goal: Goal | None = None) -> Any:
         """The value of a dotted key of config.yaml, of run.json or its results, or of a column of metrics.csv.
 
         A component of the configuration is given by its kind, an optimizer by its name; a column by its best epoch's
-        value, or the last epoch's where it is unknown which way is better. None if the run has no such key.
+        value, by `goal`, else by what is known of the metric, or the last epoch's where nothing is known. NaN is never
+        the best. None if the run has no such key.
         """
         if key == "run":
             return self.name
@@ -115,19 +127,25 @@ class RunFolder:
         is_recorded = section in self.document and section not in CONFIGURED
         documents = (self.document,) if is_recorded else (self.config, self.document, self.document.get("results", {}))
         found = next((value for document in documents if (value := value_at(document, key)) is not None), None)
-        return self._metric(key) if found is None else _component_name(found)
+        return self._metric(key, goal) if found is None else _component_name(found)
 
-    def number(self, key: str) -> float | None:
+    def number(self, key: str, goal: Goal | None = None) -> float | None:
         """The value of a dotted key; None if it is not a number."""
-        value = self.value(key)
+        value = self.value(key, goal)
         return value if is_number(value) else None
 
-    def _metric(self, column: str) -> float | None:
+    def goal_of(self, column: str) -> Goal | None:
+        """Which way a metric is better: as the run recorded it, else by its name; None if neither says."""
+        recorded = self.document.get("goals") or {}
+        goal: Goal | None = recorded.get(column.removeprefix("val_")) or goal_of_metric(column)
+        return goal
+
+    def _metric(self, column: str, goal: Goal | None) -> float | None:
         values = [value for row in self.metrics if (value := row.get(column)) is not None]
-        if not values:
-            return None
-        goal = goal_of_metric(column)
-        return values[-1] if goal is None else (max if goal == "max" else min)(values)
+        goal, numbers = goal or self.goal_of(column), [value for value in values if not isnan(value)]
+        if goal is None or not numbers:
+            return values[-1] if values else None
+        return max(numbers) if goal == "max" else min(numbers)
 
 
 def _component_name(value: Any) -> Any:
@@ -137,7 +155,7 @@ def _component_name(value: Any) -> Any:
     return value
 
 
-def goal_of_metric(metric: str) -> str | None:
+def goal_of_metric(metric: str) -> Goal | None:
     """`max` or `min`: which way a metric is better; None if that is not known."""
     if metric.endswith("accuracy"):
         return "max"
@@ -149,12 +167,20 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+MADE = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_[0-9a-f]{6}(\.attempt\d+)?")
+"""The names of folders that the runner makes."""
+
+
 def all_runs(root: Path) -> list[RunFolder]:
-    """The runs below `root`, oldest first: those of `runs/`, and the jobs of each sweep in `sweeps/` by number."""
-    runs = [RunFolder(folder) for folder in _folders(root / "runs")]
+    """The runs below `root`, oldest first: those of `runs/`, and the jobs of each sweep in `sweeps/` by number.
+
+    A folder that has another name than a run, and no record of one, is left out.
+    """
+    runs = [RunFolder(folder) for folder in _folders(root / "runs") if _is_run(folder)]
     for sweep in _folders(root / "sweeps"):
         jobs = sorted(_folders(sweep), key=_job_number)
-        runs += [RunFolder(job) for job in jobs if job.name.isdecimal()]
+        is_ours = MADE.fullmatch(sweep.name)
+        runs += [RunFolder(job) for job in jobs if job.name.isdecimal() and (is_ours or _has_record(job))]
     # Folder names begin with the time.
     return sorted(runs, key=lambda run: run.name.partition("/")[0])
 
@@ -164,22 +190,39 @@ def find_run(root: Path, name: str) -> RunFolder:
 
     Raises `ConfigurationError` if no run matches, or several do.
     """
-    folder = root / LATEST if name == LATEST else Path(name)
+    folder = _latest(root) if name == LATEST else Path(name)
     if folder.is_dir():
         return _run_in(folder)
-    runs = all_runs(root)
-    # The whole name of one run may be part of another's: SWEEP/1 and SWEEP/10.
-    exact = [run for run in runs if run.name == name or run.name.endswith(f"_{name}")]
-    found = exact or [run for run in runs if name in run.name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = first_few((run.name for run in found), most=MOST_NAMES)
-        raise ConfigurationError(f"run must match one run, got {name}, which matches {names}; type more of the name")
+    if (found := named_run(root, name, "run")) is not None:
+        return found
     raise ConfigurationError(
         f"run must be a folder, {LATEST} or part of a run's name, got {name}, which matches no run below {root}; "
         "python -m runner.runs list shows all runs"
     )
+
+
+def named_run(root: Path, name: str, key: str) -> RunFolder | None:
+    """The only run with `name` in its name; None if there is none.
+
+    Raises `ConfigurationError`, for the configuration key `key`, if there are several.
+    """
+    runs = all_runs(root)
+    # The whole name of one run may be part of another's: SWEEP/1 and SWEEP/10.
+    exact = [run for run in runs if run.name == name or run.name.endswith(f"_{name}")]
+    found = exact or [run for run in runs if name in run.name]
+    if len(found) > 1:
+        names = first_few((run.name for run in found), most=MOST_NAMES)
+        raise ConfigurationError(f"{key} must match one run, got {name}, which matches {names}; type more of the name")
+    return found[0] if found else None
+
+
+def _latest(root: Path) -> Path:
+    """The run that the link `latest` names; the newest other one, if that is a debug run."""
+    link = root / LATEST
+    if not (link.is_dir() and RunFolder(link).is_debug):
+        return link
+    others = [run.path for run in all_runs(root) if run.path.parent.name == "runs" and not run.is_debug]
+    return others[-1] if others else link
 
 
 def _run_in(folder: Path) -> RunFolder:
@@ -187,6 +230,19 @@ def _run_in(folder: Path) -> RunFolder:
         jobs = f"; give one of its jobs, {folder / '0'}" if (folder / "0").is_dir() else ""
         raise ConfigurationError(f"run must be the folder of a run, got {folder}, which has no {RUN_JSON}{jobs}")
     return RunFolder(folder)
+
+
+def _is_run(folder: Path) -> bool:
+    return bool(MADE.fullmatch(folder.name)) or _has_record(folder)
+
+
+def _has_record(folder: Path) -> bool:
+    """Whether the folder has a run.json that is the record of a run."""
+    try:
+        _read_document(folder / RUN_JSON)
+    except RunnerError:
+        return False
+    return True
 
 
 def _folders(parent: Path) -> Iterator[Path]:
@@ -201,13 +257,13 @@ def _job_number(folder: Path) -> int:
 def read_run(folder: Path) -> dict[str, Any]:
     """run.json of the run in `folder`; changes no file.
 
-    `status` is ``killed`` where the file says ``running`` and the process that wrote it is gone from this host. A
-    process on another host cannot be seen: that run stays ``running``. Raises `RunnerError`, naming the file, if it
-    is missing or is not a run's record.
+    `status` is ``killed`` where the file says ``running`` and the process that wrote it is gone from this host, or
+    gave no heartbeat from another one for two minutes. Raises `RunnerError`, naming the file, if it is missing or is
+    not a run's record.
     """
     path = folder / RUN_JSON
     document = _read_document(path)
-    if document["status"] == "running" and not is_alive(document.get("process") or {}):
+    if document["status"] == "running" and not is_alive(document.get("process") or {}, path):
         # Read again, now that nobody writes: the run may have ended since the first reading.
         document = _read_document(path)
         if document["status"] == "running":

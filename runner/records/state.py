@@ -35,6 +35,15 @@ class State:
     arrays: Mapping[str, Array]
     document: Mapping[str, Any]
 
+    @property
+    def awaits_validation(self) -> bool:
+        """Whether the last epoch is trained, and its validation is still to come."""
+        return self.document["counts"].get("epoch_logs") is not None
+
+    def done_epochs(self, steps_per_epoch: int) -> int:
+        """The number of epochs that are done, validation included."""
+        return self.step // steps_per_epoch - self.awaits_validation
+
 
 class StateWriter:
     """Writes states into a folder, one after the other, in its own thread.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.records.columns import in_unit, monitored, title_of
 from runner.records.output import brief, csv_text
-from runner.records.run_folder import is_number
+from runner.records.run_folder import Goal, is_number
 from runner.reports.charts import (
     DASHED,
     FIRST,
@@ -61,6 +61,7 @@ class _SettingResults:
 
     key: str
     column: str
+    goal: Goal | None
     jobs: tuple[SweepJob, ...]
 
     @cached_property
@@ -69,7 +70,7 @@ class _SettingResults:
 
     @cached_property
     def results(self) -> list[float]:
-        return [in_unit(self.column, job.run.value(self.column)) for job in self.jobs]
+        return [in_unit(self.column, job.run.value(self.column, self.goal)) for job in self.jobs]
 
     @cached_property
     def is_numeric(self) -> bool:
@@ -129,7 +130,10 @@ def _keys(results: SweepResults) -> list[str]:
 
 def _setting_results(results: SweepResults, key: str, column: str) -> _SettingResults:
     completed = [job for job in results.jobs if job.status == "completed" and job.planned.varied.get(key) is not None]
-    return _SettingResults(key, column, tuple(job for job in completed if _is_finite(job.run.number(column))))
+    goal = results.objective.goal if column == results.objective.key else None
+    return _SettingResults(
+        key, column, goal, tuple(job for job in completed if _is_finite(job.run.number(column, goal)))
+    )
 
 
 def _is_finite(number: float | None) -> bool:

@@ -30,17 +30,18 @@ run
 conditions (for list, compare, best and clean; quote < and >, which the shell would take)
   KEY=VALUE  KEY!=VALUE  'KEY>VALUE'  'KEY>=VALUE'  'KEY<VALUE'  'KEY<=VALUE'
   A key is one of the configuration (loader, train.epochs), of run.json (status, results.evaluate.accuracy, or
-  evaluate.accuracy for short), or a column of metrics.csv (val_loss: its best epoch). Values are written as in
-  overrides; seed=0,1 means either.
+  evaluate.accuracy for short), or a column of metrics.csv (val_loss: its best epoch, see goal). Values are written
+  as in overrides; seed=0,1 means either.
 
 options
   format=table          table, csv or json
   columns=[KEY,...]     the columns of list
   sort=KEY              the order of list and compare, ascending; sort=-KEY descending
   limit=N               the newest N runs; with sort, the first N
-  metric=KEY goal=max   the metric of best; goal=min or max is known for losses, errors and accuracies
+  metric=KEY goal=max   the metric of best; goal=min or max is known for losses, errors, accuracies and Keras's metrics
   root=outputs          the folder that holds runs/ and sweeps/
   yes=true              let clean remove the runs it lists
+  takeover=true         let clean list runs of other hosts, too, which their records say are still running
 
 examples
   python -m runner.runs list loader=sequence,generator 'evaluate.accuracy>0.97'

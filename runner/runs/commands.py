@@ -12,12 +12,13 @@ from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
 from runner.messages import format_bytes, plural
-from runner.records.columns import COLUMNS, in_unit, title_of
+from runner.records.columns import COLUMNS, in_unit, objective_of, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json
 from runner.records.folder import CHECKPOINTS, MODEL, point_latest
+from runner.records.heartbeat import is_visible
 from runner.records.output import brief, csv_text, write_rows
-from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, goal_of_metric, is_number
+from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, is_number
 from runner.runs.query import Query
 from runner.sweeps.sweep_plan import FROZEN
 
@@ -125,18 +126,21 @@ def best(query: Query) -> None:
     """Print the folder of the run with the best value of the metric; of equal runs the newest."""
     if query.metric is None:
         raise ConfigurationError("best needs a metric to rank runs by; add metric=val_loss")
-    goal = query.goal or goal_of_metric(query.metric)
-    if goal is None:
+    runs = query.runs()
+    known = next((goal for run in runs if (goal := run.goal_of(query.metric))), None)
+    objective = objective_of(query.metric, query.goal or known)
+    if objective is None:
         raise ConfigurationError(f"best needs the direction of {query.metric}; add goal=max or goal=min")
-    scored = [(value, run) for run in query.runs() if (value := run.number(query.metric)) is not None]
-    if not scored:
+    first = min(reversed(runs), key=objective.rank, default=None)
+    if first is None or objective.rank(first)[0]:
         raise RunnerError(f"no matching run has a number for {query.metric}")
-    _, run = (max if goal == "max" else min)(reversed(scored), key=lambda pair: pair[0])
-    sys.stdout.write(f"{run.path}\n")
+    sys.stdout.write(f"{first.path}\n")
 
 
-def is_unfinished(run: RunFolder) -> bool:
-    """Whether a run failed, was killed or left no readable record."""
+def is_unfinished(run: RunFolder, *, takeover: bool = False) -> bool:
+    """Whether a run failed, was killed or left no readable record; with `takeover`, also one on another host."""
+    if takeover and run.status == "running":
+        return not is_visible(run.document.get("process") or {})
     return run.status in UNFINISHED and not (run.status == UNRECORDED and _age_seconds(run.path) < YOUNG_SECONDS)
 
 
@@ -180,7 +184,7 @@ def _age_seconds(folder: Path) -> float:
 
 def clean(query: Query) -> None:
     """Print the runs that failed, were killed or left no record; with `yes` remove them."""
-    runs = [run for run in query.runs() if is_unfinished(run)]
+    runs = [run for run in query.runs() if is_unfinished(run, takeover=query.takeover)]
     sizes = [size_bytes(run.path) for run in runs]
     rows = [[run.name, run.status, format_bytes(size), _models(run)] for run, size in zip(runs, sizes, strict=True)]
     write_rows(["run", "status", "size", "contains"], rows, query.format)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +66,7 @@ class Query:
     metric: str | None = None
     goal: Literal["max", "min"] | None = None
     yes: bool = False
+    takeover: bool = False
 
     def named(self) -> list[RunFolder]:
         """The runs given by name."""
@@ -94,12 +96,17 @@ class Query:
 
 
 def _sorted(runs: list[RunFolder], key: str) -> list[RunFolder]:
-    """The runs by the value of a key: numbers, then text, then runs without a value."""
+    """The runs by the value of a key: numbers, then text, then runs without a value or with one that is NaN."""
     name, descending = key.removeprefix("-"), key.startswith("-")
-    valued = [(value, run) for run in runs if (value := run.value(name)) is not None]
+    valued = [(value, run) for run in runs if _has_order(value := run.value(name))]
     valued.sort(key=lambda pair: (not is_number(pair[0]), pair[0] if is_number(pair[0]) else 0, csv_text(pair[0])))
     ordered = [run for _, run in (reversed(valued) if descending else valued)]
-    return ordered + [run for run in runs if run.value(name) is None]
+    return ordered + [run for run in runs if not _has_order(run.value(name))]
+
+
+def _has_order(value: Any) -> bool:
+    # NaN is a number in metrics.csv, and text in run.json.
+    return value is not None and value != "nan" and not (is_number(value) and isnan(value))
 
 
 def _keys(run: RunFolder) -> Iterable[str]:
@@ -118,7 +125,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "compare": ("format", "root", "sort", "limit"),
     "diff": ("format", "root"),
     "best": ("format", "root", "metric", "goal"),
-    "clean": ("format", "root", "yes"),
+    "clean": ("format", "root", "yes", "takeover"),
 }
 TEXTS: Mapping[str, Callable[[str], Any]] = {"root": Path, "sort": str, "metric": str}
 """Options that take any text, and the conversion of each."""
@@ -128,6 +135,7 @@ ACCEPTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "limit": ("a whole number above 0", lambda value: type(value) is int and value > 0),
     "goal": ("max or min", lambda value: value in ("max", "min")),
     "yes": ("true or false", lambda value: isinstance(value, bool)),
+    "takeover": ("true or false", lambda value: isinstance(value, bool)),
 }
 """The other options: what they must be, and the check."""
 BY_NAME = {"show": 1, "diff": 2}

@@ -118,7 +118,11 @@ class SweepResults:
 
     def values(self, job: SweepJob) -> list[Any]:
         """The value of a job in each of `columns`."""
-        return [job.run.value(key) for key in self.columns]
+        return [self.value(job, key) for key in self.columns]
+
+    def value(self, job: SweepJob, key: str) -> Any:
+        """The value of a job in a column; that of the objective by its goal."""
+        return job.run.value(key, self.objective.goal if key == self.objective.key else None)
 
     def displayed(self, job: SweepJob) -> list[Any]:
         """The same values in the units of the column titles."""

@@ -103,6 +103,9 @@ class SweepSettings(Component):
     resume: Folder | None = None
     """The sweep whose missing and failed jobs to run, with their original configuration; `latest`: the newest."""
 
+    takeover: bool = False
+    """With `sweep.resume`: whether to resume a sweep that seems to run on another host, which has lost it."""
+
     @property
     def timeout_seconds(self) -> float | None:
         """Seconds a job may take; None: no limit."""

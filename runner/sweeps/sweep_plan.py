@@ -16,7 +16,7 @@ from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML, write_config
 from runner.records.files import to_json, write_atomically
 from runner.records.folder import put_aside
-from runner.records.record import is_alive, process_identity
+from runner.records.heartbeat import Heartbeat, is_alive, process_identity
 
 SWEEP_JSON = "sweep.json"
 FROZEN = "frozen"
@@ -77,7 +77,7 @@ class SweepPlan:
     @property
     def is_running(self) -> bool:
         """Whether the process that runs the jobs is alive."""
-        return self.process is not None and is_alive(self.process)
+        return self.process is not None and is_alive(self.process, self.folder / SWEEP_JSON)
 
     def job_folder(self, number: int) -> Path:
         """The folder of a job."""
@@ -103,9 +103,11 @@ class SweepPlan:
     def running(self) -> Iterator[None]:
         """Name this process in sweep.json as the one that runs the jobs, until the block ends."""
         replace(self, process=process_identity()).write()
+        heartbeat = Heartbeat(self.folder / SWEEP_JSON)
         try:
             yield
         finally:
+            heartbeat.close()
             # Read the plan again: a search has added jobs.
             replace(read_sweep(self.folder), process=None).write()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import class_weights
 from runner.training.model_file import model_digest
-from runner.training.monitor import better
+from runner.training.monitor import better, metric_goals
 from runner.training.settings import Train
 
 
@@ -66,12 +66,16 @@ class Training:
 class TrainingObserver:
     """Functions that training calls: for every step, for every epoch's row of metrics, and for the weights' digests.
 
-    `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known.
+    `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known. `on_begin` is
+    called before the first step, when nothing can refuse the training any more. `on_goals` gets, after the first epoch,
+    which way each metric is better.
     """
 
     on_step: Callable[[int], None]
     on_epoch: Callable[[int, dict[str, float | None]], None]
     on_weights: Callable[[list[str | None]], None] = lambda digests: None
+    on_begin: Callable[[], None] = lambda: None
+    on_goals: Callable[[Mapping[str, str]], None] = lambda goals: None
 
 
 def fit(
@@ -112,11 +116,18 @@ def fit(
             steps=training.steps_per_epoch,
         )
         progress.begin(callbacks)
-        while progress.step < training.settings.epochs * training.steps_per_epoch and not progress.stopped:
+        observer.on_begin()
+        end = training.settings.epochs * training.steps_per_epoch
+        while (progress.step < end or progress.epoch_logs is not None) and not progress.stopped:
             samples_before = progress.samples_seen
             with finite.naming_batch(delivery):
-                _fit_epoch(training, delivery, callbacks, progress.step)
+                if progress.epoch_logs is None:
+                    _fit_epoch(training, delivery, callbacks, progress.step)
+                else:
+                    _validate_epoch(training, callbacks, progress)
             _end_epoch(training, progress, observer, results[-1], samples_before)
+            if len(results) == 1:
+                observer.on_goals(metric_goals(training.model))
             delivery.forget()
         callbacks.finish()
     epochs = progress.step // training.steps_per_epoch
@@ -182,6 +193,23 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
         )
 
 
+def _validate_epoch(training: Training, callbacks: RunCallbacks, progress: Progress) -> None:
+    """The rest of an epoch whose training was done before the run was stopped: its validation, as `fit` does it."""
+    epoch = progress.step // training.steps_per_epoch - 1
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(epoch)
+    logs = dict(progress.epoch_logs or {})
+    if training.validation is not None:
+        validating = Delivery(training.validation)
+        validation = feed(validating)
+        with validating.raising_failures():
+            results = training.model.evaluate(
+                validation.data, steps=validation.steps, callbacks=callbacks, return_dict=True, verbose=0
+            )
+        logs |= {f"val_{name}": value for name, value in results.items()}
+    callbacks.on_epoch_end(epoch, logs)
+
+
 def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
     """The callbacks that watch the monitored value, and the checkpoints.
 
@@ -205,8 +233,8 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
         "learning_rate": result.learning_rate,
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
-        "images_per_second": round(samples / result.steps * result.steps_per_second, 1),
-        "wait_share": round(result.wait_share, 4),
+        "images_per_second": round(samples / result.steps * result.steps_per_second, 1) if result.steps else None,
+        "wait_share": round(result.wait_share, 4) if result.steps else None,
     }
 
 

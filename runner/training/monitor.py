@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import keras
@@ -24,11 +25,22 @@ def better(model: keras.Model, name: str, *, validated: bool, first: Callable[[]
     known = [prefix + metric for prefix in (("", "val_") if validated else ("",)) for metric in reported]
     if name not in known:
         raise ConfigurationError(f"train.monitor must be auto or one of {', '.join(known)}, got {name!r}")
+    return _direction_by_name(name) or _direction_by_keras(model, name)
+
+
+def metric_goals(model: keras.Model) -> dict[str, Literal["min", "max"]]:
+    """Which way each reported metric of a model that has taken a step is better; without those nothing says it of."""
+    goals = {}
+    for name in model.get_metrics_result():
+        with suppress(ConfigurationError):
+            goals[name] = _direction_by_name(name) or _direction_by_keras(model, name)
+    return goals
+
+
+def _direction_by_name(name: str) -> Literal["min", "max"] | None:
     if name.endswith("accuracy"):  # also of one output of several, which Keras does not know
         return "max"
-    if name.endswith(("loss", "error")):
-        return "min"
-    return _direction_by_keras(model, name)
+    return "min" if name.endswith(("loss", "error")) else None
 
 
 def _direction_by_keras(model: keras.Model, name: str) -> Literal["min", "max"]:

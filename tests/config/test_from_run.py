@@ -93,6 +93,27 @@ def test_latest_is_the_newest_run_that_trained(earlier):
     assert config.from_run == Path("outputs/runs/2026-01-02_10-00-00_bbbbbb")
 
 
+def test_latest_is_no_debug_run(earlier):
+    earlier("seed=1")
+    earlier("seed=2", "debug=fast", name="outputs/runs/2026-01-02_10-00-00_bbbbbb")
+    Path("outputs/latest").symlink_to("runs/2026-01-02_10-00-00_bbbbbb")
+    assert [compose(words).seed for words in (["mode=evaluate", "from_run=latest"], ["rerun=latest"])] == [1, 1]
+
+
+def test_latest_model_is_of_a_run_that_has_one(earlier):
+    earlier("seed=1")
+    earlier("seed=2", name="outputs/runs/2026-01-02_10-00-00_bbbbbb", model=None)
+    assert compose(["mode=evaluate", "from_run=latest"]).seed == 1
+    assert compose(["rerun=latest"]).seed == 2
+
+
+def test_run_is_named_by_a_part_of_its_name(earlier, problems):
+    earlier("seed=1")
+    earlier("seed=2", name="outputs/runs/2026-01-02_10-00-00_bbbbbb")
+    assert compose(["mode=evaluate", "from_run=aaaaaa"]).from_run == Path(RUN)
+    assert problems("mode=evaluate", "from_run=2026")[0].startswith("from_run must match one run, got 2026, which")
+
+
 def test_link_to_a_run_is_followed(earlier):
     earlier("seed=5")
     Path("outputs/latest").symlink_to("runs/" + Path(RUN).name)

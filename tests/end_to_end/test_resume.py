@@ -152,6 +152,54 @@ def test_changed_packages_and_code_are_refused(configured, whole, tmp_path):
     assert "resume_inexact=true resumes anyway" in text
 
 
+def state_of(folder):
+    """The bytes and the modification time of every file."""
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return {str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+
+REFUSED = [
+    (["train.epochs=2"], ConfigurationError, "train.epochs must be at least 3, as .* has trained in 3 epochs, got 2"),
+    (["train.epochs=4", "resume_inexact=true", "model.dense_units=9"], ConfigurationError, "the same model and opt"),
+    (["train.epochs=4", "data.root={other}"], DataError, "had other file names, sizes or modification times"),
+    (["train.epochs=4", "resume_inexact=true", "train.monitor=x"], ConfigurationError, "train.monitor must be auto or"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "error", "message"), REFUSED, ids=["epochs", "model", "data", "monitor"])
+def test_refused_resume_changes_no_file(whole, tmp_path, digits_root, overrides, error, message):
+    folder = shutil.copytree(whole, tmp_path / "whole")
+    if "{other}" in overrides[-1]:
+        other = shutil.copytree(digits_root, tmp_path / "digits")
+        os.utime(next(other.glob("*/*.png")), (0, 0))
+        overrides = [*overrides[:-1], f"data.root={other}"]
+    document = read_document(folder) | {"status": "failed"}  # a completed run is refused for its epochs at once
+    (folder / "run.json").write_text(json.dumps(document))
+    before = state_of(folder)
+    with pytest.raises(error, match=message):
+        run(compose([f"resume={folder}", *overrides]))
+    assert state_of(folder) == before
+
+
+def test_extension_that_was_killed_is_kept(whole, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "whole")
+    document = read_document(folder) | {"status": "failed", "resumed": [{"epochs": 5}]}
+    (folder / "run.json").write_text(json.dumps(document))
+    assert compose([f"resume={folder}"]).train.epochs == 5
+
+
+def test_run_of_another_host_is_taken_over(whole, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "whole")
+    process = {"host": "far", "pid": 7, "heartbeat_seconds": 10}
+    (folder / "run.json").write_text(json.dumps(read_document(folder) | {"status": "running", "process": process}))
+    words = [f"resume={folder}", "train.epochs=4"]
+    with pytest.raises(ConfigurationError, match="add resume_takeover=true; its last heartbeat was . s ago"):
+        compose(words)
+    assert compose([*words, "resume_takeover=true"]).resume == folder
+    os.utime(folder / "run.json", (0, 0))
+    assert compose(words).resume == folder
+
+
 def test_changed_schedule_length_is_refused(configured):
     schedule = "train.learning_rate={name: cosine_decay, initial_learning_rate: 0.01}"
     folder = configured("schedule", "train.epochs=1", schedule, "data.limit=64", "mode=fit").path
@@ -174,7 +222,7 @@ def test_changed_data_needs_inexact_resume(configured, digits_root, tmp_path):
         run(compose(overrides))
     record = run(compose([*overrides, "resume_inexact=true"]))
     assert record.document["status"] == "completed"
-    assert [again["inexact"] for again in record.document["resumed"]] == [False, True]
+    assert [again["inexact"] for again in record.document["resumed"]] == [True]  # a refusal leaves no trace
 
 
 def test_inexact_needs_resume():

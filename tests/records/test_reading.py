@@ -52,7 +52,7 @@ def test_killed_run_reads_whole_and_as_killed(tmp_path, delay_seconds):
 def test_run_ending_while_read_is_not_killed(tmp_path, monkeypatch):
     record = RunRecord.open(tmp_path, backend="jax")
 
-    def end(_):
+    def end(*_):
         record.close("completed")
         return False
 

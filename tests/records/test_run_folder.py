@@ -1,5 +1,7 @@
 """Values of a run by key."""
 
+import json
+
 import pytest
 
 from runner.records.run_folder import RunFolder, goal_of_metric
@@ -31,6 +33,17 @@ def test_column_without_a_goal_takes_last_epoch(make):
     folder = make("a")
     (folder / "metrics.csv").write_text("epoch,f,val_accuracy\n1,5,0.7\n2,3,0.6\n")
     assert (RunFolder(folder).value("f"), RunFolder(folder).value("val_accuracy")) == (3, 0.7)
+
+
+def test_best_epoch_follows_the_goal(make):
+    folder = make("a")
+    (folder / "metrics.csv").write_text("epoch,f,val_f\n1,5,0.7\n2,nan,nan\n3,4,0.6\n")
+    run = RunFolder(folder)
+    assert [run.value("f", goal) for goal in ("max", "min")] == [5, 4]
+    document = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(document | {"goals": {"f": "max"}}))
+    run = RunFolder(folder)  # as the run recorded it
+    assert (run.value("f"), run.value("val_f")) == (5, 0.7)
 
 
 def test_half_written_run_is_readable(store):

@@ -33,6 +33,13 @@ def test_run_is_found_by_any_part_of_its_name(store, name, found):
     assert find_run(store, name).name == found
 
 
+def test_latest_is_no_debug_run(make, root):
+    kept, debug = make("2026-01-01_00-00-00_aaaaaa"), make("2026-01-02_00-00-00_bbbbbb")
+    (debug / "config.yaml").write_text("debug: fast\n")
+    point_latest(root, debug)
+    assert find_run(root, "latest").path == kept
+
+
 def test_job_number_matches_whole(make, root):
     make("2026-01-03_00-00-00_cccccc/1")
     make("2026-01-03_00-00-00_cccccc/10")

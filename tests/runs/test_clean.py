@@ -1,9 +1,10 @@
 """What clean removes, and what it never does."""
 
+import json
 import os
 
 from runner.records.folder import point_latest
-from runner.records.run_folder import all_runs
+from runner.records.run_folder import RunFolder, all_runs
 from runner.runs.commands import is_unfinished, remove, size_bytes
 
 
@@ -32,6 +33,21 @@ def test_interrupted_and_running_are_kept(make, root):
     record = RunRecord.open(root / "runs" / "running", backend="jax")
     assert unfinished(root) == []
     record.close("completed")
+
+
+def test_folder_that_is_no_run_is_kept(store):
+    notes = store / "runs" / "my notes"
+    notes.mkdir()
+    (notes / "run.json").write_text("{}")
+    old(notes)
+    assert notes not in [run.path for run in all_runs(store)]
+
+
+def test_run_of_another_host_needs_takeover(make):
+    folder = make("far")
+    document = json.loads((folder / "run.json").read_text()) | {"status": "running", "process": {"host": "far"}}
+    (folder / "run.json").write_text(json.dumps(document))
+    assert [is_unfinished(RunFolder(folder), takeover=takeover) for takeover in (False, True)] == [False, True]
 
 
 def test_remove_takes_empty_sweeps_and_dead_links(make, root):

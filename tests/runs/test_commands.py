@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, RunnerError
 from runner.exit import guarded
 from runner.records.metrics import MetricsTable
 from runner.runs.__main__ import COMMANDS, HELP, execute
@@ -160,6 +160,29 @@ def test_best_prints_one_folder(answer, words, found):
     assert printed.count("\n") == 1
     assert printed.strip().endswith(found)
     assert printed.startswith("outputs/")
+
+
+@pytest.fixture
+def diverged(make):
+    """Runs with losses of which two are NaN."""
+    for name, loss in (("a", 0.5), ("b", float("nan")), ("c", 0.3), ("d", float("nan"))):
+        make(f"2026-01-01_00-00-00_00000{name}", losses=(loss,), seed=9)
+
+
+@pytest.mark.parametrize(("goal", "found"), [("min", "c"), ("max", "a")])
+def test_best_is_never_a_run_with_nan(answer, diverged, goal, found):
+    assert answer("best", "metric=val_loss", f"goal={goal}", "seed=9").strip()[-1] == found
+
+
+@pytest.mark.parametrize(("sort", "order"), [("val_loss", "cabd"), ("-val_loss", "acbd")])
+def test_nan_is_sorted_last(answer, diverged, sort, order):
+    lines = answer("list", f"sort={sort}", "columns=[val_loss]", "seed=9").splitlines()[1:]
+    assert "".join(line.split()[0][-1] for line in lines) == order
+
+
+def test_only_nan_is_no_number(diverged):
+    with pytest.raises(RunnerError, match="no matching run has a number for val_loss"):
+        execute(["best", "metric=val_loss", "seed=9", "loss!=0.5", "loss!=0.3"])
 
 
 def test_clean_names_and_only_then_removes(answer, store):

@@ -65,9 +65,9 @@ def test_stops_at_every_other_step_change_nothing(train, settings):
         part = train(on_step=Stop(step), ends=Terminated, **keys, **settings)
         folder, start = part.folder, state.read_state(part.folder)
         rows += part.rows
-        # A step that is begun is ended; a validation is not, and the run goes on from the state before it.
-        assert step - 1 <= start.step <= step + 1
-        assert len(rows) == start.step * whole.result["epochs"] // num_steps
+        # A step that is begun is ended; a validation is not, and is all that is done again.
+        assert step <= start.step <= step + 1
+        assert len(rows) == start.done_epochs(num_steps // whole.result["epochs"])
     last = train(validation=True, kind=next(kinds), start=start, folder=folder, **settings)
     assert counted(last.result) == counted(whole.result)
     assert untimed([*rows, *last.rows]) == untimed(whole.rows)
@@ -89,6 +89,23 @@ def test_training_resumes_from_every_state(train, tmp_path, every, monkeypatch):
         assert counted(again.result) == counted(whole.result)
         assert untimed(again.rows) == untimed(whole.rows[step // 3 :])
         assert digest(again.model) == digest(whole.model)
+
+
+def test_stop_in_validation_keeps_the_training(train):
+    steps = []
+    stopped = train(validation=True, on_step=Stop(2), ends=Terminated)  # the last step of the first epoch
+    start = state.read_state(stopped.folder)
+    assert (start.step, start.awaits_validation, stopped.rows) == (3, True, [])
+    again = train(validation=True, start=start, folder=stopped.folder, on_step=steps.append)
+    assert steps == [3, 4, 5, 6, 7, 8]
+    assert [row["images_per_second"] is None for row in again.rows] == [True, False, False]
+    assert untimed(again.rows) == untimed(train(validation=True).rows)
+
+
+def test_stop_in_last_validation_ends_the_run(train):
+    stopped = train(validation=True, on_step=Stop(8), ends=Terminated)
+    last = train(validation=True, start=state.read_state(stopped.folder), folder=stopped.folder)
+    assert last.result["digests"] == train(validation=True).result["digests"]
 
 
 def test_state_of_another_model_is_refused(train):
