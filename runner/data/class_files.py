@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from runner.data.file_names import composed
 from runner.data.image_files import Listing, list_folders, list_images
 from runner.data.splits import split_of
 from runner.errors import DataError
@@ -65,7 +65,7 @@ def list_files(folder: Path, classes: Sequence[str] | None, order: Iterable[str]
         return files
     found, codes = class_folders(folder), {name: code for code, name in enumerate(classes)}
     for name in order:
-        inside = found.get(_plain(name), name)
+        inside = found.get(composed(name), name)
         if (folder / inside).is_dir():
             listing = list_images(folder / inside)
             _refuse_splits(folder / inside, listing.folders)
@@ -80,23 +80,19 @@ def class_folders(folder: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in list_folders(folder):
-        if _plain(name) in found:
+        if composed(name) in found:
             raise DataError(
                 f"{folder} must hold one folder for each class, got {name} twice, with its letters in two Unicode "
                 "forms (NFC and NFD); merge them"
             )
-        found[_plain(name)] = name
+        found[composed(name)] = name
     return found
-
-
-def _plain(name: str) -> str:
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def refuse_missing(folder: Path, classes: Sequence[str]) -> None:
     """Raise `DataError` if one of `classes` has no folder."""
     found = class_folders(folder)
-    missing = [name for name in classes if _plain(name) not in found and not (folder / name).is_dir()]
+    missing = [name for name in classes if composed(name) not in found and not (folder / name).is_dir()]
     if missing:
         raise DataError(
             f"data.classes must name folders of {folder}, got {first_few(missing)}; the folders are "
@@ -106,7 +102,7 @@ def refuse_missing(folder: Path, classes: Sequence[str]) -> None:
 
 def refuse_unknown(folder: Path, classes: Sequence[str]) -> None:
     """Raise `DataError` if `folder` has a class folder that the training data lacks."""
-    known = set(map(_plain, classes))
+    known = set(map(composed, classes))
     unknown = [name for plain, name in class_folders(folder).items() if plain not in known]
     if unknown:
         raise DataError(

@@ -14,6 +14,7 @@ from pydantic import Field
 from runner.batch import Array, ArraySpec, Indices
 from runner.component import Arguments, DottedName
 from runner.data.dataset import Data, Dataset, relabel_splits
+from runner.data.file_names import is_file_name
 from runner.data.labels import Head, Known, Labels
 from runner.data.manifest import Manifest
 from runner.data.source import Source
@@ -23,7 +24,7 @@ from runner.data.views import select
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
 from runner.finite import narrowed
 from runner.messages import first_few, plural
-from runner.user_code import call, error_text, file_of, module_of
+from runner.user_code import call, error_text, file_of, kind_of, module_of
 
 LABEL = "label"
 """The name of a single, unnamed column of labels in messages."""
@@ -40,9 +41,28 @@ class UserObject:
     instance: Any
     class_mode: ColumnModes
 
+    def num_samples(self) -> int:
+        """The length of the object.
+
+        Raises `ConfigurationError` if it is no whole number, `DataError` if it is 0.
+        """
+        try:
+            length = len(self.instance)
+        except Exception as error:
+            raise ConfigurationError(
+                f"{self.target}.__len__ must return the number of samples, a whole number of at least 0; it failed: "
+                f"{error_text(error)}"
+            ) from error
+        if not length:
+            raise DataError(f"{self.target} must have samples, but its __len__ is 0")
+        return length
+
     def ids(self) -> list[str]:
         """Ids of the samples; their numbers if the object has no `ids`."""
         ids = [str(name) for name in self._column("ids", getattr(self.instance, "ids", range(len(self.instance))))]
+        odd = [name for name in ids if not is_file_name(name)]
+        if odd:
+            raise DataError(f"{self.target}: ids must be text that a file can hold, got {first_few(map(repr, odd))}")
         if len(set(ids)) < len(ids):
             repeated = [name for name, count in Counter(ids).items() if count > 1]
             raise DataError(f"{self.target}: ids must be unique, got several times: {first_few(repeated)}")
@@ -88,7 +108,8 @@ class UserObject:
         if mode != "multi_label" and isinstance(column[0], list | tuple | np.ndarray) and np.ndim(column[0]):
             raise DataError(
                 f"{self.target}: labels of {name} must be one value per sample for data.class_mode={mode}, got "
-                f"{len(column[0])}; give class numbers or names, which categorical turns into one-hot rows"
+                f"{len(column[0])}; give class numbers or names, which categorical turns into one-hot rows; "
+                "data.class_mode=multi_label reads rows of 0 and 1"
             )
 
     def _columns(self) -> dict[str, Any]:
@@ -98,7 +119,8 @@ class UserObject:
                 f"data.class_mode={self.class_mode} needs labels, and {self.target} has none; add the attribute "
                 "labels, or set data.class_mode=null or input"
             )
-        columns = dict(labels) if isinstance(labels, Mapping) else {LABEL: labels}
+        is_frame = hasattr(labels, "columns") and hasattr(labels, "items")
+        columns = dict(labels.items()) if is_frame or isinstance(labels, Mapping) else {LABEL: labels}
         return {str(name): self._column(f"labels of {name}", column) for name, column in columns.items()}
 
     def _modes(self, columns: Mapping[str, Any]) -> dict[str, ColumnMode]:
@@ -123,16 +145,42 @@ class UserObject:
         return TargetReader(Manifest(Path(self.target), table), training, known)
 
     def _column(self, what: str, column: Any) -> Sequence[Any] | Array:
-        """`column`, the attribute `what` of the object, if it has one value per sample."""
-        if isinstance(column, str) or not hasattr(column, "__len__") or len(column) != len(self.instance):
-            got = (
-                plural(len(column), "value")
-                if hasattr(column, "__len__")
-                else f"an object of type {type(column).__name__}"
-            )
+        """`column`, the attribute `what` of the object, as a list or array, if it has one value per sample."""
+        if isinstance(column, str) or not hasattr(column, "__len__"):
+            values, got = None, kind_of(column)
+        else:
+            values = self._plain(what, column)
+            got = plural(len(values), "value")
+        if values is None or len(values) != len(self.instance):
             samples = plural(len(self.instance), "sample")
             raise DataError(f"{self.target}: {what} must have one value for each of {samples}, got {got}")
-        return column  # type: ignore[no-any-return]
+        return values
+
+    def _plain(self, what: str, column: Any) -> Sequence[Any] | Array:
+        """A column by position: a pandas Series has an index of its own, a tensor has values that only it can read."""
+        if not hasattr(column, "__array__") and not isinstance(column, range):
+            column = list(column)
+            if not any(hasattr(value, "__array__") or isinstance(value, bytes) for value in column):
+                return column  # type: ignore[no-any-return]
+        try:
+            if not hasattr(column, "__array__"):
+                return [_value(value) for value in column]
+            array = np.asarray(column)
+        except Exception as error:
+            raise DataError(
+                f"{self.target}: {what} must be a list or a NumPy array, got {kind_of(column)}, which cannot be read: "
+                f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            ) from error
+        return [_value(value) for value in array] if array.dtype.kind in "OS" else array
+
+
+def _value(value: Any) -> Any:
+    """One value of a column: a tensor as plain values, bytes as text."""
+    if hasattr(value, "__array__") and not isinstance(value, np.ndarray | np.generic):
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _series(column: Sequence[Any] | Array) -> Array:
@@ -193,6 +241,10 @@ def read_array(instance: Any, index: int, name: str) -> Array:
         raise kind(name, f"read({index}) failed: {error_text(error)}") from error
     if array.dtype.kind not in "biuf":
         raise BadSampleError(name, f"read({index}) must return an array of numbers, got one of {array.dtype}")
+    if not array.ndim:
+        raise BadSampleError(
+            name, f"read({index}) must return an array with at least one axis, got a single number; return [value]"
+        )
     return narrowed(array)
 
 
@@ -239,9 +291,8 @@ class Custom(Data):
             raise ConfigurationError(
                 f"data.target={self.target} must have __len__ and read(index), but has no {' and no '.join(missing)}"
             )
-        if not len(instance):
-            raise DataError(f"{self.target} must have samples, but its __len__ is 0")
         user_object = UserObject(self.target, instance, self.class_mode)
+        user_object.num_samples()
         ids, rows = user_object.ids(), user_object.rows()
         labels = user_object.labels(rows["train"], known)
         first = self.first_readable(lambda index: read_array(instance, index, ids[index]), rows["train"].tolist())

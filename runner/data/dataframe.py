@@ -14,6 +14,7 @@ from pydantic import model_validator
 from runner.batch import Array, Indices
 from runner.component import File, Folder, Names, Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
+from runner.data.file_names import as_on_disk, same_files
 from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
 from runner.data.labels import Head, Known, Labels
@@ -130,6 +131,11 @@ class DataFrame(Data, ImageSettings):
         """The settings of the pixels."""
         return self.pixel_settings()
 
+    @property
+    def folder(self) -> Path:
+        """The folder that paths are relative to."""
+        return self.manifest.parent if self.root is None else self.root
+
     def _open(self, known: Known) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
         from runner.images.fast import FIRST, open_reader
@@ -139,7 +145,7 @@ class DataFrame(Data, ImageSettings):
         targets = self._targets(TargetReader(manifest, rows["train"], known))
         heads = tuple(target.head for target in targets)
         labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
-        folder = self.manifest.parent if self.root is None else self.root
+        folder = self.folder
         reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
         sources = {
             split: FileSamples(folder, ids.select(members), labels.take(members), reader)
@@ -203,7 +209,11 @@ class DataFrame(Data, ImageSettings):
         manifest.refuse(np.flatnonzero(cells.isna()), self.path_column, "hold the path of an image")
         parts = (cells.iloc[row : row + CHUNK].astype(str).tolist() for row in range(0, len(cells), CHUNK))
         ids = Ids(chain.from_iterable(parts))
-        if repeated := ids.repeated():
+        if "\0" in ids.text:
+            nul = [row for row, name in enumerate(ids) if "\0" in name]
+            manifest.refuse(np.array(nul), self.path_column, "hold the path of an image, without a NUL character")
+        ids = as_on_disk(self.folder, ids)
+        if repeated := ids.repeated() or same_files(self.folder, ids):
             raise DataError(
                 f"{self.manifest} must list each image once, got {len(repeated):,} in several rows: "
                 f"{first_few(repeated[:5], len(repeated))}"

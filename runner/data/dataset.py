@@ -18,6 +18,7 @@ from runner.data.source import Source
 from runner.data.splits import choose, split_by_fraction
 from runner.data.views import relabel, select
 from runner.errors import BadSampleError, DataError, UserReadError
+from runner.images.reader import reason
 from runner.messages import plural
 from runner.transforms.settings import Augment
 
@@ -217,10 +218,8 @@ def _shares(shares: Mapping[str, float]) -> str:
 def _stat(name: str, file: Path) -> tuple[str, int, int]:
     try:
         status = file.stat()
-    except OSError as error:
-        raise BadSampleError(
-            str(file), "no such file" if isinstance(error, FileNotFoundError) else str(error)
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        raise BadSampleError(str(file), reason(error)) from error
     return name, status.st_size, status.st_mtime_ns
 
 

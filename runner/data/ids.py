@@ -35,6 +35,11 @@ class Ids(Sequence[str]):
         ids._text, ids._starts, ids._ends = text, starts, ends
         return ids
 
+    @property
+    def text(self) -> str:
+        """The characters of all ids, one id after the other, of a selection perhaps those of others, too."""
+        return self._text
+
     def select(self, indices: Indices) -> Self:
         """The ids at `indices`, in that order; they share the text."""
         return self._of(self._text, self._starts[indices], self._ends[indices])

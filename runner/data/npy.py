@@ -14,6 +14,7 @@ import numpy as np
 from runner.batch import Indices
 from runner.component import File, Folder, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
+from runner.data.file_names import as_on_disk, composed, is_file_name
 from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
 from runner.data.labels import (
@@ -99,6 +100,8 @@ def _ids(file: Path, key: str, ids: Any) -> list[str]:
         raise DataError(f"{file} must list ids as text under {key}, got {first_few(map(repr, wrong))}")
     texts = [str(name) for name in ids]
     outside = [name for name in texts if not _is_below(name)]
+    if not is_file_name("".join(texts)):
+        outside = [name for name in texts if not is_file_name(name)]
     if outside:
         raise DataError(
             f"{file} must list ids that are relative paths below data.root, without ..; got "
@@ -109,7 +112,7 @@ def _ids(file: Path, key: str, ids: Any) -> list[str]:
 
 def _is_below(name: str) -> bool:
     """Whether an id is a path within a folder in normal form: with two spellings one file would be two samples."""
-    plain = posixpath.normpath(name) == name and name != "." and "\0" not in name
+    plain = posixpath.normpath(name) == name and name != "."
     return plain and not name.startswith("/") and name.split("/", 1)[0] != ".."
 
 
@@ -136,6 +139,9 @@ def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
     Raises `DataError` if an id has no class, or one that is neither a whole number nor text.
     """
     labels = read_json_object(file)
+    if not "".join(labels).isascii():
+        ids = {composed(name): name for names in partition.values() for name in names}
+        labels = {ids.get(composed(name), name): label for name, label in labels.items()}
     missing = [name for ids in partition.values() for name in ids if name not in labels]
     if missing:
         raise DataError(
@@ -145,9 +151,19 @@ def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
     found = {split: [labels[name] for name in ids] for split, ids in partition.items()}
     for split, values in found.items():
         for name, value in zip(partition[split], values, strict=True):
-            if type(value) not in (str, int) or value == "":
-                raise DataError(f"{file} must have a class number or name for {name!r}, got {value!r}")
-    return {split: [str(value) for value in values] for split, values in found.items()}
+            if type(value) not in (str, int):
+                raise DataError(_no_class(file, name, value))
+    texts = {split: [str(value) for value in values] for split, values in found.items()}
+    odd = {text for text in set().union(*texts.values()) if not text.strip() or not is_file_name(text)}
+    for split, values in texts.items() if odd else ():
+        for name, value in zip(partition[split], values, strict=True):
+            if value in odd:
+                raise DataError(_no_class(file, name, value))
+    return texts
+
+
+def _no_class(file: Path, name: str, value: Any) -> str:
+    return f"{file} must have a class number or name for {name!r}, got {value!r}"
 
 
 class Npy(Data):
@@ -197,13 +213,12 @@ class Npy(Data):
     def _open(self, known: Known) -> Dataset:
         partition = read_partition(self.partition)
         heads, columns = self._encoded(partition, known)
-        train = partition["train"]
+        listed = {split: as_on_disk(self.root, Ids(names), SUFFIX) for split, names in partition.items()}
+        train = listed["train"]
         reader = self.first_readable(lambda index: open_npy(self.root / f"{train[index]}{SUFFIX}"), range(len(train)))
         sources = {
-            split: FileSamples(
-                self.root, Ids(ids), Labels(heads, (columns[split],)) if heads else NO_LABELS, reader, SUFFIX
-            )
-            for split, ids in partition.items()
+            split: FileSamples(self.root, ids, Labels(heads, (columns[split],)) if heads else NO_LABELS, reader, SUFFIX)
+            for split, ids in listed.items()
         }
         return self.dataset(sources, heads, (self.partition, self.labels) if self._has_classes else (self.partition,))
 

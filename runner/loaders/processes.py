@@ -18,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.reduction import ForkingPickler
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from runner.batch import ArraySpec, Indices
-from runner.errors import WorkerError
+from runner.errors import ConfigurationError, WorkerError
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
@@ -78,6 +79,25 @@ class PendingProcesses:
         for future in self.block.futures:
             future.cancel()
         self.block.wanted = False
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+def refuse_unsendable(reader: SampleReader) -> None:
+    """Raise `ConfigurationError` if worker processes cannot get the reader, which holds objects of the user's."""
+    try:
+        ForkingPickler(_Nowhere()).dump(reader)
+    except Exception as error:  # pickle raises several kinds, and the user's own methods any
+        raise ConfigurationError(
+            "loader.use_multiprocessing=true sends the data and the transforms to processes by pickle, which failed: "
+            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}; make such an object where it is used, in "
+            "read(index), leave it out in __getstate__, or set loader.use_multiprocessing=false"
+        ) from error
 
 
 class Processes:

@@ -153,7 +153,7 @@ def _examine_file(source: Source, index: int, path: Path, pixels: Array) -> Exam
         size = path.stat().st_size
     except FileNotFoundError as error:
         return Examined(UNKNOWN, fault="missing", reason=reason(error))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return Examined(UNKNOWN, fault="unreadable", reason=reason(error))
     if size == 0:
         return Examined(size, fault="empty", reason="empty file")

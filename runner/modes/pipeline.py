@@ -26,6 +26,7 @@ from runner.loaders.custom import Custom
 from runner.loaders.in_memory import InMemory
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
+from runner.loaders.processes import refuse_unsendable
 from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
@@ -230,6 +231,8 @@ def open_loader(
     loader = settings.build(source, plan, transforms_of(config, dataset, source, training=training))
     bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
     loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
+    if settings.use_multiprocessing:
+        refuse_unsendable(loader.reader)
     return loader
 
 
