@@ -41,7 +41,8 @@ class SplitFiles:
         """Notes on what lies in the folders and is not read."""
         unread: Counter[str] = sum((listing.unread for listing in self.listings), Counter())
         if unread:
-            suffixes = first_few(f"{suffix or NO_SUFFIX} ({count:,})" for suffix, count in unread.most_common())
+            ordered = sorted(unread.items(), key=lambda item: (-item[1], item[0]))
+            suffixes = first_few(f"{suffix or NO_SUFFIX} ({count:,})" for suffix, count in ordered)
             files = plural(unread.total(), "file")
             yield f"{files} below {self.folder} {_are(unread.total())} left out by suffix: {suffixes}"
         links = [f"{listing.roots[0]}/{name}" for listing in self.listings for name in listing.unfollowed]

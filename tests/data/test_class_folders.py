@@ -1,5 +1,7 @@
 """data=directory: class folders as people have them."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,6 +55,68 @@ def test_linked_class_folder_is_followed(root, tmp_path_factory):
     image(elsewhere / "0.png")
     (root / "bird").symlink_to(elsewhere)
     assert "bird/0.png" in directory(root).open().splits["train"].ids
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "message"),
+    [
+        ("cat/self", "cat", "cat/self must not lead to the files of .*cat: each would be a sample twice"),
+        ("cat/up", ".", "cat must not lead to the files of .*cat/up"),
+        ("kitten", "cat", "kitten must not lead to the files of .*cat|cat must not lead to the files of .*kitten"),
+        ("dog/other", "cat/more", "dog/other must not lead to the files of .*cat"),
+    ],
+)
+def test_link_to_files_of_another_class_is_refused(root, link, target, message):
+    (root / link).symlink_to(root / target)
+    with pytest.raises(DataError, match=message):
+        directory(root).open()
+
+
+def test_split_linked_to_another_is_refused(tmp_path):
+    for name in "ab":
+        image(tmp_path / "train" / name / "0.png")
+        image(tmp_path / "val" / "b" / "0.png")
+    (tmp_path / "val" / "a").symlink_to(tmp_path / "train" / "a")
+    with pytest.raises(DataError, match="a must not lead to the files of .*a: each would be a sample twice; remove"):
+        directory(tmp_path).open()
+
+
+def test_link_out_of_the_root_is_followed_once(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    image(elsewhere / "0.png")
+    (root / "cat" / "out").symlink_to(elsewhere)
+    (root / "dog" / "more" / "deep").symlink_to(elsewhere)
+    dataset = directory(root).open()
+    assert "cat/out/0.png" in dataset.splits["train"].ids
+    assert f"1 linked folder further down is not followed: {root}/dog/more/deep" in dataset.notes
+
+
+def test_files_left_out_are_counted_by_suffix(root):
+    for name in ("x.jfif", "y.jfif", "z.JPE", "README"):
+        (root / "dog" / name).touch()
+    (note,) = directory(root).open().notes
+    assert note == f"5 files below {root} are left out by suffix: .jfif (2), none (1), .jpe (1), .txt (1)"
+
+
+def test_classes_agree_in_any_unicode_form(tmp_path):
+    for split, form in (("train", "NFC"), ("val", "NFD")):
+        for name in ("café", "thé"):
+            image(tmp_path / split / unicodedata.normalize(form, name) / "0.png")
+    splits = directory(tmp_path).open().splits
+    assert [source.labels.columns[0].tolist() for source in splits.values()] == [[0, 1], [0, 1]]
+    assert [len(source.ids[0]) for source in splits.values()] == [len("train/café/0.png"), len("val/café/0.png") + 1]
+    image(tmp_path / "train" / unicodedata.normalize("NFD", "thé") / "0.png")
+    with pytest.raises(DataError, match="must hold one folder for each class, got thé twice, .*NFC and NFD"):
+        directory(tmp_path).open()
+
+
+def test_folder_one_may_not_list_is_named(root, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DataError, match=f"{root} cannot be listed: permission denied"):
+        directory(root).open()
 
 
 @pytest.mark.parametrize("name", ["validation", "val"])

@@ -52,6 +52,63 @@ class Fails(Plain):
             raise RuntimeError("no disk")
         return super().read(index)
 
+class Tensor:
+    # Values that only NumPy reads, as those of TensorFlow and PyTorch.
+    def __init__(self, values):
+        self.values = values
+    def __len__(self):
+        return len(self.values)
+    def __getitem__(self, index):
+        return Tensor(self.values[index])
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values)
+    __hash__ = None
+
+class Indexed(Plain):
+    def __init__(self):
+        import pandas as pd
+        super().__init__(4)
+        index = [7, 9, 8, 5]
+        self.ids, self.splits = pd.Series(list("abcd"), index), pd.Series([b"train"] * 4, index)
+        self.labels = pd.DataFrame({"kind": list("xyxy"), "size": [1, 2, 3, 4]}, index)
+
+class Tensors(Plain):
+    def __init__(self):
+        super().__init__(4)
+        self.labels = {"one": Tensor([3, 5, 3, 5]), "each": [Tensor(number) for number in (1, 2, 2, 1)],
+                       "rows": Tensor([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]]),
+                       "bytes": np.array([b"a", b"b"] * 2)}
+
+class Device(Plain):
+    class labels:
+        def __len__(self): return 24
+        def __array__(self, dtype=None, copy=None): raise TypeError("can't convert cuda:0 device type tensor")
+    labels = labels()
+    def __init__(self):
+        self.count, self.bad = 24, None
+
+class Scalar(Plain):
+    def read(self, index):
+        return float(index)
+
+class Half(Plain):
+    def __len__(self):
+        return 2.5
+
+class Torn(Plain):
+    ids = ["\\ud800"] + [str(number) for number in range(23)]
+
+class Locked(Plain):
+    def __init__(self):
+        import threading
+        super().__init__()
+        self.lock = threading.Lock()
+
+class Marks(Plain):
+    labels = np.eye(3, dtype=int)[np.arange(24) % 3]
+    def __init__(self):
+        self.count, self.bad = 24, None
+
 class Texts(Plain):
     def read(self, index):
         return "text"
@@ -103,6 +160,30 @@ def test_rows_of_numbers_are_one_target():
     dataset = opened("Rows", class_mode="raw")
     assert dataset.heads == (Head("", "raw", value_names=("0", "1")),)
     assert dataset.splits["train"].labels.columns[0].shape[1] == 2
+
+
+def test_labels_of_pandas_are_taken_by_position():
+    train = opened("Indexed", class_mode={"kind": "sparse", "size": "raw"}, validation_split=0.0).splits["train"]
+    assert list(train.ids) == list("abcd")
+    assert [column.tolist() for column in train.labels.columns] == [[0, 1, 0, 1], [1, 2, 3, 4]]
+
+
+def test_labels_of_tensors_are_their_values():
+    modes = {"one": "sparse", "each": "sparse", "rows": "multi_label", "bytes": "sparse"}
+    dataset = opened("Tensors", class_mode=modes, validation_split=0.0)
+    assert [head.class_names for head in dataset.heads] == [("3", "5"), ("1", "2"), ("0", "1", "2"), ("a", "b")]
+    columns = dataset.splits["train"].labels.columns
+    assert columns[0].tolist() == [0, 1, 0, 1]
+    assert columns[2].tolist() == [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]]
+
+
+def test_object_that_cannot_travel_is_refused():
+    keys = ["data.target=mine_s.Locked", "loader.use_multiprocessing=true", "loader.workers=2"]
+    message = r"by pickle, which failed: TypeError: cannot pickle '_thread\.lock' object; make such .* in __getstate__"
+    with pytest.raises(ConfigurationError, match=message):
+        build(*keys)
+    with build(keys[0], "loader.workers=2") as loader:
+        assert len(next(loader.epoch(0))) == 5
 
 
 def test_arguments_are_the_classs():
@@ -170,6 +251,11 @@ def test_failing_read_reports_sample_and_line(module):
          r"data\.arguments must be those of mine_s\.Plain\(count=24, bad=None\)"),
         ("Plain", {"arguments": {"count": 0}}, DataError, r"mine_s\.Plain must have samples, but its __len__ is 0"),
         ("Twice", {}, DataError, r"mine_s\.Twice: ids must be unique, got several times: a, b"),
+        ("Half", {}, ConfigurationError, r"mine_s\.Half\.__len__ must return the number of samples, .* TypeError"),
+        ("Torn", {}, DataError, r"mine_s\.Torn: ids must be text that a file can hold, got '\\ud800'"),
+        ("Scalar", {}, BadSampleError, "0: read.* must return an array with at least one axis, got a single number"),
+        ("Device", {}, DataError, "label must be a list or a NumPy array, .* TypeError: can't convert cuda:0"),
+        ("Marks", {}, DataError, "got 3; .*data.class_mode=multi_label reads rows of 0 and 1"),
         ("Short", {}, DataError, r"mine_s\.Short: ids must have one value for each of 24 samples, got 2 values"),
         ("Odd", {}, DataError, r"mine_s\.Odd: splits must be train, .* got tset"),
         ("Texts", {}, BadSampleError, r"0: read\(0\) must return an array of numbers, got one of <U4"),

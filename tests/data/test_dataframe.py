@@ -1,6 +1,7 @@
 """`data=dataframe`: what a table of images may say."""
 
 import csv
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -235,6 +236,42 @@ def test_numbers_that_never_repeat_are_no_classes(tmp_path, mode):
     message = "needs classes, got 12 different numbers, such as 0.143, for 12 training samples; data.class_mode=raw"
     with pytest.raises(DataError, match=message):
         targets.target("label", mode, "")
+
+
+@pytest.mark.parametrize("other", ["./i/0.png", "i/../i/0.png", "i//0.png", "{here}/i/0.png"])
+def test_one_file_in_two_spellings_is_refused(make, tmp_path, other):
+    other = other.format(here=tmp_path)
+    data = make({"path": ["i/0.png", other, "i/1.png", "./i/2.png"], "label": list("abab")})
+    with pytest.raises(DataError, match=r"must list each image once, got 1 in several rows: i/0.png \(also") as refused:
+        data.open()
+    assert other in str(refused.value)
+
+
+def test_any_spelling_of_one_file_is_its_id(make):
+    paths = ["./i/0.png", "i/../i/1.png", "i//2.png"]
+    assert list(make({"path": paths, "label": list("aba")}).open().splits["train"].ids) == paths
+
+
+def test_paths_of_a_mac_find_their_files(make, tmp_path):
+    forms = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD", "NFD")]
+    (tmp_path / forms[0]).mkdir()
+    for number, form in enumerate(forms):
+        Image.new("L", (4, 4), number).save(tmp_path / forms[0] / f"{number}{form}.png")
+    on_disk = [f"{forms[0]}/{number}{form}.png" for number, form in enumerate(forms)]
+    given = [
+        unicodedata.normalize("NFD", on_disk[0]),
+        on_disk[1],
+        str(tmp_path / unicodedata.normalize("NFC", on_disk[2])),
+    ]
+    source = make({"path": given, "label": list("aba")}).open().splits["train"]
+    assert list(source.ids) == [*on_disk[:2], str(tmp_path / on_disk[2])]
+    assert [int(source.read(index)[0, 0, 0]) for index in range(3)] == [0, 1, 2]
+
+
+def test_path_with_a_nul_names_its_row(make):
+    data = make({"path": [IMAGES[0], "x\0y.png"], "label": list("ab")})
+    with pytest.raises(DataError, match="row 2, .* must hold the path of an image, without a NUL character"):
+        data.open()
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])

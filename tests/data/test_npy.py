@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -72,6 +73,14 @@ def test_ids_may_name_folders(make):
     data = make({"p1/scan": np.ones(SHAPE), "p2/deep/scan": np.zeros(SHAPE)}, {"train": ["p1/scan", "p2/deep/scan"]},
                 class_mode=None)  # fmt: skip
     assert data.open().splits["train"].path(1) == data.root / "p2" / "deep" / "scan.npy"
+
+
+def test_ids_of_a_mac_find_their_files(make):
+    one, two = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    dataset = make({one: np.ones(SHAPE), "a": np.zeros(SHAPE)}, {"train": [two, "a"]}, {one: 1, "a": 0}).open()
+    source = dataset.splits["train"]
+    assert list(source.ids) == [one, "a"]
+    assert source.labels.columns[0].tolist() == [1, 0]
 
 
 def test_fraction_replaces_missing_validation(make):
@@ -273,6 +282,8 @@ def test_reading_leaves_no_file_open(one):
         ({"train": ["a", 1.5, None]}, "must list ids as text under train, got 1.5, None"),
         ({"train": ["../a"]}, "relative paths below data.root, without ..; got '../a' under train"),
         ({"train": ["a", "b/../../c", "/etc/d", "x//y", ""]}, "got 'b/../../c', '/etc/d', 'x//y', ''"),
+        ({"train": ["a", "\ud800"]}, r"relative paths below data.root, without ..; got '\\ud800' under train"),
+        ({"train": ["a", "b\0"]}, r"got 'b\\x00' under train"),
         ({"train": ["a", "b"], "test": ["b"]}, r"list each id once, got 1 more than once: 'b' \(train and test\)"),
         ({"train": ["a", "a"]}, r"got 1 more than once: 'a' \(2 times in train\)"),
     ],
@@ -295,6 +306,9 @@ def test_ids_that_are_numbers_are_text(make):
         ({"id-0": 0, "id-1": None, "id-2": 1}, "must have a class number or name for 'id-1', got None"),
         ({"id-0": 0, "id-1": 0, "id-2": 1}, r"needs at least 2 classes, got 1 \(0\)"),
         ({"id-0": 0, "id-1": 1, "id-2": 7}, "must have only classes of the training ids, got '7' of 'id-2'"),
+        ({"id-0": " ", "id-1": 1, "id-2": 1}, "must have a class number or name for 'id-0', got ' '"),
+        ({"id-0": 0, "id-1": "\ud800", "id-2": 1}, r"must have a class number or name for 'id-1', got '\\ud800'"),
+        ('{"id-0": 0, "id-1": 1, "id-1": 2}', "each key must be given once, got 'id-1' more than once"),
         ('{"id-0"', "labels.json must be a JSON file: "),
     ],
 )
