@@ -14,7 +14,7 @@ from runner.messages import shape_text
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 Targets = Array | dict[str, Array] | None
-"""`y` of a batch: one array, one array per head by the head's name, or None."""
+"""`y` or the weights of a batch: one array, one array per head by the head's name, or None."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -44,13 +44,14 @@ class ArraySpec:
 class Batch:
     """The data of one training step.
 
-    `x` has shape `(n, *sample shape)`. `y` follows `class_mode`. `sample_weight` has shape `(n,)`, float32, or is None.
+    `x` has shape `(n, *sample shape)`. `y` follows `class_mode`. `sample_weight` has shape `(n,)`, float32, or is one
+    such array per named head, or None.
     `ids` are the ids of the n samples, in the order of the rows.
     """
 
     x: Array
     y: Targets
-    sample_weight: Array | None
+    sample_weight: Targets
     ids: tuple[str, ...]
 
     def __len__(self) -> int:

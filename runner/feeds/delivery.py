@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from runner.batch import Array, Batch
+from runner.batch import Batch, Targets
 from runner.errors import DataError
 from runner.loaders.loader import NOTHING_READABLE, Loader
 from runner.messages import plural
@@ -30,7 +30,7 @@ class Delivery:
         self,
         loader: Loader,
         on_step: Callable[[int], None] = lambda step: None,
-        weigh: Callable[[Batch], Array | None] = lambda batch: batch.sample_weight,
+        weigh: Callable[[Batch], Targets] = lambda batch: batch.sample_weight,
         *,
         end: int = 0,
     ) -> None:

@@ -87,6 +87,12 @@ class ExactReader(FileReader):
         return image.resize((width, height), resampling, box=(box.left, box.top, box.right, box.bottom))
 
 
+BITS_PER_VALUE = 258
+"""TIFF's tag for the size of a value."""
+
+WIDE = "save it with 8 or 16 bits per value, or its values as an .npy file, which data=npy reads"
+
+
 def is_16_bit(*paths: Path) -> bool:
     """Whether the first of `paths` with a readable header is a 16-bit grayscale image; False if none is readable."""
     for path in paths:
@@ -110,6 +116,8 @@ def _has_16_bits(image: Image.Image) -> bool:
 def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
     image = opened(io.BytesIO(data))
     refuse_bomb(image.height, image.width, len(data))
+    if image.mode == "F":
+        raise ValueError(f"gray values are floats, whose black and white are unknown; {WIDE}")
     image.load()
     if _has_16_bits(image):
         values = _values_of_16_bits(image)
@@ -123,11 +131,13 @@ def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
 
 
 def _values_of_16_bits(image: Image.Image) -> Array:
-    """Values as int32. Raises `ValueError` if they need more than 16 bits, which mode I allows."""
+    """Values as int32. Raises `ValueError` if they have more than 16 bits, which mode I allows."""
     values = np.asarray(image).astype(np.int32)
     low, high = int(np.min(values)), int(np.max(values))
     if low < 0 or high > _WHITE:
         raise ValueError(f"gray values must be 0 to {_WHITE:,}, got {low:,} to {high:,}; save the image with 16 bits")
+    if image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(BITS_PER_VALUE, ())) > 16:
+        raise ValueError(f"gray values have 32 bits, whose white is unknown; {WIDE}")
     return values
 
 

@@ -159,9 +159,10 @@ class Custom(LoaderSettings):
         return CustomLoader(source, plan)
 
     def _dataset(self, opened: Mapping[str, OpenedSplit], heads: tuple[Head, ...], *, training: bool) -> Dataset:
+        detected = frozenset(head.name for head in heads if self._is_detected(head))
         splits = {
             split: CustomBatches(
-                BatchOrigin(self.target, split),
+                BatchOrigin(self.target, split, detected),
                 part.passes,
                 first=part.first,
                 rest=part.rest,
@@ -183,6 +184,10 @@ class Custom(LoaderSettings):
                 size=max(len(first.x) for first in firsts),
             ),
         )
+
+    def _is_detected(self, head: Head) -> bool:
+        modes = self.class_mode
+        return modes is None or (isinstance(modes, dict) and head.name not in modes)
 
     def _notes(self, splits: Mapping[str, CustomBatches]) -> Iterator[str]:
         yield f"{self.target} makes the batches; other loaders or worker counts may give other batches"

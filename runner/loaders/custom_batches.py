@@ -13,6 +13,7 @@ from runner.batch import Array, ArraySpec, Batch, Targets
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, RunnerError
+from runner.finite import all_finite, batch_dtype, first_not_finite, narrowed, not_finite_text
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
 from runner.loaders.reader import allocate
@@ -22,10 +23,11 @@ from runner.user_code import error_text
 
 @dataclass(frozen=True)
 class BatchOrigin:
-    """The user's class or function, and its split, for messages."""
+    """The user's class or function, its split, and the heads whose modes were detected from its first batch."""
 
     target: str
     split: str
+    detected: frozenset[str] = frozenset()
 
     @contextmanager
     def naming_batch(self, epoch: int, step: int) -> Iterator[None]:
@@ -47,13 +49,12 @@ class UserBatch:
 
     x: Array
     y: Targets
-    sample_weight: Array | None
+    sample_weight: Targets
 
     @property
     def spec(self) -> ArraySpec:
         """Shape and dtype of a sample; float64 becomes float32."""
-        too_wide = self.x.dtype.kind == "f" and self.x.dtype.itemsize > 4
-        return ArraySpec(self.x.shape[1:], np.dtype(np.float32) if too_wide else self.x.dtype)
+        return ArraySpec(self.x.shape[1:], batch_dtype(self.x.dtype))
 
     @property
     def targets(self) -> Mapping[str, Array]:
@@ -164,12 +165,16 @@ class CustomBatches(Source):
                 f"samples of x must be {self.spec}, as in the first batch, got "
                 f"{ArraySpec(given.x.shape[1:], given.x.dtype)}"
             )
-        x[...] = given.x
+        x[...] = narrowed(given.x)
+        ids = self._ids(len(x))
+        if (row := first_not_finite(x)) is not None:
+            raise DataError(f"sample {ids[row]}: {not_finite_text(x[row])} in row {row} of x; leave such samples out")
         targets = given.targets if self.heads else {}
         if sorted(targets) != sorted(head.name for head in self.heads):
             raise DataError(f"y must have the targets of the first batch, got {', '.join(targets) or 'none'}")
-        columns = [column_of(head, targets[head.name], x) for head in self.heads]
-        ids = self._ids(len(x))
+        columns = [
+            column_of(head, targets[head.name], x, detected=head.name in self._maker.detected) for head in self.heads
+        ]
         self.num_samples += len(x)
         if not self._training:
             self.ids += ids
@@ -192,14 +197,17 @@ class CustomBatches(Source):
 def arrays_of(batch: Any) -> UserBatch:
     """The arrays of a batch in one of Keras's forms: `x`, `(x, y)` or `(x, y, sample_weight)`.
 
-    Raises `DataError` for anything else.
+    A single input or weight may have a name, or be the only item of a list. Raises `DataError` for anything else.
     """
     parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
     if not 1 <= len(parts) <= 3:
         raise DataError(f"a batch must be x, (x, y) or (x, y, sample_weight), got {len(parts)} parts")
-    x, y, weights = (*parts, None, None)[:3]
+    given, y, weights = (*parts, None, None)[:3]
+    x, y = _only(given), y if isinstance(y, dict) else _only(y)
     if isinstance(x, dict | list | tuple):
-        raise DataError(f"x must be one array, got {type(x).__name__}: models of several inputs are not supported")
+        raise DataError(
+            f"x must be one array, got {type(x).__name__} of {len(x)}: models of several inputs are not supported"
+        )
     if isinstance(y, list | tuple):
         raise DataError(
             "y must be one array, or a dictionary of arrays by the names of the model's outputs, got a "
@@ -208,7 +216,15 @@ def arrays_of(batch: Any) -> UserBatch:
     x = np.asarray(x)
     if x.ndim < 2 or x.dtype.kind not in "biuf" or not len(x):
         raise DataError(f"x must hold numbers and have shape (samples, …), got shape {x.shape} of {x.dtype}")
-    return UserBatch(x, _targets(y), None if weights is None else np.array(weights, np.float32))
+    targets = _targets(y)
+    return UserBatch(x, targets, None if weights is None else _weights(weights, targets, len(x)))
+
+
+def _only(value: Any) -> Any:
+    """The only item of a dictionary, or of a list whose item is an array; any other value as it is."""
+    if isinstance(value, dict) and len(value) == 1:
+        return next(iter(value.values()))
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 and np.ndim(value[0]) else value
 
 
 def _targets(y: Any) -> Targets:
@@ -218,3 +234,30 @@ def _targets(y: Any) -> Targets:
         return np.array(y)
     targets = {str(name): np.array(target) for name, target in y.items()}
     return targets if len(targets) > 1 else next(iter(targets.values()), None)
+
+
+def _weights(weights: Any, y: Targets, num_samples: int) -> Targets:
+    """Weights of the samples, by output if they are a dictionary; an output without weights has weights of 1."""
+    if not isinstance(weights, dict):
+        return _column_of_weights(weights, "sample_weight", num_samples)
+    if not isinstance(y, dict) and len(weights) == 1:
+        return _column_of_weights(_only(weights), "sample_weight", num_samples)
+    names = list(y) if isinstance(y, dict) else []
+    unknown = [str(name) for name in weights if str(name) not in names]
+    if unknown:
+        raise DataError(
+            f"sample_weight must name outputs of y ({', '.join(names) or 'it is one array'}), got {', '.join(unknown)}"
+        )
+    ones = np.ones(num_samples, np.float32)
+    return {
+        name: _column_of_weights(weights.get(name, ones), f"sample_weight[{name!r}]", num_samples) for name in names
+    }
+
+
+def _column_of_weights(weights: Any, called: str, num_samples: int) -> Array:
+    column = narrowed(np.array(weights, np.float64)).reshape(-1)
+    if len(column) != num_samples:
+        raise DataError(f"{called} must hold one number for each of {plural(num_samples, 'sample')}, got {len(column)}")
+    if not all_finite(column):
+        raise DataError(f"{called} must hold numbers, got {not_finite_text(column)}")
+    return column

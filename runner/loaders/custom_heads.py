@@ -9,6 +9,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.labels import Head, HeadMode
 from runner.errors import ConfigurationError, DataError
+from runner.finite import all_finite, not_finite_text
 
 Classes = int | tuple[str, ...] | None
 Modes = HeadMode | Mapping[str, HeadMode] | None
@@ -22,6 +23,8 @@ def heads_of(
     Raises `ConfigurationError` if they cannot be detected, or do not match the configuration.
     """
     targets = y if isinstance(y, Mapping) else {"": y}
+    for name, target in targets.items():
+        _refuse_form(name, target, x)
     for key, given in (("class_mode", modes), ("classes", classes)):
         unknown = [name for name in given if name not in targets] if isinstance(given, Mapping) else []
         if unknown:
@@ -41,25 +44,30 @@ def heads_of(
     )
 
 
-def column_of(head: Head, y: Array, x: Array) -> Array:
-    """`y` as a column of `Labels`.
+def column_of(head: Head, y: Array, x: Array, *, detected: bool = False) -> Array:
+    """`y` as a column of `Labels`; a mode that was `detected` from the first batch allows no values between 0 and 1.
 
     Raises `DataError` if it does not match the head's mode.
     """
     flat = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     num_classes = len(head.class_names)
+    if not all_finite(y):
+        raise DataError(f"{_named(head)} must hold numbers, got {not_finite_text(y)}")
     match head.mode:
         case "categorical":
             _must(y.shape == (len(x), num_classes), f"have shape {(len(x), num_classes)}", y, head)
+            _must_be_one_class(y, head, detected)
             codes: Array = y.argmax(axis=1)
             return codes
         case "sparse" | "binary":
             _must(flat.shape == (len(x),), f"have shape {(len(x),)}", y, head)
             least, most = flat.min(), flat.max()
             _must(least >= 0 and most < num_classes, f"be from 0 to {num_classes - 1}", y, head, f"{least} to {most}")
+            _must_be_whole(flat, head, detected)
             return np.rint(flat).astype(np.int64)
         case "multi_label":
             _must(y.shape == (len(x), num_classes), f"have shape {(len(x), num_classes)}", y, head)
+            _must_be_whole(y, head, detected)
             return np.rint(y).astype(np.uint8)
         case "raw":
             shape = (len(x), len(head.value_names)) if head.value_names else (len(x),)
@@ -73,8 +81,43 @@ def column_of(head: Head, y: Array, x: Array) -> Array:
 
 def _must(holds: bool, what: str, y: Array, head: Head, got: str = "") -> None:
     if not holds:
-        name = f"y[{head.name!r}]" if head.name else "y"
-        raise DataError(f"{name} must {what} for class_mode={head.mode}, got {got or y.shape}")
+        raise DataError(f"{_named(head)} must {what} for class_mode={head.mode}, got {got or y.shape}")
+
+
+def _named(head: Head) -> str:
+    return f"y[{head.name!r}]" if head.name else "y"
+
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 the shares of a sample's classes may add up."""
+
+
+def _must_be_one_class(y: Array, head: Head, detected: bool) -> None:
+    """Raise `DataError` for a row that is neither one-hot nor shares of classes."""
+    wrong = np.flatnonzero((y.min(axis=1) < 0) | (np.abs(y.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE))
+    if len(wrong):
+        raise DataError(
+            f"{_named(head)} must have one class per sample for class_mode=categorical{_as_detected(detected)}, got "
+            f"{y[wrong[0]].tolist()} in row {wrong[0]}; set loader.class_mode=multi_label for any number of classes "
+            "per sample, or raw for numbers"
+        )
+
+
+def _must_be_whole(y: Array, head: Head, detected: bool) -> None:
+    """Raise `DataError` for a value that is no class: between two numbers, or outside 0 to 1 for a probability."""
+    may_be_share = head.mode != "sparse" and not detected
+    highest = 1 if head.mode != "sparse" else len(head.class_names) - 1
+    wrong = y[(y < 0) | (y > highest) | (False if may_be_share else y != np.rint(y))]
+    if wrong.size:
+        expected = "whole numbers" if head.mode == "sparse" else "0 to 1" if may_be_share else "0 or 1"
+        raise DataError(
+            f"{_named(head)} must be {expected} for class_mode={head.mode}{_as_detected(detected)}, got {wrong[0]}; "
+            f"set loader.class_mode=raw for numbers{'' if head.mode == 'sparse' else ', sparse for class numbers'}"
+        )
+
+
+def _as_detected(detected: bool) -> str:
+    return " (detected from the first batch)" if detected else ""
 
 
 def _head(name: str, y: Array, x: Array, mode: HeadMode | None, classes: Classes) -> Head:
@@ -87,6 +130,26 @@ def _head(name: str, y: Array, x: Array, mode: HeadMode | None, classes: Classes
     except DataError as error:
         raise ConfigurationError(f"loader.class_mode does not fit the first batch: {error}") from error
     return head
+
+
+def _refuse_form(name: str, y: Array, x: Array) -> None:
+    """Raise `ConfigurationError` for targets that no mode takes: text, single values, masks."""
+    called = f"y[{name!r}]" if name else "y"
+    if y.dtype.kind not in "biuf":
+        raise ConfigurationError(
+            f"{called} must hold numbers, got {y.dtype} such as {str(y.ravel()[0])!r}; give the numbers of the "
+            "classes, and their names in that order as loader.classes=[…]"
+        )
+    if y.ndim == 0:
+        raise ConfigurationError(
+            f"{called} must hold one target per sample of a batch, got a single value for x of shape {x.shape}; if "
+            "that is one sample, give batches: x[None] and y[None] make a batch of one"
+        )
+    if y.ndim > 2 and y.shape != x.shape:
+        raise ConfigurationError(
+            f"{called} must hold one class, one row of numbers, or the sample itself for each sample, got shape "
+            f"{y.shape} for x of shape {x.shape}; masks as targets are not supported"
+        )
 
 
 def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:

@@ -34,12 +34,13 @@ class Indexed:
 
     If it has `on_epoch_begin` and `on_epoch_end`, each is called once per pass, before the first batch is read and
     after the last one. (Keras calls the latter once too often, before the first epoch.) Nothing else of the object is
-    used, so it works even if `super().__init__()` was never called.
+    used, so it works even if `super().__init__()` was never called. If it `continues`, a pass starts at the index where
+    the last one ended: for data without an end.
     """
 
-    def __init__(self, data: Any, settings: LoaderSettings) -> None:
-        self._data, self._settings = data, settings
-        self.num_steps = len(data)
+    def __init__(self, data: Any, settings: LoaderSettings, num_steps: int, *, continues: bool = False) -> None:
+        self._data, self._settings, self.num_steps = data, settings, num_steps
+        self._continues, self._begun_at = continues, -num_steps if continues else 0
 
     @property
     def ids(self) -> Sequence[Any] | None:
@@ -49,12 +50,13 @@ class Indexed:
     def from_step(self, start: int) -> Iterator[Any]:
         """The rest of a pass; threads read ahead from the second batch on."""
         if start == 0:
+            self._begun_at += self.num_steps if self._continues else 0
             self._call("on_epoch_begin")
-            yield self._data[0]
-        settings = self._settings
+            yield self._data[self._begun_at]
+        settings, first = self._settings, self._begun_at
         yield from in_threads(
             self._data.__getitem__,
-            range(max(1, start), self.num_steps),
+            range(first + max(1, start), first + self.num_steps),
             workers=settings.workers,
             timeout_seconds=settings.timeout_seconds,
             ahead=settings.max_queue_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from numbers import Real
 from typing import Any
 
 from runner.errors import ConfigurationError, DataError, RunnerError
@@ -57,8 +58,7 @@ class BatchTarget:
     def _passes(self, settings: LoaderSettings) -> Passes:
         given = self._call()
         if hasattr(given, "__getitem__"):
-            self._refuse_unfit_length(given)
-            return Indexed(given, settings)
+            return self._indexed(given, settings)
         if hasattr(given, "as_numpy_iterator"):  # tf.data
             begin = given.as_numpy_iterator
         elif isinstance(given, Iterator):
@@ -84,23 +84,43 @@ class BatchTarget:
                 f"or its arguments in loader.{self.split}_arguments"
             ) from error
 
-    def _refuse_unfit_length(self, given: Any) -> None:
-        if not hasattr(given, "__len__"):
-            raise ConfigurationError(
-                f"loader.target must have __len__, the number of batches per pass; {self.name} has none"
-            )
+    def _indexed(self, given: Any, settings: LoaderSettings) -> Indexed:
+        length = self._length(given)
+        if length is None:
+            continues = self.split == "train"
+            return Indexed(given, settings, self._steps(given), continues=continues)
         if self.num_steps is not None:
             raise ConfigurationError(
                 f"{self._steps_key} must be null, because {self.name} has a length; for shorter epochs set "
                 "train.steps_per_epoch"
             )
+        return Indexed(given, settings, length)
+
+    def _length(self, given: Any) -> int | None:
+        """The number of batches: `__len__`, a float if it is whole, or Keras's `num_batches`; None: without an end."""
+        try:
+            length = given.__len__() if hasattr(given, "__len__") else given.num_batches
+        except (AttributeError, NotImplementedError) as error:
+            raise ConfigurationError(
+                f"loader.target must have __len__, the number of batches per pass; {self.name} has none"
+            ) from error
+        except Exception as error:
+            raise ConfigurationError(f"{self.name} has no length: {error_text(error, self.name)}") from error
+        if length is None:
+            return None
+        if not isinstance(length, Real) or not float(length).is_integer():
+            raise ConfigurationError(
+                f"__len__ of {self.name} must be the number of batches, a whole number, got {length!r}; round it up "
+                "with math.ceil"
+            )
+        return int(float(length))
 
     def _steps(self, given: Any) -> int:
         if self.num_steps is not None:
             return self.num_steps
         try:
             return len(given)
-        except TypeError as error:
+        except Exception as error:
             raise ConfigurationError(
                 f"{self._steps_key} is required, because {kind_of(given)} from {self.name} has no length; set "
                 f"{self._steps_key}=NUMBER"

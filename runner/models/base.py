@@ -13,6 +13,7 @@ from runner.batch import ArraySpec
 from runner.component import Component
 from runner.data.dataset import Dataset, Scale
 from runner.data.labels import Head
+from runner.errors import DataError
 
 if TYPE_CHECKING:
     import keras
@@ -99,8 +100,28 @@ class ModelSettings(Component):
         """The model for `task`, not compiled. Raises `DataError` if this kind cannot take samples of that shape."""
 
 
+def refuse_shared_columns(outputs: tuple[Output, ...]) -> None:
+    """Raise `DataError` if two values of several `outputs` would have the same name in metrics.csv.
+
+    Keras puts the name of an output before those of its loss and metrics, and `val_` before all of them in validation.
+    """
+    owners: dict[str, str] = {"loss": "the model", "val_loss": "the model"}
+    for output in outputs if len(outputs) > 1 else ():
+        for column in (f"{output.name}_{metric}" for metric in ("loss", *output.metrics)):
+            for name in (column, f"val_{column}"):
+                if (owner := owners.setdefault(name, output.name)) != output.name:
+                    raise DataError(
+                        f"outputs must have names whose metrics differ, got {output.name}, with the metric {name}, "
+                        f"which {owner} has as well; rename the column or key of {output.name}"
+                    )
+
+
 def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
-    """The task of `dataset`; `model` decides the scaling of `scale=auto`."""
+    """The task of `dataset`; `model` decides the scaling of `scale=auto`.
+
+    Raises `DataError` if two of its outputs would share a column of metrics.csv.
+    """
     spec = dataset.spec
     outputs = tuple(output_of(head, spec.shape) for head in dataset.heads)
+    refuse_shared_columns(outputs)
     return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)

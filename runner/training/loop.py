@@ -16,11 +16,13 @@ from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.errors import ConfigurationError
 from runner.exit import interruptible
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds, peak_memory_bytes
+from runner.records.metrics import EPOCH
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import class_weights
 from runner.training.model_file import model_digest
@@ -228,14 +230,21 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
 
 
 def _row(training: Training, result: EpochResult, samples: int, samples_seen: int) -> dict[str, float | None]:
-    return {
-        **_scores(result.logs, validated=training.validation is not None),
+    """The epoch's row of metrics.csv. Raises `ConfigurationError` if a metric has the name of one of its columns."""
+    scores = _scores(result.logs, validated=training.validation is not None)
+    facts: dict[str, float | None] = {
         "learning_rate": result.learning_rate,
         "seconds": round(result.seconds, 4),
         "samples_seen": samples_seen,
         "images_per_second": round(samples / result.steps * result.steps_per_second, 1) if result.steps else None,
         "wait_share": round(result.wait_share, 4) if result.steps else None,
     }
+    if taken := {EPOCH, *facts} & scores.keys():
+        raise ConfigurationError(
+            f"metrics of the model must not have the names of other columns of metrics.csv, got "
+            f"{', '.join(sorted(taken))}; rename them where the model is compiled"
+        )
+    return {**scores, **facts}
 
 
 def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | None]:

@@ -143,6 +143,26 @@ def test_reader_refuses_gray_beyond_16_bits(tmp_path):
         _read(path, color_mode="grayscale")
 
 
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
+@pytest.mark.parametrize(("dtype", "what"), [("f4", "are floats"), ("i4", "have 32 bits")])
+def test_values_without_a_white_are_refused(tmp_path, decode, color_mode, dtype, what):
+    path = tmp_path / "wide.tif"
+    Image.fromarray(np.arange(64).reshape(8, 8).astype(dtype)).save(path)
+    with pytest.raises(BadSampleError, match=f"gray values {what}, whose .* unknown; save it with 8 or 16 bits per"):
+        _read(path, color_mode=color_mode, decode=decode, target_size=(8, 8))
+
+
+@pytest.mark.parametrize("color_mode", ["grayscale", "rgb"])
+def test_gray_of_16_bits_in_tiff_and_pnm_is_read(tmp_path, color_mode):
+    values = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(values).save(tmp_path / "deep.tif")
+    (tmp_path / "deep.pgm").write_bytes(b"P5 8 8 65535\n" + values.astype(">u2").tobytes())
+    for path in tmp_path.iterdir():
+        read = _read(path, color_mode=color_mode, target_size=(8, 8))
+        assert read.max() == (255 if color_mode == "rgb" else 1)
+
+
 def test_settings_and_readers_import_lazily():
     code = (
         "import sys; from pathlib import Path; from runner.images import ImageSettings;"

@@ -96,7 +96,16 @@ BATCHES = {
     "images": (np.zeros((4, 3, 3)), np.zeros((4, 3, 3))),
     "two heads": (X, {"bi": np.array([0.0, 1, 1, 0]), "multi": CODES}),
     "list": (X, [CODES, CODES]),
-    "inputs": ({"a": X}, CODES),
+    "inputs": ({"a": X, "b": X}, CODES),
+    "names": (X, np.array(["cat", "dog"])[CODES % 2]),
+    "masks": (np.zeros((4, 8, 8, 3)), np.zeros((4, 8, 8, 1))),
+    "one sample": (np.zeros((4, 3)), np.array(1.0)),
+    "one named input": ({"image": X}, np.eye(3)[CODES]),
+    "few weights": (X, np.eye(3)[CODES], np.ones(3)),
+    "weights of others": (X, np.eye(3)[CODES], {"p": np.ones(4), "q": np.ones(4)}),
+    "weights with nan": (X, np.eye(3)[CODES], [1, 1, np.nan, 1]),
+    "nan in x": (np.where(np.arange(3) == 1, np.nan, X), np.eye(3)[CODES]),
+    "nan in y": (X, np.array([0.5, np.nan, 1, 2])),
     "four": (X, CODES, CODES, CODES),
     "texts": (np.array([["a"]]), CODES),
     "vector": (CODES, CODES),
@@ -301,7 +310,16 @@ REFUSED = [
     ("two heads", {"classes": {"many": 3}}, r"loader\.classes must map outputs that y has \(bi, multi\), got many"),
     ("nothing", {}, r"loader\.target must give \(x, y\) to train and validate, got only x for train"),
     ("list", {}, r"y must be one array, or a dictionary of arrays .* got a list"),
-    ("inputs", {}, r"x must be one array, got dict"),
+    ("inputs", {}, r"x must be one array, got dict of 2: models of several inputs"),
+    ("names", {}, r"y must hold numbers, got <U3 such as 'cat'; give the numbers of the classes, and their names in"),
+    ("names", {"class_mode": "sparse", "classes": ("cat", "dog")}, r"y must hold numbers, got <U3"),
+    ("masks", {}, r"got shape \(4, 8, 8, 1\) for x of shape \(4, 8, 8, 3\); masks as targets are not supported"),
+    ("masks", {"class_mode": "input"}, "masks as targets are not supported"),
+    ("one sample", {}, r"a single value for x of shape \(4, 3\); if that is one sample, give batches: x\[None\]"),
+    ("few weights", {}, r"batch 0: sample_weight must hold one number for each of 4 samples, got 3"),
+    ("weights of others", {}, r"sample_weight must name outputs of y \(it is one array\), got p, q"),
+    ("weights with nan", {}, r"sample_weight must hold numbers, got 1 of 4 values is NaN"),
+    ("nan in y", {}, r"does not fit the first batch: y must hold numbers, got 1 of 4 values is NaN"),
     ("four", {}, r"a batch must be x, \(x, y\) or \(x, y, sample_weight\), got 4 parts"),
     ("texts", {}, r"x must hold numbers and have shape \(samples, …\), got shape \(1, 1\) of <U1"),
     ("vector", {}, r"x must hold numbers and have shape \(samples, …\), got shape \(4,\) of int64"),
@@ -348,3 +366,105 @@ def test_keys_without_effect_are_normalised():
     settings = Custom(target="a.b", batch_size=7, shuffle=False, use_multiprocessing=True, max_queue_size=3)
     assert settings.normalised() == Custom(target="a.b")
     assert Custom(target="a.b", workers=2, max_queue_size=3).normalised().max_queue_size == 3
+
+
+def later(*targets):
+    """Batches of four samples with these targets, one batch after the other."""
+    return [(np.full((4, 1), number, "float32"), np.array(y, "float32")) for number, y in enumerate(targets)]
+
+
+ONE_HOT = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+SEVERAL = [[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+LATER = {
+    "several classes": (
+        ONE_HOT,
+        SEVERAL,
+        {},
+        r"categorical \(detected .* got \[1.0, 1.0, 0.0\] in row 0; set",
+    ),
+    "no class": (ONE_HOT, np.zeros((4, 3)), {}, "set loader.class_mode=multi_label for any number"),
+    "categorical as set": (ONE_HOT, SEVERAL, {"class_mode": "categorical"}, "for class_mode=categorical, got"),
+    "not binary": ([0, 1, 1, 0], [0, 0.4, 1, 0], {}, r"y must be 0 or 1 for class_mode=binary \(detected .* got 0.4"),
+    "above one": ([0, 1, 1, 0], [0, 1.5, 1, 0], {"class_mode": "binary"}, "must be 0 to 1 for class_mode=binary, got"),
+    "not whole": (
+        [0, 1, 2, 0],
+        [0, 1.5, 1, 0],
+        {"classes": 3},
+        "be whole numbers for class_mode=sparse .* got 1.5",
+    ),
+    "not several": (SEVERAL, np.full((4, 3), 0.5), {}, "y must be 0 or 1 for class_mode=multi_label"),
+    "nan": ([0.5, 1, 2, 3], [0.5, np.nan, 1, 2], {}, "batch 1: y must hold numbers, got 1 of 4 values is NaN"),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "keys", "told"), LATER.values(), ids=LATER)
+def test_later_batch_of_another_mode_is_refused(first, second, keys, told, monkeypatch):
+    monkeypatch.setattr(sys.modules["my_batches"], "made", lambda: later(first, second), raising=False)
+    batches = load("made", **keys).epoch(0)
+    next(batches)
+    with pytest.raises(DataError, match=told):
+        next(batches)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "keys"),
+    [
+        (ONE_HOT, np.full((4, 3), 1 / 3), {}),
+        ([0, 1, 1, 0], [0.1, 0.9, 1, 0], {"class_mode": "binary"}),
+        (SEVERAL, np.full((4, 3), 0.5), {"class_mode": "multi_label"}),
+    ],
+    ids=["mixed classes", "smoothed", "smoothed several"],
+)
+def test_shares_of_classes_are_let_through(first, second, keys, monkeypatch):
+    monkeypatch.setattr(sys.modules["my_batches"], "made", lambda: later(first, second), raising=False)
+    assert len(list(load("made", **keys).epoch(0))) == 2
+
+
+def test_sample_that_is_no_number_is_named():
+    with pytest.raises(DataError, match="batch 0: sample 0: 1 of 3 values is NaN in row 0 of x"):
+        next(load("giving", arguments={"batch": "nan in x"}).epoch(0))
+
+
+def test_single_named_input_is_the_sample():
+    assert opened("giving", arguments={"batch": "one named input"}).spec.shape == (3,)
+
+
+def test_weights_may_differ_by_output(monkeypatch):
+    weighted = [(X, {"p": np.zeros(4), "q": np.zeros(4)}, {"q": np.full((4, 1), 2)})]
+    monkeypatch.setattr(sys.modules["my_batches"], "made", lambda: weighted, raising=False)
+    batch = next(load("made").epoch(0))
+    assert {name: weights.tolist() for name, weights in batch.sample_weight.items()} == {"p": [1] * 4, "q": [2] * 4}
+
+
+class Counted:
+    """Keras's `num_batches` in place of a length; None: without an end."""
+
+    def __init__(self, num_batches):
+        self.num_batches = num_batches
+
+    def __getitem__(self, step):
+        return np.full((2, 1), step, "float32"), np.array([0.0, 1])
+
+
+class Measured(Numbers):
+    def __len__(self):
+        return np.ceil(self.order.size / 4)
+
+
+def test_length_may_be_a_whole_float():
+    assert len(load("Measured")) == 3
+
+
+def test_number_of_batches_is_a_length():
+    assert len(load("Counted", arguments={"num_batches": 3})) == 3
+    with pytest.raises(ConfigurationError, match=r"must be the number of batches, a whole number, got 2\.5; round"):
+        opened("Counted", arguments={"num_batches": 2.5})
+
+
+def test_data_without_an_end_continues_in_training():
+    with pytest.raises(ConfigurationError, match=r"loader\.train_steps is required"):
+        opened("Counted", arguments={"num_batches": None})
+    keys = {"arguments": {"num_batches": None}, "train_steps": 2, "validation_arguments": {}, "validation_steps": 2}
+    for split, second in (("train", [2, 2, 3, 3]), ("validation", [0, 0, 1, 1])):
+        loader = load("Counted", split, **keys)
+        assert [numbers(loader.epoch(epoch)) for epoch in range(2)] == [[0, 0, 1, 1], second]
