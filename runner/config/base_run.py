@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from runner.config.files import Composition, ConfigFile, shown
 from runner.config.overrides import Overrides
 from runner.config.paths import why_missing
+from runner.config.resolvers import literal
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML
 from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume, run_to_use
@@ -62,11 +63,12 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
         raise ConfigurationError(problems)
     chosen = [override.key_or_group.replace("/", ".") for override in overrides.choices]
     base = {name: value for name, value in earlier.items() if name not in LEFT_OUT[key]}
-    config = OmegaConf.create(base)
+    config = OmegaConf.create(literal(base))
     for group in chosen:
         node = OmegaConf.select(composition.config, group)
         if (key, group) == ("resume", "loader"):  # another way to read the same batches
-            node = OmegaConf.merge(node, {name: base["loader"][name] for name in OF_THE_BATCHES})
+            before = base.get("loader") or {}
+            node = OmegaConf.merge(node, {name: before[name] for name in OF_THE_BATCHES if name in before})
         OmegaConf.update(config, group, node, merge=False, force_add=True)
     OmegaConf.update(config, key, str(folder), force_add=True)
     files = [file for file in composition.files if file.package in chosen]

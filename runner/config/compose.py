@@ -16,6 +16,7 @@ from runner.config.base_run import on_base_run, set_by_base
 from runner.config.files import Composition, Library, shown
 from runner.config.overrides import Overrides, bad_choice, by_kind, for_hydra
 from runner.config.paths import missing_paths
+from runner.config.resolvers import unmarked
 from runner.config.schema import Schema
 from runner.config.validation import Problem, validate
 from runner.errors import ConfigurationError
@@ -180,7 +181,7 @@ def to_plain(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
 
 def _plain(node: DictConfig | ListConfig, prefix: str, problems: list[Problem]) -> Any:
     names: list[Any] = list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))
-    values = {str(name): _value(node, name, f"{prefix}{name}", problems) for name in names}
+    values = {unmarked(str(name)): _value(node, name, f"{prefix}{name}", problems) for name in names}
     there = {name: value for name, value in values.items() if value is not MISSING}
     return there if isinstance(node, DictConfig) else list(there.values())
 
@@ -195,7 +196,7 @@ def _value(node: Any, name: Any, key: str, problems: list[Problem]) -> Any:
         text = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]
         problems.append(Problem(key, f"{key} must be a value that can be resolved, got {text!r}: {_reason(error)}"))
         return MISSING
-    return _plain(value, f"{key}.", problems) if OmegaConf.is_config(value) else value
+    return _plain(value, f"{key}.", problems) if OmegaConf.is_config(value) else unmarked(value)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The interpolation `${json:FILE,KEY}`: a part of a JSON file as a value of the configuration."""
+"""Interpolations: `${json:FILE,KEY}`, a part of a JSON file as a value; and texts that must not be interpolated."""
 
 from __future__ import annotations
 
@@ -33,3 +33,25 @@ def part_of_json(file: str, *keys: str | int) -> Any:
             raise ConfigurationError(f"{file} must have the key {where}{key}, got {got}")
         value = value[key]
     return value
+
+
+INTERPOLATION, MARK = "${", "\ue000{"
+"""What begins an interpolation, and what stands for it in a text that is none."""
+
+
+def literal(value: Any) -> Any:
+    """A copy of plain values in which OmegaConf finds no interpolation; `unmarked` gives each text back.
+
+    The configuration of a run is resolved already, and may come from someone else: an interpolation in it would read
+    the environment or files of whoever repeats the run.
+    """
+    if isinstance(value, dict):
+        return {literal(key): literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [literal(item) for item in value]
+    return value.replace(INTERPOLATION, MARK) if isinstance(value, str) else value
+
+
+def unmarked(value: Any) -> Any:
+    """A text as it was before `literal`; any other value as it is."""
+    return value.replace(MARK, INTERPOLATION) if isinstance(value, str) else value

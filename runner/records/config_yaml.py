@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from runner.errors import ConfigurationError
+from runner.messages import format_bytes
 from runner.records.files import write_atomically
 
 CONFIG_YAML = "config.yaml"
@@ -44,22 +46,61 @@ def write_config(folder: Path, document: dict[str, Any]) -> None:
     write_atomically(folder / CONFIG_YAML, text)
 
 
+MOST_BYTES = 10_000_000
+"""The largest config.yaml to read."""
+MOST_VALUES = 100_000
+"""The most keys and values in it; each class name of a list is one."""
+MOST_DEPTH = 30
+"""The deepest nesting; the configuration itself has 4 levels, and arguments of the user's own code some more."""
+
+
 def read_config(folder: Path, key: str) -> dict[str, Any]:
     """The configuration of the run in `folder`, which `key` names.
 
-    Raises `ConfigurationError` if `folder` is not the folder of a run.
+    It may come from anyone, so nothing in it is expanded. Raises `ConfigurationError` if `folder` is not the folder of
+    a run, or if the file holds anything but a bounded number of plain values.
     """
     file = folder / CONFIG_YAML
     try:
-        config = yaml.load(file.read_text(encoding="utf-8"), LOADER)
+        config = _plain_yaml(file)
     except FileNotFoundError as error:
         jobs = f"; give one of its jobs, {key}={folder / '0'}" if (folder / "0").is_dir() else ""
         mend = jobs or f"; give a folder of outputs/runs, or {key}=latest"
         raise ConfigurationError(
             f"{key} must be the folder of a run, got {folder}, which has no {CONFIG_YAML}{mend}"
         ) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{key}={folder}: {file} cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise ConfigurationError(f"{key}={folder}: {file} must be a mapping")
     return config
+
+
+def _plain_yaml(file: Path) -> Any:
+    """The values of a YAML file. Raises `ValueError` for what the runner never writes: anchors, dates, deep nesting."""
+    if (size := file.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"it has {format_bytes(size)}, at most {format_bytes(MOST_BYTES)} are read")
+    text = file.read_text(encoding="utf-8")
+    if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER)):
+        raise ValueError("it refers to anchors (*NAME), which are not expanded; write the values in full")
+    config = yaml.load(text, LOADER)
+    level, count = [config], 0
+    for _ in range(MOST_DEPTH):
+        inner = [list(_inner(value)) for value in level]
+        level = [value for values in inner for value in values]
+        count += len(level)
+        if count > MOST_VALUES:
+            raise ValueError(f"it holds more than {MOST_VALUES:,} values")
+        if not level:
+            return config
+    raise ValueError(f"it is nested more than {MOST_DEPTH} levels deep")
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return (*value, *value.values())
+    if isinstance(value, list):
+        return value
+    if value is None or isinstance(value, bool | int | float | str):
+        return ()
+    raise ValueError(f"it holds a value of type {type(value).__name__}, which no configuration has")

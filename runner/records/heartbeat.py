@@ -57,7 +57,7 @@ def is_alive(identity: Mapping[str, Any], file: Path | None = None) -> bool:
         difference = _started(process) - float(identity["started_seconds_after_boot"])
         has_ended = bool(process.status() == psutil.STATUS_ZOMBIE)
         return abs(difference) <= TOLERANCE_SECONDS and not has_ended
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, KeyError, ValueError, OverflowError):  # gone, or not as the runner writes it
         return False
     except psutil.AccessDenied:
         return True

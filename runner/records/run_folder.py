@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -19,6 +18,7 @@ from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.heartbeat import is_alive
 from runner.records.metrics import read_metrics
 from runner.records.record import RUN_JSON
+from runner.records.run_document import read_document
 
 if TYPE_CHECKING:
     from runner.data.labels import Head
@@ -60,7 +60,7 @@ class RunFolder:
             return {"status": UNRECORDED}
         try:
             return read_run(self.path)
-        except (RunnerError, LookupError, TypeError, ValueError, AttributeError):
+        except RunnerError:
             return {"status": DAMAGED}
 
     @cached_property
@@ -75,7 +75,10 @@ class RunFolder:
     def final_config(self) -> dict[str, Any]:
         """`config` with the number of epochs that the last `resume` requested."""
         epochs = [resume["epochs"] for resume in self.document.get("resumed", []) if "epochs" in resume]
-        return {**self.config, "train": {**self.config["train"], "epochs": epochs[-1]}} if epochs else self.config
+        train = self.config.get("train")
+        if not epochs or not isinstance(train, Mapping):
+            return self.config
+        return {**self.config, "train": {**train, "epochs": epochs[-1]}}
 
     @cached_property
     def metrics(self) -> list[dict[str, int | float | None]]:
@@ -99,7 +102,7 @@ class RunFolder:
     def repeats(self) -> Path | None:
         """The folder of the run that this one repeats (`rerun`); None if it repeats none."""
         folder = self.config.get("rerun")
-        return None if folder is None else Path(folder)
+        return Path(folder) if isinstance(folder, str) else None
 
     @property
     def model(self) -> str:
@@ -239,7 +242,7 @@ def _is_run(folder: Path) -> bool:
 def _has_record(folder: Path) -> bool:
     """Whether the folder has a run.json that is the record of a run."""
     try:
-        _read_document(folder / RUN_JSON)
+        read_document(folder / RUN_JSON)
     except RunnerError:
         return False
     return True
@@ -262,26 +265,12 @@ def read_run(folder: Path) -> dict[str, Any]:
     not a run's record.
     """
     path = folder / RUN_JSON
-    document = _read_document(path)
+    document = read_document(path)
     if document["status"] == "running" and not is_alive(document.get("process") or {}, path):
         # Read again, now that nobody writes: the run may have ended since the first reading.
-        document = _read_document(path)
+        document = read_document(path)
         if document["status"] == "running":
             document["status"] = "killed"
-    return document
-
-
-def _read_document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunnerError(f"{path} does not exist; give the folder of a run, such as outputs/latest") from error
-    except OSError as error:
-        raise RunnerError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise RunnerError(f"{path} is damaged: it is not valid JSON: {error}") from error
-    if not isinstance(document, dict) or "status" not in document:
-        raise RunnerError(f"{path} is not the record of a run: it has no status")
     return document
 
 
@@ -290,6 +279,6 @@ def mark_killed(folder: Path) -> None:
     path = folder / RUN_JSON
     if not path.exists():
         return
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_document(path)
     if document["status"] == "running":
         write_atomically(path, to_json({**document, "status": "killed"}), overwrite=True)

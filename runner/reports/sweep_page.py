@@ -58,7 +58,7 @@ def render_sweep(results: SweepResults) -> str:
     """The page as text."""
     objective = results.objective
     best = results.best
-    documents = [job.run.document for job in results.jobs if "versions" in job.run.document]
+    documents = [job.run.document for job in results.jobs if job.run.document.get("versions")]
     return render_page(
         "sweep.html.j2",
         name=results.plan.folder.resolve().name,

@@ -110,7 +110,7 @@ def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     yield "data", f"{csv_text(run.value('data'))}: {amounts}"
     for stage, results in (document.get("results") or {}).items():
         yield stage, _pairs({key: value for key, value in results.items() if not isinstance(value, Mapping)})
-        yield "wait", results.get("wait", {}).get("advice")
+        yield "wait", (results.get("wait") or {}).get("advice")
     yield "last", _pairs(run.metrics[-1] if run.metrics else {})
     yield "seconds", _pairs(document.get("seconds") or {})
     git = document.get("git") or {}

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runner import compose
 from runner.commands.prepare_sweep import prepare_sweep
@@ -242,3 +243,52 @@ def test_from_run_needs_no_pretrained_files(earlier, problems):
     earlier("model=application", "model.weights=pretrained.weights.h5")
     Path("pretrained.weights.h5").unlink()
     assert problems("mode=evaluate", f"from_run={RUN}") == []
+
+
+def test_texts_of_the_run_are_taken_literally(earlier, monkeypatch):
+    """They may come from someone else, who must not learn what is in the environment or in files here."""
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    Path("keys.json").write_text('{"token": "hunter2"}')
+    root, classes = "photos/${json:keys.json,token} ${seed}", ["${seed}", "a$b{c}"]
+    earlier("loader.cache_dir=here", f"data.root={Path.cwd()}", "data.classes=[a]")
+    file = Path(RUN) / "config.yaml"
+    document = yaml.safe_load(file.read_text())
+    document["data"] |= {"root": root, "classes": classes}
+    document["loader"]["cache_dir"] = "${oc.env:SECRET_TOKEN}"
+    file.write_text(yaml.safe_dump(document))
+    Path(root).mkdir(parents=True)
+    config = compose([f"rerun={RUN}", "seed=3"])
+    assert (str(config.data.root), list(config.data.classes), str(config.loader.cache_dir)) == (
+        root,
+        classes,
+        "${oc.env:SECRET_TOKEN}",
+    )
+    typed = compose([f"rerun={RUN}", "loader.cache_dir=${json:keys.json,token}"])
+    assert str(typed.loader.cache_dir) == "hunter2"
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BOMB, "it refers to anchors"),
+        ("a: &a [*a]", "it refers to anchors"),
+        ("x: " + "[" * 40 + "]" * 40, "it is nested more than 30 levels deep"),
+        ("x: " + "[" * 5000 + "]" * 5000, ""),
+        ("x: [" + "1," * 1_001 + "]", "it holds more than 1,000 values"),
+        ("x: 2026-01-01", "it holds a value of type date"),
+        ("x: !!binary aGk=", "it holds a value of type bytes"),
+        ("#" * 10_000_001, "it has 10.0 MB"),
+    ],
+    ids=["anchors", "circle", "deep", "deeper", "many", "date", "bytes", "large"],
+)
+def test_configuration_out_of_bounds_is_refused(text, reason, earlier, problems, monkeypatch):
+    monkeypatch.setattr("runner.records.config_yaml.MOST_VALUES", 1000)
+    earlier()
+    (Path(RUN) / "config.yaml").write_text(text)
+    keys = ("rerun", "resume", "from_run") if text == BOMB else ("rerun",)
+    for key in keys:
+        [problem] = problems(*(["mode=evaluate"] if key == "from_run" else []), f"{key}={RUN}")
+        assert problem.startswith(f"{key}={RUN}: {RUN}/config.yaml cannot be read: {reason}")

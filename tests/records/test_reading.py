@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from copy import deepcopy
 
 import pytest
 
@@ -12,7 +13,8 @@ from runner.errors import RunnerError
 from runner.records import run_folder as reading
 from runner.records.metrics import read_metrics
 from runner.records.record import RunRecord
-from runner.records.run_folder import read_run
+from runner.records.run_folder import RunFolder, all_runs, read_run
+from runner.runs.__main__ import main as runs_main
 
 CHILD = """
 import itertools, pathlib, sys
@@ -89,3 +91,57 @@ def test_read_run_names_a_file_it_may_not_read(tmp_path):
     (tmp_path / "run.json").mkdir()
     with pytest.raises(RunnerError, match=r"cannot read .*run\.json: "):
         read_run(tmp_path)
+
+
+GOOD = object()
+ODD = [1, "text", [1], {"a": [{"b": 1}]}, None, True, [[]]]
+KEYS = [
+    *(
+        "status",
+        "stage",
+        "error",
+        "argv",
+        "overrides",
+        "foreign_files",
+        "from_run",
+        "resumed",
+        "process",
+        "git",
+        "data",
+    ),
+    *("digests", "results", "seconds", "versions", "loader", "results.evaluate", "results.fit.wait", "data.samples"),
+    *("data.heads", "data.steps", "data.contents", "error.message", "process.host", "seconds.total", "machine"),
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_odd_section_spoils_one_run_at_most(key, tmp_path, monkeypatch, capsys):
+    """Each command answers for the other runs, whatever stands in one run.json."""
+    runs = tmp_path / "outputs" / "runs"
+    monkeypatch.chdir(tmp_path)
+    good = {"status": "completed", "results": {"evaluate": {"loss": 1.0}}, "seconds": {"total": 3.0}}
+    for number, odd in enumerate([*ODD, GOOD, GOOD]):
+        folder = runs / f"odd{number}"
+        folder.mkdir(parents=True)
+        document = deepcopy(good)
+        *parents, name = key.split(".")
+        section = document
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[name] = None if odd is GOOD else odd
+        (folder / "run.json").write_text(json.dumps(good if odd is GOOD else document))
+    for words in (["list"], ["compare"], ["clean"], ["best", "metric=evaluate.loss"], ["list", "format=json"]):
+        assert runs_main(words) == 0
+    for run in all_runs(tmp_path / "outputs"):
+        assert runs_main(["show", run.name]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"status": ' + "[" * 60 + "]" * 60 + "}", "[]", "3", '"x"'])
+def test_odd_file_makes_a_run_damaged(text, tmp_path):
+    (tmp_path / "run.json").write_text(text)
+    assert RunFolder(tmp_path).status == "damaged"
+    with pytest.raises(RunnerError, match=r"run.json is (damaged|not the record)"):
+        read_run(tmp_path)
+    with pytest.raises(RunnerError, match="run.json"):
+        reading.mark_killed(tmp_path)
