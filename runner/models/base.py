@@ -95,6 +95,9 @@ class ModelSettings(Component):
     def import_code(self) -> None:
         """Import the user's own code that a saved model of this kind may need."""
 
+    def refuse_unsavable(self, model: keras.Model) -> None:
+        """Raise `ConfigurationError` if the compiled model could not be loaded from its file; only yours could not."""
+
     @abstractmethod
     def build(self, task: Task) -> keras.Model:
         """The model for `task`, not compiled. Raises `DataError` if this kind cannot take samples of that shape."""

@@ -41,6 +41,16 @@ def _per_output(outputs: tuple[Output, ...], field: str) -> Any:
     return next(iter(values.values())) if len(values) == 1 else values
 
 
+def refuse_own_schedule(model: keras.Model) -> None:
+    """Raise `ConfigurationError` if the optimizer of a compiled model follows a schedule, which nothing can lower."""
+    rate = getattr(model.optimizer, "_learning_rate", None)
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        raise ConfigurationError(
+            "train.reduce_lr_on_plateau must be null for a model that its function compiles with a learning-rate "
+            f"schedule, got {type(rate).__name__}; leave one of them out"
+        )
+
+
 NUM_ROWS = 8
 SUM_TOLERANCE = 0.02
 """How far from 1 the sum of the probabilities of a 16-bit softmax may be."""
@@ -69,13 +79,15 @@ def _try(model: keras.Model, task: Task, called: str) -> Any:
     """The outputs of the model for a few random samples."""
     random = np.random.default_rng(0)
     top = 255 if task.spec.dtype.kind in "ui" and task.scaling == "none" else 1
-    x = (random.random((NUM_ROWS, *task.spec.shape)) * top).astype(np.float32)
+    dtype = task.spec.dtype if task.scaling == "none" else np.dtype(np.float32)
+    x = (random.random((NUM_ROWS, *task.spec.shape)) * top).astype(dtype)
     try:
         outputs = model(x, training=False)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # of the user's own layers, or of the backend
+        cast = "" if dtype.kind == "f" else f"; samples are {dtype}: begin with keras.ops.cast(x, 'float32')"
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ConfigurationError(
-            f"{called} must return a model that takes samples of shape {task.spec.shape}: "
-            f"{str(error).partition(chr(10))[0]}"
+            f"{called} must return a model that takes samples of shape {task.spec.shape}: {reason}{cast}"
         ) from error
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 

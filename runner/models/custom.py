@@ -11,7 +11,7 @@ from runner.batch import ArraySpec
 from runner.component import Arguments, DottedName
 from runner.errors import ConfigurationError
 from runner.models.base import ModelSettings, Scaling, Task
-from runner.user_code import call, kind_of, load
+from runner.user_code import call, kind_of, load, module_of
 
 if TYPE_CHECKING:
     import keras
@@ -39,6 +39,12 @@ class Custom(ModelSettings):
     def import_code(self) -> None:
         """Import the function's module: a saved model may need layers that it registers."""
         load(self.target)
+
+    def refuse_unsavable(self, model: keras.Model) -> None:
+        """Try to save and load the model."""
+        from runner.models.savable import refuse_unsavable
+
+        refuse_unsavable(model, f"model.target={self.target}", module_of(self.target))
 
     def build(self, task: Task) -> keras.Model:
         """The function's model, with the scaling of `data.scale` before it; compiled if the function compiles it.

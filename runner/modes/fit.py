@@ -109,11 +109,31 @@ def _build(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple[Task
     with precision(settings.precision):
         model = run.config.model.build(task)
         by_user = model.compiled
-        if not by_user:
+        if by_user:
+            _refuse_without_effect(run, model)
+        else:
             optimizer = settings.build_optimizer(settings.epochs * steps)
             compile_model(model, task, optimizer=optimizer, jit_compile=settings.jit_compile)
+    run.config.model.refuse_unsavable(model)
     run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
     return task, model
+
+
+def _refuse_without_effect(run: RunContext, model: keras.Model) -> None:
+    """Raise `ConfigurationError` if keys were set that change nothing in a model that its function compiled."""
+    from runner.models.compile import refuse_own_schedule
+
+    document, settings = run.record.document, run.config.train
+    repeats = run.config.resume is not None or run.config.rerun is not None
+    typed = document["resumed"][-1]["overrides"] if run.config.resume is not None else document["overrides"]
+    if keys := settings.without_effect(typed, repeats=repeats):
+        target = run.config.model.document().get("target")
+        raise ConfigurationError(
+            f"{' and '.join(keys)} must be left out: {target} compiles its model, which keeps its own optimizer and "
+            "learning rate; or leave compiling to the runner, or give model.arguments for them"
+        )
+    if settings.reduce_lr_on_plateau is not None:
+        refuse_own_schedule(model)
 
 
 def _first_loss(run: RunContext, model: keras.Model, loader: Loader) -> float | None:

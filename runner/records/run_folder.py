@@ -106,8 +106,13 @@ class RunFolder:
 
     @property
     def model(self) -> str:
-        """The model file to use, relative to the folder; the file may be missing."""
-        return next((name for name in MODELS if (self.path / name).is_file()), MODEL)
+        """The model file to use, relative to the folder; the file may be missing.
+
+        Only the final model has the averages of `train.optimizer.use_ema`.
+        """
+        averaged = value_at(self.config, "train.optimizer.use_ema") is True
+        names = reversed(MODELS) if averaged else MODELS
+        return next((name for name in names if (self.path / name).is_file()), MODEL)
 
     @property
     def heads(self) -> tuple[Head, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -69,6 +70,10 @@ class CheckpointEvery(Component):
         return any(interval and step % interval == 0 for interval in intervals)
 
 
+OF_COMPILING = ("optimizer", "learning_rate", "jit_compile")
+"""Keys that only a model that is not compiled yet takes."""
+
+
 class Train(Component):
     """How the model is fitted."""
 
@@ -120,6 +125,21 @@ class Train(Component):
                 "give learning_rate as a number"
             )
         return self
+
+    def without_effect(self, typed: Iterable[str], *, repeats: bool) -> list[str]:
+        """The keys of compiling that the user has set, which change nothing in a model that is compiled already.
+
+        `typed` are overrides of the command line. A run that `repeats` another one may have that run's values.
+        """
+        names = {text.lstrip("+~").partition("=")[0] for text in typed}
+        default = type(self)()
+        return [
+            key
+            for name in OF_COMPILING
+            for key in [f"train.{name}"]
+            if any(f"{each}.".startswith(f"{key}.") for each in names)
+            or (not repeats and getattr(self, name) != getattr(default, name))
+        ]
 
     def build_optimizer(self, num_steps: int) -> keras.Optimizer:
         """The optimizer with its learning rate, for a run of `num_steps` steps."""

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from runner import compose
-from runner.modes.run import run
+from runner.errors import ConfigurationError
+from runner.modes.run import Origin, run
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
@@ -63,6 +64,19 @@ def test_user_compiled_model_keeps_its_metrics(digits_root):
     assert header[1:5] == ["loss", "top_k_categorical_accuracy", "val_loss", "val_top_k_categorical_accuracy"]
     assert "compiled by the function" in (record.path / "run.log").read_text()
     assert json.loads((record.path / "run.json").read_text())["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "override", ["train.learning_rate=0.001", "train.optimizer.name=sgd", "train.jit_compile=true"]
+)
+def test_keys_a_compiled_model_ignores_are_refused(digits_root, override):
+    keys = [f"data.root={digits_root}", "data.limit=60", "deterministic=false"]
+    keys += ["extensions=[mine_w]", "model=custom", "model.target=mine_w.compiled"]
+    config = compose([*keys, override])
+    with pytest.raises(
+        ConfigurationError, match=f"{override.partition('=')[0].removesuffix('.name')} must be left out"
+    ):
+        run(config, origin=Origin(overrides=[override]))
 
 
 SOURCE = """

@@ -46,6 +46,14 @@ def logits(input_shape, num_classes):
 def forgets(input_shape):
     build(input_shape, 3)
 
+class Eager(keras.Model):
+    def call(self, x):
+        assert str(x.dtype) == "float32", x.dtype
+        return x
+
+def eager():
+    return Eager()
+
 number = 3
 """
 
@@ -139,6 +147,10 @@ def test_unknown_argument_is_refused():
 
 def test_compiled_model_is_not_scaled():
     assert refusal("compiled", task(CATEGORICAL, scaling="unit")).startswith("data.scale must be auto or none for a ")
+
+
+def test_model_is_tried_on_the_delivered_dtype():
+    assert refusal("eager", task(CATEGORICAL)).endswith("samples are uint8: begin with keras.ops.cast(x, 'float32')")
 
 
 def test_model_for_other_samples_is_refused():

@@ -35,6 +35,16 @@ def test_column_without_a_goal_takes_last_epoch(make):
     assert (RunFolder(folder).value("f"), RunFolder(folder).value("val_accuracy")) == (3, 0.7)
 
 
+@pytest.mark.parametrize(("averaged", "model"), [("true", "model.keras"), ("false", "checkpoints/best.keras")])
+def test_averages_are_in_the_final_model(make, averaged, model):
+    folder = make("a")
+    (folder / "config.yaml").write_text(f"train: {{optimizer: {{use_ema: {averaged}}}}}")
+    (folder / "checkpoints").mkdir()
+    for name in ("checkpoints/best.keras", "model.keras"):
+        (folder / name).touch()
+    assert RunFolder(folder).model == model
+
+
 def test_best_epoch_follows_the_goal(make):
     folder = make("a")
     (folder / "metrics.csv").write_text("epoch,f,val_f\n1,5,0.7\n2,nan,nan\n3,4,0.6\n")
