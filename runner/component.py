@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from runner.errors import ConfigurationError
 
@@ -77,8 +78,19 @@ def is_file(path: Path) -> bool:
         return False
 
 
-Folder = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "directory-path"})]
-File = Annotated[Path, Strict(False), WithJsonSchema({"type": "string", "format": "file-path"})]
+def _not_empty(value: Any) -> Any:
+    """A path as given; empty text would mean the working directory."""
+    if value == "":
+        raise PydanticCustomError("empty_path", "a path must not be empty")
+    return value
+
+
+Folder = Annotated[
+    Path, Strict(False), BeforeValidator(_not_empty), WithJsonSchema({"type": "string", "format": "directory-path"})
+]
+File = Annotated[
+    Path, Strict(False), BeforeValidator(_not_empty), WithJsonSchema({"type": "string", "format": "file-path"})
+]
 PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
+from runner.component import is_folder
 from runner.config.files import Composition, ConfigFile, shown
 from runner.config.overrides import Overrides
 from runner.config.paths import why_missing
@@ -85,8 +86,10 @@ def _folder(key: str, name: str) -> Path:
     """The folder of the run, with links resolved: `latest` soon names another one."""
     if name != LATEST:
         path = Path(name)
-        if not path.is_dir():
-            found = named_run(OUTPUTS, name, key) if name else None
+        if not name:
+            raise ConfigurationError(f"{key} must be a folder, got ''; give {key}={LATEST} or {key}=RUN_DIR")
+        if not is_folder(path):
+            found = named_run(OUTPUTS, name, key)
             if found is None:
                 raise ConfigurationError(f"{key} must be an existing folder, got {path}{why_missing(path)}")
             path = found.path

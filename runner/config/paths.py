@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.component import Component
+from runner.component import Component, is_file, is_folder
 from runner.config.schema import Schema
 from runner.config.validation import Problem
+from runner.images.reader import reason
 from runner.messages import nearest
 from runner.settings import Settings
 from runner.user_code import code_problem, missing_attribute, missing_module
@@ -38,9 +39,12 @@ def _kind(location: tuple[str, ...]) -> str:
 
 def why_missing(path: Path) -> str:
     """What is at the path instead, or where the path was looked for, and a suggestion."""
-    if path.exists():
-        return f", which is a {'folder' if path.is_dir() else 'file'}"
-    looked = next((parent for parent in path.parents if parent.is_dir()), Path())
+    try:
+        if path.exists():
+            return f", which is a {'folder' if path.is_dir() else 'file'}"
+    except OSError as error:
+        return f" ({reason(error)})"
+    looked = next((parent for parent in path.parents if is_folder(parent)), Path())
     near = _nearest_path(path, looked)
     return f" (looked in {looked.resolve()})" + (f"; did you mean {str(near)!r}?" if near is not None else "")
 
@@ -53,4 +57,4 @@ def _nearest_path(path: Path, looked: Path) -> Path | None:
     except OSError:
         return None
     near = looked / found / Path(*rest) if found is not None else None
-    return near if near is not None and near.exists() else None
+    return near if near is not None and (is_folder(near) or is_file(near)) else None

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.config.schema import Node, Place, Schema, Variants
-from runner.messages import did_you_mean, nearest, quoted
+from runner.messages import did_you_mean, nearest, quoted, yaml_text
 from runner.records.dotted import value_at
 from runner.settings import Settings
 
@@ -88,7 +88,9 @@ class _Errors:
             return Problem(place.key, f"{place.key} must be given, {expected}: {place.key}=…")
         value = self._value(place.key)
         return Problem(
-            place.key, f"{place.key} must be {expected}, got {quoted(value)}{self._suggestion(place, value)}"
+            place.key,
+            f"{place.key} must be {expected}, got {quoted(value)}{self._suggestion(place, value)}"
+            f"{_as_text(place.key, expected, value)}",
         )
 
     def correct(self, error: Error) -> None:
@@ -180,6 +182,17 @@ class _Errors:
 
     def _value(self, key: str) -> Any:
         return value_at(self.document, key) if key else self.document
+
+
+def _as_text(key: str, expected: str, value: Any) -> str:
+    """A hint on quotes, where text is expected and YAML reads a number or a boolean."""
+    items = value if isinstance(value, list) else [value]
+    if "text" not in expected or not items or not all(isinstance(item, str | int | float) for item in items):
+        return ""
+    if all(isinstance(item, str) for item in items) or ("list" in expected) != isinstance(value, list):
+        return ""
+    texts = [quoted(item if isinstance(item, str) else yaml_text(item)) for item in items]
+    return f'; quotes make it text: "{key}={f"[{chr(44).join(texts)}]" if isinstance(value, list) else texts[0]}"'
 
 
 def _choice(group: str, place: Place, tag: str | None = None) -> str:

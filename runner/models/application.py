@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from runner.batch import ArraySpec
-from runner.component import File, Fraction
+from runner.component import File, Fraction, is_file, is_folder
 from runner.errors import ConfigurationError, DataError
 from runner.models.base import ModelSettings, Scaling, Task
 
@@ -81,7 +81,7 @@ class Application(ModelSettings):
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The weights, if they do not exist."""
-        if self.weights is not None and not self.weights.exists():
+        if self.weights is not None and not (is_file(self.weights) or is_folder(self.weights)):
             yield "weights", self.weights
 
     def automatic_scaling(self, spec: ArraySpec) -> Scaling:

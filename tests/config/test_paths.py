@@ -43,3 +43,37 @@ def test_missing_file_joins_other_problems(photos, problems):
 def test_every_missing_path_is_reported(photos, problems):
     told = problems("data=directory", "data.root=a", "data.validation_root=b", "data.test_root=data/photos")
     assert [problem.split(" ")[0] for problem in told] == ["data.root", "data.validation_root"]
+
+
+@pytest.mark.parametrize("key", ["data.root", "data.validation_root"])
+def test_name_that_is_too_long_is_reported(photos, problems, key):
+    name = 300 * "a"
+    told = problems("data=directory", "data.root=data/photos", f"{key}={name}")
+    assert told == [f"{key} must be an existing folder, got {name} (file name too long)"]
+
+
+def test_folder_one_may_not_enter_is_reported(photos, problems, monkeypatch):
+    plain = Path.stat
+
+    def refuse(path, **keys):
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain(path, **keys)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    told = problems("data=directory", "data.root=data/locked")
+    assert told == ["data.root must be an existing folder, got data/locked (permission denied)"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["data.root="], "data.root must be a folder, got ''"),
+        (["data=directory", "data.root=data", "data.test_root="], "data.test_root must be a folder, or null, got ''"),
+        (["data=arrays", "data.path="], "data.path must be a file, got ''"),
+        (["loader.cache_dir="], "loader.cache_dir must be a folder, got ''"),
+        (["resume="], "resume must be a folder, got ''; give resume=latest or resume=RUN_DIR"),
+    ],
+)
+def test_empty_path_is_not_the_working_directory(photos, problems, keys, message):
+    assert problems(*keys) == [message]

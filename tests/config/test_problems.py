@@ -139,3 +139,17 @@ def test_compose_keeps_an_outer_hydra_app(workplace):
         before = GlobalHydra.instance().hydra
         compose()
         assert GlobalHydra.instance().hydra is before
+
+
+@pytest.mark.parametrize(
+    ("override", "end"),
+    [
+        ("data.classes=[0,1]", """got [0, 1]; quotes make it text: "data.classes=['0','1']\""""),
+        ("data.classes=[a,true]", """got ['a', true]; quotes make it text: "data.classes=['a','true']\""""),
+        ("data.transform=3", """got 3; quotes make it text: "data.transform='3'\""""),
+        ("data.classes=3", "got 3"),
+    ],
+)
+def test_numbers_for_text_get_quotes(problems, override, end):
+    (told,) = problems(override)
+    assert told.endswith(end)
