@@ -99,7 +99,11 @@ class Data(Component):
     """Random augmentation of training images."""
 
     transform: str | None = None
-    """Your function my_module.f(array, rng) -> array, applied to every sample; `extensions` must list my_module."""
+    """Your function my_module.f(array, rng) -> array, applied to every sample; `extensions` must list my_module.
+    If it has parameters named `split` or `training`, it gets the name of the split, and whether the model trains."""
+
+    transform_on: Literal["all", "training"] = "all"
+    """Where `transform` is applied: to all samples, or like augmentation only while the model trains."""
 
     scale: Scale = "auto"
     """Scaling inside the model: `unit` x/255, `signed` 2(x/255 - 0.5), `auto` unit for 8-bit images, else none."""
@@ -118,6 +122,14 @@ class Data(Component):
             raise ValueError(
                 f"validation_split + test_split must be below 1, got {self.validation_split} + {self.test_split}; "
                 "no samples would be left to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _transform_on_has_an_effect(self) -> Self:
+        if self.transform is None and self.transform_on != "all":
+            raise ValueError(
+                f"transform_on must be all without a transform, got {self.transform_on}; name a function in transform"
             )
         return self
 

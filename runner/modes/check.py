@@ -79,7 +79,8 @@ def _findings(config: Settings, settings: LoaderSettings, dataset: Dataset, term
     total, transforms = sum(map(len, dataset.splits.values())), {}
     if isinstance(config.data, Data) and config.data.transform is not None:
         transforms = {
-            split: transforms_of(config, dataset, source, training=False) for split, source in dataset.splits.items()
+            split: transforms_of(config, dataset, split, source, training=split == "train")
+            for split, source in dataset.splits.items()
         }
     with terminal.counting("check", total, "samples") as on_samples:
         return list(check(dataset, settings, on_samples, transforms))

@@ -38,7 +38,7 @@ from runner.records.digests import data_fingerprint
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
 from runner.transforms.augment import augment
-from runner.transforms.transform import Function, Transforms, UserTransform, transformed_spec
+from runner.transforms.transform import Function, Transforms, UserTransform, informed, transformed_spec
 from runner.user_code import resolve
 
 
@@ -55,7 +55,7 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
         return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
     data = _samples(config)
     dataset = data.open() if heads is None else data.open_for(heads)
-    return replace(dataset, spec=_batch_spec(config, next(iter(dataset.splits.values()))))
+    return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
 
 
 def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:
@@ -85,17 +85,23 @@ def _forms(heads: tuple[Head, ...]) -> list[Head]:
     return [replace(head, class_names=()) for head in heads]
 
 
-def _batch_spec(config: Settings, source: Source) -> ArraySpec:
-    """Shape and dtype of a sample of `source` in a batch."""
+def _batch_spec(config: Settings, split: str, source: Source) -> ArraySpec:
+    """Shape and dtype of a sample of `source`, the samples of `split`, in a batch."""
     augmentation = _augmentation(config, source, training=False)
     reader = SampleReader(source, augmentation, _any_sample(config), checks_values=False)
     name = _samples(config).transform
     if name is None:
         return reader.spec
-    function, x = _function(config, name), allocate(reader.spec, 1)
+    function, x = _function(config, name, split, training=split == "train"), allocate(reader.spec, 1)
     index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
     with naming_sample(source, index):
-        return transformed_spec(name, function, x[0], config.seed)
+        spec = transformed_spec(name, function, x[0], config.seed)
+    if spec != reader.spec and _samples(config).transform_on == "training":
+        raise DataError(
+            f"data.transform={name} must keep shape and dtype of the samples, {reader.spec}, with "
+            f"data.transform_on=training, because other samples are not changed; got {spec}"
+        )
+    return spec
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
     if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
         return choice.with_reason(default) if any_number else choice
     source, in_memory = dataset.splits[splits[0]], isinstance(settings, InMemory)
-    transforms = transforms_of(config, dataset, source, training=splits[0] == "train")
+    transforms = transforms_of(config, dataset, splits[0], source, training=splits[0] == "train")
     open_probe = partial(_open_probe, source, () if in_memory else transforms, settings, config.seed)
     measured = measure_scaling(open_probe, settings.workers, processes=any_kind)
     if not measured.measurements:
@@ -197,7 +203,7 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
         return len(splits) * loader.num_bytes(dataset.spec, dataset.batches.size)
     for split in splits:
         source = dataset.splits[split]
-        transforms = transforms_of(config, dataset, source, training=split == "train")
+        transforms = transforms_of(config, dataset, split, source, training=split == "train")
         total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if transforms else None)
     return total
@@ -228,7 +234,7 @@ def open_loader(
         return settings.build(dataset.splits[split], plan)
     source = with_contents(dataset.splits[split], notes.contents if notes else None, split)
     source = with_cache(source, settings, _samples(config).array_settings())
-    loader = settings.build(source, plan, transforms_of(config, dataset, source, training=training))
+    loader = settings.build(source, plan, transforms_of(config, dataset, split, source, training=training))
     bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
     loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
     if settings.use_multiprocessing:
@@ -259,12 +265,13 @@ def _samples(config: Settings) -> Data:
     return config.data
 
 
-def transforms_of(config: Settings, dataset: Dataset, source: Source, *, training: bool) -> Transforms:
-    """The transforms of a sample between its source and a batch: augmentation, then `data.transform`."""
-    transforms, name = _augmentation(config, source, training=training), _samples(config).transform
-    if name is None:
+def transforms_of(config: Settings, dataset: Dataset, split: str, source: Source, *, training: bool) -> Transforms:
+    """The transforms of a sample of `split` between its source and a batch: augmentation, then `data.transform`."""
+    data, transforms = _samples(config), _augmentation(config, source, training=training)
+    if data.transform is None or (data.transform_on == "training" and not training):
         return transforms
-    return (*transforms, UserTransform(name, _function(config, name), dataset.spec, config.seed, training))
+    function = _function(config, data.transform, split, training=training)
+    return (*transforms, UserTransform(data.transform, function, dataset.spec, config.seed, training))
 
 
 def _on_bad(config: Settings, *, training: bool) -> OnBad:
@@ -284,11 +291,11 @@ def _augmentation(config: Settings, source: Source, *, training: bool) -> Transf
     return augment(_samples(config).augment, source.spec, config.seed, training=training)
 
 
-def _function(config: Settings, name: str) -> Function:
-    function: Function = resolve(name, config.extensions)
+def _function(config: Settings, name: str, split: str, *, training: bool) -> Function:
+    function = resolve(name, config.extensions)
     if not callable(function):
         raise ConfigurationError(f"data.transform must be a function, got {name}, which is {function!r}")
-    return function
+    return informed(function, split=split, training=training)
 
 
 def data_section(dataset: Dataset) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,6 +38,20 @@ Transforms = tuple[Transform, ...]
 
 
 Function = Callable[[Array, np.random.Generator], Array]
+
+
+def informed(function: Callable[..., Array], **facts: Any) -> Function:
+    """`function` with those of `facts` that it has parameters for, such as `split` in `f(array, rng, split)`.
+
+    >>> informed(lambda array, rng, split: split, split="train", training=True)(None, None)
+    'train'
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of a builtin
+        return function
+    wanted = {name: fact for name, fact in facts.items() if name in parameters}
+    return functools.partial(function, **wanted) if wanted else function
 
 
 @dataclass(frozen=True)
@@ -80,4 +96,7 @@ def _call(name: str, function: Function, array: Array, rng: np.random.Generator)
     if not isinstance(changed, np.ndarray) or changed.dtype.kind not in "biuf":
         got = f"an array of {changed.dtype}" if isinstance(changed, np.ndarray) else type(changed).__name__
         raise DataError(f"data.transform={name} must return a NumPy array of numbers, got {got}")
+    if not changed.size or not changed.ndim:
+        got = f"shape {changed.shape}"
+        raise DataError(f"data.transform={name} must return an array of values along at least one axis, got {got}")
     return narrowed(changed)

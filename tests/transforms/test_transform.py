@@ -5,7 +5,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.transforms.transform import UserTransform, transformed_spec
+from runner.transforms.transform import UserTransform, informed, transformed_spec
 
 FLOATS = ArraySpec((4,), np.dtype(np.float32))
 
@@ -59,3 +59,27 @@ def test_other_results_are_refused(returned, told):
     with pytest.raises(DataError) as refused:
         transform(lambda array, rng: returned)(np.zeros(2), 0, 0)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (lambda array, rng: "nothing", "nothing"),
+        (lambda array, rng, split: split, "validation"),
+        (lambda array, rng, *, training, split="": (training, split), (False, "validation")),
+        (lambda array, rng, strength=3: strength, 3),
+        (lambda array, rng, **others: others, {}),
+    ],
+)
+def test_function_gets_the_facts_that_it_names(function, given):
+    assert informed(function, split="validation", training=False)(None, None) == given
+
+
+def test_function_without_a_signature_is_called():
+    assert informed(max, split="train")(1, 2) == 2
+
+
+@pytest.mark.parametrize("returned", [np.array(1.0), np.ones((0, 3))])
+def test_results_without_values_are_refused(returned):
+    with pytest.raises(DataError, match="must return an array of values along at least one axis, got shape"):
+        transformed_spec("m.f", lambda array, rng: returned, np.zeros(2), 0)
