@@ -14,6 +14,9 @@ import numpy as np
 
 SEPARATORS = re.compile(r"[|,;]")
 
+SEVERAL = re.compile(r"[|;]")
+"""Separators that seldom stand within the name of one class."""
+
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")

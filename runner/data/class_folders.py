@@ -87,7 +87,7 @@ class ClassFolders(Data, ImageSettings):
         return self.pixel_settings()
 
     def notes(self, listed: Mapping[str, SplitFiles], classes: tuple[str, ...]) -> Iterator[str]:
-        """Notes on files that are not read, and on the order and the images of `classes`."""
+        """Notes on files that are not read, and on the order of `classes`."""
         folders = [files.folder for files in listed.values()]
         unsorted = set() if self.classes or self._has_classes else set(folders)
         for folder in dict.fromkeys((self.root, *folders)):
@@ -96,11 +96,6 @@ class ClassFolders(Data, ImageSettings):
                 yield f"{left_out}, {'are' if len(loose) > 1 else 'is'} left out: {first_few(loose)}"
         for files in listed.values():
             yield from files.notes()
-        codes = set(listed["train"].codes)
-        empty = [name for code, name in enumerate(classes) if code not in codes]
-        if empty:
-            missing = f"{len(empty):,} of its {plural(len(classes), 'class', 'classes')}: {first_few(empty)}"
-            yield f"{listed['train'].folder} holds no images of {missing}"
         by_name = sorted(classes)
         if self.classes is None and list(classes) != by_name:
             yield (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,14 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.data.cells import SEPARATORS, class_list, class_text, is_list, is_number, marks, number_text
+from runner.data.cells import SEPARATORS, SEVERAL, class_list, class_text, is_list, is_number, marks, number_text
 from runner.data.labels import ClassMode, Head, Known, class_head, codes_of, refuse_quantities, vocabulary
 from runner.data.manifest import Manifest
 from runner.errors import DataError
 from runner.messages import plural
-
-SEVERAL = re.compile(r"[|;]")
-"""Separators that seldom stand within the name of one class."""
 
 MULTI_LABEL = "; data.class_mode=multi_label reads several classes per sample"
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from runner.batch import ArraySpec
+from runner.data.class_notes import with_class_notes
 from runner.data.dataset import Data, Dataset, NoData
 from runner.data.labels import Head, heads_document
 from runner.data.source import Source
@@ -54,7 +55,7 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
     if isinstance(config.loader, Custom):
         return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
     data = _samples(config)
-    dataset = data.open() if heads is None else data.open_for(heads)
+    dataset = with_class_notes(data.open(), limited=data.limit is not None) if heads is None else data.open_for(heads)
     return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
 
 
