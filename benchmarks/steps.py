@@ -64,7 +64,7 @@ def runner_sequence(x: Any, y: Any, workers: int) -> Any:
     """The runner's `loader=sequence` over samples in memory."""
     from runner.feeds.dataset import LoaderDataset
     from runner.feeds.delivery import Delivery
-    from runner.loaders.sequence import Sequence
+    from runner.loaders.kinds import Sequence
 
     loader = Sequence(workers=workers).build(*_held(x, y))
     return LoaderDataset(Delivery(loader, end=STEPS * EPOCHS))

@@ -17,10 +17,7 @@ from runner.data.directory import Directory
 from runner.data.npy import Npy
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom as CustomLoader
-from runner.loaders.directory_flow import DirectoryFlow
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.models.application import Application
 from runner.models.cnn import CNN, CNN3D
 from runner.models.custom import Custom as CustomModel

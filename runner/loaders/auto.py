@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from runner.component import Count
-from runner.loaders.in_memory import InMemory
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import InMemory, Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
 from runner.messages import format_bytes
 

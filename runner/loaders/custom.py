@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.batch import SPLITS, ArraySpec, Batch
+from runner.batch import SPLITS, ArraySpec
 from runner.component import Arguments, Count, DottedName, Names, PositiveInt
 from runner.data.dataset import Dataset, ReadyBatches
 from runner.data.labels import Head, HeadMode
-from runner.data.source import Source
 from runner.errors import ConfigurationError
-from runner.loaders.custom_batches import BatchOrigin, CustomBatches
-from runner.loaders.custom_heads import heads_of
-from runner.loaders.custom_target import BatchTarget, OpenedSplit
-from runner.loaders.loader import Loader
-from runner.loaders.plan import Plan
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
-from runner.transforms.transform import Transforms
 from runner.user_code import file_of, module_of
+
+if TYPE_CHECKING:
+    from runner.data.source import Source
+    from runner.loaders.custom_batches import CustomBatches, CustomLoader
+    from runner.loaders.custom_target import OpenedSplit
+    from runner.loaders.plan import Plan
+    from runner.transforms.transform import Transforms
 
 FOR_KERAS = ("workers", "use_multiprocessing", "max_queue_size")
 """Arguments of a `PyDataset` for Keras, which does not read it here."""
-
-
-class CustomLoader(Loader):
-    """Batches in the order of the user's code. Its plan counts batches, not samples."""
-
-    source: CustomBatches
-
-    @property
-    def num_samples(self) -> int:
-        """Samples seen in the current pass; the total is not known before."""
-        return self.source.num_samples
-
-    def batch(self, epoch: int, step: int) -> Batch:
-        """One batch: the next one, the last one again, or a later one, which skips the batches between."""
-        return next(self.epoch(epoch, step))
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The rest of a pass, from step `start` on. Earlier batches cannot be read again."""
-        return self.source.batches(epoch, start)
-
-    def close(self) -> None:
-        """Stop the threads that read ahead."""
-        self.source.close()
 
 
 class Custom(LoaderSettings):
@@ -124,6 +101,8 @@ class Custom(LoaderSettings):
 
         Raises `ConfigurationError` if the target fails or has no batches, `DataError` if a first batch cannot be used.
         """
+        from runner.loaders.custom_heads import heads_of
+
         opened = {split: self._open(split) for split in SPLITS if self._given(split) is not None}
         without = [split for split, part in opened.items() if part.first.y is None]
         if without:
@@ -154,11 +133,15 @@ class Custom(LoaderSettings):
 
         Raises `ConfigurationError` for a source of samples.
         """
+        from runner.loaders.custom_batches import CustomBatches, CustomLoader
+
         if not isinstance(source, CustomBatches):
             raise ConfigurationError("loader=custom must go with data=none, because it makes the batches itself")
         return CustomLoader(source, plan)
 
     def _dataset(self, opened: Mapping[str, OpenedSplit], heads: tuple[Head, ...], *, training: bool) -> Dataset:
+        from runner.loaders.custom_batches import BatchOrigin, CustomBatches
+
         detected = frozenset(head.name for head in heads if self._is_detected(head))
         splits = {
             split: CustomBatches(
@@ -209,5 +192,7 @@ class Custom(LoaderSettings):
         return arguments
 
     def _open(self, split: str) -> OpenedSplit:
+        from runner.loaders.custom_target import BatchTarget
+
         arguments = {**self.arguments, **(self._given(split) or {})}
         return BatchTarget(self.target, split, arguments, getattr(self, f"{split}_steps")).open(self)

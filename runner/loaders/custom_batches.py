@@ -16,6 +16,7 @@ from runner.errors import BadSampleError, DataError, RunnerError
 from runner.finite import all_finite, batch_dtype, first_not_finite, narrowed, not_finite_text
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
+from runner.loaders.loader import Loader
 from runner.loaders.reader import allocate
 from runner.messages import plural
 from runner.user_code import error_text
@@ -192,6 +193,29 @@ class CustomBatches(Source):
                 f"{self._maker.target}: ids must name all samples of a pass, got only {plural(len(user_ids), 'id')}"
             )
         return ids
+
+
+class CustomLoader(Loader):
+    """Batches in the order of the user's code. Its plan counts batches, not samples."""
+
+    source: CustomBatches
+
+    @property
+    def num_samples(self) -> int:
+        """Samples seen in the current pass; the total is not known before."""
+        return self.source.num_samples
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """One batch: the next one, the last one again, or a later one, which skips the batches between."""
+        return next(self.epoch(epoch, step))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The rest of a pass, from step `start` on. Earlier batches cannot be read again."""
+        return self.source.batches(epoch, start)
+
+    def close(self) -> None:
+        """Stop the threads that read ahead."""
+        self.source.close()
 
 
 def arrays_of(batch: Any) -> UserBatch:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 from runner.batch import Batch, Indices, Targets
 from runner.data.source import Source
-from runner.errors import ConfigurationError
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import SequenceLoader
 from runner.loaders.settings import LoaderSettings
@@ -92,21 +91,3 @@ def _pair(batch: Batch) -> FlowBatch:
     if y is None:
         return (batch.x,)
     return (batch.x, y) if batch.sample_weight is None else (batch.x, y, batch.sample_weight)
-
-
-class DirectoryFlow(LoaderSettings):
-    """An endless iterator over class folders, with the files and classes as attributes."""
-
-    kind: Literal["directory_flow"] = "directory_flow"
-
-    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> DirectoryFlowLoader:
-        """A flow over the files of `source`.
-
-        Raises `ConfigurationError` if the data has no files.
-        """
-        if not source.has_files:
-            raise ConfigurationError(
-                "loader=directory_flow needs one file per sample, but this data has no files; "
-                "choose loader=sequence, generator or in_memory, or data=directory"
-            )
-        return DirectoryFlowLoader(source, plan, self, transforms)

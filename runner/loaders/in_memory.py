@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Batch, Indices
+from runner.batch import Array, Batch, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import BadSampleError
@@ -21,7 +20,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.reader import BadSample, SampleReader, allocate, gather
 from runner.loaders.sequence import SequenceLoader, start_workers
-from runner.loaders.settings import IN_FLIGHT, LoaderSettings
+from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import read_ahead
 from runner.transforms.transform import Transforms
 
@@ -33,6 +32,11 @@ AHEAD = 2
 
 TRANSFORMED_AHEAD = 4
 """Batches that workers transform ahead of the model."""
+
+
+def filling_samples(workers: int) -> int:
+    """Samples in the blocks that are being read, or read and not yet copied, while the array is filled."""
+    return (AHEAD * workers + 1 + KEPT_BUFFERS) * BLOCK if workers else 0
 
 
 class InMemoryLoader(Loader):
@@ -149,27 +153,3 @@ class InMemorySamples(Wrapper):
     def _refuse(self, indices: Iterable[int]) -> None:
         for bad in filter(None, map(self.bad.get, indices)) if self.bad else ():
             raise BadSampleError(bad.name, bad.reason)
-
-
-class InMemory(LoaderSettings):
-    """All samples are read once, in parallel, and stay in memory."""
-
-    kind: Literal["in_memory"] = "in_memory"
-
-    unused: ClassVar[tuple[str, ...]] = ("max_queue_size",)
-
-    def idle_keys(self) -> tuple[str, ...]:
-        """As for every loader, and a memory cache: all samples are in memory anyway."""
-        return (*super().idle_keys(), *(("cache",) if self.cache == "memory" else ()))
-
-    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
-        """Bytes of all samples, and of the blocks while filling or the framework's batches later."""
-        stored = spec if read is None else read
-        filling = min((AHEAD * self.workers + 1 + KEPT_BUFFERS) * BLOCK if self.workers else 0, num_samples)
-        in_flight = IN_FLIGHT + (0 if read is None or not self.workers else TRANSFORMED_AHEAD)
-        batches = in_flight * min(self.batch_size, num_samples)
-        return num_samples * stored.num_bytes + max(filling * stored.num_bytes, batches * spec.num_bytes)
-
-    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> InMemoryLoader:
-        """A loader that reads all samples at the first batch."""
-        return InMemoryLoader(source, plan, self, transforms)

@@ -1,4 +1,4 @@
-"""Loader: the base class of all strategies. It gives the batches of any epoch, from any step on."""
+"""Loader, the base class of all strategies: the batches of any epoch, from any step on; and the simplest of them."""
 
 from __future__ import annotations
 
@@ -114,3 +114,12 @@ class Loader(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class GeneratorLoader(Loader):
+    """Reads each batch when the caller takes it."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one pass, from step `start` on."""
+        for step in range(start, len(self)):
+            yield self.batch(epoch, step)

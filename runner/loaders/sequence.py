@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from itertools import count
-from typing import Literal
 
 from runner.batch import Batch
 from runner.data.source import Source
@@ -74,13 +73,3 @@ def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) 
     if isinstance(reader.source, CachedSource) and not reader.transforms:
         return WorkersBehindCache(workers, reader.source, clock)
     return workers
-
-
-class Sequence(LoaderSettings):
-    """Workers read batches ahead while the model trains, as with `keras.utils.Sequence`."""
-
-    kind: Literal["sequence"] = "sequence"
-
-    def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> SequenceLoader:
-        """A loader with workers; they start at the first batch."""
-        return SequenceLoader(source, plan, self, transforms)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from runner.batch import ArraySpec
 from runner.component import Component, Count, Folder, PositiveInt
-from runner.data.source import Source
-from runner.loaders.loader import Loader
-from runner.loaders.plan import Plan
-from runner.transforms.transform import Transforms
+
+if TYPE_CHECKING:
+    from runner.data.source import Source
+    from runner.loaders.loader import Loader
+    from runner.loaders.plan import Plan
+    from runner.transforms.transform import Transforms
 
 IN_FLIGHT = 4
 """Batches that the framework may hold: the one in the step, and those it takes in advance."""

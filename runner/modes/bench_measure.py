@@ -18,10 +18,7 @@ from runner.data.dataset import Dataset
 from runner.data.source import Source
 from runner.errors import RunnerError, WorkerError
 from runner.loaders.auto import num_processors
-from runner.loaders.directory_flow import DirectoryFlow
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
 from runner.loaders.throughput import Throughput, time_files, time_loader, time_samples
 from runner.machine import memory_bytes

@@ -10,7 +10,7 @@ from runner.data.dataset import Data, Dataset
 from runner.errors import BadSampleError
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom
-from runner.loaders.directory_flow import DirectoryFlow
+from runner.loaders.kinds import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.machine import available_bytes

@@ -20,11 +20,10 @@ from runner.data.dataset import Data, Dataset, NoData
 from runner.data.labels import Head, heads_document
 from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
-from runner.loaders import sequence
+from runner.loaders import kinds
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.cache import memory_cache_bytes, with_cache
 from runner.loaders.custom import Custom
-from runner.loaders.in_memory import InMemory
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import refuse_unsendable
@@ -145,7 +144,7 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
     default = f"{Readers(settings.workers, settings.use_multiprocessing)}, one per processor"
     if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
         return choice.with_reason(default) if any_number else choice
-    source, in_memory = dataset.splits[splits[0]], isinstance(settings, InMemory)
+    source, in_memory = dataset.splits[splits[0]], isinstance(settings, kinds.InMemory)
     transforms = transforms_of(config, dataset, splits[0], source, training=splits[0] == "train")
     open_probe = partial(_open_probe, source, () if in_memory else transforms, settings, config.seed)
     measured = measure_scaling(open_probe, settings.workers, processes=any_kind)
@@ -171,7 +170,7 @@ def _open_probe(
     """
     size = min(batch_size, settings.batch_size)
     ahead = settings.max_queue_size * settings.batch_size // size
-    measured = sequence.Sequence(
+    measured = kinds.Sequence(
         batch_size=size,
         workers=readers.workers,
         use_multiprocessing=readers.processes,

@@ -18,7 +18,7 @@ from runner.feeds.dataset import LoaderDataset
 from runner.feeds.delivery import Delivery
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
-from runner.loaders.generator import Generator
+from runner.loaders.kinds import Generator
 from runner.loaders.plan import Plan
 from runner.batch import ArraySpec
 

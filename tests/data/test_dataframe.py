@@ -138,7 +138,7 @@ def test_splits_follow_the_column(make):
 
 
 def test_weights_reach_the_batch_of_each_split(make):
-    from runner.loaders.generator import Generator
+    from runner.loaders.kinds import Generator
     from runner.loaders.plan import Plan
 
     columns = {"label": ["a", "b", "a", "b"], "w": [1, 2, 0.5, 0], "part": ["test", "train", "train", "test"]}

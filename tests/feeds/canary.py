@@ -15,10 +15,8 @@ from runner.batch import ArraySpec
 from runner.feeds.dataset import OneEpoch
 from runner.feeds.delivery import RecordedDelivery
 from runner.loaders.buffers import aligned_bytes
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
+from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from tests.support.sources import NumberSource
 
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}

@@ -7,10 +7,8 @@ import pytest
 
 from runner.data.labels import Head, Labels
 from runner.loaders.directory_flow import DirectoryFlowLoader
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
+from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from tests.support.sources import NumberSource
 
 NUM_SAMPLES = 10

@@ -8,9 +8,8 @@ import pytest
 
 from runner.batch import Batch
 from runner.feeds.delivery import Delivery
-from runner.loaders.generator import Generator
+from runner.loaders.kinds import Generator, Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 
 X, Y, W = np.zeros((2, 1)), np.zeros(2), np.ones(2)
 

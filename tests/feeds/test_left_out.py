@@ -7,7 +7,7 @@ import pytest
 from runner.errors import DataError
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
-from runner.loaders.generator import Generator
+from runner.loaders.kinds import Generator
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
 from tests.feeds.conftest import numbers_source

@@ -6,10 +6,7 @@ import pytest
 
 from runner import compose
 from runner.loaders.advice import ReadingResources, advise
-from runner.loaders.directory_flow import DirectoryFlow
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.loaders.timing import Wait
 
 DECODING = {"read": 1.0, "decode": 6.0, "change": 0.5, "assemble": 0.1}

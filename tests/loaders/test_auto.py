@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from runner import build_loader, compose
 from runner.loaders.auto import Auto, Choice, num_processors
-from runner.loaders.in_memory import InMemory, InMemoryLoader
-from runner.loaders.sequence import Sequence, SequenceLoader
+from runner.loaders.in_memory import InMemoryLoader
+from runner.loaders.kinds import InMemory, Sequence
+from runner.loaders.sequence import SequenceLoader
 from runner.modes.pipeline import open_dataset, plan_loading
 
 KEYS = {

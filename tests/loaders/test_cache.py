@@ -23,7 +23,7 @@ from runner.images.exact import ExactReader
 from runner.images.fast import FastReader
 from runner.loaders import disk_cache
 from runner.loaders.cache import CachedSource, MemoryCache, with_cache
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import Sequence
 from runner.modes.pipeline import needed_bytes
 
 NUM_FILES = 300

@@ -6,10 +6,8 @@ import pytest
 from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.errors import BadSampleError
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
+from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from runner.transforms.transform import UserTransform
 from tests.support.sources import NumberSource
 

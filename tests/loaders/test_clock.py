@@ -9,10 +9,8 @@ from runner.images import exact, fast
 from runner.images.fast import open_reader
 from runner.images.settings import ImageSettings
 from runner.loaders.cache import CachedSource, MemoryCache
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
+from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from runner.loaders.timing import Clock, WorkSpan
 from tests.support.clocks import ThreadClock
 from tests.support.sources import ONE_NUMBER, NumberSource

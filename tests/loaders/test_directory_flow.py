@@ -5,7 +5,7 @@ import pytest
 
 from runner.data.digits import Digits
 from runner.errors import ConfigurationError
-from runner.loaders.directory_flow import DirectoryFlow
+from runner.loaders.kinds import DirectoryFlow
 from runner.loaders.plan import Plan
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.loaders import buffers
-from runner.loaders.in_memory import InMemory
+from runner.loaders.kinds import InMemory
 from runner.loaders.plan import Plan
 from runner.transforms.augment import augment
 from runner.transforms.settings import Augment

@@ -12,10 +12,10 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import WorkerError
+from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
 from runner.loaders.reader import SampleReader
-from runner.loaders.sequence import Sequence
 from runner.loaders.timing import Clock
 
 FORGOTTEN = """

@@ -2,10 +2,7 @@
 
 import pytest
 
-from runner.loaders.directory_flow import DirectoryFlow
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 
 CHANGED = {"workers": 2, "use_multiprocessing": True, "max_queue_size": 3, "timeout_seconds": 9.0}
 ON_DISK = {**CHANGED, "cache": "disk", "cache_dir": "elsewhere"}

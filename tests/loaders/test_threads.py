@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
+from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import SampleReader, allocate
-from runner.loaders.sequence import Sequence
 from runner.loaders.threads import Threads
 from runner.loaders.timing import Clock
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import BadSampleError
+from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from runner.loaders.throughput import (
     MEASURE_SECONDS,
     Measurement,

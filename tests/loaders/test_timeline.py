@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from runner.loaders import timing as module
+from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from runner.loaders.timing import MOST_SPANS, STEPS, Timeline, WorkSpan
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import WorkerError
+from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
-from runner.loaders.sequence import Sequence
 from runner.loaders.workers import LEAST, MOST, pieces
 from tests.support.sources import ObedientSource
 

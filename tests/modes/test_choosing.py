@@ -7,8 +7,7 @@ import pytest
 
 from runner import compose
 from runner.loaders.auto import Choice
-from runner.loaders.in_memory import InMemory
-from runner.loaders.sequence import Sequence
+from runner.loaders.kinds import InMemory, Sequence
 from runner.loaders.throughput import Measurement, Readers, Scaling, Throughput
 from runner.modes.pipeline import choose_loader, open_dataset
 from runner.modes.run import run

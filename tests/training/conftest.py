@@ -12,11 +12,9 @@ from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
 from runner.errors import BadSampleError
-from runner.loaders.generator import Generator
-from runner.loaders.in_memory import InMemory
+from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
-from runner.loaders.sequence import Sequence
 from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
 from runner.models.layers import model_of, precision, scaled_input
