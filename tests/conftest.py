@@ -4,9 +4,12 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.pages import without_pages
 
 with contextlib.suppress(ImportError):
     # It configures logging as it is imported, which closes all handlers there are, with what pytest captures.
@@ -31,10 +34,11 @@ def pytest_configure(config):
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
-def pytest_collection_finish():
-    """What was imported stays: each run has all garbage collected, which then looks at what is new alone."""
-    gc.collect()
-    gc.freeze()
+def pytest_runtest_logstart():
+    """Freeze imported modules once Keras is among them: every run collects garbage, which takes 0.4 s with them."""
+    if "keras" in sys.modules and not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,6 +48,26 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False  # files of few tests are often the longest
     return LoadFileScheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def composed_once():
+    """Compose each choice of the runner's own files once: Hydra takes 0.1 s, and hundreds of tests choose the same."""
+    from runner.config import files
+
+    compose, compositions = files.Library.compose, {}
+
+    def remembered(library, overrides):
+        if files.user_conf() is not None:
+            return compose(library, overrides)
+        key = (files.our_conf(), *overrides)
+        if key not in compositions:
+            compositions[key] = compose(library, overrides)
+        return compositions[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files.Library, "compose", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -66,12 +90,8 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def empty_pages():
-    """Runs and sweeps write empty pages, and no picture of a wait: drawing takes a third of a run of two seconds."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("runner.reports.sweep_page.render_sweep", lambda _: "")
-        patched.setattr("runner.reports.page.render", lambda *_: "")
-        patched.setattr("runner.modes.figures.write_timeline", lambda *_: None)
-        patched.setattr("runner.modes.figures.draw_timeline", lambda *_: None)
+    """Runs and sweeps write empty pages, and no picture of a wait."""
+    with without_pages():
         yield
 
 

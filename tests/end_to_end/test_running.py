@@ -15,6 +15,7 @@ from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.modes.run import build_loader, run
 from runner.records.trace import read_trace
+from tests.support.pages import without_pages
 from tests.support.run_files import read_document, read_rows
 
 QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
@@ -45,7 +46,8 @@ def ran(quick, tmp_path_factory):
     @functools.cache
     def start(*overrides):
         config = quick(*overrides)
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        pages = without_pages() if overrides else contextlib.nullcontext()  # one run draws
+        with pages, contextlib.redirect_stdout(io.StringIO()) as printed:
             record = run(config, folder=tmp_path_factory.mktemp("run"))
         return Ran(config, record, printed.getvalue())
 
@@ -99,7 +101,10 @@ def test_run_reports_its_wait_everywhere(ran, loader):
     model, *workers = read_trace(folder)
     assert len(workers) == (2 if loader == "sequence" else 0)
     assert {span.details["step"] for span in model.spans if span.name == "train"} == {*range(1, 41)}
-    assert (folder / "figures" / "timeline.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_run_draws_where_it_waited(ran):
+    assert (ran().folder / "figures" / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("class_mode", ["categorical", "sparse"])
