@@ -15,7 +15,7 @@ def notes(names, codes, mode="sparse", name="", limited=False):
     return list(class_notes(labels, len(codes), limited=limited))
 
 
-def test_classes_without_training_samples_are_named():
+def test_classes_without_samples_are_named():
     assert notes("abc", [0, 0, 2]) == ["no training samples of 1 of 3 classes: b"]
     assert notes("abc", [[1, 0, 0], [0, 0, 0]], "multi_label") == ["no training samples of 2 of 3 classes: b, c"]
     assert notes("abc", [0, 0], name="kind") == ["no training samples of 2 of 3 classes of kind: b, c"]
