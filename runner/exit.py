@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from runner.errors import ConfigurationError, RunnerError, Terminated
+from runner.messages import printable
 
 INTERRUPTED = 130
 HELP_REQUESTS = ("help", "-h", "--help")
@@ -59,7 +60,8 @@ def run_command(arguments: Sequence[str], help_text: str, action: Callable[[Sequ
 def complain(first: str, *others: str) -> None:
     """Write an error to stderr, with further lines below it."""
     sys.stdout.flush()
-    sys.stderr.write("\n  ".join((f"error: {first}", *others)) + "\n")
+    lines = [line for text in (f"error: {first}", *others) for line in text.splitlines()]
+    sys.stderr.write("\n  ".join(map(printable, lines)) + "\n")
 
 
 def leave(code: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
@@ -83,6 +84,21 @@ def duration_text(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line ends, characters that reverse the direction, and bytes of names that are not UTF-8."""
+
+
+def printable(text: str) -> str:
+    r"""A text for a terminal, a table or a log; characters that would do something there are escaped.
+
+    Names of files and classes come from anyone, and may hold anything.
+
+    >>> print(printable("a\x1b[2J\nb\udce9"))
+    a\x1b[2J\nb\udce9
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def yaml_text(value: Any) -> str:

@@ -13,6 +13,7 @@ import runner
 import runner.modes.run
 from runner import __main__ as cli
 from runner.errors import BadSampleError, DataError, Terminated
+from runner.exit import complain
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy"}
@@ -242,3 +243,8 @@ def test_loader_sweep_repeats_batches_and_weights(tmp_path, digits_root):
     record = json.loads((folder / "1/run.json").read_text())
     assert record["overrides"] == ["loader=sequence", *overrides[1:], f"data.root={digits_root}"]
     assert record["argv"][0] == "-m"
+
+
+def test_error_lines_escape_control_characters(capsys):
+    complain("no file \x1b[2J\udce9.png", "second\nthird")
+    assert capsys.readouterr().err == "error: no file \\x1b[2J\\udce9.png\n  second\n  third\n"

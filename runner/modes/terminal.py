@@ -21,7 +21,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from runner.messages import printable
+
 log = logging.getLogger("runner.terminal")
+
+
+def shown(text: str) -> str:
+    """A text for the console: no markup in it, and no control characters."""
+    return escape(printable(text))
+
 
 Line = tuple[str, str]
 """A label, and the text after it; lines without a label continue the one before."""
@@ -39,7 +47,7 @@ class Terminal:
     def lines(self, lines: Iterable[Line]) -> None:
         """Print lines, the labels in a column of their own."""
         for label, text in lines:
-            self._console.print(f"[bold]{escape(label):<9}[/bold] {escape(text)}")
+            self._console.print(f"[bold]{shown(label):<9}[/bold] {shown(text)}")
 
     def summary(self, lines: Iterable[Line]) -> None:
         """Print lines, and write them to run.log."""
@@ -49,11 +57,11 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Print something that a person should know and need not act on."""
-        self._console.print(f"{'':<10}[yellow]{escape(text)}[/yellow]")
+        self._console.print(f"{'':<10}[yellow]{shown(text)}[/yellow]")
 
     def path(self, label: str, path: Path) -> None:
         """Print where a file or folder is; never wrapped, so that it can be copied."""
-        self._console.print(f"[bold]{label:<10}[/bold]{escape(str(path))}", soft_wrap=True)
+        self._console.print(f"[bold]{label:<10}[/bold]{shown(str(path))}", soft_wrap=True)
 
     def results(self, split: str, values: Mapping[str, float]) -> None:
         """Print the loss and the metrics of a split on one line."""
@@ -64,9 +72,9 @@ class Terminal:
         """Print rows of cells: a name, then numbers. Nothing is cut where the output is no terminal."""
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for number, title in enumerate(header):
-            table.add_column(title, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+            table.add_column(shown(title), justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(shown, row))
         live = self._console.is_terminal
         console = self._console if live else Console(file=self._console.file, highlight=False, width=UNBOUNDED)
         console.print(table)

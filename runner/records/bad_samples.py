@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import threading
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import Any
 
 from runner.errors import DataError, RunnerError
 from runner.records.contents import Contents
-from runner.records.files import read_table, write_table
+from runner.records.files import read_table, write_cells, write_table
 
 BAD_SAMPLES_CSV = "bad_samples.csv"
 HEADER = ("split", "id", "path", "reason")
@@ -71,7 +70,7 @@ class BadSamples:
             return
         try:
             with self._file.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                csv.writer(file).writerows([row] if file.tell() else [HEADER, row])
+                write_cells(file, [row] if file.tell() else [HEADER, row])
         except OSError as error:
             raise RunnerError(f"cannot write {self._file}: {error.strerror or error}") from error
 

@@ -9,8 +9,10 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from runner.errors import RunnerError
+from runner.records.cells import BEGINNINGS, from_cell, to_cell
 
 
 @contextmanager
@@ -108,14 +110,27 @@ def _from_array(value: object) -> object:
 def write_table(path: Path, rows: Iterable[Iterable[object]], *, overwrite: bool = False) -> None:
     """Write `rows`, of which the first is the header; each is written as it is generated, numbers with all digits.
 
-    Text that UTF-8 cannot encode (undecodable bytes of a file name) is escaped as Python does.
+    Cells are those of `to_cell`. Text that UTF-8 cannot encode (undecodable bytes of a file name) is escaped as Python
+    does.
     Raises `RunnerError` if `path` exists (unless `overwrite`) or cannot be written.
     """
     with (
         replacing(path, overwrite=overwrite) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        csv.writer(file).writerows(rows)
+        write_cells(file, rows)
+
+
+def write_cells(file: IO[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write rows to an open file, with the cells of `to_cell`."""
+    writer = csv.writer(file)
+    for row in rows:
+        cells, is_odd = [*row], False
+        for cell in cells:  # without a call per cell: a table of predictions has millions
+            if cell.__class__ is str and cell[:1] in BEGINNINGS:
+                is_odd = True
+                break
+        writer.writerow(map(to_cell, cells) if is_odd else cells)
 
 
 def read_table(path: Path) -> list[list[str]]:
@@ -125,6 +140,6 @@ def read_table(path: Path) -> list[list[str]]:
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.reader(file, strict=True))
+            return [list(map(from_cell, row)) for row in csv.reader(file, strict=True)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RunnerError(f"cannot read {path}: {error}") from error

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from runner.messages import printable
+from runner.records.cells import to_cell
 from runner.records.files import to_json
 
 Format = Literal["table", "csv", "json"]
@@ -32,7 +34,9 @@ def write_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Form
         sys.stdout.write(to_json([dict(zip(columns, row, strict=True)) for row in rows]))
     elif form == "csv":
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([columns, *(map(csv_text, row) for row in rows)])
+        csv.writer(text, lineterminator="\n").writerows(
+            [columns, *([to_cell(csv_text(cell)) for cell in row] for row in rows)]
+        )
         sys.stdout.write(text.getvalue())
     else:
         _write_table(columns, rows)
@@ -46,7 +50,7 @@ def brief(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return rounded(value)
-    text = csv_text(value)
+    text = printable(csv_text(value))
     return f"{text[:12]}…" if DIGEST.fullmatch(text) else text
 
 

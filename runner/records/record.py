@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.errors import RunnerError
+from runner.messages import printable
 from runner.records.files import to_json, to_plain, write_atomically, write_in_place
 from runner.records.heartbeat import Heartbeat, process_identity
 from runner.records.provenance import environment, git_state, machine, packages, versions
@@ -35,6 +36,18 @@ LINE = "%(asctime)s.%(msecs)03d+00:00 %(levelname)s %(name)s: %(message)s"
 
 MOST_HELD, NEVER, ALWAYS = 100_000, 1_000, 0
 """The most messages that a log holds back, and levels from which on it writes at once."""
+
+
+class _LogLine(logging.Formatter):
+    """One line for a message, whatever names are in it; a traceback is indented below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line, with control characters escaped."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback, with each line indented."""
+        return "\n".join(f"    {printable(line)}" for line in super().formatException(ei).splitlines())
 
 
 class _LogFile(logging.FileHandler):
@@ -59,7 +72,7 @@ def open_log(folder: Path, *, held: bool = False) -> logging.Handler:
     file = folder / "run.log"
     handler: logging.Handler
     handler = _LogFile(file, encoding="utf-8", errors="backslashreplace", delay=held)
-    formatter = logging.Formatter(LINE, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter = _LogLine(LINE, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     if held:

@@ -20,6 +20,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.labels import Head
 from runner.errors import RunnerError
+from runner.records.cells import from_cell
 from runner.records.predictions import PREDICTIONS_CSV, prediction_columns
 
 NUM_WORST = 12
@@ -39,7 +40,7 @@ def score_predictions(folder: Path, heads: Sequence[Head]) -> list[AnyScorer]:
         return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file, strict=True)
+            rows = (list(map(from_cell, row)) for row in csv.reader(file, strict=True))
             header = next(rows, [])
             labelled = header == prediction_columns(heads, labelled=True)
             if not labelled and header != prediction_columns(heads, labelled=False):

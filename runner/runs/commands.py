@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
-from runner.messages import format_bytes, plural
+from runner.messages import format_bytes, plural, printable
 from runner.records.columns import COLUMNS, in_unit, objective_of, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json
@@ -91,7 +91,7 @@ def show(query: Query) -> None:
         sys.stdout.write(to_json(shown))
         return
     rows = [("run", str(run.path)), ("", run.name), *_lines(run)]
-    sys.stdout.write("".join(f"{label:<10}{text}\n" for label, text in rows if text))
+    sys.stdout.write("".join(f"{label:<10}{printable(text)}\n" for label, text in rows if text))
 
 
 def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:

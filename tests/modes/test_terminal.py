@@ -99,3 +99,16 @@ def test_pace_of_an_idle_clock_divides_by_nothing(clock):
     pace = TrainingPace(8, lambda: clock["waited"])
     assert pace.seconds(5) == 0.0
     assert pace.text(5) == "0 images/s  waits 0%"
+
+
+def test_names_do_nothing_to_the_terminal():
+    output = io.StringIO()
+    terminal = Terminal(Console(file=output, force_terminal=True, width=200, color_system=None))
+    name = "b\x1b]0;pwned\x07\x9b2J\ncaf\udce9\u202e[bold]"
+    terminal.summary([("data", name)])
+    terminal.note(name)
+    terminal.path("run", Path(name))
+    terminal.table([name, "n"], [[name, "1"]])
+    plain = r"b\x1b]0;pwned\x07\x9b2J\ncaf\udce9\u202e[bold]"
+    assert output.getvalue().count(plain) == 5
+    assert not set(output.getvalue()) & set("\x07\x9b\udce9\u202e")

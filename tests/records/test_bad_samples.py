@@ -64,3 +64,12 @@ def test_bound_covers_splits_and_resumes(tmp_path):
     assert str(raised.value) == expected
     with pytest.raises(DataError, match="got 2"):
         BadSamples(tmp_path, most=1).note("train", "a", "/a", "torn")
+
+
+def test_names_are_listed_as_text_and_known_again(tmp_path):
+    name = "=cmd|' /C calc'!A0\n.png"
+    BadSamples(tmp_path).note("train", name, f"/photos/{name}", "torn")
+    assert "'=cmd" in (tmp_path / BAD_SAMPLES_CSV).read_text()
+    again = BadSamples(tmp_path)
+    again.note("train", name, f"/photos/{name}", "torn")
+    assert again.counts()["train"] == 1

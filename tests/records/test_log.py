@@ -46,3 +46,18 @@ def test_log_takes_text_that_utf8_cannot_hold(tmp_path, monkeypatch):
     logging.getLogger("runner").warning("caf\udce9.png is damaged")
     close_log(handler)
     assert "caf\\udce9.png is damaged" in (tmp_path / "run.log").read_text()
+
+
+def test_names_forge_no_line_of_the_log(tmp_path):
+    handler = open_log(tmp_path)
+    forged = "bad\n2026-01-01T00:00:00.000+00:00 INFO runner: forged\x1b[2J"
+    logging.getLogger("runner").warning("%s", forged)
+    try:
+        raise ValueError(forged)
+    except ValueError as error:
+        logging.getLogger("runner").error("failed", exc_info=error)
+    close_log(handler)
+    text = (tmp_path / "run.log").read_text()
+    assert "\x1b" not in text
+    assert not [line for line in text.splitlines() if line.startswith("2026-01-01")]
+    assert len([line for line in text.splitlines() if not line.startswith(" ")]) == 2

@@ -1,5 +1,6 @@
 """Tables survive any text, and are whole or not there."""
 
+import csv
 import tempfile
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_float32_has_the_shortest_digits(tmp_path):
 
 def test_table_takes_text_that_utf8_cannot_hold(tmp_path):
     write_table(tmp_path / "table.csv", [["caf\udce9.png"]])
-    assert read_table(tmp_path / "table.csv") == [["caf\\udce9.png"]]
+    assert (tmp_path / "table.csv").read_text() == "caf\\udce9.png\n"
+    assert read_table(tmp_path / "table.csv") == [["caf\udce9.png"]]
 
 
 def test_failed_row_leaves_no_table(tmp_path):
@@ -58,3 +60,21 @@ def test_reading_names_a_file_that_is_no_table(tmp_path, content):
 def test_table_lines_end_as_rfc_4180_says(tmp_path):
     write_table(tmp_path / "table.csv", [["a", "b,c"], ['d"', "e\nf"]])
     assert (tmp_path / "table.csv").read_bytes() == b'a,"b,c"\r\n"d""","e\nf"\r\n'
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "@SUM(1)", "-2+3", "\t=1", "'=1", "''=1", "＝1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formula_is_text_and_reads_back(tmp_path, text):
+    write_table(tmp_path / "t.csv", [["id", text], [text, 1]])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert cells == ["id", f"'{text}", f"'{text}", "1"]
+    assert read_table(tmp_path / "t.csv") == [["id", text], [text, "1"]]
+
+
+def test_numbers_and_quotes_stay_as_they_are(tmp_path):
+    row = ["-0.5", "+1e-7", -3, "'quoted'", "-inf", "it's", ""]
+    write_table(tmp_path / "t.csv", [row])
+    assert (tmp_path / "t.csv").read_text() == "-0.5,+1e-7,-3,'quoted',-inf,it's,\n"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, precision_recall_fscore_support, r2_score, root_mean_squared_error
 
 from runner.data.labels import Head
-from runner.reports.scores import class_scores, number_score, scorer_of
+from runner.records.predictions import write_predictions
+from runner.reports.scores import class_scores, number_score, score_predictions, scorer_of
 
 NAMES = ("a", "b", "c")
 PAIRS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), min_size=1, max_size=40)
@@ -68,3 +69,15 @@ def test_number_scorer_measures_distance():
     scorer.add(1, "far", ["1", "2", "4", "6"])
     assert [(sample.id, sample.predicted) for sample in scorer.worst.samples()] == [("far", "4, 6"), ("near", "1, 2.5")]
     assert [score.mae for score in scorer.scores()] == [1.5, 2.25]
+
+
+def test_odd_class_names_are_found_again(tmp_path):
+    """Names that are not UTF-8, and those that a spreadsheet would compute."""
+    names = ("caf\udce9", "=1+1", "-", "'@x")
+    head = Head("", "sparse", names)
+    output = np.eye(4, dtype=np.float32)
+    write_predictions(
+        tmp_path / "predictions.csv", ["=a", "b", "c", "d"], heads=[head], outputs=[output], codes=[np.arange(4)]
+    )
+    [scorer] = score_predictions(tmp_path, [head])
+    assert [score.name for score in scorer.scores() if score.true_positives == 1] == list(names)
