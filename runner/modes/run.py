@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,15 +49,25 @@ class Origin:
 def build_loader(config: Settings, split: str = "train") -> Loader:
     """The loader of one split: `train`, `validation` or `test`. Only `train` is shuffled.
 
-    Close it, or use it in a `with` block, to stop its workers. Raises `DataError` if the data has no such split, or
-    if the loader needs more memory than is free.
+    Close it, or use it in a `with` block, to stop its workers. If Keras is imported, `model.fit` takes the loader of
+    `loader=directory_flow` as it is; for others there is `LoaderDataset`. Raises `DataError` if the data has no such
+    split, or if the loader needs more memory than is free.
     """
     dataset = open_dataset(config)
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
     plan = plan_loading(config, dataset, (split,))
     plan.refuse_too_large()
-    return open_loader(config, plan.settings, dataset, split, training=split == "train")
+    loader = open_loader(config, plan.settings, dataset, split, training=split == "train")
+    return _for_keras(loader) if "keras" in sys.modules else loader
+
+
+def _for_keras(loader: Loader) -> Loader:
+    """A flow from class folders as Keras takes it; any other loader as it is."""
+    from runner.feeds.flow import KerasFlow
+    from runner.loaders.directory_flow import DirectoryFlowLoader
+
+    return KerasFlow.of(loader) if isinstance(loader, DirectoryFlowLoader) else loader
 
 
 def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:

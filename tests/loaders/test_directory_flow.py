@@ -1,12 +1,16 @@
 """The endless iterator over class folders."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from runner.data.digits import Digits
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, DataError
 from runner.loaders.kinds import DirectoryFlow
 from runner.loaders.plan import Plan
+from runner.loaders.reader import OnBad
+from tests.support.sources import NumberSource
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,28 @@ def test_flow_has_keras_filenames_and_classes(flow, source, digits_root):
     assert [name[0] for name in flow.filenames] == [str(code) for code in flow.classes]
     assert (flow.batch_size, flow.shuffle) == (100, True)
     assert (flow.target_size, flow.image_shape) == ((8, 8), (8, 8, 1))
+    assert (flow.class_mode, flow.color_mode, flow.dtype, flow.seed) == ("sparse", "grayscale", "uint8", 1)
+    assert flow.labels.tolist() == flow.classes.tolist()
+    assert flow.sample_weight is None
+    assert flow.directory == str(digits_root)
+
+
+def test_place_in_the_epoch_is_known(flow):
+    for step in range(len(flow)):
+        assert flow.batch_index == step
+        rows = flow.index_array[100 * step : 100 * (step + 1)]
+        assert flow.next()[1].tolist() == flow.classes[rows].tolist()
+    assert flow.batch_index == 0
+
+
+def test_next_passes_over_empty_batches(source):
+    with DirectoryFlow(workers=0).build(source, Plan(4, 1, shuffle=False)) as flow:
+        flow.reader = replace(flow.reader, source=NumberSource(4, flow.spec, bad={0, 1}), on_bad=OnBad("skip"))
+        assert np.all(next(flow)[0] == 2)
+        assert flow.total_batches_seen == 3
+        flow.reader = replace(flow.reader, source=NumberSource(4, flow.spec, bad=range(4)))
+        with pytest.raises(DataError, match="no sample can be read"):
+            [next(flow) for _ in range(3)]
 
 
 def test_flow_without_classes_has_none(digits_root):
