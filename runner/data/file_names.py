@@ -31,10 +31,10 @@ def same_files(folder: Path, ids: Ids) -> list[str]:
 
     Links are not followed. Ids without dots and double slashes, all of them relative or all absolute, are not compared.
     """
-    absolute = sum(name.startswith("/") for name in ids)
-    if not any(part in ids.text for part in OTHER_SPELLINGS) and absolute in (0, len(ids)):
-        return []
     base = os.fspath(folder.absolute())
+    one_form = base not in ids.text or all(name.startswith("/") for name in ids)
+    if one_form and not any(part in ids.text for part in OTHER_SPELLINGS):
+        return []
     paths = Ids(posixpath.normpath(posixpath.join(base, name)) for name in ids)
     several = set(paths.repeated())
     names: dict[str, list[str]] = {}

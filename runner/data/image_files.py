@@ -51,16 +51,20 @@ def list_images(folder: Path) -> Listing:
 def _walk(listing: Listing, folder: str, prefix: str, *, follow_links: bool) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            hidden = entry.name.startswith(".")
             if entry.is_dir(follow_symlinks=follow_links):
-                if not hidden:
+                if not entry.name.startswith("."):
                     _enter(listing, entry, f"{prefix}{entry.name}/")
             elif _is_image(entry.name):
                 listing.images.append(prefix + entry.name)
-            elif not hidden and entry.is_symlink() and entry.is_dir():
-                listing.unfollowed.append(prefix + entry.name)
-            elif not hidden:
-                listing.unread[_suffix(entry.name)] += 1
+            elif not entry.name.startswith("."):
+                _leave_out(listing, entry, prefix)
+
+
+def _leave_out(listing: Listing, entry: os.DirEntry[str], prefix: str) -> None:
+    if entry.is_symlink() and entry.is_dir():
+        listing.unfollowed.append(prefix + entry.name)
+    else:
+        listing.unread[_suffix(entry.name)] += 1
 
 
 def _enter(listing: Listing, entry: os.DirEntry[str], prefix: str) -> None:
@@ -98,7 +102,7 @@ def _suffix(name: str) -> str:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and _suffix(name) in SUFFIXES
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def list_folders(folder: Path) -> list[str]:

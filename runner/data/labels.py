@@ -106,6 +106,8 @@ def class_head(mode: ClassMode | None, class_names: Sequence[str]) -> tuple[Head
         return ()
     if mode == "input":
         return (Head("", "input"),)
+    if not all(map(str.strip, class_names)):
+        raise DataError(f"classes must have names, got an empty one among {first_few(map(repr, class_names))}")
     if mode == "binary" and len(class_names) != 2:
         raise DataError(
             f"data.class_mode=binary needs 2 classes, got {len(class_names)} ({first_few(class_names)}); "

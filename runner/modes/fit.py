@@ -77,7 +77,7 @@ def _open_data(run: RunContext, resumed: RunFolder | None) -> tuple[Dataset, Loa
     dataset = open_dataset(run.config) if earlier is None else open_repeated(run.config, earlier)
     data = data_section(dataset)
     if resumed is not None:
-        refuse_other_data(run.config, resumed, data["fingerprint"])
+        refuse_other_data(run.config, resumed, data)
     return dataset, prepare_loading(run, dataset, tuple(dataset.splits), data)
 
 

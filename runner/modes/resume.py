@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from runner.errors import ConfigurationError, DataError
-from runner.messages import plural
+from runner.messages import plural, yaml_text
 from runner.models.schedules import Schedule
 from runner.records.earlier import resume_differences, run_to_resume
 from runner.records.run_folder import RunFolder
@@ -45,10 +46,22 @@ def fewer_epochs(run: RunFolder, done: int, epochs: int) -> str:
     )
 
 
-def refuse_other_data(config: Settings, run: RunFolder, fingerprint: str) -> None:
-    """Raise `DataError` if the ids, sizes or modification times of the data have changed since the run began."""
+def refuse_other_data(config: Settings, run: RunFolder, data: Mapping[str, Any]) -> None:
+    """Raise `DataError` if the splits, or the ids, sizes or modification times of the data have changed.
+
+    `data` is the section of run.json.
+    """
+    if config.resume_inexact:
+        return
+    fingerprint, splits = data["fingerprint"], data.get("samples")
     before = run.document["data"].get("fingerprint", fingerprint)
-    if fingerprint != before and not config.resume_inexact:
+    splits_before = run.document["data"].get("samples", splits)
+    if fingerprint == before and splits != splits_before:  # an earlier version may have read them in another way
+        raise DataError(
+            f"exact resume is impossible: the data of {run.path} had the splits {yaml_text(splits_before)}, and has "
+            f"{yaml_text(splits)} now; start a new run, or add resume_inexact=true"
+        )
+    if fingerprint != before:
         raise DataError(
             f"exact resume is impossible: the data of {run.path} had other file names, sizes or modification times "
             f"(fingerprint {before[:12]}, now {fingerprint[:12]}); restore them, or add resume_inexact=true"

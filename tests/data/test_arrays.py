@@ -77,6 +77,7 @@ def test_split_by_another_name_reaches_workers(opened):
         ({"x": X, "x_train": X, "y": [0] * 6}, "must hold each array once, got both x and x_train; leave one out"),
         ({"x": X, "y": [0, 1] * 3, "x_val": X, "X_valid": X}, "got both x_val and X_valid"),
         ({"x_train": X}, "must hold an array y_train for data.class_mode=sparse, got x_train"),
+        ({"x": X, "y": ["a", "b", "", "a", "b", "a"]}, "classes must have names, got an empty one among '', 'a', 'b'"),
         ({"y": [1]}, "must hold an array x, got y"),
         ({"x": X}, "must hold an array y for data.class_mode=sparse, got x; .*class_mode=null or input"),
         (

@@ -326,6 +326,17 @@ def test_parquet_reads_bytes_and_marks(tmp_path, make):
     assert [head.class_names for head in heads] == [("a", "b"), ("0", "1")]
 
 
+def test_parquet_categories_may_be_splits(tmp_path, make):
+    make({}, class_mode=None)
+    parts = pd.Categorical(["train", "Val", "train", "testing"])
+    splits = (
+        parquet(tmp_path, pd.DataFrame({"path": IMAGES, "part": parts}), class_mode=None, split_column="part")
+        .open()
+        .splits
+    )
+    assert {split: len(source) for split, source in splits.items()} == {"train": 2, "validation": 1, "test": 1}
+
+
 def test_old_class_names_of_numbers_are_honoured(make):
     data = make({"label": ["001", "01", "2.50", "2"]}, class_mode="sparse")
     labels = data.open_for((Head("", "sparse", ("1", "2", "2.5")),)).splits["train"].labels

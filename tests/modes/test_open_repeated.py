@@ -11,6 +11,7 @@ from runner import compose
 from runner.data.labels import Head
 from runner.errors import DataError
 from runner.modes.pipeline import data_section, open_dataset, open_repeated
+from runner.modes.resume import refuse_other_data
 from tests.support.photos import write_photos
 
 NAMES = ["0", "1", "2", "10"]
@@ -100,3 +101,13 @@ def test_rerun_of_misread_classes_reads_them_right(of_kind):
     assert "the classes are not those of run: m.csv: row" in open_repeated(config, earlier).notes[-1]
     with pytest.raises(DataError, match="must hold a class of the training rows, got '2'"):
         open_repeated(config.model_copy(update={"resume": "run"}), earlier)
+
+
+def test_resume_with_other_splits_is_refused(of_kind):
+    config = compose(of_kind("directory"))
+    data = data_section(open_dataset(config))
+    run = SimpleNamespace(path="run", document={"data": {**data, "samples": {"train": 6, "validation": 2}}})
+    with pytest.raises(DataError, match=r"had the splits \{train: 6, validation: 2\}, and has \{train: 8\} now; start"):
+        refuse_other_data(config, run, data)
+    refuse_other_data(config, SimpleNamespace(path="run", document={"data": data}), data)
+    refuse_other_data(config.model_copy(update={"resume_inexact": True}), run, data)
