@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from runner.config.files import PRIMARY, VERSION_BASE, UserConf, our_conf, without_hydra
 from runner.config.jobs import Job
 from runner.errors import RunnerError
+from runner.records.secret_keys import mask_files, secret_values
 
 
 def write_hydra_files(job: Job, folder: Path, *, again: bool = False) -> dict[str, str]:
@@ -28,6 +29,8 @@ def write_hydra_files(job: Job, folder: Path, *, again: bool = False) -> dict[st
     where = [f"hydra.run.dir={quoted(folder)}", *(["hydra.output_subdir=null"] if again else [])]
     if _hydra([*job.overrides, *where], lambda _: variables.update(HydraConfig.get().job.env_set)):
         raise RunnerError(f"Hydra must write the files of {folder}, but it stopped; see its message above")
+    if secrets := list(secret_values(job.settings.document())):
+        mask_files((folder / ".hydra").glob("*.yaml"), secrets)
     return variables
 
 

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.component import require
@@ -29,6 +29,7 @@ from runner.records.earlier import run_to_use
 from runner.records.folder import new_run_folder
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
+from runner.records.secret_keys import masked, secret_values
 from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
@@ -123,6 +124,8 @@ def _report_origin(given: Settings, config: Settings, origin: Origin, record: Ru
 
 def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> RunRecord:
     """The run's record; that of a resumed run is held until its training begins."""
+    secrets = list(secret_values(config.document()))
+    origin = replace(origin, argv=masked(origin.argv, secrets), overrides=masked(origin.overrides, secrets))
     if resumed is not None:
         how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
         return RunRecord.reopen(folder, resumed.document, **vars(origin), **how)

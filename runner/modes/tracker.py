@@ -14,7 +14,8 @@ from runner.records.config_yaml import CONFIG_YAML
 from runner.records.dotted import flat
 from runner.records.metrics import METRICS_CSV
 from runner.records.record import RunRecord, close_log, open_log
-from runner.records.run_folder import is_number, read_run
+from runner.records.run_folder import RunFolder, is_number, read_run
+from runner.records.secret_keys import masked, secret_values
 from runner.reports.html import REPORT_HTML
 from runner.settings import Settings
 from runner.trackers.base import MetricsRow, RunEnd, RunStart, Tracker
@@ -40,7 +41,7 @@ class Tracking:
         document, self._tracker = record.document, self._built
         run = RunStart(
             folder=record.path,
-            parameters=dict(flat(self._config.document())),
+            parameters=dict(flat(masked(self._config.document()))),
             tags={"run_folder": str(record.path), "git_commit": (document["git"] or {}).get("commit", "")},
             kept=document["tracker"].get(self._kind, {}),
         )
@@ -86,8 +87,13 @@ class Tracking:
 
 def _ending(folder: Path) -> RunEnd:
     document = read_run(folder)
-    files = [file for name in FILES if (file := folder / name).exists()]
+    files = [file for name in FILES if (file := folder / name).exists() and not _holds_secrets(file)]
     return RunEnd(document["status"], dict(_numbers(document["results"])), files)
+
+
+def _holds_secrets(file: Path) -> bool:
+    """Whether a file is the configuration, and has secrets that must not be passed on."""
+    return file.name == CONFIG_YAML and any(secret_values(RunFolder(file.parent).config))
 
 
 def _numbers(results: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
