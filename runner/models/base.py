@@ -109,7 +109,8 @@ def refuse_shared_columns(outputs: tuple[Output, ...]) -> None:
     Keras puts the name of an output before those of its loss and metrics, and `val_` before all of them in validation.
     """
     owners: dict[str, str] = {"loss": "the model", "val_loss": "the model"}
-    for output in outputs if len(outputs) > 1 else ():
+    # Names with val last, to name the one that is to change.
+    for output in sorted(outputs, key=lambda one: one.name.startswith("val")) if len(outputs) > 1 else ():
         for column in (f"{output.name}_{metric}" for metric in ("loss", *output.metrics)):
             for name in (column, f"val_{column}"):
                 if (owner := owners.setdefault(name, output.name)) != output.name:
