@@ -26,7 +26,12 @@ FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
     ("-h", "--help"): YES | {"help": "print this page; it lists the keys of the choices given with it"},
     ("-m", "--multirun"): YES | {"help": "start a sweep: one run for each combination of values, as in seed=0,1"},
     ("-c", "--cfg"): {"choices": ["job"], "help": "print the configuration that would run, and stop"},
-    ("--schema",): YES | {"help": "print the JSON schema of the configuration, for editors"},
+    ("--schema",): {
+        "nargs": "?",
+        "const": "all",
+        "choices": ["all", "experiment", "data", "loader", "model", "train", "tracker"],
+        "help": "print the JSON schema of the whole configuration; for editors that of files: experiment, data, …",
+    },
     ("--version",): YES | {"help": "print the version"},
     ("-i", "--info"): {"nargs": "?", "const": "all", "help": "print details from Hydra: searchpath, defaults-tree, …"},
     ("--hydra-help",): YES | {"help": "print Hydra's own help"},
@@ -86,9 +91,11 @@ def _answer(flags: argparse.Namespace) -> str:
 
         return help_text(flags.overrides, _parser().format_help())
     if flags.schema:
+        from runner.config.file_schema import file_schema
         from runner.config.schema import json_schema
 
-        return json.dumps(json_schema(described=True), indent=2, ensure_ascii=False) + "\n"
+        schema = json_schema(described=True) if flags.schema == "all" else file_schema(flags.schema)
+        return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     from omegaconf import OmegaConf
 
     from runner.config.jobs import prepare
@@ -103,6 +110,7 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
     from runner.config.jobs import prepare
 
     job = prepare(overrides)
+    sys.stdout.write("".join(f"note: {note}\n" for note in job.notes))
     # Imported after the check: a configuration error is reported before the rest is loaded.
     from runner.config.launch import write_hydra_files
     from runner.modes.resume import resumable

@@ -107,7 +107,7 @@ Names = Annotated[tuple[str, ...], Strict(False)]
 class Component(BaseModel):
     """Settings that check themselves and refuse unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def names(self) -> Iterator[tuple[str, str]]:
         """The keys that name the user's own code, each with its name, my_module.f."""

@@ -26,6 +26,7 @@ from runner.config.overrides import (
     sweeper_problem,
     usable,
 )
+from runner.config.validation import validate
 from runner.errors import ConfigurationError
 from runner.records.columns import goal_of_column
 from runner.settings import Settings
@@ -63,7 +64,7 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
         overrides, problems = usable(texts, library)
         problems += [problem for override in overrides if (problem := _not_in_a_sweep(override))]
         overrides = [override for override in overrides if not _not_in_a_sweep(override)]
-        settings, wrong = _sweep_settings(list(filter(is_sweep_key, overrides)), library)
+        settings, wrong = _sweep_settings(overrides, library)
         wrong += [problem] if (problem := launcher_problem(settings)) else []
         if settings.resume is not None:
             return _resumed(overrides, settings, library, [*problems, *wrong])
@@ -87,12 +88,32 @@ def check_ends(space: SearchedOverrides, library: Library) -> Settings | None:
 
 
 def _sweep_settings(overrides: Sequence[Override], library: Library) -> tuple[SweepSettings, list[str]]:
-    """The settings below `sweep`, checked with the default files, and their problems; defaults if there are any."""
-    if not overrides:
-        return SweepSettings(), []
-    check = Check(library, overrides).run()
-    problems = [problem.text for problem in check.problems if problem.key.startswith("sweep")]
-    return (SweepSettings() if problems or check.settings is None else check.settings.sweep), problems
+    """The settings below `sweep`, of the command line and of chosen files, and their problems; defaults if any."""
+    choices = [override for override in overrides if is_choice(override, library)]
+    single = [override for override in choices if not override.is_sweep_override()]
+    chosen = [override for override in single if not bad_choice(override, library)]
+    several = [problem for override in choices if (problem := _sweeps_of_several(override, library))]
+    keys = list(filter(is_sweep_key, overrides))
+    if not keys and not chosen:
+        return SweepSettings(), several
+    check = Check(library, [*chosen, *keys]).run()
+    problems = [*several, *(problem.text for problem in check.problems if problem.key.startswith("sweep"))]
+    # The rest may lack keys that come with the jobs; the defaults lack none.
+    document = {**Check(library, ()).run().document, "sweep": check.document.get("sweep", {})}
+    settings = validate(document).settings
+    return (SweepSettings() if problems or settings is None else settings.sweep), problems
+
+
+def _sweeps_of_several(override: Override, library: Library) -> str | None:
+    """The problem with a choice of several files of which one sets keys of `sweep`; None if there is none."""
+    options = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else []
+    setting = [name for name in options if library.sets(override.key_or_group, name, "sweep")]
+    if not setting:
+        return None
+    return (
+        f"{override.input_line} must not list {setting[0]}, whose file sets keys of sweep: these are one for all jobs; "
+        "give them on the command line"
+    )
 
 
 def _combinations(

@@ -29,13 +29,15 @@ EXTENSIONS = "extensions"
 
 @dataclass
 class Check:
-    """The check of one job; `run` fills `problems`, `settings` and `composition`."""
+    """The check of one job; `run` fills `problems`, `settings`, `composition` and `document`."""
 
     library: Library
     overrides: Sequence[Override]
     problems: list[Problem] = field(default_factory=list)
     settings: Settings | None = None
     composition: Composition | None = None
+    document: dict[str, Any] = field(default_factory=dict)
+    """The plain values that were checked, without defaults of the schema."""
 
     @property
     def texts(self) -> list[str]:
@@ -100,8 +102,8 @@ class Check:
             text = f"extensions must be given on the command line, got it in {file}; remove it there"
             self.problems.append(Problem(EXTENSIONS, text))
         requested = {override.key_or_group for override in keys if self._apply(override, config)}
-        document, absent = to_plain(config)
-        validated = validate(document)
+        self.document, absent = to_plain(config)
+        validated = validate(self.document)
         problems = [*absent, *(problem for problem in validated.problems if problem.key not in {p.key for p in absent})]
         self.problems += [_with_file(problem, composition, requested) for problem in problems]
         self.settings = validated.settings

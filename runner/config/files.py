@@ -6,6 +6,7 @@ There are the runner's own files and the user's `./conf`, which comes first on H
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.resolvers import register
 from runner.errors import ConfigurationError
+from runner.messages import did_you_mean
+from runner.settings import Settings
 
 PRIMARY = "config"
 """The name of the primary file, `config.yaml`, which is always the runner's own."""
@@ -151,8 +154,16 @@ class Library:
             try:
                 self._compositions[key] = self._compose(list(overrides))
             except COMPOSITION_ERRORS as error:
-                raise ConfigurationError(_describe(error)) from error
+                raise ConfigurationError(self._explain(error)) from error
         return self._compositions[key]
+
+    def sets(self, group: str, option: str, key: str) -> bool:
+        """Whether the file of an option of the user's sets the dotted `key`, or something below it."""
+        try:
+            file = self._file(f"{group}/{option}")
+        except COMPOSITION_ERRORS:
+            return False
+        return file.foreign and isinstance(file.content, dict) and file.has(key)
 
     def problem_of(self, group: str, option: str) -> str | None:
         """The problem that the file of an option has by itself; None if it has none."""
@@ -162,6 +173,19 @@ class Library:
         except COMPOSITION_ERRORS as error:
             return _describe(error, _path(self._source_of(config_path), config_path))
         return _file_problem(file)
+
+    def _explain(self, error: Exception) -> str:
+        """An error of composing in one line, with the user's file that causes it where that can be found."""
+        found = MISSING_FILE.search(str(error))
+        group, option = found.groups() if found else ("", "")
+        if group in self.groups:
+            asking = next((file for file in _user_files() if f"{group}: {option}" in _text(file)), None)
+            where = "" if asking is None else f" (in {shown(asking)})"
+            options = self.groups[group]
+            return f"{group} must be one of {', '.join(options)}, got {option!r}{did_you_mean(option, options)}{where}"
+        if isinstance(error, UnicodeDecodeError):
+            return _describe(error, next((file for file in _user_files() if not _text(file)), None))
+        return _describe(error)
 
     def _compose(self, overrides: list[str]) -> Composition:
         files = tuple(self._chosen(overrides))
@@ -269,7 +293,39 @@ def _below(package: str, key: str) -> list[str]:
     return parts[len(outer) :] if parts[: len(outer)] == outer else ["\0"]
 
 
+MISSING_FILE = re.compile(r"Could not find '(\w+)/([^']+)'")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def _user_files() -> Iterator[Path]:
+    folder = user_conf()
+    return iter(sorted(folder.rglob("*.yaml"))) if folder is not None else iter(())
+
+
+def _text(file: Path) -> str:
+    """The text of a file; empty if it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def _file_problem(file: ConfigFile) -> str | None:
+    if file.foreign and file.path.is_file() and file.path.read_bytes().startswith(BYTE_ORDER_MARK):
+        return f"{shown(file.path)} must be UTF-8 without a byte-order mark; save it as plain UTF-8"
+    group = file.package.partition(".")[0]
+    if file.foreign and group and group not in (*Settings.model_fields, "hydra"):
+        return (
+            f"{shown(file.path)} must begin with the line `# @package _global_`: without it, its keys would be those "
+            f"of a group {group!r}, which the configuration does not have"
+        )
+    ours = our_conf() / file.path.parent.name / file.path.name
+    if file.foreign and ours.is_file() and "kind:" in _text(ours) and not ("kind" in file.content or file.defaults):
+        return (
+            f"{shown(file.path)} must name its kind, as it takes the place of the runner's own file: add `kind: …`, or "
+            "give it another name and build on that file, defaults: "
+            f"[{file.path.stem}]"
+        )
     if not isinstance(file.content, dict):
         return f"{shown(file.path)} must hold keys with values, got a list"
     if file.foreign and file.sets_hydra():

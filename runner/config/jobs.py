@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.config.compose import Check
-from runner.config.files import Library, open_library
+from runner.config.files import Library, open_library, shown
 from runner.config.overrides import for_hydra, is_of_sweeper, is_sweep_key, needs_sweep, only_in_sweeps, parse, usable
 from runner.errors import ConfigurationError
 from runner.settings import Settings
@@ -21,6 +21,8 @@ class Job:
     settings: Settings
     overrides: tuple[str, ...]
     foreign_files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the files ask for without effect."""
 
     @property
     def plain_overrides(self) -> tuple[str, ...]:
@@ -48,7 +50,10 @@ def prepare(texts: Sequence[str]) -> Job:
         check = Check(library, single).run()
         of_sweeps = [override for override in single if is_sweep_key(override) or is_of_sweeper(override)]
         problems += [*map(needs_sweep, several), *map(only_in_sweeps, of_sweeps)]
-        return _job(check, [for_hydra(override, library) for override in single], problems)
+        job = _job(check, [for_hydra(override, library) for override in single], problems)
+        file = check.composition.file_of("sweep") if check.composition else None
+        note = () if file is None else (f"the keys of sweep in {shown(file)} have no effect without -m",)
+        return replace(job, notes=note)
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], library: Library, problems: Sequence[str] = ()) -> tuple[Job, ...]:
@@ -68,10 +73,13 @@ def raise_problems(problems: Sequence[str]) -> None:
 
 
 def defaults_of(texts: Sequence[str], library: Library) -> dict[str, Any]:
-    """The values of the files that overrides choose, for `--help`, which reports no problems."""
+    """The values of the files that overrides choose, for `--help`, which reports no problems.
+
+    Where a required key is missing, values that no file sets are left out.
+    """
     overrides, _ = usable(texts, library)
     check = Check(library, [override for override in overrides if not override.is_sweep_override()]).run()
-    return {} if check.settings is None else check.settings.document()
+    return check.document if check.settings is None else check.settings.document()
 
 
 def _job(check: Check, texts: Sequence[str], problems: Sequence[str] = ()) -> Job:

@@ -112,7 +112,8 @@ def test_run_is_named_by_a_part_of_its_name(earlier, problems):
     earlier("seed=1")
     earlier("seed=2", name="outputs/runs/2026-01-02_10-00-00_bbbbbb")
     assert compose(["mode=evaluate", "from_run=aaaaaa"]).from_run == Path(RUN)
-    assert problems("mode=evaluate", "from_run=2026")[0].startswith("from_run must match one run, got 2026, which")
+    (problem,) = problems("mode=evaluate", "from_run=2026-01")
+    assert problem.startswith("from_run must match one run, got 2026-01, which matches")
 
 
 def test_link_to_a_run_is_followed(earlier):

@@ -153,3 +153,8 @@ def test_compose_keeps_an_outer_hydra_app(workplace):
 def test_numbers_for_text_get_quotes(problems, override, end):
     (told,) = problems(override)
     assert told.endswith(end)
+
+
+def test_infinite_number_is_refused(problems):
+    (told,) = problems("train.learning_rate=inf")
+    assert told.startswith("train.learning_rate must be a number above 0, or a group of keys with a name, got")

@@ -126,3 +126,9 @@ def test_errors_need_no_texts_of_keys(problems, monkeypatch):
     assert problems("loader.batch_sise=2") == [
         "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'?"
     ]
+
+
+@pytest.mark.parametrize(("choice", "key"), [("data=dataframe", "data.manifest=…"), ("model=custom", "model.target=…")])
+def test_help_lists_keys_of_unfinished_choices(workplace, choice, key):
+    page = help_text([choice], "")
+    assert f"\n  {choice}: " in page and f"\n  {key} " in page

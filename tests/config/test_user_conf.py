@@ -57,6 +57,62 @@ def test_primary_file_is_refused(workplace, problems):
     assert told.startswith("conf/config.yaml must not exist: it would replace the runner's own; move its keys to")
 
 
+GLOBAL = "# @package _global_\n"
+
+
+def test_sweep_keys_of_a_file_count_in_sweeps(workplace):
+    workplace(conf__experiment__wide=f"{GLOBAL}sweep:\n  jobs: 3\n  fail_fast: true\n")
+    settings = prepare_sweep(["experiment=wide", "seed=0,1", "sweep.jobs=2"]).settings
+    assert (settings.jobs, settings.fail_fast) == (2, True)
+    assert prepare(["experiment=wide"]).notes == (
+        "the keys of sweep in conf/experiment/wide.yaml have no effect without -m",
+    )
+    assert prepare([]).notes == ()
+
+
+def test_sweep_keys_of_one_of_several_are_refused(workplace, problems):
+    workplace(conf__experiment__wide=f"{GLOBAL}sweep:\n  jobs: 3\n", conf__experiment__plain=f"{GLOBAL}seed: 3\n")
+    (problem,) = problems("experiment=wide,plain", sweep=True)
+    assert problem.startswith("experiment=wide,plain must not list wide, whose file sets keys of sweep")
+
+
+def test_wrong_sweep_key_of_a_file_is_named(workplace, problems):
+    workplace(conf__experiment__wide=f"{GLOBAL}sweep:\n  jobs: many\n")
+    assert "sweep.jobs must be a whole number of at least 1, or null, got 'many' (in conf/experiment/wide.yaml)" in (
+        problems("experiment=wide", "seed=0,1", sweep=True)
+    )
+
+
+UNUSABLE = {
+    "byte-order mark": (b"\xef\xbb\xbf# @package _global_\nseed: 4\n", "must be UTF-8 without a byte-order mark"),
+    "latin-1": (b"# @package _global_\nseed: 4 # \xe9\n", "must be UTF-8 text, got other bytes"),
+    "no package": (b"seed: 4\n", "must begin with the line `# @package _global_`"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_unusable_experiment_is_named(workplace, problems, content, message):
+    workplace(conf__experiment__odd="")
+    Path("conf/experiment/odd.yaml").write_bytes(content)
+    (problem,) = problems("experiment=odd")
+    assert problem.startswith("conf/experiment/odd.yaml") and message in problem
+
+
+def test_choice_of_a_file_is_explained(workplace, problems):
+    workplace(conf__experiment__odd=f"{GLOBAL}defaults:\n  - override /model: mlpp\n")
+    (problem,) = problems("experiment=odd")
+    assert problem == (
+        "model must be one of application, cnn, cnn3d, custom, mlp, got 'mlpp'; did you mean 'mlp'? "
+        "(in conf/experiment/odd.yaml)"
+    )
+
+
+def test_file_without_a_kind_that_hides_ours_is_named(workplace, problems):
+    workplace(conf__loader__sequence="workers: 9\n")
+    (problem,) = problems()
+    assert problem.startswith("conf/loader/sequence.yaml must name its kind, as it takes the place of the runner's own")
+
+
 FORBIDDEN = "conf/train/mine.yaml must not configure Hydra; give keys of hydra on the command line"
 
 
