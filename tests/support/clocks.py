@@ -39,6 +39,14 @@ class VirtualTime:
         self.now += self.tick
         return self.now
 
+    def perf_counter_ns(self):
+        return round(self.perf_counter() * 1e9)
+
+    def install(self, patch):
+        """Replace the clock of the wait for data, by `monkeypatch` or, in a process of its own, for good."""
+        patch.setattr("runner.loaders.timing.perf_counter_ns", self.perf_counter_ns)
+        patch.setattr("runner.callbacks.epoch_timer.time", self.module)
+
     def advance(self, seconds, cpu=0.0):
         self.now += seconds
         self.cpu += cpu
