@@ -55,7 +55,7 @@ def composed_once():
     """Compose each choice of the runner's own files once: Hydra takes 0.1 s, and hundreds of tests choose the same."""
     from runner.config import files
 
-    compose, compositions = files.Library.compose, {}
+    compose, compositions = files.Library._compose, {}
 
     def remembered(library, overrides):
         if files.user_conf() is not None:
@@ -66,7 +66,7 @@ def composed_once():
         return compositions[key]
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files.Library, "compose", remembered)
+        patched.setattr(files.Library, "_compose", remembered)
         yield
 
 

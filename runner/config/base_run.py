@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from runner.component import is_folder
 from runner.config.files import Composition, ConfigFile, shown
-from runner.config.overrides import Overrides
+from runner.config.overrides import Overrides, run_name
 from runner.config.paths import why_missing
 from runner.config.resolvers import literal
 from runner.errors import ConfigurationError
@@ -20,7 +20,6 @@ from runner.records.folder import OUTPUTS
 from runner.records.run_folder import LATEST, RunFolder, named_run
 from runner.settings import Settings
 
-KEYS = ("from_run", "resume", "rerun")
 CHECKS: dict[str, Callable[[Path], RunFolder]] = {
     "from_run": run_to_use,
     "rerun": run_to_rerun,
@@ -40,20 +39,14 @@ LEFT_OUT = {
 
 
 def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
-    """The configuration of the run that one of `KEYS` names, with the groups of `composition` that were chosen.
+    """The configuration of the run that an override names, with the groups of `composition` that were chosen.
 
-    The same composition if none of `KEYS` is given. Raises `ConfigurationError` if that run cannot be used, or if an
+    Raises `ConfigurationError` if that run cannot be used, or if an
     override cannot go with it.
     """
-    named = {
-        override.key_or_group: value
-        for override in overrides.keys
-        if override.key_or_group in KEYS and not override.is_delete() and isinstance(value := override.value(), str)
-    }
+    named = {each.key_or_group: name for each in overrides.keys if (name := run_name(each)) is not None}
     if len(named) > 1:
         raise ConfigurationError(f"{' and '.join(named)} must not go together; give only one of them")
-    if not named:
-        return composition
     [(key, name)] = named.items()
     folder = _folder(key, name)
     takeover = any(each.key_or_group == "resume_takeover" and each.value() is True for each in overrides.keys)
@@ -75,11 +68,6 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     files = [file for file in composition.files if file.package in chosen]
     rest = {name: value for name, value in base.items() if name not in chosen}
     return Composition(config, (ConfigFile(folder / CONFIG_YAML, "", rest, (), foreign=False), *files))
-
-
-def set_by_base(override: Override) -> bool:
-    """Whether an override sets a key that `on_base_run` has set already, to the resolved folder."""
-    return override.key_or_group in KEYS and isinstance(override.value(), str)
 
 
 def _folder(key: str, name: str) -> Path:

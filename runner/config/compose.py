@@ -12,9 +12,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.component import not_installed
-from runner.config.base_run import on_base_run, set_by_base
 from runner.config.files import Composition, Library, shown
-from runner.config.overrides import Overrides, bad_choice, by_kind, for_hydra
+from runner.config.overrides import Overrides, bad_choice, by_kind, for_hydra, run_name
 from runner.config.paths import missing_paths
 from runner.config.resolvers import unmarked
 from runner.config.schema import Schema
@@ -49,18 +48,22 @@ class Check:
         overrides = by_kind(self.overrides, self.library)
         choices = list(self._choices(overrides.choices))
         self.composition = self._compose(choices, [override.input_line or "" for override in overrides.hydra])
+        keys = [override for override in overrides.keys if run_name(override) is None]
+        if self.composition is not None and len(keys) < len(overrides.keys):
+            self.composition = self._on_run(self.composition, overrides)
         if self.composition is not None:
-            self._check_on_base(self.composition, overrides)
+            self._validate(self.composition, keys)
         return self
 
-    def _check_on_base(self, composition: Composition, overrides: Overrides) -> None:
-        """Validate the composition, on the configuration of an earlier run where one is named."""
+    def _on_run(self, composition: Composition, overrides: Overrides) -> Composition | None:
+        """The composition on the configuration of the earlier run that an override names."""
+        from runner.config.base_run import on_base_run  # reads records, which a run of its own needs later, if at all
+
         try:
-            self.composition = on_base_run(composition, overrides)
+            return on_base_run(composition, overrides)
         except ConfigurationError as error:
             self.problems += [Problem("", text) for text in error.problems]
-            return
-        self._validate(self.composition, [override for override in overrides.keys if not set_by_base(override)])
+            return None
 
     def _choices(self, overrides: Sequence[Override]) -> Iterator[str]:
         """The choices that can be composed. A bad one is a problem, and the nearest is used, to check its keys too."""

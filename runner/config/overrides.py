@@ -27,6 +27,9 @@ OWNED = {
 SWEEPER = "hydra/sweeper"
 """The group of Hydra's sweepers."""
 
+RUN_KEYS = ("from_run", "resume", "rerun")
+"""Keys that name an earlier run, whose configuration takes the place of the default files."""
+
 
 @dataclass(frozen=True)
 class Overrides:
@@ -35,6 +38,16 @@ class Overrides:
     choices: tuple[Override, ...]
     keys: tuple[Override, ...]
     hydra: tuple[Override, ...]
+
+
+def run_name(override: Override) -> str | None:
+    """The earlier run that an override names; None if it names none. A part of a name may look like a number."""
+    if override.key_or_group not in RUN_KEYS or override.is_delete():
+        return None
+    value = override.value()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (override.input_line or "").partition("=")[2].strip()
+    return value if isinstance(value, str) else None
 
 
 def parse(texts: Sequence[str], library: Library) -> tuple[list[Override], list[str]]:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, Strict, model_validator
 
 from runner.component import Component, Count, Folder, Package, PositiveInt
-from runner.records.columns import goal_of_column
 
 PairedKeys = Annotated[tuple[str, ...], Strict(False), Field(min_length=2)]
 
@@ -119,7 +118,11 @@ class SweepSettings(Component):
 
     @model_validator(mode="after")
     def _goal_is_known(self) -> Self:
-        if self.objective is not None and (self.goal or goal_of_column(self.objective)) is None:
+        if self.objective is None:
+            return self
+        from runner.records.columns import goal_of_column
+
+        if (self.goal or goal_of_column(self.objective)) is None:
             raise ValueError(
                 f"goal must be min or max for the objective {self.objective}, got null; "
                 "add sweep.goal=min or sweep.goal=max"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from runner.component import Component, Package
-from runner.records.record import FinalStatus
+
+if TYPE_CHECKING:
+    from runner.records.record import FinalStatus
 
 MetricsRow = Mapping[str, float | None]
 
