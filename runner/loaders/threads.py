@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -15,7 +15,7 @@ from runner.batch import Array, ArraySpec, Indices
 from runner.errors import WorkerError
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
-from runner.loaders.workers import CLOSE_SECONDS, pieces
+from runner.loaders.workers import CLOSE_SECONDS, await_done, pieces
 
 
 class _LateArray:
@@ -140,8 +140,8 @@ def await_all(futures: Sequence[Future[ReadPiece]], timeout_seconds: float, cloc
 
     Raises the error of the first one that failed, or `WorkerError` after `timeout_seconds`.
     """
-    done, pending = wait(futures, timeout_seconds)  # all at once: waking the caller for each one slows the workers
-    filled = [future.result() for future in futures if future in done]
+    pending = await_done(futures, timeout_seconds)  # all at once: waking the caller for each one slows the workers
+    filled = [future.result() for future in futures if future not in pending]
     if pending:
         raise WorkerError(
             f"no batch within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, or samples take longer "

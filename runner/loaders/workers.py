@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice, pairwise
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from runner.batch import Indices
 from runner.errors import WorkerError
@@ -108,10 +108,26 @@ def in_threads(
 
 
 def _result(future: Future[Result], timeout_seconds: float, noun: str) -> Result:
-    try:
-        return future.result(timeout_seconds)
-    except TimeoutError as error:
+    if await_done([future], timeout_seconds):
         raise WorkerError(
             f"a worker read no {noun} within loader.timeout_seconds={timeout_seconds:g}; the storage may hang, "
             f"or a {noun} takes longer to read: raise loader.timeout_seconds"
-        ) from error
+        )
+    return future.result()
+
+
+WAIT_SECONDS = 0.5
+"""The longest single wait for workers."""
+
+
+def await_done(futures: Iterable[Future[Any]], timeout_seconds: float) -> set[Future[Any]]:
+    """Wait until all `futures` are done, at most `timeout_seconds`; those that are not.
+
+    A process that is stopped (Ctrl-Z, a suspended job, a paused container) reads nothing meanwhile, and its clock goes
+    on. So the time is counted in short waits: however long a stop lasts, it takes no more than one of them.
+    """
+    pending, left = set(futures), timeout_seconds
+    while pending and left > 0:
+        pending = wait(pending, min(left, WAIT_SECONDS)).not_done
+        left -= WAIT_SECONDS
+    return pending

@@ -1,10 +1,12 @@
 """How far ahead is read, and what becomes of it."""
 
+from concurrent.futures import Future, wait
+
 import numpy as np
 import pytest
 
 from runner.loaders.reader import ReadResult
-from runner.loaders.workers import read_ahead
+from runner.loaders.workers import WAIT_SECONDS, await_done, read_ahead
 
 
 class Remembering:
@@ -65,3 +67,20 @@ def test_bad_batch_drops_read_ahead():
     with pytest.raises(OSError, match="bad"):
         list(read_ahead(workers, batches(9), 3))
     assert (workers.read, workers.cancelled) == ([0], [1, 2, 3])
+
+
+@pytest.mark.parametrize("timeout", [0.2, 0.5, 3.2])
+def test_stop_of_the_process_is_no_hang(timeout, monkeypatch):
+    """A stop makes one wait as long as it likes; the worker goes on afterwards and has its time."""
+    future, waits = Future(), []
+
+    def stopped_once(pending, seconds):
+        waits.append(seconds)  # the first one takes an hour
+        if len(waits) >= timeout / WAIT_SECONDS and not future.done():
+            future.set_result(1)
+        return wait(pending, 0)
+
+    monkeypatch.setattr("runner.loaders.workers.wait", stopped_once)
+    assert not await_done([future], timeout)
+    assert sum(waits) == pytest.approx(timeout) and max(waits) <= WAIT_SECONDS
+    assert await_done([Future()], timeout)
