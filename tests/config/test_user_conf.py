@@ -107,7 +107,7 @@ def test_choice_of_a_file_is_explained(workplace, problems):
     )
 
 
-def test_file_without_a_kind_that_hides_ours_is_named(workplace, problems):
+def test_file_without_kind_hiding_ours_is_named(workplace, problems):
     workplace(conf__loader__sequence="workers: 9\n")
     (problem,) = problems()
     assert problem.startswith("conf/loader/sequence.yaml must name its kind, as it takes the place of the runner's own")
