@@ -32,7 +32,7 @@ from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
 from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
-from runner.settings import READING, Settings
+from runner.settings import READING, TRAINING, Settings
 from runner.training.backend import require_backend
 
 log = logging.getLogger("runner.run")
@@ -90,7 +90,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     record = _open_record(config, folder, origin, resumed)
-    with tracking.ending(folder), _reporting(config, record, terminal), _closing(record):
+    with tracking.ending(folder), _reporting(config, record, terminal), _closing(config, record, terminal):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
         context = RunContext(config, record, terminal, tracking)
@@ -137,19 +137,28 @@ def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFol
 
 
 @contextmanager
-def _closing(record: RunRecord) -> Iterator[None]:
-    """Close the record when the block ends, also by an error."""
+def _closing(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
+    """Close the record when the block ends, also by an error. An interrupted run says how it is resumed."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
         log.warning("interrupted")
         record.close("interrupted", interrupt)
+        terminal.summary(_next_lines(config, record))
         raise
     except BaseException as error:
         log.error("the run failed", exc_info=error)
         record.close("failed", error)
         raise
     record.close("completed")
+
+
+def _next_lines(config: Settings, record: RunRecord) -> Iterator[tuple[str, str]]:
+    """How an interrupted run is resumed; a job of a sweep is resumed with its sweep."""
+    is_resumable = config.mode in TRAINING and not record.is_held and not record.document["debug"]
+    if is_resumable and record.path.parent.name == "runs":
+        listed = f" 'extensions=[{','.join(config.extensions)}]'" if config.extensions else ""
+        yield "next", f"python -m runner resume={record.path}{listed} continues from here"
 
 
 @contextmanager

@@ -207,7 +207,10 @@ def test_bad_sample_fails_the_run_and_is_named(digits_root, tmp_path, folder):
     assert str(bad) in document["error"]["message"]
 
 
-def test_interrupt_closes_the_record(quick, folder, monkeypatch):
+def test_interrupt_closes_the_record(quick, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "runs" / "a"
+    folder.mkdir(parents=True)
+
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -215,6 +218,7 @@ def test_interrupt_closes_the_record(quick, folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(quick(), folder=folder)
     assert read_document(folder)["status"] == "interrupted"
+    assert f"next      python -m runner resume={folder} continues from here" in capsys.readouterr().out
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
