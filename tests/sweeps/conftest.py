@@ -28,6 +28,7 @@ if sys.argv[3:] == ["resume"]:
     (folder / "again").touch()
     document = json.loads((folder / "run.json").read_text())
     record = RunRecord.reopen(folder, document)
+    record.begin()
 else:
     write_config(folder, config)
     record = RunRecord.open(folder, backend="tensorflow")
