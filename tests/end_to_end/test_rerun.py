@@ -94,6 +94,7 @@ def against(second, tmp_path):
         shutil.copytree(second[0], compare.folder)
         config = compose([f"rerun={of}", "verify=true"])
         record = RunRecord.reopen(compare.folder, read_run(compare.folder))
+        record.begin()
         error = verify(config, run_to_compare(of), record, open_dataset(config), Terminal())
         record.close("completed")
         if error:
