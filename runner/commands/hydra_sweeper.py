@@ -17,7 +17,8 @@ from hydra.errors import HydraException
 
 from runner.commands.prepare_sweep import Sweep
 from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan, report_end
-from runner.config.files import PRIMARY, Library, open_library, our_plugins
+from runner.config.config_file import PRIMARY, our_plugins
+from runner.config.files import Library, open_library
 from runner.config.jobs import check_jobs
 from runner.config.launch import quoted
 from runner.config.overrides import for_hydra, is_of_sweeper, parse

@@ -9,7 +9,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from runner.component import is_folder
-from runner.config.files import Composition, ConfigFile, shown
+from runner.config.config_file import ConfigFile, shown
+from runner.config.files import Composition
 from runner.config.overrides import Overrides, run_name
 from runner.config.paths import why_missing
 from runner.config.resolvers import literal

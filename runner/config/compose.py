@@ -12,7 +12,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.component import not_installed
-from runner.config.files import Composition, Library, shown
+from runner.config.config_file import shown
+from runner.config.files import Composition, Library
 from runner.config.overrides import Overrides, bad_choice, by_kind, for_hydra, run_name
 from runner.config.paths import missing_paths
 from runner.config.resolvers import unmarked

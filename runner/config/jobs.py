@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.compose import Check
-from runner.config.files import Library, open_library, shown
+from runner.config.config_file import shown
+from runner.config.files import Library, open_library
 from runner.config.overrides import for_hydra, is_of_sweeper, is_sweep_key, needs_sweep, only_in_sweeps, parse, usable
 from runner.errors import ConfigurationError
 from runner.settings import Settings

@@ -13,7 +13,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from runner.config.files import PRIMARY, VERSION_BASE, UserConf, our_conf, without_hydra
+from runner.config.config_file import PRIMARY, our_conf
+from runner.config.files import VERSION_BASE, UserConf, without_hydra
 from runner.config.jobs import Job
 from runner.errors import RunnerError
 from runner.records.secret_keys import mask_files, secret_values

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.config.files import our_conf, shown
+from runner.config.config_file import our_conf, shown
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from runner.__main__ import FLAGS, execute
+from runner.config.config_file import our_conf
 from runner.config.file_schema import KINDS, file_schema
-from runner.config.files import our_conf
 
 jsonschema = pytest.importorskip("jsonschema")
 CHOICES = sorted(file for file in our_conf().rglob("*.yaml") if file.parent != our_conf())
