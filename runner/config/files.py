@@ -104,6 +104,8 @@ class Library:
 
     def sets(self, group: str, option: str, key: str) -> bool:
         """Whether the file of an option of the user's sets the dotted `key`, or something below it."""
+        if option not in self.groups.get(group, ()):
+            return False
         try:
             file = self._file(f"{group}/{option}")
         except COMPOSITION_ERRORS:

@@ -119,6 +119,8 @@ class SweepSettings(Component):
     @model_validator(mode="after")
     def _goal_is_known(self) -> Self:
         if self.objective is None:
+            if self.goal is not None:
+                raise ValueError(f"goal needs sweep.objective, got only goal={self.goal}; add sweep.objective=KEY")
             return self
         from runner.records.columns import goal_of_column
 
@@ -127,8 +129,6 @@ class SweepSettings(Component):
                 f"goal must be min or max for the objective {self.objective}, got null; "
                 "add sweep.goal=min or sweep.goal=max"
             )
-        if self.goal is not None and self.objective is None:
-            raise ValueError(f"goal needs sweep.objective, got only goal={self.goal}; add sweep.objective=KEY")
         return self
 
     @model_validator(mode="after")
