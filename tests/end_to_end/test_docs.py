@@ -110,21 +110,23 @@ class Reader:
     """Follows a page: epochs and digits are cut short.
 
     A command that ran on an earlier page is skipped, unless a later step of this page needs a run. A run only trains,
-    unless the next step repeats it: evaluating and predicting have tests of their own.
+    unless the next step repeats it or a later one reads its results: evaluating and predicting have their own tests.
     """
 
     def __init__(self, steps):
         self.steps = steps
         self.epochs = 1
         self.namespace = {}
-        self.is_repeated = False
+        self.is_whole = False
 
     def follow_all(self):
         """Do all steps."""
         for number, step in enumerate(self.steps):
             later = self.steps[number + 1 :]
             is_needed = any(re.search(r"=latest|runner\.(runs|report)", step.text) for step in later)
-            self.is_repeated = bool(later) and "rerun=" in later[0].text
+            self.is_whole = "rerun=" in "".join(step.text for step in later[:1]) or any(
+                "evaluate." in step.text for step in later
+            )
             if is_needed or step not in DONE or step.kind == "file" or "runner.examples" in step.text:
                 self.follow(step)
             DONE.add(step)
@@ -204,7 +206,7 @@ class Reader:
         self.epochs = 1
         seconds = ["bench.seconds=0.05"] if "mode=bench" in said else []
         limit = [] if re.search(r"\bdata=(?!digits)|data\.limit", said) else ["data.limit=100"]
-        fit = [] if self.is_repeated or re.search(r"\bmode=|debug=", said) else ["mode=fit"]
+        fit = [] if self.is_whole or re.search(r"\bmode=|debug=", said) else ["mode=fit"]
         return ["train.epochs=1", *seconds, *limit, *fit]
 
 
