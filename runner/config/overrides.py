@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from runner.config.files import Library
+from runner.config.schema import Schema
 from runner.messages import did_you_mean, quoted
 from runner.settings import Settings
 
@@ -120,7 +121,9 @@ def refusal(override: Override, library: Library) -> str | None:
         return f"{key} must not be set: {OWNED[owned[0]]}" if owned else None
     known = [*Settings.model_fields, *library.groups]
     first = key.split(".")[0]
-    return None if key in known or first in known else f"unknown key {first!r}{did_you_mean(first, known)}"
+    if key in known or first in known:
+        return None
+    return f"unknown key {first!r}{Schema().elsewhere(first) or did_you_mean(first, known)}"
 
 
 def bad_choice(override: Override, library: Library) -> str | None:

@@ -34,6 +34,22 @@ LIMITS = {
     "exclusiveMaximum": "below",
 }
 
+OTHER_NAMES = {
+    "lr": "learning_rate",
+    "optim": "optimizer",
+    "epoch": "epochs", "num_epochs": "epochs", "n_epochs": "epochs", "max_epochs": "epochs",
+    "bs": "batch_size", "batch": "batch_size", "batchsize": "batch_size",
+    "num_workers": "workers", "n_workers": "workers", "nb_workers": "workers", "threads": "workers",
+    "multiprocessing": "use_multiprocessing",
+    "prefetch": "max_queue_size", "prefetch_factor": "max_queue_size", "queue_size": "max_queue_size",
+    "image_size": "target_size", "img_size": "target_size", "input_size": "target_size", "size": "target_size",
+    "val_split": "validation_split", "validation_fraction": "validation_split",
+    "mixed_precision": "precision",
+}  # fmt: skip
+"""Names that other tools give to a key, and the last part of its name here."""
+
+MOST_SUGGESTIONS = 3
+
 
 @dataclass(frozen=True)
 class Variants:
@@ -131,6 +147,23 @@ class Schema:
                     yield f"{prefix}{name}", {"enum": list(variants.components), "default": child.get("default")}
             else:
                 yield f"{prefix}{name}", child
+
+    def elsewhere(self, name: str) -> str:
+        """The end of a message about an unknown key: the keys with this name in other groups; nothing if none."""
+        wanted = OTHER_NAMES.get(name, name)
+        named = {key for key in self._all_keys(self.root, "") if key.rpartition(".")[2] == wanted}
+        depth = min((key.count(".") for key in named), default=0)
+        found = sorted(key for key in named if key.count(".") == depth)
+        return f"; did you mean {' or '.join(map(repr, found))}?" if 0 < len(found) <= MOST_SUGGESTIONS else ""
+
+    def _all_keys(self, node: Node, prefix: str) -> Iterator[str]:
+        """Every key below a node, whatever is chosen; a key of several components comes several times."""
+        for shape in self.shapes(self.resolve(node)):
+            variants = self.variants(shape)
+            for component in (shape,) if variants is None else variants.components.values():
+                for name, child in component.get("properties", {}).items():
+                    yield f"{prefix}{name}"
+                    yield from self._all_keys(child, f"{prefix}{name}.")
 
     def options(self, node: Node) -> list[Any]:
         """The values a key can have, if it is limited to a few."""

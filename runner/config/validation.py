@@ -119,14 +119,9 @@ class _Errors:
             return f"{text}; it belongs to {', '.join(others)}"
         return text + (
             did_you_mean(name, known, prefix)
-            or self._elsewhere(name)
+            or self.schema.elsewhere(name)
             or f"; its keys are {', '.join(key for key in known if key != 'kind')}"
         )
-
-    def _elsewhere(self, name: str) -> str:
-        keys = [key for key, _ in self.schema.keys(self.schema.root, self.document, closed=False)]
-        found = [key for key in keys if key.rpartition(".")[2] == name]
-        return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
     def _suggestion(self, place: Place, value: Any) -> str:
         node = place.node or {}

@@ -27,6 +27,13 @@ ONE_PROBLEM = {
     "~loader": "loader must not be removed; choose one of auto, custom, directory_flow, generator, in_memory, sequence",
     "sead=1": "unknown key 'sead'; did you mean 'seed'?",
     "zzz=1": "unknown key 'zzz'",
+    "lr=0.1": "unknown key 'lr'; did you mean 'train.learning_rate'?",
+    "epochs=3": "unknown key 'epochs'; did you mean 'train.epochs'?",
+    "optimizer=sgd": "unknown key 'optimizer'; did you mean 'train.optimizer'?",
+    "num_workers=2": "unknown key 'num_workers'; did you mean 'loader.workers'?",
+    "train.lr=0.1": "unknown key 'train.lr' for train; did you mean 'train.learning_rate'?",
+    "loader.num_workers=2": "unknown key 'loader.num_workers' for loader=sequence; did you mean 'loader.workers'?",
+    "model.optimizer=sgd": "unknown key 'model.optimizer' for model=cnn; did you mean 'train.optimizer'?",
     "seed=-1": "seed must be a whole number of at least 0 and below 4294967296, got -1",
     "train.early_stopping.patiense=3": "unknown key 'train.early_stopping.patiense' for train.early_stopping; "
     "did you mean 'train.early_stopping.patience'?",
