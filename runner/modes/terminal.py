@@ -53,7 +53,7 @@ class Terminal:
         """Print lines, and write them to run.log."""
         for label, text in lines:
             self.lines([(label, text)])
-            log.info("%s", f"{label}: {text}" if label else text)
+            log.info("%s", printable(f"{label}: {text}" if label else text))
 
     def note(self, text: str) -> None:
         """Print something that a person should know and need not act on."""
