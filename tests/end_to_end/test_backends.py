@@ -1,4 +1,4 @@
-"""Every source and mode on the other backends, where they are installed: one process for each of them."""
+"""Every kind of batch and mode on the other backends, where they are installed: one process for each of them."""
 
 import json
 import subprocess
@@ -56,7 +56,6 @@ def data(tmp_path_factory):
         Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).save(path)
         rows.append(f"{path.relative_to(root)},{number % 2},{'abcde'[number % 5]},{number / 40},{1 + number % 3}")
     (root / "photos.csv").write_text("\n".join(rows))
-    np.savez(root / "arrays.npz", x=rng.normal(size=(40, 5)).astype(np.float32), y=np.arange(40) % 3)
     return root
 
 
@@ -68,7 +67,7 @@ def trained(digits_root, tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_path):
+def test_every_batch_and_mode_runs(backend, data, trained, digits_root, tmp_path):
     pytest.importorskip(backend)
     digits, npy = f"data.root={digits_root}", f"data.root={data}/volumes"
     npy_files = [f"data.partition={data}/partition.json", f"data.labels={data}/labels.json"]
@@ -84,10 +83,8 @@ def test_every_source_and_mode_runs(backend, data, trained, digits_root, tmp_pat
         "processes": [digits, *QUICK, "loader=directory_flow", "loader.use_multiprocessing=true"],
         "augmented": [digits, *QUICK, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
         "averaged": [digits, *QUICK, "train.optimizer={name: sgd, use_ema: true}", "train.class_weight=balanced"],
-        "directory": ["data=directory", f"data.root={data}/photos", "data.target_size=[6,6]", "model=mlp", *SMALL],
         "input": [digits, "data.class_mode=input", "model=mlp", *SMALL],
         "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL],
-        "arrays": ["data=arrays", f"data.path={data}/arrays.npz", "model=mlp", *SMALL],
         "both": [*listed, *both, "model=mlp"],
         "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw", "model=mlp"],
         "batches": [*custom, "loader.workers=2", "train.steps_per_epoch=4", "train.epochs=2", "model=mlp"],
