@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,8 +45,8 @@ class Package:
 
 
 def not_installed(packages: Iterable[Package]) -> list[str]:
-    """A problem for each package that is not installed, with how to install it."""
-    return [_problem(package) for package in packages if not package.is_installed]
+    """A problem for each package that is not installed, or not in a version that works, with how to install it."""
+    return [problem for package in packages if (problem := _problem(package))]
 
 
 def require(packages: Iterable[Package]) -> None:
@@ -54,12 +55,37 @@ def require(packages: Iterable[Package]) -> None:
         raise ConfigurationError(problems)
 
 
-def _problem(package: Package) -> str:
+def _problem(package: Package) -> str | None:
     wanted = f"'keras-runner[{package.extra}]'" if package.extra else package.name
-    return (
-        f"{package.choice} needs the package {package.name}, which is not installed; pip install {wanted}, "
-        f"or {package.otherwise}"
-    )
+    if not package.is_installed:
+        lacks = f"the package {package.name}, which is not installed"
+    elif unmet := _unmet_requirement(package):
+        lacks = f"{unmet}, got version {metadata.version(package.name)}"
+    else:
+        return None
+    return f"{package.choice} needs {lacks}; pip install {wanted}, or {package.otherwise}"
+
+
+def _unmet_requirement(package: Package) -> str | None:
+    """The requirement of keras-runner's own extra that the installed version does not meet: `optuna>=5`."""
+    if package.extra is None:
+        return None
+    from packaging.requirements import Requirement
+
+    try:
+        requirements = map(Requirement, metadata.requires("keras-runner") or ())
+        version = metadata.version(package.name)
+    except metadata.PackageNotFoundError:  # the runner is not installed, or the package is called otherwise
+        return None
+    for requirement in requirements:
+        is_extra = requirement.marker is not None and requirement.marker.evaluate({"extra": package.extra})
+        if (
+            requirement.name == package.name
+            and is_extra
+            and not requirement.specifier.contains(version, prereleases=True)
+        ):
+            return f"{requirement.name}{requirement.specifier}"
+    return None
 
 
 def is_folder(path: Path) -> bool:

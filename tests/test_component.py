@@ -1,6 +1,7 @@
 """Packages that only some choices need: told while the configuration is judged, all of them, and never imported."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,19 @@ def test_folder_of_the_same_name_is_no_package(without, monkeypatch):
     package = Package("tracker=x", "left_over", extra=None, otherwise="choose tracker=none")
     assert not_installed([package]) == [
         "tracker=x needs the package left_over, which is not installed; pip install left_over, or choose tracker=none"
+    ]
+
+
+def test_old_package_is_a_problem(monkeypatch):
+    package = Package("sweep.search=optuna", "optuna", "optuna", otherwise="use sweep.search=random")
+    monkeypatch.setattr("runner.component.find_spec", lambda name: find_spec("pytest"))
+    monkeypatch.setattr("runner.component.metadata.requires", lambda name: ["optuna>=5; extra == 'optuna'"])
+    monkeypatch.setattr("runner.component.metadata.version", lambda name: "5.1")
+    assert not_installed([package]) == []
+    monkeypatch.setattr("runner.component.metadata.version", lambda name: "3.6.1")
+    assert not_installed([package]) == [
+        "sweep.search=optuna needs optuna>=5, got version 3.6.1; pip install 'keras-runner[optuna]', or use "
+        "sweep.search=random"
     ]
 
 
