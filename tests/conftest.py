@@ -1,4 +1,4 @@
-"""Data that many tests read, and what one must not leave to the next."""
+"""Data and settings that many tests share."""
 
 import contextlib
 import gc
@@ -15,10 +15,10 @@ with contextlib.suppress(ImportError):
     # It configures logging as it is imported, which closes all handlers there are, with what pytest captures.
     import submitit  # noqa: F401
 
-# What JAX compiles for tests runs for milliseconds.
+# Code that JAX compiles for tests runs for milliseconds.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-# What is written need not survive a power cut; a run asks eighty times for that, at some milliseconds each.
+# Files of tests need not survive a power cut; a run calls fsync eighty times, at some milliseconds each.
 os.fsync = lambda descriptor: None
 
 # Speed is measured by benchmarks; a machine that is busy must fail no test.
@@ -27,7 +27,7 @@ settings.load_profile("busy")
 
 
 def pytest_configure(config):
-    """What JAX has compiled for one run, or in one process, no other compiles again."""
+    """Share what JAX compiles between runs and processes."""
     if config.pluginmanager.has_plugin("cacheprovider"):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -72,7 +72,7 @@ def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
     if not bad or not isinstance(config.data, Data) or config.data.on_bad != "raise":
         return ""
     noun = "bad sample" if number["not_finite"] else "unreadable sample"
-    return f"; data.on_bad=skip or substitute accepts {plural(bad, noun)}"
+    return f"; data.on_bad=skip trains without {plural(bad, noun)}, substitute replaces {'it' if bad == 1 else 'them'}"
 
 
 def _findings(config: Settings, settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""What a state says of the digests so far, and what of an earlier version's state."""
+"""Digests in a state, and in states of an earlier version."""
 
 from runner.callbacks.progress import NOTHING_SEEN, Progress
 from runner.records.state import State

@@ -1,4 +1,4 @@
-"""What is wrong with the user's modules is told by reading them, before there is a run folder."""
+"""Problems of the user's modules are found by reading them, before there is a run folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is said to a configuration that cannot work: all of it, at once, and how to mend it."""
+"""All problems of a configuration are reported at once, each with its remedy."""
 
 import pytest
 

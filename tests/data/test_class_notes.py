@@ -1,4 +1,4 @@
-"""What is said of classes that may not be what they seem."""
+"""Notes on classes that may not be what they seem."""
 
 import numpy as np
 import pytest

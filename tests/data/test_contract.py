@@ -1,4 +1,4 @@
-"""What every source keeps, whatever its samples are made of."""
+"""The contract of every source, whatever its samples are made of."""
 
 import json
 import pickle

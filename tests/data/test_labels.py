@@ -1,4 +1,4 @@
-"""What `y` is."""
+"""Labels as arrays."""
 
 import numpy as np
 import pytest

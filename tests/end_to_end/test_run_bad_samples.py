@@ -146,7 +146,7 @@ def test_bad_sample_bound_ends_run_and_can_rise(start, tmp_path):
 
 def test_check_names_what_a_run_would_handle_bad(photos, tmp_path):
     keys = ["data=directory", f"data.root={photos}", "mode=check", "data.target_size=[6,5]"]
-    with pytest.raises(DataError, match="data.on_bad=skip or substitute accepts 3 unreadable samples"):
+    with pytest.raises(DataError, match="data.on_bad=skip trains without 3 unreadable samples"):
         run(compose(keys), folder=_made(tmp_path / "check"))
     findings = json.loads((tmp_path / "check" / "check.json").read_text())["findings"]["unreadable"]
     named = {(sample["split"], sample["id"]) for finding in findings for sample in finding["samples"]}

@@ -1,4 +1,4 @@
-"""What Keras is trained on, whatever the feed."""
+"""Every feed gives Keras the same batches."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is remembered of the batches that are trained on."""
+"""The digests and counts of the batches that are trained on."""
 
 from types import SimpleNamespace
 

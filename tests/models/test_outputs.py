@@ -1,4 +1,4 @@
-"""What each class mode asks of the model."""
+"""The outputs, losses and metrics of each class mode."""
 
 import pytest
 

@@ -110,7 +110,7 @@ def test_bad_files_are_named_by_what_is_wrong(check, photos, loader):
     assert said == (
         "data check failed: 1 missing, 1 empty, 1 unreadable, 1 misnamed; "
         f"{check.folder}/check.json lists all; "
-        "data.on_bad=skip or substitute accepts 3 unreadable samples"
+        "data.on_bad=skip trains without 3 unreadable samples, substitute replaces them"
     )
 
 
@@ -121,7 +121,7 @@ def test_values_that_are_no_numbers_are_named(check, tmp_path, capsys):
     document, said = check("data=arrays", f"data.path={tmp_path / 'a.npz'}")
     assert sorted(ids(document, "not_finite")) == [["train-3"], ["train-7"]]
     assert "not finite: 2" in capsys.readouterr().out
-    assert said.endswith("data.on_bad=skip or substitute accepts 2 bad samples")
+    assert said.endswith("data.on_bad=skip trains without 2 bad samples, substitute replaces them")
 
 
 CLEANED = """

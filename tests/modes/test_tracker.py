@@ -1,4 +1,4 @@
-"""What trackers are told of whole runs, and that none fails one."""
+"""Trackers get whole runs, and none fails one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What was in the files of a run."""
+"""Digests of the contents of a run's files."""
 
 import multiprocessing
 import os

@@ -73,7 +73,7 @@ ROWS = [[0, 0.01, "0.9750 ± 0.0123", 1.5, "completed"], [1, 0.1, None, "0.0312 
 
 @pytest.fixture
 def printed(monkeypatch):
-    """What that table looks like on a terminal of some width."""
+    """The table on a terminal of some width."""
 
     def on_terminal(width):
         file = io.StringIO()

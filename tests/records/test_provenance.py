@@ -1,4 +1,4 @@
-"""What a run ran on and with."""
+"""The machine, packages and code of a run."""
 
 import hashlib
 import subprocess

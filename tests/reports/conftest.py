@@ -18,7 +18,7 @@ from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 QUICK = ["train.epochs=2", "loader.workers=2"]
 HOSTILE = "<script>alert(1)</script>"
-"""What a class of `table` is called."""
+"""The name of a class of `table`."""
 
 
 class Page(HTMLParser):

@@ -16,7 +16,7 @@ from tests.support.clocks import calls_of
 from tests.support.run_files import read_document, read_rows
 
 HOSTILE = "<script>alert(1)</script>"
-"""What a class of `table` is called."""
+"""The name of a class of `table`."""
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 HOSTILE = "<script>alert(1)</script>"
-"""What the failed job's error says."""
+"""The failed job's error."""
 
 
 @pytest.fixture(scope="module")

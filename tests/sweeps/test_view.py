@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs."""
+"""The screen while a sweep runs."""
 
 import io
 import re

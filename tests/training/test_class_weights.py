@@ -1,4 +1,4 @@
-"""What each class counts in the loss."""
+"""The weight of each class in the loss."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said of an operation that cannot give the same bits every time."""
+"""Operations that cannot give the same bits every time are named."""
 
 import pytest
 

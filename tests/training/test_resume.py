@@ -39,7 +39,7 @@ def untimed(rows):
 
 
 def counted(result):
-    """What was done, not what it took."""
+    """The results without times."""
     return {name: value for name, value in result.items() if name not in COST}
 
 
