@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -140,14 +141,18 @@ class Reader:
             short = step.text.replace("epochs=3", "epochs=1").replace('_size=8"]', '_size=8", "train.epochs=1"]')
             exec(short, self.namespace)
         elif not step.text.startswith(NOT_RUN):
-            self.type(self.substituted(step.text), step.exit_code)
+            command, _, file = self.substituted(step.text).partition(" > ")
+            if file:
+                Path(file).write_text(self.printed(command))
+            else:
+                self.type(command, step.exit_code)
 
     def substituted(self, command):
         """The command with the output of each $(…) in its place, as a shell does."""
         return re.sub(r"\$\((.*?)\)", lambda match: self.printed(match[1]).strip(), command)
 
     def printed(self, command):
-        """Standard output of a command that asks about runs."""
+        """Standard output of a command that trains nothing."""
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             self.type(command, 0)
         return printed.getvalue()
@@ -162,7 +167,7 @@ class Reader:
             assert main(arguments) == exit_code, command
         elif arguments[:1] == ["-m"]:
             return  # sweeps have tests of their own below
-        elif exit_code == 2 or {"--help", "--version", "--cfg"} & set(arguments):
+        elif exit_code == 2 or {"--help", "--version", "--cfg", "--schema"} & set(arguments):
             from runner.__main__ import execute
 
             assert execute(arguments) == exit_code, command
@@ -192,8 +197,12 @@ class Reader:
             return
         assert exit_code == 0
         assert record.document["status"] == "completed"
-        left = [file for word, file in LEFT.items() if word in words] or ["predictions.csv"]
-        assert (record.path / left[0]).exists()
+        assert (record.path / self.left_by(words, record)).exists()
+
+    def left_by(self, words, record):
+        """A file that a run leaves; one that starts from another run may have that run's mode."""
+        mode = yaml.safe_load((record.path / "config.yaml").read_text())["mode"]
+        return next((file for word, file in LEFT.items() if word in [*words, f"mode={mode}"]), "predictions.csv")
 
     def shorter(self, arguments):
         """Overrides that cut a run short; a run that starts from an earlier one keeps that one's data and epochs."""
