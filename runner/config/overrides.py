@@ -123,7 +123,7 @@ def refusal(override: Override, library: Library) -> str | None:
     first = key.split(".")[0]
     if key in known or first in known:
         return None
-    return f"unknown key {first!r}{Schema().elsewhere(first) or did_you_mean(first, known)}"
+    return f"unknown key {first!r}{did_you_mean(first, known) or Schema().elsewhere(first)}"
 
 
 def bad_choice(override: Override, library: Library) -> str | None:
