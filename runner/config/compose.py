@@ -58,7 +58,7 @@ class Check:
 
     def _on_run(self, composition: Composition, overrides: Overrides) -> Composition | None:
         """The composition on the configuration of the earlier run that an override names."""
-        from runner.config.base_run import on_base_run  # reads records, which a run of its own needs later, if at all
+        from runner.config.base_run import on_base_run  # imports records: only an earlier run needs them
 
         try:
             return on_base_run(composition, overrides)
