@@ -57,6 +57,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.step = self._first_step = start.step if start else 0
         self.samples_seen: int = counts["samples_seen"]
         self._empty_steps: int = counts.get("empty_steps", 0)
+        self.moved: int = counts.get("moved", 0)
+        """How many steps were never done, because an epoch had another number of steps before a resume."""
         self.stopped: bool = counts["stopped"]
         self.epoch_logs: dict[str, float] | None = counts.get("epoch_logs")
         """The logs of an epoch that is trained and not validated yet; else None."""
@@ -163,6 +165,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         counts = {
             "samples_seen": self.samples_seen,
             "empty_steps": self._delivery.empty_steps,
+            "steps_per_epoch": self.params["steps"],
+            "moved": self.moved,
             "ids": self.ids,
             "weights": self.weights,
             "stopped": self.stopped,

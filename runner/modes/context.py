@@ -7,14 +7,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from runner.data.dataset import Dataset
+from runner.data.dataset import Data, Dataset
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
-from runner.modes.pipeline import open_loader, open_notes, plan_loading
+from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.summary import bad_lines, cache_lines, data_lines, loader_lines
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
+from runner.records.bad_samples import BadSamples, Notes
+from runner.records.contents import Contents
 from runner.records.folder import point_latest
 from runner.records.record import RunRecord
 from runner.settings import Settings
@@ -75,13 +77,34 @@ def prepare_loading(
     return plan.settings
 
 
+def open_notes(run: RunContext, dataset: Dataset, *, forgets: bool = False) -> Notes:
+    """The notes of a run on what it reads, held as long as its record is; bad samples are reported.
+
+    With `forgets`, digests of files that an earlier part of the run has noted are dropped.
+    """
+    folder, held = run.record.path, run.record.is_held
+    most = run.config.data.max_bad if isinstance(run.config.data, Data) else None
+    contents = Contents(folder, dataset.files, held=held, forgets=forgets)
+    return Notes(contents, BadSamples(folder, most, run.terminal.note, held=held))
+
+
 @contextmanager
 def open_loaders(
-    run: RunContext, settings: LoaderSettings, dataset: Dataset, splits: Sequence[str], *, training: bool
+    run: RunContext,
+    settings: LoaderSettings,
+    dataset: Dataset,
+    splits: Sequence[str],
+    *,
+    training: bool,
+    notes: Notes | None = None,
 ) -> Iterator[Mapping[str, Loader]]:
-    """The loaders of `splits`, by split. After the block they are closed, and bad samples are reported and recorded."""
-    notes = open_notes(run.config, dataset, run.record.path, run.terminal.note)
+    """The loaders of `splits`, by split. After the block they are closed, and bad samples are reported and recorded.
+
+    `notes` are taken of what they read, new ones by default.
+    """
+    notes = notes or open_notes(run, dataset)
     with ExitStack() as closing:
+        closing.callback(notes.contents.close)
         closing.callback(lambda: run.record.update(data=notes.section()))
         loaders: dict[str, Loader] = {}
         for split in splits:

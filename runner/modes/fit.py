@@ -19,19 +19,19 @@ from runner.loaders.timing import Wait
 from runner.machine import available_bytes
 from runner.messages import plural
 from runner.models.base import Task, task_of
-from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
+from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait, picture_worst
 from runner.modes.pipeline import data_section, open_dataset, open_repeated, plan_of
 from runner.modes.resume import fewer_epochs, refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace
-from runner.records.contents import CONTENTS
+from runner.records.bad_samples import Notes
 from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.pictures import FIGURES
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
-from runner.records.state import State, drop_states, read_state
+from runner.records.state import State, keep_states, read_state
 from runner.training.backend import naming_refusals
 
 if TYPE_CHECKING:
@@ -54,14 +54,12 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             steps = plan_of(run.config, settings, dataset, "train", training=True).num_steps
             task, model = _build(run, dataset, steps)
             start = None if resumed is None else _read_start(run, resumed, model, steps)
-        if resumed is not None and _has_other_data(run, resumed):
-            shutil.rmtree(run.record.path / CONTENTS, ignore_errors=True)
-        splits = tuple(dataset.splits)
-        loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True))
+        splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)
+        loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
             training = _training(run, model, loaders, first_loss)
-            begin = None if resumed is None else partial(_begin_again, run, dataset)
+            begin = None if resumed is None else partial(_begin_again, run, dataset, notes)
             result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
             if first_loss is not None:
@@ -81,21 +79,25 @@ def _open_data(run: RunContext, resumed: RunFolder | None) -> tuple[Dataset, Loa
     return dataset, prepare_loading(run, dataset, tuple(dataset.splits), data)
 
 
-def _has_other_data(run: RunContext, resumed: RunFolder) -> bool:
-    return bool(run.record.document["data"]["fingerprint"] != resumed.document["data"].get("fingerprint"))
+def _notes(run: RunContext, dataset: Dataset, resumed: RunFolder | None) -> Notes:
+    """The notes of what the run reads; those of a resumed run forget other data."""
+    fingerprint = None if resumed is None else resumed.document["data"].get("fingerprint")
+    forgets = resumed is not None and run.record.document["data"]["fingerprint"] != fingerprint
+    return open_notes(run, dataset, forgets=forgets)
 
 
-def _begin_again(run: RunContext, dataset: Dataset, step: int) -> None:
-    """Begin to write a run that is resumed after `step`: nothing can refuse it any more.
+def _begin_again(run: RunContext, dataset: Dataset, notes: Notes, start: State | None) -> None:
+    """Begin to write a run that is resumed from `start`: nothing can refuse it any more.
 
     Removes what its end writes again, and states that were written later.
     """
     run.begin()
+    notes.begin()
     folder = run.record.path
     for name in (MODEL, PREDICTIONS_CSV):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / FIGURES, ignore_errors=True)
-    drop_states(folder / CHECKPOINTS, after=step)
+    keep_states(folder / CHECKPOINTS, start)
     picture_data(folder, dataset)
 
 
@@ -157,11 +159,11 @@ def _fit(
     settings: LoaderSettings,
     *,
     start: State | None,
-    begin: Callable[[int], None] | None,
+    begin: Callable[[State | None], None] | None,
 ) -> dict[str, Any]:
     """The result of `loop.fit`. metrics.csv, the terminal, the tracker and run.json are updated after every epoch.
 
-    `begin` is called with the steps that a resumed run has done, before its next step.
+    `begin` is called with the state that a resumed run starts from, before its next step.
     """
     from runner.training.loop import TrainingObserver, fit
     from runner.training.profile import PROFILE_PSTATS, profiled
@@ -186,7 +188,7 @@ def _fit(
         def on_begin() -> None:
             if begin is not None:
                 metrics.resume(start.done_epochs(steps) if start else 0)
-                begin(start.step if start else 0)
+                begin(start)
 
         with profiling:
             observer = TrainingObserver(view.on_step, on_epoch, on_weights, on_begin, on_goals)
@@ -202,7 +204,8 @@ def _read_start(run: RunContext, resumed: RunFolder, model: keras.Model, steps_p
 
     settings = run.config.train
     steps = settings.steps_per_epoch or steps_per_pass
-    start = read_state(resumed.path / CHECKPOINTS)
+    found = read_state(resumed.path / CHECKPOINTS)
+    start = None if found is None else found.moved_to(steps)
     run.terminal.summary([("resume", _where(start, steps))])
     if start is not None:
         model.optimizer.build(model.trainable_variables)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,8 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
 from runner.machine import available_bytes, refuse_too_large
 from runner.messages import plural
-from runner.records.bad_samples import BadSamples, Notes, Notify
-from runner.records.contents import Contents, with_contents
+from runner.records.bad_samples import BadSamples, Notes
+from runner.records.contents import with_contents
 from runner.records.digests import data_fingerprint
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
@@ -207,12 +206,6 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
         total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if transforms else None)
     return total
-
-
-def open_notes(config: Settings, dataset: Dataset, folder: Path, notify: Notify) -> Notes:
-    """The notes of a run in `folder` on what it reads; `notify` is called with a text for each bad sample."""
-    most = config.data.max_bad if isinstance(config.data, Data) else None
-    return Notes(Contents(folder, dataset.files), BadSamples(folder, most, notify))
 
 
 def open_loader(

@@ -30,11 +30,18 @@ class BadSamples:
     """Counts, reports and lists bad samples as they are found; threads may share it.
 
     A resumed run continues the list in `folder`; without a folder there is no list. More than `most` bad samples in
-    all splits together are an error.
+    all splits together are an error. If `held`, the list is not written before `begin`.
     """
 
-    def __init__(self, folder: Path | None = None, most: int | None = None, notify: Notify = lambda text: None) -> None:
-        self._file = None if folder is None else folder / BAD_SAMPLES_CSV
+    def __init__(
+        self,
+        folder: Path | None = None,
+        most: int | None = None,
+        notify: Notify = lambda text: None,
+        *,
+        held: bool = False,
+    ) -> None:
+        self._file, self._held = None if folder is None else folder / BAD_SAMPLES_CSV, held
         self._most, self._notify = most, notify
         self._known: dict[tuple[str, str], tuple[str, str]] = dict(self._read())
         self._lock = threading.Lock()
@@ -52,6 +59,14 @@ class BadSamples:
         if self._most is not None and len(self._known) > self._most:
             raise DataError(self._too_many(self._most))
 
+    def begin(self) -> None:
+        """Write what was held, and each bad sample from now on; nothing happens if nothing is held."""
+        with self._lock:
+            if self._held and self._known and self._file is not None:
+                rows = [(*key, *values) for key, values in self._known.items()]
+                write_table(self._file, [HEADER, *rows], overwrite=True)
+            self._held = False
+
     def counts(self) -> Counter[str]:
         """The number of bad samples in each split."""
         return Counter(split for split, _ in self._known)
@@ -61,12 +76,13 @@ class BadSamples:
         if self._file is None or not self._file.exists():
             return
         rows = [row for row in read_table(self._file)[1:] if len(row) == len(HEADER)]
-        write_table(self._file, [HEADER, *rows], overwrite=True)
+        if not self._held:
+            write_table(self._file, [HEADER, *rows], overwrite=True)
         for split, sample_id, path, reason in rows:
             yield (split, sample_id), (path, reason)
 
     def _append(self, row: tuple[str, ...]) -> None:
-        if self._file is None:
+        if self._file is None or self._held:
             return
         try:
             with self._file.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
@@ -98,6 +114,11 @@ class Notes:
 
     contents: Contents
     bad: BadSamples
+
+    def begin(self) -> None:
+        """Write what was held back; nothing happens if nothing was."""
+        self.contents.begin()
+        self.bad.begin()
 
     def section(self) -> dict[str, Any]:
         """Their part of the section `data` of run.json."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,6 +21,8 @@ from runner.errors import RunnerError
 from runner.shared_memory import SharedArray, SharedFile
 
 CONTENTS = "contents"
+HELD = ".held"
+"""The suffix of a table that takes no table's place yet."""
 
 ROW = np.dtype([("name", "<u8"), ("content", "u1", (16,))])
 """One sample: XXH3-64 of its id, 0 if its file was not read, and XXH3-128 of the file's bytes."""
@@ -57,6 +61,10 @@ class ContentsTable:
                 file.unlink(missing_ok=True)
                 header = _write_header(file, num_samples)
         return cls(file, num_samples, header.begin)
+
+    def move(self, file: Path) -> None:
+        """Give the table the name `file`, in place of a table that has it; what has opened it stays valid."""
+        self.file = self.file.replace(file)
 
     @property
     def num_known(self) -> int:
@@ -120,17 +128,58 @@ def _reporting_errors(file: Path) -> Iterator[None]:
 
 
 class Contents:
-    """The tables of a run by split, in the run's folder, and digests of `files` that describe or hold many samples."""
+    """The tables of a run by split, in the run's folder, and digests of `files` that describe or hold many samples.
 
-    def __init__(self, folder: Path, files: Iterable[Path] = ()) -> None:
+    If `held`, the tables that are there do not change before `begin`: rows are written to copies, which `close` removes
+    if it comes first. `begin` replaces the tables that are there; with `forgets`, the copies begin empty.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[Path] = (), *, held: bool = False, forgets: bool = False) -> None:
         self._folder = folder / CONTENTS
         self._files = {file.name: _file_digest(file) for file in files}
         self._tables: dict[str, ContentsTable] = {}
+        self._held, self._forgets = held, forgets
+        self._copies: list[Path] = []
 
     def table(self, split: str, num_samples: int) -> ContentsTable:
         """The table of one split."""
-        self._tables[split] = ContentsTable.open(self._folder / f"{split}.npy", num_samples)
+        file = self._file(split)
+        self._tables[split] = ContentsTable.open(self._copy(file) if self._held else file, num_samples)
         return self._tables[split]
+
+    def begin(self) -> None:
+        """Put the tables that were held in place of those that are there; a second call does nothing."""
+        if not self._held:
+            return
+        self._held = False
+        with _reporting_errors(self._folder):
+            for old in self._folder.glob("*.npy") if self._forgets else ():
+                old.unlink(missing_ok=True)
+            for split, table in self._tables.items():
+                table.move(self._file(split))
+            for left in self._folder.glob(f"*{HELD}"):  # of a resume that was killed before it began
+                left.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove the tables that are still held."""
+        with suppress(OSError):
+            for copy in self._copies if self._held else ():
+                copy.unlink(missing_ok=True)
+            self._folder.rmdir()  # only of a resume that made it: it is empty
+
+    def _file(self, split: str) -> Path:
+        return self._folder / f"{split}.npy"
+
+    def _copy(self, file: Path) -> Path:
+        """A new file next to `file`, of this process alone, with what `file` holds unless that is to be forgotten."""
+        with _reporting_errors(file):
+            self._folder.mkdir(exist_ok=True)
+            copy = file.with_name(f".{file.stem}-{os.getpid()}{HELD}")
+            copy.unlink(missing_ok=True)
+            self._copies.append(copy)
+            if file.exists() and not self._forgets:
+                shutil.copyfile(file, copy)
+        return copy
 
     def section(self) -> dict[str, Any]:
         """Its part of run.json: how many files were digested, of how many, and one digest of all if all were."""

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,15 @@ log = logging.getLogger("runner.state")
 
 @dataclass(frozen=True)
 class State:
-    """Everything the rest of a training depends on, after `step` steps: arrays by name, and JSON values."""
+    """Everything the rest of a training depends on, after `step` steps: arrays by name, and JSON values.
+
+    `is_moved` says that its file has another step, because an epoch had another number of steps.
+    """
 
     step: int
     arrays: Mapping[str, Array]
     document: Mapping[str, Any]
+    is_moved: bool = False
 
     @property
     def awaits_validation(self) -> bool:
@@ -43,6 +47,22 @@ class State:
     def done_epochs(self, steps_per_epoch: int) -> int:
         """The number of epochs that are done, validation included."""
         return self.step // steps_per_epoch - self.awaits_validation
+
+    def moved_to(self, steps_per_epoch: int) -> State:
+        """The state at the same place of the same epoch where an epoch has `steps_per_epoch` steps.
+
+        `moved` among its counts is how many of its steps were never done. A state of an earlier version does not say
+        how long its epochs were, and stays.
+        """
+        counts = self.document["counts"]
+        before = counts.get("steps_per_epoch", steps_per_epoch)
+        if before == steps_per_epoch:
+            return self
+        epoch, done = divmod(self.step, before)
+        step = epoch * steps_per_epoch + done * steps_per_epoch // before
+        moved = counts.get("moved", 0) + step - self.step
+        counts = {**counts, "steps_per_epoch": steps_per_epoch, "moved": moved}
+        return replace(self, step=step, document={**self.document, "counts": counts}, is_moved=True)
 
 
 class StateWriter:
@@ -84,13 +104,17 @@ def write_state(folder: Path, state: State) -> None:
     The file is NumPy's, a zip archive with a checksum for every array. A kill at any moment leaves the states before.
     Raises `RunnerError` if the file cannot be written.
     """
+    _write(folder, state)
+    for _, old in list(_files(folder))[KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def _write(folder: Path, state: State) -> None:
     dtypes = {name: array.dtype.name for name, array in state.arrays.items()}
     document = json.dumps({"values": state.document, "dtypes": dtypes}).encode()
     parts: dict[str, Any] = {DOCUMENT: np.frombuffer(document, np.uint8), **state.arrays}
     with replacing(folder / f"state-{state.step:012d}.npz", overwrite=True) as temporary, temporary.open("wb") as file:
         np.savez(file, **parts)
-    for _, old in list(_files(folder))[KEPT:]:
-        old.unlink(missing_ok=True)
 
 
 def read_state(folder: Path) -> State | None:
@@ -103,10 +127,17 @@ def read_state(folder: Path) -> State | None:
     return None
 
 
-def drop_states(folder: Path, after: int) -> None:
-    """Remove the states after step `after`: they are damaged, or of a training that was not resumed."""
+def keep_states(folder: Path, start: State | None) -> None:
+    """Leave the states up to `start`, from which training continues: later ones are damaged, or were not resumed from.
+
+    A state that was moved is written at its new step, in place of all others, whose steps are those of longer or
+    shorter epochs.
+    """
+    if start is not None and start.is_moved:
+        _write(folder, start)
+    last = 0 if start is None else start.step
     for step, path in _files(folder):
-        if step > after:
+        if step > last or (start is not None and start.is_moved and step < last):
             with suppress(OSError):
                 path.unlink()
 

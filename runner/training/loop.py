@@ -119,6 +119,7 @@ def fit(
         )
         progress.begin(callbacks)
         observer.on_begin()
+        checkpoints.mkdir(exist_ok=True)
         end = training.settings.epochs * training.steps_per_epoch
         while (progress.step < end or progress.epoch_logs is not None) and not progress.stopped:
             samples_before = progress.samples_seen
@@ -136,7 +137,7 @@ def fit(
     return {
         "epochs": epochs,
         "stopped_early": epochs < training.settings.epochs,
-        "steps": progress.step - delivery.empty_steps,
+        "steps": progress.step - delivery.empty_steps - progress.moved,
         **({"empty_steps": delivery.empty_steps} if delivery.empty_steps else {}),
         "samples_seen": progress.samples_seen,
         **(_resources(cpu_before) if results else {}),
@@ -220,7 +221,6 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
     stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
     monitor, validated = training.monitor, training.validation is not None
     mode = better(training.model, monitor, validated=validated, first=training.train.first_batch)
-    checkpoints.mkdir(exist_ok=True)
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
         *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),

@@ -153,9 +153,9 @@ def test_changed_packages_and_code_are_refused(configured, whole, tmp_path):
 
 
 def state_of(folder):
-    """The bytes and the modification time of every file."""
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    return {str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+    """The bytes and the modification time of every file, and the folders."""
+    paths = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*"))}
+    return {name: path.is_file() and (path.read_bytes(), path.stat().st_mtime_ns) for name, path in paths.items()}
 
 
 REFUSED = [
@@ -173,6 +173,8 @@ def test_refused_resume_changes_no_file(whole, tmp_path, digits_root, overrides,
         other = shutil.copytree(digits_root, tmp_path / "digits")
         os.utime(next(other.glob("*/*.png")), (0, 0))
         overrides = [*overrides[:-1], f"data.root={other}"]
+    shutil.rmtree(folder / "contents")  # as of a run that was killed before it had read all
+    (folder / "bad_samples.csv").write_text("split,id,path,reason\r\ntrain,1.png,/1.p")
     document = read_document(folder) | {"status": "failed"}  # a completed run is refused for its epochs at once
     (folder / "run.json").write_text(json.dumps(document))
     before = state_of(folder)
@@ -208,7 +210,8 @@ def test_changed_schedule_length_is_refused(configured):
 
 
 def test_changed_data_needs_inexact_resume(configured, digits_root, tmp_path):
-    folder = configured("other", "train.epochs=1").path
+    earlier = configured("other", "train.epochs=1")
+    folder, steps = earlier.path, earlier.document["results"]["fit"]["steps"]
     other = tmp_path / "digits"
     for digit in "01":
         (other / digit).mkdir(parents=True)
@@ -223,6 +226,10 @@ def test_changed_data_needs_inexact_resume(configured, digits_root, tmp_path):
     record = run(compose([*overrides, "resume_inexact=true"]))
     assert record.document["status"] == "completed"
     assert [again["inexact"] for again in record.document["resumed"]] == [True]  # a refusal leaves no trace
+    assert [row["epoch"] for row in untimed_metrics(folder)] == ["1", "2"]  # of 23 steps, and of one
+    assert record.document["results"]["fit"]["epochs"] == 2
+    assert record.document["results"]["fit"]["steps"] == steps + 1
+    assert len(record.document["digests"]["weights_per_epoch"]) == 2
 
 
 def test_inexact_needs_resume():

@@ -54,6 +54,20 @@ def test_resumed_run_goes_on_with_its_list(tmp_path):
     assert rows(tmp_path) == [list(HEADER), ["train", "a", "/a", "torn"], ["train", "b", "/b", "torn"]]
 
 
+def test_held_list_is_written_at_begin(tmp_path):
+    BadSamples(tmp_path).note("train", "a", "/a", "torn")
+    with (tmp_path / BAD_SAMPLES_CSV).open("a") as file:
+        file.write("train,b,/b")  # a power cut
+    before = (tmp_path / BAD_SAMPLES_CSV).read_bytes()
+    bad = BadSamples(tmp_path, held=True)
+    bad.note("train", "c", "/c", "torn")
+    assert bad.counts() == {"train": 2}
+    assert (tmp_path / BAD_SAMPLES_CSV).read_bytes() == before
+    bad.begin()
+    bad.note("train", "d", "/d", "torn")
+    assert [row[1] for row in rows(tmp_path)] == ["id", "a", "c", "d"]
+
+
 def test_bound_covers_splits_and_resumes(tmp_path):
     bad = BadSamples(tmp_path, most=1)
     bad.note("train", "a", "/a", "torn")

@@ -86,6 +86,35 @@ def test_complete_section_has_a_digest(tmp_path):
     assert read_contents(tmp_path)["train"]["name"].tolist() == [name_digest("a"), name_digest("b")]
 
 
+def test_held_tables_change_nothing_before_begin(tmp_path):
+    table = Contents(tmp_path).table("train", 2)
+    table.note(0, "a", b"1" * 16)
+    before = table.file.read_bytes()
+    for begins in (False, True):
+        contents = Contents(tmp_path, held=True)
+        held = contents.table("train", 2)
+        held.note(1, "b", b"2" * 16)
+        assert contents.section()["known"] == 2
+        assert table.file.read_bytes() == before
+        if begins:
+            contents.begin()
+            held.note(0, "a", b"3" * 16)
+        contents.close()
+        assert [file.name for file in table.file.parent.iterdir()] == ["train.npy"]
+    rows = read_contents(tmp_path)["train"]
+    assert rows["content"][:, 0].tolist() == [ord("3"), ord("2")]
+
+
+def test_held_tables_of_other_data_begin_empty(tmp_path):
+    for split in ("train", "test"):
+        Contents(tmp_path).table(split, 2).note(0, "a", b"1" * 16)
+    contents = Contents(tmp_path, held=True, forgets=True)
+    contents.table("train", 2).note(1, "b", b"2" * 16)
+    contents.begin()
+    known = {split: rows["name"].astype(bool).tolist() for split, rows in read_contents(tmp_path).items()}
+    assert known == {"train": [False, True]}
+
+
 @given(
     st.dictionaries(st.text("abc", max_size=3), st.one_of(st.none(), st.integers(0, 2)), max_size=12),
     st.dictionaries(st.text("abc", max_size=3), st.one_of(st.none(), st.integers(0, 2)), max_size=12),

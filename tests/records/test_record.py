@@ -130,3 +130,15 @@ def test_open_does_not_overwrite_a_record(record):
     with pytest.raises(RunnerError, match=r"run\.json already exists"):
         RunRecord.open(record.path, backend="jax")
     assert logging.getLogger("runner").handlers == handlers
+
+
+def test_second_resume_at_once_is_refused(record):
+    record.close("interrupted")
+    first, second = (RunRecord.reopen(record.path, on_disk(record)) for _ in range(2))
+    first.begin()
+    before = on_disk(record)
+    with pytest.raises(RunnerError, match="another process has resumed .* in the meantime; wait until it ends"):
+        second.begin()
+    second.close("failed")
+    assert on_disk(record) == before
+    first.close("completed")

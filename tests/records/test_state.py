@@ -1,10 +1,12 @@
 """States: whole or not at all, the newest whole one is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from runner.errors import RunnerError
-from runner.records.state import State, StateWriter, drop_states, read_state, write_state
+from runner.records.state import State, StateWriter, keep_states, read_state, write_state
 
 
 def state(step):
@@ -67,8 +69,33 @@ def test_every_flipped_byte_of_an_array_is_found(tmp_path):
 def test_states_after_a_step_are_dropped(tmp_path):
     for step in (5, 10):
         write_state(tmp_path, state(step))
-    drop_states(tmp_path, after=5)
+    keep_states(tmp_path, state(5))
     assert names(tmp_path) == ["state-000000000005.npz"]
+    keep_states(tmp_path, None)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "steps_per_epoch", "moved"),
+    [(10, 5, 10), (10, 8, 16), (10, 2, 4), (13, 5, 13), (13, 10, 26), (13, 2, 5), (14, 1, 2)],
+)
+def test_state_is_moved_to_epochs_of_other_length(tmp_path, step, steps_per_epoch, moved):
+    counts = {"steps_per_epoch": 5, "moved": 1, "samples_seen": 7}
+    before = replace(state(step), document={"counts": counts})
+    for other in (state(step - 1), before):
+        write_state(tmp_path, other)
+    start = read_state(tmp_path).moved_to(steps_per_epoch)
+    assert start.step == moved
+    assert start.document["counts"]["moved"] == moved - step + 1
+    keep_states(tmp_path, start)
+    if start.is_moved:
+        assert names(tmp_path) == [f"state-{moved:012d}.npz"]
+    assert read_state(tmp_path).document == start.document
+    assert start.moved_to(5).step // 5 == step // 5
+
+
+def test_state_without_epoch_length_is_not_moved():
+    assert state(10).moved_to(3).step == 10
 
 
 def test_writer_writes_one_after_the_other(tmp_path):

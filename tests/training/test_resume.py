@@ -114,3 +114,18 @@ def test_state_of_another_model_is_refused(train):
     start.arrays["model/0"] = start.arrays["model/0"][:2]
     with pytest.raises(ConfigurationError, match=r"the same model and optimizer: 1 of \d+ variables have other shapes"):
         train(start=start, folder=trained.folder, epochs=2)
+
+
+@pytest.mark.parametrize(("stops_at", "seen", "done"), [(5, 3, 0), (4, 2, 2)])
+def test_epochs_of_other_length_count_on(train, stops_at, seen, done):
+    settings = {"epochs": 5, "steps_per_epoch": 2}
+    stopped = train(on_step=Stop(stops_at), ends=Terminated, checkpoint_every={"steps": 1}, **settings)
+    before, steps = state.read_state(stopped.folder), []
+    start = before.moved_to(4)
+    state.keep_states(stopped.folder, start)
+    assert (len(stopped.rows), start.done_epochs(4)) == (seen, seen)
+    again = train(start=start, folder=stopped.folder, on_step=steps.append, **{**settings, "steps_per_epoch": 4})
+    assert len(stopped.rows) + len(again.rows) == again.result["epochs"] == 5
+    assert steps == list(range(4 * seen + done, 20))
+    assert again.result["steps"] == before.step + len(steps)
+    assert state.read_state(stopped.folder).step == 20
