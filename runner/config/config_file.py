@@ -25,8 +25,6 @@ PRIMARY = "config"
 USER = "user"
 """Hydra's name for the source of the user's files."""
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
 
 def our_conf() -> Path:
     """The folder of the runner's own files: inside the package in a wheel, next to it in a checkout."""
@@ -127,15 +125,13 @@ def user_files() -> Iterator[Path]:
 def text_of(file: Path) -> str:
     """The text of a file; empty if it is not UTF-8."""
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
 
 
 def file_problem(file: ConfigFile) -> str | None:
     """The problem that a file has by itself; None if it has none."""
-    if file.foreign and file.path.is_file() and file.path.read_bytes().startswith(BYTE_ORDER_MARK):
-        return f"{shown(file.path)} must be UTF-8 without a byte-order mark; save it as plain UTF-8"
     group = file.package.partition(".")[0]
     if file.foreign and group and group not in (*Settings.model_fields, "hydra"):
         return (

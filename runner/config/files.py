@@ -11,20 +11,16 @@ from pathlib import Path
 import yaml
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.config_file import (
     PRIMARY,
-    USER,
     ConfigFile,
     describe,
     file_problem,
@@ -38,21 +34,9 @@ from runner.config.config_file import (
     user_files,
 )
 from runner.config.resolvers import register
+from runner.config.user_source import offer_user_files
 from runner.errors import ConfigurationError
 from runner.messages import did_you_mean
-
-
-class UserConf(SearchPathPlugin):
-    """Puts the user's folder first, so that its files add to the runner's own and override them, in sweeps too."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Prepend the folder, but only for the runner: a plugin serves every Hydra application of a process."""
-        ours = str(our_conf())
-        if any(element.path.removeprefix("file://") == ours for element in search_path.get_path()):
-            folder = user_conf()
-            if folder is not None:
-                search_path.prepend(USER, f"file://{folder}")
-
 
 VERSION_BASE = "1.3"
 
@@ -193,7 +177,7 @@ def open_library() -> Iterator[Library]:
     """
     user_conf()
     register()
-    Plugins.instance().register(UserConf)
+    offer_user_files()
     with (
         without_hydra(),
         initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"),

@@ -10,12 +10,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from runner.config.config_file import PRIMARY, our_conf
-from runner.config.files import VERSION_BASE, UserConf, without_hydra
+from runner.config.files import VERSION_BASE, without_hydra
 from runner.config.jobs import Job
+from runner.config.user_source import offer_user_files
 from runner.errors import RunnerError
 from runner.records.secret_keys import mask_files, secret_values
 
@@ -37,7 +37,7 @@ def write_hydra_files(job: Job, folder: Path, *, again: bool = False) -> dict[st
 
 def hydra_itself(arguments: Sequence[str]) -> int:
     """Let Hydra answer flags of its own: `--info`, `--hydra-help`, `--shell-completion`; the exit code."""
-    Plugins.instance().register(UserConf)
+    offer_user_files()
     return _hydra(arguments, lambda _: None)
 
 

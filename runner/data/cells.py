@@ -49,6 +49,19 @@ def number_in(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+DECIMAL_COMMA = re.compile(r"\s*([-+]?\d[\d.]*),(\d+)\s*")
+
+
+def with_decimal_point(text: str) -> str | None:
+    """A number that is written with a decimal comma, with a point instead; None for other texts.
+
+    >>> with_decimal_point("1,5"), with_decimal_point("-1.234,56"), with_decimal_point("1,5,2")
+    ('1.5', '-1234.56', None)
+    """
+    found = DECIMAL_COMMA.fullmatch(text)
+    return f"{found[1].replace('.', '')}.{found[2]}" if found else None
+
+
 def class_text(cell: Any) -> str:
     """The name of a class: text as it stands; a whole number has no decimal point, whatever its type."""
     if isinstance(cell, bytes):

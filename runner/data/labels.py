@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.batch import Array, Indices, Targets
-from runner.data.cells import number_in
+from runner.data.cells import number_in, with_decimal_point
 from runner.errors import DataError
 from runner.messages import first_few, plural
 
@@ -147,8 +147,18 @@ def vocabulary(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def refuse_quantities(mode: ClassMode, names: Sequence[str], num_samples: int) -> None:
-    """Raise `DataError` for fractions that hardly ever repeat: they are to be predicted as numbers, not as classes."""
+    """Raise `DataError` for names that are to be predicted as numbers, not as classes.
+
+    These are fractions that hardly ever repeat, and numbers of which one has a decimal comma.
+    """
     values = [number_in(name) for name in names]
+    points = [with_decimal_point(name) for name in names]
+    if any(points) and all(point or value is not None for point, value in zip(points, values, strict=True)):
+        comma, point = next((name, point) for name, point in zip(names, points, strict=True) if point)
+        raise DataError(
+            f"data.class_mode={mode} needs classes, got {comma!r}; for numbers write {point} and set "
+            "data.class_mode=raw, for several classes per sample set data.class_mode=multi_label"
+        )
     if len(names) < MANY or 2 * len(names) <= num_samples or None in values:
         return
     fraction = next((name for name, value in zip(names, values, strict=True) if value and value % 1), None)

@@ -116,7 +116,7 @@ def _refuse_longer(file: Path, num_columns: int, delimiter: str) -> None:
 
     pandas finds such rows only when it reads all columns. A million rows take half a second.
     """
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         for row, cells in enumerate(filter(None, csv.reader(lines, delimiter=delimiter))):
             if len(cells) > num_columns:
                 name = {",": "comma", ";": "semicolon", "\t": "tab"}.get(delimiter, delimiter)

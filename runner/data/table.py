@@ -9,13 +9,26 @@ from typing import Any, Literal
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.data.cells import SEPARATORS, SEVERAL, class_list, class_text, is_list, is_number, marks, number_text
+from runner.data.cells import (
+    SEPARATORS,
+    SEVERAL,
+    class_list,
+    class_text,
+    is_list,
+    is_number,
+    marks,
+    number_text,
+    with_decimal_point,
+)
 from runner.data.labels import ClassMode, Head, Known, class_head, codes_of, refuse_quantities, vocabulary
 from runner.data.manifest import Manifest
 from runner.errors import DataError
 from runner.messages import plural
 
 MULTI_LABEL = "; data.class_mode=multi_label reads several classes per sample"
+
+SEPARATED = "separate classes by |, as in cat|dog"
+NAMES_WITH_SPACES = "; write ['polar bear'] for a name with a space"
 
 ColumnMode = Literal["categorical", "sparse", "binary", "multi_label", "raw"]
 ColumnModes = (
@@ -94,6 +107,12 @@ class TargetReader:
         names = known or vocabulary(member for code in in_training for member in members[code])
         if not names:
             raise DataError(f"{self.manifest.file}, column {column!r}, must hold classes, got none")
+        if known is None:
+            joined = {name for name in names if len(words := name.split()) > 1 and set(words) <= set(names)}
+            spaced = [
+                not (joined.isdisjoint(named) or is_list(cell)) for named, cell in zip(members, cells, strict=True)
+            ]
+            self._refuse(column, codes, spaced, SEPARATED, NAMES_WITH_SPACES)
         numbers = _numbered(names)
         unknown = [not numbers.keys() >= set(named) for named in members]
         self._refuse(column, codes, unknown, "hold only classes of the training rows")
@@ -113,8 +132,7 @@ class TargetReader:
         texts = [class_text(cell) for cell in cells]
         if not any(is_list(cell) or SEPARATORS.search(text) for cell, text in zip(cells, texts, strict=True)):
             spaced = [len(text.split()) > 1 and text not in known for text in texts]
-            fix = "; write ['polar bear'] for a name with a space"
-            self._refuse(column, codes, spaced, "separate classes by |, as in cat|dog", fix)
+            self._refuse(column, codes, spaced, SEPARATED, NAMES_WITH_SPACES)
         return members
 
     def _marked(self, column: str, rows: Array, name: str) -> TargetColumn:
@@ -166,7 +184,10 @@ def numbers(manifest: Manifest, column: str) -> Array:
     exact = pd.to_numeric(manifest.table[column], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     with np.errstate(over="ignore"):
         values: Array = exact.astype(np.float32)
-    manifest.refuse(np.flatnonzero(~np.isfinite(values)), column, "hold a number")
+    wrong = np.flatnonzero(~np.isfinite(values))
+    if len(wrong) and (point := with_decimal_point(str(cells.iloc[int(wrong[0])]))):
+        manifest.refuse(wrong, column, "hold a number", f"; write a decimal point, {point}")
+    manifest.refuse(wrong, column, "hold a number")
     return values
 
 

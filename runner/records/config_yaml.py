@@ -80,7 +80,7 @@ def _plain_yaml(file: Path) -> Any:
     """The values of a YAML file. Raises `ValueError` for what the runner never writes: anchors, dates, deep nesting."""
     if (size := file.stat().st_size) > MOST_BYTES:
         raise ValueError(f"it has {format_bytes(size)}, at most {format_bytes(MOST_BYTES)} are read")
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8-sig")
     if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER)):
         raise ValueError("it refers to anchors (*NAME), which are not expanded; write the values in full")
     config = yaml.load(text, LOADER)

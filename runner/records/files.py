@@ -139,7 +139,7 @@ def read_table(path: Path) -> list[list[str]]:
     Raises `RunnerError` if the file cannot be read or is not CSV.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return [list(map(from_cell, row)) for row in csv.reader(file, strict=True)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RunnerError(f"cannot read {path}: {error}") from error

@@ -135,7 +135,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
             raise RunnerError(f"{path} is not the record of a run: it has {format_bytes(size)}")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise RunnerError(f"{path} does not exist; give the folder of a run, such as outputs/latest") from error
     except OSError as error:

@@ -293,3 +293,11 @@ def test_configuration_out_of_bounds_is_refused(text, reason, earlier, problems,
     for key in keys:
         [problem] = problems(*(["mode=evaluate"] if key == "from_run" else []), f"{key}={RUN}")
         assert problem.startswith(f"{key}={RUN}: {RUN}/config.yaml cannot be read: {reason}")
+
+
+def test_edited_run_may_begin_with_a_mark(earlier):
+    folder = earlier("seed=5")
+    for name in ("config.yaml", "run.json"):
+        (folder / name).write_text("\ufeff" + (folder / name).read_text())
+    for words in ([f"rerun={RUN}"], ["mode=evaluate", f"from_run={RUN}"]):
+        assert compose(words).seed == 5

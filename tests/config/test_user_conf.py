@@ -83,8 +83,19 @@ def test_wrong_sweep_key_of_a_file_is_named(workplace, problems):
     )
 
 
+MARK = "\ufeff"
+
+
+def test_byte_order_mark_is_no_part_of_a_file(workplace):
+    workplace(conf__experiment__wide=f"{MARK}{GLOBAL}seed: 4\nsweep:\n  jobs: 3\n")
+    workplace(conf__train__mine=f"{MARK}defaults: [default]\nepochs: 7\n")
+    workplace(conf__train__yours=f"{MARK}# @package _global_.train\ndefaults: [mine]\nlearning_rate: 0.5\n")
+    settings = compose(["experiment=wide", "train=yours"])
+    assert (settings.seed, settings.train.epochs, settings.train.learning_rate) == (4, 7, 0.5)
+    assert prepare_sweep(["experiment=wide", "seed=0,1"]).settings.jobs == 3
+
+
 UNUSABLE = {
-    "byte-order mark": (b"\xef\xbb\xbf# @package _global_\nseed: 4\n", "must be UTF-8 without a byte-order mark"),
     "latin-1": (b"# @package _global_\nseed: 4 # \xe9\n", "must be UTF-8 text, got other bytes"),
     "no package": (b"seed: 4\n", "must begin with the line `# @package _global_`"),
 }

@@ -186,6 +186,9 @@ def test_whole_numbers_are_integer_classes(tmp_path, make):
         ({"label": ["a", "{'a', 'b'}", "('a',)", "b"]}, {}, r"row 2, .* \(and 1 more row\); data.class_mode=multi"),
         ({"label": ["a", "a|c", "b", "b"]}, {"class_mode": "sparse"}, r"row 2, .* must hold one class .*, got 'a\|c'"),
         ({"label": ["a b", "a", "b", "b c"]}, {"class_mode": "multi_label"}, r"row 1, .* must separate classes by \|"),
+        ({"label": ["b|c", "a", "b", "a b"]}, {"class_mode": "multi_label"}, r"row 4, .* by \|, as in .*, got 'a b'"),
+        ({"label": ["1,5", 2, 3, 4]}, {"class_mode": "raw"}, "row 1, .* number, got '1,5'; write a decimal point, 1.5"),
+        ({"label": ["1,5", 2, 2, 4]}, {"class_mode": "sparse"}, "got '1,5'; for numbers write 1.5 and set .*=raw, for"),
         ({"label": ["{'a': 1}", "a", "b", "b"]}, {"class_mode": "multi_label"}, "row 1, .* must list classes, got .*; "
          "write|: it holds no list of names; write"),
         ({"label": ["['a' ... 'b']", "a", "b", "b"]}, {"class_mode": "multi_label"}, "it was cut off"),
@@ -280,6 +283,17 @@ def test_other_separators_are_recognised(tmp_path, make, separator):
     rows = [["path", "label"], *zip(IMAGES, ["a", "b, c", "a", "b, c"])]
     (tmp_path / "m.csv").write_text("".join(f"{separator.join(row)}\n" for row in rows))
     assert component(tmp_path / "m.csv").open().heads[0].class_names == ("a", "b, c")
+
+
+def test_quoted_header_may_follow_a_mark(tmp_path, make):
+    make({}, class_mode=None)
+    (tmp_path / "m.csv").write_text('\ufeff"path,1","path","label"\n0,i/0.png,x\n1,i/1.png,y\n')
+    assert component(tmp_path / "m.csv").open().heads[0].class_names == ("x", "y")
+
+
+def test_name_with_a_space_may_consist_of_names(make):
+    data = make({"label": ["polar|bear", "['polar bear']", "polar", "bear"]}, class_mode="multi_label")
+    assert data.open().heads[0].class_names == ("bear", "polar", "polar bear")
 
 
 def test_column_that_is_there_twice_is_refused(tmp_path):
