@@ -65,12 +65,15 @@ def complain(first: str, *others: str) -> None:
 
 
 def leave(code: int) -> None:
-    """End the process at once if a backend was imported; else return.
+    """End the process at once if the interpreter might wait for a thread that never ends; else return.
 
-    After an interrupted `fit` on TensorFlow the interpreter hangs at exit: its threads wait for a batch. All files are
-    closed by now, and buffered output is flushed here.
+    After an interrupted `fit` on TensorFlow its threads wait for a batch; a thread that reads may be in storage that
+    hangs. After an interrupt Python may ignore the exit code and end by SIGINT. All files are closed by now, and
+    buffered output is flushed here.
     """
-    if any(backend in sys.modules for backend in BACKENDS):
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    may_wait = any(backend in sys.modules for backend in BACKENDS) or not all(thread.daemon for thread in others)
+    if may_wait or code == INTERRUPTED:
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):

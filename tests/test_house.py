@@ -20,7 +20,7 @@ PACKAGE = ROOT / "runner"
 LAYERS = [
     {"errors", "messages", "seeds"},
     {"batch"},
-    {"exit", "finite", "machine", "shared_memory", "user_code"},
+    {"exit", "finite", "machine", "shared_memory", "user_code", "watchdog"},
     {"component"},
     {"images"},
     {"transforms"},

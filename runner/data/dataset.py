@@ -21,6 +21,7 @@ from runner.errors import BadSampleError, DataError, UserReadError
 from runner.images.reader import reason
 from runner.messages import plural
 from runner.transforms.settings import Augment
+from runner.watchdog import watched
 
 Scale = Literal["auto", "none", "unit", "signed"]
 OnBadChoice = Literal["raise", "skip", "substitute"]
@@ -196,17 +197,18 @@ class Data(Component):
     def first_readable(self, read: Callable[[int], T], indices: Iterable[int]) -> T:
         """Read the first sample that can be read; it determines what all samples look like.
 
-        Raises `BadSampleError` for a bad sample with `on_bad=raise`, or if none of the first `FIRST` can be read.
+        Raises `BadSampleError` for a bad sample with `on_bad=raise`, or if none of the first `FIRST` can be read, and
+        `WorkerError` if reading one takes too long.
         """
         *others, last = islice(indices, 1 if self.on_bad == "raise" else FIRST)
         for index in others:
             try:
-                return read(index)
+                return _limited(read, index)
             except UserReadError:
                 raise
             except BadSampleError:
                 continue
-        return read(last)
+        return _limited(read, last)
 
     def array_settings(self) -> Mapping[str, Any] | None:
         """The settings that, with a sample's file, determine its array; None if other things do as well."""
@@ -215,6 +217,11 @@ class Data(Component):
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Pairs of a key and its path, for paths that do not exist."""
         return iter(())
+
+
+def _limited(read: Callable[[int], T], index: int) -> T:
+    with watched(lambda: "the first training sample"):
+        return read(index)
 
 
 def relabel_splits(dataset: Dataset, heads: tuple[Head, ...]) -> Dataset:

@@ -88,7 +88,7 @@ class Custom(LoaderSettings):
 
     def idle_keys(self) -> tuple[str, ...]:
         """Keys without an effect in these settings."""
-        ahead = ("max_queue_size", "timeout_seconds") if self.workers == 0 else ()
+        ahead = ("max_queue_size",) if self.workers == 0 else ()
         return (*self.unused, *ahead)
 
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:

@@ -20,6 +20,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.reader import allocate
 from runner.messages import plural
 from runner.user_code import error_text
+from runner.watchdog import watched
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,14 @@ class BatchOrigin:
     split: str
     detected: frozenset[str] = frozenset()
 
+    def name_of(self, epoch: int, step: int) -> str:
+        """A batch in messages."""
+        return f"{self.target}, {self.split}, pass {epoch + 1}, batch {step}"
+
     @contextmanager
     def naming_batch(self, epoch: int, step: int) -> Iterator[None]:
         """Turn any error of the block into a `DataError` that names the batch and the line of the user's code."""
-        where = f"{self.target}, {self.split}, pass {epoch + 1}, batch {step}"
+        where = self.name_of(epoch, step)
         try:
             yield
         except DataError as error:
@@ -133,7 +138,7 @@ class CustomBatches(Source):
             close()
 
     def _take(self, epoch: int, step: int) -> Batch:
-        with self._maker.naming_batch(epoch, step):
+        with watched(lambda: self._maker.name_of(epoch, step)), self._maker.naming_batch(epoch, step):
             if step == 0 or (epoch, step) != self._next:
                 self._go_to(epoch, step)
             given, self._first = self._first or arrays_of(next(self._rest)), None
@@ -216,6 +221,7 @@ class CustomLoader(Loader):
     def close(self) -> None:
         """Stop the threads that read ahead."""
         self.source.close()
+        super().close()
 
 
 def arrays_of(batch: Any) -> UserBatch:

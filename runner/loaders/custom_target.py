@@ -13,6 +13,7 @@ from runner.loaders.custom_batches import BatchOrigin, UserBatch, arrays_of
 from runner.loaders.custom_passes import Indexed, Passes, Repeated
 from runner.loaders.settings import LoaderSettings
 from runner.user_code import call, error_text, kind_of
+from runner.watchdog import watched
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class BatchTarget:
                 f"{self.name} must give batches for {self.split}, got a length of {passes.num_steps}; does the "
                 "split have fewer samples than a batch?"
             )
-        with BatchOrigin(self.name, self.split).naming_batch(0, 0):
+        origin = BatchOrigin(self.name, self.split)
+        with watched(lambda: origin.name_of(0, 0)), origin.naming_batch(0, 0):
             rest = passes.from_step(0)
             return OpenedSplit(passes, arrays_of(next(rest)), rest)
 

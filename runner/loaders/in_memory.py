@@ -103,7 +103,8 @@ class InMemoryLoader(Loader):
             bad += self._read_with_workers(reader, blocks, rows)
         else:
             for indices in blocks:
-                piece = reader.fill(0, indices, rows[indices[0] : indices[-1] + 1])
+                with self.limited():
+                    piece = reader.fill(0, indices, rows[indices[0] : indices[-1] + 1])
                 self.clock.add(piece.span)
                 bad += piece.bad
         return InMemorySamples(self.source, rows, {one.index: one for one in bad})
@@ -123,6 +124,7 @@ class InMemoryLoader(Loader):
             transforming, self._transforming, self._samples = self._transforming, None, None
         if transforming is not None:
             transforming.close()
+        super().close()
 
 
 @dataclass(frozen=True)

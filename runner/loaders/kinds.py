@@ -26,7 +26,7 @@ class Generator(LoaderSettings):
 
     kind: Literal["generator"] = "generator"
 
-    unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")
+    unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size")
 
     def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
         """Bytes of the batches that the framework holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
@@ -18,6 +19,7 @@ from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, rea
 from runner.loaders.timing import Clock
 from runner.messages import plural
 from runner.transforms.transform import Transforms
+from runner.watchdog import Watchdog
 
 NOTHING_READABLE = "no sample can be read; is the storage available? mode=check lists all bad samples"
 
@@ -34,6 +36,8 @@ class Loader(ABC):
     def __init__(self, source: Source, plan: Plan, transforms: Transforms = ()) -> None:
         self.source, self.plan, self.reader = source, plan, SampleReader(source, transforms)
         self.clock = Clock()
+        self.watchdog: Watchdog | None = None
+        """Limits reads in the main thread, for a loader that is used outside of a run; a run has its own."""
         self.note: NoteBad = lambda sample_id, name, reason: None
 
     def handle_bad(self, on_bad: OnBad, note: NoteBad) -> None:
@@ -62,7 +66,12 @@ class Loader(ABC):
 
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch, read in the caller's thread."""
-        return self.complete(read_batch(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
+        with self.limited():
+            return self.complete(read_batch(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
+
+    def limited(self) -> AbstractContextManager[None]:
+        """Limits the time of reads in the block by `loader.timeout_seconds`."""
+        return nullcontext() if self.watchdog is None else self.watchdog.watching()
 
     def first_batch(self) -> Batch:
         """The first batch of the first pass that holds a sample.
@@ -104,8 +113,10 @@ class Loader(ABC):
                 )
             first_step += steps
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """Stop the workers and free the memory; may be called twice."""
+        if self.watchdog is not None:
+            self.watchdog.close()
 
     def __enter__(self) -> Self:
         return self

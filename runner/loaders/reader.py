@@ -29,9 +29,10 @@ from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.permutation import Permutation
 from runner.loaders.timing import Clock, WorkSpan
-from runner.messages import plural
+from runner.messages import first_few, plural
 from runner.seeds import Purpose, derive
 from runner.transforms.transform import Transforms
+from runner.watchdog import watched
 
 MOST_SUBSTITUTES = 100
 """Most samples to try in place of a bad one. If none of them can be read, the storage is to blame."""
@@ -122,12 +123,14 @@ class SampleReader:
     def fill(self, epoch: int, indices: Indices, out: Array) -> ReadPiece:
         """Write the samples at `indices` as of `epoch` into the rows of `out`, shape `(len(indices), *spec.shape)`.
 
-        Raises `BadSampleError` for a sample that cannot be read, unless `on_bad` allows it, or not be transformed.
+        Raises `BadSampleError` for a sample that cannot be read, unless `on_bad` allows it, or not be transformed, and
+        in the main thread `WorkerError` if it takes too long.
         """
         begin, decoded = perf_counter_ns(), decoding.nanoseconds
         bad: list[BadSample] = []
         fill = self._fill_transformed if self.transforms else self._fill_plain
-        samples, changing = fill(epoch, indices, out, bad)
+        with watched(lambda: _named(self.source, indices)):
+            samples, changing = fill(epoch, indices, out, bad)
         end, decoded = perf_counter_ns(), decoding.nanoseconds - decoded
         reading = end - begin - decoded - changing
         span = WorkSpan(get_native_id(), begin, end, len(indices), read=reading, decode=decoded, change=changing)
@@ -198,6 +201,11 @@ class SampleReader:
             for transform in self.transforms:
                 array = transform(array, epoch, index)
         return array
+
+
+def _named(source: Source, indices: Indices) -> str:
+    ids = names_at(source.ids, indices)
+    return f"sample {ids[0]}" if len(ids) == 1 else f"one of the samples {first_few(ids)}"
 
 
 def _no_substitute(bad: list[BadSample]) -> str:

@@ -64,6 +64,7 @@ class SequenceLoader(Loader):
             workers, self._workers = self._workers, None
         if workers is not None:
             workers.close()
+        super().close()
 
 
 def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) -> Workers:

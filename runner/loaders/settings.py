@@ -37,7 +37,7 @@ class LoaderKeys(Component):
     """Whether a training epoch skips its last batch if it is smaller."""
 
     timeout_seconds: float = Field(default=60.0, gt=0)
-    """Longest time for one batch before the run ends with an error."""
+    """Longest time to read one batch, or a sample before the first batch, until the run ends with an error."""
 
     cache: Literal["none", "memory", "disk"] = "none"
     """Where to keep decoded samples after the first read: nowhere, in memory, or on disk for later runs too."""
@@ -68,7 +68,7 @@ class LoaderSettings(LoaderKeys):
 
     def idle_keys(self) -> tuple[str, ...]:
         """Keys without an effect in these settings."""
-        in_caller = ("use_multiprocessing", "max_queue_size", "timeout_seconds") if self.workers == 0 else ()
+        in_caller = ("use_multiprocessing", "max_queue_size") if self.workers == 0 else ()
         not_on_disk = () if self.cache == "disk" else ("cache_dir",)
         return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk)))
 

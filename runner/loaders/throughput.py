@@ -23,6 +23,7 @@ from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds
 from runner.messages import plural
+from runner.watchdog import watched
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def _bytes_of(file: Path) -> int:
 
 
 def _read(source: Source, index: int, out: Array) -> int:
-    source.read(index, out)
+    with watched(lambda: f"sample {source.ids[index]}"):
+        source.read(index, out)
     return 1
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from runner.batch import Indices
 from runner.errors import WorkerError
 from runner.loaders.reader import ReadResult
+from runner.watchdog import watched
 
 LEAST, MOST = 8, 32
 """Samples in a piece for one worker: fewer cost more to hand out than small files to read, more idle other workers."""
@@ -91,10 +92,14 @@ def in_threads(
     """Map `function` over `items` with threads; results in the order of the items.
 
     At most `ahead` items are running, or done and not fetched. With 0 workers, the caller's thread does all of them.
-    `noun` names a result in messages. Raises the error of `function`, or `WorkerError` after `timeout_seconds`.
+    `noun` names a result in messages. Raises the error of `function`, or `WorkerError` after `timeout_seconds`; with 0
+    workers after the limit of the watchdog.
     """
     if workers == 0:
-        yield from map(function, items)
+        for item in items:
+            with watched(lambda: f"a {noun}"):
+                result = function(item)
+            yield result
         return
     todo, waiting = iter(items), deque[Future[Result]]()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")

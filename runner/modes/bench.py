@@ -21,6 +21,7 @@ from runner.modes.terminal import Terminal
 from runner.records.files import write_table
 from runner.records.record import RunRecord
 from runner.settings import Settings
+from runner.watchdog import watched
 
 BENCH_CSV = "bench.csv"
 BATCHES = 4
@@ -89,11 +90,16 @@ def _note_other_work(terminal: Terminal) -> None:
         terminal.note(f"other programs keep the CPU {busy:.0%} busy: the results are less reliable")
 
 
+def _read(source: Source, index: int) -> None:
+    with watched(lambda: f"sample {source.ids[index]}"):
+        source.read(index)
+
+
 def _samples_to_use(source: Source, config: Settings, terminal: Terminal) -> int:
     """The number of samples that one thread reads in the time a loader has; a few are read to estimate that."""
     reading, began = 0, time.perf_counter()
     for index in evenly(len(source)):
-        source.read(index)
+        _read(source, index)
         reading += 1
         if time.perf_counter() - began >= config.bench.seconds / 2:
             break

@@ -22,6 +22,7 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.workers import in_threads
 from runner.transforms.transform import Transforms
 from runner.user_code import error_text
+from runner.watchdog import watched
 
 Fault = Literal["missing", "empty", "unreadable", "not_finite", "misnamed"]
 Kind = Literal["missing", "empty", "unreadable", "not_finite", "misnamed", "duplicate", "leaking"]
@@ -123,8 +124,9 @@ def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined
     """Read sample `index` as a loader does, and check the values that it has after `transforms`."""
     pixels = np.empty(source.spec.shape, source.spec.dtype)
     path = source.path(index)
-    examined = _examine_array(source, index, pixels) if path is None else _examine_file(source, index, path, pixels)
-    return replace(examined, **_faulty_values(source, index, pixels, transforms)) if not examined.fault else examined
+    with watched(lambda: f"sample {source.ids[index]}"):
+        one = _examine_array(source, index, pixels) if path is None else _examine_file(source, index, path, pixels)
+        return replace(one, **_faulty_values(source, index, pixels, transforms)) if not one.fault else one
 
 
 def _faulty_values(source: Source, index: int, pixels: Array, transforms: Transforms) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from runner.component import require
-from runner.errors import DataError
+from runner.errors import DataError, WorkerError
+from runner.exit import complain
 from runner.loaders.loader import Loader
 from runner.modes.bench import bench_loaders
 from runner.modes.check import check_data
@@ -34,6 +38,7 @@ from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, TRAINING, Settings
 from runner.training.backend import require_backend
+from runner.watchdog import Watchdog
 
 log = logging.getLogger("runner.run")
 
@@ -54,12 +59,14 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     `loader=directory_flow` as it is; for others there is `LoaderDataset`. Raises `DataError` if the data has no such
     split, or if the loader needs more memory than is free.
     """
-    dataset = open_dataset(config)
+    with closing(Watchdog(config.loader.timeout_seconds)) as watchdog, watchdog.watching():
+        dataset = open_dataset(config)
     if split not in dataset.splits:
         raise DataError(f"split must be one of {', '.join(dataset.splits)}, got {split!r}")
     plan = plan_loading(config, dataset, (split,))
     plan.refuse_too_large()
     loader = open_loader(config, plan.settings, dataset, split, training=split == "train")
+    loader.watchdog = Watchdog(plan.settings.timeout_seconds)
     return _for_keras(loader) if "keras" in sys.modules else loader
 
 
@@ -90,7 +97,14 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     record = _open_record(config, folder, origin, resumed)
-    with tracking.ending(folder), _reporting(config, record, terminal), _closing(config, record, terminal):
+    watchdog = Watchdog(config.loader.timeout_seconds, partial(_end_process, config, record, terminal))
+    with (
+        tracking.ending(folder),
+        _reporting(config, record, terminal),
+        _closing(config, record, terminal),
+        closing(watchdog),
+        watchdog.watching(),
+    ):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
         context = RunContext(config, record, terminal, tracking)
@@ -151,6 +165,13 @@ def _closing(config: Settings, record: RunRecord, terminal: Terminal) -> Iterato
         record.close("failed", error)
         raise
     record.close("completed")
+
+
+def _end_process(config: Settings, record: RunRecord, terminal: Terminal, error: WorkerError) -> NoReturn:
+    """Close the record and end the process: its main thread is in a read that nothing can interrupt."""
+    record.close("failed", error)
+    complain(str(error))
+    os._exit(error.exit_code)
 
 
 def _next_lines(config: Settings, record: RunRecord) -> Iterator[tuple[str, str]]:

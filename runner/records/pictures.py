@@ -13,6 +13,7 @@ from runner.batch import Array
 from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.records.files import read_table, replacing, write_table
+from runner.watchdog import watched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +99,8 @@ def _header() -> list[str]:
 
 def _image(source: Source, index: int) -> Image | None:
     try:
-        array = source.read(index)
+        with watched(lambda: f"sample {source.ids[index]}"):
+            array = source.read(index)
     except BadSampleError:
         return None
     return as_image(array)
