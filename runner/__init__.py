@@ -7,8 +7,8 @@ loader to a Keras model. Importing the package imports none of the modules that 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all else that a command needs at first
 if TYPE_CHECKING:
     from runner.config.jobs import compose as compose
     from runner.feeds.dataset import LoaderDataset as LoaderDataset
@@ -25,7 +25,7 @@ HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name at its first use."""
     if name in HOMES:
         return getattr(import_module(HOMES[name]), name)

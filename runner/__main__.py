@@ -1,11 +1,24 @@
 """The command line, `python -m runner` or `keras-runner`: its flags, its subcommands, and what each of them does."""
 
+# ruff: noqa: E402 - a Ctrl-C during the imports ends the command as a later one does
 from __future__ import annotations
+
+import os
+import sys
+
+
+def _report_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report an uncaught Ctrl-C in one line; everything else as Python does."""
+    if issubclass(kind, KeyboardInterrupt):
+        os.write(2, b"error: interrupted\n")
+        os._exit(130)
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _report_interrupt
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module, metadata
@@ -16,6 +29,8 @@ from runner.errors import ConfigurationError
 from runner.exit import guarded, leave, terminable
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from runner.config.jobs import Job
 
 SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examples": "runner.examples"}

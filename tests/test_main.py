@@ -85,6 +85,14 @@ def test_importing_the_package_is_light():
     assert not {name for name in done.stdout.split() if name.split(".")[0] in HEAVY | {"pydantic", "hydra", "numpy"}}
 
 
+@pytest.mark.parametrize("module", ["argparse", "omegaconf"])
+def test_ctrl_c_during_the_imports_is_one_line(module, tmp_path):
+    code = "import os, signal, time; exec('os.kill(os.getpid(), signal.SIGINT); time.sleep(60)')"
+    (tmp_path / f"{module}.py").write_text(code)  # imported in place of the one installed
+    done = start("--cfg", "job", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_a_run_and_closes_its_record(number, code, tmp_path, digits_root):
     command = [sys.executable, "-m", "runner", "model=mlp", "train.epochs=5000", f"data.root={digits_root}"]
