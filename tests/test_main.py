@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 import runner
 import runner.modes.run
@@ -198,6 +199,7 @@ def test_version_is_printed(here, capsys):
 def test_hydra_answers_its_own_flags(here, capsys):
     assert cli.execute(["--info", "searchpath"]) == 0
     assert str(ROOT / "conf") in capsys.readouterr().out
+    assert not HydraConfig.initialized()  # it outlives an application of Hydra's
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import yaml
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
@@ -187,10 +188,10 @@ def open_library() -> Iterator[Library]:
 
 @contextmanager
 def without_hydra() -> Iterator[None]:
-    """Set aside a Hydra application around the block: Hydra allows only one at a time."""
-    outer = GlobalHydra.instance().hydra
+    """Set aside a Hydra application around the block: Hydra allows only one at a time, and never forgets the last."""
+    outer, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
         yield
     finally:
-        GlobalHydra.instance().hydra = outer
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = outer, config
