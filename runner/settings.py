@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from runner.component import Component, Folder, Names, Package
 from runner.data.arrays import Arrays
@@ -231,6 +232,17 @@ class Settings(Component):
             other = "no rerun" if not repeats else f"mode={self.mode}, which has no results to compare"
             raise ValueError(f"verify must go with rerun, got {other}; add rerun=RUN_DIR, or leave verify out")
         return self
+
+    @classmethod
+    def completed(cls, recorded: dict[str, Any]) -> dict[str, Any]:
+        """The configuration of an earlier run, with keys that its version did not know at their defaults.
+
+        One with keys that this version does not know is returned as it is.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(recorded)).document()
+        except ValidationError:
+            return recorded
 
     def packages(self) -> Iterator[Package]:
         """The optional packages of all parts that this run uses; not TensorFlow, which is always a dependency."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from runner.errors import ConfigurationError, DataError
 from runner.messages import plural, yaml_text
@@ -33,20 +30,12 @@ def resumable(config: Settings) -> RunFolder | None:
         _refuse_complete(config, run, epochs)
     if (done := len(run.metrics)) > config.train.epochs:
         raise ConfigurationError(fewer_epochs(run, done, config.train.epochs))
-    changed = resume_differences(run, _completed(run.config), config.document(), config.backend)
+    changed = resume_differences(run.completed(Settings.completed), config.document(), config.backend)
     differences = [*changed, *_stretched(config, epochs), *_restarted(config)]
     if differences and not config.resume_inexact:
         problems = [f"exact resume is impossible: {difference}" for difference in differences]
         raise ConfigurationError([*problems, "resume_inexact=true resumes anyway, and the record says so"])
     return run
-
-
-def _completed(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A recorded configuration, with keys that its version did not know at their defaults."""
-    try:
-        return Settings.model_validate_json(json.dumps(recorded)).document()
-    except ValidationError:  # keys of another version, which the differences name
-        return recorded
 
 
 def fewer_epochs(run: RunFolder, done: int, epochs: int) -> str:

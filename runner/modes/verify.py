@@ -42,7 +42,7 @@ def verify(
     Returns the error to raise once the record is closed; None if nothing differs.
     """
     ids = {split: source.ids for split, source in dataset.splits.items()}
-    pair = Pair(first, RunFolder(record.path), config.document(), ids)
+    pair = Pair(first.completed(Settings.completed), RunFolder(record.path), config.document(), ids)
     comparisons, causes = list(pair.comparisons()), list(likely_causes(pair))
     difference = first_difference(comparisons)
     compared = [comparison.compared for comparison in comparisons if comparison.compared]

@@ -109,14 +109,9 @@ def _no_model(run: RunFolder) -> str:
     )
 
 
-def resume_differences(
-    run: RunFolder, recorded: Mapping[str, Any], config: Mapping[str, Any], backend: str
-) -> Iterator[str]:
-    """Every change since `run` that makes an exact resume with `config` impossible: keys, packages and code.
-
-    `recorded` is the configuration of `run`, with the keys that earlier versions did not know.
-    """
-    for key, difference in changed_keys(recorded, config):
+def resume_differences(run: RunFolder, config: Mapping[str, Any], backend: str) -> Iterator[str]:
+    """Every change since `run` that makes an exact resume with `config` impossible: keys, packages and code."""
+    for key, difference in changed_keys(run.config, config):
         if not (_may_change(key) or (key == "data.on_bad" and _has_no_bad_sample(run))):
             yield difference
     installed, before = versions(backend), run.document["versions"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from math import isnan
 from pathlib import Path
@@ -70,6 +70,15 @@ class RunFolder:
             return read_config(self.path, "run")
         except ConfigurationError:
             return {}
+
+    def completed(self, complete: Callable[[dict[str, Any]], dict[str, Any]]) -> RunFolder:
+        """The run with another `config`: what `complete`, which is `Settings.completed`, makes of it.
+
+        So keys that the version of the run did not know have their defaults, and do not count as changed.
+        """
+        run = RunFolder(self.path)
+        run.config = complete(self.config)
+        return run
 
     @property
     def final_config(self) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def compare(query: Query) -> None:
     runs = query.runs()
     if len(runs) < 2:
         raise RunnerError(f"compare needs at least 2 runs, got {len(runs)}; python -m runner.runs list shows all runs")
+    runs = _completed(runs)
     keys = [difference.key for difference in differences(runs) if difference.part == "config"]
     columns = [column.key for column in COLUMNS if any(run.value(column.key) is not None for run in runs)]
     shown = ["status", *keys, *_results(runs), *columns]
@@ -63,12 +64,19 @@ def compare(query: Query) -> None:
 
 def diff(query: Query) -> None:
     """Print every key in which the two given runs differ."""
-    runs = query.named()
+    runs = _completed(query.named())
     rows = [[difference.part, difference.key, *difference.values] for difference in differences(runs)]
     if not rows and query.format == "table":
         sys.stdout.write(f"{runs[0].name} and {runs[1].name} differ only in their times\n")
         return
     write_rows(["part", "key", *(run.name for run in runs)], rows, query.format)
+
+
+def _completed(runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """The runs, with keys that their versions did not know at their defaults."""
+    from runner.settings import Settings  # all components, which other commands do without
+
+    return [run.completed(Settings.completed) for run in runs]
 
 
 def _results(runs: Iterable[RunFolder]) -> list[str]:

@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
+from runner import compose
 from runner.errors import ConfigurationError, RunnerError
 from runner.exit import guarded
+from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.runs.__main__ import COMMANDS, HELP, execute
 from runner.runs.query import OPTIONS
@@ -102,6 +104,20 @@ def test_diff_separates_code_packages_and_data(answer, store):
     for words in (["git", "commit"], ["versions", "numpy"], ["data", "samples.train"], ["digests", "weights"]):
         assert any(line.split()[:2] == words for line in found.splitlines()), words
     assert "ffffffffffff…" in found
+
+
+def test_keys_unknown_to_an_old_run_are_defaults(answer, make):
+    for name, epochs in (("new", 3), ("old", 2)):
+        config = compose([f"train.epochs={epochs}", "train.validation_every=1"]).document()
+        if name == "old":
+            del config["resume_inexact"], config["train"]["validation_every"], config["data"]["transform_on"]
+        folder = make(name)
+        (folder / "config.yaml").unlink()
+        write_config(folder, config)
+    rows = json.loads(answer("diff", "new", "old", "format=json"))
+    assert [row["key"] for row in rows] == ["train.epochs"]
+    row, _ = json.loads(answer("compare", "new", "old", "format=json"))
+    assert [key for key in row if key.startswith(("train", "data", "resume"))] == ["train.epochs"]
 
 
 def test_compare_shows_known_speeds(answer, make):
