@@ -98,6 +98,12 @@ def refuse_other_model(model: keras.Model, arrays: Mapping[str, Array]) -> None:
         )
 
 
+def build_optimizer(model: keras.Model) -> None:
+    """Make the optimizer create its variables, once: that of mixed_float16 would create more of them each time."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
 def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     """Make the model create the variables of its optimizer and metrics, as its first step would.
 
@@ -107,7 +113,7 @@ def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     real step creates the variables, and returns the names, of metrics in a `test_step` of the user's own. And a real
     step of two samples is traced for that shape, so TensorFlow would trace it a second time for a batch.
     """
-    model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     y = {name: part[:2] for name, part in batch.y.items()} if isinstance(batch.y, dict) else _first_two(batch.y)
     return tuple(model.test_on_batch(batch.x[:2], y, return_dict=True))
 

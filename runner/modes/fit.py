@@ -200,7 +200,7 @@ def _read_start(run: RunContext, resumed: RunFolder, model: keras.Model, steps_p
 
     Raises `ConfigurationError` if the state is of another model, or of more epochs than are requested now.
     """
-    from runner.callbacks.training_state import refuse_other_model
+    from runner.callbacks.training_state import build_optimizer, refuse_other_model
 
     settings = run.config.train
     steps = settings.steps_per_epoch or steps_per_pass
@@ -208,7 +208,7 @@ def _read_start(run: RunContext, resumed: RunFolder, model: keras.Model, steps_p
     start = None if found is None else found.moved_to(steps)
     run.terminal.summary([("resume", _where(start, steps))])
     if start is not None:
-        model.optimizer.build(model.trainable_variables)
+        build_optimizer(model)
         refuse_other_model(model, start.arrays)
         if start.step > settings.epochs * steps and not run.config.resume_inexact:
             raise ConfigurationError(fewer_epochs(resumed, math.ceil(start.step / steps), settings.epochs))
