@@ -73,17 +73,45 @@ def build(source, settings, num_steps=9):
     return model
 
 
-class Trained:
-    """A training that is over, by an error of the type `ends` if given: its model, its rows, and what it returned."""
+BUILT, HOLDERS, DECISIVE = {}, {}, {"optimizer", "learning_rate", "precision", "jit_compile"}
 
-    def __init__(self, folder, source, settings, *, kind, validation, on_step=lambda step: None, start=None, ends=None):
+
+def lend(source, settings):
+    """A model as `build` makes it, with functions traced before: that takes two thirds of a short training."""
+    key = (build, source.labels.heads[0].mode, settings.model_dump_json(include=DECISIVE))
+    if key not in BUILT:
+        model = build(source, settings)
+        model.optimizer.build(model.trainable_variables)
+        variables = [*model.variables, *model.optimizer.variables]
+        BUILT[key] = model, [(variable, np.array(variable)) for variable in variables]
+    model, begins = BUILT[key]
+    keras.utils.set_random_seed(0)
+    model.reset_metrics()
+    for variable, value in begins:
+        variable.assign(value)
+    return model
+
+
+class Trained:
+    """A training that is over, by an error of the type `ends` if given: its weights, rows, and what it returned."""
+
+    def __init__(self, folder, source, settings, *, kind, validation, on_step=lambda step: None, start=None, ends=None,
+                 own_model=False):  # fmt: skip
         self.folder, self.rows, self.result = folder, [], None
-        self.model = build(source, settings)
+        self._model = build(source, settings) if own_model else lend(source, settings)
+        HOLDERS[id(self._model)] = self
         with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
-            training = Training(self.model, loader, held_out if validation else None, settings)
+            training = Training(self._model, loader, held_out if validation else None, settings)
             observer = TrainingObserver(on_step, lambda epoch, row: self.rows.append(row))
             with pytest.raises(ends) if ends else nullcontext():
                 self.result = fit(training, checkpoints=folder, observer=observer, start=start)
+        self.weights = self._model.get_weights()
+
+    @property
+    def model(self):
+        """The model, until another training has it."""
+        assert HOLDERS[id(self._model)] is self
+        return self._model
 
     def column(self, name):
         return [row[name] for row in self.rows]
@@ -91,21 +119,24 @@ class Trained:
 
 @pytest.fixture
 def train(tmp_path):
-    """Train on `source` as the settings given by keyword say; no shuffling by Keras, one call after the other."""
+    """Train on `source` as the settings given by keyword say; no shuffling by Keras, one call after the other.
+
+    Trainings take the same model one after the other, if it is not their `own_model`.
+    """
     folders = (tmp_path / str(number) for number in count())
 
     def run(source=None, *, kind="sequence", validation=False, on_step=lambda step: None, start=None, ends=None,
-            folder=None, **settings):  # fmt: skip
+            folder=None, own_model=False, **settings):  # fmt: skip
         settings = Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
         return Trained(folder or next(folders), source or Points(), settings, kind=kind, validation=validation,
-                       on_step=on_step, start=start, ends=ends)  # fmt: skip
+                       on_step=on_step, start=start, ends=ends, own_model=own_model)  # fmt: skip
 
     return run
 
 
 @pytest.fixture
 def reference():
-    """The same training as a single `fit` of Keras over batches of the plan."""
+    """The weights after the same training as a single `fit` of Keras over batches of the plan, of a new model."""
 
     def run(source=None, **settings):
         source, settings = source or Points(), Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
@@ -113,6 +144,6 @@ def reference():
         with load(source) as loader:
             batches = [(batch.x, batch.y) for batch in loader.stream(0, 3 * settings.epochs)]
         model.fit((batch for batch in batches), steps_per_epoch=3, epochs=settings.epochs, shuffle=False, verbose=0)
-        return model
+        return model.get_weights()
 
     return run
