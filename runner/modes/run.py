@@ -138,8 +138,8 @@ def _report_origin(given: Settings, config: Settings, origin: Origin, record: Ru
 
 def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> RunRecord:
     """The run's record; that of a resumed run is held until its training begins."""
-    secrets = list(secret_values(config.document()))
-    origin = replace(origin, argv=masked(origin.argv, secrets), overrides=masked(origin.overrides, secrets))
+    typed = masked({"argv": origin.argv, "overrides": origin.overrides}, secret_values(config.document()))
+    origin = replace(origin, **typed)
     if resumed is not None:
         how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
         return RunRecord.reopen(folder, resumed.document, **vars(origin), **how)

@@ -19,6 +19,7 @@ from runner.records.heartbeat import is_alive
 from runner.records.metrics import read_metrics
 from runner.records.record import RUN_JSON
 from runner.records.run_document import read_document
+from runner.records.secret_keys import secret_values
 
 if TYPE_CHECKING:
     from runner.data.labels import Head
@@ -70,6 +71,11 @@ class RunFolder:
             return read_config(self.path, "run")
         except ConfigurationError:
             return {}
+
+    @cached_property
+    def secrets(self) -> list[str]:
+        """The secrets of `config`, which `masked` takes out of what is shown."""
+        return list(secret_values(self.config))
 
     def completed(self, complete: Callable[[dict[str, Any]], dict[str, Any]]) -> RunFolder:
         """The run with another `config`: what `complete`, which is `Settings.completed`, makes of it.

@@ -12,7 +12,7 @@ from runner.errors import RunnerError
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
 from runner.records.run_folder import RunFolder
-from runner.records.secret_keys import masked, secret_values
+from runner.records.secret_keys import masked
 from runner.reports.charts import learning_curves, split_legend
 from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
@@ -45,18 +45,17 @@ def write_report(folder: Path, *, max_bytes: int | None = None) -> Path:
 def render(run: RunFolder, max_bytes: int | None = None) -> str:
     """The page as text."""
     predictions, why_no_predictions = prediction_sections(run, max_bytes)
-    secrets = list(secret_values(run.config))
-    document = masked({**ABSENT, **run.document}, secrets)
+    document = masked({**ABSENT, **run.document}, run.secrets)
     return render_page(
         "page.html.j2",
         name=run.path.resolve().name,
         run=run,
         document=document,
-        config=dict(flat(masked(run.config, secrets))),
+        config=dict(flat(masked(run.config, run.secrets))),
         command=shlex.join(["python", "-m", "runner", *map(str, document.get("overrides") or ())]),
         subtitle=_subtitle(run),
         headline=_headline(document),
-        log=masked(_log(run), secrets) if run.status != "completed" else None,
+        log=masked(_log(run), run.secrets) if run.status != "completed" else None,
         amounts=_amounts(document["data"]),
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),

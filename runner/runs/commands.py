@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runner.records.folder import CHECKPOINTS, MODEL, point_latest
 from runner.records.heartbeat import is_visible
 from runner.records.output import brief, csv_text, write_rows
 from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, is_number
+from runner.records.secret_keys import masked, masked_value
 from runner.runs.query import Query
 from runner.sweeps.sweep_plan import FROZEN
 
@@ -36,9 +38,9 @@ def list_runs(query: Query) -> None:
     """Print a line for each run: the requested columns, or its status, first results and overrides."""
     runs = query.runs()
     shown = list(query.columns or ["status", *_results(runs)[:NUM_RESULTS], "seconds.total"])
-    rows = [[run.name, *(run.value(key) for key in shown)] for run in runs]
+    rows = [[run.name, *(_shown(run, key, run.value(key)) for key in shown)] for run in runs]
     if query.columns is None:
-        rows = [[*row, " ".join(run.document.get("overrides") or [])] for row, run in zip(rows, runs, strict=True)]
+        rows = [[*row, _overrides(run)] for row, run in zip(rows, runs, strict=True)]
         shown = [*shown, "overrides"]
     write_rows(["run", *shown], rows, query.format)
 
@@ -55,7 +57,7 @@ def compare(query: Query) -> None:
     keys = [difference.key for difference in differences(runs) if difference.part == "config"]
     columns = [column.key for column in COLUMNS if any(run.value(column.key) is not None for run in runs)]
     shown = ["status", *keys, *_results(runs), *columns]
-    rows = [[run.name, *(_plain_value(run, key) for key in shown)] for run in runs]
+    rows = [[run.name, *(_shown(run, key, _plain_value(run, key)) for key in shown)] for run in runs]
     if query.format == "table":
         rows = [[name, *map(in_unit, shown, values)] for name, *values in rows]
         shown = [*map(title_of, shown)]
@@ -65,7 +67,10 @@ def compare(query: Query) -> None:
 def diff(query: Query) -> None:
     """Print every key in which the two given runs differ."""
     runs = _completed(query.named())
-    rows = [[difference.part, difference.key, *difference.values] for difference in differences(runs)]
+    rows = [
+        [part, key, *(_shown(run, key, value) for run, value in zip(runs, values, strict=True))]
+        for part, key, values in map(astuple, differences(runs))
+    ]
     if not rows and query.format == "table":
         sys.stdout.write(f"{runs[0].name} and {runs[1].name} differ only in their times\n")
         return
@@ -85,6 +90,15 @@ def _results(runs: Iterable[RunFolder]) -> list[str]:
     return list(dict.fromkeys(f"evaluate.{key}" for result in results for key in result if is_number(result[key])))
 
 
+def _shown(run: RunFolder, key: str, value: Any) -> Any:
+    """The value of a key without secrets."""
+    return masked_value(key, value, run.secrets)
+
+
+def _overrides(run: RunFolder) -> str:
+    return " ".join(_shown(run, "overrides", run.document.get("overrides") or []))
+
+
 def _plain_value(run: RunFolder, key: str) -> Any:
     """The value of a key; None for a section, whose keys have columns of their own."""
     value = run.value(key)
@@ -96,7 +110,7 @@ def show(query: Query) -> None:
     (run,) = query.named()
     if query.format == "json":
         shown = {"run": run.name, "folder": run.path, **run.document, "config": run.config, "metrics": run.metrics}
-        sys.stdout.write(to_json(shown))
+        sys.stdout.write(to_json(masked(shown, run.secrets)))
         return
     rows = [("run", str(run.path)), ("", run.name), *_lines(run)]
     sys.stdout.write("".join(f"{label:<10}{printable(text)}\n" for label, text in rows if text))
@@ -104,18 +118,19 @@ def show(query: Query) -> None:
 
 def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     """The labels and texts of `show`; None or an empty text is left out."""
-    document, error = run.document, run.document.get("error") or {}
+    document = masked(run.document, run.secrets)
+    error = document.get("error") or {}
     during = f" during {document['stage']}" if document.get("stage") else ""
     yield "status", f"{run.status}{during}"
     yield "error", f"{error['type']}: {error['message']}" if error else None
-    yield "overrides", " ".join(document.get("overrides") or [])
+    yield "overrides", _overrides(run)
     yield "started", document.get("started")
-    yield "model", csv_text(run.value("model"))
-    yield "loader", csv_text(run.value("loader"))
+    yield "model", _component(run, "model")
+    yield "loader", _component(run, "loader")
     data = document.get("data") or {}
     counts, noun = (data["steps"], " batches") if "steps" in data else (data.get("samples") or {}, "")
     amounts = "  ".join(f"{split} {count:,}{noun}" for split, count in counts.items())
-    yield "data", f"{csv_text(run.value('data'))}: {amounts}"
+    yield "data", f"{_component(run, 'data')}: {amounts}"
     for stage, results in (document.get("results") or {}).items():
         yield stage, _pairs({key: value for key, value in results.items() if not isinstance(value, Mapping)})
         yield "wait", (results.get("wait") or {}).get("advice")
@@ -124,6 +139,10 @@ def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     git = document.get("git") or {}
     yield "code", f"{git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
     yield "files", "  ".join(sorted(file.name for file in run.path.iterdir() if not file.name.startswith(".")))
+
+
+def _component(run: RunFolder, group: str) -> str:
+    return csv_text(_shown(run, group, run.value(group)))
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from runner.records.columns import COLUMNS, Objective, in_unit, monitored, objective_of
 from runner.records.output import csv_text
 from runner.records.run_folder import UNRECORDED, RunFolder
+from runner.records.secret_keys import masked
 from runner.sweeps.process import MARK, STOPPED_WITH_SWEEP, last_line
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, read_sweep
 
@@ -48,6 +49,11 @@ class SweepJob:
     @cached_property
     def error(self) -> str | None:
         """What went wrong, or why the job was pruned, on one line; None if nothing did or the cause is unknown."""
+        text: str | None = masked(self._error, self.run.secrets)
+        return text
+
+    @property
+    def _error(self) -> str | None:
         if self.planned.refused is not None:
             return self.planned.refused
         if self.status == "pruned":
@@ -130,8 +136,11 @@ class SweepResults:
 
 
 def read_results(folder: Path) -> SweepResults:
-    """The results of the sweep in `folder`; raises `ConfigurationError` if the folder holds no sweep."""
-    return SweepResults(read_sweep(folder))
+    """The results of the sweep in `folder`, without secrets.
+
+    Raises `ConfigurationError` if the folder holds no sweep.
+    """
+    return SweepResults(read_sweep(folder).masked())
 
 
 def _evaluated(runs: list[RunFolder]) -> Iterator[str]:

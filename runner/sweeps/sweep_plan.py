@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from runner.records.config_yaml import CONFIG_YAML, write_config
 from runner.records.files import to_json, write_atomically
 from runner.records.folder import put_aside
 from runner.records.heartbeat import Heartbeat, is_alive, process_identity
+from runner.records.run_folder import RunFolder
+from runner.records.secret_keys import MASK, looks_secret, masked
 
 SWEEP_JSON = "sweep.json"
 FROZEN = "frozen"
@@ -40,6 +42,11 @@ class PlannedJob:
 
     pruned: str | None = None
     """Why the job was pruned: this trial of a search had little promise."""
+
+    def masked(self, secrets: Sequence[str] = ()) -> PlannedJob:
+        """The job as it is shown, without secrets."""
+        shown = ("overrides", "varied", "refused", "pruned")
+        return replace(self, **masked({name: getattr(self, name) for name in shown}, secrets))
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,17 @@ class SweepPlan:
         config: dict[str, Any] = yaml.safe_load(text)
         return config | {"resume": str(self.job_folder(number)), "rerun": None} if resume else config
 
+    def masked(self) -> SweepPlan:
+        """The plan as it is shown, without secrets; values of a varied key that is one are numbered."""
+        secrets = RunFolder(self.frozen_folder(self.jobs[0].number)).secrets if self.jobs else []
+        numbered = {key: _numbers(job.varied.get(key) for job in self.jobs) for key in self.varied if looks_secret(key)}
+        jobs = []
+        for job in self.jobs:
+            hidden = {key: numbers.get(str(job.varied.get(key))) for key, numbers in numbered.items()}
+            jobs.append(replace(shown := job.masked(secrets), varied={**shown.varied, **hidden}))
+        argv = masked({"argv": self.argv}, secrets)["argv"]
+        return replace(self, argv=tuple(argv), jobs=tuple(jobs))
+
     def write(self) -> None:
         """Write sweep.json atomically."""
         document = asdict(self)
@@ -110,6 +128,12 @@ class SweepPlan:
             heartbeat.close()
             # Read the plan again: a search has added jobs.
             replace(read_sweep(self.folder), process=None).write()
+
+
+def _numbers(values: Iterable[Any]) -> dict[str, str]:
+    """A mask for each distinct value."""
+    distinct = dict.fromkeys(str(value) for value in values if value is not None)
+    return {text: f"{MASK} ({number})" for number, text in enumerate(distinct, 1)}
 
 
 def freeze(plan: SweepPlan, number: int, config: dict[str, Any]) -> None:

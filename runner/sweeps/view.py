@@ -44,7 +44,7 @@ class LineView:
 
     def on_start(self, job: PlannedJob) -> None:
         """Remember the job for its line."""
-        self.jobs[job.number] = job
+        self.jobs[job.number] = job.masked()
 
     def on_end(self, outcome: JobOutcome) -> None:
         """Print how the job ended."""
@@ -69,7 +69,7 @@ class TableView:
 
     def on_start(self, job: PlannedJob) -> None:
         """Add the row of the job."""
-        self.jobs[job.number] = job
+        self.jobs[job.number] = job.masked()
         self.running[job.number] = time.monotonic()
         self._draw()
 

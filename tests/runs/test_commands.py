@@ -148,6 +148,23 @@ def test_diff_of_runs_that_are_alike_says_so(answer):
     assert answer("diff", "aaaaaa", "aaaaaa").endswith("differ only in their times\n")
 
 
+def test_no_command_shows_a_secret(answer, make):
+    for name, token in (("one", "ab"), ("two", "TYPEDSECRET")):
+        folder = make(name)
+        (folder / "config.yaml").unlink()
+        write_config(folder, {"data": {"arguments": {"token": token}}})
+        document = json.loads((folder / "run.json").read_text())
+        document["overrides"] = [f"data.arguments.token={token}"]  # as an earlier version wrote it
+        document["error"] = {"type": "ValueError", "message": "no login with TYPEDSECRET"}
+        (folder / "run.json").write_text(json.dumps(document))
+    commands = [["list"], ["list", "columns=[data.arguments.token]"], ["compare", "one", "two"], ["diff", "one", "two"]]
+    for words in [*commands, ["show", "two"], ["show", "two", "format=json"]]:
+        printed = answer(*words)
+        assert "***" in printed and "token=ab" not in printed and "TYPEDSECRET" not in printed
+    (row,) = json.loads(answer("diff", "one", "two", "format=json"))
+    assert list(row.values()) == ["config", "data.arguments.token", "***", "***"]
+
+
 def test_show_summarises_a_run(answer):
     shown = answer("show", "dddddd")
     assert "status    failed\n" in shown

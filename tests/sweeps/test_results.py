@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from runner import report
 from runner.records.columns import Objective, goal_of_column
+from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.results_table import agreements, header, notes, over_seeds, unfinished_lines, write_files
-from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan
+from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan, read_sweep
 
 NAME = "2026-01-03_00-00-00_cccccc"
 
@@ -243,3 +244,27 @@ def test_sweep_without_jobs_is_reported(search, told, root, capsys):
 
 def test_single_job_is_singular(planned):
     assert next(notes(planned({}))) == "1 job: 1 completed; sorted by val_loss, lowest first"
+
+
+def test_secrets_are_masked_wherever_shown(make, root, capsys):
+    """One varied secret, and one that all jobs share and that an error repeats."""
+    key, jobs = "data.arguments.token", []
+    for number, token in enumerate(("qzx", "qzx", "qzy")):
+        make(f"{NAME}/{number}")
+        words = (f"{key}={token}", "tracker.uri=http://me:hunter22@host", "data.arguments={pwd: qzz, size: 3}")
+        jobs.append(PlannedJob(number, words, {key: token, "seed": number}))
+        frozen = root / "sweeps" / NAME / "frozen" / str(number)
+        frozen.mkdir(parents=True)
+        (frozen / "config.yaml").write_text("tracker: {uri: 'http://me:hunter22@host'}")
+    jobs.append(PlannedJob(3, words, {key: None, "seed": 3}, refused="no login with hunter22"))
+    search = SearchPlan("random", 4, 0, jobs[0].overrides)
+    plan = SweepPlan(root / "sweeps" / NAME, ("-m", f"{key}=qzx,qzy"), (key, "seed"), tuple(jobs), search=search)
+    plan.write()
+    results = read_results(plan.folder)
+    write_files(results)
+    page = write_sweep_report(results).read_text()
+    shown = [page, *notes(results), *unfinished_lines(results), (plan.folder / "summary.md").read_text()]
+    shown += [(plan.folder / "sweep.csv").read_text(), " ".join(jobs[0].masked().overrides)]
+    assert not [text for text in shown for secret in ("qzx", "qzy", "hunter22", "qzz") if secret in text]
+    assert [job.varied[key] for job in results.plan.jobs] == ["*** (1)", "*** (1)", "*** (2)", None]
+    assert read_sweep(plan.folder) == plan
