@@ -17,6 +17,7 @@ with contextlib.suppress(ImportError):
 
 # Code that JAX compiles for tests runs for milliseconds.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")  # they compile three times as long
 
 # Files of tests need not survive a power cut; a run calls fsync eighty times, at some milliseconds each.
 os.fsync = lambda descriptor: None
@@ -93,6 +94,16 @@ def empty_pages():
     """Runs and sweeps write empty pages, and no picture of a wait."""
     with without_pages():
         yield
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """TensorFlow runs functions line by line: a run of a few steps takes less time than it takes to trace them."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)

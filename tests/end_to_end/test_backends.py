@@ -1,8 +1,10 @@
-"""Every kind of batch and mode on the other backends, where they are installed: one process for each of them."""
+"""Every kind of batch and mode on the other backends, where they are installed; and resuming, also after a kill."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,16 +12,17 @@ from PIL import Image
 
 from runner import compose
 from runner.modes.run import run
-from tests.support.run_files import read_document, read_rows
+from tests.support.run_files import outcome, read_document, read_rows
 
-QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
-SMALL = ["train.epochs=1", "loader.workers=2", "loader.batch_size=8"]
+QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[8]", "model.dense_units=32", "loader.batch_size=64"]
+QUICK += ["train.learning_rate=0.02"]
+SMALL = ["train.epochs=1", "loader.batch_size=8", "model=mlp", "model.hidden_units=[8]"]
 SCRIPT = """
 import json, sys
 from pathlib import Path
 import runner
-for folder, overrides in json.load(sys.stdin).items():
-    Path(folder).mkdir()
+for folder, overrides in json.loads(sys.argv[2]).items():
+    Path(folder).mkdir(exist_ok=True)
     runner.run(runner.compose([f"backend={sys.argv[1]}", *overrides]), folder=Path(folder))
 """
 BATCHES = """
@@ -66,52 +69,92 @@ def trained(digits_root, tmp_path_factory):
     return run(compose([f"data.root={digits_root}", "data.class_mode=sparse", *QUICK]), folder=folder)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_every_batch_and_mode_runs(backend, data, trained, digits_root, tmp_path):
-    pytest.importorskip(backend)
+def start(place, backend, runs, killed=None):
+    """Do runs, of a folder and overrides, in a process of their own; kill it once the run `killed` has left a state."""
+    command = [sys.executable, "-c", SCRIPT, backend, json.dumps(runs)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=place) as process:
+        while killed and not list(killed.glob("checkpoints/state-*.npz")):
+            assert process.poll() is None
+            time.sleep(0.002)
+        if killed:
+            process.kill()
+    assert process.returncode == (-signal.SIGKILL if killed else 0)
+
+
+@pytest.fixture(scope="module", params=["jax", "torch"])
+def backend(request):
+    """A backend that is installed."""
+    pytest.importorskip(request.param)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folders(backend, data, trained, digits_root, tmp_path_factory):
+    """A run of every kind by its name, done one after the other in one process, which is killed during the last.
+
+    Another process resumes two of them: the one that was killed, and one that is to train for another epoch.
+    """
+    place = tmp_path_factory.mktemp(backend)
     digits, npy = f"data.root={digits_root}", f"data.root={data}/volumes"
     npy_files = [f"data.partition={data}/partition.json", f"data.labels={data}/labels.json"]
     listed = ["data=dataframe", f"data.manifest={data}/photos.csv", "data.target_size=[6,6]", *SMALL]
-    both = ["data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight", "data.test_split=0.2"]
-    (tmp_path / "own_batches.py").write_text(BATCHES)
+    columns = ["data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight", "data.test_split=0.2"]
+    (place / "own_batches.py").write_text(BATCHES)
     custom = ["extensions=[own_batches]", "data=none", "loader=custom", "loader.target=own_batches.Batches"]
     custom += [f"loader.arguments={{root: {data}/volumes, labels: '${{json:{data}/labels.json}}'}}"]
     for split in ("train", "validation"):
         custom.append(f"loader.{split}_arguments.ids=${{json:{data}/partition.json,{split}}}")
+    own = ["train.optimizer={name: sgd, use_ema: true}", "train.class_weight=balanced"]
     runs = {
         "sequence": [digits, *QUICK],
-        "processes": [digits, *QUICK, "loader=directory_flow", "loader.use_multiprocessing=true"],
-        "augmented": [digits, *QUICK, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
-        "averaged": [digits, *QUICK, "train.optimizer={name: sgd, use_ema: true}", "train.class_weight=balanced"],
-        "input": [digits, "data.class_mode=input", "model=mlp", *SMALL],
-        "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL],
-        "both": [*listed, *both, "model=mlp"],
-        "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw", "model=mlp"],
-        "batches": [*custom, "loader.workers=2", "train.steps_per_epoch=4", "train.epochs=2", "model=mlp"],
+        "processes": [digits, *QUICK, "loader=directory_flow", "loader.workers=1", "loader.use_multiprocessing=true"],
+        "changed": [digits, *QUICK, *own, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
+        "input": [digits, "data.class_mode=input", "data.limit=64", *SMALL],
+        "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL[:-2]],
+        "both": [*listed, *columns],
+        "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw"],
+        "batches": [*custom, "loader.workers=2", "train.steps_per_epoch=4", "train.epochs=2", *SMALL[-2:]],
         "evaluated": ["mode=evaluate", f"from_run={trained.path}", "split=test"],
         "predicted": ["mode=predict", f"from_run={trained.path}", "split=test"],
         "longer": [digits, *QUICK, "train.epochs=2"],
-        "default": [digits, "train.epochs=2", "loader=generator"],
+        "killed": [digits, *QUICK, "train.epochs=2", "train.checkpoint_every.steps=5"],
     }
-    command = [sys.executable, "-c", SCRIPT, backend]
-    named = {str(tmp_path / name): overrides for name, overrides in runs.items()}
-    subprocess.run(command, input=json.dumps(named), text=True, check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
-    documents = {name: read_document(tmp_path / name) for name in runs}
+    start(place, backend, {str(place / name): overrides for name, overrides in runs.items()}, killed=place / "killed")
+    resumed = {"sequence": ["train.epochs=2", "loader=in_memory"], "killed": ["loader=in_memory"]}
+    start(place, backend, {str(place / name): [f"resume={place}/{name}", *more] for name, more in resumed.items()})
+    return {name: place / name for name in runs}
+
+
+@pytest.fixture(scope="module")
+def documents(folders):
+    """run.json of every run."""
+    return {name: read_document(folder) for name, folder in folders.items()}
+
+
+def evaluation(document):
+    return document["results"]["evaluate"]
+
+
+def test_every_batch_and_mode_runs(documents):
     assert {document["status"] for document in documents.values()} == {"completed"}
-    assert documents["sequence"]["digests"]["weights"] == documents["processes"]["digests"]["weights"]
     assert documents["batches"]["results"]["fit"]["samples_seen"] == 2 * 4 * 3
-    of_both = documents["both"]["results"]["evaluate"].keys()
-    assert of_both >= {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"}
-    assert documents["default"]["results"]["evaluate"]["accuracy"] > 0.7
-    assert np.isfinite(
-        [document["results"]["evaluate"]["loss"] for name, document in documents.items() if name != "predicted"]
-    ).all()
-    accuracy = trained.document["results"]["evaluate"]["accuracy"]
-    assert documents["evaluated"]["results"]["evaluate"]["accuracy"] == pytest.approx(accuracy, abs=2e-3)
-    predicted = read_rows(tmp_path / "predicted" / "predictions.csv")
+    assert evaluation(documents["both"]).keys() >= {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"}
+    assert np.isfinite([evaluation(documents[name])["loss"] for name in documents if name != "predicted"]).all()
+    assert evaluation(documents["longer"])["accuracy"] > 0.7
+
+
+def test_processes_train_the_same_model(documents):
+    processes, longer = (documents[name]["digests"] for name in ("processes", "longer"))
+    assert processes["weights_per_epoch"] == longer["weights_per_epoch"][:1]
+
+
+def test_model_of_another_backend_is_reused(documents, folders, trained):
+    accuracy = evaluation(trained.document)["accuracy"]
+    assert evaluation(documents["evaluated"])["accuracy"] == pytest.approx(accuracy, abs=2e-3)
+    predicted = read_rows(folders["predicted"] / "predictions.csv")
     assert [row["id"] for row in predicted] == [row["id"] for row in read_rows(trained.path / "predictions.csv")]
-    resume = [f"backend={backend}", f"resume={tmp_path}/sequence", "train.epochs=2", "loader=in_memory"]
-    code = "import sys, runner; runner.run(runner.compose(sys.argv[1:]))"
-    subprocess.run([sys.executable, "-c", code, *resume], check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
-    resumed = read_document(tmp_path / "sequence")
-    assert resumed["digests"] == documents["longer"]["digests"]
+
+
+@pytest.mark.parametrize("name", ["sequence", "killed"])
+def test_resumed_run_ends_like_uninterrupted(folders, name):
+    assert outcome(folders[name]) == outcome(folders["longer"])

@@ -44,7 +44,7 @@ NEEDED = {"tracker=tensorboard": "tensorboardX", "tracker=mlflow": "mlflow", "tr
 NEEDED |= {"backend=jax": "jax", "backend=torch": "torch"}
 """The package that a choice needs; without it the command is skipped."""
 SWEEP_TO_RUN = "loader=sequence"
-"""The first words of the sweep that runs, with two jobs: each job is a process that imports TensorFlow."""
+"""The first words of the sweep that runs, with two jobs: one that trains, and one that only checks the data."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ def place(tmp_path, digits_root, monkeypatch):
 
 @pytest.fixture
 def one_loader(monkeypatch):
-    """The bench measures only the loader it is started with: its own tests measure all."""
+    """The bench measures only the loader it is started with, and no bounds: its own tests measure all."""
     monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [asked])
+    monkeypatch.setattr("runner.modes.bench.measure_bounds", lambda *_: [])
 
 
 DONE = set()
@@ -108,14 +109,15 @@ DONE = set()
 
 
 class Reader:
-    """Follows a page: epochs and digits are cut short.
+    """Follows a page: epochs, samples, and networks that a command does not name, are cut short; README has its own.
 
     A command that ran on an earlier page is skipped, unless a later step of this page needs a run. A run only trains,
     unless the next step repeats it or a later one reads its results: evaluating and predicting have their own tests.
     """
 
-    def __init__(self, steps):
-        self.steps = steps
+    def __init__(self, page):
+        self.steps = STEPS[page]
+        self.network = [] if page == "README.md" else ["model=mlp", "model.hidden_units=[4]"]
         self.epochs = 1
         self.namespace = {}
         self.is_whole = False
@@ -138,7 +140,8 @@ class Reader:
             Path(step.name).parent.mkdir(parents=True, exist_ok=True)
             Path(step.name).write_text(step.text)
         elif step.kind == "python":
-            short = step.text.replace("epochs=3", "epochs=1").replace('_size=8"]', '_size=8", "train.epochs=1"]')
+            short = step.text.replace("epochs=3", "epochs=1")
+            short = re.sub(r"compose\(\[(.*)\]\)", rf"compose([\1, *{self.shorter([])}])", short)
             exec(short, self.namespace)
         elif not step.text.startswith(NOT_RUN):
             command, _, file = self.substituted(step.text).partition(" > ")
@@ -176,6 +179,8 @@ class Reader:
 
     def run(self, arguments, exit_code):
         """One run, cut short."""
+        import tensorflow as tf
+
         import runner
         from runner.errors import VerifyError
 
@@ -185,6 +190,8 @@ class Reader:
         if missing or "tracker.uri=http://localhost:5000" in arguments or "tracker.mode=online" in arguments:
             return
         words = [*arguments, *self.shorter(arguments)]
+        traces = not arguments or "debug=overfit" in arguments  # the default run, and one of many steps
+        tf.config.run_functions_eagerly(not traces)
         if any(word.startswith("backend=") for word in arguments):
             run = [sys.executable, "-m", "runner", *words]
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -214,14 +221,17 @@ class Reader:
             return [f"train.epochs={self.epochs}"]
         self.epochs = 1
         seconds = ["bench.seconds=0.05"] if "mode=bench" in said else []
-        limit = [] if re.search(r"\bdata=(?!digits)|data\.limit", said) else ["data.limit=100"]
+        limit = [] if re.search(r"\bdata=(none|custom|arrays)|data\.limit", said) else ["data.limit=24"]
+        steps = ["train.steps_per_epoch=2"] if re.search(r"data=none|steps_per_epoch=", said) else []
         fit = [] if self.is_whole or re.search(r"\bmode=|debug=", said) else ["mode=fit"]
-        return ["train.epochs=1", *seconds, *limit, *fit]
+        network = [] if re.search(r"\bmodel[.=]|experiment=", said) else self.network
+        workers = ["loader.workers=1"] if "use_multiprocessing=true" in said else []
+        return ["train.epochs=1", *seconds, *limit, *steps, *fit, *network, *workers]
 
 
 @pytest.mark.parametrize("page", RUNNABLE)
-def test_page_runs_as_it_is_read(page, place, one_loader, empty_pages):
-    Reader(STEPS[page]).follow_all()
+def test_page_runs_as_it_is_read(page, place, one_loader, empty_pages, eager):
+    Reader(page).follow_all()
 
 
 @pytest.mark.parametrize("command", SWEEPS)
@@ -242,7 +252,8 @@ def test_sweep_of_docs_runs(place, monkeypatch):
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (command,) = (each for each in SWEEPS if each.startswith(SWEEP_TO_RUN))
-    words = [*shlex.split(command), "model=mlp", "mode=fit", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]
+    words = [*shlex.split(command), "model=mlp", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]
+    words += ["mode=fit,check", "sweep.paired=[[mode,loader.workers]]"]
     assert run_sweep(prepare_sweep(words), ["-m", *words]) == 0
     (folder,) = Path("outputs/sweeps").iterdir()
     assert read_results(folder).status_counts() == {"completed": 2}

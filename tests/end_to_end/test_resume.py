@@ -14,24 +14,11 @@ from runner import compose
 from runner.errors import ConfigurationError, DataError
 from runner.modes.run import run
 from runner.records.run_folder import read_run
-from tests.support.run_files import read_document, untimed_metrics
+from tests.support.run_files import outcome, read_document, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
 QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
-
-
-def outcome(folder):
-    """All that must be the same, however often the run was killed."""
-    document = read_document(folder)
-    results = document["results"]
-    return {
-        "status": document["status"],
-        "digests": document["digests"],
-        "results": {**results, "fit": {name: results["fit"][name] for name in ("epochs", "steps", "samples_seen")}},
-        "metrics": untimed_metrics(folder),
-        "predictions": (folder / "predictions.csv").read_bytes(),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -56,34 +43,21 @@ def whole(configured):
     return configured("whole").path
 
 
-ONE_AFTER_THE_OTHER = """
-import json, sys
-from pathlib import Path
-import runner
-for folder, overrides in json.loads(sys.argv[1]):
-    Path(folder).mkdir()
-    runner.run(runner.compose(overrides), folder=Path(folder))
-"""
-
-
-def kill_after_first_state(*runs):
-    """Do runs, of a folder and overrides, in a process of their own; kill it once the last one has left a state."""
-    command = [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps([(str(folder), words) for folder, words in runs])]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    folder, deadline = runs[-1][0], time.monotonic() + 60 * len(runs)
-    while not list(folder.glob("checkpoints/state-*.npz")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return folder
+CODE = "import pathlib, runner, sys; runner.run(runner.compose(sys.argv[2:]), folder=pathlib.Path(sys.argv[1]))"
 
 
 @pytest.fixture(scope="module")
 def killed(configured, digits_root):
     """A run that was killed after its first state, in the middle of its first epoch."""
-    overrides = [f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=5"]
-    return kill_after_first_state((configured.root / "killed", overrides))
+    folder = configured.root / "killed"
+    folder.mkdir()
+    command = [sys.executable, "-c", CODE, folder, f"data.root={digits_root}", *QUICK, "train.checkpoint_every.steps=5"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while not list(folder.glob("checkpoints/state-*.npz")):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    return folder
 
 
 def test_killed_run_ends_like_uninterrupted_one(killed, whole, tmp_path):
@@ -257,14 +231,3 @@ def test_folder_that_is_no_run_is_refused(tmp_path):
 def test_resume_and_from_run_do_not_go_together(whole):
     with pytest.raises(ConfigurationError, match="from_run and resume must not go together"):
         compose([f"from_run={whole}", f"resume={whole}"])
-
-
-def test_killed_jax_run_ends_like_uninterrupted(digits_root, tmp_path):
-    pytest.importorskip("jax")
-    overrides = [f"data.root={digits_root}", *QUICK, "backend=jax"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    kill_after_first_state((whole, overrides), (killed, [*overrides, "train.checkpoint_every.steps=5"]))
-    code = "import sys, runner; runner.run(runner.compose(sys.argv[1:]))"
-    resume = [f"resume={killed}", "loader=in_memory"]
-    subprocess.run([sys.executable, "-c", code, *resume], check=True, stdout=subprocess.DEVNULL)
-    assert outcome(killed) == outcome(whole)
