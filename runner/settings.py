@@ -12,14 +12,16 @@ from runner.component import Component, Folder, Names, Package
 from runner.data.arrays import Arrays
 from runner.data.custom import Custom as CustomData
 from runner.data.dataframe import DataFrame
-from runner.data.dataset import NoData
+from runner.data.dataset import Data, NoData
 from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.npy import Npy
+from runner.errors import DataError
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom as CustomLoader
 from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.models.application import Application
+from runner.models.base import output_of, refuse_shared_columns
 from runner.models.cnn import CNN, CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
@@ -178,6 +180,15 @@ class Settings(Component):
                 "train.class_weight must list its classes with data=none, whose samples are not counted, got balanced; "
                 "give train.class_weight={cat: 1.0, dog: 5.0}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_have_columns_of_their_own(self) -> Self:
+        heads = self.data.named_outputs() if isinstance(self.data, Data) and self.mode in TRAINING else ()
+        try:
+            refuse_shared_columns(tuple(output_of(head, ()) for head in heads))
+        except DataError as error:
+            raise ValueError(str(error)) from error
         return self
 
     @model_validator(mode="after")

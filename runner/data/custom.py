@@ -264,6 +264,11 @@ class Custom(Data):
     class_mode: ColumnModes = "sparse"
     """Form of `y`, as with data=dataframe; a mapping of names in `labels` to modes gives one output for each."""
 
+    def named_outputs(self) -> tuple[Head, ...]:
+        """The heads of a mapping of names to modes, without their classes."""
+        modes = self.class_mode if isinstance(self.class_mode, dict) else {}
+        return tuple(Head(name, mode) for name, mode in modes.items())
+
     def names(self) -> Iterator[tuple[str, str]]:
         """Pairs of a key and the dotted name of user code that it holds."""
         yield "target", self.target

@@ -101,6 +101,10 @@ class DataFrame(Data, ImageSettings):
             raise ValueError(f"manifest must end in .csv or .parquet, got {self.manifest}")
         return self
 
+    def named_outputs(self) -> tuple[Head, ...]:
+        """The heads of several columns, without their classes."""
+        return tuple(Head(name, mode) for name, mode in self._modes.items()) if self._several_heads else ()
+
     def packages(self) -> Iterator[Package]:
         """The package that reads Parquet, if the table is Parquet."""
         if self.manifest.suffix.lower() == PARQUET:

@@ -147,6 +147,10 @@ class Data(Component):
         if self.transform is not None:
             yield "transform", self.transform
 
+    def named_outputs(self) -> tuple[Head, ...]:
+        """The heads, without classes, of several outputs whose names the settings give."""
+        return ()
+
     @abstractmethod
     def open(self) -> Dataset:
         """List the samples and split them; reads at most one sample.

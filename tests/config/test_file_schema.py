@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -10,7 +11,6 @@ from runner.__main__ import FLAGS, execute
 from runner.config.config_file import our_conf
 from runner.config.file_schema import KINDS, file_schema
 
-jsonschema = pytest.importorskip("jsonschema")
 CHOICES = sorted(file for file in our_conf().rglob("*.yaml") if file.parent != our_conf())
 
 FITTING = {

@@ -1,5 +1,7 @@
 """All problems of a configuration are reported at once, each with its remedy."""
 
+from pathlib import Path
+
 import pytest
 
 from runner import compose
@@ -165,3 +167,19 @@ def test_numbers_for_text_get_quotes(problems, override, end):
 def test_infinite_number_is_refused(problems):
     (told,) = problems("train.learning_rate=inf")
     assert told.startswith("train.learning_rate must be a number above 0, or a group of keys with a name, got")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["data=dataframe", "data.manifest=m.csv", "data.class_mode={val_x: binary, x: sparse}"],
+        ["data=dataframe", "data.manifest=m.csv", "data.class_mode=sparse", "data.label_columns=[val_x,x]"],
+        ["data=custom", "data.target=m.Source", "data.class_mode={val_x: binary, x: sparse}", "extensions=[m]"],
+    ],
+)
+def test_outputs_of_one_column_are_refused_early(keys, problems, workplace):
+    Path("m.csv").write_text("")
+    Path("m.py").write_text("class Source: pass\n")
+    (problem,) = problems(*keys)
+    assert problem.startswith("outputs must have names whose metrics differ, got val_x, with the metric val_x_loss")
+    assert problems("mode=check", *keys) == []
