@@ -3,6 +3,7 @@
 The statistical tests run on fixed seeds. Each also runs with too few rounds and must then fail: it can tell.
 """
 
+from functools import cache
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -27,15 +28,20 @@ def order(length, seed=0, epoch=0):
     return seeded(length, seed, epoch)(np.arange(length)).tolist()
 
 
-def with_rounds(length, rounds, epoch):
-    words = derive(0, Purpose.ORDER, epoch).generate_state(rounds, np.uint64)
-    return Permutation(length, tuple(words.tolist()))
-
-
+@cache
 def orders(length, rounds, count):
-    """The orders of `count` epochs, shape `(count, length)`."""
-    positions = np.arange(length)
-    return np.stack([with_rounds(length, rounds, epoch)(positions) for epoch in range(count)])
+    """The orders of `count` epochs, shape `(count, length)`: of all epochs at once, each position with its own keys."""
+    keys = [derive(0, Purpose.ORDER, epoch).generate_state(rounds, np.uint64) for epoch in range(count)]
+    cipher = Permutation(length, tuple(np.repeat(keys, length, axis=0).T))
+    values = cipher._permute(np.tile(np.arange(length, dtype=np.uint64), count))
+    while (values >= length).any():
+        values = np.where(values < length, values, cipher._permute(values))
+    return values.astype(np.int64).reshape(count, length)
+
+
+@pytest.mark.parametrize(("length", "rounds"), [(9, ROUNDS_SMALL), (33, ROUNDS_SMALL), (5000, ROUNDS)])
+def test_orders_of_many_epochs_are_those_of_each(length, rounds):
+    assert orders(length, rounds, 3).tolist() == [order(length, epoch=epoch) for epoch in range(3)]
 
 
 def in_plain_python(permutation, position):
@@ -219,7 +225,7 @@ def test_digit_lags_show_too_few_rounds(length, lag, rounds):
 
 
 def test_epochs_agree_only_by_chance():
-    table = np.stack([order(1000, epoch=epoch) for epoch in range(400)])
+    table = orders(1000, ROUNDS_SMALL, 400)
     agreements = [int((one == other).sum()) for one, other in pairwise(table)]
     # Two shuffles agree in one position on average, whatever their length, with variance 1: 4 sigma either way.
     assert abs(np.mean(agreements) - 1) < 4 / np.sqrt(len(agreements))
