@@ -11,6 +11,8 @@ from runner.errors import ConfigurationError
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.run import run
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 MLP = ["model=mlp", "model.hidden_units=[64]", "loader.workers=1"]
 
 
@@ -48,6 +50,7 @@ def test_overfit_leaves_chance_out():
     config = debugged(asked)
     assert config.data.augment == compose().data.augment and config.train.early_stopping is None
     assert (config.mode, config.model.dropout, config.data.limit) == ("fit", 0.0, 32)
+    assert (config.train.epochs, config.train.steps_per_epoch) == (20, 50)
     told = [text for _, text in debug_lines(asked, config)]
     assert told[0] == "overfit: a trial run with these changes"
     assert {"data.augment.flip changed from horizontal to null", "model.dropout changed from 0.3 to 0.0"} < set(told)
@@ -81,22 +84,29 @@ def test_fast_goes_through_everything(digits_root, folder, capsys, extra):
     assert "debug     fast: a trial run with these changes\n" in capsys.readouterr().out
 
 
+@pytest.fixture
+def few_epochs(monkeypatch):
+    """Training on one batch gives up after 100 steps."""
+    monkeypatch.setattr("runner.modes.debug.OVERFIT_EPOCHS", 2)
+
+
 def test_overfit_says_that_the_model_can(arrays, folder, capsys):
-    overfit = run(compose(arrays(np.arange(16) % 3)), folder=folder).document["results"]["overfit"]
+    asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.03"])
+    overfit = run(asked, folder=folder).document["results"]["overfit"]
     assert overfit["succeeded"] and overfit["last_loss"] <= 0.01 * overfit["first_loss"]
     assert 0 < overfit["steps"] < 1000 and overfit["steps"] % 50 == 0
     assert "overfit   the model can memorise one batch of 16 samples: loss " in capsys.readouterr().out
 
 
-def test_overfit_names_a_low_learning_rate(arrays, folder):
+def test_overfit_names_a_low_learning_rate(arrays, folder, few_epochs):
     asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.0000001"])
     overfit = run(asked, folder=folder).document["results"]["overfit"]
-    assert (overfit["succeeded"], overfit["steps"]) == (False, 1000)
+    assert (overfit["succeeded"], overfit["steps"]) == (False, 100)
     assert overfit["told"][0].startswith("the model cannot memorise one batch of 16 samples")
     assert overfit["told"][1] == "the loss hardly fell: train.learning_rate (1e-07) may be too low or too high"
 
 
-def test_overfit_names_a_constant_raw_input(arrays, folder):
+def test_overfit_names_a_constant_raw_input(arrays, folder, few_epochs):
     x = np.full((16, 5), 900.0)
     told = run(compose(arrays(np.arange(16) % 2, x)), folder=folder).document["results"]["overfit"]["told"]
     assert told[1] == "all samples of the batch are the same, so their labels cannot be learned; check the data"
