@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import sys
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -68,6 +69,17 @@ def composed_once():
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(files.Library, "_compose", remembered)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_listed_once():
+    """Every record lists all installed packages, whose files take 0.1 s to read."""
+    from runner.records import record
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("packages", "versions"):
+            patched.setattr(record, name, cache(getattr(record, name)))
         yield
 
 
