@@ -22,7 +22,7 @@ from runner.loaders.kinds import Generator
 from runner.loaders.plan import Plan
 from runner.batch import ArraySpec
 
-STEPS, BATCH, WIDTH = 30, 64, 512
+STEPS, BATCH, WIDTH = 12, 64, 512
 
 
 class Zeros(Source):

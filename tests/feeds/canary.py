@@ -1,4 +1,4 @@
-"""Ten thousand batches through the real feed, some of them kept: each holds what its ids say, then and later.
+"""Four thousand batches through the real feed, some of them kept: each holds what its ids say, then and later.
 
 Run as a script it prints the backend, for those other than the one the tests run on, and whether it can fail.
 """
@@ -20,7 +20,7 @@ from runner.loaders.plan import Plan
 from tests.support.sources import NumberSource
 
 KINDS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
-NUM_PREDICTED, NUM_TAKEN = 334, 3000
+NUM_PREDICTED, NUM_TAKEN = 334, 1000
 LAGS, KEPT_EVERY = 40, 97
 
 

@@ -179,13 +179,13 @@ def _but_for_time(document):
 
 
 def test_resume_and_rerun_choose_again_alike(trained, monkeypatch):
-    first = trained("first", "loader=auto", "train.epochs=1")
+    first = trained("first", "loader=auto", "train.epochs=1", "mode=fit")
     monkeypatch.setattr("runner.loaders.auto.num_processors", lambda: 1)
     again = trained("again", "rerun=first", "verify=true", again=True)
     assert again["loader"]["workers"] == 1
     assert again["loader"]["reason"] != first["loader"]["reason"]
     assert again["digests"] == first["digests"]
-    whole = trained("whole", "loader=sequence", "train.epochs=2")
+    whole = trained("whole", "loader=sequence", "train.epochs=2", "mode=fit")
     resumed = run(compose(["resume=first", "train.epochs=2"])).document
     assert resumed["loader"]["workers"] == 1
     assert resumed["digests"] == whole["digests"]

@@ -10,7 +10,7 @@ from runner.trackers.base import NoTracker
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
-QUICK = ["model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=64"]
+QUICK = ["mode=fit", "model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=64"]
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def tracked(monkeypatch):
 
 def test_tracker_receives_the_whole_run(quick, folder, tracked):
     told = tracked()
-    record = run(quick(), folder=folder)
+    record = run(quick("mode=run"), folder=folder)
     (_, beginning), (_, one, first), (_, two, second), (_, ending) = told.calls
     assert beginning.folder == folder and beginning.kept == {}
     assert beginning.parameters["train.epochs"] == 2 and beginning.parameters["data.augment.flip"] is None
