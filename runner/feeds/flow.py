@@ -34,9 +34,14 @@ class KerasFlow(DirectoryFlowLoader, keras.utils.PyDataset, DataAdapter):  # typ
     def _data(self) -> LoaderDataset:
         return LoaderDataset(self)
 
+    def __repr__(self) -> str:
+        """The amount of data."""
+        return f"<{self._amount()}>"
+
     def on_epoch_end(self) -> None:
-        """Start Keras's next epoch, if all batches of this one were taken."""
+        """Begin the next epoch, if all batches of this one were taken: Keras's own, and that of `flow[i]`."""
         self._data.on_epoch_end()
+        super().on_epoch_end()
 
     def get_numpy_iterator(self) -> Any:
         """The batches of the current epoch."""

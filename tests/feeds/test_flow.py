@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from runner import build_loader, compose
+from runner.loaders.directory_flow import DirectoryFlowLoader
 from runner.records.digests import weights_digest
 from tests.support.photos import write_photos
 
@@ -37,3 +38,20 @@ def test_evaluate_and_predict_take_a_flow(flow):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert np.isfinite(model.evaluate(flow, verbose=0))
     assert model.predict(flow, verbose=0).shape == (10, 2)
+
+
+def test_flow_made_before_keras_says_how_to_use_it(flow):
+    plain = DirectoryFlowLoader(flow.source, flow.plan, flow.settings)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="a flow of 10 samples in batches of 4; for model.fit, import keras before"):
+        model.fit(plain, verbose=0)
+    assert repr(flow) == "<a flow of 10 samples in batches of 4>"
+
+
+def test_keras_and_a_hand_loop_take_epochs_apart(flow):
+    expected = [batch.y.tolist() for batch in flow.epoch(1)]
+    fitted(lambda model: model.fit(flow, epochs=2, verbose=0))
+    [flow[step] for step in range(len(flow))]
+    flow.on_epoch_end()
+    assert [flow[step][1].tolist() for step in range(len(flow))] == expected

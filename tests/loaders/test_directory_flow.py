@@ -41,7 +41,47 @@ def test_flow_has_keras_filenames_and_classes(flow, source, digits_root):
     assert (flow.class_mode, flow.color_mode, flow.dtype, flow.seed) == ("sparse", "grayscale", "uint8", 1)
     assert flow.labels.tolist() == flow.classes.tolist()
     assert flow.sample_weight is None
+    assert (flow.interpolation, flow.keep_aspect_ratio, flow.data_format) == ("bilinear", False, "channels_last")
     assert flow.directory == str(digits_root)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("save_to_dir", "a flow has no save_to_dir: no batch is written; write its images, next.flow..0., with keras"),
+        ("subset", "the split is the one given to runner.build_loader"),
+        ("image_data_generator", "as data.augment and data.transform say"),
+        ("index_generator", "flow.index_array has the samples"),
+        ("nonsense", "'DirectoryFlowLoader' object has no attribute 'nonsense'"),
+    ],
+)
+def test_attribute_without_sense_says_what_to_use(flow, name, message):
+    with pytest.raises(AttributeError, match=message):
+        getattr(flow, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shuffle", "shuffle of a flow cannot be set; give loader.shuffle=… to runner.compose"),
+        ("target_size", "give data.target_size=…"),
+        ("batch_index", r"flow.reset\(\) returns to the first batch"),
+        ("save_to_dir", "cannot be set: no batch is written"),
+        ("dtype", "has no setter"),
+    ],
+)
+def test_attribute_without_effect_cannot_be_set(flow, name, message):
+    with pytest.raises(AttributeError, match=message):
+        setattr(flow, name, None)
+
+
+def test_end_of_an_epoch_by_index_begins_the_next(flow):
+    expected = [[batch.y.tolist() for batch in flow.epoch(epoch)] for epoch in range(3)]
+    flow.on_epoch_end()  # nothing was taken
+    for epoch in range(3):
+        assert [flow[step][1].tolist() for step in range(len(flow))] == expected[epoch]
+        flow.on_epoch_end()
+    assert flow.batch_index == 0
 
 
 def test_place_in_the_epoch_is_known(flow):
