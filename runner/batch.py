@@ -31,6 +31,18 @@ class ArraySpec:
         """Bytes of one sample."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    def buffer_bytes(self, num_samples: int) -> int:
+        """Bytes of the buffer that holds this many samples."""
+        return num_samples * self.num_bytes
+
+    def view(self, buffer: Array, num_samples: int) -> Array:
+        """The samples in `buffer`, uint8, as an array of shape `(num_samples, *shape)`."""
+        return buffer[: num_samples * self.num_bytes].view(self.dtype).reshape((num_samples, *self.shape))
+
+    def empty(self) -> Array:
+        """An uninitialised sample."""
+        return np.empty(self.shape, self.dtype)
+
     def __str__(self) -> str:
         """The spec in a message.
 
@@ -44,12 +56,13 @@ class ArraySpec:
 class Batch:
     """The data of one training step.
 
-    `x` has shape `(n, *sample shape)`. `y` follows `class_mode`. `sample_weight` has shape `(n,)`, float32, or is one
+    `x` has shape `(n, *sample shape)`; it is a dict by field name if a sample has several arrays. `y` follows
+    `class_mode`. `sample_weight` has shape `(n,)`, float32, or is one
     such array per named head, or None.
     `ids` are the ids of the n samples, in the order of the rows.
     """
 
-    x: Array
+    x: Array | dict[str, Array]
     y: Targets
     sample_weight: Targets
     ids: tuple[str, ...]

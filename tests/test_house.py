@@ -20,6 +20,7 @@ PACKAGE = ROOT / "runner"
 LAYERS = [
     {"errors", "messages", "seeds"},
     {"batch"},
+    {"fields"},
     {"exit", "finite", "machine", "shared_memory", "user_code", "watchdog"},
     {"component"},
     {"images"},

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from runner.batch import Array, Batch
+from runner.batch import Array, Batch, Targets
 from runner.errors import ConfigurationError
 from runner.messages import plural
 
@@ -114,12 +114,11 @@ def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     step of two samples is traced for that shape, so TensorFlow would trace it a second time for a batch.
     """
     build_optimizer(model)
-    y = {name: part[:2] for name, part in batch.y.items()} if isinstance(batch.y, dict) else _first_two(batch.y)
-    return tuple(model.test_on_batch(batch.x[:2], y, return_dict=True))
+    return tuple(model.test_on_batch(_first_two(batch.x), _first_two(batch.y), return_dict=True))
 
 
-def _first_two(y: Array | None) -> Array | None:
-    return None if y is None else y[:2]
+def _first_two(arrays: Targets) -> Targets:
+    return keras.tree.map_structure(lambda array: array[:2], arrays)  # type: ignore[no-any-return]
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:

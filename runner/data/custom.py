@@ -11,18 +11,18 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Array, Indices
 from runner.component import Arguments, DottedName
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import is_file_name
 from runner.data.labels import Head, Known, Labels
 from runner.data.manifest import Manifest
-from runner.data.source import Source
 from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader
+from runner.data.user_samples import UserSamples, read_values
 from runner.data.views import select
-from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
-from runner.finite import narrowed
+from runner.errors import ConfigurationError, DataError
+from runner.fields import Fields, spec_of
 from runner.messages import first_few, plural
 from runner.user_code import call, error_text, file_of, kind_of, module_of
 
@@ -193,63 +193,11 @@ def _series(column: Sequence[Any] | Array) -> Array:
     return values
 
 
-OF_THE_SAMPLE = (OSError, EOFError, ValueError, BadSampleError)
-"""Errors that a missing, truncated or damaged file raises; any other error is a mistake in the user's code."""
-
-
-@dataclass(frozen=True)
-class UserSamples(Source):
-    """Samples that the user's object reads; each must have the spec of the first.
-
-    Worker processes get the object by pickle. Several threads call its `read` at once.
-    """
-
-    instance: Any
-    ids: list[str]
-    labels: Labels
-    spec: ArraySpec
-
-    def path(self, index: int) -> Path | None:
-        """The file of sample `index`, if the object has `path(index)`."""
-        path = getattr(self.instance, "path", None)
-        return Path(path(index)) if callable(path) else None
-
-    def read(self, index: int, out: Array | None = None) -> Array:
-        """Read sample `index`; float64 becomes float32."""
-        array = read_array(self.instance, index, self.ids[index])
-        spec = ArraySpec(array.shape, array.dtype)
-        if spec != self.spec:
-            raise BadSampleError(
-                self.ids[index],
-                f"read({index}) must return an array like that of the first sample, {self.spec}, got {spec}",
-            )
-        if out is None:
-            return array.copy()
-        out[...] = array
-        return out
-
-
-def read_array(instance: Any, index: int, name: str) -> Array:
-    """Read sample `index` of the user's object as an array of numbers; float64 becomes float32.
-
-    Raises `BadSampleError` with the sample's `name`, or its subclass `UserReadError` if the code is at fault.
-    """
-    try:
-        array = np.asarray(instance.read(index))
-    except Exception as error:
-        kind = BadSampleError if isinstance(error, OF_THE_SAMPLE) else UserReadError
-        raise kind(name, f"read({index}) failed: {error_text(error)}") from error
-    if array.dtype.kind not in "biuf":
-        raise BadSampleError(name, f"read({index}) must return an array of numbers, got one of {array.dtype}")
-    if not array.ndim:
-        raise BadSampleError(
-            name, f"read({index}) must return an array with at least one axis, got a single number; return [value]"
-        )
-    return narrowed(array)
-
-
 class Custom(Data):
-    """A class of yours with `__len__` and `read(index)`, and optionally labels, ids, splits and `path(index)`."""
+    """A class of yours with `__len__` and `read(index)`, and optionally labels, ids, splits and `path(index)`.
+
+    If `read` returns a dict of arrays, the model gets a dict of inputs with these names.
+    """
 
     kind: Literal["custom"] = "custom"
 
@@ -300,8 +248,13 @@ class Custom(Data):
         user_object.num_samples()
         ids, rows = user_object.ids(), user_object.rows()
         labels = user_object.labels(rows["train"], known)
-        first = self.first_readable(lambda index: read_array(instance, index, ids[index]), rows["train"].tolist())
-        samples = UserSamples(instance, ids, labels, ArraySpec(first.shape, first.dtype))
+        first = self.first_readable(lambda index: read_values(instance, index, ids[index]), rows["train"].tolist())
+        if self.class_mode == "input" and isinstance(first, Fields):
+            raise DataError(
+                f"data.class_mode=input predicts the sample, which must be one array, got {spec_of(first)}; return one "
+                "array, or set another class_mode"
+            )
+        samples = UserSamples(instance, ids, labels, spec_of(first))
         file = file_of(module_of(self.target))
         sources = {split: select(samples, members) for split, members in rows.items()}
         return self.dataset(sources, labels.heads, (file,) if file else ())

@@ -11,13 +11,14 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import NonNegativeInt, model_validator
 
-from runner.batch import SPLITS, ArraySpec
+from runner.batch import SPLITS
 from runner.component import Component, Fraction, PositiveInt
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.splits import choose, split_by_fraction
 from runner.data.views import relabel, select
 from runner.errors import BadSampleError, DataError, UserReadError
+from runner.fields import SampleSpec
 from runner.images.reader import reason
 from runner.messages import plural
 from runner.transforms.settings import Augment
@@ -55,7 +56,7 @@ class Dataset:
 
     splits: Mapping[str, Source]
     heads: tuple[Head, ...]
-    spec: ArraySpec
+    spec: SampleSpec
     """Shape and dtype of a sample in a batch: the sources' own, unless transforms change it."""
     notes: tuple[str, ...] = ()
     """Remarks for the user about how the data was opened."""
@@ -69,7 +70,9 @@ class Dataset:
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and modification time in nanoseconds of every file that is read."""
         for source in self.splits.values():
-            yield from map(self._stat, source.ids, source.paths())
+            for index, name in enumerate(source.ids if source.has_files else ()):
+                for file in source.files(index):
+                    yield self._stat(name, file)
         yield from (_stat(file.name, file) for file in self.files)
 
     def _stat(self, name: str, file: Path) -> tuple[str, int, int]:

@@ -14,6 +14,7 @@ import numpy as np
 from runner.batch import Array, Indices, Targets
 from runner.data.cells import number_in, with_decimal_point
 from runner.errors import DataError
+from runner.fields import Values
 from runner.messages import first_few, plural
 
 ClassMode = Literal["categorical", "sparse", "binary", "input"]
@@ -70,7 +71,7 @@ class Labels:
         columns = tuple(column[indices] if len(column) else column for column in self.columns)
         return Labels(self.heads, columns, None if self.weights is None else self.weights[indices])
 
-    def encode(self, indices: Indices, x: Array) -> Targets:
+    def encode(self, indices: Indices, x: Values) -> Targets:
         """`y` of the samples at `indices`, whose arrays are `x`: one array, one array per named head, or None."""
         encoded = {
             head.name: x.copy() if head.mode == "input" else head.encode(column[indices])

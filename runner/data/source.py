@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Indices
 from runner.data.labels import Labels
+from runner.fields import SampleSpec, Values
 
 
 class Source(ABC):
@@ -35,25 +37,27 @@ class Source(ABC):
 
         @property
         @abstractmethod
-        def spec(self) -> ArraySpec:
-            """Shape and dtype of every sample."""
+        def spec(self) -> SampleSpec:
+            """Shape and dtype of every sample; for samples of several arrays, of each by name."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @abstractmethod
-    def read(self, index: int, out: Array | None = None) -> Array:
+    def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index` into `out`, or into a new array; both have `spec`'s shape and dtype.
+
+        An array of any source may be `Fields`: one array for each name of the `spec`.
 
         Raises `BadSampleError` with the file's path if the sample cannot be read.
         """
 
-    def read_many(self, indices: Indices, out: Array) -> None:
+    def read_many(self, indices: Indices, out: Values) -> None:
         """Read the samples at `indices` into the rows of `out`, shape `(len(indices), *spec.shape)`."""
         for row, index in enumerate(indices.tolist()):
             self.read(index, out[row])
 
-    def read_hashed(self, index: int, out: Array) -> bytes | None:
+    def read_hashed(self, index: int, out: Values) -> bytes | None:
         """Read sample `index` into `out`; return the XXH3-128 digest of its file, None if its bytes are not seen."""
         self.read(index, out)
         return None
@@ -67,6 +71,11 @@ class Source(ABC):
         """Whether each sample is a file."""
         return len(self) > 0 and self.path(0) is not None
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        """All files of sample `index`, the one of `path` first; a subclass with several files a sample says which."""
+        path = self.path(index)
+        return () if path is None else (path,)
+
     def paths(self) -> Iterator[Path]:
         """The files of all samples, by index; none if samples are not files."""
-        return filter(None, map(self.path, range(len(self) if self.has_files else 0)))
+        return chain.from_iterable(map(self.files, range(len(self) if self.has_files else 0)))

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Array, Indices
 from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids, select_ids
 from runner.data.labels import NO_LABELS, Head, Labels
 from runner.data.source import Source
 from runner.errors import DataError
+from runner.fields import SampleSpec, Values
 from runner.messages import did_you_mean, first_few
 
 MOST_CLASSES = 20
@@ -36,12 +37,17 @@ class View(Source):
         source, index = self.locate(index)
         return source.path(index)
 
-    def read(self, index: int, out: Array | None = None) -> Array:
+    def files(self, index: int) -> tuple[Path, ...]:
+        """All files of sample `index`."""
+        source, index = self.locate(index)
+        return source.files(index)
+
+    def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index` from its source."""
         source, index = self.locate(index)
         return source.read(index, out)
 
-    def read_hashed(self, index: int, out: Array) -> bytes | None:
+    def read_hashed(self, index: int, out: Values) -> bytes | None:
         """Read sample `index` into `out`; return the digest of its file."""
         source, index = self.locate(index)
         return source.read_hashed(index, out)
@@ -69,7 +75,7 @@ class Selection(View):
         return self.source.labels.take(self.indices)
 
     @property
-    def spec(self) -> ArraySpec:
+    def spec(self) -> SampleSpec:
         """The source's spec."""
         return self.source.spec
 
@@ -80,7 +86,7 @@ class Selection(View):
         """The source, and the sample's index in it."""
         return self.source, int(self.indices[index])
 
-    def read_many(self, indices: Indices, out: Array) -> None:
+    def read_many(self, indices: Indices, out: Values) -> None:
         """Read the selected samples at `indices` into the rows of `out`."""
         self.source.read_many(self.indices[indices], out)
 
@@ -115,7 +121,7 @@ class Joined(View):
         return Labels(parts[0].heads, tuple(np.concatenate(column) for column in columns), weights)
 
     @property
-    def spec(self) -> ArraySpec:
+    def spec(self) -> SampleSpec:
         """The spec of every source."""
         return self.sources[0].spec
 
@@ -159,7 +165,7 @@ class Wrapper(View):
         return self.source.labels
 
     @property
-    def spec(self) -> ArraySpec:
+    def spec(self) -> SampleSpec:
         """The source's spec."""
         return self.source.spec
 
@@ -170,7 +176,7 @@ class Wrapper(View):
         """The source, and the same index."""
         return self.source, index
 
-    def read_many(self, indices: Indices, out: Array) -> None:
+    def read_many(self, indices: Indices, out: Values) -> None:
         """Read the source's samples at `indices` into the rows of `out`."""
         self.source.read_many(indices, out)
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from runner.feeds.delivery import KerasBatch
+from runner.fields import num_rows
 from runner.loaders.timing import TRANSFER, Clock
 
 AHEAD = 2
@@ -48,12 +49,12 @@ def ahead(batches: Iterator[KerasBatch], clock: Clock, device: Any) -> Iterator[
             begun[0].computed.synchronize()
         with clock.waiting():
             while len(begun) < AHEAD and (batch := next(batches, None)) is not None:
-                with clock.working(TRANSFER, len(batch[0])):
+                with clock.working(TRANSFER, num_rows(batch[0])):
                     begun.append(_begin(batch, device))
             if not begun:
                 return
             given = begun.popleft()
-            with clock.working(TRANSFER, len(given.batch[0])):
+            with clock.working(TRANSFER, num_rows(given.batch[0])):
                 given.copied.synchronize()
         yield given.batch
 

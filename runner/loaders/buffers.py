@@ -8,9 +8,7 @@ from collections import deque
 import numpy as np
 
 from runner.batch import Array
-
-ALIGNMENT = 64
-"""In bytes. TensorFlow and JAX use an array at such an address directly; they copy any other."""
+from runner.fields import ALIGNMENT
 
 KEPT_BUFFERS = 2
 """Most buffers that wait for reuse: a loader frees one about as often as it needs one."""

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import DataError
+from runner.fields import SampleSpec, Values, take_rows
 from runner.finite import all_finite
 from runner.loaders.disk_cache import DiskCache
 from runner.loaders.loader import Loader
@@ -24,6 +25,9 @@ from runner.shared_memory import SharedArray
 
 PRESENT = np.dtype(np.bool_)
 """Dtype of the marks for samples that a cache in memory stores."""
+
+BYTE = np.dtype(np.uint8)
+"""Dtype of the memory that holds the samples."""
 
 NONE_MISSING: Indices = np.empty(0, np.int64)
 
@@ -59,14 +63,14 @@ class Cache(Protocol):
     def holds(self, indices: Indices) -> bool:
         """Whether all samples at `indices` seem to be stored; `take` finds out. Fast."""
 
-    def take(self, indices: Indices, out: Array) -> Indices:
+    def take(self, indices: Indices, out: Values) -> Indices:
         """Copy the arrays at `indices` into the rows of `out`, C-contiguous; returns the rows that are not stored.
 
         These rows hold anything afterwards.
         """
 
-    def put(self, indices: Indices, arrays: Array) -> None:
-        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`, C-contiguous."""
+    def put(self, indices: Indices, rows: Values) -> None:
+        """Store copies of `rows`, C-contiguous."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,15 @@ class CachedSource(Wrapper):
 
     cache: Cache
 
-    def read(self, index: int, out: Array | None = None) -> Array:
+    def read(self, index: int, out: Values = None) -> Values:
         """The array of sample `index`."""
-        array = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
-        if len(self.cache.take(np.array([index]), array[None])):
-            self.source.read(index, array)
-            self.cache.put(np.array([index]), array[None])
-        return array
+        values = self.spec.empty() if out is None else out
+        if len(self.cache.take(np.array([index]), values[None])):
+            self.source.read(index, values)
+            self.cache.put(np.array([index]), values[None])
+        return values
 
-    def read_many(self, indices: Indices, out: Array) -> None:
+    def read_many(self, indices: Indices, out: Values) -> None:
         """Read the samples at `indices` into the rows of `out`: all missing ones in one call to the source."""
         missing = self.cache.take(indices, out)
         if not len(missing):
@@ -95,23 +99,27 @@ class CachedSource(Wrapper):
             out[missing] = block
 
 
-@dataclass(frozen=True)
-class _ThreadArray:
-    """An array for threads only. It lies in huge pages, which shared memory lacks, so copying from it is faster."""
-
-    array: Array
-
-
 class MemoryCache:
     """`loader.cache=memory`: a row per sample in memory that all workers share, and a mark for each stored row.
 
     A row is marked after it is written. Two workers that read the same sample at once write the same bytes.
     """
 
-    def __init__(self, spec: ArraySpec, num_samples: int, *, processes: bool) -> None:
-        shape = (num_samples, *spec.shape)
-        self._rows = SharedArray(shape, spec.dtype) if processes else _ThreadArray(allocate(spec, num_samples))
+    def __init__(self, spec: SampleSpec, num_samples: int, *, processes: bool) -> None:
+        self._shared, self._spec = SharedArray((spec.buffer_bytes(num_samples) if processes else 0,), BYTE), spec
         self._present = SharedArray((num_samples,), PRESENT)
+        # Threads alone get huge pages, which shared memory lacks: copying from them is faster.
+        self._rows = self._shared_rows() if processes else allocate(spec, num_samples)
+
+    def _shared_rows(self) -> Values:
+        return self._spec.view(self._shared.array, len(self._present.array))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_shared": self._shared, "_spec": self._spec, "_present": self._present}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._rows = self._shared_rows()
 
     @property
     def folder(self) -> None:
@@ -126,23 +134,22 @@ class MemoryCache:
         """Whether the arrays of all samples at `indices` are stored."""
         return bool(self._present.array[indices].all())
 
-    def take(self, indices: Indices, out: Array) -> Indices:
+    def take(self, indices: Indices, out: Values) -> Indices:
         """Copy the arrays at `indices` into the rows of `out`; returns the rows that are not stored."""
         if self.holds(indices):
-            # mode="clip" writes straight into `out`; the default copies into a buffer first.
-            np.take(self._rows.array, indices, axis=0, out=out, mode="clip")
+            take_rows(self._rows, indices, out)
             return NONE_MISSING
         is_present = self._present.array[indices]
-        out[is_present] = self._rows.array[indices[is_present]]
+        out[is_present] = self._rows[indices[is_present]]
         return np.flatnonzero(~is_present)
 
-    def put(self, indices: Indices, arrays: Array) -> None:
-        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`."""
-        self._rows.array[indices] = arrays
+    def put(self, indices: Indices, rows: Values) -> None:
+        """Store copies of `rows`."""
+        self._rows[indices] = rows
         self._present.array[indices] = True
 
 
-def memory_cache_bytes(spec: ArraySpec, num_samples: int) -> int:
+def memory_cache_bytes(spec: SampleSpec, num_samples: int) -> int:
     """Bytes of memory that a `MemoryCache` takes once it stores all samples."""
     return num_samples * (spec.num_bytes + PRESENT.itemsize)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.batch import SPLITS, ArraySpec
+from runner.batch import SPLITS
 from runner.component import Arguments, Count, DottedName, Names, PositiveInt
 from runner.data.dataset import Dataset, ReadyBatches
 from runner.data.labels import Head, HeadMode
 from runner.errors import ConfigurationError
+from runner.fields import SampleSpec
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 from runner.user_code import file_of, module_of
 
@@ -91,7 +92,7 @@ class Custom(LoaderSettings):
         ahead = ("max_queue_size",) if self.workers == 0 else ()
         return (*self.unused, *ahead)
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
+    def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of the batches that are read ahead or in use, with `num_samples` samples each."""
         ahead = self.max_queue_size if self.workers else 0
         return (ahead + IN_FLIGHT) * num_samples * spec.num_bytes

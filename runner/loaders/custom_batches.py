@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Batch, Targets
+from runner.batch import Array, ArraySpec, Batch
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, RunnerError
-from runner.finite import all_finite, batch_dtype, first_not_finite, narrowed, not_finite_text
+from runner.fields import SampleSpec, Values, arrays_of, inputs_of
+from runner.finite import first_not_finite, narrowed, not_finite_text
 from runner.loaders.custom_heads import column_of
 from runner.loaders.custom_passes import Passes
 from runner.loaders.loader import Loader
 from runner.loaders.reader import allocate
-from runner.messages import plural
+from runner.loaders.user_batch import UserBatch, called, user_batch
+from runner.messages import first_few, plural
 from runner.user_code import error_text
 from runner.watchdog import watched
 
@@ -49,25 +51,6 @@ class BatchOrigin:
             raise DataError(f"{where}: {error_text(error, self.target)}") from error
 
 
-@dataclass(frozen=True)
-class UserBatch:
-    """A batch of the user, as arrays; the user's code may write to the memory of `x` again."""
-
-    x: Array
-    y: Targets
-    sample_weight: Targets
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Shape and dtype of a sample; float64 becomes float32."""
-        return ArraySpec(self.x.shape[1:], batch_dtype(self.x.dtype))
-
-    @property
-    def targets(self) -> Mapping[str, Array]:
-        """The targets by the names of their heads."""
-        return self.y if isinstance(self.y, dict) else {} if self.y is None else {"": self.y}
-
-
 class CustomBatches(Source):
     """The batches of one split in their only order, with the ids and labels seen in the current pass.
 
@@ -76,7 +59,7 @@ class CustomBatches(Source):
     memory. Otherwise each pass starts again from the first batch, and those of the last pass are kept.
     """
 
-    spec: ArraySpec
+    spec: SampleSpec
 
     def __init__(
         self,
@@ -115,7 +98,7 @@ class CustomBatches(Source):
         columns = tuple(np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in self._columns)
         return Labels(self.heads, columns)
 
-    def read(self, index: int, out: Array | None = None) -> Array:
+    def read(self, index: int, out: Values = None) -> Values:
         """Raises `BadSampleError`: there are only batches."""
         raise BadSampleError(str(index), f"{self._maker.target} gives batches, not single samples")
 
@@ -141,7 +124,7 @@ class CustomBatches(Source):
         with watched(lambda: self._maker.name_of(epoch, step)), self._maker.naming_batch(epoch, step):
             if step == 0 or (epoch, step) != self._next:
                 self._go_to(epoch, step)
-            given, self._first = self._first or arrays_of(next(self._rest)), None
+            given, self._first = self._first or user_batch(next(self._rest)), None
             batch = self._batch(given)
             if step == self.num_steps - 1:
                 self._passes.end()
@@ -165,13 +148,17 @@ class CustomBatches(Source):
 
     def _batch(self, given: UserBatch) -> Batch:
         # A copy at an aligned address: TensorFlow uses it directly, and the user's code may reuse its array.
-        x = allocate(self.spec, len(given.x))
-        if given.x.shape != x.shape or not np.can_cast(given.x.dtype, x.dtype, "same_kind"):
-            raise DataError(
-                f"samples of x must be {self.spec}, as in the first batch, got "
-                f"{ArraySpec(given.x.shape[1:], given.x.dtype)}"
-            )
-        x[...] = narrowed(given.x)
+        x, parts = allocate(self.spec, len(given.x)), dict(arrays_of(given.x))
+        if parts.keys() != dict(arrays_of(x)).keys():
+            raise DataError(f"x must have the arrays of the first batch, {self.spec}, got {first_few(parts)}")
+        for name, array in arrays_of(x):
+            part = parts[name]
+            if part.shape != array.shape or not np.can_cast(part.dtype, array.dtype, "same_kind"):
+                raise DataError(
+                    f"samples of {called(name)} must be {ArraySpec(array.shape[1:], array.dtype)}, as in the first "
+                    f"batch, got {ArraySpec(part.shape[1:], part.dtype)}"
+                )
+            array[...] = narrowed(part)
         ids = self._ids(len(x))
         if (row := first_not_finite(x)) is not None:
             raise DataError(f"sample {ids[row]}: {not_finite_text(x[row])} in row {row} of x; leave such samples out")
@@ -184,9 +171,9 @@ class CustomBatches(Source):
         self.num_samples += len(x)
         if not self._training:
             self.ids += ids
-            for parts, column in zip(self._columns, columns, strict=True):
-                parts.append(column)
-        return Batch(x, given.y if self.heads else None, given.sample_weight, ids)
+            for seen, column in zip(self._columns, columns, strict=True):
+                seen.append(column)
+        return Batch(inputs_of(x), given.y if self.heads else None, given.sample_weight, ids)
 
     def _ids(self, count: int) -> tuple[str, ...]:
         user_ids, start = self._passes.ids, self.num_samples
@@ -222,72 +209,3 @@ class CustomLoader(Loader):
         """Stop the threads that read ahead."""
         self.source.close()
         super().close()
-
-
-def arrays_of(batch: Any) -> UserBatch:
-    """The arrays of a batch in one of Keras's forms: `x`, `(x, y)` or `(x, y, sample_weight)`.
-
-    A single input or weight may have a name, or be the only item of a list. Raises `DataError` for anything else.
-    """
-    parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
-    if not 1 <= len(parts) <= 3:
-        raise DataError(f"a batch must be x, (x, y) or (x, y, sample_weight), got {len(parts)} parts")
-    given, y, weights = (*parts, None, None)[:3]
-    x, y = _only(given), y if isinstance(y, dict) else _only(y)
-    if isinstance(x, dict | list | tuple):
-        raise DataError(
-            f"x must be one array, got {type(x).__name__} of {len(x)}: models of several inputs are not supported"
-        )
-    if isinstance(y, list | tuple):
-        raise DataError(
-            "y must be one array, or a dictionary of arrays by the names of the model's outputs, got a "
-            f"{type(y).__name__}; make it a numpy.array, or give the outputs names"
-        )
-    x = np.asarray(x)
-    if x.ndim < 2 or x.dtype.kind not in "biuf" or not len(x):
-        raise DataError(f"x must hold numbers and have shape (samples, …), got shape {x.shape} of {x.dtype}")
-    targets = _targets(y)
-    return UserBatch(x, targets, None if weights is None else _weights(weights, targets, len(x)))
-
-
-def _only(value: Any) -> Any:
-    """The only item of a dictionary, or of a list whose item is an array; any other value as it is."""
-    if isinstance(value, dict) and len(value) == 1:
-        return next(iter(value.values()))
-    return value[0] if isinstance(value, list | tuple) and len(value) == 1 and np.ndim(value[0]) else value
-
-
-def _targets(y: Any) -> Targets:
-    if y is None:
-        return None
-    if not isinstance(y, dict):
-        return np.array(y)
-    targets = {str(name): np.array(target) for name, target in y.items()}
-    return targets if len(targets) > 1 else next(iter(targets.values()), None)
-
-
-def _weights(weights: Any, y: Targets, num_samples: int) -> Targets:
-    """Weights of the samples, by output if they are a dictionary; an output without weights has weights of 1."""
-    if not isinstance(weights, dict):
-        return _column_of_weights(weights, "sample_weight", num_samples)
-    if not isinstance(y, dict) and len(weights) == 1:
-        return _column_of_weights(_only(weights), "sample_weight", num_samples)
-    names = list(y) if isinstance(y, dict) else []
-    unknown = [str(name) for name in weights if str(name) not in names]
-    if unknown:
-        raise DataError(
-            f"sample_weight must name outputs of y ({', '.join(names) or 'it is one array'}), got {', '.join(unknown)}"
-        )
-    ones = np.ones(num_samples, np.float32)
-    return {
-        name: _column_of_weights(weights.get(name, ones), f"sample_weight[{name!r}]", num_samples) for name in names
-    }
-
-
-def _column_of_weights(weights: Any, called: str, num_samples: int) -> Array:
-    column = narrowed(np.array(weights, np.float64)).reshape(-1)
-    if len(column) != num_samples:
-        raise DataError(f"{called} must hold one number for each of {plural(num_samples, 'sample')}, got {len(column)}")
-    if not all_finite(column):
-        raise DataError(f"{called} must hold numbers, got {not_finite_text(column)}")
-    return column

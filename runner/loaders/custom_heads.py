@@ -9,6 +9,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.labels import Head, HeadMode
 from runner.errors import ConfigurationError, DataError
+from runner.fields import Fields, Values
 from runner.finite import all_finite, not_finite_text
 
 Classes = int | tuple[str, ...] | None
@@ -16,7 +17,7 @@ Modes = HeadMode | Mapping[str, HeadMode] | None
 
 
 def heads_of(
-    x: Array, y: Array | Mapping[str, Array], modes: Modes, classes: Classes | Mapping[str, Classes]
+    x: Values, y: Array | Mapping[str, Array], modes: Modes, classes: Classes | Mapping[str, Classes]
 ) -> tuple[Head, ...]:
     """The heads of targets `y` of samples `x`: one, or one per entry of a dictionary.
 
@@ -44,7 +45,7 @@ def heads_of(
     )
 
 
-def column_of(head: Head, y: Array, x: Array, *, detected: bool = False) -> Array:
+def column_of(head: Head, y: Array, x: Values, *, detected: bool = False) -> Array:
     """`y` as a column of `Labels`; a mode that was `detected` from the first batch allows no values between 0 and 1.
 
     Raises `DataError` if it does not match the head's mode.
@@ -75,8 +76,13 @@ def column_of(head: Head, y: Array, x: Array, *, detected: bool = False) -> Arra
             _must(values.shape == shape, f"have shape {shape}", y, head)
             return values.astype(np.float32)
         case "input":
-            _must(y.shape == x.shape, f"have the shape of x, {x.shape}", y, head)
+            _must(y.shape == _shape(x), f"have the shape of x, {_shape(x)}", y, head)
             return np.empty(0, np.int64)
+
+
+def _shape(x: Values) -> tuple[int, ...]:
+    """The shape of `x`; of several arrays the number of rows alone."""
+    return (len(x),) if isinstance(x, Fields) else x.shape
 
 
 def _must(holds: bool, what: str, y: Array, head: Head, got: str = "") -> None:
@@ -120,7 +126,7 @@ def _as_detected(detected: bool) -> str:
     return " (detected from the first batch)" if detected else ""
 
 
-def _head(name: str, y: Array, x: Array, mode: HeadMode | None, classes: Classes) -> Head:
+def _head(name: str, y: Array, x: Values, mode: HeadMode | None, classes: Classes) -> Head:
     mode = mode or _mode(y, x, classes, name)
     names = _class_names(mode, y, classes, name)
     values = tuple(map(str, range(y.shape[1]))) if mode == "raw" and y.ndim == 2 and y.shape[1] > 1 else ()
@@ -132,7 +138,7 @@ def _head(name: str, y: Array, x: Array, mode: HeadMode | None, classes: Classes
     return head
 
 
-def _refuse_form(name: str, y: Array, x: Array) -> None:
+def _refuse_form(name: str, y: Array, x: Values) -> None:
     """Raise `ConfigurationError` for targets that no mode takes: text, single values, masks."""
     called = f"y[{name!r}]" if name else "y"
     if y.dtype.kind not in "biuf":
@@ -142,17 +148,17 @@ def _refuse_form(name: str, y: Array, x: Array) -> None:
         )
     if y.ndim == 0:
         raise ConfigurationError(
-            f"{called} must hold one target per sample of a batch, got a single value for x of shape {x.shape}; if "
+            f"{called} must hold one target per sample of a batch, got a single value for x of shape {_shape(x)}; if "
             "that is one sample, give batches: x[None] and y[None] make a batch of one"
         )
-    if y.ndim > 2 and y.shape != x.shape:
+    if y.ndim > 2 and y.shape != _shape(x):
         raise ConfigurationError(
             f"{called} must hold one class, one row of numbers, or the sample itself for each sample, got shape "
-            f"{y.shape} for x of shape {x.shape}; masks as targets are not supported"
+            f"{y.shape} for x of shape {_shape(x)}; masks as targets are not supported"
         )
 
 
-def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:
+def _mode(y: Array, x: Values, classes: Classes, name: str) -> HeadMode:
     """The mode of a target, detected from its shape and values."""
     zeros_and_ones = bool(np.isin(y, (0, 1)).all())
     vector = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
@@ -169,7 +175,7 @@ def _mode(y: Array, x: Array, classes: Classes, name: str) -> HeadMode:
         return "categorical" if bool((y.sum(axis=1) == 1).all()) else "multi_label"
     if y.ndim == 2 and y.dtype.kind == "f":
         return "raw"
-    if y.shape == x.shape:
+    if y.shape == _shape(x):
         return "input"
     raise ConfigurationError(
         f"loader.class_mode is required for y of shape {y.shape} and {y.dtype}, which fits no mode"

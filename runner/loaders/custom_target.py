@@ -9,9 +9,10 @@ from numbers import Real
 from typing import Any
 
 from runner.errors import ConfigurationError, DataError, RunnerError
-from runner.loaders.custom_batches import BatchOrigin, UserBatch, arrays_of
+from runner.loaders.custom_batches import BatchOrigin
 from runner.loaders.custom_passes import Indexed, Passes, Repeated
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.user_batch import UserBatch, user_batch
 from runner.user_code import call, error_text, kind_of
 from runner.watchdog import watched
 
@@ -51,7 +52,7 @@ class BatchTarget:
         origin = BatchOrigin(self.name, self.split)
         with watched(lambda: origin.name_of(0, 0)), origin.naming_batch(0, 0):
             rest = passes.from_step(0)
-            return OpenedSplit(passes, arrays_of(next(rest)), rest)
+            return OpenedSplit(passes, user_batch(next(rest)), rest)
 
     @property
     def _steps_key(self) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from runner.batch import Array, Batch, Indices, Targets
+from runner.batch import Array, ArraySpec, Batch, Indices, Targets
 from runner.data.source import Source
 from runner.data.views import View
 from runner.errors import DataError
+from runner.fields import named_specs
 from runner.loaders.loader import NOTHING_READABLE
 from runner.loaders.plan import Plan
 from runner.loaders.sequence import SequenceLoader
@@ -102,18 +103,24 @@ class DirectoryFlowLoader(SequenceLoader):
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """The shape of a sample in a batch."""
-        return self.spec.shape
+        """The shape of an image in a batch."""
+        return self._image.shape
 
     @property
     def target_size(self) -> tuple[int, ...]:
         """Height and width of the images."""
-        return self.spec.shape[:2]
+        return self._image.shape[:2]
 
     @property
     def dtype(self) -> str:
-        """The dtype of a sample in a batch."""
-        return str(self.spec.dtype)
+        """The dtype of an image in a batch."""
+        return str(self._image.dtype)
+
+    @property
+    def _image(self) -> ArraySpec:
+        """The spec of a sample; of several arrays, that of the first with more than one axis."""
+        specs = [spec for _, spec in named_specs(self.spec)]
+        return next((spec for spec in specs if len(spec.shape) > 1), specs[0])
 
     @property
     def data_format(self) -> str:

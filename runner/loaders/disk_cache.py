@@ -1,7 +1,7 @@
 """`loader.cache=disk`: the arrays of one split in files that later runs reuse and that running runs share.
 
-A slot holds one array. Its key is a digest of the state of the sample's file; the folder's name is a digest of all
-settings and versions that turn a file into an array (the recipe).
+A slot holds the array of a sample, or its arrays one after the other. Its key is a digest of the state of the sample's
+files; the folder's name is a digest of all settings and versions that turn a file into an array (the recipe).
 
     recipe.json   what the arrays were made with, for people to read
     keys          32 bytes per slot: the key of its array; only grows, under a lock
@@ -22,7 +22,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +34,7 @@ from xxhash import xxh3_64_intdigest
 from runner.batch import Array, ArraySpec, Indices
 from runner.data.source import Source
 from runner.errors import DataError, RunnerError
+from runner.fields import Fields, Layout, SampleSpec, Values, packed, unpack
 from runner.messages import format_bytes, plural
 from runner.records.files import to_json, write_atomically
 from runner.shared_memory import SharedArray, SharedFile
@@ -45,14 +46,17 @@ KEY_BYTES = 32
 """Length of a key: 128 bits as hexadecimal digits, because NumPy drops zero bytes at the end of a string."""
 
 
-def recipe(settings: Mapping[str, Any], spec: ArraySpec) -> dict[str, Any]:
-    """Everything that turns a file into an array: settings, shape and dtype, and versions of the decoders."""
-    return {
-        "settings": dict(settings),
-        "shape": list(spec.shape),
-        "dtype": spec.dtype.str,
-        "versions": {name: metadata.version(name) for name in DECODERS},
-    }
+def recipe(settings: Mapping[str, Any], spec: SampleSpec) -> dict[str, Any]:
+    """Everything that turns files into arrays: settings, shape and dtype, and versions of the decoders."""
+    versions = {name: metadata.version(name) for name in DECODERS}
+    if isinstance(spec, Layout):
+        fields = [{"name": name, **_array_recipe(one)} for name, one in spec.specs]
+        return {"settings": dict(settings), "fields": fields, "versions": versions}
+    return {"settings": dict(settings), **_array_recipe(spec), "versions": versions}
+
+
+def _array_recipe(spec: ArraySpec) -> dict[str, Any]:
+    return {"shape": list(spec.shape), "dtype": spec.dtype.str}
 
 
 def recipe_key(document: Mapping[str, Any]) -> str:
@@ -60,18 +64,20 @@ def recipe_key(document: Mapping[str, Any]) -> str:
     return _digest(json.dumps(document, sort_keys=True))
 
 
-def file_key(path: Path | None) -> str:
-    """Digest of a file's path, size and time of change, in `KEY_BYTES` hexadecimal digits; empty if it is missing.
+def sample_key(files: Sequence[Path]) -> str:
+    """Digest of path, size and time of change of a sample's files, in `KEY_BYTES` hexadecimal digits.
 
-    A change that keeps both size and time goes unnoticed.
+    Empty if a file is missing, or there is none. A change that keeps both size and time goes unnoticed.
     """
-    if path is None:
-        return ""
     try:
-        status = os.stat(path)  # noqa: PTH116  (Path.stat costs 1 µs more)
+        return _digest("\0".join(map(_state, files))) if files else ""
     except OSError:
         return ""
-    return _digest(f"{status.st_size} {status.st_mtime_ns} {os.path.abspath(path)}")  # noqa: PTH100
+
+
+def _state(file: Path) -> str:
+    status = os.stat(file)  # noqa: PTH116  (Path.stat costs 1 µs more)
+    return f"{status.st_size} {status.st_mtime_ns} {os.path.abspath(file)}"  # noqa: PTH100
 
 
 def _digest(text: str) -> str:
@@ -104,11 +110,11 @@ class Slots(NamedTuple):
 class SlotStore:
     """The slots of one recipe; all arrays have one shape and dtype."""
 
-    def __init__(self, folder: Path, spec: ArraySpec, recipe: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, spec: SampleSpec, recipe: Mapping[str, Any]) -> None:
         self.folder, self.spec, self._recipe = folder, spec, recipe
 
     @classmethod
-    def of(cls, cache_dir: Path, settings: Mapping[str, Any], spec: ArraySpec) -> SlotStore:
+    def of(cls, cache_dir: Path, settings: Mapping[str, Any], spec: SampleSpec) -> SlotStore:
         """The store below `cache_dir` for arrays of these settings."""
         document = recipe(settings, spec)
         return cls((cache_dir / VERSION / recipe_key(document)).absolute(), spec, document)
@@ -197,7 +203,7 @@ class DiskCache:
 
         Raises `DataError` if there is no space, or the folder cannot be written.
         """
-        keys = np.array([file_key(path) for path in source.paths()], KEY)
+        keys = np.array([sample_key(source.files(index)) for index in range(len(source))], KEY)
         return cls(source, SlotStore.of(cache_dir, settings, source.spec), keys)
 
     @property
@@ -209,8 +215,16 @@ class DiskCache:
         """Whether the arrays of all samples at `indices` seem to be stored."""
         return bool(self._known.array[indices].all())
 
-    def take(self, indices: Indices, out: Array) -> Indices:
+    def take(self, indices: Indices, out: Values) -> Indices:
         """Copy the arrays at `indices` into the rows of `out`, C-contiguous; returns the rows that are not stored."""
+        if not isinstance(out, Fields):
+            return self._take(indices, out)
+        rows = np.empty((len(indices), self._row_bytes), np.uint8)
+        missing = self._take(indices, rows)
+        unpack(rows, out)
+        return missing
+
+    def _take(self, indices: Indices, out: Array) -> Indices:
         memory, size, missing = _bytes_of(out), self._row_bytes, []
         slots, seeds = self._slots[indices].tolist(), self._seeds[indices].tolist()
         end, fill = 0, self._arrays.fill
@@ -224,17 +238,17 @@ class DiskCache:
             self._known.array[indices[missing]] = 0
         return np.array(missing, np.int64)
 
-    def put(self, indices: Indices, arrays: Array) -> None:
-        """Store copies of `arrays`, shape `(len(indices), *spec.shape)`; not of files that changed since `open`.
+    def put(self, indices: Indices, rows: Values) -> None:
+        """Store copies of `rows`; not of files that changed since `open`.
 
         Once that fails, as on a full disk, no more samples are stored.
         """
         if self._is_full:
             return
-        memory, size = _bytes_of(arrays), self._row_bytes
+        memory, size = _bytes_of(packed(rows)), self._row_bytes
         for row, index in enumerate(indices.tolist()):
             slot = int(self._slots[index])
-            if slot >= 0 and file_key(self._source.path(index)).encode() == self._keys[index]:
+            if slot >= 0 and sample_key(self._source.files(index)).encode() == self._keys[index]:
                 values = memory[row * size : (row + 1) * size]
                 checksum = _checksum(values, int(self._seeds[index]))
                 try:

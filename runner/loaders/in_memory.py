@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from runner.batch import Array, Batch, Indices
+from runner.batch import Batch, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import BadSampleError
+from runner.fields import Values, take_rows
 from runner.loaders.buffers import KEPT_BUFFERS
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
@@ -109,7 +110,7 @@ class InMemoryLoader(Loader):
                 bad += piece.bad
         return InMemorySamples(self.source, rows, {one.index: one for one in bad})
 
-    def _read_with_workers(self, reader: SampleReader, blocks: Iterable[Indices], out: Array) -> Iterator[BadSample]:
+    def _read_with_workers(self, reader: SampleReader, blocks: Iterable[Indices], out: Values) -> Iterator[BadSample]:
         workers = start_workers(reader, self._settings, self.clock)
         try:
             for result in read_ahead(workers, ((0, indices) for indices in blocks), AHEAD * self._settings.workers):
@@ -129,28 +130,26 @@ class InMemoryLoader(Loader):
 
 @dataclass(frozen=True)
 class InMemorySamples(Wrapper):
-    """The samples of `source` as rows of an array, shape `(num_samples, *spec.shape)`; for threads, never pickled.
+    """The samples of `source` as rows of an array, or of one for each name; for threads, never pickled.
 
     `bad` are samples that could not be read, by index; reading one raises the same error again.
     """
 
-    rows: Array
+    rows: Values
     bad: Mapping[int, BadSample] = field(default_factory=dict)
 
-    def read(self, index: int, out: Array | None = None) -> Array:
+    def read(self, index: int, out: Values = None) -> Values:
         """A copy of row `index`."""
         self._refuse((index,))
         if out is None:
-            copy: Array = self.rows[index].copy()
-            return copy
+            return self.rows[index].copy()
         out[...] = self.rows[index]
         return out
 
-    def read_many(self, indices: Indices, out: Array) -> None:
+    def read_many(self, indices: Indices, out: Values) -> None:
         """Copy the rows at `indices` into the rows of `out`."""
         self._refuse(indices.tolist())
-        # mode="clip" writes straight into `out`; the default copies into a buffer first (half as fast).
-        np.take(self.rows, indices, axis=0, out=out, mode="clip")
+        take_rows(self.rows, indices, out)
 
     def _refuse(self, indices: Iterable[int]) -> None:
         for bad in filter(None, map(self.bad.get, indices)) if self.bad else ():

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from runner.batch import ArraySpec
 from runner.errors import ConfigurationError
+from runner.fields import SampleSpec
 from runner.loaders.settings import IN_FLIGHT, LoaderSettings
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Generator(LoaderSettings):
 
     unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size")
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
+    def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of the batches that the framework holds."""
         return IN_FLIGHT * min(self.batch_size, num_samples) * spec.num_bytes
 
@@ -62,7 +62,7 @@ class InMemory(LoaderSettings):
         """As for every loader, and a memory cache: all samples are in memory anyway."""
         return (*super().idle_keys(), *(("cache",) if self.cache == "memory" else ()))
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
+    def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of all samples, and of the blocks while filling or the framework's batches later."""
         from runner.loaders.in_memory import TRANSFORMED_AHEAD, filling_samples
 

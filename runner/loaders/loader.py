@@ -11,9 +11,10 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from runner.batch import ArraySpec, Batch
+from runner.batch import Batch
 from runner.data.source import Source
 from runner.errors import DataError, RunnerError
+from runner.fields import SampleSpec
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
 from runner.loaders.timing import Clock
@@ -60,7 +61,7 @@ class Loader(ABC):
         return (heads[0].class_names or None) if heads else None
 
     @property
-    def spec(self) -> ArraySpec:
+    def spec(self) -> SampleSpec:
         """Shape and dtype of a sample in a batch."""
         return self.reader.spec
 

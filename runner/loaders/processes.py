@@ -25,9 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from runner.batch import ArraySpec, Indices
+from runner.batch import Indices
 from runner.errors import ConfigurationError, WorkerError
-from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
+from runner.fields import SampleSpec
+from runner.loaders.buffers import aligned_bytes
+from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, pieces
@@ -60,7 +62,7 @@ class PendingProcesses:
 
     block: _Block
     num_samples: int
-    spec: ArraySpec
+    spec: SampleSpec
     timeout_seconds: float
     clock: Clock
 
@@ -69,8 +71,9 @@ class PendingProcesses:
         with _reporting_death():
             filled = await_all(self.block.futures, self.timeout_seconds, self.clock)
         with self.clock.working("assemble", self.num_samples):
-            x = allocate(self.spec, self.num_samples)
-            x[...] = np.ndarray(x.shape, self.spec.dtype, self.block.memory.buf)
+            buffer = aligned_bytes(self.spec.buffer_bytes(self.num_samples))
+            buffer[:] = np.ndarray(buffer.shape, np.uint8, self.block.memory.buf)
+            x = self.spec.view(buffer, self.num_samples)
         self.block.wanted = False
         return gather(x, filled)
 
@@ -118,12 +121,13 @@ class Processes:
 
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
         """
-        block = self._take_block(len(indices) * self._spec.num_bytes)
+        block = self._take_block(self._spec.buffer_bytes(len(indices)))
         pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
         try:
             with _reporting_death():
+                name, size = block.memory.name, len(indices)
                 for row, piece in pieces(indices, self._num_workers):
-                    block.futures.append(self._executor.submit(_fill_shared, block.memory.name, row, epoch, piece))
+                    block.futures.append(self._executor.submit(_fill_shared, name, size, row, epoch, piece))
         except BaseException:
             pending.cancel()
             raise
@@ -223,10 +227,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(name: str, start: int, epoch: int, indices: Indices) -> ReadPiece:
+def _fill_shared(name: str, num_samples: int, start: int, epoch: int, indices: Indices) -> ReadPiece:
+    """Fill the rows from `start` on in a block for `num_samples` samples."""
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)
     spec = _Worker.reader.spec
-    rows = np.ndarray((start + len(indices), *spec.shape), spec.dtype, block.buf)
-    return _Worker.reader.fill(epoch, indices, rows[start:])
+    rows = spec.view(np.ndarray((spec.buffer_bytes(num_samples),), np.uint8, block.buf), num_samples)
+    return _Worker.reader.fill(epoch, indices, rows[start : start + len(indices)])

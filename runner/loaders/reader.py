@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Batch, Indices
+from runner.batch import Batch, Indices
 from runner.data.dataset import OnBadChoice
 from runner.data.ids import names_at
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, UserReadError
+from runner.fields import SampleSpec, Values, inputs_of
 from runner.finite import first_not_finite, not_finite_text
 from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
@@ -91,10 +92,10 @@ class ReadPiece(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """Result of reading a batch: `x`, shape `(len(indices), *spec.shape)`, its samples, and the bad samples."""
+    """Result of reading a batch: `x`, a row per sample, its samples, and the bad samples."""
 
     indices: Indices
-    x: Array
+    x: Values
     bad: tuple[BadSample, ...] = ()
 
 
@@ -116,11 +117,11 @@ class SampleReader:
     checks_values: bool = True
 
     @property
-    def spec(self) -> ArraySpec:
+    def spec(self) -> SampleSpec:
         """Shape and dtype of a sample in a batch."""
         return self.transforms[-1].spec if self.transforms else self.source.spec
 
-    def fill(self, epoch: int, indices: Indices, out: Array) -> ReadPiece:
+    def fill(self, epoch: int, indices: Indices, out: Values) -> ReadPiece:
         """Write the samples at `indices` as of `epoch` into the rows of `out`, shape `(len(indices), *spec.shape)`.
 
         Raises `BadSampleError` for a sample that cannot be read, unless `on_bad` allows it, or not be transformed, and
@@ -136,7 +137,7 @@ class SampleReader:
         span = WorkSpan(get_native_id(), begin, end, len(indices), read=reading, decode=decoded, change=changing)
         return ReadPiece(samples, span, tuple(bad))
 
-    def _fill_plain(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
+    def _fill_plain(self, epoch: int, indices: Indices, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with samples of the source, in one call unless one of them is bad; no time for transforms."""
         try:
             self.source.read_many(indices, out)
@@ -148,7 +149,7 @@ class SampleReader:
             return np.array(samples, np.int64), 0
         return indices, 0
 
-    def _fill_transformed(self, epoch: int, indices: Indices, out: Array, bad: list[BadSample]) -> tuple[Indices, int]:
+    def _fill_transformed(self, epoch: int, indices: Indices, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with transformed samples; returns the samples and the nanoseconds of the transforms."""
         samples, changing = indices.copy(), 0
         for row, index in enumerate(indices.tolist()):
@@ -156,7 +157,7 @@ class SampleReader:
             changing += nanoseconds
         return samples, changing
 
-    def _read(self, epoch: int, index: int, out: Array, bad: list[BadSample]) -> tuple[int, int]:
+    def _read(self, epoch: int, index: int, out: Values, bad: list[BadSample]) -> tuple[int, int]:
         """Write sample `index` or its substitute into `out`; returns which, and the nanoseconds of the transforms.
 
         Adds bad samples to `bad`.
@@ -175,7 +176,7 @@ class SampleReader:
             raise DataError(_no_substitute(bad[before:]))
         return LEFT_OUT, changing
 
-    def _write(self, epoch: int, index: int, out: Array) -> int:
+    def _write(self, epoch: int, index: int, out: Values) -> int:
         """Write sample `index` into `out`, transformed; returns the nanoseconds that the transforms took."""
         changing = 0
         if self.transforms:
@@ -188,15 +189,15 @@ class SampleReader:
         self._refuse_no_numbers(np.array([index]), out[None])
         return changing
 
-    def _refuse_no_numbers(self, indices: Indices, rows: Array) -> None:
+    def _refuse_no_numbers(self, indices: Indices, rows: Values) -> None:
         """Raise `BadSampleError` for the first of `rows` that holds NaN or infinity."""
-        if not self.checks_values or rows.dtype.kind != "f" or (row := first_not_finite(rows)) is None:
+        if not self.checks_values or (row := first_not_finite(rows)) is None:
             return
         index, once = int(indices[row]), " once transformed" if self.transforms else ""
         name = self.source.path(index) or self.source.ids[index]
         raise BadSampleError(str(name), f"{not_finite_text(rows[row])}{once}")
 
-    def _changed(self, array: Array, epoch: int, index: int) -> Array:
+    def _changed(self, array: Values, epoch: int, index: int) -> Values:
         with naming_sample(self.source, index):
             for transform in self.transforms:
                 array = transform(array, epoch, index)
@@ -228,7 +229,7 @@ def naming_sample(source: Source, index: int) -> Iterator[None]:
         raise
 
 
-def gather(x: Array, pieces: Sequence[ReadPiece]) -> ReadResult:
+def gather(x: Values, pieces: Sequence[ReadPiece]) -> ReadResult:
     """The result of `pieces`, which filled the rows of `x`; rows without a sample are dropped."""
     indices = np.concatenate([piece.indices for piece in pieces])
     bad = tuple(chain.from_iterable(piece.bad for piece in pieces))
@@ -236,16 +237,16 @@ def gather(x: Array, pieces: Sequence[ReadPiece]) -> ReadResult:
     return ReadResult(indices, x, bad) if is_filled.all() else ReadResult(indices[is_filled], x[is_filled], bad)
 
 
-def allocate(spec: ArraySpec, num_samples: int) -> Array:
-    """An uninitialised array of shape `(num_samples, *spec.shape)` at an aligned address."""
-    return aligned_bytes(num_samples * spec.num_bytes).view(spec.dtype).reshape((num_samples, *spec.shape))
+def allocate(spec: SampleSpec, num_samples: int) -> Values:
+    """An uninitialised array of shape `(num_samples, *spec.shape)` at an aligned address; or one for each name."""
+    return spec.view(aligned_bytes(spec.buffer_bytes(num_samples)), num_samples)
 
 
-def complete(source: Source, indices: Indices, x: Array) -> Batch:
-    """The batch of the samples at `indices`, with `x` of shape `(len(indices), *spec.shape)`."""
+def complete(source: Source, indices: Indices, x: Values) -> Batch:
+    """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
     labels = source.labels
     weights = None if labels.weights is None else labels.weights[indices]
-    return Batch(x, labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
+    return Batch(inputs_of(x), labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
 
 
 def read_batch(reader: SampleReader, epoch: int, indices: Indices, clock: Clock) -> ReadResult:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from runner.batch import ArraySpec
 from runner.component import Component, Count, Folder, PositiveInt
+from runner.fields import SampleSpec
 
 if TYPE_CHECKING:
     from runner.data.source import Source
@@ -72,7 +72,7 @@ class LoaderSettings(LoaderKeys):
         not_on_disk = () if self.cache == "disk" else ("cache_dir",)
         return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk)))
 
-    def num_bytes(self, spec: ArraySpec, num_samples: int, read: ArraySpec | None = None) -> int:
+    def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of memory that a loader of `num_samples` samples takes, without the framework's own.
 
         `spec` is a sample in a batch; `read` is a sample of the source, if transforms change it. Streaming loaders take

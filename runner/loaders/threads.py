@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from runner.batch import Array, ArraySpec, Indices
+from runner.batch import Indices
 from runner.errors import WorkerError
+from runner.fields import SampleSpec, Values
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, await_done, pieces
@@ -25,13 +26,13 @@ class _LateArray:
     and is still in the CPU cache: small files are read 1.5 times as fast.
     """
 
-    def __init__(self, spec: ArraySpec, num_samples: int) -> None:
+    def __init__(self, spec: SampleSpec, num_samples: int) -> None:
         self._spec, self._num_samples = spec, num_samples
-        self._array: Array | None = None
+        self._array: Values = None
         self._lock = threading.Lock()
 
-    def get(self) -> Array:
-        """The array, shape `(num_samples, *spec.shape)`."""
+    def get(self) -> Values:
+        """The array, a row per sample."""
         with self._lock:
             if self._array is None:
                 self._array = allocate(self._spec, self._num_samples)

@@ -15,10 +15,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
-from runner.batch import Array
 from runner.data.source import Source
+from runner.fields import Values
 from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds
@@ -78,12 +76,12 @@ def time_loader(
 
 def time_files(source: Source, seconds: float) -> Throughput:
     """Throughput of one thread that only reads the bytes of the files, which are in the page cache already."""
-    return _time((_bytes_of(path) for path in cycle(source.paths())), seconds)
+    return _time((_read_files(source.files(index)) for index in cycle(range(len(source)))), seconds)
 
 
 def time_samples(source: Source, seconds: float) -> Throughput:
     """Throughput of one thread that reads and decodes the samples one by one, without transforms."""
-    out = np.empty(source.spec.shape, source.spec.dtype)
+    out = source.spec.empty()
     return _time((_read(source, index, out) for index in cycle(range(len(source)))), seconds)
 
 
@@ -105,12 +103,13 @@ def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.
     return Throughput(num_samples, took, cpu_seconds() - cpu_before, first_batch_seconds)
 
 
-def _bytes_of(file: Path) -> int:
-    file.read_bytes()
+def _read_files(files: Iterable[Path]) -> int:
+    for file in files:
+        file.read_bytes()
     return 1
 
 
-def _read(source: Source, index: int, out: Array) -> int:
+def _read(source: Source, index: int, out: Values) -> int:
     with watched(lambda: f"sample {source.ids[index]}"):
         source.read(index, out)
     return 1

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from runner.batch import ArraySpec
 from runner.component import File, Fraction, is_file, is_folder
 from runner.errors import ConfigurationError, DataError
+from runner.fields import SampleSpec
 from runner.models.base import ModelSettings, Scaling, Task
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Application(ModelSettings):
         if self.weights is not None and not (is_file(self.weights) or is_folder(self.weights)):
             yield "weights", self.weights
 
-    def automatic_scaling(self, spec: ArraySpec) -> Scaling:
+    def automatic_scaling(self, spec: SampleSpec) -> Scaling:
         """The network's own preprocessing of values from 0 to 255."""
         return preprocessing(self.name)
 
@@ -95,19 +96,20 @@ class Application(ModelSettings):
         """
         import keras
 
-        from runner.models.layers import model_of, scaled_input
+        from runner.models.layers import beside, model_of, scaled_input
 
-        self._refuse(task)
-        inputs, x = scaled_input(task.spec, task.scaling)
-        x = self._network(task)(x)
+        name, spec = task.main_input("application", lambda shape: len(shape) == 3)
+        self._refuse(task, spec)
+        inputs, scaled = scaled_input(task.spec, task.scaling, image=name or None)
+        x = beside(self._network(task, spec)(scaled[name] if name else scaled), scaled, name)
         if self.dropout:
             x = keras.layers.Dropout(self.dropout)(x)
         return model_of(inputs, x, task)
 
-    def _refuse(self, task: Task) -> None:
-        if len(task.spec.shape) != 3 or task.spec.shape[-1] != 3:
+    def _refuse(self, task: Task, spec: ArraySpec) -> None:
+        if len(spec.shape) != 3 or spec.shape[-1] != 3:
             raise DataError(
-                f"model=application needs samples of shape (height, width, 3), got {task.spec.shape}; "
+                f"model=application needs samples of shape (height, width, 3), got {spec.shape}; "
                 "choose data.color_mode=rgb for images, another model for anything else"
             )
         if any(output.reconstruction for output in task.outputs):
@@ -120,7 +122,7 @@ class Application(ModelSettings):
                 f"got {task.scaling}"
             )
 
-    def _network(self, task: Task) -> keras.Model:
+    def _network(self, task: Task, spec: ArraySpec) -> keras.Model:
         import keras
 
         from runner.models.pretrained import load_weights
@@ -129,12 +131,12 @@ class Application(ModelSettings):
             network = getattr(keras.applications, self.name)(
                 include_top=False,
                 weights=None,
-                input_shape=task.spec.shape,
+                input_shape=spec.shape,
                 pooling=self.pooling,
                 **self._own_scaling(task.scaling),
             )
         except ValueError as error:
-            size = "×".join(map(str, task.spec.shape[:2]))
+            size = "×".join(map(str, spec.shape[:2]))
             raise DataError(
                 f"model.name={self.name} cannot take images of {size}: {error}; give a larger data.target_size"
             ) from error

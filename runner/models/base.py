@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +14,7 @@ from runner.component import Component
 from runner.data.dataset import Dataset, Scale
 from runner.data.labels import Head
 from runner.errors import DataError
+from runner.fields import Layout, SampleSpec, named_specs
 
 if TYPE_CHECKING:
     import keras
@@ -64,6 +65,19 @@ def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
             return Output(name, sample_shape, "linear", loss, metrics, reconstruction=True)
 
 
+def outputs_of(heads: Iterable[Head], spec: SampleSpec) -> tuple[Output, ...]:
+    """The outputs that predict `heads`, for samples of `spec`.
+
+    Raises `DataError` for the reconstruction of a sample of several arrays.
+    """
+    heads = tuple(heads)
+    if isinstance(spec, Layout) and any(head.mode == "input" for head in heads):
+        raise DataError(
+            f"data.class_mode=input predicts the sample, which must be one array, got {spec}; set another class_mode"
+        )
+    return tuple(output_of(head, spec.shape if isinstance(spec, ArraySpec) else ()) for head in heads)
+
+
 Scaling = Literal["none", "unit", "signed", "torch", "caffe", "builtin"]
 """How the model scales its input: `torch` and `caffe` as in `keras.applications`; with `builtin`, the network scales
 by itself."""
@@ -74,19 +88,39 @@ JitCompile = Literal["auto"] | bool
 
 @dataclass(frozen=True)
 class Task:
-    """The task of a model: its input are samples of `spec`, scaled as `scaling` says; its outputs are `outputs`."""
+    """The task of a model: its input are samples of `spec`, scaled as `scaling` says; its outputs are `outputs`.
 
-    spec: ArraySpec
+    Of several arrays only those of 8 bits are scaled.
+    """
+
+    spec: SampleSpec
     scaling: Scaling
     outputs: tuple[Output, ...]
+
+    def main_input(self, kind: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[str, ArraySpec]:
+        """Name and spec of the array for the network of `model=kind`: the only one whose shape `fits`.
+
+        A single array has no name, and is taken as it is. The other ones of several must be vectors. Raises `DataError`
+        if several arrays are not like that.
+        """
+        specs = named_specs(self.spec)
+        fitting = [(name, spec) for name, spec in specs if fits(spec.shape)]
+        if not isinstance(self.spec, Layout):
+            return specs[0]
+        if len(fitting) != 1 or any(len(spec.shape) > 1 for name, spec in specs if name != fitting[0][0]):
+            raise DataError(
+                f"model={kind} needs one array for its layers, and vectors next to it, got {self.spec}; choose "
+                "model=mlp, which flattens all arrays, or model=custom"
+            )
+        return fitting[0]
 
 
 class ModelSettings(Component):
     """The settings of a model; its input and outputs follow from the data."""
 
-    def automatic_scaling(self, spec: ArraySpec) -> Scaling:
+    def automatic_scaling(self, spec: SampleSpec) -> Scaling:
         """The scaling of `data.scale=auto` for samples of `spec`: `unit` for 8-bit samples, else `none`."""
-        return "unit" if spec.dtype == "uint8" else "none"
+        return "unit" if any(one.dtype == "uint8" for _, one in named_specs(spec)) else "none"
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The keys whose paths do not exist, with those paths."""
@@ -123,9 +157,8 @@ def refuse_shared_columns(outputs: tuple[Output, ...]) -> None:
 def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
     """The task of `dataset`; `model` decides the scaling of `scale=auto`.
 
-    Raises `DataError` if two of its outputs would share a column of metrics.csv.
+    Raises `DataError` as `outputs_of`, and if two of its outputs would share a column of metrics.csv.
     """
-    spec = dataset.spec
-    outputs = tuple(output_of(head, spec.shape) for head in dataset.heads)
+    outputs = outputs_of(dataset.heads, spec := dataset.spec)
     refuse_shared_columns(outputs)
     return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)

@@ -21,7 +21,8 @@ Filters = Annotated[tuple[PositiveInt, ...], Strict(False), Field(min_length=1)]
 class Convnet(ModelSettings):
     """Blocks that each halve every side of the sample, then a dense layer.
 
-    A sample has one axis for each of `sides`, and one for its channels; the latter may be missing.
+    A sample has one axis for each of `sides`, and one for its channels; the latter may be missing. If it has vectors as
+    well, the dense layer gets them next to the features.
     """
 
     sides: ClassVar[tuple[str, ...]]
@@ -44,14 +45,15 @@ class Convnet(ModelSettings):
         """
         import keras
 
-        from runner.models.layers import model_of, scaled_input
+        from runner.models.layers import beside, model_of, scaled_input
 
-        shape = task.spec.shape
-        self._refuse(shape)
-        inputs, x = scaled_input(task.spec, task.scaling)
-        if len(shape) == len(self.sides):
-            x = keras.layers.Reshape((*shape, 1))(x)
-        x = self.features(x)
+        name, spec = task.main_input(self.kind, lambda shape: len(shape) in (len(self.sides), len(self.sides) + 1))
+        self._refuse(spec.shape)
+        inputs, scaled = scaled_input(task.spec, task.scaling)
+        x = scaled[name] if name else scaled
+        if len(spec.shape) == len(self.sides):
+            x = keras.layers.Reshape((*spec.shape, 1))(x)
+        x = beside(self.features(x), scaled, name)
         x = keras.layers.Dense(self.dense_units, activation="relu")(x)
         if self.dropout:
             x = keras.layers.Dropout(self.dropout)(x)

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from runner.batch import Array
+from runner.batch import Array, ArraySpec
 from runner.errors import ConfigurationError
-from runner.models.base import JitCompile, Output, Task
+from runner.fields import Layout, named_specs
+from runner.models.base import JitCompile, Output, Scaling, Task
 
 
 def compile_model(
@@ -77,19 +78,35 @@ def refuse_unfit(model: keras.Model, task: Task, *, called: str) -> None:
 
 def _try(model: keras.Model, task: Task, called: str) -> Any:
     """The outputs of the model for a few random samples."""
-    random = np.random.default_rng(0)
-    top = 255 if task.spec.dtype.kind in "ui" and task.scaling == "none" else 1
-    dtype = task.spec.dtype if task.scaling == "none" else np.dtype(np.float32)
-    x = (random.random((NUM_ROWS, *task.spec.shape)) * top).astype(dtype)
+    random, several = np.random.default_rng(0), isinstance(task.spec, Layout)
+    x = {name: _some(spec, task.scaling, random) for name, spec in named_specs(task.spec)}
+    _refuse_other_inputs(model, task, called)
     try:
-        outputs = model(x, training=False)
+        outputs = model(x if several else x[""], training=False)
     except Exception as error:  # of the user's own layers, or of the backend
-        cast = "" if dtype.kind == "f" else f"; samples are {dtype}: begin with keras.ops.cast(x, 'float32')"
+        whole = [array.dtype for array in x.values() if array.dtype.kind != "f"]
+        cast = f"; samples are {whole[0]}: begin with keras.ops.cast(x, 'float32')" if whole else ""
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ConfigurationError(
-            f"{called} must return a model that takes samples of shape {task.spec.shape}: {reason}{cast}"
-        ) from error
+        shape = f"a dict of {task.spec}" if several else f"samples of shape {x[''].shape[1:]}"
+        raise ConfigurationError(f"{called} must return a model that takes {shape}: {reason}{cast}") from error
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def _some(spec: ArraySpec, scaling: Scaling, random: np.random.Generator) -> Array:
+    """A few random samples of an array, in the dtype and range that the model gets."""
+    top = 255 if spec.dtype.kind in "ui" and scaling == "none" else 1
+    dtype = spec.dtype if scaling == "none" else np.dtype(np.float32)
+    return (random.random((NUM_ROWS, *spec.shape)) * top).astype(dtype)
+
+
+def _refuse_other_inputs(model: keras.Model, task: Task, called: str) -> None:
+    """Raise `ConfigurationError` if the model has a dict of inputs that are not those of the samples."""
+    taken, given = getattr(model, "_inputs_struct", None), {name for name, _ in named_specs(task.spec)}
+    if isinstance(task.spec, Layout) and isinstance(taken, dict) and taken.keys() != given:
+        raise ConfigurationError(
+            f"{called} must return a model whose inputs are a dict of {', '.join(sorted(given))}, got "
+            f"{', '.join(sorted(taken))}"
+        )
 
 
 def _refuse_output(values: Array, output: Output, called: str) -> None:

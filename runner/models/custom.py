@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from runner.batch import ArraySpec
 from runner.component import Arguments, DottedName
 from runner.errors import ConfigurationError
+from runner.fields import Layout, SampleSpec
 from runner.models.base import ModelSettings, Scaling, Task
 from runner.user_code import call, kind_of, load, module_of
 
@@ -23,7 +23,8 @@ class Custom(ModelSettings):
     kind: Literal["custom"] = "custom"
 
     target: DottedName
-    """The function, my_module.build_model; it may take input_shape, num_classes, units, activation and outputs."""
+    """The function, my_module.build_model; it may take input_shape, num_classes, units, activation and outputs.
+    For samples of several arrays input_shape is a dict by name, and the model takes a dict with these names."""
 
     arguments: Arguments = Field(default={})
     """Further arguments of the function; they override those that follow from the data."""
@@ -32,7 +33,7 @@ class Custom(ModelSettings):
         """The key that names the user's own code, and that name."""
         yield "target", self.target
 
-    def automatic_scaling(self, spec: ArraySpec) -> Scaling:
+    def automatic_scaling(self, spec: SampleSpec) -> Scaling:
         """`none`: the model gets unscaled samples, and may scale them itself."""
         return "none"
 
@@ -73,8 +74,12 @@ class Custom(ModelSettings):
 
 def _offered(task: Task) -> dict[str, Any]:
     """The arguments that follow from the data, by name."""
-    offered: dict[str, Any] = {"input_shape": task.spec.shape, "outputs": task.outputs}
+    offered: dict[str, Any] = {"input_shape": _shape(task.spec), "outputs": task.outputs}
     if len(task.outputs) == 1:
         output = task.outputs[0]
         offered |= {"num_classes": output.num_classes, "units": output.units, "activation": output.activation}
     return offered
+
+
+def _shape(spec: SampleSpec) -> Any:
+    return {name: one.shape for name, one in spec.specs} if isinstance(spec, Layout) else spec.shape

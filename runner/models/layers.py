@@ -5,14 +5,18 @@ Scaling is part of the model, so that a saved model takes the pixels as the load
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from runner.batch import ArraySpec
+from runner.fields import SampleSpec
 from runner.models.base import Output, Precision, Scaling, Task
 
 # By channel of an image from 0 to 255, as in keras.applications.imagenet_utils.preprocess_input.
@@ -32,19 +36,55 @@ _FACTORS: dict[Scaling, tuple[Any, Any]] = {
 _UNSCALED = ("none", "builtin")
 
 
-def scaled_input(spec: ArraySpec, scaling: Scaling) -> tuple[Any, Any]:
+def scaled_input(spec: SampleSpec, scaling: Scaling, *, image: str | None = None) -> tuple[Any, Any]:
     """The model's input, float32, shape `(batch, *spec.shape)`, and the scaled input.
 
-    The input is float32 though batches are uint8: a uint8 input would make the saved model truncate floats. Scaling
-    always computes in float32, as 16 bits would round pixels. It uses layers of Keras, so that a saved model loads
-    without the runner.
+    For samples of several arrays both are a dict by name, and only the array named `image` is scaled, by default all of
+    8 bits. The input is float32 though batches are uint8: a uint8 input would make the saved model truncate floats.
+    Scaling always computes in float32, as 16 bits would round pixels. It uses layers of Keras, so that a saved model
+    loads without the runner.
     """
-    inputs = keras.Input(spec.shape, dtype="float32", name="sample")
+    if isinstance(spec, ArraySpec):
+        inputs = keras.Input(spec.shape, dtype="float32", name="sample")
+        return inputs, _scaled(inputs, scaling, "scale")
+    by_name = {
+        name: keras.Input(one.shape, dtype="float32", name=_layer_name(name, number))
+        for number, (name, one) in enumerate(spec.specs)
+    }
+    is_scaled = {name: name == image if image else one.dtype == np.uint8 for name, one in spec.specs}
+    return by_name, {
+        name: _scaled(tensor, scaling, f"scale_{number}") if is_scaled[name] else tensor
+        for number, (name, tensor) in enumerate(by_name.items())
+    }
+
+
+def _layer_name(field: str, number: int) -> str:
+    """The name of a field's input layer: the field's own, as Keras expects it, if no other layer may have that name."""
+    kind = re.sub(r"_|\d+$", "", field).lower()
+    names_of_layers = {re.sub(r"\d+$", "", name).lower() for name in dir(keras.layers)}
+    is_free = field.isidentifier() and kind not in names_of_layers | {"label", "scale"}
+    return field if is_free else f"sample_{number}"
+
+
+def _scaled(inputs: Any, scaling: Scaling, name: str) -> Any:
     if scaling in _UNSCALED:
-        return inputs, inputs
+        return inputs
     factor, offset = _FACTORS[scaling]
     x = keras.ops.flip(inputs, axis=-1) if scaling == "caffe" else inputs
-    return inputs, keras.layers.Rescaling(factor, offset, dtype="float32", name="scale")(x)
+    return keras.layers.Rescaling(factor, offset, dtype="float32", name=name)(x)
+
+
+def flattened(x: Any) -> Any:
+    """All values of a sample, shape `(batch, n)`: of one array, or of several by name, one after the other."""
+    if not isinstance(x, dict):
+        return keras.layers.Flatten()(x)
+    return keras.layers.Concatenate()([keras.layers.Flatten()(tensor) for tensor in x.values()])
+
+
+def beside(features: Any, x: Any, name: str) -> Any:
+    """`features`, shape `(batch, n)`, with the vectors of `x` that are not `name` behind them."""
+    others = [tensor for other, tensor in x.items() if other != name] if isinstance(x, dict) else []
+    return keras.layers.Concatenate()([features, *map(keras.layers.Flatten(), others)]) if others else features
 
 
 def unscaled(x: Any, scaling: Scaling, name: str) -> Any:
@@ -62,12 +102,25 @@ def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
     has too few digits for a loss.
     """
     if len(task.outputs) == 1:
-        return keras.Model(inputs, _attach(features, task.outputs[0], task))
+        return _model(inputs, _attach(features, task.outputs[0], task))
     # A head may have the name of a layer (`sample`, `dense`). So only the dict's keys are names of heads.
     outputs = {
         output.name: _attach(features, replace(output, name=f"{output.name}_output"), task) for output in task.outputs
     }
-    return keras.Model(inputs, outputs)
+    return _model(inputs, outputs)
+
+
+def _model(inputs: Any, outputs: Any) -> keras.Model:
+    with any_input_names():
+        return keras.Model(inputs, outputs)
+
+
+@contextmanager
+def any_input_names() -> Iterator[None]:
+    """Let an input have another name than its layer: Keras takes the dict by its keys, and only warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "When providing `inputs` as a dict")
+        yield
 
 
 def _attach(features: Any, output: Output, task: Task) -> Any:

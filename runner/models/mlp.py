@@ -28,10 +28,10 @@ class MLP(ModelSettings):
         """Flatten, then one dense layer with relu for each of `hidden_units`, then the outputs."""
         import keras
 
-        from runner.models.layers import model_of, scaled_input
+        from runner.models.layers import flattened, model_of, scaled_input
 
         inputs, x = scaled_input(task.spec, task.scaling)
-        x = keras.layers.Flatten()(x)
+        x = flattened(x)
         for units in self.hidden_units:
             x = keras.layers.Dense(units, activation="relu")(x)
         if self.dropout:

@@ -15,7 +15,7 @@ from runner.loaders.throughput import Throughput, as_fast_as_best, evenly
 from runner.machine import available_bytes
 from runner.messages import format_bytes, plural
 from runner.modes.bench_measure import LoaderResult, candidates, measure_bounds, measure_loader
-from runner.modes.pipeline import open_dataset
+from runner.modes.open_data import open_dataset
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
 from runner.records.files import write_table

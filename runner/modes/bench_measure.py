@@ -23,7 +23,8 @@ from runner.loaders.settings import LoaderKeys, LoaderSettings
 from runner.loaders.throughput import Throughput, time_files, time_loader, time_samples
 from runner.machine import memory_bytes
 from runner.messages import format_bytes, yaml_text
-from runner.modes.pipeline import needed_bytes, open_dataset, open_loader
+from runner.modes.open_data import open_dataset
+from runner.modes.pipeline import needed_bytes, open_loader
 from runner.settings import Settings
 
 PATIENCE, AT_LEAST = 20, 60.0

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from runner.data.dataset import Data, Dataset
 from runner.errors import BadSampleError
+from runner.fields import arrays_of
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom
 from runner.loaders.kinds import DirectoryFlow
@@ -17,7 +18,8 @@ from runner.machine import available_bytes
 from runner.messages import format_bytes, plural, shape_text
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
-from runner.modes.pipeline import fitting_loader, needed_bytes, open_dataset, open_loader, transforms_of
+from runner.modes.open_data import open_dataset, transforms_of
+from runner.modes.pipeline import fitting_loader, needed_bytes, open_loader
 from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
 from runner.records.files import to_json, write_atomically
@@ -108,7 +110,8 @@ def _batch(loader: Loader) -> dict[str, Any]:
     if not len(batch):
         return {"error": "all its samples are bad"}
     targets = batch.y if isinstance(batch.y, dict) else {} if batch.y is None else {"label": batch.y}
-    return {"x": describe(batch.x), "y": {name: describe(target) for name, target in targets.items()}}
+    x = {name: describe(array) for name, array in arrays_of(batch.x)}
+    return {"x": x.get("", x), "y": {name: describe(target) for name, target in targets.items()}}
 
 
 def _documents(kind: str, dataset: Dataset, findings: Sequence[Finding]) -> list[Any]:
@@ -133,7 +136,9 @@ def _batch_lines(batch: Mapping[str, Any]) -> Iterator[Line]:
     if "error" in batch:
         yield "batch", f"the first batch cannot be read: {batch['error']}"
         return
-    for number, (name, array) in enumerate({"x": batch["x"], **batch["y"]}.items()):
+    x = batch["x"]
+    inputs = {"x": x} if isinstance(x.get("dtype"), str) else {f"x[{name}]": array for name, array in x.items()}
+    for number, (name, array) in enumerate({**inputs, **batch["y"]}.items()):
         shape = shape_text(array["shape"])
         yield "" if number else "batch", f"{name}: {shape} {array['dtype']}, {array['min']:g} to {array['max']:g}"
 

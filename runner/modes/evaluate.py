@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from runner.batch import ArraySpec
 from runner.data.dataset import Dataset
 from runner.data.labels import heads_document
 from runner.data.views import join
 from runner.errors import DataError
+from runner.fields import named_specs
 from runner.loaders.loader import Loader
-from runner.messages import plural, shape_text
+from runner.messages import first_few, plural, shape_text
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data, picture_worst
-from runner.modes.pipeline import data_section, open_dataset
+from runner.modes.open_data import data_section, open_dataset
 from runner.modes.summary import model_lines
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
@@ -76,17 +79,34 @@ def _refuse_unfit(config: Settings, trained: RunFolder, dataset: Dataset, split:
     """Raise `DataError` if the split has no labels to evaluate on, or the model cannot take its samples."""
     if config.mode == "evaluate" and not dataset.splits[split].labels.heads:
         raise DataError("mode=evaluate needs labels, and the data has none; use mode=predict")
-    before, spec = trained.document["data"], dataset.spec
+    before, specs = trained.document["data"], dict(named_specs(dataset.spec))
+    fields = before.get("fields") or {"": before}
+    if fields.keys() != specs.keys():
+        raise DataError(
+            f"the model of {trained.path} takes {_named(fields)}, got {_named(specs)}; give samples of the same arrays"
+        )
+    for name, spec in specs.items():
+        _refuse_other_values(f"the model of {trained.path} takes", name, spec, fields[name])
+
+
+def _named(fields: Iterable[str]) -> str:
+    """The arrays of a sample, for a message."""
+    return first_few(sorted(fields)) if set(fields) != {""} else "one array per sample"
+
+
+def _refuse_other_values(takes: str, name: str, spec: ArraySpec, before: Mapping[str, Any]) -> None:
+    """Raise `DataError` for an array of another shape than in training, or another range of values."""
+    samples = name or "samples"
     if list(spec.shape) != before["shape"]:
         raise DataError(
-            f"the model of {trained.path} takes samples of shape {shape_text(before['shape'])}, got "
-            f"{shape_text(spec.shape)}; for images set data.target_size and data.color_mode as in that run"
+            f"{takes} {samples} of shape {shape_text(before['shape'])}, got {shape_text(spec.shape)}; for images set "
+            "data.target_size and data.color_mode as in that run"
         )
     # The model scales the range of values it was trained on: 0 to 255 for uint8, another for floats.
     if str(spec.dtype) != before["dtype"] and "uint8" in (str(spec.dtype), before["dtype"]):
         raise DataError(
-            f"the model of {trained.path} takes {before['dtype']} samples, got {spec.dtype}; "
-            "give samples with the same range of values as in training"
+            f"{takes} {before['dtype']} {samples}, got {spec.dtype}; give samples with the same range of values as in "
+            "training"
         )
 
 
@@ -112,11 +132,11 @@ def _evaluate(run: RunContext, trained: RunFolder, model: keras.Model, loader: L
 
 
 def _predict(run: RunContext, trained: RunFolder, model: keras.Model, loader: Loader, split: str) -> None:
-    from runner.models.base import output_of
+    from runner.models.base import outputs_of
     from runner.training.inference import predict_to
 
     file, heads = run.record.path / PREDICTIONS_CSV, trained.heads
-    outputs = tuple(output_of(head, loader.spec.shape) for head in heads)
+    outputs = outputs_of(heads, loader.spec)
     predicted = predict_to(file, model, loader, heads=heads, outputs=outputs)
     picture_worst(run.record.path, split, predicted, heads)
     run.terminal.summary([("predict", f"{plural(len(predicted), 'sample')} of split {split}, in {PREDICTIONS_CSV}")])

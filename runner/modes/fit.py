@@ -21,7 +21,8 @@ from runner.messages import plural
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait, picture_worst
-from runner.modes.pipeline import data_section, open_dataset, open_repeated, plan_of
+from runner.modes.open_data import data_section, open_dataset, open_repeated
+from runner.modes.pipeline import plan_of
 from runner.modes.resume import fewer_epochs, refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace

@@ -15,6 +15,7 @@ from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError
+from runner.fields import Values
 from runner.finite import all_finite, not_finite_text
 from runner.images.reader import HEAD, misnamed, reason
 from runner.loaders.loader import Loader
@@ -122,14 +123,14 @@ def _examine_block(source: Source, transforms: Transforms, indices: Indices) -> 
 
 def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined:
     """Read sample `index` as a loader does, and check the values that it has after `transforms`."""
-    pixels = np.empty(source.spec.shape, source.spec.dtype)
+    pixels = source.spec.empty()
     path = source.path(index)
     with watched(lambda: f"sample {source.ids[index]}"):
         one = _examine_array(source, index, pixels) if path is None else _examine_file(source, index, path, pixels)
         return replace(one, **_faulty_values(source, index, pixels, transforms)) if not one.fault else one
 
 
-def _faulty_values(source: Source, index: int, pixels: Array, transforms: Transforms) -> dict[str, Any]:
+def _faulty_values(source: Source, index: int, pixels: Values, transforms: Transforms) -> dict[str, Any]:
     """The fault of a sample that was read, if it cannot be transformed or its values are no numbers."""
     try:
         for transform in transforms:
@@ -142,7 +143,7 @@ def _faulty_values(source: Source, index: int, pixels: Array, transforms: Transf
     return {} if all_finite(pixels) else {"fault": "not_finite", "reason": not_finite_text(pixels) + once}
 
 
-def _examine_array(source: Source, index: int, pixels: Array) -> Examined:
+def _examine_array(source: Source, index: int, pixels: Values) -> Examined:
     try:
         source.read(index, pixels)
     except BadSampleError as error:
@@ -150,7 +151,7 @@ def _examine_array(source: Source, index: int, pixels: Array) -> Examined:
     return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
 
 
-def _examine_file(source: Source, index: int, path: Path, pixels: Array) -> Examined:
+def _examine_file(source: Source, index: int, path: Path, pixels: Values) -> Examined:
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:

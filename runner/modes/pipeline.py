@@ -1,7 +1,7 @@
-"""From a configuration to data and loaders: open the data, plan how to read it, open the loaders.
+"""From data to loaders: plan how to read it, open the loaders.
 
 `plan_loading` chooses the settings for `loader=auto` (by memory and a short measurement) and estimates the memory
-that loaders need. `data_section` is the section `data` of run.json.
+that loaders need.
 """
 
 from __future__ import annotations
@@ -9,98 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-import numpy as np
-
-from runner.batch import ArraySpec
-from runner.data.class_notes import with_class_notes
-from runner.data.dataset import Data, Dataset, NoData
-from runner.data.labels import Head, heads_document
+from runner.data.dataset import Dataset
 from runner.data.source import Source
-from runner.errors import ConfigurationError, DataError
+from runner.errors import DataError
 from runner.loaders import kinds
 from runner.loaders.auto import Auto, Choice
 from runner.loaders.cache import memory_cache_bytes, with_cache
-from runner.loaders.custom import Custom
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import refuse_unsendable
-from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
+from runner.loaders.reader import OnBad
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
 from runner.machine import available_bytes, refuse_too_large
 from runner.messages import plural
+from runner.modes.open_data import samples_of, transforms_of
 from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import with_contents
-from runner.records.digests import data_fingerprint
-from runner.records.run_folder import RunFolder
 from runner.settings import Settings
-from runner.transforms.augment import augment
-from runner.transforms.transform import Function, Transforms, UserTransform, informed, transformed_spec
-from runner.user_code import resolve
-
-
-def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dataset:
-    """Open the data component, or the batches of `loader=custom`, ready to use.
-
-    `heads` are those of a saved model. The dataset's `spec` is the shape and dtype of a sample in a batch; one sample
-    is read to learn it if `data.transform` is set.
-
-    Raises `DataError` if there is nothing to train on, a class or target is unknown to the model, or the samples
-    cannot be transformed as `config` asks.
-    """
-    if isinstance(config.loader, Custom):
-        return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
-    data = _samples(config)
-    dataset = with_class_notes(data.open(), limited=data.limit is not None) if heads is None else data.open_for(heads)
-    return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
-
-
-def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:
-    """Open the data of a run that resumes or repeats `earlier`, with the names and the order of its classes.
-
-    Another version may have ordered the same classes in another way. Where the data or `data.classes` is another, the
-    classes are those of the data; also in a rerun whose classes were read in another way, which a note says.
-
-    Raises `DataError` as `open_dataset` does.
-    """
-    dataset, heads = open_dataset(config), earlier.heads
-    if dataset.batches is not None or heads == dataset.heads or _forms(heads) != _forms(dataset.heads):
-        return dataset
-    before = earlier.document["data"].get("fingerprint")
-    if getattr(config.data, "classes", None) is not None or data_fingerprint(dataset.stat()) != before:
-        return dataset
-    try:
-        return replace(open_dataset(config, heads), notes=dataset.notes)
-    except DataError as error:
-        if config.resume is not None:
-            raise
-        return replace(dataset, notes=(*dataset.notes, f"the classes are not those of {earlier.path}: {error}"))
-
-
-def _forms(heads: tuple[Head, ...]) -> list[Head]:
-    """The heads without the names of their classes."""
-    return [replace(head, class_names=()) for head in heads]
-
-
-def _batch_spec(config: Settings, split: str, source: Source) -> ArraySpec:
-    """Shape and dtype of a sample of `source`, the samples of `split`, in a batch."""
-    augmentation = _augmentation(config, source, training=False)
-    reader = SampleReader(source, augmentation, _any_sample(config), checks_values=False)
-    name = _samples(config).transform
-    if name is None:
-        return reader.spec
-    function, x = _function(config, name, split, training=split == "train"), allocate(reader.spec, 1)
-    index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
-    with naming_sample(source, index):
-        spec = transformed_spec(name, function, x[0], config.seed)
-    if spec != reader.spec and _samples(config).transform_on == "training":
-        raise DataError(
-            f"data.transform={name} must keep shape and dtype of the samples, {reader.spec}, with "
-            f"data.transform_on=training, because other samples are not changed; got {spec}"
-        )
-    return spec
+from runner.transforms.transform import Transforms
 
 
 @dataclass(frozen=True)
@@ -226,9 +154,9 @@ def open_loader(
     if dataset.batches is not None:
         return settings.build(dataset.splits[split], plan)
     source = with_contents(dataset.splits[split], notes.contents if notes else None, split)
-    source = with_cache(source, settings, _samples(config).array_settings())
+    source = with_cache(source, settings, samples_of(config).array_settings())
     loader = settings.build(source, plan, transforms_of(config, dataset, split, source, training=training))
-    bad = notes.bad if notes else BadSamples(most=_samples(config).max_bad)
+    bad = notes.bad if notes else BadSamples(most=samples_of(config).max_bad)
     loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
     if settings.use_multiprocessing:
         refuse_unsendable(loader.reader)
@@ -251,61 +179,9 @@ def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split:
         raise DataError(f"{split}: {error}") from error
 
 
-def _samples(config: Settings) -> Data:
-    """The data component, where the runner reads samples."""
-    if isinstance(config.data, NoData):
-        raise ConfigurationError(f"data=none needs loader=custom, got loader={config.loader.kind}")
-    return config.data
-
-
-def transforms_of(config: Settings, dataset: Dataset, split: str, source: Source, *, training: bool) -> Transforms:
-    """The transforms of a sample of `split` between its source and a batch: augmentation, then `data.transform`."""
-    data, transforms = _samples(config), _augmentation(config, source, training=training)
-    if data.transform is None or (data.transform_on == "training" and not training):
-        return transforms
-    function = _function(config, data.transform, split, training=training)
-    return (*transforms, UserTransform(data.transform, function, dataset.spec, config.seed, training))
-
-
 def _on_bad(config: Settings, *, training: bool) -> OnBad:
     """How to treat samples that cannot be read; outside training they are never substituted."""
-    choice = _samples(config).on_bad
+    choice = samples_of(config).on_bad
     if training or choice == "raise":
         return OnBad(choice, config.seed)
     return OnBad("skip")
-
-
-def _any_sample(config: Settings) -> OnBad:
-    """Any other sample takes the place of a bad one, unless a bad one ends the run."""
-    return OnBad("raise" if _samples(config).on_bad == "raise" else "substitute", config.seed)
-
-
-def _augmentation(config: Settings, source: Source, *, training: bool) -> Transforms:
-    return augment(_samples(config).augment, source.spec, config.seed, training=training)
-
-
-def _function(config: Settings, name: str, split: str, *, training: bool) -> Function:
-    function = resolve(name, config.extensions)
-    if not callable(function):
-        raise ConfigurationError(f"data.transform must be a function, got {name}, which is {function!r}")
-    return informed(function, split=split, training=training)
-
-
-def data_section(dataset: Dataset) -> dict[str, Any]:
-    """The section `data` of run.json: splits, shape and dtype of a sample, classes, a digest of all files' states."""
-    return {
-        **_amount(dataset),
-        "shape": dataset.spec.shape,
-        "dtype": str(dataset.spec.dtype),
-        "classes": {head.name or "label": head.class_names for head in dataset.heads},
-        "heads": heads_document(dataset.heads),
-        "fingerprint": data_fingerprint(dataset.stat()),
-        "notes": dataset.notes,
-    }
-
-
-def _amount(dataset: Dataset) -> dict[str, Any]:
-    """The number of samples in each split; of ready-made batches, the number of batches in a pass."""
-    if dataset.batches is not None:
-        return {"steps": dataset.batches.steps}
-    return {"samples": {split: len(source) for split, source in dataset.splits.items()}}

@@ -22,7 +22,8 @@ from runner.modes.context import RunContext
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
-from runner.modes.pipeline import open_dataset, open_loader, plan_loading
+from runner.modes.open_data import open_dataset
+from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.resume import resumable
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.data.dataset import Data, Dataset, NoData, ReadyBatches
 from runner.data.labels import Head
+from runner.fields import Layout
 from runner.loaders.auto import Choice
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Readers
@@ -31,7 +32,11 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     yield "data", f"{_named(config.data)}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
     whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
-    yield "", f"{read} per sample{delivered}, {whole} in total; {free} of memory free"
+    if isinstance(read, Layout):
+        yield from (("", f"{name}: {spec} per sample") for name, spec in read.specs)
+        yield "", f"{whole} in total{delivered}; {free} of memory free"
+    else:
+        yield "", f"{read} per sample{delivered}, {whole} in total; {free} of memory free"
     if not isinstance(config.data, NoData):
         yield from _transform_lines(config.data)
     yield from (("", f"note: {note}") for note in dataset.notes)

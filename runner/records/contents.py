@@ -18,6 +18,7 @@ from runner.batch import Array, Indices
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import RunnerError
+from runner.fields import Values
 from runner.shared_memory import SharedArray, SharedFile
 
 CONTENTS = "contents"
@@ -273,13 +274,13 @@ class HashedFiles(Wrapper):
 
     table: ContentsTable
 
-    def read(self, index: int, out: Array | None = None) -> Array:
+    def read(self, index: int, out: Values = None) -> Values:
         """The array of sample `index`."""
-        values = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
+        values = self.spec.empty() if out is None else out
         self.read_many(np.array([index]), values[None])
         return values
 
-    def read_many(self, indices: Indices, out: Array) -> None:
+    def read_many(self, indices: Indices, out: Values) -> None:
         """Read the samples at `indices` into the rows of `out`."""
         known = self.table.are_known(indices)
         if known.all():

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from runner.batch import Array
+from runner.fields import Values, arrays_of
 
 
 class IdStream:
@@ -31,9 +32,9 @@ class IdStream:
         return self._digest.hex()
 
 
-def array_digest(array: Array) -> str:
-    """SHA-256 over dtype, shape and bytes of an array, as 64 hexadecimal digits."""
-    return weights_digest([("", array)])
+def array_digest(array: Values) -> str:
+    """SHA-256 over dtype, shape and bytes of an array, and name of each of several, as 64 hexadecimal digits."""
+    return weights_digest(arrays_of(array))
 
 
 def weights_digest(arrays: Iterable[tuple[str, Array]]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from runner.batch import Array
 from runner.data.source import Source
 from runner.errors import BadSampleError
+from runner.fields import arrays_of
 from runner.records.files import read_table, replacing, write_table
 from runner.watchdog import watched
 
@@ -100,10 +101,11 @@ def _header() -> list[str]:
 def _image(source: Source, index: int) -> Image | None:
     try:
         with watched(lambda: f"sample {source.ids[index]}"):
-            array = source.read(index)
+            values = source.read(index)
     except BadSampleError:
         return None
-    return as_image(array)
+    images = (as_image(array) for _, array in arrays_of(values))
+    return next((image for image in images if image is not None), None)
 
 
 def as_image(array: Array) -> Image | None:

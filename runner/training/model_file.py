@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from runner.errors import RunnerError
+from runner.models.layers import any_input_names
 from runner.records.digests import weights_digest
 from runner.records.files import replacing
 
@@ -14,7 +15,8 @@ from runner.records.files import replacing
 def load(file: Path) -> keras.Model:
     """The compiled model of `file`, with its loss and metrics. Raises `RunnerError` if Keras cannot load it."""
     try:
-        return keras.saving.load_model(file)
+        with any_input_names():
+            return keras.saving.load_model(file)
     except Exception as error:  # Keras passes on the errors of its zip, JSON and HDF5 readers
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RunnerError(f"{file} cannot be loaded as a Keras model: {reason}") from error

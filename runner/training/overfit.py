@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from runner.batch import Array, Batch
+from runner.fields import arrays_of
 from runner.messages import plural
 from runner.models.base import Output
 
@@ -51,14 +52,16 @@ def _doubts(batch: Batch) -> Iterator[str]:
     for name, y in _parts(batch.y):
         if len(y) > 1 and np.all(y == y[:1]):
             yield f"all labels {name}of the batch are the same: the model learns only that answer; check the labels"
-    if len(batch) > 1 and np.all(batch.x == batch.x[:1]):
+    if len(batch) > 1 and all(np.all(array == array[:1]) for _, array in arrays_of(batch.x)):
         yield "all samples of the batch are the same, so their labels cannot be learned; check the data"
 
 
 def _causes(result: OverfitResult, model: keras.Model, batch: Batch, outputs: tuple[Output, ...]) -> Iterator[str]:
-    largest = float(np.abs(batch.x).max(initial=0.0))
-    if batch.x.dtype != np.uint8 and largest > LARGE:
-        yield f"input values reach {largest:,.0f}: scale them to about 1, with data.transform or a layer"
+    for name, array in arrays_of(batch.x):
+        largest = float(np.abs(array).max(initial=0.0))
+        if array.dtype != np.uint8 and largest > LARGE:
+            called = f"values of {name}" if name else "input values"
+            yield f"{called} reach {largest:,.0f}: scale them to about 1, with data.transform or a layer"
     if result.last_loss >= result.first_loss:
         yield f"the loss did not fall: train.learning_rate ({_rate(model):.3g}) may be too high"
     elif result.last_loss > 0.5 * result.first_loss:

@@ -6,14 +6,16 @@ The draws depend on the seed, the epoch and the sample only, so every loader and
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
 
 from runner.batch import Array, ArraySpec
 from runner.errors import DataError
+from runner.fields import Fields, Layout, SampleSpec, Values
 from runner.images.crop import crop_box
 from runner.images.resize import resize_antialiased
 from runner.messages import shape_text
@@ -40,13 +42,16 @@ MOST_CHANNELS = 4
 """The most channels that OpenCV interpolates."""
 
 
-def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) -> tuple[Transform, ...]:
+def augment(settings: Augment, read: SampleSpec, seed: int, *, training: bool) -> tuple[Transform, ...]:
     """The augmentation of samples with the spec `read`; outside training only a centred crop of the same size.
 
-    Raises `DataError` if such samples cannot be augmented.
+    Of several arrays all images are augmented, each by the same draws. Raises `DataError` if such samples cannot be
+    augmented.
     """
     if not settings:
         return ()
+    if isinstance(read, Layout):
+        return _of_fields(settings, read, seed, training=training)
     _refuse_other_than_images(settings, read)
     if settings.crop is None:
         return (Augmentation(settings, read, seed),) if training else ()
@@ -54,10 +59,32 @@ def augment(settings: Augment, read: ArraySpec, seed: int, *, training: bool) ->
     return (Augmentation(settings, spec, seed) if training else CenterCrop(spec),)
 
 
+def _of_fields(settings: Augment, read: Layout, seed: int, *, training: bool) -> tuple[Transform, ...]:
+    images = {name: spec for name, spec in read.specs if _is_image(spec)}
+    if not images or len({spec.shape[:2] for spec in images.values()}) > 1:
+        raise DataError(
+            f"data.augment needs images of one height and width among the arrays of a sample, got {read}; remove "
+            "data.augment, or augment them in a function of yours (data.transform)"
+        )
+    by_name = {name: augment(settings, spec, seed, training=training) for name, spec in images.items()}
+    transforms = {name: found[0] for name, found in by_name.items() if found}
+    if not transforms:
+        return ()
+    return (FieldAugmentation(transforms, Layout(tuple((n, _spec(transforms.get(n), s)) for n, s in read.specs))),)
+
+
+def _spec(transform: Transform | None, read: ArraySpec) -> Any:
+    return read if transform is None else transform.spec
+
+
+def _is_image(read: ArraySpec) -> bool:
+    flat_or_coloured = len(read.shape) == 2 or (len(read.shape) == 3 and 1 <= read.shape[2] <= MOST_CHANNELS)
+    return flat_or_coloured and read.dtype.name in DTYPES
+
+
 def _refuse_other_than_images(settings: Augment, read: ArraySpec) -> None:
     shape = read.shape
-    flat_or_coloured = len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= MOST_CHANNELS)
-    if not flat_or_coloured or read.dtype.name not in DTYPES:
+    if not _is_image(read):
         raise DataError(
             f"data.augment needs images of height×width or height×width×1 to {MOST_CHANNELS}, of dtype "
             f"{', '.join(DTYPES)}, got samples of {read}; remove data.augment, or augment them in a function of yours "
@@ -83,14 +110,27 @@ class Augmentation:
     spec: ArraySpec
     seed: int
 
-    def __call__(self, array: Array, epoch: int, index: int) -> Array:
+    def __call__(self, values: Values, epoch: int, index: int) -> Values:
         """The augmented image."""
         draws = Draws.of(self.seed, epoch, index)
-        image = window(array, *self.settings.crop, draws) if self.settings.crop else array
+        image: Array = window(values, *self.settings.crop, draws) if self.settings.crop else values
         image = place(image, self.settings, draws)
         if self.settings.tones:
             image = tone(image, self.settings, draws)
         return image.reshape(self.spec.shape)  # OpenCV drops the axis of a single channel
+
+
+@dataclass(frozen=True)
+class FieldAugmentation:
+    """Augments the images among the arrays of a sample, by name; the others stay as they are."""
+
+    transforms: Mapping[str, Transform]
+    spec: Layout
+
+    def __call__(self, values: Values, epoch: int, index: int) -> Values:
+        """The sample with its images augmented by the same draws."""
+        changed = {name: transform(values.arrays[name], epoch, index) for name, transform in self.transforms.items()}
+        return Fields({**values.arrays, **changed})
 
 
 @dataclass(frozen=True)
@@ -102,12 +142,12 @@ class CenterCrop:
 
     spec: ArraySpec
 
-    def __call__(self, array: Array, epoch: int, index: int) -> Array:
+    def __call__(self, values: Values, epoch: int, index: int) -> Values:
         """The resized centre, in every epoch alike."""
         fitted = np.empty(self.spec.shape, self.spec.dtype)
-        box = crop_box(array.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
+        box = crop_box(values.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
         with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
-        resize_antialiased(array.reshape(*array.shape[:2], -1), box, fitted.reshape(with_channels))
+        resize_antialiased(values.reshape(*values.shape[:2], -1), box, fitted.reshape(with_channels))
         return fitted
 
 

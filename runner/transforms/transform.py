@@ -10,24 +10,25 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec
+from runner.batch import Array
 from runner.errors import DataError
+from runner.fields import Fields, SampleSpec, Values, in_order, inputs_of, spec_of
 from runner.finite import narrowed
 from runner.seeds import Purpose, derive
 
 
 class Transform(Protocol):
-    """A pure function of a sample's array, the epoch and the sample's index in its split.
+    """A pure function of a sample's values, the epoch and the sample's index in its split.
 
     Worker processes get it by pickle, threads share it. It never imports Keras or TensorFlow.
     """
 
     @property
-    def spec(self) -> ArraySpec:
+    def spec(self) -> SampleSpec:
         """Shape and dtype of the transformed samples."""
 
-    def __call__(self, array: Array, epoch: int, index: int) -> Array:
-        """The transformed sample: `array` itself, a view of it, or a new array; `array` may be written to.
+    def __call__(self, values: Values, epoch: int, index: int) -> Values:
+        """The transformed sample: `values` itself, a view of it, or new memory; `values` may be written to.
 
         Raises `DataError` if the sample cannot be transformed; the reader adds the sample's name.
         """
@@ -37,10 +38,11 @@ Transforms = tuple[Transform, ...]
 """Transforms in the order in which they are applied; samples get the `spec` of the last."""
 
 
-Function = Callable[[Array, np.random.Generator], Array]
+Function = Callable[[Any, np.random.Generator], Any]
+"""Gets and returns an array, or a dict of arrays by name."""
 
 
-def informed(function: Callable[..., Array], **facts: Any) -> Function:
+def informed(function: Callable[..., Any], **facts: Any) -> Function:
     """`function` with those of `facts` that it has parameters for, such as `split` in `f(array, rng, split)`.
 
     >>> informed(lambda array, rng, split: split, split="train", training=True)(None, None)
@@ -58,45 +60,54 @@ def informed(function: Callable[..., Array], **facts: Any) -> Function:
 class UserTransform:
     """Calls `function(array, rng)`; `rng` depends on the seed, the epoch and the index of the sample only.
 
+    A sample of several arrays is a dict by name for the function; it may return such a dict, or one array.
+
     Outside training every epoch counts as the first, so other splits do not change.
     """
 
     name: str
     function: Function
-    spec: ArraySpec
+    spec: SampleSpec
     seed: int
     training: bool
 
-    def __call__(self, array: Array, epoch: int, index: int) -> Array:
+    def __call__(self, values: Values, epoch: int, index: int) -> Values:
         """The result of the function; float64 becomes float32.
 
         Raises `DataError` if its shape or dtype differs from that of the first sample.
         """
-        changed = _call(self.name, self.function, array, _rng(self.seed, epoch if self.training else 0, index))
-        spec = ArraySpec(changed.shape, changed.dtype)
-        if spec != self.spec:
+        changed = _call(self.name, self.function, values, _rng(self.seed, epoch if self.training else 0, index))
+        changed = in_order(changed, self.spec)
+        if (spec := spec_of(changed)) != self.spec:
             raise DataError(
                 f"data.transform={self.name} must return {self.spec} for every sample, as for the first; got {spec}"
             )
         return changed
 
 
-def transformed_spec(name: str, function: Function, first: Array, seed: int) -> ArraySpec:
+def transformed_spec(name: str, function: Function, first: Values, seed: int) -> SampleSpec:
     """Shape and dtype of the transformed `first` sample, which all others must have."""
-    changed = _call(name, function, first, _rng(seed, 0, 0))
-    return ArraySpec(changed.shape, changed.dtype)
+    return spec_of(_call(name, function, first, _rng(seed, 0, 0)))
 
 
 def _rng(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng(derive(seed, Purpose.TRANSFORM, epoch, index))
 
 
-def _call(name: str, function: Function, array: Array, rng: np.random.Generator) -> Array:
-    changed: Any = function(array, rng)
+def _call(name: str, function: Function, values: Values, rng: np.random.Generator) -> Values:
+    changed = function(inputs_of(values), rng)
+    if not isinstance(changed, dict):
+        return _checked(f"data.transform={name} must return", changed)
+    if not changed:
+        raise DataError(f"data.transform={name} must return an array, or a dict of arrays by name, got an empty dict")
+    returns = f"data.transform={name} must return for "
+    return Fields({str(field): _checked(f"{returns}{field}", array) for field, array in changed.items()})
+
+
+def _checked(returns: str, changed: Any) -> Array:
     if not isinstance(changed, np.ndarray) or changed.dtype.kind not in "biuf":
         got = f"an array of {changed.dtype}" if isinstance(changed, np.ndarray) else type(changed).__name__
-        raise DataError(f"data.transform={name} must return a NumPy array of numbers, got {got}")
+        raise DataError(f"{returns} a NumPy array of numbers, got {got}")
     if not changed.size or not changed.ndim:
-        got = f"shape {changed.shape}"
-        raise DataError(f"data.transform={name} must return an array of values along at least one axis, got {got}")
+        raise DataError(f"{returns} an array of values along at least one axis, got shape {changed.shape}")
     return narrowed(changed)

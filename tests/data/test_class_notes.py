@@ -6,7 +6,7 @@ import pytest
 from runner import compose
 from runner.data.class_notes import class_notes
 from runner.data.labels import Head, Labels
-from runner.modes.pipeline import open_dataset
+from runner.modes.open_data import open_dataset
 from tests.support.photos import write_photos
 
 

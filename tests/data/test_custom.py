@@ -113,6 +113,28 @@ class Texts(Plain):
     def read(self, index):
         return "text"
 
+class Patients(Plain):
+    def read(self, index):
+        numbers = {"age": index / 2, "image": super().read(index), "tags": [1, 2]}
+        return dict(reversed(numbers.items())) if index % 2 else numbers
+
+class Only(Plain):
+    def read(self, index):
+        return {"image": super().read(index)}
+
+class Loses(Patients):
+    def read(self, index):
+        given = super().read(index)
+        return given if index < 4 else {"age": given["age"], "image": given["image"]}
+
+class Nothing(Plain):
+    def read(self, index):
+        return {}
+
+class Files(Plain):
+    def path(self, index):
+        return [f"left/{index}.png", f"right/{index}.png"]
+
 class Lacks:
     labels = []
 """
@@ -272,3 +294,47 @@ def test_what_does_not_fit_is_refused(name, keys, error, message):
 def test_directory_flow_needs_files():
     with pytest.raises(ConfigurationError, match="loader=directory_flow needs one file per sample"):
         build("data.target=mine_s.Plain", "loader=directory_flow")
+
+
+def test_dict_gives_the_model_several_inputs():
+    with build("data.target=mine_s.Patients", "loader=sequence", "loader.workers=2") as loader:
+        batch = loader.batch(0, 0)
+    assert {name: (array.shape[1:], array.dtype.name) for name, array in batch.x.items()} == {
+        "age": ((1,), "float32"),
+        "image": ((4, 4, 1), "uint8"),
+        "tags": ((2,), "int64"),
+    }
+    assert (batch.x["age"][:, 0] * 2).astype(int).astype(str).tolist() == list(batch.ids)
+
+
+def test_dict_of_one_array_is_that_array():
+    with build("data.target=mine_s.Only") as loader:
+        assert loader.batch(0, 0).x.shape[1:] == (4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "keys", "told"),
+    [
+        (
+            "Loses",
+            [],
+            r"must return arrays like those of the first sample, age 1 float32, image 4×4×1 uint8, tags 2 int64",
+        ),
+        ("Nothing", [], r"read\(\d+\) must return an array, or a dict of arrays, got an empty dict"),
+        (
+            "Patients",
+            ["data.class_mode=input"],
+            "predicts the sample, which must be one array, got age",
+        ),
+    ],
+)
+def test_dict_that_does_not_fit_is_refused(target, keys, told):
+    with pytest.raises((BadSampleError, DataError), match=told), build(f"data.target=mine_s.{target}", *keys) as loader:
+        list(loader.epoch(0))
+
+
+def test_sample_may_have_several_files():
+    with build("data.target=mine_s.Files") as loader:
+        first = loader.source.ids[0]
+        assert [file.as_posix() for file in loader.source.files(0)] == [f"left/{first}.png", f"right/{first}.png"]
+        assert len(list(loader.source.paths())) == 2 * len(loader.source)

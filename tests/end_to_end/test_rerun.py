@@ -16,7 +16,7 @@ from PIL import Image
 from runner import compose
 from runner.__main__ import execute
 from runner.errors import ConfigurationError, VerifyError
-from runner.modes.pipeline import open_dataset
+from runner.modes.open_data import open_dataset
 from runner.modes.run import run
 from runner.modes.terminal import Terminal
 from runner.modes.verify import verify

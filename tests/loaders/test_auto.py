@@ -12,7 +12,8 @@ from runner.loaders.auto import Auto, Choice, num_processors
 from runner.loaders.in_memory import InMemoryLoader
 from runner.loaders.kinds import InMemory, Sequence
 from runner.loaders.sequence import SequenceLoader
-from runner.modes.pipeline import open_dataset, plan_loading
+from runner.modes.open_data import open_dataset
+from runner.modes.pipeline import plan_loading
 
 KEYS = {
     "cache": "disk",

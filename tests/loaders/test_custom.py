@@ -96,7 +96,9 @@ BATCHES = {
     "images": (np.zeros((4, 3, 3)), np.zeros((4, 3, 3))),
     "two heads": (X, {"bi": np.array([0.0, 1, 1, 0]), "multi": CODES}),
     "list": (X, [CODES, CODES]),
-    "inputs": ({"a": X, "b": X}, CODES),
+    "no inputs": ({}, CODES),
+    "uneven inputs": ({"a": X, "b": X[:3]}, CODES),
+    "text inputs": ({"a": X, "b": np.array(["cat"] * 4)}, CODES),
     "names": (X, np.array(["cat", "dog"])[CODES % 2]),
     "masks": (np.zeros((4, 8, 8, 3)), np.zeros((4, 8, 8, 1))),
     "one sample": (np.zeros((4, 3)), np.array(1.0)),
@@ -310,7 +312,9 @@ REFUSED = [
     ("two heads", {"classes": {"many": 3}}, r"loader\.classes must map outputs that y has \(bi, multi\), got many"),
     ("nothing", {}, r"loader\.target must give \(x, y\) to train and validate, got only x for train"),
     ("list", {}, r"y must be one array, or a dictionary of arrays .* got a list"),
-    ("inputs", {}, r"x must be one array, got dict of 2: models of several inputs"),
+    ("no inputs", {}, r"x must be one array, or a dict of arrays by the names of the model's inputs, got a dict of 0"),
+    ("uneven inputs", {}, r"all arrays of x must have a row for each sample, got a 4, b 3 rows"),
+    ("text inputs", {}, r"x\['b'\] must hold numbers and have shape"),
     ("names", {}, r"y must hold numbers, got <U3 such as 'cat'; give the numbers of the classes, and their names in"),
     ("names", {"class_mode": "sparse", "classes": ("cat", "dog")}, r"y must hold numbers, got <U3"),
     ("masks", {}, r"got shape \(4, 8, 8, 1\) for x of shape \(4, 8, 8, 3\); masks as targets are not supported"),
@@ -468,3 +472,28 @@ def test_data_without_an_end_continues_in_training():
     for split, second in (("train", [2, 2, 3, 3]), ("validation", [0, 0, 1, 1])):
         loader = load("Counted", split, **keys)
         assert [numbers(loader.epoch(epoch)) for epoch in range(2)] == [[0, 0, 1, 1], second]
+
+
+def test_dict_of_x_gives_several_inputs():
+    ages, images = np.arange(4) / 2, np.zeros((4, 2, 2, 1), np.uint8)
+    sys.modules["my_batches"].patients = lambda: [({"age": ages, "image": images}, np.array([0.0, 1, 1, 0]))] * 3
+    first, *rest = load("patients").epoch(0)
+    assert {name: (array.shape, array.dtype.name) for name, array in first.x.items()} == {
+        "age": ((4, 1), "float32"),
+        "image": ((4, 2, 2, 1), "uint8"),
+    }
+    assert first.x["age"].ravel().tolist() == [0, 0.5, 1, 1.5] and len(rest) == 2
+    assert not np.shares_memory(first.x["image"], images)
+
+
+def test_later_dict_of_other_arrays_is_refused():
+    x = {"a": np.zeros((4, 2)), "b": np.zeros((4, 1))}
+    later_batches = {
+        r"x must have the arrays of the first batch, a 2 float32, b 1 float32, got c, d": {"c": x["a"], "d": x["b"]},
+        r"samples of x\['b'\] must be 1 float32, as in the first batch, got 3 float64": {**x, "b": np.zeros((4, 3))},
+        r"sample 5: b: 1 of 1 value is NaN in row 1 of x": {**x, "b": np.array([[0], [np.nan], [0], [0]])},
+    }
+    for told, later_x in later_batches.items():
+        sys.modules["my_batches"].mixed = lambda other=later_x: [(x, np.zeros(4)), (other, np.zeros(4))]
+        with pytest.raises(DataError, match=told):
+            list(load("mixed").epoch(0))

@@ -7,7 +7,8 @@ from PIL import Image
 
 import runner
 from runner.data.file_samples import FileSamples
-from runner.modes.pipeline import open_dataset, open_loader
+from runner.modes.open_data import open_dataset
+from runner.modes.pipeline import open_loader
 from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import Contents, read_contents
 

@@ -154,7 +154,8 @@ def test_bench_without_any_result_fails(photos, monkeypatch, in_this_process):
 
 def test_an_unreadable_sample_is_named(photos):
     Path("photos/cat/03.png").write_bytes(b"no image")
-    with pytest.raises(BadSampleError, match="photos/cat/03.png"):
+    # On a busy machine the first look ends before that sample, which the loaders then meet.
+    with pytest.raises(RunnerError, match="photos/cat/03.png"):
         bench(*photos, "data.validation_split=0")
 
 

@@ -9,7 +9,8 @@ from runner import compose
 from runner.loaders.auto import Choice
 from runner.loaders.kinds import InMemory, Sequence
 from runner.loaders.throughput import Measurement, Readers, Scaling, Throughput
-from runner.modes.pipeline import choose_loader, open_dataset
+from runner.modes.open_data import open_dataset
+from runner.modes.pipeline import choose_loader
 from runner.modes.run import run
 from runner.records.metrics import TIMING
 from tests.support.clocks import VirtualTime

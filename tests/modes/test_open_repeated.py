@@ -10,7 +10,7 @@ import pytest
 from runner import compose
 from runner.data.labels import Head
 from runner.errors import DataError
-from runner.modes.pipeline import data_section, open_dataset, open_repeated
+from runner.modes.open_data import data_section, open_dataset, open_repeated
 from runner.modes.resume import refuse_other_data
 from tests.support.photos import write_photos
 

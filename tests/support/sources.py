@@ -11,6 +11,7 @@ from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
 from runner.data.source import Source
 from runner.errors import BadSampleError
+from runner.fields import Layout
 
 ONE_NUMBER = ArraySpec((1,), np.dtype(np.float32))
 FRAMEWORKS = {"keras", "tensorflow", "jax"}
@@ -35,6 +36,44 @@ class NumberSource(Source):
         out = np.empty(self.spec.shape, self.spec.dtype) if out is None else out
         out[...] = np.int64(index)  # wraps around in small types
         return out
+
+
+PATIENT = Layout(
+    (
+        ("image", ArraySpec((3, 5, 1), np.dtype(np.uint8))),
+        ("age", ArraySpec((1,), np.dtype(np.float32))),
+        ("before/after", ArraySpec((2,), np.dtype(np.int64))),
+    )
+)
+
+
+class PatientSource(Source):
+    """Sample `i` has three arrays full of the number `i`; with a `folder` it reads that from two files."""
+
+    spec, labels = PATIENT, NO_LABELS
+
+    def __init__(self, num_samples, folder=None, *, bad=()):
+        self.ids = tuple(f"p{number}" for number in range(num_samples))
+        self.folder, self.bad = folder, bad
+        for index, name in enumerate(self.ids if folder else ()):
+            for kind in ("image", "numbers"):
+                (folder / f"{name}.{kind}").write_text(str(index))
+
+    def path(self, index):
+        return next(iter(self.files(index)), None)
+
+    def files(self, index):
+        kinds = ("image", "numbers") if self.folder else ()
+        return tuple(self.folder / f"{self.ids[index]}.{kind}" for kind in kinds)
+
+    def read(self, index, out=None):
+        if index in self.bad:
+            raise torn(self.ids[index])
+        values = self.spec.empty() if out is None else out
+        image, numbers = (int(file.read_text()) for file in self.files(index)) if self.folder else (index, index)
+        values.arrays["image"][...] = image
+        values.arrays["age"][...] = values.arrays["before/after"][...] = numbers
+        return values
 
 
 class ObedientSource(Source):

@@ -1,0 +1,146 @@
+"""Open the data of a configuration, ready to use: its samples, the transforms between them and a batch.
+
+`data_section` is the section `data` of run.json.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from runner.data.class_notes import with_class_notes
+from runner.data.dataset import Data, Dataset, NoData
+from runner.data.labels import Head, heads_document
+from runner.data.source import Source
+from runner.errors import ConfigurationError, DataError
+from runner.fields import Layout, SampleSpec
+from runner.loaders.custom import Custom
+from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
+from runner.records.digests import data_fingerprint
+from runner.records.run_folder import RunFolder
+from runner.settings import Settings
+from runner.transforms.augment import augment
+from runner.transforms.transform import Function, Transforms, UserTransform, informed, transformed_spec
+from runner.user_code import resolve
+
+
+def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dataset:
+    """Open the data component, or the batches of `loader=custom`, ready to use.
+
+    `heads` are those of a saved model. The dataset's `spec` is the shape and dtype of a sample in a batch; one sample
+    is read to learn it if `data.transform` is set.
+
+    Raises `DataError` if there is nothing to train on, a class or target is unknown to the model, or the samples
+    cannot be transformed as `config` asks.
+    """
+    if isinstance(config.loader, Custom):
+        return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
+    data = samples_of(config)
+    dataset = with_class_notes(data.open(), limited=data.limit is not None) if heads is None else data.open_for(heads)
+    return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
+
+
+def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:
+    """Open the data of a run that resumes or repeats `earlier`, with the names and the order of its classes.
+
+    Another version may have ordered the same classes in another way. Where the data or `data.classes` is another, the
+    classes are those of the data; also in a rerun whose classes were read in another way, which a note says.
+
+    Raises `DataError` as `open_dataset` does.
+    """
+    dataset, heads = open_dataset(config), earlier.heads
+    if dataset.batches is not None or heads == dataset.heads or _forms(heads) != _forms(dataset.heads):
+        return dataset
+    before = earlier.document["data"].get("fingerprint")
+    if getattr(config.data, "classes", None) is not None or data_fingerprint(dataset.stat()) != before:
+        return dataset
+    try:
+        return replace(open_dataset(config, heads), notes=dataset.notes)
+    except DataError as error:
+        if config.resume is not None:
+            raise
+        return replace(dataset, notes=(*dataset.notes, f"the classes are not those of {earlier.path}: {error}"))
+
+
+def _forms(heads: tuple[Head, ...]) -> list[Head]:
+    """The heads without the names of their classes."""
+    return [replace(head, class_names=()) for head in heads]
+
+
+def _batch_spec(config: Settings, split: str, source: Source) -> SampleSpec:
+    """Shape and dtype of a sample of `source`, the samples of `split`, in a batch."""
+    augmentation = _augmentation(config, source, training=False)
+    reader = SampleReader(source, augmentation, _any_sample(config), checks_values=False)
+    name = samples_of(config).transform
+    if name is None:
+        return reader.spec
+    function, x = _function(config, name, split, training=split == "train"), allocate(reader.spec, 1)
+    index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
+    with naming_sample(source, index):
+        spec = transformed_spec(name, function, x[0], config.seed)
+    if spec != reader.spec and samples_of(config).transform_on == "training":
+        raise DataError(
+            f"data.transform={name} must keep shape and dtype of the samples, {reader.spec}, with "
+            f"data.transform_on=training, because other samples are not changed; got {spec}"
+        )
+    return spec
+
+
+def transforms_of(config: Settings, dataset: Dataset, split: str, source: Source, *, training: bool) -> Transforms:
+    """The transforms of a sample of `split` between its source and a batch: augmentation, then `data.transform`."""
+    data, transforms = samples_of(config), _augmentation(config, source, training=training)
+    if data.transform is None or (data.transform_on == "training" and not training):
+        return transforms
+    function = _function(config, data.transform, split, training=training)
+    return (*transforms, UserTransform(data.transform, function, dataset.spec, config.seed, training))
+
+
+def _augmentation(config: Settings, source: Source, *, training: bool) -> Transforms:
+    return augment(samples_of(config).augment, source.spec, config.seed, training=training)
+
+
+def _function(config: Settings, name: str, split: str, *, training: bool) -> Function:
+    function = resolve(name, config.extensions)
+    if not callable(function):
+        raise ConfigurationError(f"data.transform must be a function, got {name}, which is {function!r}")
+    return informed(function, split=split, training=training)
+
+
+def _any_sample(config: Settings) -> OnBad:
+    """Any other sample takes the place of a bad one, unless a bad one ends the run."""
+    return OnBad("raise" if samples_of(config).on_bad == "raise" else "substitute", config.seed)
+
+
+def samples_of(config: Settings) -> Data:
+    """The data component, where the runner reads samples."""
+    if isinstance(config.data, NoData):
+        raise ConfigurationError(f"data=none needs loader=custom, got loader={config.loader.kind}")
+    return config.data
+
+
+def data_section(dataset: Dataset) -> dict[str, Any]:
+    """The section `data` of run.json: splits, shape and dtype of a sample, classes, a digest of all files' states."""
+    return {
+        **_amount(dataset),
+        **_spec_section(dataset.spec),
+        "classes": {head.name or "label": head.class_names for head in dataset.heads},
+        "heads": heads_document(dataset.heads),
+        "fingerprint": data_fingerprint(dataset.stat()),
+        "notes": dataset.notes,
+    }
+
+
+def _spec_section(spec: SampleSpec) -> dict[str, Any]:
+    """Shape and dtype of a sample; `fields` holds them by name if a sample has several arrays."""
+    if isinstance(spec, Layout):
+        return {"fields": {name: _spec_section(one) for name, one in spec.specs}}
+    return {"shape": spec.shape, "dtype": str(spec.dtype)}
+
+
+def _amount(dataset: Dataset) -> dict[str, Any]:
+    """The number of samples in each split; of ready-made batches, the number of batches in a pass."""
+    if dataset.batches is not None:
+        return {"steps": dataset.batches.steps}
+    return {"samples": {split: len(source) for split, source in dataset.splits.items()}}
