@@ -1,9 +1,5 @@
-"""Four thousand batches through the real feed, some of them kept: each holds what its ids say, then and later.
+"""Four thousand batches through the real feed, some of them kept: each holds what its ids say, then and later."""
 
-Run as a script it prints the backend, for those other than the one the tests run on, and whether it can fail.
-"""
-
-import sys
 from collections import deque
 from itertools import islice
 from unittest import mock
@@ -123,9 +119,3 @@ def dies_of_memory_used_again_too_early():
         except AssertionError:
             return True
     return False
-
-
-if __name__ == "__main__":
-    for kind in KINDS:
-        fly(kind)
-    sys.stdout.write(f"{keras.backend.backend()} {dies_of_memory_used_again_too_early()}")

@@ -1,9 +1,4 @@
-"""The wait for data is measured where the model trains, and found again to two milliseconds, on every backend."""
-
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
+"""The wait for data is measured where the model trains, and found again to two milliseconds."""
 
 import keras
 import pytest
@@ -92,41 +87,3 @@ def test_run_of_one_step_has_no_later_training(sequence, model):
 def test_out_of_order_batch_counts_as_wait(sequence):
     LoaderDataset(sequence)[2]
     assert sequence.clock.waited_seconds > 0
-
-
-ON_ANOTHER_BACKEND = """
-import keras
-import pytest
-from runner.callbacks.epoch_timer import EpochClock
-from runner.feeds.delivery import Delivery
-from runner.feeds.dataset import feed
-from runner.loaders.plan import Plan
-from tests.feeds.conftest import KINDS, is_found_again, numbers_source, stall
-from tests.support.clocks import VirtualTime
-
-clock = VirtualTime(tick=1e-6)
-clock.install(pytest.MonkeyPatch())
-for kind in KINDS.values():
-    for num_steps in (1, 12):
-        model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy")
-        with kind.build(numbers_source(), Plan(num_samples=10, batch_size=4, seed=3)) as loader:
-            list(loader.epoch(0))
-            stalls, results, steps = stall(loader, clock), [], []
-            data = feed(Delivery(loader, steps.append), num_steps=num_steps).data
-            model.fit(data, shuffle=False, verbose=0, callbacks=[EpochClock(loader.clock, results.append)])
-        assert steps[-num_steps:] == [*range(num_steps)], steps
-        assert is_found_again(results[0].wait_seconds, stalls), (results, stalls)
-        assert results[0].wait_seconds <= results[0].training_seconds, results
-print(keras.backend.backend())
-"""
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_stall_is_found_again_on_another_backend(backend, monkeypatch):
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    monkeypatch.setenv("KERAS_BACKEND", backend)
-    root = Path(__file__).parents[2]  # where `python -c` finds `tests`
-    ended = subprocess.run([sys.executable, "-c", ON_ANOTHER_BACKEND], cwd=root, capture_output=True, text=True)
-    assert (ended.stdout.split(), ended.returncode) == ([backend], 0), ended.stderr
