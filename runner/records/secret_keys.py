@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 MASK = "***"
 LEAST_CHARACTERS = 6
 """Shorter values are masked in place only: they may be a part of any other text."""
@@ -18,11 +20,10 @@ LEAST_CHARACTERS = 6
 WORDS = frozenset(
     ("token", "password", "passwd", "passphrase", "pwd", "secret", "key", "apikey", "credential", "credentials", "auth")
 )
-TYPED = ("argv", "overrides", "typed")
-"""Keys of lists of words of a command line."""
-
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_ENTRY = re.compile(r"""([\w.-]+)(\s*[:=]\s*)('[^']*'|"[^"]*"|[^\s,{}\[\]]+)""")
+_NAME, _VALUE = rf"([\w.-]*(?:{'|'.join(sorted(WORDS))})[\w.-]*)", r"""('[^']*'|"[^"]*"|[^\s,{}\[\]]+)"""
+_SETTING = re.compile(rf"{_NAME}(=){_VALUE}", re.IGNORECASE)
+_ENTRY = re.compile(rf"{_NAME}(\s*[:=]\s*){_VALUE}", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 
 
@@ -76,39 +77,38 @@ def _longest_first(values: Iterable[str]) -> list[str]:
 def _masked(document: Any, known: list[str], *, is_secret: bool) -> Any:
     if isinstance(document, Mapping):
         return {
-            key: [_masked_word(str(word), known) for word in value]
-            if key in TYPED and isinstance(value, list | tuple)
-            else _masked(value, known, is_secret=is_secret or looks_secret(str(key)))
-            for key, value in document.items()
+            key: _masked(value, known, is_secret=is_secret or looks_secret(str(key))) for key, value in document.items()
         }
     if isinstance(document, list | tuple):
-        return [_masked(value, known, is_secret=is_secret) for value in document]
+        items = [_masked(value, known, is_secret=is_secret) for value in document]
+        return [_masked_word(item) if isinstance(item, str) else item for item in items]
     if is_secret and document is not None and not isinstance(document, bool):
         return MASK
     return masked_text(document, known) if isinstance(document, str) else document
 
 
-def _masked_word(word: str, known: list[str]) -> str:
-    """A word of a command line, such as `seed=3`."""
-    key, sign, value = word.partition("=")
-    if sign and looks_secret(key):
-        return f"{key}={MASK}"
-    if value.startswith(("{", "[")):
-        word = _ENTRY.sub(lambda entry: f"{entry[1]}{entry[2]}{MASK}" if looks_secret(entry[1]) else entry[0], word)
-    return masked_text(word, known)
+def _masked_word(word: str) -> str:
+    """A text in a list, which may be a word of a command line: `data.arguments.token=x,y`."""
+    key, sign, _ = word.partition("=")
+    return f"{key}={MASK}" if sign and looks_secret(key) else word
+
+
+def _masked_entry(entry: re.Match[str]) -> str:
+    return f"{entry[1]}{entry[2]}{MASK}" if looks_secret(entry[1]) else entry[0]
 
 
 def masked_text(text: str, known: Iterable[str]) -> str:
-    """A text without passwords in addresses, and without the `known` secrets, longest first."""
+    """A text without values of secret keys (`token=x`, `login={token: x}`), passwords in addresses, `known` secrets."""
     for value in known:
         text = text.replace(value, MASK)
+    text = (_ENTRY if "={" in text or "=[" in text else _SETTING).sub(_masked_entry, text)
     return _PASSWORD.sub(rf"\1:{MASK}@", text)
 
 
 def mask_files(files: Iterable[Path], values: Iterable[str]) -> None:
-    """Mask secrets in text files, in place."""
-    known = _longest_first(values)
+    """Mask secrets in YAML files, in place."""
+    known = list(values)
     for file in files:
-        before = file.read_text(encoding="utf-8")
-        if (after := masked_text(before, known)) != before:
-            file.write_text(after, encoding="utf-8")
+        before = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if (after := masked(before, known)) != before:
+            file.write_text(yaml.safe_dump(after, sort_keys=False, allow_unicode=True), encoding="utf-8")

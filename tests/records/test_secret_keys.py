@@ -47,9 +47,12 @@ def test_page_shows_no_secret_and_rerun_keeps_it(tmp_path):
 def test_files_of_hydra_hold_no_secret(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("runner.config.compose.not_installed", lambda packages: ())
-    job = prepare(["tracker=mlflow", "tracker.uri=http://me:PASSINURI@host"])
+    (tmp_path / "src.py").write_text("class Samples: pass\n")
+    secrets = ["data.arguments={login: {pwd: qz1}}", "data.arguments.token=qz2", "data.arguments.note=of-TYPEDSECRET"]
+    custom = ["extensions=[src]", "data=custom", "data.target=src.Samples", "data.arguments.key=TYPEDSECRET", *secrets]
+    job = prepare(["tracker=mlflow", "tracker.uri=http://me:PASSINURI@host", *custom])
     write_hydra_files(job, tmp_path)
     texts = [file.read_text() for file in (tmp_path / ".hydra").glob("*.yaml")]
     assert len(texts) == 3
-    assert not [text for text in texts if "PASSINURI" in text]
+    assert not [text for text in texts for secret in ("PASSINURI", "qz1", "qz2", "TYPEDSECRET") if secret in text]
     assert all(yaml.safe_load(text) for text in texts)
