@@ -123,6 +123,16 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture
+def traced(eager):
+    """TensorFlow traces functions in this test as it does for users."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)
+
+
 @pytest.fixture(autouse=True)
 def logging_is_left_as_it_was():
     """Hydra's `--info` logs everything to the present standard output from then on."""

@@ -25,7 +25,7 @@ from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
 from runner.records.run_folder import read_run
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 QUICK = ["train.epochs=2", "model.filters=[4]", "model.dense_units=8", "loader.workers=2", "loader.batch_size=8"]
 

@@ -11,7 +11,7 @@ from runner.modes.run import run
 from tests.support.photos import write_photos
 from tests.support.run_files import read_document, read_rows, untimed_metrics
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.batch_size=4", "data.target_size=[6,5]"]
 BAD = {"train": ["train/cat/03.png", "train/dog/05.png"], "validation": ["validation/dog/02.png"]}

@@ -9,6 +9,7 @@ import pytest
 from runner import compose
 from runner.errors import ConfigurationError, DataError
 from runner.modes.run import run
+from tests.support.pages import without_pages
 from tests.support.run_files import read_rows
 
 TUTORIAL = """
@@ -84,7 +85,7 @@ def dataset(ids, labels):
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch):
     """Sixty small volumes of three classes, a a partition, labels, and the user's module."""
     rng = np.random.default_rng(0)
     labels = {f"id-{number}": number % 3 for number in range(60)}
@@ -101,6 +102,13 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
     sys.modules.pop("own_batches", None)
+
+
+@pytest.fixture
+def workplace(place):
+    """The same, for runs whose page nobody looks at."""
+    with without_pages():
+        yield place
 
 
 def batches(target, argument="ids", *more):
@@ -127,7 +135,7 @@ def agreement(rows, head=""):
     return np.mean([row[f"{head}label"] == row[f"{head}predicted"] for row in rows])
 
 
-def test_generator_of_the_tutorial_runs_as_it_is(workplace, capsys):
+def test_generator_of_the_tutorial_runs_as_it_is(place, capsys):
     record = run(compose([*GENERATOR, "train.epochs=5", "loader.validation_arguments.shuffle=false"]))
     document, rows = record.document, table(record)
     assert document["results"]["fit"]["samples_seen"] == 5 * 40

@@ -9,7 +9,7 @@ from runner import compose
 from runner.errors import DataError
 from runner.modes.run import run
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 QUICK = ["model=mlp", "train.epochs=1", "data.limit=60", "loader.workers=2"]
 MINE = """

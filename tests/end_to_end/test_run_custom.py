@@ -10,7 +10,7 @@ from runner import compose
 from runner.errors import ConfigurationError
 from runner.modes.run import Origin, run
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 MINE = """
 import keras

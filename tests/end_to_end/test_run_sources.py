@@ -12,7 +12,7 @@ from PIL import Image
 from runner import build_loader, compose
 from runner.modes.run import run
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 LOADERS = ["in_memory", "generator", "sequence", "directory_flow"]
 QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[16]", "loader.batch_size=16", "loader.workers=2"]
@@ -120,7 +120,7 @@ def test_directory_flow_hands_weights_over(photos):
 
 
 @pytest.mark.parametrize("mode", ["sparse", "categorical"])
-def test_volumes_are_learnt(volumes, ran, mode):
+def test_volumes_are_learnt(volumes, ran, mode, traced):
     document, table = ran(*volumes, f"data.class_mode={mode}", "train.epochs=20")
     assert document["data"]["samples"] == {"train": 36, "validation": 12, "test": 12}
     assert tuple(document["data"]["shape"]) == (16, 16, 16, 1)
@@ -136,7 +136,7 @@ def test_one_column_of_the_table_is_learnt(photos, ran, column, mode):
     assert agreement(table) == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
 
 
-def test_two_columns_become_two_named_outputs(photos, ran):
+def test_two_columns_become_two_named_outputs(photos, ran, traced):
     document, table = ran(
         *photos, "data.class_mode={bi: binary, multi: sparse}", "train.epochs=20", "train.learning_rate=0.01"
     )
