@@ -3,8 +3,9 @@
     RunnerError                 exit code 1
     ├── ConfigurationError      exit code 2   the configuration cannot work; no run folder
     ├── DataError               exit code 4   the data was refused after it was read
-    │   └── BadSampleError                    one sample, named by its path or id
-    │       └── UserReadError                 the user's own code failed at it
+    │   ├── BadSampleError                    one sample, named by its path or id
+    │   │   └── UserReadError                 the user's own code failed at it
+    │   └── StorageError                      all samples at once: their storage is gone
     ├── TrainingError           exit code 1   training cannot continue
     ├── JobError                exit code 1   a job of a sweep did not complete
     ├── VerifyError             exit code 3   a rerun differs from the run it repeats
@@ -63,6 +64,10 @@ class BadSampleError(DataError):
 
 class UserReadError(BadSampleError):
     """A sample at which the user's own code failed, with an error that does not point to the sample."""
+
+
+class StorageError(DataError):
+    """The storage of the samples is gone: none of them can be read any more."""
 
 
 class TrainingError(RunnerError):

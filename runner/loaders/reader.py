@@ -8,7 +8,6 @@ A sample that cannot be read, or holds values that are no numbers, is handled as
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from runner.finite import first_not_finite, not_finite_text
 from runner.images.reader import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.permutation import Permutation
+from runner.loaders.storage import MACHINE_ERRORS, refuse_lost_storage
 from runner.loaders.timing import Clock, WorkSpan
 from runner.messages import first_few, plural
 from runner.seeds import Purpose, derive
@@ -37,9 +37,6 @@ from runner.watchdog import watched
 
 MOST_SUBSTITUTES = 100
 """Most samples to try in place of a bad one. If none of them can be read, the storage is to blame."""
-
-MACHINE_ERRORS = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-"""System errors of opening a file that say nothing about the file."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ class SampleReader:
             self.source.read_many(indices, out)
             self._refuse_no_numbers(indices, out)
         except BadSampleError as error:
-            if not self.on_bad.allows(error):
+            if not self._may_continue(error):
                 raise
             samples = [self._read(epoch, index, out[row], bad)[0] for row, index in enumerate(indices.tolist())]
             return np.array(samples, np.int64), 0
@@ -167,7 +164,7 @@ class SampleReader:
             try:
                 changing += self._write(epoch, candidate, out)
             except BadSampleError as error:
-                if not self.on_bad.allows(error):
+                if not self._may_continue(error):
                     raise
                 bad.append(BadSample(candidate, error.name, error.reason))
             else:
@@ -175,6 +172,11 @@ class SampleReader:
         if self.on_bad.choice == "substitute":
             raise DataError(_no_substitute(bad[before:]))
         return LEFT_OUT, changing
+
+    def _may_continue(self, error: BadSampleError) -> bool:
+        """Whether the run continues after a bad sample; raises `StorageError` if all others are lost as well."""
+        refuse_lost_storage(self.source, error)
+        return self.on_bad.allows(error)
 
     def _write(self, epoch: int, index: int, out: Values) -> int:
         """Write sample `index` into `out`, transformed; returns the nanoseconds that the transforms took."""
