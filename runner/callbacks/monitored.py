@@ -24,9 +24,12 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         """Write the file if the epoch is the last or the best one so far."""
         if self.save_best_only and self.monitor not in (logs or {}):
             return
-        super().on_epoch_end(epoch, logs)
-        if self._temporary.exists():
-            self._temporary.replace(self._file)
+        try:
+            super().on_epoch_end(epoch, logs)
+            if self._temporary.exists():
+                self._temporary.replace(self._file)
+        finally:  # on a full disk, its space is needed to close the record
+            self._temporary.unlink(missing_ok=True)
 
 
 class WhereMonitored:

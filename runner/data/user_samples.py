@@ -69,6 +69,8 @@ def read_values(instance: Any, index: int, name: str) -> Values:
             arrays = {str(field): np.atleast_1d(np.asarray(part)) for field, part in given.items()}
         else:
             arrays = {"": np.asarray(given)}
+    except MemoryError:
+        raise
     except Exception as error:
         kind = BadSampleError if isinstance(error, OF_THE_SAMPLE) else UserReadError
         raise kind(name, f"read({index}) failed: {error_text(error)}") from error

@@ -25,6 +25,7 @@ from runner.modes.fit import train_model
 from runner.modes.open_data import open_dataset
 from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.resume import resumable
+from runner.modes.stop import stop_lines
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
@@ -32,12 +33,12 @@ from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
 from runner.records.earlier import run_to_use
 from runner.records.folder import new_run_folder
-from runner.records.record import RunRecord
+from runner.records.record import FinalStatus, RunRecord
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
 from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
-from runner.settings import READING, TRAINING, Settings
+from runner.settings import READING, Settings
 from runner.training.backend import require_backend
 from runner.watchdog import Watchdog
 
@@ -153,34 +154,35 @@ def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFol
 
 @contextmanager
 def _closing(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
-    """Close the record when the block ends, also by an error. An interrupted run says how it is resumed."""
+    """Close the record when the block ends, also by an error. A run that stops says how far it is."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
         log.warning("interrupted")
-        record.close("interrupted", interrupt)
-        terminal.summary(_next_lines(config, record))
+        _close_stopped(config, record, terminal, "interrupted", interrupt)
         raise
     except BaseException as error:
         log.error("the run failed", exc_info=error)
-        record.close("failed", error)
+        _close_stopped(config, record, terminal, "failed", error)
         raise
     record.close("completed")
 
 
+def _close_stopped(
+    config: Settings, record: RunRecord, terminal: Terminal, status: FinalStatus, error: BaseException
+) -> None:
+    """Close the record, and say how far the run is, even if the disk is full."""
+    try:
+        record.close(status, error)
+    finally:
+        terminal.summary(stop_lines(config, record, error))
+
+
 def _end_process(config: Settings, record: RunRecord, terminal: Terminal, error: WorkerError) -> NoReturn:
     """Close the record and end the process: its main thread is in a read that nothing can interrupt."""
-    record.close("failed", error)
+    _close_stopped(config, record, terminal, "failed", error)
     complain(str(error))
     os._exit(error.exit_code)
-
-
-def _next_lines(config: Settings, record: RunRecord) -> Iterator[tuple[str, str]]:
-    """How an interrupted run is resumed; a job of a sweep is resumed with its sweep."""
-    is_resumable = config.mode in TRAINING and not record.is_held and not record.document["debug"]
-    if is_resumable and record.path.parent.name == "runs":
-        listed = f" 'extensions=[{','.join(config.extensions)}]'" if config.extensions else ""
-        yield "next", f"python -m runner resume={record.path}{listed} continues from here"
 
 
 @contextmanager

@@ -127,6 +127,11 @@ def read_state(folder: Path) -> State | None:
     return None
 
 
+def newest_step(folder: Path) -> int | None:
+    """The steps that were done at the newest state in `folder`; None if there is none."""
+    return next((step for step, _ in _files(folder)), None)
+
+
 def keep_states(folder: Path, start: State | None) -> None:
     """Leave the states up to `start`, from which training continues: later ones are damaged, or were not resumed from.
 
