@@ -93,9 +93,27 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+_SET: dict[str, tuple[str | None, str]] = {}
+"""Variables that this process set for a framework: what was given, and what they are now."""
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set a variable that a framework reads when it starts; `environment` still returns what was given."""
+    if (given := os.environ.get(name)) != value:
+        _SET[name] = given, value
+        os.environ[name] = value
+
+
 def environment() -> dict[str, str]:
-    """The variables of `ENVIRONMENT` that are set."""
-    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    """The variables of `ENVIRONMENT` that are set, as the user gave them: runs in one process record the same."""
+    given = {name: _given(name) for name in ENVIRONMENT}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _given(name: str) -> str | None:
+    value = os.environ.get(name)
+    before, ours = _SET.get(name, (None, None))
+    return before if value == ours else value
 
 
 def machine() -> dict[str, object]:

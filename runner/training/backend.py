@@ -16,6 +16,7 @@ from typing import Literal
 
 from runner.component import Package, require
 from runner.errors import ConfigurationError, RunnerError, TrainingError
+from runner.records.provenance import set_variable
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
@@ -87,14 +88,15 @@ def _ask_xla_for_determinism() -> None:
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if XLA_DETERMINISM not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --{XLA_DETERMINISM}=true".lstrip()
+        set_variable("XLA_FLAGS", f"{flags} --{XLA_DETERMINISM}=true".lstrip())
 
 
 def _start_torch(*, deterministic: bool) -> None:
     import torch
 
     # cuBLAS reads this when it is first used.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if "CUBLAS_WORKSPACE_CONFIG" not in os.environ:
+        set_variable("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
 
 

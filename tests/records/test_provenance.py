@@ -1,6 +1,7 @@
 """The machine, packages and code of a run."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from runner.records import provenance
-from runner.records.provenance import environment, git_state, gpus, machine, packages, versions
+from runner.records.provenance import environment, git_state, gpus, machine, packages, set_variable, versions
 
 
 @pytest.fixture
@@ -144,3 +145,16 @@ def test_environment_is_what_is_set_of_it(monkeypatch):
     found = environment()
     assert found["OMP_NUM_THREADS"] == "3"
     assert not {"XLA_FLAGS", "SECRET_TOKEN"} & set(found)
+
+
+@pytest.mark.parametrize("given", [None, "--xla_dump_to=dump"])
+def test_environment_is_as_the_user_gave_it(given, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", given or "")  # so that it is restored afterwards
+    if given is None:
+        monkeypatch.delenv("XLA_FLAGS")
+    before = environment()
+    set_variable("XLA_FLAGS", "--ours")
+    assert os.environ["XLA_FLAGS"] == "--ours"
+    assert environment() == before
+    monkeypatch.setenv("XLA_FLAGS", "--of the next run")
+    assert environment()["XLA_FLAGS"] == "--of the next run"

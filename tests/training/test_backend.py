@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from runner.errors import ConfigurationError
+from runner.records.provenance import environment
 from runner.training import backend
 
 
@@ -65,6 +66,7 @@ def test_deterministic_jax_sets_the_flag_of_xla(given, expected, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     backend.start_backend("jax", seed=0, deterministic=True)
     assert os.environ["XLA_FLAGS"] == expected
+    assert environment().get("XLA_FLAGS") == given  # as a run records it
 
 
 def test_jax_without_determinism_keeps_the_flags(monkeypatch):
