@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from runner.component import Component, Folder, Names, Package
 from runner.data.arrays import Arrays
@@ -60,8 +62,18 @@ USING: tuple[Mode, ...] = ("evaluate", "predict")
 """Modes that use the model of an earlier run."""
 
 
+@dataclass(frozen=True)
+class Composed:
+    """What settings were composed from: overrides, and the user's own files. Equal settings may differ in it."""
+
+    overrides: tuple[str, ...] = field(default=(), compare=False)
+    foreign_files: tuple[Path, ...] = field(default=(), compare=False)
+
+
 class Settings(Component):
     """The settings of a run: its data, loader, model and training."""
+
+    _composed: Composed = PrivateAttr(default=Composed())
 
     mode: Mode = "run"
     """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`)."""
@@ -254,6 +266,17 @@ class Settings(Component):
             return cls.model_validate_json(json.dumps(recorded)).document()
         except ValidationError:
             return recorded
+
+    @property
+    def composed(self) -> Composed:
+        """What these settings were composed from; nothing is known of settings that were made by hand."""
+        return self._composed
+
+    def composed_from(self, composed: Composed) -> Self:
+        """The same settings, which remember what they were composed from."""
+        settings = self.model_copy()
+        settings._composed = composed
+        return settings
 
     def packages(self) -> Iterator[Package]:
         """The optional packages of all parts that this run uses; not TensorFlow, which is always a dependency."""

@@ -12,7 +12,7 @@ from runner.config.config_file import shown
 from runner.config.files import Library, open_library
 from runner.config.overrides import for_hydra, is_of_sweeper, is_sweep_key, needs_sweep, only_in_sweeps, parse, usable
 from runner.errors import ConfigurationError
-from runner.settings import Settings
+from runner.settings import Composed, Settings
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ class Job:
 
 
 def compose(overrides: Sequence[str] = ()) -> Settings:
-    """The settings of a run with these overrides, written as after `python -m runner`.
+    """The settings of a run with these overrides, written as after `python -m runner`; its record lists them.
 
     Raises `ConfigurationError` with all problems.
     """
-    return prepare(overrides).settings
+    job = prepare(overrides)
+    return job.settings.composed_from(Composed(job.plain_overrides, job.foreign_files))
 
 
 def prepare(texts: Sequence[str]) -> Job:

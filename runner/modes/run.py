@@ -80,7 +80,7 @@ def _for_keras(loader: Loader) -> Loader:
     return KerasFlow.of(loader) if isinstance(loader, DirectoryFlowLoader) else loader
 
 
-def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin()) -> RunRecord:
+def run(config: Settings, *, folder: Path | None = None, origin: Origin | None = None) -> RunRecord:
     """Do what `config.mode` says. Returns the closed record, whose `path` is the run's folder.
 
     Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
@@ -89,6 +89,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin = Origin
     `VerifyError` if `verify` found a difference.
     """
     given, config = config, debugged(config)
+    origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())
     if config.mode not in READING:
         require_backend(config.backend)

@@ -42,6 +42,14 @@ def test_foreign_files_that_took_part_are_named(workplace, tmp_path):
     assert files == (tmp_path / "conf/loader/mine.yaml", tmp_path / "conf/train/default.yaml")
 
 
+def test_settings_remember_what_composed_them(workplace):
+    workplace(conf__loader__mine="defaults: [sequence]\n")
+    settings, plain = compose(["loader=mine", "seed=5"]), compose(["seed=5"])
+    assert settings.composed.overrides == ("loader=mine", "seed=5")
+    assert [file.name for file in settings.composed.foreign_files] == ["mine.yaml"]
+    assert settings == plain and "composed" not in str(settings.document())
+
+
 def test_no_foreign_files_without_a_folder(workplace):
     assert prepare([]).foreign_files == ()
 

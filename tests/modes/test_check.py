@@ -58,6 +58,12 @@ def ids(document, kind):
     return [[sample["id"] for sample in finding["samples"]] for finding in document["findings"][kind]]
 
 
+def test_run_from_python_keeps_its_overrides(check, photos):
+    check(*of(photos))
+    document = json.loads((check.folder / "run.json").read_text())
+    assert (document["overrides"], document["argv"]) == (["mode=check", *of(photos)], [])
+
+
 def test_good_data_has_no_findings(check, photos, capsys):
     document, said = check(*of(photos))
     assert said is None
