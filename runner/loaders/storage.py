@@ -31,8 +31,8 @@ def refuse_lost_storage(source: Source, error: BadSampleError) -> None:
     if any(_is_readable(source, index) for index in others):
         return
     raise StorageError(
-        f"the storage of the data is gone: {error.name}: {error.reason}, and none of {plural(len(others), 'sample')} "
-        "tried after it can be read; make the files available again, and resume the run"
+        f"the storage of the data cannot be read any more: {error.name}: {error.reason}, and none of "
+        f"{plural(len(others), 'sample')} tried after it can be read; make the files available again"
     )
 
 

@@ -20,6 +20,7 @@ from runner.finite import all_finite, not_finite_text
 from runner.images.reader import HEAD, misnamed, reason
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.storage import refuse_lost_storage
 from runner.loaders.workers import in_threads
 from runner.transforms.transform import Transforms
 from runner.user_code import error_text
@@ -147,6 +148,7 @@ def _examine_array(source: Source, index: int, pixels: Values) -> Examined:
     try:
         source.read(index, pixels)
     except BadSampleError as error:
+        refuse_lost_storage(source, error)
         return Examined(UNKNOWN, fault="unreadable", reason=error.reason)
     return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
 
@@ -154,15 +156,18 @@ def _examine_array(source: Source, index: int, pixels: Values) -> Examined:
 def _examine_file(source: Source, index: int, path: Path, pixels: Values) -> Examined:
     try:
         size = path.stat().st_size
-    except FileNotFoundError as error:
-        return Examined(UNKNOWN, fault="missing", reason=reason(error))
     except (OSError, ValueError) as error:
-        return Examined(UNKNOWN, fault="unreadable", reason=reason(error))
+        bad = BadSampleError(str(path), reason(error))
+        bad.__cause__ = error
+        refuse_lost_storage(source, bad)
+        fault: Fault = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        return Examined(UNKNOWN, fault=fault, reason=bad.reason)
     if size == 0:
         return Examined(size, fault="empty", reason="empty file")
     try:
         source.read(index, pixels)
     except BadSampleError as error:
+        refuse_lost_storage(source, error)
         return Examined(size, fault="unreadable", reason=error.reason)
     wrong = misnamed(path.name, _head(path))
     return Examined(size) if wrong is None else Examined(size, fault="misnamed", reason=wrong)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from runner.component import require
-from runner.errors import DataError, WorkerError
-from runner.exit import complain
+from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.modes.bench import bench_loaders
 from runner.modes.check import check_data
@@ -25,7 +21,7 @@ from runner.modes.fit import train_model
 from runner.modes.open_data import open_dataset
 from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.resume import resumable
-from runner.modes.stop import stop_lines
+from runner.modes.stop import closing_record, end_process
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
@@ -33,7 +29,7 @@ from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
 from runner.records.earlier import run_to_use
 from runner.records.folder import new_run_folder
-from runner.records.record import FinalStatus, RunRecord
+from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
 from runner.records.user_modules import code_digests
@@ -41,8 +37,6 @@ from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.training.backend import require_backend
 from runner.watchdog import Watchdog
-
-log = logging.getLogger("runner.run")
 
 
 @dataclass(frozen=True)
@@ -100,11 +94,11 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     record = _open_record(config, folder, origin, resumed)
-    watchdog = Watchdog(config.loader.timeout_seconds, partial(_end_process, config, record, terminal))
+    watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
     with (
         tracking.ending(folder),
         _reporting(config, record, terminal),
-        _closing(config, record, terminal),
+        closing_record(config, record, terminal),
         closing(watchdog),
         watchdog.watching(),
     ):
@@ -151,39 +145,6 @@ def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFol
     rerun = {} if config.rerun is None else {"path": config.rerun}
     code = code_digests(config.extensions)
     return RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, code=code, **vars(origin))
-
-
-@contextmanager
-def _closing(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
-    """Close the record when the block ends, also by an error. A run that stops says how far it is."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        log.warning("interrupted")
-        _close_stopped(config, record, terminal, "interrupted", interrupt)
-        raise
-    except BaseException as error:
-        log.error("the run failed", exc_info=error)
-        _close_stopped(config, record, terminal, "failed", error)
-        raise
-    record.close("completed")
-
-
-def _close_stopped(
-    config: Settings, record: RunRecord, terminal: Terminal, status: FinalStatus, error: BaseException
-) -> None:
-    """Close the record, and say how far the run is, even if the disk is full."""
-    try:
-        record.close(status, error)
-    finally:
-        terminal.summary(stop_lines(config, record, error))
-
-
-def _end_process(config: Settings, record: RunRecord, terminal: Terminal, error: WorkerError) -> NoReturn:
-    """Close the record and end the process: its main thread is in a read that nothing can interrupt."""
-    _close_stopped(config, record, terminal, "failed", error)
-    complain(str(error))
-    os._exit(error.exit_code)
 
 
 @contextmanager

@@ -1,18 +1,58 @@
-"""What a run that stops early says: how far it is, and the command that continues it."""
+"""How a run stops early: its record is closed, and it says how far it is and which command continues it."""
 
 from __future__ import annotations
 
+import logging
+import os
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
-from runner.errors import BadSampleError, ConfigurationError, TrainingError, UserReadError
+from runner.errors import BadSampleError, ConfigurationError, TrainingError, UserReadError, WorkerError
+from runner.exit import complain
 from runner.messages import plural
-from runner.modes.terminal import Line
+from runner.modes.terminal import Line, Terminal
 from runner.records.folder import CHECKPOINTS
 from runner.records.metrics import read_metrics
-from runner.records.record import RunRecord
+from runner.records.record import FinalStatus, RunRecord
 from runner.records.state import newest_step
 from runner.settings import TRAINING, Settings
+
+log = logging.getLogger("runner.run")
+
+
+@contextmanager
+def closing_record(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
+    """Close the record when the block ends, also by an error. A run that stops says how far it is."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        log.warning("interrupted")
+        _close_stopped(config, record, terminal, "interrupted", interrupt)
+        raise
+    except BaseException as error:
+        log.error("the run failed", exc_info=error)
+        _close_stopped(config, record, terminal, "failed", error)
+        raise
+    record.close("completed")
+
+
+def _close_stopped(
+    config: Settings, record: RunRecord, terminal: Terminal, status: FinalStatus, error: BaseException
+) -> None:
+    """Close the record, and say how far the run is, even if the disk is full."""
+    try:
+        record.close(status, error)
+    finally:
+        terminal.summary(stop_lines(config, record, error))
+
+
+def end_process(config: Settings, record: RunRecord, terminal: Terminal, error: WorkerError) -> NoReturn:
+    """Close the record and end the process: its main thread is in a read that nothing can interrupt."""
+    _close_stopped(config, record, terminal, "failed", error)
+    complain(str(error))
+    os._exit(error.exit_code)
 
 
 def stop_lines(config: Settings, record: RunRecord, error: BaseException) -> Iterator[Line]:

@@ -43,7 +43,7 @@ def fill(bad, number, choice="skip"):
 @pytest.mark.parametrize("number", LOST)
 def test_lost_storage_is_no_bad_sample(number, choice):
     reason = os.strerror(number).lower()
-    message = rf"storage of the data is gone: s0: {reason}, and none of 100 samples tried after it can be read; make "
+    message = rf"storage of the data cannot be read any more: s0: {reason}, and none of 100 samples tried after it "
     with pytest.raises(StorageError, match=message):
         fill(range(200), number, choice)
 
@@ -76,5 +76,5 @@ def test_folder_that_vanishes_ends_the_run(keys, tmp_path):
     data = ["data=directory", f"data.root={tmp_path / 'photos'}", "data.target_size=[8,8]", "data.on_bad=skip"]
     with build_loader(compose([*data, *keys, "loader.batch_size=4"])) as loader:
         (tmp_path / "photos").rename(tmp_path / "unmounted")
-        with pytest.raises(StorageError, match=r"gone: .*\.(jpg|png): no such file, and none of \d+ samples"):
+        with pytest.raises(StorageError, match=r"any more: .*\.png: no such file, and none of \d+ samples"):
             list(loader.epoch(0))

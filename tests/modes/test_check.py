@@ -15,9 +15,10 @@ from runner.batch import ArraySpec
 from runner.data.dataset import Dataset
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
-from runner.errors import DataError, WorkerError
+from runner.errors import DataError, StorageError, WorkerError
 from runner.loaders.workers import in_threads
 from runner.modes.figures import class_counts
+from runner.modes.inspect_samples import examine
 from runner.modes.run import run
 from tests.support.photos import write_photos
 
@@ -56,6 +57,13 @@ def of(root, *overrides):
 
 def ids(document, kind):
     return [[sample["id"] for sample in finding["samples"]] for finding in document["findings"][kind]]
+
+
+def test_lost_storage_is_no_missing_sample(photos):
+    source = compose(["mode=check", *of(photos)]).data.open().splits["train"]
+    photos.rename(photos.with_name("unmounted"))
+    with pytest.raises(StorageError, match=r"any more: .*\.png: no such file, and none of 22 samples tried"):
+        examine(source, 0)
 
 
 def test_run_from_python_keeps_its_overrides(check, photos):
