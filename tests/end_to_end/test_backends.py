@@ -29,6 +29,9 @@ BATCHES = """
 import keras
 import numpy as np
 
+def with_mean(image, rng):
+    return {"image": image, "mean": image.mean(axis=(0, 1))}
+
 class Batches(keras.utils.Sequence):
     def __init__(self, ids, labels, root):
         self.ids, self.labels, self.root = ids, labels, root
@@ -110,6 +113,7 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
         "processes": [digits, *QUICK, "loader=directory_flow", "loader.workers=1", "loader.use_multiprocessing=true"],
         "changed": [digits, *QUICK, *own, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
         "input": [digits, "data.class_mode=input", "data.limit=64", *SMALL],
+        "inputs": [digits, *QUICK, "extensions=[own_batches]", "data.transform=own_batches.with_mean"],
         "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL[:-2]],
         "both": [*listed, *columns],
         "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw"],
@@ -141,6 +145,11 @@ def test_every_batch_and_mode_runs(documents):
     assert evaluation(documents["both"]).keys() >= {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"}
     assert np.isfinite([evaluation(documents[name])["loss"] for name in documents if name != "predicted"]).all()
     assert evaluation(documents["longer"])["accuracy"] > 0.7
+
+
+def test_several_inputs_train_by_name(documents):
+    fields = {name: field["shape"] for name, field in documents["inputs"]["data"]["fields"].items()}
+    assert fields == {"image": [8, 8, 1], "mean": [1]}
 
 
 def test_processes_train_the_same_model(documents):
