@@ -20,7 +20,7 @@ from tests.support.run_files import read_document, read_rows
 
 pytestmark = pytest.mark.usefixtures("eager")
 
-QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model.filters=[8]", "model.dense_units=16", "data.limit=192"]
+QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model=mlp", "model.hidden_units=[16]", "data.limit=192"]
 
 
 @pytest.fixture(scope="module")
