@@ -134,12 +134,19 @@ def train(tmp_path):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reference():
     """The weights after the same training as a single `fit` of Keras over batches of the plan, of a new model."""
+    known = {}
 
-    def run(source=None, **settings):
-        source, settings = source or Points(), Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
+    def run(**settings):
+        name = repr(settings)
+        if name not in known:
+            known[name] = fit_at_once(**settings)
+        return known[name]
+
+    def fit_at_once(**settings):
+        source, settings = Points(), Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
         model = build(source, settings)
         with load(source) as loader:
             batches = [(batch.x, batch.y) for batch in loader.stream(0, 3 * settings.epochs)]
