@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import math
-import re
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from runner.batch import Array, ArraySpec
 from runner.component import File, is_file
+from runner.data.archive import ArchiveNames, find_names, load_archive
 from runner.data.dataset import Data, Dataset
-from runner.data.labels import NO_LABELS, ClassMode, Labels, class_head, encode_classes, refuse_quantities
-from runner.data.npy_format import parse_stream
+from runner.data.labels import (
+    NO_LABELS,
+    ClassMode,
+    Labels,
+    NumberMode,
+    class_head,
+    encode_classes,
+    numbers_head,
+    refuse_quantities,
+)
 from runner.data.source import Source
-from runner.data.splits import split_of
 from runner.errors import DataError
-from runner.finite import narrowed
-from runner.machine import available_bytes
-from runner.messages import first_few, format_bytes
-
-NAME = re.compile(r"(x|y)(?:_(\w+))?", re.IGNORECASE)
-"""Names of arrays that are read: x, y, and these with the name of a split."""
+from runner.finite import first_not_finite, narrowed, not_finite_text
+from runner.messages import first_few
 
 
 @dataclass(frozen=True)
@@ -69,42 +71,8 @@ class ArraySamples(Source):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(
-            state, rows=_rows(_load(state["file"], [state["name"]])[state["name"]], state["file"], state["name"])
+            state, rows=_rows(load_archive(state["file"], [state["name"]])[state["name"]], state["file"], state["name"])
         )
-
-
-@dataclass(frozen=True)
-class ArchiveNames:
-    """The names of the arrays `x` and `y` of each split, and of the arrays that are not read."""
-
-    x: Mapping[str, str]
-    y: Mapping[str, str]
-    unread: tuple[str, ...]
-
-    def y_of(self, split: str) -> str:
-        """The name of the labels, or the name they should have."""
-        return self.y.get(split) or f"y{self.x[split][1:]}"
-
-
-def find_names(file: Path, names: Iterable[str]) -> ArchiveNames:
-    """Sort the names of arrays; `x` and `y` without a split, or as `x_train` and `y_train`, are for training.
-
-    Raises `DataError` if two names mean the same.
-    """
-    found: dict[str, dict[str, str]] = {"x": {}, "y": {}}
-    unread = []
-    for name in names:
-        match = NAME.fullmatch(name)
-        split = split_of(match[2] or "train") if match else None
-        if match is None or split is None:
-            unread.append(name)
-            continue
-        same = found[match[1].lower()]
-        if split in same:
-            raise DataError(f"{file} must hold each array once, got both {same[split]} and {name}; leave one out")
-        same[split] = name
-    lonely = [name for split, name in found["y"].items() if split not in found["x"]]
-    return ArchiveNames(found["x"], found["y"], (*unread, *lonely))
 
 
 class Arrays(Data):
@@ -115,8 +83,21 @@ class Arrays(Data):
     path: File
     """The `.npz` file."""
 
-    class_mode: ClassMode | None = "sparse"
-    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
+    class_mode: ClassMode | NumberMode | None = "sparse"
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number or a row of numbers), input
+    (the sample), null (nothing)."""
+
+    weights: str | None = None
+    """The array with the weight of each training sample in the loss, such as sample_weight; those of other splits have
+    the name of the split behind it, as in sample_weight_val. Null: equal weights."""
+
+    @model_validator(mode="after")
+    def _weights_have_an_effect(self) -> Self:
+        if self.weights is not None and self.class_mode is None:
+            raise ValueError(f"weights must be null with class_mode=null, got {self.weights!r}")
+        if self.weights is not None and self.weights.lower() in ("", "x", "y"):
+            raise ValueError(f"weights must name an array other than x and y, got {self.weights!r}")
+        return self
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The key of the file, if the file does not exist."""
@@ -128,8 +109,8 @@ class Arrays(Data):
 
         Raises `DataError` if the file is not an `.npz` file, has no `x`, or its arrays do not fit each other.
         """
-        arrays = _load(self.path)
-        names = find_names(self.path, arrays)
+        arrays = load_archive(self.path)
+        names = find_names(self.path, arrays, self.weights)
         if "train" not in names.x:
             raise DataError(
                 f"{self.path} must hold an array x, got {', '.join(arrays) or 'no arrays'}; name it x or x_train, and "
@@ -138,6 +119,8 @@ class Arrays(Data):
         rows = {split: _rows(arrays[name], self.path, name) for split, name in names.x.items()}
         self._refuse_other_shapes(rows, names)
         labels = self._labels(arrays, rows, names)
+        weights = self._weights(arrays, rows, names)
+        labels = {split: replace(found, weights=weights.get(split)) for split, found in labels.items()}
         sources = {
             split: ArraySamples(self.path, names.x[split], split, labels[split], array) for split, array in rows.items()
         }
@@ -146,6 +129,8 @@ class Arrays(Data):
             return dataset
         are = "are" if len(names.unread) > 1 else "is"
         note = f"{first_few(names.unread)} in {self.path} {are} not read; names are x, y, x_val, y_val, x_test, y_test"
+        if any("weight" in name.lower() for name in names.unread) and self.class_mode is not None:
+            note += ", and weights are read by data.weights=NAME"
         return replace(dataset, notes=(note, *dataset.notes))
 
     def _refuse_other_shapes(self, rows: Mapping[str, Array], names: ArchiveNames) -> None:
@@ -162,6 +147,8 @@ class Arrays(Data):
             return dict.fromkeys(rows, NO_LABELS)
         if self.class_mode == "input":
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
+        if self.class_mode == "raw":
+            return self._numbers(arrays, rows, names)
         values = {split: self._classes(arrays, names.y_of(split), len(array)) for split, array in rows.items()}
         one_hot = [y for split in rows if _is_one_hot(y := arrays[names.y_of(split)])]
         # Every one-hot column is a class, even if no sample has it.
@@ -172,18 +159,70 @@ class Arrays(Data):
         ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
 
-    def _classes(self, arrays: Mapping[str, Array], name: str, num_samples: int) -> Array:
+    def _numbers(
+        self, arrays: Mapping[str, Array], rows: Mapping[str, Array], names: ArchiveNames
+    ) -> dict[str, Labels]:
+        columns = {
+            split: self._number_column(self._y(arrays, names.y_of(split)), names.y_of(split), len(array))
+            for split, array in rows.items()
+        }
+        widths = {split: column.shape[1:] for split, column in columns.items()}
+        for split, width in widths.items():
+            if width != widths["train"]:
+                raise DataError(
+                    f"{self.path}: {names.y_of(split)} must hold as many numbers per sample as "
+                    f"{names.y_of('train')}, {math.prod(widths['train'])}, got {math.prod(width)}"
+                )
+        heads = numbers_head(math.prod(widths["train"]))
+        return {split: Labels(heads, (column,)) for split, column in columns.items()}
+
+    def _number_column(self, values: Array, name: str, num_samples: int) -> Array:
+        """Numbers of the samples, shape `(n,)` or `(n, values)`, float32."""
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if (
+            values.ndim not in (1, 2)
+            or len(values) != num_samples
+            or not values.size
+            or values.dtype.kind not in "biuf"
+        ):
+            raise DataError(
+                f"{self.path}: {name} must hold one number or one row of numbers per sample, of shape ({num_samples},) "
+                f"or ({num_samples}, values); got shape {values.shape} of {values.dtype}"
+            )
+        column: Array = narrowed(values.astype(np.float64)).astype(np.float32)
+        if (row := first_not_finite(column)) is not None:
+            raise DataError(f"{self.path}: {name} must hold numbers, got {not_finite_text(column[row])} in row {row}")
+        return column
+
+    def _weights(self, arrays: Mapping[str, Array], rows: Mapping[str, Array], names: ArchiveNames) -> dict[str, Array]:
+        """The weights of each split that has some."""
+        if self.weights is not None and "train" not in names.weights:
+            raise DataError(f"{self.path} must hold an array {self.weights} for data.weights, got {', '.join(arrays)}")
+        found = {}
+        for split, name in names.weights.items():
+            if split not in rows:
+                continue
+            found[split] = self._number_column(arrays[name], name, len(rows[split]))
+            if found[split].ndim > 1 or (found[split] < 0).any():
+                raise DataError(f"{self.path}: {name} must hold one weight of at least 0 per sample")
+        return found
+
+    def _y(self, arrays: Mapping[str, Array], name: str) -> Array:
         if name not in arrays:
             raise DataError(
                 f"{self.path} must hold an array {name} for data.class_mode={self.class_mode}, got "
                 f"{', '.join(arrays)}; for data without labels set data.class_mode=null or input"
             )
-        values = _class_column(arrays[name])
+        return arrays[name]
+
+    def _classes(self, arrays: Mapping[str, Array], name: str, num_samples: int) -> Array:
+        values = _class_column(self._y(arrays, name))
         if values is None or len(values) != num_samples:
+            got = f"shape {arrays[name].shape} of {arrays[name].dtype}"
             raise DataError(
-                f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; "
-                f"got shape {arrays[name].shape} of {arrays[name].dtype}; data=dataframe and data=custom read targets "
-                "that are not classes, and data.class_mode=null leaves them out"
+                f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; got "
+                f"{got}; data.class_mode=raw predicts numbers, and null leaves them out"
             )
         return values
 
@@ -220,49 +259,3 @@ def _rows(array: Array, file: Path, name: str) -> Array:
             f"{array.shape} of {array.dtype}; numpy.reshape({name}, (-1, 1)) makes each number a sample"
         )
     return narrowed(array)
-
-
-def _refuse_too_large(file: Path, archive: zipfile.ZipFile) -> None:
-    """Raise `DataError` if an array claims more values than the file holds, or all do not fit into memory."""
-    needed = 0
-    for info in archive.infolist():
-        with archive.open(info) as member:
-            if not info.filename.endswith(".npy") or not info.file_size:
-                continue
-            shape, _, dtype = parse_stream(member)
-            size, rest = math.prod(shape) * dtype.itemsize, info.file_size - member.tell()
-        if size > rest and not dtype.hasobject:
-            raise ValueError(f"{info.filename} ends after {rest:,} of {size:,} bytes of values")
-        needed += size
-    if needed > (available := available_bytes()):
-        raise DataError(
-            f"data=arrays loads all arrays of {file}, {format_bytes(needed)}, but only {format_bytes(available)} of "
-            "memory are free; save each sample as a file of its own, which data=npy reads while training"
-        )
-
-
-def _load(file: Path, names: list[str] | None = None) -> dict[str, Array]:
-    try:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as members:
-                _refuse_too_large(file, members)
-        archive = np.load(file, allow_pickle=False, mmap_mode="r")  # a single array is refused, not loaded
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DataError(
-                f"{file} must be an .npz file of named arrays, got a single array; write it with numpy.savez"
-            )
-        with archive:
-            arrays = {name: archive[name] for name in names or archive.files}
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        OverflowError,
-        EOFError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
-    # Members that are not arrays come as bytes.
-    return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}

@@ -21,6 +21,9 @@ ClassMode = Literal["categorical", "sparse", "binary", "input"]
 MANY = 10
 """Classes from which on it matters that hardly any sample shares its class."""
 
+NumberMode = Literal["raw"]
+"""The mode of targets that are numbers; `y` is float32."""
+
 HeadMode = Literal["categorical", "sparse", "binary", "multi_label", "raw", "input"]
 
 
@@ -120,6 +123,11 @@ def class_head(mode: ClassMode | None, class_names: Sequence[str]) -> tuple[Head
             "for data without classes set data.class_mode=null"
         )
     return (Head("", mode, tuple(class_names)),)
+
+
+def numbers_head(num_values: int) -> tuple[Head, ...]:
+    """Head of targets of one number or several; several are named by their position."""
+    return (Head("", "raw", value_names=tuple(map(str, range(num_values))) if num_values > 1 else ()),)
 
 
 def encode_classes(values: Array) -> tuple[tuple[str, ...], Indices]:

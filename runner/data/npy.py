@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from runner.batch import Indices
+from runner.batch import Array, Indices
 from runner.component import File, Folder, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, composed, is_file_name
@@ -23,8 +23,10 @@ from runner.data.labels import (
     Head,
     Known,
     Labels,
+    NumberMode,
     class_head,
     codes_of,
+    numbers_head,
     refuse_quantities,
     vocabulary,
 )
@@ -34,6 +36,9 @@ from runner.errors import DataError
 from runner.messages import did_you_mean, first_few
 
 SUFFIX = ".npy"
+
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number of a label."""
 
 
 def read_json_object(file: Path) -> dict[str, Any]:
@@ -138,17 +143,7 @@ def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
 
     Raises `DataError` if an id has no class, or one that is neither a whole number nor text.
     """
-    labels = read_json_object(file)
-    if not "".join(labels).isascii():
-        ids = {composed(name): name for names in partition.values() for name in names}
-        labels = {ids.get(composed(name), name): label for name, label in labels.items()}
-    missing = [name for ids in partition.values() for name in ids if name not in labels]
-    if missing:
-        raise DataError(
-            f"{file} must have a label for every id, got none for {len(missing):,} of them: "
-            f"{first_few(map(repr, missing))}"
-        )
-    found = {split: [labels[name] for name in ids] for split, ids in partition.items()}
+    found = _values(file, partition)
     for split, values in found.items():
         for name, value in zip(partition[split], values, strict=True):
             if type(value) not in (str, int):
@@ -160,6 +155,39 @@ def read_labels(file: Path, partition: Partition) -> dict[str, list[str]]:
             if value in odd:
                 raise DataError(_no_class(file, name, value))
     return texts
+
+
+def read_numbers(file: Path, partition: Partition) -> dict[str, Array]:
+    """The numbers of each id by split, from `{"a/1": 0.5, …}` or `{"a/1": [0.5, 2], …}`, float32.
+
+    Shape `(n,)`, or `(n, values)` for lists. Raises `DataError` if an id has none, or another form than the others.
+    """
+    found, size = _values(file, partition), None
+    for split, values in found.items():
+        for name, value in zip(partition[split], values, strict=True):
+            numbers = value if isinstance(value, list) else [value]
+            if not numbers or not all(type(number) in (int, float) and abs(number) <= LARGEST for number in numbers):
+                raise DataError(f"{file} must have a number or a list of numbers for {name!r}, got {value!r}")
+            size = size or len(numbers)
+            if len(numbers) != size:
+                raise DataError(f"{file} must have as many numbers for every id, got {len(numbers)} for {name!r}")
+    columns = {split: np.array(values, np.float32).reshape(len(values), -1) for split, values in found.items()}
+    return {split: column[:, 0] if size == 1 else column for split, column in columns.items()}
+
+
+def _values(file: Path, partition: Partition) -> dict[str, list[Any]]:
+    """The label of each id, by split. Raises `DataError` for an id without one."""
+    labels = read_json_object(file)
+    if not "".join(labels).isascii():
+        ids = {composed(name): name for names in partition.values() for name in names}
+        labels = {ids.get(composed(name), name): label for name, label in labels.items()}
+    missing = [name for ids in partition.values() for name in ids if name not in labels]
+    if missing:
+        raise DataError(
+            f"{file} must have a label for every id, got none for {len(missing):,} of them: "
+            f"{first_few(map(repr, missing))}"
+        )
+    return {split: [labels[name] for name in ids] for split, ids in partition.items()}
 
 
 def _no_class(file: Path, name: str, value: Any) -> str:
@@ -178,10 +206,12 @@ class Npy(Data):
     """The JSON file with the ids of each split: train, validation (or val), test."""
 
     labels: File = Path("labels.json")
-    """The JSON file with the class of each id, a number or a name; not read if class_mode has no classes."""
+    """The JSON file with the label of each id: a class, as a number or a name, or for class_mode=raw a number or a list
+    of numbers; not read if class_mode is input or null."""
 
-    class_mode: ClassMode | None = "sparse"
-    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, input (the sample), null (nothing)."""
+    class_mode: ClassMode | NumberMode | None = "sparse"
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number or a row of numbers), input
+    (the sample), null (nothing)."""
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Keys whose folder or file does not exist, with its path."""
@@ -189,7 +219,7 @@ class Npy(Data):
             yield "root", self.root
         if not is_file(self.partition):
             yield "partition", self.partition
-        if self._has_classes and not is_file(self.labels):
+        if self._has_labels and not is_file(self.labels):
             yield "labels", self.labels
 
     def open(self) -> Dataset:
@@ -220,24 +250,27 @@ class Npy(Data):
             split: FileSamples(self.root, ids, Labels(heads, (columns[split],)) if heads else NO_LABELS, reader, SUFFIX)
             for split, ids in listed.items()
         }
-        return self.dataset(sources, heads, (self.partition, self.labels) if self._has_classes else (self.partition,))
+        return self.dataset(sources, heads, (self.partition, self.labels) if self._has_labels else (self.partition,))
 
     @property
-    def _has_classes(self) -> bool:
+    def _has_labels(self) -> bool:
         return self.class_mode not in (None, "input")
 
-    def _encoded(self, partition: Partition, known: Known) -> tuple[tuple[Head, ...], dict[str, Indices]]:
-        if not self._has_classes:
+    def _encoded(self, partition: Partition, known: Known) -> tuple[tuple[Head, ...], Mapping[str, Array]]:
+        if self.class_mode == "raw":
+            columns = read_numbers(self.labels, partition)
+            return numbers_head(columns["train"][0].size), columns
+        if self.class_mode in (None, "input"):
             return class_head(self.class_mode, ()), dict.fromkeys(partition, np.empty(0, np.int64))
         names = read_labels(self.labels, partition)
         heads = class_head(self.class_mode, known.get("") or vocabulary(names["train"]))
-        if not known and self.class_mode is not None:
+        if not known:
             refuse_quantities(self.class_mode, heads[0].class_names, len(names["train"]))
         codes = {name: code for code, name in enumerate(heads[0].class_names)}
-        columns = {split: codes_of(values, codes) for split, values in names.items()}
-        for split, column in columns.items():
+        coded = {split: codes_of(values, codes) for split, values in names.items()}
+        for split, column in coded.items():
             _refuse_unknown(self.labels, partition[split], names[split], column)
-        return heads, columns
+        return heads, coded
 
 
 def _refuse_unknown(file: Path, ids: Sequence[str], names: Sequence[str], column: Indices) -> None:

@@ -14,9 +14,10 @@ X = np.arange(12.0).reshape(6, 2)
 
 @pytest.fixture
 def opened(tmp_path):
-    def open_with(class_mode="sparse", **arrays):
+    def open_with(class_mode="sparse", weights=None, **arrays):
         np.savez(tmp_path / "a.npz", **arrays)
-        return Arrays(path=tmp_path / "a.npz", class_mode=class_mode, validation_split=0.0).open()
+        keys = {"class_mode": class_mode, "weights": weights, "validation_split": 0.0}
+        return Arrays(path=tmp_path / "a.npz", **keys).open()
 
     return open_with
 
@@ -115,7 +116,7 @@ def test_header_that_claims_gigabytes_is_refused(tmp_path):
 
 
 def test_arrays_beyond_memory_are_refused(opened, monkeypatch):
-    monkeypatch.setattr("runner.data.arrays.available_bytes", lambda: 100_000)
+    monkeypatch.setattr("runner.data.archive.available_bytes", lambda: 100_000)
     message = r"^data=arrays loads all arrays of .*a.npz, 800.0 kB, but only 100.0 kB of memory are free; save each"
     with pytest.raises(DataError, match=message):
         opened(x=np.zeros((100, 1000)), class_mode=None)
@@ -131,3 +132,58 @@ def test_single_array_is_refused_unread(tmp_path):
 def test_rows_do_not_travel_to_workers(opened):
     train = opened(x=np.zeros((1000, 1000)), class_mode=None).splits["train"]
     assert len(pickle.dumps(train)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("y", "values", "column"),
+    [
+        (np.arange(6) / 4, (), [0, 0.25, 0.5, 0.75, 1, 1.25]),
+        (np.arange(6)[:, None], (), [0, 1, 2, 3, 4, 5]),
+        (X, ("0", "1"), X.tolist()),
+    ],
+    ids=["numbers", "column", "rows"],
+)
+def test_numbers_are_targets(opened, y, values, column):
+    labels = opened("raw", x=X, y=y, x_val=X[:2], y_val=y[:2]).splits["train"].labels
+    assert [(head.mode, head.value_names) for head in labels.heads] == [("raw", values)]
+    assert labels.columns[0].tolist() == column
+    assert labels.columns[0].dtype == np.float32
+    assert labels.weights is None
+
+
+def test_weights_belong_to_their_split(opened):
+    y, w = np.arange(6.0), np.arange(6)
+    splits = opened("raw", "w", x=X, y=y, W=w, x_val=X[:2], y_val=y[:2], x_test=X[:1], y_test=y[:1], w_test=[5]).splits
+    found = {split: source.labels.weights for split, source in splits.items()}
+    assert found["train"].tolist() == w.tolist() and found["train"].dtype == np.float32
+    assert found["validation"] is None and found["test"].tolist() == [5]
+
+
+def test_weights_that_are_not_read_are_named(opened):
+    (note,) = opened(x=X, y=[0, 1] * 3, sample_weight=np.ones(6)).notes
+    assert note.startswith("sample_weight in ") and note.endswith("and weights are read by data.weights=NAME")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"y": np.zeros((6, 2, 2))}, r"y must hold one number or one row of numbers per sample.*got shape \(6, 2, 2\)"),
+        ({"y": np.zeros(5)}, r"of shape \(6,\) or \(6, values\); got shape \(5,\)"),
+        ({"y": np.array(["a"] * 6)}, "got shape .* of <U1"),
+        ({"y": [0, np.nan, 0, 0, 0, 0]}, "y must hold numbers, got 1 of 1 value is NaN in row 1"),
+        ({"y": X, "x_val": X, "y_val": X[:, 0]}, "y_val must hold as many numbers per sample as y, 2, got 1"),
+        ({"y": X, "w": np.full(6, -1)}, "w must hold one weight of at least 0 per sample"),
+        ({"y": X, "w": X}, "w must hold one weight of at least 0 per sample"),
+        ({"y": X, "v": np.ones(6)}, "must hold an array w for data.weights, got x, y, v"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(opened, arrays, told):
+    weights = "w" if {"v", "w"} & arrays.keys() else None
+    with pytest.raises(DataError, match=told):
+        opened("raw", weights, x=X, **arrays)
+
+
+@pytest.mark.parametrize(("keys", "told"), [({"class_mode": None}, "must be null"), ({"weights": "Y"}, "other than x")])
+def test_weights_without_an_effect_are_refused(keys, told):
+    with pytest.raises(ValueError, match=told):
+        Arrays(path="a.npz", **{"weights": "w", **keys})

@@ -336,3 +336,38 @@ def test_opening_many_ids_reads_no_files(make):
     data = make({ids[0]: np.zeros(SHAPE)}, {"train": ids}, {name: i % 7 for i, name in enumerate(ids)})
     assert calls_of(data.open) < 300_000  # 12 per id; a look at its file takes 8 more
     assert len(data.open().splits["train"]) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("labels", "values", "column"),
+    [
+        ({"id-0": 0.5, "id-1": 2, "id-2": -1e3}, (), [0.5, 2, -1000]),
+        ({"id-0": [0.5, 1], "id-1": [2, 3], "id-2": [0, 7]}, ("0", "1"), [[0.5, 1], [2, 3], [0, 7]]),
+        ({"id-0": [0.5], "id-1": [2], "id-2": [0]}, (), [0.5, 2, 0]),
+    ],
+)
+def test_numbers_are_targets(make, labels, values, column):
+    partition = {"train": ["id-0", "id-1"], "test": ["id-2"]}
+    splits = make(samples(3), partition, labels, class_mode="raw").open().splits
+    found = [splits[split].labels for split in ("train", "test")]
+    assert [(head.mode, head.value_names) for head in found[0].heads] == [("raw", values)]
+    assert np.concatenate([one.columns[0] for one in found]).tolist() == column
+    assert found[0].columns[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("cat", "a number or a list of numbers for 'id-1', got 'cat'"),
+        (None, "for 'id-1', got None"),
+        (True, "for 'id-1', got True"),
+        ([], r"for 'id-1', got \[\]"),
+        ([1, 2], "as many numbers for every id, got 2 for 'id-1'"),
+        (1e39, "for 'id-1', got 1e"),
+        (10**400, "for 'id-1', got 1000"),
+    ],
+)
+def test_label_that_is_no_number_is_refused(make, label, told):
+    data = make(samples(2), {"train": ["id-0", "id-1"]}, {"id-0": 1.5, "id-1": label}, class_mode="raw")
+    with pytest.raises(DataError, match=told):
+        data.open()
