@@ -16,6 +16,9 @@ with contextlib.suppress(ImportError):
     # It configures logging as it is imported, which closes all handlers there are, with what pytest captures.
     import submitit  # noqa: F401
 
+# Processes that tests start read and write bytecode, as on a user's machine; each would compile for half a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Code that JAX compiles for tests runs for milliseconds.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")  # they compile three times as long

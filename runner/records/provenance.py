@@ -14,8 +14,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from runner.records.files import write_atomically
 
 DISTRIBUTIONS = (
@@ -118,6 +116,8 @@ def _given(name: str) -> str | None:
 
 def machine() -> dict[str, object]:
     """Platform, processor, cores, memory and GPUs of this machine; `num_cores_usable` is the process's affinity."""
+    import psutil  # the configuration imports this module
+
     return {
         "platform": platform.platform(),
         "cpu": _cpu_model() or platform.machine(),

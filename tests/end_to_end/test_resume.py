@@ -63,10 +63,11 @@ def killed(configured, digits_root):
 def test_killed_run_ends_like_uninterrupted_one(killed, whole, tmp_path):
     assert read_run(killed)["status"] == "killed"
     folder = shutil.copytree(killed, tmp_path / "killed")
-    run(compose([f"resume={folder}", "loader=in_memory"]))
+    overrides = [f"resume={folder}", "loader=in_memory"]
+    run(compose(overrides))
     assert outcome(folder) == outcome(whole)
     document = read_run(folder)
-    assert [again["overrides"] for again in document["resumed"]] == [[]]
+    assert [again["overrides"] for again in document["resumed"]] == [overrides]
     assert document["process"]["pid"] == os.getpid()
 
 

@@ -36,9 +36,10 @@ def test_page_has_status_config_and_results(digits, read):
 
 
 def test_page_shows_only_a_known_command(copy, read):
+    document = read_document(copy)
+    (copy / "run.json").write_text(json.dumps(document | {"overrides": []}))
     write_report(copy)
     assert "No key was set on the command line" in read(copy).text
-    document = read_document(copy)
     (copy / "run.json").write_text(json.dumps(document | {"overrides": ["seed=1", "data.root=a b"]}))
     write_report(copy)
     assert "python -m runner seed=1 'data.root=a b'" in read(copy).text
