@@ -1,6 +1,7 @@
 """The schemas for editors accept the files that they are meant for, and name what is wrong in others."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -34,10 +35,15 @@ WRONG = {
 }
 
 
-def errors(kind, text):
+@cache
+def validator(kind):
     schema = file_schema(kind)
     jsonschema.Draft202012Validator.check_schema(schema)
-    return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(text))]
+    return jsonschema.Draft202012Validator(schema)
+
+
+def errors(kind, text):
+    return [error.message for error in validator(kind).iter_errors(yaml.safe_load(text))]
 
 
 @pytest.mark.parametrize("file", CHOICES, ids=lambda file: f"{file.parent.name}={file.stem}")
