@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from runner.errors import RunnerError
+
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     """Keras's checkpoint, written to a temporary name and renamed, so that the file is always complete.
@@ -21,13 +23,18 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
         super().__init__(str(self._temporary), **settings)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the file if the epoch is the last or the best one so far."""
+        """Write the file if the epoch is the last or the best one so far.
+
+        Raises `RunnerError` if it cannot be written.
+        """
         if self.save_best_only and self.monitor not in (logs or {}):
             return
         try:
             super().on_epoch_end(epoch, logs)
             if self._temporary.exists():
                 self._temporary.replace(self._file)
+        except OSError as error:
+            raise RunnerError(f"cannot write {self._file}: {error.strerror or error}") from error
         finally:  # on a full disk, its space is needed to close the record
             self._temporary.unlink(missing_ok=True)
 

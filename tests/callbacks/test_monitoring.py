@@ -4,6 +4,7 @@ import keras
 import pytest
 
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
+from runner.errors import RunnerError
 
 WITH, WITHOUT = {"loss": 1.0, "val_loss": 1.0}, {"loss": 1.0}
 
@@ -47,3 +48,14 @@ def test_checkpoints_skip_epochs_without_monitor(model, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["last.keras"]
     best.on_epoch_end(1, WITH)
     assert (tmp_path / "best.keras").exists()
+
+
+def test_full_disk_is_an_error_that_names_the_file(model, tmp_path):
+    last = begun(Checkpoint(tmp_path / "last.keras"), model)
+    last.on_epoch_end(0, WITH)
+    before = (tmp_path / "last.keras").read_bytes()
+    (tmp_path / ".writing-last.keras").symlink_to("/dev/full")
+    with pytest.raises(RunnerError, match=r"^cannot write .*/last\.keras: No space left on device$"):
+        last.on_epoch_end(1, WITH)
+    assert (tmp_path / "last.keras").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["last.keras"]
