@@ -47,7 +47,7 @@ class Source(ABC):
     def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index` into `out`, or into a new array; both have `spec`'s shape and dtype.
 
-        An array of any source may be `Fields`: one array for each name of the `spec`.
+        If `spec` is a `Layout`, both are `Fields` with an array for each of its names.
 
         Raises `BadSampleError` with the file's path if the sample cannot be read.
         """

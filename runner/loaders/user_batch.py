@@ -69,7 +69,7 @@ def _inputs(x: Any) -> Values:
     arrays = {name: _numbers(called(name), part[:, None] if part.ndim == 1 else part) for name, part in columns.items()}
     if len({len(array) for array in arrays.values()}) > 1:
         lengths = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
-        raise DataError(f"all arrays of x must have a row for each sample, got {lengths} rows")
+        raise DataError(f"all arrays of x must have the same number of rows, got {lengths}")
     return Fields(arrays)
 
 

@@ -109,7 +109,7 @@ class Task:
             return specs[0]
         if len(fitting) != 1 or any(len(spec.shape) > 1 for name, spec in specs if name != fitting[0][0]):
             raise DataError(
-                f"model={kind} needs one array for its layers, and vectors next to it, got {self.spec}; choose "
+                f"model={kind} takes one array for its layers and any number of vectors, got {self.spec}; choose "
                 "model=mlp, which flattens all arrays, or model=custom"
             )
         return fitting[0]

@@ -62,7 +62,7 @@ def _layer_name(field: str, number: int) -> str:
     """The name of a field's input layer: the field's own, as Keras expects it, if no other layer may have that name."""
     kind = re.sub(r"_|\d+$", "", field).lower()
     names_of_layers = {re.sub(r"\d+$", "", name).lower() for name in dir(keras.layers)}
-    is_free = field.isidentifier() and kind not in names_of_layers | {"label", "scale"}
+    is_free = field.isidentifier() and kind not in names_of_layers | {"label", "sample", "scale"}
     return field if is_free else f"sample_{number}"
 
 

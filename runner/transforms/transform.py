@@ -101,7 +101,8 @@ def _call(name: str, function: Function, values: Values, rng: np.random.Generato
     if not changed:
         raise DataError(f"data.transform={name} must return an array, or a dict of arrays by name, got an empty dict")
     returns = f"data.transform={name} must return for "
-    return Fields({str(field): _checked(f"{returns}{field}", array) for field, array in changed.items()})
+    arrays = {str(field): _checked(f"{returns}{field}", array) for field, array in changed.items()}
+    return Fields(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
 
 
 def _checked(returns: str, changed: Any) -> Array:

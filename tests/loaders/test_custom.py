@@ -313,7 +313,7 @@ REFUSED = [
     ("nothing", {}, r"loader\.target must give \(x, y\) to train and validate, got only x for train"),
     ("list", {}, r"y must be one array, or a dictionary of arrays .* got a list"),
     ("no inputs", {}, r"x must be one array, or a dict of arrays by the names of the model's inputs, got a dict of 0"),
-    ("uneven inputs", {}, r"all arrays of x must have a row for each sample, got a 4, b 3 rows"),
+    ("uneven inputs", {}, r"all arrays of x must have the same number of rows, got a 4, b 3"),
     ("text inputs", {}, r"x\['b'\] must hold numbers and have shape"),
     ("names", {}, r"y must hold numbers, got <U3 such as 'cat'; give the numbers of the classes, and their names in"),
     ("names", {"class_mode": "sparse", "classes": ("cat", "dog")}, r"y must hold numbers, got <U3"),

@@ -72,7 +72,7 @@ def test_only_arrays_of_8_bits_are_scaled():
     assert flat.tolist() == [[1.0] * 12 + [7.0]]
 
 
-@pytest.mark.parametrize("name", ["dense", "label", "conv2d", "a/b c", "größe", ""])
+@pytest.mark.parametrize("name", ["dense", "label", "sample_0", "conv2d", "a/b c", "größe", ""])
 def test_array_may_have_any_name(name, tmp_path):
     made = task(image=(8, 8, 3), **{name: (2,)})
     model = CNN(filters=(4,), dense_units=4).build(made)
@@ -91,7 +91,7 @@ def test_application_takes_an_image_and_vectors():
 
 
 def test_two_images_are_refused():
-    with pytest.raises(DataError, match="model=cnn needs one array .*, and vectors next to it, got left 8×8"):
+    with pytest.raises(DataError, match="model=cnn takes one array .* and any number of vectors, got left 8×8"):
         CNN().build(task(left=(8, 8, 3), right=(8, 8, 3)))
 
 

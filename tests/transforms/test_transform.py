@@ -5,6 +5,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import DataError
+from runner.fields import Fields, spec_of
 from runner.transforms.transform import UserTransform, informed, transformed_spec
 
 FLOATS = ArraySpec((4,), np.dtype(np.float32))
@@ -82,4 +83,30 @@ def test_function_without_a_signature_is_called():
 @pytest.mark.parametrize("returned", [np.array(1.0), np.ones((0, 3))])
 def test_results_without_values_are_refused(returned):
     with pytest.raises(DataError, match="must return an array of values along at least one axis, got shape"):
+        transformed_spec("m.f", lambda array, rng: returned, np.zeros(2), 0)
+
+
+def test_dict_gives_several_arrays_by_name():
+    both = Fields({"image": np.ones(2, np.uint8), "age": np.ones(1, np.float32)})
+    doubled = transform(lambda sample, rng: {name: 2 * sample[name] for name in ("age", "image")}, spec_of(both))
+    changed = doubled(both, 0, 0)
+    assert {name: array.tolist() for name, array in changed.arrays.items()} == {"image": [2, 2], "age": [2]}
+    assert list(changed.arrays) == ["image", "age"]
+
+
+@pytest.mark.parametrize("given", [np.zeros(4, np.float32), {"only": np.zeros(4, np.float32)}])
+def test_dict_of_one_array_is_that_array(given):
+    assert transformed_spec("m.f", lambda array, rng: given, np.zeros(2), 0) == FLOATS
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ({}, "must return an array, or a dict of arrays by name, got an empty dict"),
+        ({"a": np.zeros(2), "b": 1.0}, "must return for b a NumPy array of numbers, got float"),
+        ({"a": np.zeros(2), "b": np.zeros(())}, "must return for b an array of values along at least one axis"),
+    ],
+)
+def test_dict_that_holds_no_arrays_is_refused(returned, told):
+    with pytest.raises(DataError, match=told):
         transformed_spec("m.f", lambda array, rng: returned, np.zeros(2), 0)
