@@ -6,7 +6,7 @@ A sample, and the samples of a batch, are one array or `Fields`; both are indexe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +70,10 @@ def num_rows(x: Values) -> int:
     return len(first)
 
 
-def inputs_of(values: Values) -> Array | dict[str, Array]:
-    """`x` of a batch: the array, or a dict of arrays by field name."""
-    return values.arrays if isinstance(values, Fields) else values
+def inputs_of(values: Values, targets: Container[str] = ()) -> Array | dict[str, Array]:
+    """`x` of a batch: the array, or a dict of arrays by field name, without those named in `targets`."""
+    inputs = {name: array for name, array in arrays_of(values) if name not in targets}
+    return inputs if len(inputs) > 1 else next(iter(inputs.values()))
 
 
 def take_rows(values: Values, indices: Indices, out: Values) -> None:
@@ -163,3 +164,11 @@ def in_order(values: Values, spec: SampleSpec) -> Values:
 def named_specs(spec: SampleSpec) -> tuple[tuple[str, ArraySpec], ...]:
     """Pairs of name and spec of each array; the name of a single array is empty."""
     return spec.specs if isinstance(spec, Layout) else (("", spec),)
+
+
+def input_spec(spec: SampleSpec, targets: Container[str]) -> SampleSpec:
+    """The spec of what the model gets: without the arrays named in `targets`; of a single one, its own spec."""
+    if not isinstance(spec, Layout):
+        return spec
+    inputs = tuple((name, one) for name, one in spec.specs if name not in targets)
+    return Layout(inputs) if len(inputs) > 1 else inputs[0][1]

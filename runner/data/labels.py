@@ -24,7 +24,10 @@ MANY = 10
 NumberMode = Literal["raw"]
 """The mode of targets that are numbers; `y` is float32."""
 
-HeadMode = Literal["categorical", "sparse", "binary", "multi_label", "raw", "input"]
+MaskMode = Literal["mask"]
+"""The mode of a class for each pixel; `y` holds class codes, uint8 or uint16, shape `(n, height, width)`."""
+
+HeadMode = Literal["categorical", "sparse", "binary", "multi_label", "raw", "input", "mask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,12 @@ class Head:
     mode: HeadMode
     class_names: tuple[str, ...] = ()
     value_names: tuple[str, ...] = ()
+    field: str = ""
+    """The array of a sample that is the target; empty: the target is a label."""
+    stored: tuple[int | tuple[int, int, int], ...] = ()
+    """What masks hold for each class on disk: a number, or red, green and blue."""
+    ignored: int | None = None
+    """The code of pixels that count neither in the loss nor in scores; None if there are none."""
 
     def encode(self, codes: Array) -> Array:
         """Targets of samples with these labels, in the form of Keras's `flow_from_*`.
@@ -60,7 +69,7 @@ class Labels:
     The mode of a head decides what its column holds:
     `multi_label`: 1 for each class of the sample, else 0, shape `(num_samples, classes)`, uint8;
     `raw`: numbers, shape `(num_samples,)` or `(num_samples, values)`, float32;
-    `input` (the target is the sample itself): nothing, shape `(0,)`;
+    `input` (the target is the sample itself), and heads with a `field` (an array of the sample): nothing, shape `(0,)`;
     all others: one class code per sample, shape `(num_samples,)`, int64.
     `weights` has shape `(num_samples,)`, float32; None if all samples weigh the same.
     """
@@ -77,10 +86,25 @@ class Labels:
     def encode(self, indices: Indices, x: Values) -> Targets:
         """`y` of the samples at `indices`, whose arrays are `x`: one array, one array per named head, or None."""
         encoded = {
-            head.name: x.copy() if head.mode == "input" else head.encode(column[indices])
-            for head, column in zip(self.heads, self.columns, strict=True)
+            head.name: _target(head, column, indices, x) for head, column in zip(self.heads, self.columns, strict=True)
         }
         return encoded[""] if list(encoded) == [""] else encoded or None
+
+    def weights_of(self, indices: Indices) -> Targets:
+        """Weights of the samples at `indices`: one array, of the rank of the loss, or one per head if ranks differ."""
+        if self.weights is None:
+            return None
+        weights = self.weights[indices]
+        if not self.fields:
+            return weights
+        # Keras would silently take weights of shape (n,) for those of an image's columns, where there are n columns.
+        by_head = {head.name: weights[:, None, None] if head.mode == "mask" else weights for head in self.heads}
+        return by_head[""] if list(by_head) == [""] else by_head
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The arrays of a sample that are targets."""
+        return target_fields(self.heads)
 
     def texts(self, head: int = 0) -> Sequence[str]:
         """Class names of all samples for one head, joined by | if a sample has several.
@@ -94,6 +118,18 @@ class Labels:
 
 
 NO_LABELS = Labels((), ())
+
+
+def target_fields(heads: Iterable[Head]) -> tuple[str, ...]:
+    """The arrays of a sample that are targets of `heads`."""
+    return tuple(head.field for head in heads if head.field)
+
+
+def _target(head: Head, column: Array, indices: Indices, x: Values) -> Array:
+    if head.field:
+        array: Array = x.arrays[head.field]
+        return array
+    return x.copy() if head.mode == "input" else head.encode(column[indices])
 
 
 def joined_names(names: Sequence[str], members: Array) -> list[str]:
@@ -183,9 +219,15 @@ def codes_of(names: Sequence[str], known: Mapping[str, int]) -> Indices:
     return np.fromiter((known.get(name, -1) for name in names), np.int64, len(names))
 
 
+OF_FIELDS = ("field", "stored", "ignored")
+
+
 def heads_document(heads: Iterable[Head]) -> list[dict[str, Any]]:
-    """Heads as plain values, for JSON."""
-    return [asdict(head) for head in heads]
+    """Heads as plain values, for JSON; what only masks have is left out of others."""
+    return [
+        {name: value for name, value in asdict(head).items() if name not in OF_FIELDS or value not in ("", (), None)}
+        for head in heads
+    ]
 
 
 def read_heads(documents: Iterable[Mapping[str, Any]]) -> tuple[Head, ...]:
@@ -194,4 +236,4 @@ def read_heads(documents: Iterable[Mapping[str, Any]]) -> tuple[Head, ...]:
 
 
 def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value

@@ -215,7 +215,9 @@ def _column(labels: Labels, head: Head) -> Array:
     if not found or _form(labels.heads[found[0]]) != _form(head):
         raise DataError(_other_targets(labels.heads, head))
     column, names = labels.columns[found[0]], labels.heads[found[0]].class_names
-    return column if names == head.class_names else _recode(column, names, head)
+    if head.field and (unknown := [name for name in names if name not in head.class_names]):
+        raise DataError(_unknown_classes(unknown, head))
+    return column if names == head.class_names or head.field else _recode(column, names, head)
 
 
 def _form(head: Head) -> tuple[str, tuple[str, ...]]:

@@ -167,7 +167,8 @@ class RecordedDelivery(Delivery):
         """As in `Delivery`; remembers the ids, and the digest of some batches."""
         self._ids[step] = batch.ids
         if step % PIXELS_EVERY == 0:
-            self._pixels[step] = array_digest(batch.x)
+            targets = [batch.y] if self.loader.source.labels.fields else []  # arrays of the samples, too
+            self._pixels[step] = array_digest(batch.x, *targets)
         return super().hand_over(step, batch)
 
     def ids(self, step: int) -> tuple[str, ...]:

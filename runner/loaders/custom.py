@@ -57,10 +57,14 @@ class Custom(LoaderSettings):
     """Batches per test pass, if the target has no length."""
 
     class_mode: HeadMode | dict[str, HeadMode] | None = None
-    """The kind of `y`; null: detected from the first batch. A mapping if `y` is one, {bi: binary, multi: sparse}."""
+    """The kind of `y`; null: detected from the first batch. A mapping if `y` is one, {bi: binary, multi: sparse}.
+    mask: a class number for each pixel, shape (samples, height, width) or with an axis of one channel."""
 
     classes: PositiveInt | Names | dict[str, PositiveInt | Names] | None = None
-    """The number of classes, or their names; required if `y` holds class numbers."""
+    """The number of classes, or their names; required if `y` holds class numbers, also for each pixel."""
+
+    ignore_value: Count | None = None
+    """The class number of pixels of a mask that count neither in the loss nor in scores; null: all pixels count."""
 
     workers: Count = 0
     """Threads that read batches of a Sequence ahead; it must be thread-safe. 0: the training thread reads."""
@@ -112,7 +116,7 @@ class Custom(LoaderSettings):
                 f"{self.target}"
             )
         first = opened["train"].first
-        heads = heads_of(first.x, first.y, self.class_mode, self.classes)  # type: ignore[arg-type]
+        heads = heads_of(first.x, first.y, self.class_mode, self.classes, self.ignore_value)  # type: ignore[arg-type]
         return self._dataset(opened, heads, training=True)
 
     def open_for(self, heads: tuple[Head, ...], split: str | None = None) -> Dataset:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from runner.batch import Array, ArraySpec, Batch
+from runner.batch import Array, ArraySpec, Batch, Targets
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, RunnerError
 from runner.fields import SampleSpec, Values, arrays_of, inputs_of
 from runner.finite import first_not_finite, narrowed, not_finite_text
-from runner.loaders.custom_heads import column_of
+from runner.loaders.custom_heads import column_of, without_channel
 from runner.loaders.custom_passes import Passes
 from runner.loaders.loader import Loader
 from runner.loaders.reader import allocate
@@ -173,7 +173,19 @@ class CustomBatches(Source):
             self.ids += ids
             for seen, column in zip(self._columns, columns, strict=True):
                 seen.append(column)
-        return Batch(inputs_of(x), given.y if self.heads else None, given.sample_weight, ids)
+        return Batch(inputs_of(x), *self._targets(given), ids)
+
+    def _targets(self, given: UserBatch) -> tuple[Targets, Targets]:
+        """`y`, without the axis of one channel of masks, and the weights, of the rank of each loss."""
+        if not self.heads:
+            return None, given.sample_weight
+        masks = {head.name for head in self.heads if head.mode == "mask"}
+        y = {name: without_channel(array) if name in masks else array for name, array in given.targets.items()}
+        weights = given.sample_weight
+        if masks and weights is not None:
+            by_head = weights if isinstance(weights, dict) else dict.fromkeys(y, weights)
+            weights = {name: one[:, None, None] if name in masks else one for name, one in by_head.items()}
+        return _unwrapped(y), _unwrapped(weights)
 
     def _ids(self, count: int) -> tuple[str, ...]:
         user_ids, start = self._passes.ids, self.num_samples
@@ -185,6 +197,10 @@ class CustomBatches(Source):
                 f"{self._maker.target}: ids must name all samples of a pass, got only {plural(len(user_ids), 'id')}"
             )
         return ids
+
+
+def _unwrapped(by_head: Targets) -> Targets:
+    return by_head[""] if isinstance(by_head, dict) and list(by_head) == [""] else by_head
 
 
 class CustomLoader(Loader):

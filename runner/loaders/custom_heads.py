@@ -17,15 +17,19 @@ Modes = HeadMode | Mapping[str, HeadMode] | None
 
 
 def heads_of(
-    x: Values, y: Array | Mapping[str, Array], modes: Modes, classes: Classes | Mapping[str, Classes]
+    x: Values,
+    y: Array | Mapping[str, Array],
+    modes: Modes,
+    classes: Classes | Mapping[str, Classes],
+    ignored: int | None = None,
 ) -> tuple[Head, ...]:
-    """The heads of targets `y` of samples `x`: one, or one per entry of a dictionary.
+    """The heads of targets `y` of samples `x`: one, or one per entry of a dictionary; `ignored` is for masks.
 
     Raises `ConfigurationError` if they cannot be detected, or do not match the configuration.
     """
     targets = y if isinstance(y, Mapping) else {"": y}
     for name, target in targets.items():
-        _refuse_form(name, target, x)
+        _refuse_form(name, target)
     for key, given in (("class_mode", modes), ("classes", classes)):
         unknown = [name for name in given if name not in targets] if isinstance(given, Mapping) else []
         if unknown:
@@ -40,6 +44,7 @@ def heads_of(
             x,
             modes.get(name) if isinstance(modes, Mapping) else modes,
             classes.get(name) if isinstance(classes, Mapping) else classes,
+            ignored,
         )
         for name, target in targets.items()
     )
@@ -78,6 +83,18 @@ def column_of(head: Head, y: Array, x: Values, *, detected: bool = False) -> Arr
         case "input":
             _must(y.shape == _shape(x), f"have the shape of x, {_shape(x)}", y, head)
             return np.empty(0, np.int64)
+        case "mask":
+            _must(without_channel(y).ndim == 3 and len(y) == len(x), "have shape (samples, height, width)", y, head)
+            wrong = y[((y < 0) | (y >= num_classes) | (y != np.rint(y))) & (y != head.ignored)]
+            ignored = "" if head.ignored is None else f", or {head.ignored}, which is ignored"
+            what = f"be whole numbers from 0 to {num_classes - 1}{ignored}"
+            _must(not wrong.size, what, y, head, str(wrong[0]) if wrong.size else "")
+            return np.empty(0, np.int64)
+
+
+def without_channel(y: Array) -> Array:
+    """A mask without an axis of one channel."""
+    return y[..., 0] if y.ndim == 4 and y.shape[3] == 1 else y
 
 
 def _shape(x: Values) -> tuple[int, ...]:
@@ -126,11 +143,11 @@ def _as_detected(detected: bool) -> str:
     return " (detected from the first batch)" if detected else ""
 
 
-def _head(name: str, y: Array, x: Values, mode: HeadMode | None, classes: Classes) -> Head:
+def _head(name: str, y: Array, x: Values, mode: HeadMode | None, classes: Classes, ignored: int | None) -> Head:
     mode = mode or _mode(y, x, classes, name)
     names = _class_names(mode, y, classes, name)
     values = tuple(map(str, range(y.shape[1]))) if mode == "raw" and y.ndim == 2 and y.shape[1] > 1 else ()
-    head = Head(name, mode, names, values)
+    head = Head(name, mode, names, values, ignored=ignored if mode == "mask" else None)
     try:
         column_of(head, y, x)
     except DataError as error:
@@ -138,8 +155,8 @@ def _head(name: str, y: Array, x: Values, mode: HeadMode | None, classes: Classe
     return head
 
 
-def _refuse_form(name: str, y: Array, x: Values) -> None:
-    """Raise `ConfigurationError` for targets that no mode takes: text, single values, masks."""
+def _refuse_form(name: str, y: Array) -> None:
+    """Raise `ConfigurationError` for targets that no mode takes: text, single values."""
     called = f"y[{name!r}]" if name else "y"
     if y.dtype.kind not in "biuf":
         raise ConfigurationError(
@@ -148,13 +165,7 @@ def _refuse_form(name: str, y: Array, x: Values) -> None:
         )
     if y.ndim == 0:
         raise ConfigurationError(
-            f"{called} must hold one target per sample of a batch, got a single value for x of shape {_shape(x)}; if "
-            "that is one sample, give batches: x[None] and y[None] make a batch of one"
-        )
-    if y.ndim > 2 and y.shape != _shape(x):
-        raise ConfigurationError(
-            f"{called} must hold one class, one row of numbers, or the sample itself for each sample, got shape "
-            f"{y.shape} for x of shape {_shape(x)}; masks as targets are not supported"
+            f"{called} must hold one target per sample of a batch, got a single value; if that is one sample, give batches: x[None] and y[None] make a batch of one"
         )
 
 
@@ -177,6 +188,8 @@ def _mode(y: Array, x: Values, classes: Classes, name: str) -> HeadMode:
         return "raw"
     if y.shape == _shape(x):
         return "input"
+    if without_channel(y).ndim == 3 and bool((y == np.rint(y)).all()):
+        return "mask"
     raise ConfigurationError(
         f"loader.class_mode is required for y of shape {y.shape} and {y.dtype}, which fits no mode"
     )

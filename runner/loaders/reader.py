@@ -247,8 +247,8 @@ def allocate(spec: SampleSpec, num_samples: int) -> Values:
 def complete(source: Source, indices: Indices, x: Values) -> Batch:
     """The batch of the samples at `indices`, whose arrays are the rows of `x`."""
     labels = source.labels
-    weights = None if labels.weights is None else labels.weights[indices]
-    return Batch(inputs_of(x), labels.encode(indices, x), weights, tuple(names_at(source.ids, indices)))
+    targets, weights, ids = labels.encode(indices, x), labels.weights_of(indices), tuple(names_at(source.ids, indices))
+    return Batch(inputs_of(x, labels.fields), targets, weights, ids)
 
 
 def read_batch(reader: SampleReader, epoch: int, indices: Indices, clock: Clock) -> ReadResult:

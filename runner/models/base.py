@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 from runner.batch import ArraySpec
 from runner.component import Component
 from runner.data.dataset import Dataset, Scale
-from runner.data.labels import Head
+from runner.data.labels import Head, target_fields
 from runner.errors import DataError
-from runner.fields import Layout, SampleSpec, named_specs
+from runner.fields import Layout, SampleSpec, input_spec, named_specs
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +36,8 @@ class Output:
     num_classes: int = 0
     """The number of classes; 0 for an output without classes."""
     reconstruction: bool = False
+    ignored: int | None = None
+    """The code in `y` of pixels that count neither in the loss nor in metrics."""
 
     @property
     def units(self) -> int:
@@ -43,8 +45,8 @@ class Output:
         return math.prod(self.shape)
 
 
-def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
-    """The output that predicts `head`, for samples of shape `sample_shape`."""
+def output_of(head: Head, target_shape: tuple[int, ...]) -> Output:
+    """The output that predicts `head`; `target_shape` is that of a mask or a reconstruction."""
     name, num_classes = head.name or "label", len(head.class_names)
     match head.mode:
         case "categorical":
@@ -62,11 +64,14 @@ def output_of(head: Head, sample_shape: tuple[int, ...]) -> Output:
             return Output(name, (num_values,), "linear", "mean_squared_error", ("mean_absolute_error",))
         case "input":
             loss, metrics = "mean_squared_error", ("mean_absolute_error",)
-            return Output(name, sample_shape, "linear", loss, metrics, reconstruction=True)
+            return Output(name, target_shape, "linear", loss, metrics, reconstruction=True)
+        case "mask":
+            shape, loss = (*target_shape, num_classes), "sparse_categorical_crossentropy"
+            return Output(name, shape, "softmax", loss, ("mean_iou",), num_classes, ignored=head.ignored)
 
 
 def outputs_of(heads: Iterable[Head], spec: SampleSpec) -> tuple[Output, ...]:
-    """The outputs that predict `heads`, for samples of `spec`.
+    """The outputs that predict `heads`, for samples of `spec`, with or without their targets.
 
     Raises `DataError` for the reconstruction of a sample of several arrays.
     """
@@ -75,7 +80,15 @@ def outputs_of(heads: Iterable[Head], spec: SampleSpec) -> tuple[Output, ...]:
         raise DataError(
             f"data.class_mode=input predicts the sample, which must be one array, got {spec}; set another class_mode"
         )
-    return tuple(output_of(head, spec.shape if isinstance(spec, ArraySpec) else ()) for head in heads)
+    return tuple(output_of(head, _target_shape(head, dict(named_specs(spec)))) for head in heads)
+
+
+def _target_shape(head: Head, specs: Mapping[str, ArraySpec]) -> tuple[int, ...]:
+    """The shape of a mask is that of the image, as a sample without a mask can be predicted as well."""
+    if head.mode == "mask":
+        image = specs.get(head.field) or next((one for one in specs.values() if len(one.shape) > 1), None)
+        return image.shape[:2] if image else ()
+    return next(iter(specs.values())).shape
 
 
 Scaling = Literal["none", "unit", "signed", "torch", "caffe", "builtin"]
@@ -159,6 +172,7 @@ def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
 
     Raises `DataError` as `outputs_of`, and if two of its outputs would share a column of metrics.csv.
     """
-    outputs = outputs_of(dataset.heads, spec := dataset.spec)
+    outputs = outputs_of(dataset.heads, dataset.spec)
+    spec = input_spec(dataset.spec, target_fields(dataset.heads))
     refuse_shared_columns(outputs)
     return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)

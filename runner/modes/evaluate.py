@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from runner.batch import ArraySpec
 from runner.data.dataset import Dataset
-from runner.data.labels import heads_document
+from runner.data.labels import heads_document, target_fields
 from runner.data.views import join
 from runner.errors import DataError
-from runner.fields import named_specs
+from runner.fields import input_spec, named_specs
 from runner.loaders.loader import Loader
 from runner.messages import first_few, plural, shape_text
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
@@ -79,7 +79,7 @@ def _refuse_unfit(config: Settings, trained: RunFolder, dataset: Dataset, split:
     """Raise `DataError` if the split has no labels to evaluate on, or the model cannot take its samples."""
     if config.mode == "evaluate" and not dataset.splits[split].labels.heads:
         raise DataError("mode=evaluate needs labels, and the data has none; use mode=predict")
-    before, specs = trained.document["data"], dict(named_specs(dataset.spec))
+    before, specs = trained.document["data"], dict(named_specs(input_spec(dataset.spec, target_fields(dataset.heads))))
     fields = before.get("fields") or {"": before}
     if fields.keys() != specs.keys():
         raise DataError(

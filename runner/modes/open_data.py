@@ -12,10 +12,10 @@ import numpy as np
 
 from runner.data.class_notes import with_class_notes
 from runner.data.dataset import Data, Dataset, NoData
-from runner.data.labels import Head, heads_document
+from runner.data.labels import Head, heads_document, target_fields
 from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
-from runner.fields import Layout, SampleSpec
+from runner.fields import Layout, SampleSpec, input_spec
 from runner.loaders.custom import Custom
 from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.records.digests import data_fingerprint
@@ -124,7 +124,7 @@ def data_section(dataset: Dataset) -> dict[str, Any]:
     """The section `data` of run.json: splits, shape and dtype of a sample, classes, a digest of all files' states."""
     return {
         **_amount(dataset),
-        **_spec_section(dataset.spec),
+        **_spec_section(input_spec(dataset.spec, target_fields(dataset.heads))),
         "classes": {head.name or "label": head.class_names for head in dataset.heads},
         "heads": heads_document(dataset.heads),
         "fingerprint": data_fingerprint(dataset.stat()),

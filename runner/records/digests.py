@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 
 from runner.batch import Array
 from runner.fields import Values, arrays_of
@@ -32,9 +33,9 @@ class IdStream:
         return self._digest.hex()
 
 
-def array_digest(array: Values) -> str:
-    """SHA-256 over dtype, shape and bytes of an array, and name of each of several, as 64 hexadecimal digits."""
-    return weights_digest(arrays_of(array))
+def array_digest(*values: Values) -> str:
+    """SHA-256 over dtype, shape and bytes of arrays, and name of each of several, as 64 hexadecimal digits."""
+    return weights_digest(chain.from_iterable(map(arrays_of, values)))
 
 
 def weights_digest(arrays: Iterable[tuple[str, Array]]) -> str:

@@ -4,13 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from runner.data.labels import NO_LABELS
 from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream, array_digest
 
 
 def test_every_hundredth_step_is_digested():
     def settled(change=lambda step, x: x):
-        delivery, pixels = RecordedDelivery(SimpleNamespace()), IdStream()
+        delivery, pixels = RecordedDelivery(SimpleNamespace(source=SimpleNamespace(labels=NO_LABELS))), IdStream()
         for step in range(250):
             x = change(step, np.full((2, 3), step % 7, np.uint8))
             delivery.hand_over(step, SimpleNamespace(x=x, y=None, ids=("a", "b"), sample_weight=None))
