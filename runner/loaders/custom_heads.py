@@ -165,7 +165,8 @@ def _refuse_form(name: str, y: Array) -> None:
         )
     if y.ndim == 0:
         raise ConfigurationError(
-            f"{called} must hold one target per sample of a batch, got a single value; if that is one sample, give batches: x[None] and y[None] make a batch of one"
+            f"{called} must hold one target per sample of a batch, got a single value; if that is one "
+            "sample, give batches: x[None] and y[None] make a batch of one"
         )
 
 
