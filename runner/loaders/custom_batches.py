@@ -15,7 +15,7 @@ from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, RunnerError
 from runner.fields import SampleSpec, Values, arrays_of, inputs_of
 from runner.finite import first_not_finite, narrowed, not_finite_text
-from runner.loaders.custom_heads import column_of, without_channel
+from runner.loaders.custom_heads import column_of, mask_codes
 from runner.loaders.custom_passes import Passes
 from runner.loaders.loader import Loader
 from runner.loaders.reader import allocate
@@ -176,11 +176,11 @@ class CustomBatches(Source):
         return Batch(inputs_of(x), *self._targets(given), ids)
 
     def _targets(self, given: UserBatch) -> tuple[Targets, Targets]:
-        """`y`, without the axis of one channel of masks, and the weights, of the rank of each loss."""
+        """`y`, with masks as codes, and the weights, of the rank of each loss."""
         if not self.heads:
             return None, given.sample_weight
-        masks = {head.name for head in self.heads if head.mode == "mask"}
-        y = {name: without_channel(array) if name in masks else array for name, array in given.targets.items()}
+        masks = {head.name: head for head in self.heads if head.mode == "mask"}
+        y = {name: mask_codes(masks[name], array) if name in masks else array for name, array in given.targets.items()}
         weights = given.sample_weight
         if masks and weights is not None:
             by_head = weights if isinstance(weights, dict) else dict.fromkeys(y, weights)

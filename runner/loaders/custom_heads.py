@@ -9,8 +9,9 @@ import numpy as np
 from runner.batch import Array
 from runner.data.labels import Head, HeadMode
 from runner.errors import ConfigurationError, DataError
-from runner.fields import Fields, Values
+from runner.fields import Fields, Values, arrays_of
 from runner.finite import all_finite, not_finite_text
+from runner.messages import plural
 
 Classes = int | tuple[str, ...] | None
 Modes = HeadMode | Mapping[str, HeadMode] | None
@@ -84,17 +85,37 @@ def column_of(head: Head, y: Array, x: Values, *, detected: bool = False) -> Arr
             _must(y.shape == _shape(x), f"have the shape of x, {_shape(x)}", y, head)
             return np.empty(0, np.int64)
         case "mask":
-            _must(without_channel(y).ndim == 3 and len(y) == len(x), "have shape (samples, height, width)", y, head)
-            wrong = y[((y < 0) | (y >= num_classes) | (y != np.rint(y))) & (y != head.ignored)]
-            ignored = "" if head.ignored is None else f", or {head.ignored}, which is ignored"
-            what = f"be whole numbers from 0 to {num_classes - 1}{ignored}"
-            _must(not wrong.size, what, y, head, str(wrong[0]) if wrong.size else "")
+            _must_be_masks(y, x, head)
             return np.empty(0, np.int64)
 
 
+def mask_codes(head: Head, y: Array) -> Array:
+    """The checked masks of a batch as codes, shape `(n, height, width)`, in the smallest unsigned type."""
+    dtype = np.min_scalar_type(max(len(head.class_names) - 1, head.ignored or 0))
+    return without_channel(y).astype(dtype, copy=False)
+
+
 def without_channel(y: Array) -> Array:
-    """A mask without an axis of one channel."""
+    """Masks without an axis of one channel."""
     return y[..., 0] if y.ndim == 4 and y.shape[3] == 1 else y
+
+
+def _must_be_masks(y: Array, x: Values, head: Head) -> None:
+    """Raise `DataError` for masks that are not of the size of their images, or hold anything but codes."""
+    image = next((array for _, array in arrays_of(x) if array.ndim > 2), None)
+    if image is None:
+        raise DataError(f"x must hold images of shape (samples, height, width, …) for class_mode=mask, got {_shape(x)}")
+    _must(without_channel(y).shape == image.shape[:3], f"have the shape of the images, {image.shape[:3]}", y, head)
+    num_classes, ignored = len(head.class_names), head.ignored
+    wrong = y[((y < 0) | (y >= num_classes) | (y != np.rint(y))) & (y != ignored)]
+    if wrong.size:
+        count = int(np.count_nonzero(wrong == wrong[0]))
+        raise DataError(
+            f"{_named(head)} must be whole numbers from 0 to {num_classes - 1}"
+            f"{'' if ignored is None else f', or loader.ignore_value={ignored}'} for class_mode=mask, got {wrong[0]} "
+            f"in {plural(count, 'pixel')} of a batch; give more loader.classes, or set loader.ignore_value if such "
+            "pixels do not count"
+        )
 
 
 def _shape(x: Values) -> tuple[int, ...]:
@@ -165,8 +186,8 @@ def _refuse_form(name: str, y: Array) -> None:
         )
     if y.ndim == 0:
         raise ConfigurationError(
-            f"{called} must hold one target per sample of a batch, got a single value; if that is one "
-            "sample, give batches: x[None] and y[None] make a batch of one"
+            f"{called} must hold one target per sample of a batch, got a single value; if that is one sample, give "
+            "batches: x[None] and y[None] make a batch of one"
         )
 
 
@@ -187,9 +208,10 @@ def _mode(y: Array, x: Values, classes: Classes, name: str) -> HeadMode:
         return "categorical" if bool((y.sum(axis=1) == 1).all()) else "multi_label"
     if y.ndim == 2 and y.dtype.kind == "f":
         return "raw"
-    if y.shape == _shape(x):
+    may_be_mask = without_channel(y).ndim == 3 and bool((y == np.rint(y)).all())
+    if y.shape == _shape(x) and not (may_be_mask and classes is not None):
         return "input"
-    if without_channel(y).ndim == 3 and bool((y == np.rint(y)).all()):
+    if may_be_mask:
         return "mask"
     raise ConfigurationError(
         f"loader.class_mode is required for y of shape {y.shape} and {y.dtype}, which fits no mode"
