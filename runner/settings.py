@@ -27,6 +27,7 @@ from runner.models.base import output_of, refuse_shared_columns
 from runner.models.cnn import CNN, CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
+from runner.models.unet import UNet
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.trackers.mlflow import MLflow
@@ -48,7 +49,7 @@ AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData |
 AnyLoader = Annotated[
     InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
 ]
-AnyModel = Annotated[MLP | CNN | CNN3D | Application | CustomModel, Field(discriminator="kind")]
+AnyModel = Annotated[MLP | CNN | CNN3D | UNet | Application | CustomModel, Field(discriminator="kind")]
 AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from runner.batch import ArraySpec
 from runner.component import Component
@@ -43,6 +43,11 @@ class Output:
     def units(self) -> int:
         """Values per sample."""
         return math.prod(self.shape)
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the output has a class for each pixel: probabilities of shape `(height, width, num_classes)`."""
+        return self.num_classes > 0 and len(self.shape) > 1
 
 
 def output_of(head: Head, target_shape: tuple[int, ...]) -> Output:
@@ -110,7 +115,12 @@ class Task:
     scaling: Scaling
     outputs: tuple[Output, ...]
 
-    def main_input(self, kind: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[str, ArraySpec]:
+    def main_input(
+        self,
+        kind: str,
+        fits: Callable[[tuple[int, ...]], bool],
+        otherwise: str = "model=mlp, which flattens all arrays, or model=custom",
+    ) -> tuple[str, ArraySpec]:
         """Name and spec of the array for the network of `model=kind`: the only one whose shape `fits`.
 
         A single array has no name, and is taken as it is. The other ones of several must be vectors. Raises `DataError`
@@ -123,13 +133,18 @@ class Task:
         if len(fitting) != 1 or any(len(spec.shape) > 1 for name, spec in specs if name != fitting[0][0]):
             raise DataError(
                 f"model={kind} takes one array for its layers and any number of vectors, got {self.spec}; choose "
-                "model=mlp, which flattens all arrays, or model=custom"
+                f"{otherwise}"
             )
         return fitting[0]
 
 
 class ModelSettings(Component):
     """The settings of a model; its input and outputs follow from the data."""
+
+    kind: str
+
+    predicts_masks: ClassVar[bool | None] = False
+    """Whether outputs are masks; None: masks and anything else."""
 
     def automatic_scaling(self, spec: SampleSpec) -> Scaling:
         """The scaling of `data.scale=auto` for samples of `spec`: `unit` for 8-bit samples, else `none`."""
@@ -170,9 +185,28 @@ def refuse_shared_columns(outputs: tuple[Output, ...]) -> None:
 def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
     """The task of `dataset`; `model` decides the scaling of `scale=auto`.
 
-    Raises `DataError` as `outputs_of`, and if two of its outputs would share a column of metrics.csv.
+    Raises `DataError` as `outputs_of`, if the model predicts masks and the data has none, or the other way round, and
+    if two of its outputs would share a column of metrics.csv.
     """
     outputs = outputs_of(dataset.heads, dataset.spec)
+    _refuse_other_outputs(model, outputs)
     spec = input_spec(dataset.spec, target_fields(dataset.heads))
     refuse_shared_columns(outputs)
     return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)
+
+
+def _refuse_other_outputs(model: ModelSettings, outputs: tuple[Output, ...]) -> None:
+    if model.predicts_masks is None or not outputs:
+        return
+    masks = [output.name for output in outputs if output.is_mask]
+    if model.predicts_masks and [output.name for output in outputs] != masks[:1]:
+        got = f"data with the outputs {', '.join(output.name for output in outputs)}" if masks else "data without masks"
+        raise DataError(
+            f"model={model.kind} predicts one mask per sample (class_mode=mask), got {got}; choose "
+            f"{'model=custom' if masks else 'model=cnn for images, or model=mlp for any other array'}"
+        )
+    if masks and not model.predicts_masks:
+        raise DataError(
+            f"model={model.kind} predicts values of a whole sample, got class_mode=mask, a class for each pixel; "
+            "choose model=unet, or model=custom"
+        )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -25,8 +28,8 @@ def compile_model(
         warnings.filterwarnings("ignore", "Model doesn't support `jit_compile=True`")
         model.compile(
             optimizer=optimizer,
-            loss=_per_output(task.outputs, "loss"),
-            metrics=_per_output(task.outputs, "metrics"),
+            loss=_per_output(task.outputs, _loss),
+            metrics=_per_output(task.outputs, _metrics),
             jit_compile=jit_compile,
         )
     if jit_compile is True and not model.jit_compile:
@@ -36,10 +39,42 @@ def compile_model(
         )
 
 
-def _per_output(outputs: tuple[Output, ...], field: str) -> Any:
-    values = {output.name: getattr(output, field) for output in outputs}
-    values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def _per_output(outputs: tuple[Output, ...], value_of: Callable[[Output], Any]) -> Any:
+    values = {output.name: value_of(output) for output in outputs}
     return next(iter(values.values())) if len(values) == 1 else values
+
+
+def _loss(output: Output) -> Any:
+    if output.is_mask:
+        # Divides by the number of pixels that count.
+        return keras.losses.SparseCategoricalCrossentropy(ignore_class=output.ignored)
+    return output.loss
+
+
+def _metrics(output: Output) -> list[Any]:
+    """Only classes of Keras's own, so that a saved model can be evaluated without the runner."""
+    if not output.is_mask:
+        return list(output.metrics)
+    return [
+        keras.metrics.MeanIoU(output.num_classes, name=name, ignore_class=output.ignored, sparse_y_pred=False)
+        for name in output.metrics
+    ]
+
+
+MOST_COUNTED = 2**31 - 1
+"""Keras counts the pixels of an epoch in 32 bits, except on TensorFlow, and starts again at a negative number."""
+
+
+def countable(task: Task, num_samples: int) -> Task:
+    """`task` without metrics of masks that Keras would get wrong in an epoch of `num_samples` samples."""
+    if keras.backend.backend() == "tensorflow":
+        return task
+    return replace(task, outputs=tuple(_countable(output, num_samples) for output in task.outputs))
+
+
+def _countable(output: Output, num_samples: int) -> Output:
+    pixels = num_samples * math.prod(output.shape[:-1])
+    return replace(output, metrics=()) if output.is_mask and pixels > MOST_COUNTED else output
 
 
 def refuse_own_schedule(model: keras.Model) -> None:
@@ -110,16 +145,17 @@ def _refuse_other_inputs(model: keras.Model, task: Task, called: str) -> None:
 
 
 def _refuse_output(values: Array, output: Output, called: str) -> None:
-    mend = f"end it in {output.units} units with activation={output.activation!r}"
+    last = f"a convolution of {output.num_classes} filters" if output.is_mask else f"{output.units} units"
+    mend = f"end it in {last} with activation={output.activation!r}"
     if values.shape[1:] != output.shape:
         raise ConfigurationError(
             f"{called} must return a model with output of shape {output.shape}, like the labels, got "
             f"{values.shape[1:]}; {mend}"
         )
-    if output.activation == "softmax" and not np.allclose(values.sum(axis=1), 1, atol=SUM_TOLERANCE):
+    if output.activation == "softmax" and not np.allclose(sums := values.sum(axis=-1), 1, atol=SUM_TOLERANCE):
         raise ConfigurationError(
             f"{called} must return a model with probabilities as output, got values that add up to "
-            f"{values[0].sum():.3g} for a sample; {mend}"
+            f"{sums.flat[0]:.3g} for a {'pixel' if output.is_mask else 'sample'}; {mend}"
         )
     if output.activation in ("softmax", "sigmoid") and (values.min() < 0 or values.max() > 1):
         raise ConfigurationError(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Custom(ModelSettings):
     """A function of yours that returns a `keras.Model`; it gets the arguments that it names."""
 
+    predicts_masks = None
+
     kind: Literal["custom"] = "custom"
 
     target: DottedName
@@ -77,7 +79,8 @@ def _offered(task: Task) -> dict[str, Any]:
     offered: dict[str, Any] = {"input_shape": _shape(task.spec), "outputs": task.outputs}
     if len(task.outputs) == 1:
         output = task.outputs[0]
-        offered |= {"num_classes": output.num_classes, "units": output.units, "activation": output.activation}
+        units = output.num_classes if output.is_mask else output.units
+        offered |= {"num_classes": output.num_classes, "units": units, "activation": output.activation}
     return offered
 
 

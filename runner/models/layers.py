@@ -102,15 +102,16 @@ def model_of(inputs: Any, features: Any, task: Task) -> keras.Model:
     has too few digits for a loss.
     """
     if len(task.outputs) == 1:
-        return _model(inputs, _attach(features, task.outputs[0], task))
+        return to_model(inputs, _attach(features, task.outputs[0], task))
     # A head may have the name of a layer (`sample`, `dense`). So only the dict's keys are names of heads.
     outputs = {
         output.name: _attach(features, replace(output, name=f"{output.name}_output"), task) for output in task.outputs
     }
-    return _model(inputs, outputs)
+    return to_model(inputs, outputs)
 
 
-def _model(inputs: Any, outputs: Any) -> keras.Model:
+def to_model(inputs: Any, outputs: Any) -> keras.Model:
+    """The model from `inputs` to `outputs`, each a tensor or a dict by name."""
     with any_input_names():
         return keras.Model(inputs, outputs)
 

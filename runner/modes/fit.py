@@ -116,10 +116,29 @@ def _build(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple[Task
             _refuse_without_effect(run, model)
         else:
             optimizer = settings.build_optimizer(settings.epochs * steps)
-            compile_model(model, task, optimizer=optimizer, jit_compile=settings.jit_compile)
+            compile_model(
+                model, _countable(run, task, dataset, steps), optimizer=optimizer, jit_compile=settings.jit_compile
+            )
     run.config.model.refuse_unsavable(model)
     run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
     return task, model
+
+
+def _countable(run: RunContext, task: Task, dataset: Dataset, steps: int) -> Task:
+    """`task` without metrics that Keras would get wrong in epochs as long as those of this run."""
+    from runner.models.compile import MOST_COUNTED, countable
+
+    if (batches := dataset.batches) is not None:
+        most = max(steps, *batches.steps.values()) * batches.size
+    else:
+        most = max(steps * run.config.loader.batch_size, *map(len, dataset.splits.values()))
+    counted = countable(task, most)
+    if counted != task:
+        run.terminal.note(
+            f"mean_iou is not computed in training: Keras counts up to {MOST_COUNTED:,} pixels on "
+            f"backend={run.config.backend}, and an epoch has more; the evaluation counts them all"
+        )
+    return counted
 
 
 def _refuse_without_effect(run: RunContext, model: keras.Model) -> None:

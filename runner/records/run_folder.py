@@ -180,7 +180,7 @@ def _component_name(value: Any) -> Any:
 
 def goal_of_metric(metric: str) -> Goal | None:
     """`max` or `min`: which way a metric is better; None if that is not known."""
-    if metric.endswith("accuracy"):
+    if metric.endswith(("accuracy", "iou", "dice")):
         return "max"
     return "min" if metric.endswith(("loss", "error")) else None
 

@@ -38,7 +38,7 @@ def metric_goals(model: keras.Model) -> dict[str, Literal["min", "max"]]:
 
 
 def _direction_by_name(name: str) -> Literal["min", "max"] | None:
-    if name.endswith("accuracy"):  # also of one output of several, which Keras does not know
+    if name.endswith(("accuracy", "iou", "dice")):  # also of one output of several, which Keras does not know
         return "max"
     return "min" if name.endswith(("loss", "error")) else None
 

@@ -46,6 +46,10 @@ def logits(input_shape, num_classes):
 def forgets(input_shape):
     build(input_shape, 3)
 
+def pixels(input_shape, num_classes, units, activation=None):
+    assert units == num_classes
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Conv2D(units, 1, activation=activation)])
+
 class Eager(keras.Model):
     def call(self, x):
         assert str(x.dtype) == "float32", x.dtype
@@ -156,3 +160,11 @@ def test_model_is_tried_on_the_delivered_dtype():
 def test_model_for_other_samples_is_refused():
     told = refusal("build", task(CATEGORICAL), input_shape=[9])
     assert told.startswith("model.target=mine_m.build must return a model that takes samples of shape (4, 4, 1): ")
+
+
+def test_masks_must_be_probabilities_of_each_pixel():
+    masks = Task(ArraySpec((4, 4, 1), np.dtype("u1")), "none", (output_of(Head("", "mask", CLASSES), (4, 4)),))
+    assert Custom(target="mine_m.pixels").build(masks).output_shape == (None, 4, 4, 3)
+    mend = "end it in a convolution of 3 filters with activation='softmax'"
+    assert re.search(rf"values that add up to .* for a pixel; {mend}", refusal("pixels", masks, activation=None))
+    assert re.search(rf"output of shape \(4, 4, 3\), like the labels, got \(3,\); {mend}", refusal("build", masks))

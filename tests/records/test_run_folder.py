@@ -66,7 +66,13 @@ def test_half_written_run_is_readable(store):
 
 @pytest.mark.parametrize(
     ("metric", "goal"),
-    [("val_loss", "min"), ("bi_binary_accuracy", "max"), ("mean_absolute_error", "min"), ("f", None)],
+    [
+        ("val_loss", "min"),
+        ("bi_binary_accuracy", "max"),
+        ("mean_absolute_error", "min"),
+        ("where_mean_iou", "max"),
+        ("f", None),
+    ],
 )
 def test_goal_is_known_for_common_metrics(metric, goal):
     assert goal_of_metric(metric) == goal

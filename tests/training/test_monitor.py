@@ -4,9 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from runner.batch import Batch
+from runner.batch import ArraySpec, Batch
+from runner.data.labels import Head
 from runner.errors import ConfigurationError
-from runner.training.monitor import better
+from runner.models.base import Task, output_of
+from runner.models.compile import compile_model
+from runner.training.monitor import better, metric_goals
 
 BATCH = Batch(np.zeros((4, 3), np.float32), np.array([0, 1, 2, 0], np.float32), None, tuple("abcd"))
 
@@ -62,3 +65,12 @@ def test_unknown_monitor_is_refused(model):
 
 def test_loss_is_known_without_a_batch(model):
     assert better(model["classes"], "loss", validated=False, first=lambda: pytest.fail("a batch was read")) == "min"
+
+
+def test_more_overlap_of_masks_is_better():
+    made = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Conv2D(3, 1, activation="softmax")])
+    output = output_of(Head("", "mask", ("a", "b", "c")), (2, 2))
+    compile_model(made, Task(ArraySpec((2, 2, 3), np.dtype("f4")), "none", (output,)), optimizer="sgd")
+    batch = Batch(np.zeros((1, 2, 2, 3), "f4"), np.zeros((1, 2, 2), "u1"), None, ("a",))
+    assert better(made, "val_mean_iou", validated=True, first=lambda: batch) == "max"
+    assert metric_goals(made) == {"loss": "min", "mean_iou": "max"}
