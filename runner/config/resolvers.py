@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from runner.data.npy import read_json_object
+from runner.data.partition import read_json_object
 from runner.errors import ConfigurationError, DataError
 from runner.messages import first_few
 

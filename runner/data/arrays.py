@@ -15,17 +15,20 @@ from pydantic import model_validator
 from runner.batch import Array, ArraySpec
 from runner.component import File, is_file
 from runner.data.archive import ArchiveNames, find_names, load_archive
-from runner.data.dataset import Data, Dataset
+from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import (
     NO_LABELS,
     ClassMode,
+    Head,
     Labels,
+    MaskMode,
     NumberMode,
     class_head,
     encode_classes,
     numbers_head,
     refuse_quantities,
 )
+from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_labels
 from runner.data.source import Source
 from runner.errors import DataError
 from runner.finite import first_not_finite, narrowed, not_finite_text
@@ -75,7 +78,7 @@ class ArraySamples(Source):
         )
 
 
-class Arrays(Data):
+class Arrays(Data, MaskSettings):
     """Arrays `x` and `y` of one `.npz` file, or `x_train` and `y_train`; optionally `x_val`, `y_val`, `x_test`, …"""
 
     kind: Literal["arrays"] = "arrays"
@@ -83,9 +86,9 @@ class Arrays(Data):
     path: File
     """The `.npz` file."""
 
-    class_mode: ClassMode | NumberMode | None = "sparse"
-    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number or a row of numbers), input
-    (the sample), null (nothing)."""
+    class_mode: ClassMode | NumberMode | MaskMode | None = "sparse"
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number or a row of numbers), mask (a
+    class for each pixel), input (the sample), null (nothing)."""
 
     weights: str | None = None
     """The array with the weight of each training sample in the loss, such as sample_weight; those of other splits have
@@ -109,6 +112,13 @@ class Arrays(Data):
 
         Raises `DataError` if the file is not an `.npz` file, has no `x`, or its arrays do not fit each other.
         """
+        return self._open(())
+
+    def open_for(self, heads: tuple[Head, ...]) -> Dataset:
+        """Load the arrays for a model with these heads; masks get its codes. Raises `DataError` as `open` does."""
+        return relabel_splits(self._open(heads[0].class_names if len(heads) == 1 else ()), heads)
+
+    def _open(self, known: tuple[str, ...]) -> Dataset:
         arrays = load_archive(self.path)
         names = find_names(self.path, arrays, self.weights)
         if "train" not in names.x:
@@ -121,10 +131,12 @@ class Arrays(Data):
         labels = self._labels(arrays, rows, names)
         weights = self._weights(arrays, rows, names)
         labels = {split: replace(found, weights=weights.get(split)) for split, found in labels.items()}
-        sources = {
+        sources: dict[str, Source] = {
             split: ArraySamples(self.path, names.x[split], split, labels[split], array) for split, array in rows.items()
         }
-        dataset = self.dataset(sources, labels["train"].heads, files=(self.path,))
+        if self.class_mode == "mask":
+            sources = self._with_masks(sources, arrays, names, known)
+        dataset = self.dataset(sources, sources["train"].labels.heads, files=(self.path,))
         if not names.unread:
             return dataset
         are = "are" if len(names.unread) > 1 else "is"
@@ -143,7 +155,7 @@ class Arrays(Data):
                 )
 
     def _labels(self, arrays: Mapping[str, Array], rows: Mapping[str, Array], names: ArchiveNames) -> dict[str, Labels]:
-        if self.class_mode is None:
+        if self.class_mode is None or self.class_mode == "mask":
             return dict.fromkeys(rows, NO_LABELS)
         if self.class_mode == "input":
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
@@ -158,6 +170,31 @@ class Arrays(Data):
         refuse_quantities(self.class_mode, class_names, len(values["train"]))
         ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
+
+    def _with_masks(
+        self,
+        samples: Mapping[str, Source],
+        arrays: Mapping[str, Array],
+        names: ArchiveNames,
+        known: tuple[str, ...],
+    ) -> dict[str, Source]:
+        """The samples with the rows of `y` as their masks."""
+        from runner.data.mask_arrays import SideBySide, refuse_other_sides, whole_numbers, with_masks
+
+        pairs = {}
+        for split, source in samples.items():
+            name = names.y_of(split)
+            masks = _rows(self._y(arrays, name), self.path, name)
+            if len(masks) != len(source):
+                raise DataError(
+                    f"{self.path}: {name} must hold a mask for each of {len(source):,} samples, got {len(masks):,}"
+                )
+            rows = ArraySamples(self.path, name, split, NO_LABELS, masks)
+            pairs[split] = SideBySide({IMAGE: source, MASK: rows})
+            refuse_other_sides(pairs[split].spec, MASK, f"{self.path}: masks in {name}")
+        first = [pairs["train"].read(row).arrays[MASK] for row in range(min(FIRST_MASKS, len(pairs["train"])))]
+        classes = self.mask_classes(known, lambda: [whole_numbers(mask) for mask in first])
+        return {split: with_masks(pair, classes, mask_labels(classes)) for split, pair in pairs.items()}
 
     def _numbers(
         self, arrays: Mapping[str, Array], rows: Mapping[str, Array], names: ArchiveNames

@@ -120,13 +120,16 @@ class ClassFolders(Data, ImageSettings):
         return list_files(folder, classes or None, self.classes or sorted(classes))
 
     def _source(self, files: SplitFiles, *, heads: tuple[Head, ...], reader: FileReader) -> FileSamples:
+        column = np.array(files.codes if self._has_classes else [], np.int64)
+        return self.file_samples(files, Labels(heads, (column,)) if heads else NO_LABELS, reader)
+
+    def file_samples(self, files: SplitFiles, labels: Labels, reader: FileReader) -> FileSamples:
+        """The images of a split; their ids are relative to the root, so that splits share none."""
         folder, ids = files.folder, iter(files.images)
         if folder != self.root and folder.is_relative_to(self.root):
-            # Ids are relative to the root, so that splits share none.
             prefix = folder.relative_to(self.root).as_posix()
             folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
-        column = np.array(files.codes if self._has_classes else [], np.int64)
-        return FileSamples(folder, Ids(ids), Labels(heads, (column,)) if heads else NO_LABELS, reader)
+        return FileSamples(folder, Ids(ids), labels, reader)
 
 
 def _first_images(folder: Path, ids: list[str]) -> list[Path]:

@@ -24,7 +24,7 @@ def with_class_notes(dataset: Dataset, *, limited: bool) -> Dataset:
 def class_notes(labels: Labels, num_samples: int, *, limited: bool) -> Iterator[str]:
     """Notes on the classes of the training samples; with `limited` only on their names, as samples are left out."""
     for head, column in zip(labels.heads, labels.columns, strict=True):
-        if not head.class_names:
+        if not head.classifies:
             continue
         where = f" of {head.name}" if head.name else ""
         yield from _alike(head, where)

@@ -17,12 +17,14 @@ from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import is_file_name
 from runner.data.labels import Head, Known, Labels
 from runner.data.manifest import Manifest
+from runner.data.masks import FIRST_MASKS, MASK, MaskSettings, mask_labels
+from runner.data.source import Source
 from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader
 from runner.data.user_samples import UserSamples, read_values
 from runner.data.views import select
 from runner.errors import ConfigurationError, DataError
-from runner.fields import Fields, spec_of
+from runner.fields import Fields, Layout, spec_of
 from runner.messages import first_few, plural
 from runner.user_code import call, error_text, file_of, kind_of, module_of
 
@@ -84,7 +86,7 @@ class UserObject:
 
     def labels(self, training: Indices, known: Known) -> Labels:
         """Labels of all samples. The classes are those of the `training` samples, or the `known` classes of a model."""
-        if self.class_mode is None:
+        if self.class_mode is None or self.class_mode == "mask":
             return Labels((), ())
         if self.class_mode == "input":
             return Labels((Head("", "input"),), (np.empty(0, np.int64),))
@@ -133,7 +135,7 @@ class UserObject:
                     f"got {first_few(missing)}"
                 )
             return mode
-        if mode is None or mode == "input":
+        if mode is None or mode == "input" or mode == "mask":
             return {}
         return dict.fromkeys(columns, "raw" if mode == "multi_output" else mode)
 
@@ -193,10 +195,11 @@ def _series(column: Sequence[Any] | Array) -> Array:
     return values
 
 
-class Custom(Data):
+class Custom(Data, MaskSettings):
     """A class of yours with `__len__` and `read(index)`, and optionally labels, ids, splits and `path(index)`.
 
-    If `read` returns a dict of arrays, the model gets a dict of inputs with these names.
+    If `read` returns a dict of arrays, the model gets a dict of inputs with these names; `targets` names the one that
+    is the target of class_mode=mask, by default mask.
     """
 
     kind: Literal["custom"] = "custom"
@@ -254,7 +257,33 @@ class Custom(Data):
                 f"data.class_mode=input predicts the sample, which must be one array, got {spec_of(first)}; return one "
                 "array, or set another class_mode"
             )
-        samples = UserSamples(instance, ids, labels, spec_of(first))
+        samples: Source = UserSamples(instance, ids, labels, spec_of(first))
+        if self.class_mode == "mask":
+            samples = self._with_masks(samples, _target(instance, self.target), rows["train"], known.get("", ()))
         file = file_of(module_of(self.target))
         sources = {split: select(samples, members) for split, members in rows.items()}
-        return self.dataset(sources, labels.heads, (file,) if file else ())
+        return self.dataset(sources, samples.labels.heads, (file,) if file else ())
+
+    def _with_masks(self, samples: Source, field: str, training: Indices, known: tuple[str, ...]) -> Source:
+        """The samples, whose array `field` is a mask."""
+        from runner.data.mask_arrays import refuse_other_sides, whole_numbers, with_masks
+
+        spec = samples.spec
+        if not isinstance(spec, Layout) or field not in dict(spec.specs):
+            raise DataError(
+                f"{self.target}.read must return a dict with the image and the array {field} for data.class_mode=mask, "
+                f"got {spec}; the attribute targets names another one"
+            )
+        refuse_other_sides(spec, field, f"{self.target}: {field}")
+        first = training[:FIRST_MASKS].tolist()
+        classes = self.mask_classes(known, lambda: [whole_numbers(samples.read(row).arrays[field]) for row in first])
+        return with_masks(samples, classes, mask_labels(classes, field), field)
+
+
+def _target(instance: Any, called: str) -> str:
+    """The array of a sample that is the target: the one name in `targets` of the object."""
+    targets = getattr(instance, "targets", MASK)
+    names = [targets] if isinstance(targets, str) else list(map(str, targets))
+    if len(names) != 1:
+        raise DataError(f"{called}: targets must name one array of a sample, got {first_few(names)}")
+    return names[0]

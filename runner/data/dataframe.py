@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,13 +18,15 @@ from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, same_files
 from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
-from runner.data.labels import Head, Known, Labels
+from runner.data.labels import NO_LABELS, Head, Known, Labels
 from runner.data.manifest import PARQUET, Manifest, read_manifest
+from runner.data.masks import FIRST_MASKS, MaskedImages, MaskFileSettings, mask_labels
 from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader, numbers
+from runner.data.views import select
 from runner.errors import DataError
 from runner.images import ImageSettings
-from runner.messages import first_few
+from runner.messages import first_few, yaml_text
 
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """Names that Keras and TensorFlow accept for one of several outputs."""
@@ -32,7 +35,7 @@ DEFAULT_LABEL = "label"
 """The column to learn if none is set."""
 
 
-class DataFrame(Data, ImageSettings):
+class DataFrame(Data, ImageSettings, MaskFileSettings):
     """Image files listed in a CSV or Parquet table, with labels, weights and splits in its columns."""
 
     kind: Literal["dataframe"] = "dataframe"
@@ -52,8 +55,12 @@ class DataFrame(Data, ImageSettings):
 
     class_mode: ColumnModes = "categorical"
     """Form of `y`: categorical (one-hot), sparse (class numbers), binary, multi_label (0 or 1 per class; cells like
-    cat|dog), raw (numbers), multi_output (numbers, one output per column), input (the image), null (nothing); or a
-    mapping of columns to modes, {bi: binary, multi: sparse}."""
+    cat|dog), raw (numbers), multi_output (numbers, one output per column), mask (a class for each pixel, in the image
+    files of mask_column), input (the image), null (nothing); or a mapping of columns to modes, {bi: binary, multi:
+    sparse}."""
+
+    mask_column: str | None = None
+    """The column with the path of each image's mask, for class_mode=mask."""
 
     weight_column: str | None = None
     """The column with the weight of each sample in the loss; null: equal weights."""
@@ -78,6 +85,15 @@ class DataFrame(Data, ImageSettings):
             raise ValueError(
                 "several label_columns name the model's outputs and must consist of letters a to z, digits, _, . and "
                 f"-, got {', '.join(map(repr, invalid))}; rename the columns"
+            )
+        if self.class_mode == "mask" and (self.mask_column is None or self.label_columns is not None):
+            wrong = (
+                "mask_column must name the column of the masks"
+                if self.mask_column is None
+                else "label_columns must be null"
+            )
+            raise ValueError(
+                f"{wrong} with class_mode=mask, got {yaml_text(self.label_columns and list(self.label_columns))}"
             )
         if self.class_mode is None and self.weight_column is not None:
             raise ValueError(f"weight_column must be null with class_mode=null, got {self.weight_column!r}")
@@ -132,8 +148,8 @@ class DataFrame(Data, ImageSettings):
         return relabel_splits(self._open({head.name: head.class_names for head in heads}), heads)
 
     def array_settings(self) -> Mapping[str, Any]:
-        """The settings of the pixels."""
-        return self.pixel_settings()
+        """The settings of the pixels, and of the codes of masks."""
+        return {**self.pixel_settings(), **({"masks": self.mask_document()} if self.class_mode == "mask" else {})}
 
     @property
     def folder(self) -> Path:
@@ -146,6 +162,8 @@ class DataFrame(Data, ImageSettings):
 
         manifest = self._read()
         ids, rows = self._ids(manifest), self._rows(manifest)
+        if self.class_mode == "mask":
+            return self._open_masks(manifest, ids, rows, known)
         targets = self._targets(TargetReader(manifest, rows["train"], known))
         heads = tuple(target.head for target in targets)
         labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
@@ -157,9 +175,24 @@ class DataFrame(Data, ImageSettings):
         }
         return self.dataset(sources, heads, (self.manifest,))
 
+    def _open_masks(self, manifest: Manifest, ids: Ids, rows: Mapping[str, Indices], known: Known) -> Dataset:
+        from runner.images.fast import FIRST, open_reader
+        from runner.images.mask import MaskReader
+
+        folder, masks = self.folder, self._paths(manifest, str(self.mask_column), "the path of a mask")
+        reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
+        first = [folder / masks[row] for row in rows["train"][:FIRST_MASKS]]
+        classes = self.mask_classes(known.get("", ()), lambda: self.first_values(first))
+        labels = replace(mask_labels(classes), weights=self._weights(manifest))
+        images = FileSamples(folder, ids, NO_LABELS, reader)
+        samples = MaskedImages(images, masks, folder, MaskReader(classes, self), labels)
+        sources = {split: select(samples, members) for split, members in rows.items()}
+        return self.dataset(sources, labels.heads, (self.manifest,))
+
     def _read(self) -> Manifest:
         modes = self._modes
         texts = [name for name, mode in modes.items() if mode != "raw"]
+        texts += [self.mask_column] if self.mask_column is not None and self.class_mode == "mask" else []
         if self.split_column is not None:
             texts.append(self.split_column)
         raw = [name for name, mode in modes.items() if mode == "raw"]
@@ -171,7 +204,7 @@ class DataFrame(Data, ImageSettings):
 
     @property
     def _has_labels(self) -> bool:
-        return self.class_mode not in (None, "input")
+        return self.class_mode not in (None, "input", "mask")
 
     @property
     def _target_columns(self) -> tuple[str, ...]:
@@ -194,7 +227,7 @@ class DataFrame(Data, ImageSettings):
                 modes[name] = self.class_mode[name]
             elif self.class_mode == "multi_output":
                 modes[name] = "raw"
-            elif self.class_mode is not None and self.class_mode != "input":
+            elif self.class_mode is not None and self.class_mode != "input" and self.class_mode != "mask":
                 modes[name] = self.class_mode
         return modes
 
@@ -208,15 +241,19 @@ class DataFrame(Data, ImageSettings):
             for column, mode in self._modes.items()
         ]
 
-    def _ids(self, manifest: Manifest) -> Ids:
-        cells = manifest.table[self.path_column]
-        manifest.refuse(np.flatnonzero(cells.isna()), self.path_column, "hold the path of an image")
+    def _paths(self, manifest: Manifest, column: str, what: str) -> Ids:
+        """The paths in a column, with the names that files have on disk."""
+        cells = manifest.table[column]
+        manifest.refuse(np.flatnonzero(cells.isna()), column, f"hold {what}")
         parts = (cells.iloc[row : row + CHUNK].astype(str).tolist() for row in range(0, len(cells), CHUNK))
         ids = Ids(chain.from_iterable(parts))
         if "\0" in ids.text:
             nul = [row for row, name in enumerate(ids) if "\0" in name]
-            manifest.refuse(np.array(nul), self.path_column, "hold the path of an image, without a NUL character")
-        ids = as_on_disk(self.folder, ids)
+            manifest.refuse(np.array(nul), column, f"hold {what}, without a NUL character")
+        return as_on_disk(self.folder, ids)
+
+    def _ids(self, manifest: Manifest) -> Ids:
+        ids = self._paths(manifest, self.path_column, "the path of an image")
         if repeated := ids.repeated() or same_files(self.folder, ids):
             raise DataError(
                 f"{self.manifest} must list each image once, got {len(repeated):,} in several rows: "

@@ -34,7 +34,11 @@ class FileSamples(Source):
 
     def path(self, index: int) -> Path:
         """The file of sample `index`."""
-        return Path(self._file(self.ids[index]))
+        return Path(self.file(index))
+
+    def file(self, index: int) -> str:
+        """The file of sample `index` as text."""
+        return self._file(self.ids[index])
 
     def read(self, index: int, out: Array | None = None) -> Array:
         """Read the file of sample `index`."""

@@ -49,6 +49,11 @@ class Head:
     ignored: int | None = None
     """The code of pixels that count neither in the loss nor in scores; None if there are none."""
 
+    @property
+    def classifies(self) -> bool:
+        """Whether samples belong to classes; in a mask, pixels do."""
+        return bool(self.class_names) and self.mode != "mask"
+
     def encode(self, codes: Array) -> Array:
         """Targets of samples with these labels, in the form of Keras's `flow_from_*`.
 

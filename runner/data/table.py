@@ -32,7 +32,7 @@ NAMES_WITH_SPACES = "; write ['polar bear'] for a name with a space"
 
 ColumnMode = Literal["categorical", "sparse", "binary", "multi_label", "raw"]
 ColumnModes = (
-    Literal["categorical", "sparse", "binary", "multi_label", "raw", "multi_output", "input"]
+    Literal["categorical", "sparse", "binary", "multi_label", "raw", "multi_output", "input", "mask"]
     | dict[str, ColumnMode]
     | None
 )

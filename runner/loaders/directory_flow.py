@@ -164,13 +164,14 @@ class DirectoryFlowLoader(SequenceLoader):
 
     @property
     def filepaths(self) -> list[str]:
-        """The files with their folder, by sample."""
-        return [str(path) for path in self.source.paths()]
+        """The files with their folder, by sample; of an image with a mask, the image."""
+        return [str(self.source.path(index)) for index in range(len(self.source))] if self.source.has_files else []
 
     @property
     def classes(self) -> Indices | None:
         """The class number of each sample, shape `(samples,)`; None for data without classes."""
-        return self.source.labels.columns[0] if self.class_names else None
+        heads = self.source.labels.heads
+        return self.source.labels.columns[0] if heads and heads[0].classifies else None
 
     @property
     def labels(self) -> Array | None:

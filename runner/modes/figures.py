@@ -24,7 +24,7 @@ def class_counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
     return {
         head.name or "label": _counts(head, {split: parts[number] for split, parts in columns.items()})
         for number, head in enumerate(dataset.heads)
-        if head.class_names
+        if head.classifies
     }
 
 
@@ -79,7 +79,7 @@ def picture_wait(folder: Path, lanes: Sequence[Lane]) -> None:
 def _examples(source: Source) -> Iterator[tuple[int, str]]:
     """The indices of the pictured samples, with their classes."""
     columns = zip(source.labels.heads, source.labels.columns, strict=True)
-    head, column = next(((head, column) for head, column in columns if head.class_names), (None, None))
+    head, column = next(((head, column) for head, column in columns if head.classifies), (None, None))
     if head is None or column is None:
         yield from ((index, "") for index in range(min(len(source), 6 * EXAMPLES)))
         return

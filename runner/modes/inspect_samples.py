@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ class Finding:
 class Examined:
     """The result of reading one sample: its size in bytes, and its fault with the reason.
 
-    `size` is the size of the file, or of the array where there is no file. `digest` is the digest of the array where
+    `size` is the size of the files, or of the array where there is no file. `digest` is the digest of the array where
     there is no file.
     """
 
@@ -125,9 +125,9 @@ def _examine_block(source: Source, transforms: Transforms, indices: Indices) -> 
 def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined:
     """Read sample `index` as a loader does, and check the values that it has after `transforms`."""
     pixels = source.spec.empty()
-    path = source.path(index)
+    files = source.files(index)
     with watched(lambda: f"sample {source.ids[index]}"):
-        one = _examine_array(source, index, pixels) if path is None else _examine_file(source, index, path, pixels)
+        one = _examine_files(source, index, files, pixels) if files else _examine_array(source, index, pixels)
         return replace(one, **_faulty_values(source, index, pixels, transforms)) if not one.fault else one
 
 
@@ -153,24 +153,32 @@ def _examine_array(source: Source, index: int, pixels: Values) -> Examined:
     return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
 
 
-def _examine_file(source: Source, index: int, path: Path, pixels: Values) -> Examined:
-    try:
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        bad = BadSampleError(str(path), reason(error))
-        bad.__cause__ = error
-        refuse_lost_storage(source, bad)
-        fault: Fault = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-        return Examined(UNKNOWN, fault=fault, reason=bad.reason)
-    if size == 0:
-        return Examined(size, fault="empty", reason="empty file")
+def _examine_files(source: Source, index: int, files: Sequence[Path], pixels: Values) -> Examined:
+    """The result of reading a sample of one file, or of several; a fault of a later file names it."""
+    size = 0
+    for path in files:
+        of_file = "" if path == files[0] else f"{path}: "
+        try:
+            length = path.stat().st_size
+        except (OSError, ValueError) as error:
+            bad = BadSampleError(str(path), reason(error))
+            bad.__cause__ = error
+            refuse_lost_storage(source, bad)
+            fault: Fault = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+            return Examined(UNKNOWN, fault=fault, reason=of_file + bad.reason)
+        if length == 0:
+            return Examined(length, fault="empty", reason=f"{of_file}empty file")
+        size += length
     try:
         source.read(index, pixels)
     except BadSampleError as error:
         refuse_lost_storage(source, error)
-        return Examined(size, fault="unreadable", reason=error.reason)
-    wrong = misnamed(path.name, _head(path))
-    return Examined(size) if wrong is None else Examined(size, fault="misnamed", reason=wrong)
+        of_file = f"{error.name}: " if error.name in map(str, files[1:]) else ""
+        return Examined(size, fault="unreadable", reason=of_file + error.reason)
+    for path in files:
+        if (wrong := misnamed(path.name, _head(path))) is not None:
+            return Examined(size, fault="misnamed", reason=wrong if path == files[0] else f"{path}: {wrong}")
+    return Examined(size)
 
 
 def _head(path: Path) -> bytes:
@@ -199,8 +207,8 @@ def _equals(splits: list[_CheckedSplit], run: Callable[..., Iterator[Any]]) -> I
 
 def _digest(candidate: tuple[_CheckedSplit, int]) -> bytes | None:
     split, index = candidate
-    path = split.source.path(index)
-    return split.examined[index].digest if path is None else file_digest(path)
+    files = split.source.files(index)
+    return file_digest(*files) if files else split.examined[index].digest
 
 
 def equal_sized(sizes: Indices) -> Indices:
@@ -213,13 +221,14 @@ def equal_sized(sizes: Indices) -> Indices:
     return np.flatnonzero((counts[inverse] > 1) & (sizes > 0))
 
 
-def file_digest(path: Path) -> bytes | None:
-    """The SHA-256 digest of a file; None if it cannot be read."""
+def file_digest(*paths: Path) -> bytes | None:
+    """The SHA-256 digest of the contents of files, one after the other; None if one of them cannot be read."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb", buffering=0) as file:
-            while block := file.read(BYTES_AT_ONCE):
-                digest.update(block)
+        for path in paths:
+            with path.open("rb", buffering=0) as file:
+                while block := file.read(BYTES_AT_ONCE):
+                    digest.update(block)
     except OSError:
         return None
     return digest.digest()

@@ -98,7 +98,9 @@ def transforms_of(config: Settings, dataset: Dataset, split: str, source: Source
 
 
 def _augmentation(config: Settings, source: Source, *, training: bool) -> Transforms:
-    return augment(samples_of(config).augment, source.spec, config.seed, training=training)
+    # Without ignored pixels the first class fills a mask where there is no image.
+    masks = {head.field: head.ignored or 0 for head in source.labels.heads if head.mode == "mask" and head.field}
+    return augment(samples_of(config).augment, source.spec, config.seed, training=training, masks=masks)
 
 
 def _function(config: Settings, name: str, split: str, *, training: bool) -> Function:

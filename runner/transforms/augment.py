@@ -6,7 +6,7 @@ The draws depend on the seed, the epoch and the sample only, so every loader and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -17,7 +17,7 @@ from runner.batch import Array, ArraySpec
 from runner.errors import DataError
 from runner.fields import Fields, Layout, SampleSpec, Values
 from runner.images.crop import crop_box
-from runner.images.resize import resize_antialiased
+from runner.images.resize import resize_antialiased, resize_nearest
 from runner.messages import shape_text
 from runner.seeds import Purpose, derive
 from runner.transforms.settings import Augment, FillMode
@@ -39,35 +39,57 @@ DTYPES = ("uint8", "uint16", "float32")
 """Dtypes that OpenCV augments."""
 
 MOST_CHANNELS = 4
-"""The most channels that OpenCV interpolates."""
+"""The most channels that OpenCV interpolates at once."""
+
+NO_MASKS: Mapping[str, int] = {}
 
 
-def augment(settings: Augment, read: SampleSpec, seed: int, *, training: bool) -> tuple[Transform, ...]:
+def augment(
+    settings: Augment, read: SampleSpec, seed: int, *, training: bool, masks: Mapping[str, int] = NO_MASKS
+) -> tuple[Transform, ...]:
     """The augmentation of samples with the spec `read`; outside training only a centred crop of the same size.
 
-    Of several arrays all images are augmented, each by the same draws. Raises `DataError` if such samples cannot be
-    augmented.
+    Of several arrays all images are augmented, each by the same draws. `masks` are the arrays that hold class codes,
+    with the code that fills them outside of the image where `fill_mode` is constant. Raises `DataError` if such samples
+    cannot be augmented.
     """
     if not settings:
         return ()
     if isinstance(read, Layout):
-        return _of_fields(settings, read, seed, training=training)
+        return _of_fields(settings, read, seed, training=training, masks=masks)
     _refuse_other_than_images(settings, read)
+    return _of_array(settings, read, seed, training=training)
+
+
+def _of_array(
+    settings: Augment, read: ArraySpec, seed: int, *, training: bool, mask_fill: int | None = None
+) -> tuple[Transform, ...]:
     if settings.crop is None:
-        return (Augmentation(settings, read, seed),) if training else ()
+        return (Augmentation(settings, read, seed, mask_fill),) if training else ()
     spec = ArraySpec((*settings.crop, *read.shape[2:]), np.dtype(read.dtype))
-    return (Augmentation(settings, spec, seed) if training else CenterCrop(spec),)
+    is_mask = mask_fill is not None
+    return (Augmentation(settings, spec, seed, mask_fill) if training else CenterCrop(spec, is_mask),)
 
 
-def _of_fields(settings: Augment, read: Layout, seed: int, *, training: bool) -> tuple[Transform, ...]:
-    images = {name: spec for name, spec in read.specs if _is_image(spec)}
-    if not images or len({spec.shape[:2] for spec in images.values()}) > 1:
+def _of_fields(
+    settings: Augment, read: Layout, seed: int, *, training: bool, masks: Mapping[str, int]
+) -> tuple[Transform, ...]:
+    # Next to a mask an image is known by its sides, and may have any number of channels.
+    sides = {spec.shape[:2] for name, spec in read.specs if name in masks}
+    images = {name: spec for name, spec in read.specs if name not in masks and _is_image(spec, sides)}
+    if not images or len(sides | {spec.shape[:2] for spec in images.values()}) > 1:
         raise DataError(
             f"data.augment needs images of one height and width among the arrays of a sample, got {read}; remove "
             "data.augment, or augment them in a function of yours (data.transform)"
         )
-    by_name = {name: augment(settings, spec, seed, training=training) for name, spec in images.items()}
-    transforms = {name: found[0] for name, found in by_name.items() if found}
+    for spec in images.values():
+        _refuse_settings(settings, spec)
+    found = {
+        name: _of_array(settings, spec, seed, training=training, mask_fill=masks.get(name))
+        for name, spec in read.specs
+        if name in images or name in masks
+    }
+    transforms = {name: first for name, (first, *_) in found.items() if first} if all(found.values()) else {}
     if not transforms:
         return ()
     return (FieldAugmentation(transforms, Layout(tuple((n, _spec(transforms.get(n), s)) for n, s in read.specs))),)
@@ -77,19 +99,26 @@ def _spec(transform: Transform | None, read: ArraySpec) -> Any:
     return read if transform is None else transform.spec
 
 
-def _is_image(read: ArraySpec) -> bool:
-    flat_or_coloured = len(read.shape) == 2 or (len(read.shape) == 3 and 1 <= read.shape[2] <= MOST_CHANNELS)
-    return flat_or_coloured and read.dtype.name in DTYPES
+def _is_image(read: ArraySpec, sides: Collection[tuple[int, ...]] = ()) -> bool:
+    """Whether OpenCV augments such an array; one with these `sides`, those of a mask, may have any channels."""
+    channels = read.shape[2] if len(read.shape) == 3 else 1
+    right_shape = len(read.shape) in (2, 3) and (1 <= channels <= MOST_CHANNELS or read.shape[:2] in sides)
+    return right_shape and read.dtype.name in DTYPES
 
 
 def _refuse_other_than_images(settings: Augment, read: ArraySpec) -> None:
-    shape = read.shape
     if not _is_image(read):
         raise DataError(
             f"data.augment needs images of height×width or height×width×1 to {MOST_CHANNELS}, of dtype "
             f"{', '.join(DTYPES)}, got samples of {read}; remove data.augment, or augment them in a function of yours "
             "(data.transform)"
         )
+    _refuse_settings(settings, read)
+
+
+def _refuse_settings(settings: Augment, read: ArraySpec) -> None:
+    """Raise `DataError` for settings that such images cannot follow."""
+    shape = read.shape
     if settings.tones and read.dtype != np.uint8:
         raise DataError(
             f"data.augment.brightness and data.augment.contrast need 8-bit images, got samples of {read}; set both to "
@@ -104,20 +133,27 @@ def _refuse_other_than_images(settings: Augment, read: ArraySpec) -> None:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Crops, moves and tones an image by the draws of (seed, epoch, index)."""
+    """Crops, moves and tones an image by the draws of (seed, epoch, index); or moves its mask in the same way."""
 
     settings: Augment
     spec: ArraySpec
     seed: int
+    mask_fill: int | None = None
+    """For a mask the code outside of it, where `fill_mode` is constant; None for an image."""
 
     def __call__(self, values: Values, epoch: int, index: int) -> Values:
-        """The augmented image."""
+        """The augmented image, or the mask with codes of its own, never between two of them."""
         draws = Draws.of(self.seed, epoch, index)
         image: Array = window(values, *self.settings.crop, draws) if self.settings.crop else values
-        image = place(image, self.settings, draws)
-        if self.settings.tones:
-            image = tone(image, self.settings, draws)
-        return image.reshape(self.spec.shape)  # OpenCV drops the axis of a single channel
+        if image.ndim == 3 and image.shape[2] > MOST_CHANNELS:
+            starts = range(0, image.shape[2], MOST_CHANNELS)
+            parts = [self._changed(image[..., start : start + MOST_CHANNELS], draws) for start in starts]
+            return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
+        return self._changed(image, draws).reshape(self.spec.shape)  # OpenCV drops the axis of a single channel
+
+    def _changed(self, image: Array, draws: Draws) -> Array:
+        placed = place(image, self.settings, draws, self.mask_fill)
+        return tone(placed, self.settings, draws) if self.settings.tones and self.mask_fill is None else placed
 
 
 @dataclass(frozen=True)
@@ -137,17 +173,19 @@ class FieldAugmentation:
 class CenterCrop:
     """Crops the largest centred part with the aspect ratio of `spec`, and resizes it.
 
-    `keras.layers.RandomCrop` documents this for inference.
+    `keras.layers.RandomCrop` documents this for inference. A mask is resized by nearest.
     """
 
     spec: ArraySpec
+    is_mask: bool = False
 
     def __call__(self, values: Values, epoch: int, index: int) -> Values:
         """The resized centre, in every epoch alike."""
         fitted = np.empty(self.spec.shape, self.spec.dtype)
         box = crop_box(values.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
         with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
-        resize_antialiased(values.reshape(*values.shape[:2], -1), box, fitted.reshape(with_channels))
+        resize = resize_nearest if self.is_mask else resize_antialiased
+        resize(values.reshape(*values.shape[:2], -1), box, fitted.reshape(with_channels))
         return fitted
 
 
@@ -183,10 +221,11 @@ def window(image: Array, height: int, width: int, draws: Draws) -> Array:
     return image[top : top + height, left : left + width]
 
 
-def place(image: Array, settings: Augment, draws: Draws) -> Array:
+def place(image: Array, settings: Augment, draws: Draws, mask_fill: int | None = None) -> Array:
     """Flip and move `image`, shape `(height, width)` or `(height, width, channels)`; the result has the same shape.
 
-    Flips alone keep the exact pixels. All other movements, and flips with them, are one linear interpolation.
+    Flips alone keep the exact pixels. All other movements, and flips with them, are one linear interpolation; of a mask
+    each pixel shows the nearest one, or `mask_fill` where there is none.
     """
     horizontal = settings.flip in ("horizontal", "horizontal_and_vertical") and draws.flip_horizontal < HALF
     vertical = settings.flip in ("vertical", "horizontal_and_vertical") and draws.flip_vertical < HALF
@@ -195,7 +234,7 @@ def place(image: Array, settings: Augment, draws: Draws) -> Array:
         matrix = inverse_matrix(height, width, settings, draws) @ np.diag(
             [-1 if horizontal else 1, -1 if vertical else 1, 1]
         )
-        return _interpolated(image, matrix, settings.fill_mode)
+        return _interpolated(image, matrix, settings.fill_mode, mask_fill)
     if horizontal or vertical:
         flipped: Array = cv2.flip(image, -1 if horizontal and vertical else int(horizontal))
         return flipped
@@ -217,12 +256,18 @@ def inverse_matrix(height: int, width: int, settings: Augment, draws: Draws) -> 
     return moved
 
 
-def _interpolated(image: Array, matrix: Array, fill_mode: FillMode) -> Array:
+def _interpolated(image: Array, matrix: Array, fill_mode: FillMode, mask_fill: int | None) -> Array:
     height, width = image.shape[:2]
     centre = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1]])
     from_corner = centre @ matrix @ np.linalg.inv(centre)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped: Array = cv2.warpAffine(image, from_corner[:2], (width, height), flags=flags, borderMode=BORDERS[fill_mode])
+    warped: Array = cv2.warpAffine(
+        image,
+        from_corner[:2],
+        (width, height),
+        flags=cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if mask_fill is None else cv2.INTER_NEAREST),
+        borderMode=BORDERS[fill_mode],
+        borderValue=mask_fill or 0,
+    )
     return warped
 
 

@@ -13,6 +13,9 @@ from runner.data.dataframe import DataFrame
 from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.npy import Npy
+from runner.fields import arrays_of, spec_of
+from runner.loaders.reader import allocate
+from tests.support.masks import disc_image, write_discs
 
 
 @pytest.fixture
@@ -20,17 +23,35 @@ def opened(request, tmp_path, digits_root, monkeypatch):
     """A data set of each kind."""
     if request.param == "digits":
         return Digits(root=digits_root).open()
+    if request.param == "masks":
+        return images_with_masks(tmp_path)
     if request.param == "directory":
         return Directory(root=digits_root, target_size=(5, 7), class_mode="sparse").open()
     if request.param == "dataframe":
         return listed_in_a_table(digits_root, tmp_path / "digits.csv")
     if request.param == "custom":
         return a_class_of_the_users(tmp_path, monkeypatch)
+    if request.param == "masks of arrays":
+        return arrays_with_masks(tmp_path / "m.npz")
     x = np.random.default_rng(0).normal(size=(30, 2, 3))
     if request.param == "npy":
         return one_file_each(x, tmp_path)
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 3, x_test=x[:4], y_test=[0, 1, 2, 0])
     return Arrays(path=tmp_path / "a.npz").open()
+
+
+def images_with_masks(folder):
+    """Image files and mask files, two arrays for each sample."""
+    root = write_discs(folder, 12)
+    keys = {"masks": root / "masks", "mask_values": {0: "ground", 255: "disc"}, "target_size": (8, 8)}
+    return Directory(root=root / "images", class_mode="mask", test_split=0.2, **keys).open()
+
+
+def arrays_with_masks(file):
+    """Arrays in memory, whose workers load the file again."""
+    x, y = (np.stack(arrays) for arrays in zip(*map(disc_image, range(12)), strict=True))
+    np.savez(file, x=x, y=y, x_test=x[:4], y_test=y[:4])
+    return Arrays(path=file, class_mode="mask", mask_values={0: "ground", 255: "disc"}).open()
 
 
 def a_class_of_the_users(folder, monkeypatch):
@@ -77,13 +98,23 @@ def source(request, opened):
 
 
 every = pytest.mark.parametrize(
-    "opened", ["digits", "directory", "arrays", "npy", "dataframe", "custom"], indirect=True
+    "opened",
+    ["digits", "directory", "arrays", "npy", "dataframe", "custom", "masks", "masks of arrays"],
+    indirect=True,
 )
+
+
+def same(one, other):
+    """Whether two samples hold the same values, in one array or in several."""
+    pairs = zip(arrays_of(one), arrays_of(other), strict=True)
+    return all(name == of_other and np.array_equal(array, values) for (name, array), (of_other, values) in pairs)
 
 
 @every
 def test_source_has_one_id_and_label_per_sample(source):
-    assert len(source) == len(source.ids) == len(source.labels.columns[0]) > 0
+    assert len(source) == len(source.ids) > 0
+    labels = source.labels
+    assert labels.fields == ("mask",) or len(labels.columns[0]) == len(source)  # masks are no labels in memory
 
 
 @every
@@ -95,33 +126,34 @@ def test_source_ids_are_unique_over_all_splits(opened):
 @every
 def test_read_many_equals_single_reads(source):
     indices = np.array([len(source) - 1, 0, len(source) // 2, 0])
-    out = np.zeros((4, *source.spec.shape), source.spec.dtype)
+    out = allocate(source.spec, 4)
     source.read_many(indices, out)
-    assert np.array_equal(out, [source.read(index) for index in indices.tolist()])
+    assert all(same(out[row], source.read(index)) for row, index in enumerate(indices.tolist()))
 
 
 @every
 def test_source_reads_repeatably_and_into_out(source):
-    out = np.zeros(source.spec.shape, source.spec.dtype)
+    out = source.spec.empty()
     for index in (0, len(source) - 1):
         first = source.read(index)
-        assert (first.shape, first.dtype) == (source.spec.shape, source.spec.dtype)
+        assert spec_of(first) == source.spec
         assert source.read(index, out) is out
-        assert np.array_equal(first, out)
+        assert same(first, out)
 
 
 @every
 def test_source_gives_arrays_of_ones_own(source):
     kept = source.read(0).copy()
-    source.read(0)[...] = 0
-    assert np.array_equal(source.read(0), kept)
+    for _, array in arrays_of(source.read(0)):
+        array[...] = 0
+    assert same(source.read(0), kept)
 
 
 @every
 def test_source_survives_pickling(source):
     travelled = pickle.loads(pickle.dumps(source))
     assert list(travelled.ids) == list(source.ids)
-    assert np.array_equal(travelled.read(0), source.read(0))
+    assert same(travelled.read(0), source.read(0))
 
 
 @every
@@ -129,7 +161,7 @@ def test_source_reads_the_same_from_many_threads(source):
     indices = list(range(min(20, len(source)))) * 3
     with ThreadPoolExecutor(4) as pool:
         arrays = list(pool.map(source.read, indices))
-    assert all(np.array_equal(array, source.read(index)) for index, array in zip(indices, arrays))
+    assert all(same(array, source.read(index)) for index, array in zip(indices, arrays, strict=True))
 
 
 @every
