@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+import numpy as np
+
+from runner.batch import Array
 from runner.data.dataset import Data, Dataset
 from runner.errors import BadSampleError
 from runner.fields import arrays_of
@@ -43,10 +46,13 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
         batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
         needed = dict(_needed(config, settings, dataset))
     with record.stage("check"):
-        findings = _findings(config, settings, dataset, terminal)
+        pixels = {split: np.zeros(0, np.int64) for split in dataset.splits}
+        findings = _findings(config, settings, dataset, terminal, pixels)
+    shares = _pixel_counts(dataset, pixels)
     document = {
         "samples": {split: len(source) for split, source in dataset.splits.items()},
         "classes": counts,
+        **({"pixels": shares} if shares else {}),
         "findings": {kind: _documents(kind, dataset, findings) for kind in KINDS},
         "batch": batch,
         "memory": {"available_bytes": available, "needed_bytes": needed},
@@ -54,7 +60,8 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     write_atomically(record.path / CHECK_JSON, to_json(document))
     number = Counter(finding.kind for finding in findings)
     record.update(results={"check": {kind: number[kind] for kind in KINDS}}, data={"samples": document["samples"]})
-    terminal.summary(_count_lines(counts, tuple(dataset.splits)))
+    terminal.summary(_count_lines("classes", counts, tuple(dataset.splits)))
+    terminal.summary(_count_lines("pixels", shares, tuple(dataset.splits)))
     terminal.summary(_batch_lines(batch))
     terminal.summary(_memory_lines(needed, available))
     terminal.summary(_finding_lines(findings))
@@ -77,15 +84,35 @@ def _advice(config: Settings, number: Mapping[Kind, int]) -> str:
     return f"; data.on_bad=skip trains without {plural(bad, noun)}, substitute replaces {'it' if bad == 1 else 'them'}"
 
 
-def _findings(config: Settings, settings: LoaderSettings, dataset: Dataset, terminal: Terminal) -> list[Finding]:
+def _pixel_counts(dataset: Dataset, pixels: Mapping[str, Array]) -> dict[str, dict[str, dict[str, int]]]:
+    """The number of pixels by head, class and split; of ignored ones in the last row, if masks have any."""
+    heads = [head for head in dataset.heads if head.mode == "mask"]
+    counted = {split: counts.tolist() for split, counts in pixels.items()}
+    return {
+        head.name or "mask": {
+            name: {split: counts[code] if counts else 0 for split, counts in counted.items()}
+            for code, name in enumerate((*head.class_names, *(() if head.ignored is None else ("(ignored)",))))
+        }
+        for head in heads
+    }
+
+
+def _findings(
+    config: Settings, settings: LoaderSettings, dataset: Dataset, terminal: Terminal, pixels: dict[str, Array]
+) -> list[Finding]:
+    """What is wrong with the samples; adds the pixels of each class to those of its split."""
     total, transforms = sum(map(len, dataset.splits.values())), {}
     if isinstance(config.data, Data) and config.data.transform is not None:
         transforms = {
             split: transforms_of(config, dataset, split, source, training=split == "train")
             for split, source in dataset.splits.items()
         }
+
+    def on_pixels(split: str, counts: Array) -> None:
+        pixels[split] = pixels[split] + counts if len(pixels[split]) else counts
+
     with terminal.counting("check", total, "samples") as on_samples:
-        return list(check(dataset, settings, on_samples, transforms))
+        return list(check(dataset, settings, on_samples, transforms, on_pixels))
 
 
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
@@ -122,10 +149,12 @@ def _documents(kind: str, dataset: Dataset, findings: Sequence[Finding]) -> list
     ]
 
 
-def _count_lines(counts: Mapping[str, Mapping[str, Mapping[str, int]]], splits: tuple[str, ...]) -> Iterator[Line]:
+def _count_lines(
+    label: str, counts: Mapping[str, Mapping[str, Mapping[str, int]]], splits: tuple[str, ...]
+) -> Iterator[Line]:
     for head, classes in counts.items():
         width = max(len(head), *(len(name) for name in list(classes)[:SHOWN]))
-        yield "classes", f"{head:<{width}}" + "".join(f"{split:>12}" for split in splits)
+        yield label, f"{head:<{width}}" + "".join(f"{split:>12}" for split in splits)
         for name, by_split in list(classes.items())[:SHOWN]:
             yield "", f"{name:<{width}}" + "".join(f"{by_split[split]:>12,}" for split in splits)
         if len(classes) > SHOWN:

@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
+from runner.data.labels import Head
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError
 from runner.fields import Values
@@ -69,6 +70,8 @@ class Examined:
     digest: bytes | None = None
     fault: Fault | None = None
     reason: str = ""
+    pixels: Array | None = None
+    """The number of pixels of each class in its mask, then of ignored ones; None without a mask."""
 
 
 @dataclass
@@ -88,12 +91,13 @@ def check(
     settings: LoaderSettings,
     on_samples: Callable[[int], None],
     transforms: Mapping[str, Transforms] = NO_TRANSFORMS,
+    on_pixels: Callable[[str, Array], None] = lambda split, pixels: None,
 ) -> Iterator[Finding]:
     """Read every sample in as many threads as the loader has workers; then compare samples of equal size.
 
     `transforms` of a split are applied to its samples before their values are checked. Calls `on_samples` with the
-    number of samples that were read since the last call. Yields faulty samples first, in the order of the splits and
-    their sources.
+    number of samples that were read since the last call, and `on_pixels` with the pixels of each mask by class. Yields
+    faulty samples first, in the order of the splits and their sources.
     """
     run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
     splits = [_CheckedSplit(split, source) for split, source in dataset.splits.items()]
@@ -101,6 +105,9 @@ def check(
         blocks = np.array_split(np.arange(len(split.source)), -(-len(split.source) // SAMPLES_AT_ONCE))
         for examined in run(partial(_examine_block, split.source, transforms.get(split.split, ())), blocks):
             yield from _faults(split, examined)
+            for one in examined:
+                if one.pixels is not None:
+                    on_pixels(split.split, one.pixels)
             on_samples(len(examined))
     yield from _equals(splits, run)
 
@@ -128,7 +135,22 @@ def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined
     files = source.files(index)
     with watched(lambda: f"sample {source.ids[index]}"):
         one = _examine_files(source, index, files, pixels) if files else _examine_array(source, index, pixels)
-        return replace(one, **_faulty_values(source, index, pixels, transforms)) if not one.fault else one
+        if one.fault:
+            return one
+        counts = _pixels_by_class(source.labels.heads, pixels)
+        return replace(one, **_faulty_values(source, index, pixels, transforms), pixels=counts)
+
+
+def _pixels_by_class(heads: tuple[Head, ...], values: Values) -> Array | None:
+    """The pixels of each class in the mask of a sample, and behind them the ignored ones; None without a mask."""
+    head = next((head for head in heads if head.mode == "mask" and head.field), None)
+    if head is None:
+        return None
+    counts, num_classes = np.bincount(values.arrays[head.field].ravel()), len(head.class_names)
+    ignored = counts[head.ignored] if head.ignored is not None and head.ignored < len(counts) else 0
+    by_class = np.zeros(num_classes, np.int64)
+    by_class[: len(counts)] = counts[:num_classes]
+    return np.append(by_class, ignored)
 
 
 def _faulty_values(source: Source, index: int, pixels: Values, transforms: Transforms) -> dict[str, Any]:

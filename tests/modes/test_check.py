@@ -20,6 +20,7 @@ from runner.loaders.workers import in_threads
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import examine
 from runner.modes.run import run
+from tests.support.masks import discs, write_discs
 from tests.support.photos import write_photos
 
 KINDS = ("missing", "empty", "unreadable", "not_finite", "misnamed", "duplicate", "leaking")
@@ -272,3 +273,30 @@ class Tagged(Source):
 def test_multi_label_classes_are_counted():
     dataset = Dataset({"train": Tagged()}, Tagged.labels.heads, Tagged.spec)
     assert class_counts(dataset) == {"label": {"x": {"train": 1}, "y": {"train": 2}}}
+
+
+def test_pixels_of_masks_are_counted(check, tmp_path):
+    root = write_discs(tmp_path / "discs", 8)
+    (root / "masks" / "b" / "01.png").unlink()
+    (root / "masks" / "b" / "03.png").write_bytes(b"")
+    mask = np.asarray(Image.open(root / "masks" / "a" / "00.png")).copy()
+    mask[0, :3] = 9
+    Image.fromarray(mask).save(root / "masks" / "a" / "00.png")
+    shutil.copy(root / "images" / "a" / "02.png", root / "images" / "a" / "02_again.png")
+    shutil.copy(root / "masks" / "a" / "02.png", root / "masks" / "a" / "02_again.png")
+    shutil.copy(root / "images" / "a" / "04.png", root / "images" / "a" / "04_again.png")  # with another mask
+    shutil.copy(root / "masks" / "a" / "06.png", root / "masks" / "a" / "04_again.png")
+    document, said = check(*discs(root, "data.validation_split=0", "data.ignore_value=9"))
+    names = ["a/00", "a/02", "a/02_again", "a/04", "a/04_again", "a/06", "b/05", "b/07"]
+    masks = [np.asarray(Image.open(root / "masks" / f"{name}.png")) for name in names]
+    counted = {
+        name: {"train": sum(int((mask == value).sum()) for mask in masks)}
+        for name, value in (("ground", 0), ("disc", 255), ("(ignored)", 9))
+    }
+    assert document["pixels"] == {"mask": counted}
+    assert document["classes"] == {}
+    assert ids(document, "missing") == [["b/01.png"]]
+    assert ids(document, "empty") == [["b/03.png"]]
+    assert document["findings"]["missing"][0]["reason"] == f"{root}/masks/b/01.png: no such file"
+    assert ids(document, "duplicate") == [["a/02.png", "a/02_again.png"]]
+    assert "1 missing, 1 empty, 1 duplicate" in said
