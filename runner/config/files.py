@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra import initialize_config_dir
@@ -177,13 +178,20 @@ def open_library() -> Iterator[Library]:
     Raises `ConfigurationError` if the user's folder cannot be used.
     """
     user_conf()
+    with open_hydra() as opened:
+        yield Library(opened.config_loader)
+
+
+@contextmanager
+def open_hydra() -> Iterator[Any]:
+    """Open Hydra on the runner's files and the user's; a Hydra application around the block is kept."""
     register()
     offer_user_files()
     with (
         without_hydra(),
         initialize_config_dir(config_dir=str(our_conf()), version_base=VERSION_BASE, job_name="runner"),
     ):
-        yield Library(GlobalHydra.instance().config_loader())
+        yield GlobalHydra.instance().hydra
 
 
 @contextmanager
