@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.pages import without_pages
+from tests.support.pages import put, without_pages
 
 with contextlib.suppress(ImportError):
     # It configures logging as it is imported, which closes all handlers there are, with what pytest captures.
@@ -112,8 +112,14 @@ def folder(tmp_path):
 @pytest.fixture(scope="module")
 def empty_pages():
     """Runs and sweeps write empty pages, and no picture of a wait."""
-    with without_pages():
-        yield
+    with without_pages() as before:
+        yield before
+
+
+@pytest.fixture
+def drawn(empty_pages, monkeypatch):
+    """Pages are drawn in this test as they are for users."""
+    put(empty_pages, monkeypatch)
 
 
 @pytest.fixture(scope="module")

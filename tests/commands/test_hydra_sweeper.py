@@ -14,6 +14,8 @@ from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
 from runner.sweeps.sweep_plan import read_sweep
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+
 
 @pytest.fixture(autouse=True)
 def narrowing(monkeypatch):
@@ -44,7 +46,7 @@ def test_sweeper_receives_the_objective(sweep, narrowing):
     assert narrowing == [(0.9, 0.4), (0.7, 0.4)]
 
 
-def test_basic_sweeper_runs_the_same_jobs(sweep):
+def test_basic_sweeper_runs_the_same_jobs(hydra_files, sweep):
     overrides = ["loader=generator,sequence", "loader.workers=1,2", "hydra.verbose=false"]
     _, without = sweep(*overrides)
     code, folder = sweep("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=3", *overrides)

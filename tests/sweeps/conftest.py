@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from runner.commands import sweep_folder
 from runner.commands.prepare_sweep import prepare_sweep
 from runner.commands.sweep import run_sweep
+from runner.config.launch import write_hydra_files
 from runner.sweeps import process, schedule
 from tests.support.run_store import make, root, store  # noqa: F401
 
@@ -13,10 +15,13 @@ JOB = """
 import json, os, signal, sys, time
 from pathlib import Path
 import yaml
+from runner.records import record as records
 from runner.records.config_yaml import write_config
 from runner.records.record import RunRecord
 from runner.records.metrics import MetricsTable
 
+for section in ("packages", "versions", "machine"):  # they take half the time of a job
+    setattr(records, section, lambda *_: {})
 sweep, number = Path(sys.argv[1]), sys.argv[2]
 folder = sweep / number
 config = yaml.safe_load((sweep / "frozen" / number / "config.yaml").read_text())
@@ -61,12 +66,19 @@ record.close("completed")
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty working directory in which jobs are the script above."""
+    """An empty working directory in which jobs are the script above, without the files that Hydra writes."""
     (tmp_path / "job.py").write_text(JOB)
     monkeypatch.setattr(process, "COMMAND", (sys.executable, str(tmp_path / "job.py")))
+    monkeypatch.setattr(sweep_folder, "write_hydra_files", lambda job, folder: folder.mkdir())
     monkeypatch.setattr(schedule, "TICK_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def hydra_files(here, monkeypatch):
+    """Hydra composes every job and writes its files, as for users: 0.2 s each."""
+    monkeypatch.setattr(sweep_folder, "write_hydra_files", write_hydra_files)
 
 
 @pytest.fixture

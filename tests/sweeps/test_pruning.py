@@ -15,6 +15,8 @@ from runner.sweeps.pruning import Pruner
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # one test looks at one
+
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 PRUNED = ["sweep.search=optuna", "sweep.prune=true", "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)"]
 WHY = "pruned after epoch 1: its best val_loss, 5, is worse than the median of earlier trials"
@@ -25,7 +27,7 @@ def told(folder):
 
 
 @NEEDS_OPTUNA
-def test_pruned_trials_save_state_without_failing(sweep, capsys):
+def test_pruned_trials_save_state_without_failing(sweep, drawn, capsys):
     code, folder = sweep(*PRUNED, "sweep.trials=7", "sweep.fail_fast=true")
     assert code == 0
     assert told(folder) == dict.fromkeys(range(5), "completed") | {5: "pruned", 6: "pruned"}

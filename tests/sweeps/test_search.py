@@ -26,7 +26,7 @@ def tried(folder):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_search_tries_the_requested_number(method, sweep, capsys):
+def test_search_tries_the_requested_number(method, hydra_files, sweep, capsys):
     code, folder = sweep(
         f"sweep.search={method}", "sweep.trials=5", "seed=int(interval(1,6))", "loader=generator,sequence"
     )

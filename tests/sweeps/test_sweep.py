@@ -22,6 +22,8 @@ from runner.sweeps.launchers import visible_gpus
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
+pytestmark = pytest.mark.usefixtures("empty_pages")  # one test looks at one
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,7 +55,7 @@ def test_failed_page_does_not_fail_the_sweep(sweep, capsys, monkeypatch):
     assert "cannot write the report: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
 
-def test_successful_sweep_exits_with_0(sweep, capsys):
+def test_successful_sweep_exits_with_0(sweep, drawn, capsys):
     code, folder = sweep("seed=2,1", "loader=generator,sequence")
     assert code == 0
     assert capsys.readouterr().err == ""
@@ -72,7 +74,7 @@ def test_successful_sweep_exits_with_0(sweep, capsys):
     assert "- 4 jobs differ only in the loader: same batches, same weights" in summary
 
 
-def test_job_keeps_hydra_files_and_first_config(here, sweep):
+def test_job_keeps_hydra_files_and_first_config(here, hydra_files, sweep):
     (here / "conf/train").mkdir(parents=True)
     mine = here / "conf/train/mine.yaml"
     mine.write_text("defaults: [default]\nepochs: 77\n")
