@@ -31,22 +31,26 @@ files
   partition.json   the ids of the volumes, by split
   labels.json      the class number of each id
   arrays.npz       arrays x and y, and x_test and y_test
+  pets/            60 pictures in images/, and the mask of each in trimaps/: 1 pet, 2 background, 3 not clear
 
 examples
   python -m runner data=directory data.root=photos 'data.target_size=[64,64]'
   python -m runner data=npy data.root=volumes model=cnn3d 'model.filters=[8]'
   python -m runner data=dataframe data.manifest=photos.csv 'data.label_columns=[shape]' 'data.target_size=[64,64]'
   python -m runner data=arrays data.path=arrays.npz model=mlp
+  python -m runner data=directory data.root=pets/images data.masks=pets/trimaps data.class_mode=mask \\
+    'data.mask_values={1: pet, 2: background}' data.ignore_value=3 'data.target_size=[64,64]' model=unet
 
 exit codes: 0 done; 2 the folder cannot be used
 """
-NAMES = ("photos", "photos.csv", "volumes", "partition.json", "labels.json", "arrays.npz")
+NAMES = ("photos", "photos.csv", "volumes", "partition.json", "labels.json", "arrays.npz", "pets")
 SHAPES = ("circle", "square", "triangle")
 COLORS = {"red": (200, 60, 50), "green": (60, 160, 70), "blue": (60, 90, 190)}
 COLUMNS = ("path", "split", "shape", "size", "area", "width", "colors")
 SPLITS = ("train",) * 4 + ("validation", "test")
 PHOTOS_PER_CLASS = 60
 NUM_VOLUMES = 48
+NUM_PETS = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,6 +94,7 @@ def write_examples(folder: Path) -> None:
         _write_photos(folder)
         _write_volumes(folder)
         _write_arrays(folder)
+        _write_pets(folder)
     except OSError as error:
         raise ConfigurationError(f"the example data cannot be written into {folder}: {error}") from error
 
@@ -208,6 +213,43 @@ def _write_arrays(folder: Path) -> None:
     y = np.arange(300) % 3
     x = (random.normal(0, 1.5, (3, 5))[y] + random.normal(0, 0.7, (300, 5))).astype(np.float32)
     np.savez(folder / "arrays.npz", x=x[:240], y=y[:240], x_test=x[240:], y_test=y[240:])
+
+
+PET_COLORS = ((120, 80, 50), (90, 90, 95), (200, 150, 90))
+
+
+def _write_pets(folder: Path) -> None:
+    """60 pictures of 72×72 pixels of an animal on grass, and masks as in the Oxford-IIIT Pet data set.
+
+    A mask holds 1 for the animal, 2 for the background, and 3 along the edge, where it is not clear.
+    """
+    import numpy as np
+    from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+    random = np.random.default_rng(3)
+    for name in ("images", "trimaps"):
+        (folder / "pets" / name).mkdir(parents=True)
+    for number in range(NUM_PETS):
+        grass = random.normal(random.normal((95, 140, 70), 15), 12, (PIXELS, PIXELS, 3))
+        image, pet = Image.fromarray(grass.clip(0, 255).astype(np.uint8)), Image.new("L", (PIXELS, PIXELS))
+        draw, size = ImageDraw.Draw(pet), int(random.integers(9, 15))
+        x, y = random.integers(size + 8, PIXELS - size - 8, 2).tolist()
+        side = -1 if random.integers(2) else 1
+        draw.ellipse((x - size - 4, y - size + 4, x + size + 4, y + size - 2), fill=255)
+        head = (x + side * (size + 1), y - size // 2)
+        draw.ellipse((head[0] - 7, head[1] - 7, head[0] + 7, head[1] + 7), fill=255)
+        for ear in (-5, 5):
+            draw.polygon(
+                ((head[0] + ear - 3, head[1] - 4), (head[0] + ear + 3, head[1] - 4), (head[0] + ear, head[1] - 13)),
+                fill=255,
+            )
+        fur = random.normal(PET_COLORS[number % len(PET_COLORS)], 14, (PIXELS, PIXELS, 3))
+        image.paste(Image.fromarray(fur.clip(0, 255).astype(np.uint8)), mask=pet)
+        trimap = np.where(np.asarray(pet) > 0, 1, 2).astype(np.uint8)
+        edge = ImageChops.difference(pet.filter(ImageFilter.MaxFilter(3)), pet.filter(ImageFilter.MinFilter(3)))
+        trimap[np.asarray(edge) > 0] = 3
+        image.filter(ImageFilter.GaussianBlur(0.6)).save(folder / "pets" / "images" / f"{number:02}.jpg", quality=85)
+        Image.fromarray(trimap).save(folder / "pets" / "trimaps" / f"{number:02}.png")
 
 
 if __name__ == "__main__":

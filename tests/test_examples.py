@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from runner.examples import NAMES, main
 
@@ -63,7 +64,7 @@ def test_photo_table_lists_every_photo(examples):
     with (examples / "photos.csv").open() as file:
         rows = list(csv.DictReader(file))
     listed = {row["path"] for row in rows}
-    assert listed == {file.relative_to(examples).as_posix() for file in examples.rglob("*.jpg")}
+    assert listed == {file.relative_to(examples).as_posix() for file in (examples / "photos").rglob("*.jpg")}
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
     assert all(row["path"].split("/")[1] == row["shape"] for row in rows)
     assert {row["size"] for row in rows} == {"small", "large"}
@@ -84,3 +85,14 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == ""
+
+
+def test_each_pet_has_a_mask_of_three_values(examples):
+    images = sorted((examples / "pets" / "images").iterdir())
+    assert len(images) == 60
+    for file in images:
+        mask = np.asarray(Image.open(examples / "pets" / "trimaps" / f"{file.stem}.png"))
+        assert set(np.unique(mask)) == {1, 2, 3}
+        pet = np.asarray(Image.open(file)).astype(int)[mask == 1]
+        grass = np.asarray(Image.open(file)).astype(int)[mask == 2]
+        assert (grass[:, 1] - grass[:, 0]).mean() > (pet[:, 1] - pet[:, 0]).mean() + 3  # grass is greener
