@@ -226,7 +226,7 @@ class Reader:
         steps = ["train.steps_per_epoch=2"] if re.search(r"data=none|steps_per_epoch=", said) else []
         fit = [] if self.is_whole or re.search(r"\bmode=|debug=", said) else ["mode=fit"]
         network = [] if re.search(r"\bmodel[.=]|experiment=", said) else self.network
-        network = ["model.depth=1", "model.filters=2", "data.target_size=[8,8]"] if "model.depth=" in said else network
+        network = ["model.depth=1", "model.filters=2"] if "model.depth=" in said else network
         workers = ["loader.workers=1"] if "use_multiprocessing=true" in said else []
         return ["train.epochs=1", *seconds, *limit, *steps, *fit, *network, *workers]
 
