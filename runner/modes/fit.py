@@ -9,6 +9,7 @@ from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from runner.batch import Array
 from runner.data.dataset import Dataset
 from runner.errors import ConfigurationError
 from runner.loaders.advice import ReadingResources, advise
@@ -22,7 +23,7 @@ from runner.models.base import Task, task_of
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait, picture_worst
 from runner.modes.open_data import data_section, open_dataset, open_repeated
-from runner.modes.pipeline import plan_of
+from runner.modes.pipeline import open_loader, plan_of, streaming
 from runner.modes.resume import fewer_epochs, refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace
@@ -59,7 +60,8 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
         loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
-            training = _training(run, model, loaders, first_loss)
+            pixels = _pixels(run, settings, dataset, notes)
+            training = _training(run, model, loaders, first_loss, pixels)
             begin = None if resumed is None else partial(_begin_again, run, dataset, notes)
             result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
@@ -165,12 +167,35 @@ def _first_loss(run: RunContext, model: keras.Model, loader: Loader) -> float | 
     return evaluate(model, loader)["loss"] if run.config.debug == "overfit" else None
 
 
-def _training(run: RunContext, model: keras.Model, loaders: Mapping[str, Loader], first_loss: float | None) -> Training:
+def _pixels(run: RunContext, settings: LoaderSettings, dataset: Dataset, notes: Notes) -> Array | None:
+    """The pixels of each class in the training split, whose masks are read once for it, if their number is needed."""
+    from runner.training.class_weights import count_pixels
+
+    source = dataset.splits["train"]
+    head = next((head for head in source.labels.heads if head.mode == "mask"), None)
+    if head is None or run.config.train.class_weight != "balanced":
+        return None
+    with (
+        run.terminal.waiting("counting the pixels of each class"),
+        open_loader(run.config, streaming(settings), dataset, "train", notes=notes) as loader,
+    ):
+        return count_pixels(head, loader.epoch(0))
+
+
+def _training(
+    run: RunContext,
+    model: keras.Model,
+    loaders: Mapping[str, Loader],
+    first_loss: float | None,
+    pixels: Array | None,
+) -> Training:
     from runner.training.loop import Training
     from runner.training.overfit import ENOUGH
 
     enough = -math.inf if first_loss is None else ENOUGH * first_loss
-    return Training(model, loaders["train"], loaders.get("validation"), run.config.train, enough_loss=enough)
+    return Training(
+        model, loaders["train"], loaders.get("validation"), run.config.train, enough_loss=enough, pixels=pixels
+    )
 
 
 def _fit(

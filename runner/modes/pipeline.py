@@ -163,6 +163,18 @@ def open_loader(
     return loader
 
 
+def streaming(settings: LoaderSettings) -> LoaderSettings:
+    """Settings for one more pass with the same workers, which holds no samples in memory."""
+    caching = {"cache": settings.cache, "cache_dir": settings.cache_dir} if settings.cache == "disk" else {}
+    return kinds.Sequence(
+        batch_size=settings.batch_size,
+        workers=0 if "workers" in settings.unused else settings.workers,
+        use_multiprocessing=settings.use_multiprocessing,
+        max_queue_size=settings.max_queue_size,
+        timeout_seconds=settings.timeout_seconds,
+    ).model_copy(update=caching)
+
+
 def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool) -> Plan:
     """The plan of one split; `training` as in `open_loader`. Raises `DataError` if it has too few samples."""
     if dataset.batches is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,13 +13,15 @@ from runner.data.labels import Head, Labels
 from runner.errors import ConfigurationError
 from runner.messages import nearest
 
-CODED = ("categorical", "sparse", "binary")
-"""Class modes whose targets are one class per sample."""
+CODED = ("categorical", "sparse", "binary", "mask")
+"""Class modes whose targets are one class per sample or pixel."""
+
+MASKS_NDIM = 3
 
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """Weights by class code, shape `(classes,)`, float32; a call returns the sample weights of a batch.
+    """Weights by class code, shape `(classes,)`, float32; a call returns the weights of a batch's samples or pixels.
 
     They replace Keras's `class_weight`, which Keras refuses with a generator and ignores with a data adapter. As with
     Keras, the loss is weighted, but neither metrics nor validation are.
@@ -28,23 +30,36 @@ class ClassWeights:
     by_code: Array
 
     def __call__(self, batch: Batch) -> Array:
-        """Weights of the batch's samples, shape `(n,)`, float32: the class's weight times the sample's own weight."""
+        """Weights of the batch's samples, shape `(n,)`, or of the pixels of its masks, shape `(n, height, width)`.
+
+        They are float32: the class's weight times the sample's own weight.
+        """
         targets = np.asarray(batch.y)
-        one_hot = targets.ndim == 2 and targets.shape[1] > 1
-        codes = targets.argmax(axis=-1) if one_hot else targets.astype(np.int64).ravel()
-        weights: Array = self.by_code[codes]
+        if targets.ndim == MASKS_NDIM:
+            codes = targets
+        else:
+            one_hot = targets.ndim == 2 and targets.shape[1] > 1
+            codes = targets.argmax(axis=-1) if one_hot else targets.astype(np.int64).ravel()
+        # Clipped, because the code of ignored pixels is no class; the loss leaves them out whatever they weigh.
+        weights: Array = self.by_code.take(codes, mode="clip")
         return weights if batch.sample_weight is None else weights * batch.sample_weight
 
 
-def class_weights(given: Literal["balanced"] | Mapping[str, float], labels: Labels) -> ClassWeights:
+def class_weights(
+    given: Literal["balanced"] | Mapping[str, float], labels: Labels, pixels: Array | None = None
+) -> ClassWeights:
     """The weights for training on `labels`; classes that are not in `given` count 1.
 
     `balanced` is n / (classes · count), as in scikit-learn's `compute_class_weight`; classes without a training sample
-    do not count. Raises `ConfigurationError` if the data has no classes, several heads, or other classes.
+    do not count. For masks, `pixels` are the counts, as `count_pixels` returns them. Raises `ConfigurationError` if the
+    data has no classes, several heads, or other classes.
     """
     head = _only_head(labels)
     if given == "balanced":
-        return ClassWeights(_balanced(labels.columns[0], len(head.class_names)))
+        num_classes = len(head.class_names)
+        return ClassWeights(
+            _balanced(np.bincount(labels.columns[0], minlength=num_classes) if pixels is None else pixels)
+        )
     _refuse_unknown(given, head)
     return ClassWeights(np.array([given.get(name, 1.0) for name in head.class_names], np.float32))
 
@@ -59,11 +74,20 @@ def _only_head(labels: Labels) -> Head:
     )
 
 
-def _balanced(codes: Array, num_classes: int) -> Array:
-    counts = np.bincount(codes, minlength=num_classes)
+def count_pixels(head: Head, batches: Iterable[Batch]) -> Array:
+    """The pixels of each class in the masks of `head`, shape `(classes,)`, int64, without those that are ignored."""
+    counts = np.zeros(len(head.class_names), np.int64)
+    for batch in batches:
+        counts += np.bincount(np.asarray(batch.y).ravel(), minlength=len(counts))[: len(counts)]
+    if head.ignored is not None and head.ignored < len(counts):
+        counts[head.ignored] = 0
+    return counts
+
+
+def _balanced(counts: Array) -> Array:
     present = counts > 0
-    weights = np.ones(num_classes, np.float32)
-    weights[present] = len(codes) / (present.sum() * counts[present])
+    weights = np.ones(len(counts), np.float32)
+    weights[present] = counts.sum() / (present.sum() * counts[present])
     return weights
 
 

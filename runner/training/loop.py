@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from runner.batch import Array
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
@@ -34,7 +35,8 @@ from runner.training.settings import Train
 class Training:
     """A model, the loaders it is trained and validated on, and the settings; `validation` is None without that split.
 
-    Training ends after the first epoch whose loss is at most `enough_loss`.
+    Training ends after the first epoch whose loss is at most `enough_loss`. `pixels` counts those of each class for
+    `train.class_weight=balanced`; None if targets are not masks.
     """
 
     model: keras.Model
@@ -42,6 +44,7 @@ class Training:
     validation: Loader | None
     settings: Train
     enough_loss: float = -math.inf
+    pixels: Array | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -171,7 +174,7 @@ def _delivery(training: Training, observer: TrainingObserver) -> RecordedDeliver
     given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
     if given is None:
         return RecordedDelivery(training.train, observer.on_step, end=end)
-    weigh = class_weights(given, training.train.source.labels)
+    weigh = class_weights(given, training.train.source.labels, training.pixels)
     return RecordedDelivery(training.train, observer.on_step, weigh, end=end)
 
 

@@ -93,7 +93,8 @@ class Train(Component):
     """Lower the learning rate once the monitored value stops improving; null: never."""
 
     class_weight: Literal["balanced"] | dict[str, ClassWeight] | None = None
-    """Weights of classes in the loss, by class name (others: 1); balanced: rarer classes weigh more."""
+    """Weights of classes in the loss, by class name (others: 1); balanced: rarer classes weigh more. Of masks, each
+    pixel has the weight of its class, and balanced reads all training masks once to count them."""
 
     precision: Precision = "float32"
     """The precision that layers compute in; weights and outputs are always float32."""

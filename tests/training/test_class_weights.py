@@ -1,13 +1,16 @@
 """The weight of each class in the loss."""
 
+import keras
 import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from runner.batch import Batch
+from runner.batch import ArraySpec, Batch
 from runner.data.labels import NO_LABELS, Head, Labels
 from runner.errors import ConfigurationError
-from runner.training.class_weights import ClassWeights, class_weights
+from runner.models.base import Task, output_of
+from runner.models.compile import compile_model
+from runner.training.class_weights import ClassWeights, class_weights, count_pixels
 from runner.training.settings import Train
 
 from .conftest import CODES, LOADERS, Points, build, load
@@ -95,3 +98,37 @@ def test_validation_is_not_weighted(train):
     assert weighted.column("loss") != plain.column("loss")
     assert weighted.column("accuracy") == plain.column("accuracy")
     assert weighted.column("val_loss") == plain.column("val_loss")
+
+
+MASK = Head("", "mask", NAMES, ignored=255)
+MASKS = np.uint8([[[0, 1], [255, 1]], [[0, 0], [255, 255]]])
+
+
+@pytest.mark.parametrize("sample_weight", [None, np.float32([1, 10])[:, None, None]])
+def test_each_pixel_gets_the_weight_of_its_class(sample_weight):
+    weigh = class_weights({"right": 3.0}, Labels((MASK,), (CODES[:0],)))
+    weights = weigh(Batch(MASKS, MASKS, sample_weight, ("a", "b")))
+    expected = np.where(MASKS == 1, 3, 1) * (1 if sample_weight is None else sample_weight)
+    assert weights.dtype == np.float32
+    assert np.array_equal(weights[MASKS != 255], expected[MASKS != 255])
+
+
+def test_pixels_that_are_ignored_weigh_nothing():
+    losses = []
+    for weight in (1, 50):
+        output = output_of(MASK, (2, 2))
+        model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Conv2D(2, 1, activation="softmax")])
+        model.layers[0].set_weights([np.float32([[[[0.3, 0.1]]]]), np.zeros(2, "f4")])
+        compile_model(model, Task(ArraySpec((2, 2, 1), np.dtype("f4")), "none", (output,)), optimizer="sgd")
+        weights = np.where(MASKS == 255, weight, 1).astype("f4")
+        losses.append(model.test_on_batch(np.ones((2, 2, 2, 1), "f4"), MASKS, sample_weight=weights)[0])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(("ignored", "counts"), [(255, [3, 2]), (0, [0, 2])])
+def test_pixels_are_counted_without_ignored_ones(ignored, counts):
+    batches = [Batch(MASKS[[row]], MASKS[[row]], None, ("a",)) for row in (0, 1)]
+    pixels = count_pixels(Head("", "mask", NAMES, ignored=ignored), batches)
+    assert pixels.tolist() == counts
+    weights = class_weights("balanced", Labels((MASK,), (CODES[:0],)), np.array([3, 1])).by_code
+    np.testing.assert_allclose(weights, [4 / 6, 4 / 2])
