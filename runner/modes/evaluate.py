@@ -15,9 +15,11 @@ from runner.fields import input_spec, named_specs
 from runner.loaders.loader import Loader
 from runner.messages import first_few, plural, shape_text
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
-from runner.modes.figures import picture_data, picture_worst
+from runner.modes.figures import picture_data
 from runner.modes.open_data import data_section, open_dataset
+from runner.modes.results import evaluate_split, predict_split
 from runner.modes.summary import model_lines
+from runner.records.mask_files import PREDICTIONS
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
@@ -124,20 +126,19 @@ def _load(run: RunContext, trained: RunFolder) -> keras.Model:
 
 
 def _evaluate(run: RunContext, trained: RunFolder, model: keras.Model, loader: Loader, split: str) -> None:
-    from runner.training.inference import evaluate
+    from runner.models.base import outputs_of
 
-    results = evaluate(model, loader)
+    heads = trained.heads
+    results = evaluate_split(model, loader, heads=heads, outputs=outputs_of(heads, loader.spec))
     run.terminal.results(split, results)
     run.record.update(results={"evaluate": {"split": split, "model": trained.model, **results}})
 
 
 def _predict(run: RunContext, trained: RunFolder, model: keras.Model, loader: Loader, split: str) -> None:
     from runner.models.base import outputs_of
-    from runner.training.inference import predict_to
 
-    file, heads = run.record.path / PREDICTIONS_CSV, trained.heads
-    outputs = outputs_of(heads, loader.spec)
-    predicted = predict_to(file, model, loader, heads=heads, outputs=outputs)
-    picture_worst(run.record.path, split, predicted, heads)
-    run.terminal.summary([("predict", f"{plural(len(predicted), 'sample')} of split {split}, in {PREDICTIONS_CSV}")])
+    heads = trained.heads
+    count, _ = predict_split(run, model, loader, split, heads=heads, outputs=outputs_of(heads, loader.spec))
+    masks = f", masks in {PREDICTIONS}" if any(head.mode == "mask" for head in heads) else ""
+    run.terminal.summary([("predict", f"{plural(count, 'sample')} of split {split}, in {PREDICTIONS_CSV}{masks}")])
     run.record.update(results={"predict": {"split": split, "model": trained.model}})

@@ -21,14 +21,16 @@ from runner.machine import available_bytes
 from runner.messages import plural
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
-from runner.modes.figures import picture_data, picture_wait, picture_worst
+from runner.modes.figures import picture_data, picture_wait
 from runner.modes.open_data import data_section, open_dataset, open_repeated
 from runner.modes.pipeline import open_loader, plan_of, streaming
+from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
 from runner.modes.terminal import TrainingPace
 from runner.records.bad_samples import Notes
 from runner.records.folder import CHECKPOINTS, MODEL
+from runner.records.mask_files import PREDICTIONS
 from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.pictures import FIGURES
 from runner.records.predictions import PREDICTIONS_CSV
@@ -68,7 +70,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             if first_loss is not None:
                 _report_overfit(run, training, task, first_loss=first_loss, steps=result["steps"])
         if run.config.mode == "run":
-            _evaluate_and_predict(run, model, task, dataset, loaders)
+            evaluate_and_predict(run, model, task, dataset, loaders)
     return dataset
 
 
@@ -99,7 +101,8 @@ def _begin_again(run: RunContext, dataset: Dataset, notes: Notes, start: State |
     folder = run.record.path
     for name in (MODEL, PREDICTIONS_CSV):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    for name in (FIGURES, PREDICTIONS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     keep_states(folder / CHECKPOINTS, start)
     picture_data(folder, dataset)
 
@@ -315,25 +318,3 @@ def _report_overfit(run: RunContext, training: Training, task: Task, *, first_lo
     lines = list(verdict(result, training.model, training.train.first_batch(), task.outputs))
     run.terminal.summary([("" if number else "overfit", text) for number, text in enumerate(lines)])
     run.record.update(results={"overfit": {**vars(result), "succeeded": result.succeeded, "told": lines}})
-
-
-def _evaluate_and_predict(
-    run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loaders: Mapping[str, Loader]
-) -> None:
-    """Evaluate and predict the test split; without one, the validation split."""
-    from runner.training.inference import evaluate, predict_to
-
-    split = next((name for name in ("test", "validation") if name in loaders), None)
-    if split is None:
-        run.terminal.note("nothing to evaluate: the data has no test or validation split")
-        return
-    if split != "test":
-        run.terminal.note("no test split: evaluating on validation")
-    with run.record.stage("evaluate"):
-        results = evaluate(model, loaders[split])
-    with run.record.stage("predict"):
-        file = run.record.path / PREDICTIONS_CSV
-        predicted = predict_to(file, model, loaders[split], heads=dataset.heads, outputs=task.outputs)
-        picture_worst(run.record.path, split, predicted, dataset.heads)
-    run.terminal.results(split, results)
-    run.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from runner.messages import printable
+from runner.records.run_folder import is_number
 
 log = logging.getLogger("runner.terminal")
 
@@ -63,9 +65,9 @@ class Terminal:
         """Print where a file or folder is; never wrapped, so that it can be copied."""
         self._console.print(f"[bold]{label:<10}[/bold]{shown(str(path))}", soft_wrap=True)
 
-    def results(self, split: str, values: Mapping[str, float]) -> None:
-        """Print the loss and the metrics of a split on one line."""
-        names = sorted(values, key=lambda name: name != "loss")
+    def results(self, split: str, values: Mapping[str, Any]) -> None:
+        """Print the loss and the metrics of a split on one line, without what is not a number."""
+        names = sorted((name for name in values if is_number(values[name])), key=lambda name: name != "loss")
         self.lines([(split, "  ".join(f"{name} {values[name]:.4f}" for name in names))])
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

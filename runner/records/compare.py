@@ -60,6 +60,7 @@ class Pair:
         yield self._metrics()
         yield self._evaluation()
         yield self._predictions()
+        yield self._stream("masks", "predicted masks")
 
     @cached_property
     def _are_as_long(self) -> bool:

@@ -51,16 +51,21 @@ def write_pictures(folder: Path, name: str, split: str, source: Source, samples:
 
     Samples that are not images, or cannot be read, are left out.
     """
+    images = ((_image(source, index), str(source.ids[index]), label) for index, label in samples)
+    write_images(folder, name, split, images)
+
+
+def write_images(folder: Path, name: str, split: str, images: Iterable[tuple[Image | None, str, str]]) -> None:
+    """Write pictures, given with the ids and labels of their samples, as `write_pictures` does."""
     pictures: list[Picture] = []
     # The folder is renamed as a whole: writing many pictures atomically one by one would be slow.
     made, final = folder / FIGURES / f".tmp-{name}", folder / FIGURES / name
-    for index, label in samples:
-        image = _image(source, index)
+    for image, sample_id, label in images:
         if image is not None:
             made.mkdir(parents=True, exist_ok=True)
             file = f"{len(pictures):03}.png"
             image.save(made / file)
-            pictures.append(Picture(f"{name}/{file}", split, str(source.ids[index]), label))
+            pictures.append(Picture(f"{name}/{file}", split, sample_id, label))
     if pictures:
         made.replace(final)
         write_table(folder / FIGURES / f"{name}.csv", [_header(), *map(astuple, pictures)])
@@ -108,8 +113,8 @@ def _image(source: Source, index: int) -> Image | None:
     return next((image for image in images if image is not None), None)
 
 
-def as_image(array: Array) -> Image | None:
-    """A sample's array as a small picture; None if it is not an image.
+def as_image(array: Array, side: int = SIDE) -> Image | None:
+    """A sample's array as a small picture, whose longest side is `side` at most; None if it is not an image.
 
     Images have shape `(height, width)` or `(height, width, channels)` with 1, 3 or 4 channels; of a volume with
     channels the middle slice is shown. Values that are not uint8 are scaled from their minimum and maximum to 0…255.
@@ -121,7 +126,7 @@ def as_image(array: Array) -> Image | None:
     if flat.ndim not in (2, 3) or (flat.ndim == 3 and flat.shape[2] not in (3, 4)) or min(flat.shape[:2]) < 2:
         return None
     image = fromarray(np.ascontiguousarray(_bytes(flat)))
-    image.thumbnail((SIDE, SIDE), Resampling.BOX)
+    image.thumbnail((side, side), Resampling.BOX)
     return image
 
 

@@ -13,6 +13,7 @@ from runner.batch import Array
 from runner.data.labels import Head, joined_names
 from runner.errors import RunnerError
 from runner.records.files import write_table
+from runner.records.mask_scores import MaskScores
 
 PREDICTIONS_CSV = "predictions.csv"
 BLOCK = 4096
@@ -29,6 +30,10 @@ def prediction_columns(heads: Sequence[Head], *, labelled: bool) -> list[str]:
     `raw` head of several numbers has ``label_x`` and ``predicted_x`` for each, an `input` head only
     ``mean_squared_error``. Columns of a named head start with its name, as in ``bi_predicted``. A class whose column
     would have the name of another column gets the prefix ``p_``, so that names are unique.
+
+    A `mask` head has the file of the predicted mask, its size, and the pixels predicted as each class,
+    ``predicted_cat``. If `labelled`, it has before these the mean IoU and the accuracy of the mask, and of each class
+    the true pixels, ``label_cat``, and those predicted right, ``correct_cat``; ignored pixels are not counted.
     """
     names = [_prefix(head) + name for head in heads for name in (*_true(head), *_predicted(head), *_classes(head))]
     counts = Counter(["id", *names])
@@ -48,19 +53,24 @@ def _prefix(head: Head) -> str:
 
 
 def _true(head: Head) -> tuple[str, ...]:
+    if head.mode == "mask":
+        counts = (f"{what}_{name}" for what in ("label", "correct") for name in head.class_names)
+        return ("mean_iou", "pixel_accuracy", *counts)
     return () if head.mode == "input" else tuple(f"label_{value}" for value in head.value_names) or ("label",)
 
 
 def _predicted(head: Head) -> tuple[str, ...]:
     if head.mode == "input":
         return ("mean_squared_error",)
+    if head.mode == "mask":
+        return ("predicted", "height", "width", *(f"predicted_{name}" for name in head.class_names))
     return tuple(f"predicted_{value}" for value in head.value_names) or ("predicted",)
 
 
 def _classes(head: Head) -> tuple[str, ...]:
     if head.mode == "multi_label":
         return (*(f"predicted_{name}" for name in head.class_names), *head.class_names)
-    return () if head.mode == "input" else head.class_names
+    return () if head.mode in ("input", "mask") else head.class_names
 
 
 def _free(prefix: str, name: str, taken: set[str]) -> str:
@@ -92,6 +102,27 @@ def write_predictions(
     header = prediction_columns(heads, labelled=codes is not None)
     arrays = [_checked(head, out, len(ids)) for head, out in zip(heads, outputs, strict=True)]
     write_table(path, chain([header], _rows(ids, heads, arrays, codes)))
+
+
+def write_prediction_rows(
+    path: Path, heads: Sequence[Head], rows: Iterable[Iterable[object]], *, labelled: bool
+) -> None:
+    """Write rows, each as soon as it is there, below the header of `prediction_columns`.
+
+    Raises `RunnerError` if the file exists or cannot be written.
+    """
+    write_table(path, chain([prediction_columns(heads, labelled=labelled)], rows))
+
+
+def prediction_cells(head: Head, output: Array, codes: Array | None) -> list[Iterable[object]]:
+    """The columns of one head, not of masks, for some samples; arguments as in `write_predictions`."""
+    return _cells(head, _checked(head, output, len(output)), codes)
+
+
+def mask_cells(file: str, mask: Array, scores: MaskScores, *, labelled: bool) -> list[object]:
+    """The cells of a `mask` head for one sample, whose mask of class codes is in `file`."""
+    truth = (scores.mean_iou, scores.pixel_accuracy, *scores.truth.tolist(), *scores.correct.tolist())
+    return [*(truth if labelled else ()), file, *mask.shape, *scores.predicted.tolist()]
 
 
 def _checked(head: Head, output: Array, num_samples: int) -> Array:

@@ -1,0 +1,78 @@
+"""Results of a model on one split: loss, metrics and scores for run.json; predictions.csv, masks and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runner.data.dataset import Dataset
+from runner.data.labels import Head
+from runner.loaders.loader import Loader
+from runner.models.base import Output, Task
+from runner.modes.context import RunContext
+from runner.modes.figures import picture_worst
+from runner.records.predictions import PREDICTIONS_CSV
+
+if TYPE_CHECKING:
+    import keras
+
+
+def evaluate_split(
+    model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
+) -> dict[str, Any]:
+    """Loss and metrics; of masks also the overlap of each class, counted exactly in a second pass."""
+    from runner.training.inference import evaluate
+    from runner.training.segmentation import Segmentation, has_masks
+
+    results: dict[str, Any] = evaluate(model, loader)
+    if has_masks(heads):
+        segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
+        segmentation.score()
+        results |= segmentation.scores
+    return results
+
+
+def predict_split(
+    run: RunContext,
+    model: keras.Model,
+    loader: Loader,
+    split: str,
+    *,
+    heads: tuple[Head, ...],
+    outputs: tuple[Output, ...],
+) -> tuple[int, dict[str, Any]]:
+    """Write predictions, and pictures of the worst. Returns the number of samples, and the scores of masks."""
+    from runner.training.inference import predict_to
+    from runner.training.segmentation import Segmentation, has_masks
+
+    folder = run.record.path
+    if not has_masks(heads):
+        predicted = predict_to(folder / PREDICTIONS_CSV, model, loader, heads=heads, outputs=outputs)
+        picture_worst(folder, split, predicted, heads)
+        return len(predicted), {}
+    segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
+    segmentation.write(folder)
+    segmentation.write_pictures(folder, split)
+    run.record.update(digests={"masks": segmentation.digest})
+    return segmentation.num_samples, segmentation.scores
+
+
+def evaluate_and_predict(
+    run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loaders: Mapping[str, Loader]
+) -> None:
+    """Evaluate and predict the test split; without one, the validation split."""
+    from runner.training.inference import evaluate
+
+    split = next((name for name in ("test", "validation") if name in loaders), None)
+    if split is None:
+        run.terminal.note("nothing to evaluate: the data has no test or validation split")
+        return
+    if split != "test":
+        run.terminal.note("no test split: evaluating on validation")
+    with run.record.stage("evaluate"):
+        results = evaluate(model, loaders[split])
+    with run.record.stage("predict"):
+        _, scores = predict_split(run, model, loaders[split], split, heads=dataset.heads, outputs=task.outputs)
+    results |= scores
+    run.terminal.results(split, results)
+    run.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})

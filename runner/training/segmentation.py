@@ -1,0 +1,192 @@
+"""Prediction of masks over one pass: each mask is chosen inside the model, scored, written and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from runner.batch import Array, Batch
+from runner.data.labels import Head
+from runner.errors import DataError, RunnerError
+from runner.fields import arrays_of
+from runner.loaders.loader import NOTHING_READABLE, Loader
+from runner.models.base import Output
+from runner.records.digests import IdStream, array_digest
+from runner.records.mask_files import MaskFiles, mask_files
+from runner.records.mask_pictures import MaskPictures
+from runner.records.mask_scores import MaskScores
+from runner.records.predictions import PREDICTIONS_CSV, mask_cells, prediction_cells, write_prediction_rows
+
+MOST_IN_BYTE = 256
+"""Classes whose codes fit into uint8; more take uint16."""
+
+
+def has_masks(heads: Iterable[Head]) -> bool:
+    """Whether one of the heads is a mask: such predictions must not be held in memory."""
+    return any(head.mode == "mask" for head in heads)
+
+
+class ClassChoice(keras.Model):  # type: ignore[misc]
+    """A model that gives the most probable class of each pixel in place of probabilities, which are much larger."""
+
+    def __init__(self, model: keras.Model, outputs: Sequence[Output]) -> None:
+        super().__init__()
+        self._model, self._outputs = model, tuple(outputs)
+
+    def call(self, x: Any) -> Any:
+        """The outputs by name; those of masks as class codes, shape `(n, height, width)`."""
+        given = self._model(x, training=False)
+        by_name = given if isinstance(given, dict) else {self._outputs[0].name: given}
+        return {one.name: _chosen(by_name[one.name]) if one.is_mask else by_name[one.name] for one in self._outputs}
+
+
+def _chosen(probabilities: Any) -> Any:
+    dtype = "uint8" if probabilities.shape[-1] <= MOST_IN_BYTE else "uint16"
+    return keras.ops.cast(keras.ops.argmax(probabilities, axis=-1), dtype)
+
+
+class MaskPass:
+    """The masks of one head, sample by sample: the sum of their scores, and pictures of a few of them."""
+
+    def __init__(self, head: Head, folder: str = "") -> None:
+        self.head, self.pictures, self._folder = head, MaskPictures(head), folder
+        self.scores: MaskScores | None = None
+        """None for data without labels."""
+
+    def document(self) -> dict[str, Any]:
+        """The scores for run.json, by names that begin with that of the head."""
+        prefix = f"{self.head.name}_" if self.head.name else ""
+        return {} if self.scores is None else self.scores.document(self.head.class_names, prefix)
+
+    def score(self, predicted: Array, truth: Array | None) -> MaskScores:
+        """The scores of one mask, added to those of all; without a truth only the number of predicted pixels."""
+        num_classes = len(self.head.class_names)
+        if truth is None:
+            return MaskScores.of(predicted, predicted, num_classes, None)
+        scores = MaskScores.of(truth, predicted, num_classes, self.head.ignored)
+        self.scores = (self.scores or MaskScores.empty(num_classes)) + scores
+        return scores
+
+    def rows(
+        self, batch: Batch, predicted: Array, truth: Array | None, files: MaskFiles, digest: IdStream, first: int
+    ) -> Iterator[list[object]]:
+        """Score, picture and write the masks of a batch, whose first sample is number `first` of the pass.
+
+        The cells of predictions.csv for each.
+        """
+        images = next(array for _, array in arrays_of(batch.x) if array.ndim > 2)
+        for row, (sample_id, mask) in enumerate(zip(batch.ids, predicted, strict=True)):
+            true_mask = None if truth is None else truth[row]
+            scores = self.score(mask, true_mask)
+            self.pictures.add(first + row, sample_id, images[row], mask, true_mask, scores.mean_iou)
+            digest.update([sample_id, array_digest(mask)])
+            file = files.write(self.head, sample_id, mask, folder=self._folder)
+            yield mask_cells(file, mask, scores, labelled=truth is not None)
+
+
+class Segmentation:
+    """A pass of a model over samples whose masks it predicts, perhaps next to other heads; it can be done once.
+
+    Memory does not grow with the number of samples, but for the names of files.
+    """
+
+    def __init__(
+        self, model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
+    ) -> None:
+        if loader.plan.shuffle:
+            raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
+        self._model, self._loader = ClassChoice(model, outputs), loader
+        self._heads, self._outputs = heads, outputs
+        several = sum(head.mode == "mask" for head in heads) > 1
+        self._masks = {
+            number: MaskPass(head, head.name if several else "")
+            for number, head in enumerate(heads)
+            if head.mode == "mask"
+        }
+        self._digest = IdStream()
+        self.num_samples = 0
+
+    def score(self) -> None:
+        """Score all samples, and write nothing. Raises `DataError` if no sample can be read."""
+        for batch, predicted in self._batches():
+            targets = self._targets(batch)
+            for number, mask_pass in self._masks.items():
+                pairs = zip(predicted[self._outputs[number].name], targets[mask_pass.head.name], strict=True)
+                for mask, truth in pairs:
+                    mask_pass.score(mask, truth)
+
+    def write(self, folder: Path) -> None:
+        """Write predictions.csv, and the masks to predictions/, of the run in `folder`.
+
+        Raises `RunnerError` if a file cannot be written, `DataError` if no sample can be read.
+        """
+        labelled = bool(self._loader.source.labels.heads)
+        with mask_files(folder) as files:
+            write_prediction_rows(folder / PREDICTIONS_CSV, self._heads, self._rows(files), labelled=labelled)
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """The scores of all masks for run.json; none without labels."""
+        return {name: value for one in self._masks.values() for name, value in one.document().items()}
+
+    @property
+    def digest(self) -> str:
+        """The digest of all written masks."""
+        return self._digest.hexdigest()
+
+    def write_pictures(self, folder: Path, split: str) -> None:
+        """Write pictures of the worst and best written masks to figures/."""
+        for number, mask_pass in self._masks.items():
+            mask_pass.pictures.write(folder, split, number)
+
+    def _batches(self) -> Iterator[tuple[Batch, Mapping[str, Array]]]:
+        """The batches of the pass, each with the outputs of the model by name."""
+        for batch in self._loader.stream(0, len(self._loader)):
+            if len(batch):  # 0 where all its samples are bad
+                yield batch, self._model.predict_on_batch(batch.x)
+                self.num_samples += len(batch)
+        if not self.num_samples:
+            raise DataError(NOTHING_READABLE)
+
+    def _rows(self, files: MaskFiles) -> Iterator[Iterable[object]]:
+        """The rows of predictions.csv, in the order of the loader."""
+        for batch, predicted in self._batches():
+            targets = self._targets(batch)
+            columns: list[Iterable[Iterable[object]]] = []
+            for number, (head, output) in enumerate(zip(self._heads, self._outputs, strict=True)):
+                given, truth = predicted[output.name], targets.get(head.name)
+                if mask_pass := self._masks.get(number):
+                    columns.append(mask_pass.rows(batch, given, truth, files, self._digest, self.num_samples))
+                else:
+                    columns.append(zip(*_cells(head, batch, given, truth), strict=True))
+            for sample_id, *cells in zip(batch.ids, *columns, strict=True):
+                yield chain([sample_id], *cells)
+
+    def _targets(self, batch: Batch) -> Mapping[str, Array]:
+        """The targets of a batch by the names of their heads; none without labels."""
+        if batch.y is None:
+            return {}
+        return batch.y if isinstance(batch.y, dict) else {self._heads[0].name: batch.y}
+
+
+def _cells(head: Head, batch: Batch, output: Array, target: Array | None) -> list[Iterable[object]]:
+    """The columns of a head that is no mask."""
+    if head.mode == "input":
+        sample = next(array for _, array in arrays_of(batch.x))
+        return prediction_cells(head, np.square(sample - output).mean(axis=tuple(range(1, output.ndim))), None)
+    return prediction_cells(head, output, None if target is None else _codes(head, target))
+
+
+def _codes(head: Head, target: Array) -> Array:
+    """Targets of a batch as they are in a column of `Labels`."""
+    if head.mode == "raw":
+        return target
+    if head.mode == "categorical":
+        codes: Array = target.argmax(axis=-1)
+        return codes
+    return np.rint(target if head.mode == "multi_label" else target.ravel()).astype(np.int64)

@@ -1,0 +1,164 @@
+"""A pass over masks: scores, files and rows of predictions.csv, whatever the batches, bad samples and other heads."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from runner.batch import ArraySpec
+from runner.data.labels import Head, Labels
+from runner.data.source import Source
+from runner.errors import BadSampleError, DataError, RunnerError
+from runner.fields import Fields, Layout
+from runner.loaders.kinds import Sequence
+from runner.loaders.plan import Plan
+from runner.loaders.reader import OnBad
+from runner.models.base import outputs_of
+from runner.records.mask_scores import MaskScores
+from runner.training.segmentation import Segmentation
+from tests.support.run_files import read_rows
+
+NAMES = ("dark", "mid", "bright")
+MASK = Head("", "mask", NAMES, field="mask", stored=(10, 20, 30), ignored=255)
+KIND = Head("kind", "categorical", ("a", "b"))
+
+
+class Levels(Source):
+    """Images of levels 0, 1 and 2; masks hold the level, but for the first row: ignored; and the second: the next."""
+
+    spec = Layout((("image", ArraySpec((6, 5, 1), np.dtype("u1"))), ("mask", ArraySpec((6, 5), np.dtype("u1")))))
+
+    def __init__(self, *heads, count=7, bad=()):
+        self.ids, self.bad = tuple(f"f/{number}.png" for number in range(count)), bad
+        columns = [np.empty(0, int) if head.mode == "mask" else np.arange(count) % 2 for head in heads]
+        self.labels = Labels(heads, tuple(columns))
+
+    def read(self, index, out=None):
+        if index in self.bad:
+            raise BadSampleError(self.ids[index], "torn")
+        levels = np.random.default_rng(index).integers(0, 3, (6, 5), np.uint8)
+        mask = levels.copy()
+        mask[0], mask[1] = 255, (mask[1] + 1) % 3
+        out[...] = Fields({"image": levels[..., None], "mask": mask})
+        return out
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Finds the level of each pixel; of `kind`, it always gives 0.25 to a."""
+    inputs = keras.Input((6, 5, 1))
+    masks = keras.layers.Conv2D(3, 1, activation="softmax")
+    kinds = keras.layers.Dense(2, activation="softmax")
+    outputs = {"where": masks(inputs), "kind": kinds(keras.layers.Flatten()(inputs))}
+    masks.set_weights([np.float32([[[[-9, 0, 9]]]]), np.float32([5, 0, -13])])
+    kinds.set_weights([np.zeros((30, 2), "f4"), np.log(np.float32([0.25, 0.75]))])
+    return keras.Model(inputs, outputs["where"]), keras.Model(inputs, outputs)
+
+
+def loader_of(source, batch_size=3, *, shuffle=False):
+    plan = Plan(num_samples=len(source), batch_size=batch_size, shuffle=shuffle)
+    loader = Sequence(workers=0).build(source, plan)
+    loader.handle_bad(OnBad("skip"), lambda *bad: None)
+    return loader
+
+
+def segmentation(model, source, heads=(MASK,), **keys):
+    return Segmentation(model, loader_of(source, **keys), heads=heads, outputs=outputs_of(heads, source.spec))
+
+
+def expected(indices):
+    """The sum of the scores of some samples, by definition."""
+    total = MaskScores.empty(3)
+    for index in indices:
+        values = Levels(MASK).read(index, Levels.spec.empty()).arrays
+        total += MaskScores.of(values["mask"], values["image"][..., 0], 3, 255)
+    return total
+
+
+def test_rows_files_and_scores_agree(model, tmp_path):
+    done = segmentation(model[0], Levels(MASK))
+    done.write(tmp_path)
+    rows = read_rows(tmp_path / "predictions.csv")
+    for index, row in enumerate(rows):
+        image, scores = Levels(MASK).read(index, Levels.spec.empty()).arrays["image"], expected([index])
+        with Image.open(tmp_path / row["predicted"]) as file:
+            assert np.array_equal(np.asarray(file), 10 * image[..., 0] + 10)
+        assert (row["height"], row["width"]) == ("6", "5")
+        assert float(row["mean_iou"]) == scores.mean_iou
+        assert [int(row[f"correct_{name}"]) for name in NAMES] == scores.correct.tolist()
+        assert sum(int(row[f"predicted_{name}"]) for name in NAMES) == 25
+    assert [row["id"] for row in rows] == list(Levels(MASK).ids)
+    assert done.scores == expected(range(7)).document(NAMES)
+    assert done.scores["classes"]["dark"]["iou"] < 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_digest_and_scores_ignore_batch_sizes(model, tmp_path, batch_size):
+    ends = []
+    for name, size in (("first", 3), ("other", batch_size)):
+        (tmp_path / name).mkdir()
+        ends.append(segmentation(model[0], Levels(MASK), batch_size=size))
+        ends[-1].write(tmp_path / name)
+    scored = segmentation(model[0], Levels(MASK), batch_size=batch_size)
+    scored.score()
+    assert ends[0].digest == ends[1].digest
+    assert ends[0].scores == ends[1].scores == scored.scores
+
+
+def test_bad_samples_are_left_out_of_rows(model, tmp_path):
+    done = segmentation(model[0], Levels(MASK, bad=(0, 1, 2, 4)))
+    done.write(tmp_path)
+    assert [row["id"] for row in read_rows(tmp_path / "predictions.csv")] == ["f/3.png", "f/5.png", "f/6.png"]
+    assert done.num_samples == 3
+    assert done.scores == expected([3, 5, 6]).document(NAMES)
+
+
+def test_nothing_readable_leaves_no_files(model, tmp_path):
+    with pytest.raises(DataError, match="no sample"):
+        segmentation(model[0], Levels(MASK, bad=range(7))).write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_without_labels_has_no_scores(model, tmp_path):
+    class Unlabelled(Levels):
+        spec = Levels.spec.specs[0][1]
+
+        def read(self, index, out=None):
+            values = super().read(index, Levels.spec.empty())
+            out[...] = values.arrays["image"]
+            return out
+
+    done = segmentation(model[0], Unlabelled())
+    done.write(tmp_path)
+    row = read_rows(tmp_path / "predictions.csv")[0]
+    assert list(row) == ["id", "predicted", "height", "width", *(f"predicted_{name}" for name in NAMES)]
+    assert sum(int(row[f"predicted_{name}"]) for name in NAMES) == 30
+    assert done.scores == {}
+
+
+def test_other_heads_are_written_next_to_masks(model, tmp_path):
+    heads = (Head("where", "mask", NAMES, field="mask", ignored=255), KIND)
+    done = segmentation(model[1], Levels(*heads), heads)
+    done.write(tmp_path)
+    rows = read_rows(tmp_path / "predictions.csv")
+    assert [row["kind_label"] for row in rows] == [*"abababa"]
+    assert {row["kind_predicted"] for row in rows} == {"b"}
+    assert float(rows[0]["kind_b"]) == pytest.approx(0.75)
+    assert rows[0]["where_predicted"] == "predictions/f/0.png"
+    assert done.scores["where_mean_iou"] == expected(range(7)).mean_iou
+
+
+def test_shuffled_samples_are_refused(model):
+    with pytest.raises(RunnerError, match="build the loader with shuffle=False"):
+        segmentation(model[0], Levels(MASK), shuffle=True)
+
+
+def test_worst_and_best_are_pictured(model, tmp_path):
+    done = segmentation(model[0], Levels(MASK, count=30))
+    done.write(tmp_path)
+    done.write_pictures(tmp_path, "test")
+    rows = sorted(read_rows(tmp_path / "predictions.csv"), key=lambda row: float(row["mean_iou"]))
+    pictured = [row["id"] for row in read_rows(tmp_path / "figures" / "masks.csv")]
+    assert len(pictured) == 16
+    assert pictured[0] == rows[0]["id"]
+    assert {row["id"] for row in rows[-3:]} <= {*pictured[12:]}
