@@ -53,7 +53,9 @@ class MaskReader:
             try:
                 values = stored_values(data, colors=self.classes.are_colors)
                 _refuse_other_size(values.shape[:2], stored_size(b"".join(image)))
-                codes = self.classes.codes(values)
+                # Fewer values are looked up once the mask is small, if it is known that all have a class.
+                looks_up_later = self.classes.has_all(values)
+                codes = values if looks_up_later else self.classes.codes(values)
                 box = crop_box(codes.shape, out.shape, keep_aspect_ratio=self.settings.keep_aspect_ratio)
             except MemoryError:
                 raise
@@ -64,6 +66,8 @@ class MaskReader:
                 out[...] = codes
             else:
                 resize_nearest(codes[..., None], box, out[..., None])
+            if looks_up_later:
+                out[...] = self.classes.codes(out)
         return (data,)
 
 

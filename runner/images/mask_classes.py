@@ -64,6 +64,12 @@ class MaskClasses:
             return None
         return IGNORED if self.dtype == np.uint8 else IGNORED_WIDE
 
+    def has_all(self, values: Array) -> bool:
+        """Whether values, uint8, are quickly seen to have classes, as all from 0 to a number have; False if not."""
+        return (
+            values.dtype == np.uint8 == self.dtype and not self.are_colors and int(values.max()) < self._first_unlisted
+        )
+
     def codes(self, values: Array) -> Array:
         """The codes of stored values, shape `(height, width)`; of colours, shape `(height, width, 3)`.
 
@@ -90,6 +96,12 @@ class MaskClasses:
         if self.ignore_value is not None and self.ignored is not None:
             pairs.append((self.ignore_value, self.ignored))
         return pairs
+
+    @cached_property
+    def _first_unlisted(self) -> int:
+        """The least number from 0 on that has no class, and is not ignored."""
+        listed = {value for value, _ in self._pairs}
+        return next(value for value in range(len(listed) + 1) if value not in listed)
 
     @cached_property
     def _table(self) -> Array:

@@ -152,6 +152,7 @@ def _part(image: Array, box: Box) -> Array:
     return image[box.top : box.bottom, box.left : box.right]
 
 
+@lru_cache(maxsize=1 << 10)
 def _nearest(start: int, stop: int, num_pixels: int) -> Array:
     """The pixel from `start` to `stop` (excluded) that each of `num_pixels` shows, shape `(num_pixels,)`, int64.
 
@@ -161,4 +162,6 @@ def _nearest(start: int, stop: int, num_pixels: int) -> Array:
     step = (stop - start) / num_pixels
     positions = np.full(num_pixels, step)
     positions[0] = start + 0.5 * step
-    return np.add.accumulate(positions).astype(np.int64)
+    pixels: Array = np.add.accumulate(positions).astype(np.int64)
+    pixels.flags.writeable = False  # all calls share it
+    return pixels
