@@ -25,10 +25,10 @@ from runner.data.labels import (
     NumberMode,
     class_head,
     encode_classes,
-    numbers_head,
     refuse_quantities,
 )
 from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_labels
+from runner.data.numbers import NumberSettings, numbers_head
 from runner.data.source import Source
 from runner.errors import DataError
 from runner.finite import first_not_finite, narrowed, not_finite_text
@@ -78,7 +78,7 @@ class ArraySamples(Source):
         )
 
 
-class Arrays(Data, MaskSettings):
+class Arrays(Data, MaskSettings, NumberSettings):
     """Arrays `x` and `y` of one `.npz` file, or `x_train` and `y_train`; optionally `x_val`, `y_val`, `x_test`, …"""
 
     kind: Literal["arrays"] = "arrays"
@@ -210,7 +210,7 @@ class Arrays(Data, MaskSettings):
                     f"{self.path}: {names.y_of(split)} must hold as many numbers per sample as "
                     f"{names.y_of('train')}, {math.prod(widths['train'])}, got {math.prod(width)}"
                 )
-        heads = numbers_head(math.prod(widths["train"]))
+        heads = numbers_head(math.prod(widths["train"]), self.value_names)
         return {split: Labels(heads, (column,)) for split, column in columns.items()}
 
     def _number_column(self, values: Array, name: str, num_samples: int) -> Array:

@@ -166,11 +166,6 @@ def class_head(mode: ClassMode | None, class_names: Sequence[str]) -> tuple[Head
     return (Head("", mode, tuple(class_names)),)
 
 
-def numbers_head(num_values: int) -> tuple[Head, ...]:
-    """Head of targets of one number or several; several are named by their position."""
-    return (Head("", "raw", value_names=tuple(map(str, range(num_values))) if num_values > 1 else ()),)
-
-
 def encode_classes(values: Array) -> tuple[tuple[str, ...], Indices]:
     """Class names in the order of `vocabulary`, and the code of each value, shape `(n,)`, int64."""
     classes, codes = np.unique(values, return_inverse=True)

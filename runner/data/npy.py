@@ -25,12 +25,12 @@ from runner.data.labels import (
     NumberMode,
     class_head,
     codes_of,
-    numbers_head,
     refuse_quantities,
     vocabulary,
 )
 from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_labels
 from runner.data.npy_format import open_npy
+from runner.data.numbers import NumberSettings, numbers_head
 from runner.data.partition import Partition, read_labels, read_numbers, read_partition
 from runner.errors import DataError
 from runner.messages import first_few
@@ -38,7 +38,7 @@ from runner.messages import first_few
 SUFFIX = ".npy"
 
 
-class Npy(Data, MaskSettings):
+class Npy(Data, MaskSettings, NumberSettings):
     """Arrays of any shape in one `.npy` file per id; JSON files list the ids of each split and their labels."""
 
     kind: Literal["npy"] = "npy"
@@ -134,7 +134,7 @@ class Npy(Data, MaskSettings):
     ) -> tuple[tuple[Head, ...], Mapping[str, Array]]:
         if mode == "raw":
             columns = read_numbers(self.labels, partition)
-            return numbers_head(columns["train"][0].size), columns
+            return numbers_head(columns["train"][0].size, self.value_names), columns
         if mode is None or mode == "input":
             return class_head(mode, ()), dict.fromkeys(partition, np.empty(0, np.int64))
         names = read_labels(self.labels, partition)

@@ -212,7 +212,7 @@ def relabel(source: Source, heads: tuple[Head, ...]) -> Source:
 def _column(labels: Labels, head: Head) -> Array:
     """The column of labels under the head's name, recoded to the head's classes."""
     found = [number for number, other in enumerate(labels.heads) if other.name == head.name]
-    if not found or _form(labels.heads[found[0]]) != _form(head):
+    if not found or not _same_form(labels.heads[found[0]], head):
         raise DataError(_other_targets(labels.heads, head))
     column, names = labels.columns[found[0]], labels.heads[found[0]].class_names
     if head.field and (unknown := [name for name in names if name not in head.class_names]):
@@ -220,10 +220,20 @@ def _column(labels: Labels, head: Head) -> Array:
     return column if names == head.class_names or head.field else _recode(column, names, head)
 
 
-def _form(head: Head) -> tuple[str, tuple[str, ...]]:
-    """Kind of a head's column; modes with one class per sample share a kind, because they differ only in encoding."""
-    one_class = head.mode in ("categorical", "sparse", "binary")
-    return "class" if one_class else head.mode, head.value_names
+def _same_form(one: Head, other: Head) -> bool:
+    """Whether two heads have columns of one kind; modes with one class per sample differ only in their encoding.
+
+    Numbers that are named by their position may have any names in the other head.
+    """
+    if _kind(one) != _kind(other):
+        return False
+    names, of_other = one.value_names, other.value_names
+    by_position = tuple(map(str, range(len(names))))
+    return names == of_other or (len(names) == len(of_other) and by_position in (names, of_other))
+
+
+def _kind(head: Head) -> str:
+    return "class" if head.mode in ("categorical", "sparse", "binary") else head.mode
 
 
 def _recode(column: Array, names: tuple[str, ...], head: Head) -> Array:
