@@ -49,7 +49,7 @@ class MaskPictures:
 
     def __init__(self, head: Head) -> None:
         self._head = head
-        self._colors = np.array([*_colors(head), IGNORED], np.uint8)
+        self._colors = np.array([*shown_colors(head), IGNORED], np.uint8)
         self._worst: list[_Kept] = []
         self._best: list[_Kept] = []
 
@@ -115,8 +115,8 @@ def _cost(mean_iou: float | None) -> float | None:
     return None if mean_iou in (None, 1) else -mean_iou
 
 
-def _colors(head: Head) -> list[Any]:
-    """The colours that masks have, or the ones that a palette shows."""
+def shown_colors(head: Head) -> list[Any]:
+    """Red, green and blue of each class in pictures: those that masks have, or the ones that a palette shows."""
     are_colors = len(head.stored) == len(head.class_names) and isinstance(head.stored[0], tuple)
     return list(head.stored) if are_colors else class_colors(len(head.class_names))
 

@@ -7,13 +7,11 @@ the model got most wrong.
 from __future__ import annotations
 
 import csv
-import heapq
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -22,9 +20,8 @@ from runner.data.labels import Head
 from runner.errors import RunnerError
 from runner.records.cells import from_cell
 from runner.records.predictions import PREDICTIONS_CSV, prediction_columns
-
-NUM_WORST = 12
-"""How many of the most wrong samples a head keeps."""
+from runner.reports.mask_scorer import MaskScorer
+from runner.reports.scored_samples import ScoredSample, WorstSamples
 
 MIN_PROBABILITY = 1e-7
 """The smallest probability whose logarithm is taken, as in Keras."""
@@ -128,49 +125,6 @@ def _number_score(name: str, truth: Array, predicted: Array) -> NumberScore:
     r2 = float(1 - squared.sum() / spread) if spread > 0 else math.nan
     errors = float(np.abs(truth - predicted).mean()), float(np.sqrt(squared.mean()))
     return NumberScore(name, *errors, r2 if math.isfinite(r2) else None)
-
-
-@dataclass(frozen=True, order=True)
-class ScoredSample:
-    """A row of predictions.csv with its error; samples sort by error. `detail`: the error as text."""
-
-    error: float
-    row: int
-    id: str
-    truth: str = field(compare=False)
-    predicted: str = field(compare=False)
-    detail: str = field(compare=False)
-
-
-class WorstSamples:
-    """The `NUM_WORST` samples with the largest errors, of any number of samples."""
-
-    def __init__(self) -> None:
-        self._heap: list[ScoredSample] = []
-
-    def add(self, sample: ScoredSample) -> None:
-        """Keep the sample if it is among the worst."""
-        if len(self._heap) < NUM_WORST:
-            heapq.heappush(self._heap, sample)
-        else:
-            heapq.heappushpop(self._heap, sample)
-
-    def samples(self) -> list[ScoredSample]:
-        """The kept samples, worst first."""
-        return sorted(self._heap, reverse=True)
-
-
-class Scorer(Protocol):
-    """Collects the cells of one head, row by row."""
-
-    worst: WorstSamples
-    num_samples: int
-
-    def add(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
-        """Add a row by its number, the id of its sample, and its cells of this head.
-
-        Raises ValueError or LookupError if the cells do not fit the head.
-        """
 
 
 class ClassScorer:
@@ -284,11 +238,13 @@ def _numbers_text(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-AnyScorer = ClassScorer | LabelSetScorer | NumberScorer
+AnyScorer = ClassScorer | LabelSetScorer | NumberScorer | MaskScorer
 
 
 def scorer_of(head: Head, labelled: bool) -> AnyScorer:
     """A new scorer for the kind of a head."""
     if head.mode == "multi_label":
         return LabelSetScorer(head, labelled)
+    if head.mode == "mask":
+        return MaskScorer(head, labelled)
     return NumberScorer(head, labelled) if head.mode in ("raw", "input") else ClassScorer(head, labelled)

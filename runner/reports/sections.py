@@ -11,11 +11,14 @@ from pathlib import Path
 from markupsafe import Markup
 
 from runner.errors import RunnerError
+from runner.records.mask_pictures import pictures_name
 from runner.records.pictures import FIGURES, Picture, read_class_counts, read_pictures
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
 from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
+from runner.reports.mask_scorer import MaskClassScore, MaskScorer
+from runner.reports.scored_samples import ScoredSample
 from runner.reports.scores import (
     AnyScorer,
     ClassScore,
@@ -23,7 +26,6 @@ from runner.reports.scores import (
     LabelSetScorer,
     NumberScore,
     NumberScorer,
-    ScoredSample,
     predictions_bytes,
     score_predictions,
 )
@@ -146,11 +148,14 @@ class PredictionSection:
     num_samples: int
     class_scores: Sequence[ClassScore] = ()
     number_scores: Sequence[NumberScore] = ()
+    mask_scores: Sequence[MaskClassScore] = ()
+    is_scored: bool = True
     matrix: Sequence[tuple[str, Sequence[MatrixCell]]] = ()
     confused: Sequence[tuple[str, str, int, float | None]] = ()
     predicted: Sequence[tuple[str, int]] = ()
     scatters: Sequence[tuple[str, Markup]] = ()
     worst: Sequence[WrongSample] = ()
+    best: Sequence[WrongSample] = ()
     notes: Sequence[str] = ()
 
 
@@ -166,18 +171,20 @@ def prediction_sections(run: RunFolder, max_bytes: int | None) -> tuple[list[Pre
         )
     try:
         scorers = score_predictions(run.path, run.heads)
-        pictures = read_pictures(run.path, "worst")
+        pictures = [
+            read_pictures(run.path, pictures_name(number) if isinstance(scorer, MaskScorer) else "worst")
+            for number, scorer in enumerate(scorers)
+        ]
     except (RunnerError, LookupError, TypeError) as error:
         return [], str(error)
-    return [_section(run, scorer, pictures) for scorer in scorers], None
+    return [_section(run, scorer, shown) for scorer, shown in zip(scorers, pictures, strict=True)], None
 
 
 def _section(run: RunFolder, scorer: AnyScorer, pictures: Mapping[str, Picture]) -> PredictionSection:
     title = scorer.head.name or "label"
-    worst = [
-        WrongSample(_data_url(run.path, pictures[sample.id]) if sample.id in pictures else None, sample)
-        for sample in scorer.worst.samples()
-    ]
+    worst = _shown(run, scorer.worst.samples(), pictures)
+    if isinstance(scorer, MaskScorer):
+        return _mask_section(run, scorer, title, worst, pictures)
     if isinstance(scorer, NumberScorer):
         return _number_section(scorer, title, worst)
     if not scorer.labelled:
@@ -199,6 +206,38 @@ def _section(run: RunFolder, scorer: AnyScorer, pictures: Mapping[str, Picture])
         matrix=_matrix(scorer) if readable else (),
         confused=list(_confused_pairs(scorer)),
         worst=worst,
+        notes=notes,
+    )
+
+
+def _shown(run: RunFolder, samples: Sequence[ScoredSample], pictures: Mapping[str, Picture]) -> list[WrongSample]:
+    return [
+        WrongSample(_data_url(run.path, pictures[sample.id]) if sample.id in pictures else None, sample)
+        for sample in samples
+    ]
+
+
+def _mask_section(
+    run: RunFolder,
+    scorer: MaskScorer,
+    title: str,
+    worst: Sequence[WrongSample],
+    pictures: Mapping[str, Picture],
+) -> PredictionSection:
+    among_worst = {shown.sample.row for shown in worst}
+    best = [sample for sample in scorer.best.samples() if sample.row not in among_worst]
+    sizes = [f"{height}×{width}" for height, width in sorted(scorer.sizes)[:1]] if len(scorer.sizes) == 1 else []
+    notes = [f"Masks have the size that the model sees, {size}." for size in sizes]
+    if not scorer.labelled:
+        best = [ScoredSample(0, row, sample_id, "", "", "") for row, sample_id in enumerate(pictures)]
+        notes.append("The data has no masks, so there are no scores.")
+    return PredictionSection(
+        title,
+        scorer.num_samples,
+        mask_scores=scorer.scores()[:MAX_ROWS],
+        is_scored=scorer.labelled,
+        worst=worst,
+        best=_shown(run, best, pictures),
         notes=notes,
     )
 
