@@ -12,11 +12,13 @@ from PIL import Image
 
 from runner import compose
 from runner.modes.run import run
+from tests.support.masks import discs, write_discs
 from tests.support.run_files import outcome, read_document, read_rows
 
 QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[8]", "model.dense_units=32", "loader.batch_size=64"]
 QUICK += ["train.learning_rate=0.02"]
 SMALL = ["train.epochs=1", "loader.batch_size=8", "model=mlp", "model.hidden_units=[8]"]
+NOT_EVALUATED = ("predicted", "masks", "masks_in_parts", "masks_predicted")
 SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -100,6 +102,8 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
     place = tmp_path_factory.mktemp(backend)
     digits, npy = f"data.root={digits_root}", f"data.root={data}/volumes"
     npy_files = [f"data.partition={data}/partition.json", f"data.labels={data}/labels.json"]
+    masks = [*discs(write_discs(place / "discs", 12)), "model=unet", "model.depth=1", "model.filters=2"]
+    masks += ["loader.batch_size=8", "mode=fit", "data.validation_split=0"]
     listed = ["data=dataframe", f"data.manifest={data}/photos.csv", "data.target_size=[6,6]", *SMALL]
     columns = ["data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight", "data.test_split=0.2"]
     (place / "own_batches.py").write_text(BATCHES)
@@ -114,6 +118,9 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
         "changed": [digits, *QUICK, *own, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
         "input": [digits, "data.class_mode=input", "data.limit=64", *SMALL],
         "inputs": [digits, *QUICK, "extensions=[own_batches]", "data.transform=own_batches.with_mean"],
+        "masks": [*masks, "train.epochs=2"],
+        "masks_in_parts": [*masks, "train.epochs=1"],
+        "masks_predicted": ["mode=predict", f"from_run={place}/masks", "split=train"],
         "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL[:-2]],
         "both": [*listed, *columns],
         "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw"],
@@ -124,7 +131,8 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
         "killed": [digits, *QUICK, "train.epochs=2", "train.checkpoint_every.steps=5"],
     }
     start(place, backend, {str(place / name): overrides for name, overrides in runs.items()}, killed=place / "killed")
-    resumed = {"sequence": ["train.epochs=2", "loader=in_memory"], "killed": ["loader=in_memory"]}
+    resumed = {name: ["train.epochs=2", "loader=in_memory"] for name in ("sequence", "masks_in_parts")}
+    resumed["killed"] = ["loader=in_memory"]
     start(place, backend, {str(place / name): [f"resume={place}/{name}", *more] for name, more in resumed.items()})
     return {name: place / name for name in runs}
 
@@ -143,7 +151,7 @@ def test_every_batch_and_mode_runs(documents):
     assert {document["status"] for document in documents.values()} == {"completed"}
     assert documents["batches"]["results"]["fit"]["samples_seen"] == 2 * 4 * 3
     assert evaluation(documents["both"]).keys() >= {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"}
-    assert np.isfinite([evaluation(documents[name])["loss"] for name in documents if name != "predicted"]).all()
+    assert np.isfinite([evaluation(documents[name])["loss"] for name in documents if name not in NOT_EVALUATED]).all()
     assert evaluation(documents["longer"])["accuracy"] > 0.7
 
 
@@ -162,6 +170,14 @@ def test_model_of_another_backend_is_reused(documents, folders, trained):
     assert evaluation(documents["evaluated"])["accuracy"] == pytest.approx(accuracy, abs=2e-3)
     predicted = read_rows(folders["predicted"] / "predictions.csv")
     assert [row["id"] for row in predicted] == [row["id"] for row in read_rows(trained.path / "predictions.csv")]
+
+
+def test_masks_are_predicted_and_resumed(documents, folders):
+    whole, resumed = (documents[name] for name in ("masks", "masks_in_parts"))
+    assert whole["digests"]["weights_per_epoch"] == resumed["digests"]["weights_per_epoch"]
+    rows = read_rows(folders["masks_predicted"] / "predictions.csv")
+    assert len(rows) == 12
+    assert all((folders["masks_predicted"] / row["predicted"]).exists() for row in rows)
 
 
 @pytest.mark.parametrize("name", ["sequence", "killed"])
