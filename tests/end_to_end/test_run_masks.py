@@ -70,6 +70,7 @@ def test_masks_lie_where_predictions_say(trained):
 def test_metrics_have_the_overlap_of_each_epoch(trained):
     metrics = RunFolder(trained).metrics
     assert {"mean_iou", "val_mean_iou"} <= metrics[0].keys()
+    assert metrics[1]["loss"] < metrics[0]["loss"]
     assert read_document(trained)["goals"] == {"loss": "min", "mean_iou": "max"}
 
 

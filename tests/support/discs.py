@@ -1,6 +1,5 @@
 """Noisy images with one to three bright discs, and their masks, as batches of `loader=custom`."""
 
-import keras
 import numpy as np
 
 
@@ -18,11 +17,10 @@ def discs(count, size=48, seed=0):
     return x, y
 
 
-class Discs(keras.utils.Sequence):
+class Discs:
     """Batches of discs; pixels in the first `border` rows are 255, to be ignored."""
 
     def __init__(self, count, size=48, seed=0, batch_size=8, border=0):
-        super().__init__()
         self.x, self.y = discs(count, size, seed)
         self.y[:, :border] = 255
         self.batch_size, self.ids = batch_size, [f"{seed}/disc {number}.jpg" for number in range(count)]
