@@ -57,8 +57,8 @@ class Batch:
     """The data of one training step.
 
     `x` has shape `(n, *sample shape)`; it is a dict by field name if a sample has several arrays. `y` follows
-    `class_mode`. `sample_weight` has shape `(n,)`, float32, for masks `(n, 1, 1)`; or is one such array per named
-    head, or None.
+    `class_mode`. `sample_weight` has shape `(n,)`, float32, with an axis of one for each further axis of the loss,
+    `(n, 1, 1)` for masks; or it is one such array per named head, or None.
     `ids` are the ids of the n samples, in the order of the rows.
     """
 

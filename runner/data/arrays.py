@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -15,6 +14,7 @@ from pydantic import model_validator
 from runner.batch import Array, ArraySpec
 from runner.component import File, is_file
 from runner.data.archive import ArchiveNames, find_names, load_archive
+from runner.data.array_samples import ArraySamples, number_rows
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import (
     NO_LABELS,
@@ -28,54 +28,11 @@ from runner.data.labels import (
     refuse_quantities,
 )
 from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_labels
-from runner.data.numbers import NumberSettings, numbers_head
+from runner.data.numbers import SAMPLE, TARGET, NumberSettings, numbers_head
 from runner.data.source import Source
 from runner.errors import DataError
 from runner.finite import first_not_finite, narrowed, not_finite_text
-from runner.messages import first_few
-
-
-@dataclass(frozen=True)
-class ArraySamples(Source):
-    """The rows of one array in memory; the id of a sample is its split and row.
-
-    Worker processes load the array from the file themselves: pickling leaves it out.
-    """
-
-    file: Path
-    name: str
-    split: str
-    labels: Labels
-    rows: Array
-
-    @cached_property
-    def ids(self) -> list[str]:
-        """`train-0`, `train-1`, …; unique in the file."""
-        return [f"{self.split}-{row}" for row in range(len(self.rows))]
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Shape and dtype of a row."""
-        return ArraySpec(self.rows.shape[1:], self.rows.dtype)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def read(self, index: int, out: Array | None = None) -> Array:
-        """Copy row `index`."""
-        row: Array = self.rows[index]
-        if out is None:
-            return row.copy()
-        out[...] = row
-        return out
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"file": self.file, "name": self.name, "split": self.split, "labels": self.labels}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(
-            state, rows=_rows(load_archive(state["file"], [state["name"]])[state["name"]], state["file"], state["name"])
-        )
+from runner.messages import first_few, plural, shape_text
 
 
 class Arrays(Data, MaskSettings, NumberSettings):
@@ -87,8 +44,8 @@ class Arrays(Data, MaskSettings, NumberSettings):
     """The `.npz` file."""
 
     class_mode: ClassMode | NumberMode | MaskMode | None = "sparse"
-    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number or a row of numbers), mask (a
-    class for each pixel), input (the sample), null (nothing)."""
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number, a row of them, or an
+    array), mask (a class for each pixel), input (the sample), null (nothing)."""
 
     weights: str | None = None
     """The array with the weight of each training sample in the loss, such as sample_weight; those of other splits have
@@ -126,7 +83,7 @@ class Arrays(Data, MaskSettings, NumberSettings):
                 f"{self.path} must hold an array x, got {', '.join(arrays) or 'no arrays'}; name it x or x_train, and "
                 "its labels y or y_train"
             )
-        rows = {split: _rows(arrays[name], self.path, name) for split, name in names.x.items()}
+        rows = {split: number_rows(arrays[name], self.path, name) for split, name in names.x.items()}
         self._refuse_other_shapes(rows, names)
         labels = self._labels(arrays, rows, names)
         weights = self._weights(arrays, rows, names)
@@ -136,6 +93,8 @@ class Arrays(Data, MaskSettings, NumberSettings):
         }
         if self.class_mode == "mask":
             sources = self._with_masks(sources, arrays, names, known)
+        elif self._are_targets_arrays(arrays, names):
+            sources = self._with_arrays(sources, arrays, names)
         dataset = self.dataset(sources, sources["train"].labels.heads, files=(self.path,))
         if not names.unread:
             return dataset
@@ -160,7 +119,8 @@ class Arrays(Data, MaskSettings, NumberSettings):
         if self.class_mode == "input":
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
         if self.class_mode == "raw":
-            return self._numbers(arrays, rows, names)
+            several = self._are_targets_arrays(arrays, names)
+            return dict.fromkeys(rows, NO_LABELS) if several else self._numbers(arrays, rows, names)
         values = {split: self._classes(arrays, names.y_of(split), len(array)) for split, array in rows.items()}
         one_hot = [y for split in rows if _is_one_hot(y := arrays[names.y_of(split)])]
         # Every one-hot column is a class, even if no sample has it.
@@ -170,6 +130,38 @@ class Arrays(Data, MaskSettings, NumberSettings):
         refuse_quantities(self.class_mode, class_names, len(values["train"]))
         ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
+
+    def _are_targets_arrays(self, arrays: Mapping[str, Array], names: ArchiveNames) -> bool:
+        """Whether `y` holds an array of several axes for each sample, not numbers."""
+        return self.class_mode == "raw" and self._y(arrays, names.y_of("train")).ndim > 2
+
+    def _with_arrays(
+        self, samples: Mapping[str, Source], arrays: Mapping[str, Array], names: ArchiveNames
+    ) -> dict[str, Source]:
+        """The samples with the rows of `y` as arrays to predict."""
+        from runner.data.mask_arrays import SideBySide, with_array_target
+
+        if self.value_names is not None:
+            raise DataError("data.value_names must be null for targets of several axes, which have no names")
+        rows = {split: self._rows_of_y(arrays, names.y_of(split), split, len(one)) for split, one in samples.items()}
+        for split, found in rows.items():
+            if found.spec.shape != rows["train"].spec.shape:
+                raise DataError(
+                    f"{self.path}: {names.y_of(split)} must hold arrays of the shape "
+                    f"{shape_text(rows['train'].spec.shape)}, as {names.y_of('train')}, got "
+                    f"{shape_text(found.spec.shape)}"
+                )
+        pairs = {split: SideBySide({SAMPLE: samples[split], TARGET: rows[split]}) for split in samples}
+        return {split: with_array_target(pair, TARGET) for split, pair in pairs.items()}
+
+    def _rows_of_y(self, arrays: Mapping[str, Array], name: str, split: str, num_samples: int) -> ArraySamples:
+        """The rows of `y` as samples of their own."""
+        found = number_rows(self._y(arrays, name), self.path, name)
+        if len(found) != num_samples:
+            raise DataError(
+                f"{self.path}: {name} must hold a target for each of {plural(num_samples, 'sample')}, got {len(found)}"
+            )
+        return ArraySamples(self.path, name, split, NO_LABELS, found)
 
     def _with_masks(
         self,
@@ -184,12 +176,7 @@ class Arrays(Data, MaskSettings, NumberSettings):
         pairs = {}
         for split, source in samples.items():
             name = names.y_of(split)
-            masks = _rows(self._y(arrays, name), self.path, name)
-            if len(masks) != len(source):
-                raise DataError(
-                    f"{self.path}: {name} must hold a mask for each of {len(source):,} samples, got {len(masks):,}"
-                )
-            rows = ArraySamples(self.path, name, split, NO_LABELS, masks)
+            rows = self._rows_of_y(arrays, name, split, len(source))
             pairs[split] = SideBySide({IMAGE: source, MASK: rows})
             refuse_other_sides(pairs[split].spec, MASK, f"{self.path}: masks in {name}")
         first = [pairs["train"].read(row).arrays[MASK] for row in range(min(FIRST_MASKS, len(pairs["train"])))]
@@ -286,13 +273,3 @@ def _is_one_hot(values: Array) -> bool:
 
 def _sample_spec(rows: Array) -> str:
     return str(ArraySpec(rows.shape[1:], rows.dtype))
-
-
-def _rows(array: Array, file: Path, name: str) -> Array:
-    """The samples of an array as numbers in native byte order; float64 becomes float32."""
-    if array.ndim < 2 or array.dtype.kind not in "biuf":
-        raise DataError(
-            f"{file}: {name} must hold numbers, of shape (samples, …) with at least two dimensions, got shape "
-            f"{array.shape} of {array.dtype}; numpy.reshape({name}, (-1, 1)) makes each number a sample"
-        )
-    return narrowed(array)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,24 +11,25 @@ from runner.batch import Indices
 from runner.component import Arguments, DottedName
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import Head, Known
-from runner.data.masks import FIRST_MASKS, MASK, MaskSettings, mask_labels
+from runner.data.masks import FIRST_MASKS, MaskSettings, mask_labels
 from runner.data.numbers import NumberSettings
 from runner.data.source import Source
 from runner.data.table import ColumnModes
-from runner.data.user_object import UserObject
+from runner.data.user_object import UserObject, fields_of, target_of
 from runner.data.user_samples import UserSamples, read_values
 from runner.data.views import select
 from runner.errors import ConfigurationError, DataError
 from runner.fields import Fields, Layout, spec_of
-from runner.messages import first_few
+from runner.messages import yaml_text
 from runner.user_code import call, file_of, module_of
 
 
 class Custom(Data, MaskSettings, NumberSettings):
     """A class of yours with `__len__` and `read(index)`, and optionally labels, ids, splits and `path(index)`.
 
-    If `read` returns a dict of arrays, the model gets a dict of inputs with these names; `targets` names the one that
-    is the target of class_mode=mask, by default mask.
+    If `read` returns a dict of arrays, the model gets a dict of inputs with these names. An attribute `targets` names
+    the array that is the target of class_mode=mask or raw (of a mask, its default is mask), `inputs` the ones that the
+    model gets; by default all others.
     """
 
     kind: Literal["custom"] = "custom"
@@ -76,43 +77,41 @@ class Custom(Data, MaskSettings, NumberSettings):
             raise ConfigurationError(
                 f"data.target={self.target} must have __len__ and read(index), but has no {' and no '.join(missing)}"
             )
-        user_object = UserObject(self.target, instance, self.class_mode, self.value_names)
+        if (target := target_of(instance, self.target, self.class_mode)) is not None and self.value_names is not None:
+            raise DataError("data.value_names must be null for a target of `targets`, whose values have no names")
+        user_object = UserObject(self.target, instance, None if target else self.class_mode, self.value_names)
         user_object.num_samples()
         ids, rows = user_object.ids(), user_object.rows()
         labels = user_object.labels(rows["train"], known)
-        first = self.first_readable(lambda index: read_values(instance, index, ids[index]), rows["train"].tolist())
+        fields = fields_of(instance, self.target, target)
+        first = self.first_readable(
+            lambda index: read_values(instance, index, ids[index], fields), rows["train"].tolist()
+        )
         if self.class_mode == "input" and isinstance(first, Fields):
             raise DataError(
                 f"data.class_mode=input predicts the sample, which must be one array, got {spec_of(first)}; return one "
                 "array, or set another class_mode"
             )
-        samples: Source = UserSamples(instance, ids, labels, spec_of(first))
-        if self.class_mode == "mask":
-            samples = self._with_masks(samples, _target(instance, self.target), rows["train"], known.get("", ()))
+        samples: Source = UserSamples(instance, ids, labels, spec_of(first), fields)
+        if target is not None:
+            samples = self._with_target(samples, target, rows["train"], known.get("", ()))
         file = file_of(module_of(self.target))
         sources = {split: select(samples, members) for split, members in rows.items()}
         return self.dataset(sources, samples.labels.heads, (file,) if file else ())
 
-    def _with_masks(self, samples: Source, field: str, training: Indices, known: tuple[str, ...]) -> Source:
-        """The samples, whose array `field` is a mask."""
-        from runner.data.mask_arrays import refuse_other_sides, whole_numbers, with_masks
+    def _with_target(self, samples: Source, field: str, training: Indices, known: tuple[str, ...]) -> Source:
+        """The samples, whose array `field` is a mask, or an array of numbers to predict."""
+        from runner.data.mask_arrays import refuse_other_sides, whole_numbers, with_array_target, with_masks
 
         spec = samples.spec
         if not isinstance(spec, Layout) or field not in dict(spec.specs):
             raise DataError(
-                f"{self.target}.read must return a dict with the image and the array {field} for data.class_mode=mask, "
-                f"got {spec}; the attribute targets names another one"
+                f"{self.target}.read must return a dict with the sample and the array {field} for data.class_mode="
+                f"{yaml_text(self.class_mode)}, got {spec}; the attribute targets names another one"
             )
+        if self.class_mode != "mask":
+            return with_array_target(samples, field)
         refuse_other_sides(spec, field, f"{self.target}: {field}")
         first = training[:FIRST_MASKS].tolist()
         classes = self.mask_classes(known, lambda: [whole_numbers(samples.read(row).arrays[field]) for row in first])
         return with_masks(samples, classes, mask_labels(classes, field), field)
-
-
-def _target(instance: Any, called: str) -> str:
-    """The array of a sample that is the target: the one name in `targets` of the object."""
-    targets = getattr(instance, "targets", MASK)
-    names = [targets] if isinstance(targets, str) else list(map(str, targets))
-    if len(names) != 1:
-        raise DataError(f"{called}: targets must name one array of a sample, got {first_few(names)}")
-    return names[0]

@@ -48,11 +48,21 @@ class Head:
     """What masks hold for each class on disk: a number, or red, green and blue."""
     ignored: int | None = None
     """The code of pixels that count neither in the loss nor in scores; None if there are none."""
+    shape: tuple[int, ...] = ()
+    """The shape of an array of numbers to predict for each sample; empty for other targets."""
 
     @property
     def classifies(self) -> bool:
         """Whether samples belong to classes; in a mask, pixels do."""
         return bool(self.class_names) and self.mode != "mask"
+
+    def weigh(self, weights: Array) -> Array:
+        """The samples' `weights`, shape `(n,)`, with an axis of one for each further axis of the loss.
+
+        Keras would silently take weights of shape (n,) for those of an image's columns, where there are n columns.
+        """
+        axes = 2 if self.mode == "mask" else max(0, len(self.shape) - 1)
+        return weights.reshape(-1, *(1,) * axes)
 
     def encode(self, codes: Array) -> Array:
         """Targets of samples with these labels, in the form of Keras's `flow_from_*`.
@@ -102,8 +112,7 @@ class Labels:
         weights = self.weights[indices]
         if not self.fields:
             return weights
-        # Keras would silently take weights of shape (n,) for those of an image's columns, where there are n columns.
-        by_head = {head.name: weights[:, None, None] if head.mode == "mask" else weights for head in self.heads}
+        by_head = {head.name: head.weigh(weights) for head in self.heads}
         return by_head[""] if list(by_head) == [""] else by_head
 
     @property
@@ -219,7 +228,7 @@ def codes_of(names: Sequence[str], known: Mapping[str, int]) -> Indices:
     return np.fromiter((known.get(name, -1) for name in names), np.int64, len(names))
 
 
-OF_FIELDS = ("field", "stored", "ignored")
+OF_FIELDS = ("field", "stored", "ignored", "shape")
 
 
 def heads_document(heads: Iterable[Head]) -> list[dict[str, Any]]:

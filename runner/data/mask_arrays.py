@@ -1,4 +1,4 @@
-"""Masks that are arrays: samples of two sources side by side, and stored values turned into class codes."""
+"""Targets that are arrays: samples of two sources side by side; masks whose stored values become class codes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import xxhash
 
 from runner.batch import Array, ArraySpec, Indices
-from runner.data.labels import Labels
+from runner.data.labels import Head, Labels
 from runner.data.masks import MASK
 from runner.data.source import Source
-from runner.data.views import Wrapper
+from runner.data.views import Relabelled, Wrapper
 from runner.errors import BadSampleError, DataError
-from runner.fields import Fields, Layout, SampleSpec, Values
+from runner.fields import Fields, Layout, SampleSpec, Values, named_specs
 from runner.images.mask_classes import MaskClasses
 from runner.messages import shape_text
 
@@ -153,6 +153,13 @@ def refuse_other_sides(spec: Layout, mask: str, what: str) -> None:
         raise DataError(f"{what} must have the shape height×width, or height×width×1, got {shape_text(shape)}")
     if other := next((one for one in images if one.shape[:2] != shape[:2]), None):
         raise DataError(f"{what} must have the height and width of the images, {other}, got {shape_text(shape)}")
+
+
+def with_array_target(source: Source, field: str) -> Source:
+    """`source`, whose array `field` is an array of numbers to predict."""
+    spec = dict(named_specs(source.spec))[field]
+    head = Head("", "raw", field=field, shape=spec.shape)
+    return Relabelled(source, Labels((head,), (np.empty(0, np.int64),), source.labels.weights))
 
 
 def with_masks(source: Source, classes: MaskClasses, labels: Labels, field: str = MASK) -> CodedMasks:

@@ -30,7 +30,7 @@ from runner.data.labels import (
 )
 from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_labels
 from runner.data.npy_format import open_npy
-from runner.data.numbers import NumberSettings, numbers_head
+from runner.data.numbers import SAMPLE, TARGET, NumberSettings, numbers_head
 from runner.data.partition import Partition, read_labels, read_numbers, read_partition
 from runner.errors import DataError
 from runner.messages import first_few
@@ -54,11 +54,22 @@ class Npy(Data, MaskSettings, NumberSettings):
     of numbers; not read if class_mode is input or null."""
 
     class_mode: ClassMode | NumberMode | MaskMode | None = "sparse"
-    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number or a row of numbers), mask (a
-    class for each pixel), input (the sample), null (nothing)."""
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number, a row of them, or an
+    array of `targets`), mask (a class for each pixel), input (the sample), null (nothing)."""
 
     masks: Folder | None = None
     """The folder that holds the mask ID.npy for every id, of shape height×width, for class_mode=mask."""
+
+    targets: Folder | None = None
+    """The folder of an array ID.npy of any shape for every id, for class_mode=raw; null: numbers in `labels`."""
+
+    @model_validator(mode="after")
+    def _targets_have_an_effect(self) -> Self:
+        if self.targets is not None and self.class_mode not in ("raw", None):
+            raise ValueError(f"targets must be null with class_mode={self.class_mode}, got {self.targets}")
+        if self.targets is not None and self.value_names is not None:
+            raise ValueError("value_names must be null with targets, whose values have no names")
+        return self
 
     @model_validator(mode="after")
     def _masks_are_somewhere(self) -> Self:
@@ -74,8 +85,10 @@ class Npy(Data, MaskSettings, NumberSettings):
             yield "partition", self.partition
         if self._has_labels and not is_file(self.labels):
             yield "labels", self.labels
-        if self.masks is not None and not is_folder(self.masks):
-            yield "masks", self.masks
+        for key in ("masks", "targets"):
+            folder: Path | None = getattr(self, key)
+            if folder is not None and not is_folder(folder):
+                yield key, folder
 
     def open(self) -> Dataset:
         """Read the JSON files and the header of the first training file.
@@ -99,6 +112,8 @@ class Npy(Data, MaskSettings, NumberSettings):
         partition = read_partition(self.partition)
         if (mode := self.class_mode) == "mask":
             return self._open_masks(partition, known.get("", ()))
+        if mode == "raw" and self.targets is not None:
+            return self._open_arrays(partition, self.targets)
         heads, columns = self._encoded(mode, partition, known)
         labels = {split: Labels(heads, (columns[split],)) if heads else NO_LABELS for split in partition}
         sources = self._files(self.root, partition, labels)
@@ -125,9 +140,18 @@ class Npy(Data, MaskSettings, NumberSettings):
         sources = {split: with_masks(pair, classes, labels) for split, pair in pairs.items()}
         return self.dataset(sources, labels.heads, (self.partition,))
 
+    def _open_arrays(self, partition: Partition, folder: Path) -> Dataset:
+        from runner.data.mask_arrays import SideBySide, with_array_target
+
+        unlabelled = dict.fromkeys(partition, NO_LABELS)
+        samples, targets = self._files(self.root, partition, unlabelled), self._files(folder, partition, unlabelled)
+        pairs = {split: SideBySide({SAMPLE: samples[split], TARGET: targets[split]}) for split in partition}
+        sources = {split: with_array_target(pair, TARGET) for split, pair in pairs.items()}
+        return self.dataset(sources, sources["train"].labels.heads, (self.partition,))
+
     @property
     def _has_labels(self) -> bool:
-        return self.class_mode not in (None, "input", "mask")
+        return self.class_mode not in (None, "input", "mask") and self.targets is None
 
     def _encoded(
         self, mode: ClassMode | NumberMode | None, partition: Partition, known: Known

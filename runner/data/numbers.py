@@ -11,6 +11,9 @@ from runner.data.labels import Head
 from runner.errors import DataError
 from runner.messages import plural, yaml_text
 
+SAMPLE, TARGET = "sample", "target"
+"""Names of the arrays of a sample whose target is an array."""
+
 
 class NumberSettings(Component):
     """The key of the names of numbers, for data whose `class_mode` can be raw."""

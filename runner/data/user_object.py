@@ -14,9 +14,11 @@ from runner.batch import Array, Indices
 from runner.data.file_names import is_file_name
 from runner.data.labels import Head, Known, Labels
 from runner.data.manifest import Manifest
+from runner.data.masks import MASK
 from runner.data.numbers import numbers_head
 from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader
+from runner.data.user_samples import FieldChoice
 from runner.errors import ConfigurationError, DataError
 from runner.messages import first_few, plural
 from runner.user_code import error_text, kind_of
@@ -174,6 +176,34 @@ class UserObject:
                 f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
             ) from error
         return [_value(value) for value in array] if array.dtype.kind in "OS" else array
+
+
+def target_of(instance: Any, called: str, class_mode: ColumnModes) -> str | None:
+    """The array of a sample that is the target of class_mode=mask or raw; None where labels are the targets."""
+    targets = getattr(instance, "targets", MASK if class_mode == "mask" else None)
+    if class_mode not in ("mask", "raw") or targets is None:
+        return None
+    names = _names(targets)
+    if len(names) != 1:
+        raise DataError(f"{called}: targets must name one array of a sample, got {first_few(names)}")
+    return names[0]
+
+
+def fields_of(instance: Any, called: str, target: str | None) -> FieldChoice:
+    """The arrays of a sample that are used: those in `inputs` of the object and the target, or all.
+
+    Without a target, those that `targets` names are left out: a model is used on samples whose targets are not needed.
+    """
+    inputs = _names(getattr(instance, "inputs", ()))
+    if target is None:
+        return FieldChoice(tuple(inputs), tuple(_names(getattr(instance, "targets", ()))))
+    if target in inputs:
+        raise DataError(f"{called}: inputs must not name {target}, which is the target")
+    return FieldChoice((*inputs, target) if inputs else ())
+
+
+def _names(given: Any) -> list[str]:
+    return [given] if isinstance(given, str) else list(map(str, given))
 
 
 def _value(value: Any) -> Any:

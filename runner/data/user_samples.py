@@ -12,13 +12,31 @@ import numpy as np
 from runner.batch import Array
 from runner.data.labels import Labels
 from runner.data.source import Source
-from runner.errors import BadSampleError, UserReadError
+from runner.errors import BadSampleError, DataError, UserReadError
 from runner.fields import Fields, Layout, SampleSpec, Values, in_order, spec_of
 from runner.finite import narrowed
+from runner.messages import first_few
 from runner.user_code import error_text
 
 OF_THE_SAMPLE = (OSError, EOFError, ValueError, BadSampleError)
 """Errors that a missing, truncated or damaged file raises; any other error is a mistake in the user's code."""
+
+
+@dataclass(frozen=True)
+class FieldChoice:
+    """Which arrays of a dict are used: those `kept`, or all if there are none, but for those `left_out`."""
+
+    kept: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def choose(self, arrays: Mapping[str, Array], called: str) -> dict[str, Array]:
+        """The arrays that are used. Raises `DataError` if one of those is missing."""
+        if missing := [name for name in self.kept if name not in arrays]:
+            raise DataError(
+                f"{called} must return a dict with {first_few(self.kept)}, which inputs and targets name, got no "
+                f"{first_few(missing)} among {first_few(arrays)}"
+            )
+        return {name: arrays[name] for name in self.kept or arrays if name not in self.left_out}
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,7 @@ class UserSamples(Source):
     ids: list[str]
     labels: Labels
     spec: SampleSpec
+    fields: FieldChoice
 
     def path(self, index: int) -> Path | None:
         """The file of sample `index`, or the first of several, if the object has `path(index)`."""
@@ -45,7 +64,7 @@ class UserSamples(Source):
 
     def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index`; float64 becomes float32."""
-        values = in_order(read_values(self.instance, index, self.ids[index]), self.spec)
+        values = in_order(read_values(self.instance, index, self.ids[index], self.fields), self.spec)
         if (spec := spec_of(values)) != self.spec:
             like = "arrays like those" if isinstance(self.spec, Layout) else "an array like that"
             raise BadSampleError(
@@ -57,7 +76,10 @@ class UserSamples(Source):
         return out
 
 
-def read_values(instance: Any, index: int, name: str) -> Values:
+ALL = FieldChoice()
+
+
+def read_values(instance: Any, index: int, name: str, fields: FieldChoice = ALL) -> Values:
     """Read sample `index` of the user's object: an array of numbers, or several by name; float64 becomes float32.
 
     In a dict, a single number becomes an array of one value; a dict of one array counts as the array. Raises
@@ -74,6 +96,7 @@ def read_values(instance: Any, index: int, name: str) -> Values:
     except Exception as error:
         kind = BadSampleError if isinstance(error, OF_THE_SAMPLE) else UserReadError
         raise kind(name, f"read({index}) failed: {error_text(error)}") from error
+    arrays = fields.choose(arrays, f"{name}: read({index})") if isinstance(given, Mapping) else arrays
     if not arrays:
         raise BadSampleError(name, f"read({index}) must return an array, or a dict of arrays, got an empty dict")
     checked = {field: _numbers(array, index, name, f" for {field}" if field else "") for field, array in arrays.items()}

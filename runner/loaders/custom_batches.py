@@ -181,10 +181,10 @@ class CustomBatches(Source):
             return None, given.sample_weight
         masks = {head.name: head for head in self.heads if head.mode == "mask"}
         y = {name: mask_codes(masks[name], array) if name in masks else array for name, array in given.targets.items()}
-        weights = given.sample_weight
-        if masks and weights is not None:
+        weights, by_name = given.sample_weight, {head.name: head for head in self.heads}
+        if weights is not None and any(head.mode == "mask" or head.shape for head in self.heads):
             by_head = weights if isinstance(weights, dict) else dict.fromkeys(y, weights)
-            weights = {name: one[:, None, None] if name in masks else one for name, one in by_head.items()}
+            weights = {name: by_name[name].weigh(one) for name, one in by_head.items()}
         return _unwrapped(y), _unwrapped(weights)
 
     def _ids(self, count: int) -> tuple[str, ...]:

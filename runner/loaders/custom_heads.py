@@ -76,6 +76,9 @@ def column_of(head: Head, y: Array, x: Values, *, detected: bool = False) -> Arr
             _must(y.shape == (len(x), num_classes), f"have shape {(len(x), num_classes)}", y, head)
             _must_be_whole(y, head, detected)
             return np.rint(y).astype(np.uint8)
+        case "raw" if head.shape:
+            _must(y.shape == (len(x), *head.shape), f"have shape {(len(x), *head.shape)}", y, head)
+            return np.empty(0, np.int64)
         case "raw":
             shape = (len(x), len(head.value_names)) if head.value_names else (len(x),)
             values = y if head.value_names else flat
@@ -168,7 +171,8 @@ def _head(name: str, y: Array, x: Values, mode: HeadMode | None, classes: Classe
     mode = mode or _mode(y, x, classes, name)
     names = _class_names(mode, y, classes, name)
     values = tuple(map(str, range(y.shape[1]))) if mode == "raw" and y.ndim == 2 and y.shape[1] > 1 else ()
-    head = Head(name, mode, names, values, ignored=ignored if mode == "mask" else None)
+    shape = y.shape[1:] if mode == "raw" and y.ndim > 2 else ()
+    head = Head(name, mode, names, values, ignored=ignored if mode == "mask" else None, shape=shape)
     try:
         column_of(head, y, x)
     except DataError as error:

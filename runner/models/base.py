@@ -65,8 +65,8 @@ def output_of(head: Head, target_shape: tuple[int, ...]) -> Output:
         case "multi_label":
             return Output(name, (num_classes,), "sigmoid", "binary_crossentropy", ("binary_accuracy",), num_classes)
         case "raw":
-            num_values = max(1, len(head.value_names))
-            return Output(name, (num_values,), "linear", "mean_squared_error", ("mean_absolute_error",))
+            shape = head.shape or (max(1, len(head.value_names)),)
+            return Output(name, shape, "linear", "mean_squared_error", ("mean_absolute_error",))
         case "input":
             loss, metrics = "mean_squared_error", ("mean_absolute_error",)
             return Output(name, target_shape, "linear", loss, metrics, reconstruction=True)

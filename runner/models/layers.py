@@ -125,11 +125,13 @@ def any_input_names() -> Iterator[None]:
 
 
 def _attach(features: Any, output: Output, task: Task) -> Any:
-    if not output.reconstruction:
+    if len(output.shape) == 1 and not output.reconstruction:
         return keras.layers.Dense(output.units, activation=output.activation, dtype="float32", name=output.name)(
             features
         )
     flat = keras.layers.Dense(output.units, dtype="float32", name=f"{output.name}_values")(features)
+    if not output.reconstruction:
+        return keras.layers.Reshape(output.shape, dtype="float32", name=output.name)(flat)
     return unscaled(keras.layers.Reshape(output.shape)(flat), task.scaling, output.name)
 
 

@@ -139,6 +139,7 @@ def _predict(run: RunContext, trained: RunFolder, model: keras.Model, loader: Lo
 
     heads = trained.heads
     count, _ = predict_split(run, model, loader, split, heads=heads, outputs=outputs_of(heads, loader.spec))
-    masks = f", masks in {PREDICTIONS}" if any(head.mode == "mask" for head in heads) else ""
-    run.terminal.summary([("predict", f"{plural(count, 'sample')} of split {split}, in {PREDICTIONS_CSV}{masks}")])
+    kinds = {"masks": any(head.mode == "mask" for head in heads), "arrays": any(head.shape for head in heads)}
+    files = "".join(f", {kind} in {PREDICTIONS}" for kind, is_there in kinds.items() if is_there)
+    run.terminal.summary([("predict", f"{plural(count, 'sample')} of split {split}, in {PREDICTIONS_CSV}{files}")])
     run.record.update(results={"predict": {"split": split, "model": trained.model}})

@@ -22,10 +22,10 @@ def evaluate_split(
 ) -> dict[str, Any]:
     """Loss and metrics; of masks also the overlap of each class, counted exactly in a second pass."""
     from runner.training.inference import evaluate
-    from runner.training.segmentation import Segmentation, has_masks
+    from runner.training.segmentation import Segmentation
 
     results: dict[str, Any] = evaluate(model, loader)
-    if has_masks(heads):
+    if any(head.mode == "mask" for head in heads):
         segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
         segmentation.score()
         results |= segmentation.scores
@@ -43,17 +43,18 @@ def predict_split(
 ) -> tuple[int, dict[str, Any]]:
     """Write predictions, and pictures of the worst. Returns the number of samples, and the scores of masks."""
     from runner.training.inference import predict_to
-    from runner.training.segmentation import Segmentation, has_masks
+    from runner.training.segmentation import Segmentation, has_arrays
 
     folder = run.record.path
-    if not has_masks(heads):
+    if not has_arrays(heads):
         predicted = predict_to(folder / PREDICTIONS_CSV, model, loader, heads=heads, outputs=outputs)
         picture_worst(folder, split, predicted, heads)
         return len(predicted), {}
     segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
     segmentation.write(folder)
     segmentation.write_pictures(folder, split)
-    run.record.update(digests={"masks": segmentation.digest})
+    kind = "masks" if any(head.mode == "mask" for head in heads) else "arrays"
+    run.record.update(digests={kind: segmentation.digest})
     return segmentation.num_samples, segmentation.scores
 
 

@@ -61,6 +61,7 @@ class Pair:
         yield self._evaluation()
         yield self._predictions()
         yield self._stream("masks", "predicted masks")
+        yield self._stream("arrays", "predicted arrays")
 
     @cached_property
     def _are_as_long(self) -> bool:

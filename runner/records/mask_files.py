@@ -1,4 +1,4 @@
-"""predictions/: each predicted mask as an image of the values that masks of its data hold, so that it is one itself."""
+"""predictions/: each predicted mask as an image that can be read as a mask of its data, and each predicted array."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import colorsys
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +18,7 @@ from runner.data.labels import Head
 from runner.errors import RunnerError
 
 PREDICTIONS = "predictions"
-"""The folder of the predicted masks of a run."""
+"""The folder of the predicted masks and arrays of a run."""
 
 LARGEST_BYTE, LARGEST_16_BITS = 255, 65_535
 MOST_BYTES = 200
@@ -28,7 +28,7 @@ UNSAFE = '<>:"\\|?*'
 
 
 class MaskFiles:
-    """Writes predicted masks into a folder, one by one; nothing of them stays in memory but their names.
+    """Writes predicted masks and arrays into a folder, one by one; nothing of them stays in memory but their names.
 
     The folder of the head without a name, or the only one, is `predictions/` itself; others have one each below it.
     """
@@ -43,11 +43,21 @@ class MaskFiles:
         Raises `RunnerError` if it cannot be written.
         """
         image, suffix = stored_image(head, codes)
+        return self._write(sample_id, suffix, image.save, folder)
+
+    def write_array(self, sample_id: str, array: Array, *, folder: str = "") -> str:
+        """Write a predicted array as an `.npy` file; returns its path relative to the run's folder.
+
+        Raises `RunnerError` if it cannot be written.
+        """
+        return self._write(sample_id, ".npy", lambda path: np.save(path, array), folder)
+
+    def _write(self, sample_id: str, suffix: str, save: Callable[[Path], None], folder: str) -> str:
         name = self._names.of(f"{folder}/{sample_id}" if folder else sample_id, suffix)
         path = self._folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            image.save(path)
+            save(path)
         except OSError as error:
             raise RunnerError(f"cannot write {path}: {error.strerror or error}") from error
         return f"{PREDICTIONS}/{name}"

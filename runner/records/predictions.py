@@ -33,7 +33,8 @@ def prediction_columns(heads: Sequence[Head], *, labelled: bool) -> list[str]:
 
     A `mask` head has the file of the predicted mask, its size, and the pixels predicted as each class,
     ``predicted_cat``. If `labelled`, it has before these the mean IoU and the accuracy of the mask, and of each class
-    the true pixels, ``label_cat``, and those predicted right, ``correct_cat``; ignored pixels are not counted.
+    the true pixels, ``label_cat``, and those predicted right, ``correct_cat``; ignored pixels are not counted. A head
+    of arrays has ``mean_squared_error``, if `labelled`, and the file of the predicted array.
     """
     names = [_prefix(head) + name for head in heads for name in (*_true(head), *_predicted(head), *_classes(head))]
     counts = Counter(["id", *names])
@@ -56,6 +57,8 @@ def _true(head: Head) -> tuple[str, ...]:
     if head.mode == "mask":
         counts = (f"{what}_{name}" for what in ("label", "correct") for name in head.class_names)
         return ("mean_iou", "pixel_accuracy", *counts)
+    if head.shape:
+        return ("mean_squared_error",)
     return () if head.mode == "input" else tuple(f"label_{value}" for value in head.value_names) or ("label",)
 
 

@@ -134,6 +134,17 @@ def scatter(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Ma
     return inline_svg(figure, f"scatter-{re.sub('[^A-Za-z0-9]', '-', name)}")
 
 
+def residuals(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Markup:
+    """Predicted minus true values over the true ones, one point per sample, with the line without error."""
+    figure, axes = new_axes()
+    axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=DASHED)
+    errors = [guess - value for value, guess in zip(truth, predicted, strict=True)]
+    axes.plot(truth, errors, linestyle="", marker="o", markersize=3, markeredgewidth=0, color=FIRST, alpha=0.6)
+    axes.set_xlabel("true value")
+    axes.set_ylabel("predicted − true")
+    return inline_svg(figure, f"residuals-{re.sub('[^A-Za-z0-9]', '-', name)}")
+
+
 def new_axes() -> tuple[Figure, Axes]:
     """An empty chart."""
     from matplotlib import rc_context

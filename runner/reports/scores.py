@@ -234,11 +234,27 @@ class NumberScorer:
         return [number_score(name, truth, predicted) for name, truth, predicted in columns]
 
 
+class ArrayScorer:
+    """Scores a head that predicts arrays: predictions.csv holds the error of each."""
+
+    def __init__(self, head: Head, labelled: bool) -> None:
+        self.head, self.labelled, self.worst, self.num_samples = head, labelled, WorstSamples(), 0
+        self.total = 0.0
+
+    def add(self, row: int, sample_id: str, cells: Sequence[str]) -> None:
+        """Add a row."""
+        self.num_samples += 1
+        if self.labelled:
+            error = float(cells[0])
+            self.total += error
+            self.worst.add(ScoredSample(error, row, sample_id, "", "", f"mean squared error {error:.4g}"))
+
+
 def _numbers_text(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-AnyScorer = ClassScorer | LabelSetScorer | NumberScorer | MaskScorer
+AnyScorer = ClassScorer | LabelSetScorer | NumberScorer | ArrayScorer | MaskScorer
 
 
 def scorer_of(head: Head, labelled: bool) -> AnyScorer:
@@ -247,4 +263,6 @@ def scorer_of(head: Head, labelled: bool) -> AnyScorer:
         return LabelSetScorer(head, labelled)
     if head.mode == "mask":
         return MaskScorer(head, labelled)
+    if head.shape:
+        return ArrayScorer(head, labelled)
     return NumberScorer(head, labelled) if head.mode in ("raw", "input") else ClassScorer(head, labelled)

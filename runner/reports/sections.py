@@ -11,16 +11,18 @@ from pathlib import Path
 from markupsafe import Markup
 
 from runner.errors import RunnerError
+from runner.messages import shape_text
 from runner.records.mask_pictures import pictures_name
 from runner.records.pictures import FIGURES, Picture, read_class_counts, read_pictures
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
-from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, scatter
+from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, residuals, scatter
 from runner.reports.mask_scorer import MaskClassScore, MaskScorer
 from runner.reports.scored_samples import ScoredSample
 from runner.reports.scores import (
     AnyScorer,
+    ArrayScorer,
     ClassScore,
     ClassScorer,
     LabelSetScorer,
@@ -153,7 +155,7 @@ class PredictionSection:
     matrix: Sequence[tuple[str, Sequence[MatrixCell]]] = ()
     confused: Sequence[tuple[str, str, int, float | None]] = ()
     predicted: Sequence[tuple[str, int]] = ()
-    scatters: Sequence[tuple[str, Markup]] = ()
+    scatters: Sequence[tuple[str, str, Markup]] = ()
     worst: Sequence[WrongSample] = ()
     best: Sequence[WrongSample] = ()
     notes: Sequence[str] = ()
@@ -187,6 +189,8 @@ def _section(run: RunFolder, scorer: AnyScorer, pictures: Mapping[str, Picture])
         return _mask_section(run, scorer, title, worst, pictures)
     if isinstance(scorer, NumberScorer):
         return _number_section(scorer, title, worst)
+    if isinstance(scorer, ArrayScorer):
+        return _array_section(scorer, title, worst)
     if not scorer.labelled:
         counts = scorer.predicted if isinstance(scorer, LabelSetScorer) else _predicted_counts(scorer)
         predicted = [(name, counts[name]) for name in scorer.head.class_names][:MAX_ROWS]
@@ -263,6 +267,14 @@ def _confused_pairs(scorer: ClassScorer) -> Iterator[tuple[str, str, int, float 
         yield truth, predicted, count, count / support[truth] if support.get(truth) else None
 
 
+def _array_section(scorer: ArrayScorer, title: str, worst: Sequence[WrongSample]) -> PredictionSection:
+    shape = shape_text(scorer.head.shape)
+    notes = [f"The model predicts arrays of {shape}, which are in predictions/."]
+    if scorer.labelled and scorer.num_samples:
+        notes.append(f"Their mean squared error is {scorer.total / scorer.num_samples:.4g} on average.")
+    return PredictionSection(title, scorer.num_samples, worst=worst, notes=notes)
+
+
 def _number_section(scorer: NumberScorer, title: str, worst: Sequence[WrongSample]) -> PredictionSection:
     if scorer.reconstruction:
         note = "The model reconstructs its input, so the only score is the error of each sample."
@@ -273,8 +285,12 @@ def _number_section(scorer: NumberScorer, title: str, worst: Sequence[WrongSampl
     scores, step = scorer.scores(), -(-scorer.num_samples // MAX_POINTS) or 1
     columns = zip(*(zip(*table[::step], strict=True) for table in (scorer.truth, scorer.predicted)), strict=True)
     scatters = [
-        (name, scatter(f"{title}-{name}", truth, predicted))
+        chart
         for name, (truth, predicted) in zip(scorer.names, columns, strict=True)
+        for chart in (
+            (name, "predicted over true values", scatter(f"{title}-{name}", truth, predicted)),
+            (f"{name}: errors", "errors over true values", residuals(f"{title}-{name}", truth, predicted)),
+        )
     ]
     notes = [f"The charts show 1 of every {step} samples."] if step > 1 else []
     return PredictionSection(

@@ -1,4 +1,4 @@
-"""Prediction of masks over one pass: each mask is chosen inside the model, scored, written and forgotten."""
+"""Prediction of masks and arrays over one pass: each is scored, written and forgotten."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MOST_IN_BYTE = 256
 """Classes whose codes fit into uint8; more take uint16."""
 
 
-def has_masks(heads: Iterable[Head]) -> bool:
-    """Whether one of the heads is a mask: such predictions must not be held in memory."""
-    return any(head.mode == "mask" for head in heads)
+def has_arrays(heads: Iterable[Head]) -> bool:
+    """Whether one of the heads is a mask or an array: such predictions must not be held in memory."""
+    return any(head.mode == "mask" or head.shape for head in heads)
 
 
 class ClassChoice(keras.Model):  # type: ignore[misc]
@@ -90,7 +90,7 @@ class MaskPass:
 
 
 class Segmentation:
-    """A pass of a model over samples whose masks it predicts, perhaps next to other heads; it can be done once.
+    """A pass of a model over samples whose masks or arrays it predicts, perhaps next to others; it can be done once.
 
     Memory does not grow with the number of samples, but for the names of files.
     """
@@ -102,9 +102,9 @@ class Segmentation:
             raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
         self._model, self._loader = ClassChoice(model, outputs), loader
         self._heads, self._outputs = heads, outputs
-        several = sum(head.mode == "mask" for head in heads) > 1
+        self._several = sum(head.mode == "mask" or bool(head.shape) for head in heads) > 1
         self._masks = {
-            number: MaskPass(head, head.name if several else "")
+            number: MaskPass(head, head.name if self._several else "")
             for number, head in enumerate(heads)
             if head.mode == "mask"
         }
@@ -136,7 +136,7 @@ class Segmentation:
 
     @property
     def digest(self) -> str:
-        """The digest of all written masks."""
+        """The digest of all written masks and arrays."""
         return self._digest.hexdigest()
 
     def write_pictures(self, folder: Path, split: str) -> None:
@@ -162,10 +162,22 @@ class Segmentation:
                 given, truth = predicted[output.name], targets.get(head.name)
                 if mask_pass := self._masks.get(number):
                     columns.append(mask_pass.rows(batch, given, truth, files, self._digest, self.num_samples))
+                elif head.shape:
+                    columns.append(self._array_rows(head, batch, given, truth, files))
                 else:
                     columns.append(zip(*_cells(head, batch, given, truth), strict=True))
             for sample_id, *cells in zip(batch.ids, *columns, strict=True):
                 yield chain([sample_id], *cells)
+
+    def _array_rows(
+        self, head: Head, batch: Batch, predicted: Array, truth: Array | None, files: MaskFiles
+    ) -> Iterator[list[object]]:
+        """Write the predicted arrays of a batch; the cells of predictions.csv for each."""
+        folder = head.name if self._several else ""
+        for row, (sample_id, array) in enumerate(zip(batch.ids, predicted, strict=True)):
+            self._digest.update([sample_id, array_digest(array)])
+            error = [] if truth is None else [np.square(truth[row].astype(np.float64) - array).mean()]
+            yield [*error, files.write_array(sample_id, array, folder=folder)]
 
     def _targets(self, batch: Batch) -> Mapping[str, Array]:
         """The targets of a batch by the names of their heads; none without labels."""

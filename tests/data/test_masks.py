@@ -273,5 +273,5 @@ def test_custom_samples_name_their_mask(tmp_path, monkeypatch):
     named = Custom(target="mine_masks.Named", **keys).open()
     assert named.heads[0].field == "cells"
     assert np.array_equal(named.splits["train"].read(2).arrays["cells"], disc_image(2)[1] // 255)
-    with pytest.raises(DataError, match=r"Plain\.read must return a dict with the image and the array mask"):
+    with pytest.raises(DataError, match=r"Plain\.read must return a dict with the sample and the array mask for data"):
         Custom(target="mine_masks.Plain", **keys).open()
