@@ -18,6 +18,7 @@ with contextlib.suppress(ImportError):
 
 # Processes that tests start read and write bytecode, as on a user's machine; each would compile for half a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False  # pytest keeps the tests' bytecode: to rewrite their asserts takes 8 s
 
 # Code that JAX compiles for tests runs for milliseconds.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
