@@ -1,10 +1,12 @@
 """Every kind of batch and mode on the other backends, where they are installed; and resuming, also after a kill."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,17 +17,23 @@ from runner.modes.run import run
 from tests.support.masks import discs, write_discs
 from tests.support.run_files import outcome, read_document, read_rows
 
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
+
+ROOT = Path(__file__).parents[2]
 QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[8]", "model.dense_units=32", "loader.batch_size=64"]
 QUICK += ["train.learning_rate=0.02"]
 SMALL = ["train.epochs=1", "loader.batch_size=8", "model=mlp", "model.hidden_units=[8]"]
 NOT_EVALUATED = ("predicted", "masks", "masks_in_parts", "masks_predicted")
 SCRIPT = """
-import json, sys
+import gc, json, sys
 from pathlib import Path
 import runner
-for folder, overrides in json.loads(sys.argv[2]).items():
-    Path(folder).mkdir(exist_ok=True)
-    runner.run(runner.compose([f"backend={sys.argv[1]}", *overrides]), folder=Path(folder))
+from tests.support.pages import without_pages
+with without_pages():
+    for folder, overrides in json.loads(sys.argv[2]).items():
+        Path(folder).mkdir(exist_ok=True)
+        runner.run(runner.compose([f"backend={sys.argv[1]}", *overrides]), folder=Path(folder))
+        gc.freeze()  # every run collects garbage, which takes 0.6 s with the modules of a backend
 """
 BATCHES = """
 import keras
@@ -68,16 +76,18 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(digits_root, tmp_path_factory):
-    """A run over the digits on TensorFlow."""
+def trained(digits_root, empty_pages, eager, tmp_path_factory):
+    """A run over some digits on TensorFlow."""
     folder = tmp_path_factory.mktemp("tensorflow")
-    return run(compose([f"data.root={digits_root}", "data.class_mode=sparse", *QUICK]), folder=folder)
+    few = ["data.class_mode=sparse", "data.limit=320"]
+    return run(compose([f"data.root={digits_root}", *QUICK, *few]), folder=folder)
 
 
 def start(place, backend, runs, killed=None):
     """Do runs, of a folder and overrides, in a process of their own; kill it once the run `killed` has left a state."""
     command = [sys.executable, "-c", SCRIPT, backend, json.dumps(runs)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=place) as process:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=place, env=environment) as process:
         while killed and not list(killed.glob("checkpoints/state-*.npz")):
             assert process.poll() is None
             time.sleep(0.002)
