@@ -11,6 +11,7 @@ from runner.feeds.delivery import Delivery
 from runner.loaders.plan import Plan
 from tests.feeds import canary
 from tests.feeds.conftest import KINDS, is_found_again, numbers_source, stall
+from tests.feeds.paced import two_steps_are_in_flight_at_most
 from tests.support.clocks import VirtualTime
 
 
@@ -42,6 +43,9 @@ def finds_stalls(kind, num_steps, clock):
 
 
 if __name__ == "__main__":
-    for check in (keras.backend.backend, stalls_are_found_again, batches_match_their_ids):
+    checks = [keras.backend.backend, stalls_are_found_again, batches_match_their_ids]
+    if keras.backend.backend() == "jax":
+        checks.insert(1, two_steps_are_in_flight_at_most)
+    for check in checks:
         sys.stdout.write(f"{check.__name__} {check()}\n")
         sys.stdout.flush()

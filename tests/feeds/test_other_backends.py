@@ -26,5 +26,11 @@ def test_other_backends_feed_alike(elsewhere, check):
     assert f"{check} True" in elsewhere.stdout.splitlines(), elsewhere.stderr
 
 
+def test_two_steps_are_in_flight_at_most_on_jax(elsewhere):
+    if "backend jax" not in elsewhere.stdout.splitlines():
+        pytest.skip("JAX alone runs ahead of the device")
+    assert "two_steps_are_in_flight_at_most True" in elsewhere.stdout.splitlines(), elsewhere.stderr
+
+
 def test_processes_of_other_backends_succeed(elsewhere):
     assert elsewhere.returncode == 0, elsewhere.stderr
