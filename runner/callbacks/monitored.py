@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from runner.errors import RunnerError
 
 
-class Checkpoint(keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
-    """Keras's checkpoint, written to a temporary name and renamed, so that the file is always complete.
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """The model of the last epoch, or with `monitor` of the best one of those that have this value.
 
-    The best epoch is one of those that have the monitored value.
+    The file is written to a temporary name and renamed, so that it is always complete. `copied`: the file of a
+    checkpoint that comes first and has just saved the model; it is copied, as saving takes longer.
     """
 
     kept = ("best",)
 
-    def __init__(self, file: Path, **settings: Any) -> None:
-        self._file, self._temporary = file, file.with_name(f".writing-{file.name}")
-        super().__init__(str(self._temporary), **settings)
+    def __init__(
+        self, file: Path, *, monitor: str | None = None, mode: str = "min", copied: Path | None = None
+    ) -> None:
+        super().__init__()
+        self.monitor = monitor
+        self.best: float | None = None
+        self._file, self._temporary, self._copied = file, file.with_name(f".writing-{file.name}"), copied
+        self._is_better = np.less if mode == "min" else np.greater
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the file if the epoch is the last or the best one so far.
 
         Raises `RunnerError` if it cannot be written.
         """
-        if self.save_best_only and self.monitor not in (logs or {}):
-            return
+        if self.monitor is not None:
+            value = (logs or {}).get(self.monitor)
+            if value is None or not (self.best is None or self._is_better(value, self.best)):
+                return
+            self.best = value
         try:
-            super().on_epoch_end(epoch, logs)
-            if self._temporary.exists():
-                self._temporary.replace(self._file)
+            if self._copied is None:
+                self.model.save(self._temporary, overwrite=True)
+            else:
+                shutil.copyfile(self._copied, self._temporary)
+            self._temporary.replace(self._file)
         except OSError as error:
             raise RunnerError(f"cannot write {self._file}: {error.strerror or error}") from error
         finally:  # on a full disk, its space is needed to close the record

@@ -284,7 +284,7 @@ def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, r
         result["wait"] = _report_wait(run, wait, training.train, settings)
     run.terminal.summary(resource_lines(result))
     refuse_no_numbers(training.model, "at the end of training")
-    digests["weights"] = save(training.model, run.record.path / MODEL)
+    digests["weights"] = save(training.model, run.record.path / MODEL, digests["weights_per_epoch"])
     if run.config.loader.kind == "custom":
         digests["ids"] = None  # ready-made batches have positions for ids, which identify no sample
     run.record.update(digests=digests, results={"fit": result})

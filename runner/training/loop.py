@@ -26,7 +26,7 @@ from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.metrics import EPOCH
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import class_weights
-from runner.training.model_file import model_digest
+from runner.training.model_file import LAST, model_digest
 from runner.training.monitor import better, metric_goals
 from runner.training.settings import Train
 
@@ -227,8 +227,8 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
         *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),
-        Checkpoint(checkpoints / "last.keras"),
-        Checkpoint(checkpoints / "best.keras", monitor=monitor, mode=mode, save_best_only=True),
+        Checkpoint(checkpoints / LAST),
+        Checkpoint(checkpoints / "best.keras", monitor=monitor, mode=mode, copied=checkpoints / LAST),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -10,6 +12,10 @@ from runner.errors import RunnerError
 from runner.models.layers import any_input_names
 from runner.records.digests import weights_digest
 from runner.records.files import replacing
+from runner.records.folder import CHECKPOINTS
+
+LAST = "last.keras"
+"""The checkpoint of the last epoch."""
 
 
 def load(file: Path) -> keras.Model:
@@ -22,11 +28,18 @@ def load(file: Path) -> keras.Model:
         raise RunnerError(f"{file} cannot be loaded as a Keras model: {reason}") from error
 
 
-def save(model: keras.Model, file: Path) -> str:
-    """Write the model to `file`, whose bytes differ each time. Returns the digest of the weights."""
+def save(model: keras.Model, file: Path, of_epochs: Sequence[str | None] = ()) -> str:
+    """Write the model to `file`, in the folder of a run. Returns the digest of the weights.
+
+    `of_epochs` are the digests after each epoch. If the last one is the same, the checkpoint of that epoch is copied.
+    """
+    digest, last = model_digest(model), file.parent / CHECKPOINTS / LAST
     with replacing(file) as temporary:
-        model.save(temporary)
-    return model_digest(model)
+        if of_epochs and digest == of_epochs[-1] and last.is_file():
+            shutil.copyfile(last, temporary)
+        else:
+            model.save(temporary)
+    return digest
 
 
 def model_digest(model: keras.Model) -> str:

@@ -85,7 +85,7 @@ def test_best_checkpoint_survives_a_worse_epoch(model, tmp_path):
             self.model.layers[-1].bias.assign([[3.0], [1.0], [2.0]][epoch])
 
     model.optimizer.learning_rate = 0.0
-    best = Checkpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True)
+    best = Checkpoint(tmp_path / "best.keras", monitor="val_loss")
     fit_each_epoch(model, [Bias(), best], 3)
     assert float(keras.saving.load_model(tmp_path / "best.keras").layers[-1].bias[0]) == 1.0
 

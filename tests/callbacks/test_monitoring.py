@@ -1,6 +1,7 @@
 """Callbacks that watch a value not every epoch has: no warning, no count."""
 
 import keras
+import numpy as np
 import pytest
 
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
@@ -41,13 +42,25 @@ def test_plateau_counts_epochs_with_a_value(model):
 
 
 def test_checkpoints_skip_epochs_without_monitor(model, tmp_path):
-    best = begun(Checkpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True), model)
+    best = begun(Checkpoint(tmp_path / "best.keras", monitor="val_loss"), model)
     last = begun(Checkpoint(tmp_path / "last.keras"), model)
     for callback in (best, last):
         callback.on_epoch_end(0, WITHOUT)
     assert [file.name for file in tmp_path.iterdir()] == ["last.keras"]
     best.on_epoch_end(1, WITH)
     assert (tmp_path / "best.keras").exists()
+
+
+def test_best_is_a_copy_of_what_was_just_saved(model, tmp_path):
+    last = begun(Checkpoint(tmp_path / "last.keras"), model)
+    best = begun(Checkpoint(tmp_path / "best.keras", monitor="val_loss", copied=tmp_path / "last.keras"), model)
+    for epoch, (value, is_best) in enumerate([(1.0, True), (2.0, False), (0.5, True), (0.5, False)]):
+        model.set_weights([np.full((2, 1), epoch), np.zeros(1)])
+        for callback in (last, best):
+            callback.on_epoch_end(epoch, {"val_loss": value})
+        files = {(tmp_path / f"{name}.keras").read_bytes() for name in ("last", "best")}
+        assert (len(files) == 1) == is_best
+    assert best.best == 0.5
 
 
 def test_full_disk_is_an_error_that_names_the_file(model, tmp_path):

@@ -70,6 +70,11 @@ def test_run_leaves_a_complete_folder(ran):
     }
 
 
+def test_last_model_is_saved_once(ran):
+    folder = ran().folder
+    assert (folder / "model.keras").read_bytes() == (folder / "checkpoints/last.keras").read_bytes()
+
+
 def test_run_records_how_it_went(ran):
     document = read_document(ran().folder)
     assert document == ran().document
