@@ -18,7 +18,8 @@ from tests.support.run_files import outcome, read_document, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
-QUICK = ["train.epochs=3", "loader.workers=2", "model.filters=[4]", "model.dense_units=8", "loader.batch_size=64"]
+QUICK = ["train.epochs=3", "loader.workers=2", "loader.batch_size=64", "model=mlp"]
+QUICK += ["model.hidden_units=[8]", "model.dropout=0.3"]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def state_of(folder):
 
 REFUSED = [
     (["train.epochs=2"], ConfigurationError, "train.epochs must be at least 3, as .* has trained in 3 epochs, got 2"),
-    (["train.epochs=4", "resume_inexact=true", "model.dense_units=9"], ConfigurationError, "the same model and opt"),
+    (["train.epochs=4", "resume_inexact=true", "model.hidden_units=[9]"], ConfigurationError, "the same model and opt"),
     (["train.epochs=4", "data.root={other}"], DataError, "had other file names, sizes or modification times"),
     (["train.epochs=4", "resume_inexact=true", "train.monitor=x"], ConfigurationError, "train.monitor must be auto or"),
 ]
