@@ -147,3 +147,24 @@ def precision(policy: Precision) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def quick_compilation() -> Iterator[None]:
+    """Let JAX compile without optimisations what runs once in the block: drawing the first weights of a network.
+
+    On a CPU, XLA optimises the random numbers of each shape of weights for 3 to 7 s (JAX 0.10), and needs 0.3 s so. The
+    last bits of the numbers differ.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, True)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)

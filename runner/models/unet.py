@@ -51,7 +51,7 @@ class UNet(ModelSettings):
         """
         import keras
 
-        from runner.models.layers import scaled_input, to_model
+        from runner.models.layers import quick_compilation, scaled_input, to_model
 
         name, spec = task.main_input("unet", lambda shape: len(shape) in (2, 3), "model=custom")
         output = task.outputs[0]
@@ -63,10 +63,11 @@ class UNet(ModelSettings):
         vectors = [tensor for other, tensor in scaled.items() if other != name] if name else []
         margins = tuple(self._margins(length) for length in spec.shape[:2])
         x = keras.layers.ZeroPadding2D(margins)(x)
-        x = keras.layers.Cropping2D(margins)(self._features(x, vectors))
-        outputs = keras.layers.Conv2D(
-            output.num_classes, 1, activation=output.activation, dtype="float32", name=output.name
-        )(x)
+        with quick_compilation():
+            x = keras.layers.Cropping2D(margins)(self._features(x, vectors))
+            outputs = keras.layers.Conv2D(
+                output.num_classes, 1, activation=output.activation, dtype="float32", name=output.name
+            )(x)
         return to_model(inputs, outputs)
 
     def _margins(self, length: int) -> tuple[int, int]:
