@@ -22,7 +22,7 @@ MOST_WORST, MOST_BEST = 12, 4
 
 SIDE = 160
 """The longest side of each of the pictures side by side, in pixels."""
-IGNORED, WRONG = (128, 128, 134), (226, 60, 48)
+IGNORED, WRONG = (170, 170, 176), (226, 60, 48)
 """The colours of pixels that do not count, and of those that are predicted wrong."""
 
 

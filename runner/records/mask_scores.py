@@ -36,9 +36,8 @@ class MaskScores:
         if ignored is not None:
             counts = truth != ignored
             truth, predicted = truth[counts], predicted[counts]
-        pairs = truth.ravel().astype(np.int64) * num_classes + predicted.ravel()
-        matrix = np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
-        return cls(matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal().copy())
+        masks = (truth, predicted, truth[truth == predicted])
+        return cls(*(np.bincount(mask.ravel(), minlength=num_classes) for mask in masks))
 
     def __add__(self, other: MaskScores) -> MaskScores:
         return MaskScores(self.truth + other.truth, self.predicted + other.predicted, self.correct + other.correct)

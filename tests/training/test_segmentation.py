@@ -1,5 +1,7 @@
 """A pass over masks: scores, files and rows of predictions.csv, whatever the batches, bad samples and other heads."""
 
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -162,3 +164,19 @@ def test_worst_and_best_are_pictured(model, tmp_path):
     assert len(pictured) == 16
     assert pictured[0] == rows[0]["id"]
     assert {row["id"] for row in rows[-3:]} <= {*pictured[12:]}
+
+
+def test_no_batch_outlives_its_rows(model, tmp_path):
+    loader, seen, alive = loader_of(Levels(MASK, count=40), 2), [], []
+    stream = loader.stream
+
+    def watched(*steps):
+        for batch in stream(*steps):
+            seen.append(weakref.ref(batch.y))
+            alive.append(sum(one() is not None for one in seen))
+            yield batch
+
+    loader.stream = watched
+    Segmentation(model[0], loader, heads=(MASK,), outputs=outputs_of((MASK,), Levels.spec)).write(tmp_path)
+    assert len(seen) == 20
+    assert max(alive) <= 3
