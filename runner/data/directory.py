@@ -54,10 +54,10 @@ class Directory(ClassFolders, MaskFileSettings):
     def _masks_are_somewhere(self) -> Self:
         if self.class_mode != "mask":
             return self
-        if self.masks is None and not self.mask_suffix:
+        if self.masks in (None, self.root) and not self.mask_suffix:
             raise ValueError(
-                "masks must be the folder of the masks with class_mode=mask, got null; for masks next to their images "
-                "set mask_suffix, such as _mask"
+                f"masks must be the folder of the masks with class_mode=mask, got {self.masks or 'null'}; for masks "
+                "next to their images set mask_suffix, such as _mask"
             )
         if self.classes is not None:
             raise ValueError("classes must be null with class_mode=mask; mask_values names the classes of pixels")
@@ -102,7 +102,7 @@ class Directory(ClassFolders, MaskFileSettings):
         reader = open_reader(self, *(found.folders["train"] / name for name in listed["train"].images[:FIRST]))
         images = {split: self.file_samples(files, NO_LABELS, reader) for split, files in listed.items()}
         folder = self.masks or self.root
-        pairs = pair_masks([name for source in images.values() for name in source.ids], folder, names)
+        pairs = pair_masks([name for source in images.values() for name in source.ids], self.root, folder, names)
         classes = self.mask_classes(known, lambda: self.first_values(folder / mask for mask in pairs.masks))
         masks, labels = MaskReader(classes, self), mask_labels(classes)
         ends = np.cumsum([len(source) for source in images.values()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -78,9 +78,9 @@ class MaskSettings(Component):
     def _mask_keys(self) -> tuple[str, ...]:
         return tuple(key for key in type(self).model_fields if key in OF_MASKS)
 
-    def mask_document(self) -> dict[str, Any]:
-        """The keys with their values: with the files, they determine the codes of masks."""
-        return self.model_dump(mode="json", include={"mask_values", "mask_colors", "ignore_value"})
+    def mask_document(self) -> list[Any]:
+        """What the settings say about masks, in order: with files and a model's classes, it decides the codes."""
+        return [*self.values_by_class(), ("ignored", self.ignore_value)]
 
     def values_by_class(self) -> tuple[tuple[Any, str], ...]:
         """Pairs of a stored value and its class; none if the settings do not say."""
@@ -263,8 +263,8 @@ class Pairs:
             yield f"{plural(len(self.unused), 'mask')} in {folder} without an image: {first_few(self.unused)}"
 
 
-def pair_masks(images: Sequence[str], folder: Path, names: MaskNames) -> Pairs:
-    """The mask of each image in `folder`: the same relative path but for suffixes.
+def pair_masks(images: Sequence[str], root: Path, folder: Path, names: MaskNames) -> Pairs:
+    """The mask in `folder` of each image below `root`: the same relative path but for suffixes.
 
     An image without a mask gets the path where it is expected, so that reading it names that file. Raises `DataError`
     if two files are the mask of one image, or no image has a mask.
@@ -279,10 +279,7 @@ def pair_masks(images: Sequence[str], folder: Path, names: MaskNames) -> Pairs:
     stems = [names.mask_stem(path) for path in images]
     missing = sum(stem not in by_stem for stem in stems)
     if missing == len(stems):
-        raise DataError(
-            f"{folder} must hold a mask for each image, got none; {images[0]} needs {folder / stems[0]}.png, or "
-            "another type of image with that name; data.mask_suffix and data.image_suffix are for names that differ"
-        )
+        raise DataError(_no_masks(images[0], root, folder, stems[0], by_stem))
     used = set(stems)
     unused = [path for stem, path in by_stem.items() if stem not in used]
     return Pairs([by_stem.get(stem, f"{stem}.png") for stem in stems], missing, unused)
@@ -290,3 +287,15 @@ def pair_masks(images: Sequence[str], folder: Path, names: MaskNames) -> Pairs:
 
 def _stem(path: str) -> str:
     return posixpath.splitext(path)[0]
+
+
+def _no_masks(image: str, root: Path, folder: Path, stem: str, masks: Collection[str]) -> str:
+    """The error for a folder without a mask for any image."""
+    outer, _, inner = stem.partition("/")
+    fix = "data.mask_suffix and data.image_suffix are for names that differ"
+    if inner in masks:
+        fix = f"set data.root={root / outer}, whose paths are those of the masks"
+    return (
+        f"{folder} must hold a mask for each image, got none; {image} needs {folder / stem}.png, or another type of "
+        f"image with that name; {fix}"
+    )

@@ -6,9 +6,10 @@ that loaders need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from runner.data.dataset import Dataset
 from runner.data.source import Source
@@ -154,7 +155,7 @@ def open_loader(
     if dataset.batches is not None:
         return settings.build(dataset.splits[split], plan)
     source = with_contents(dataset.splits[split], notes.contents if notes else None, split)
-    source = with_cache(source, settings, samples_of(config).array_settings())
+    source = with_cache(source, settings, _array_settings(config, dataset))
     loader = settings.build(source, plan, transforms_of(config, dataset, split, source, training=training))
     bad = notes.bad if notes else BadSamples(most=samples_of(config).max_bad)
     loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
@@ -173,6 +174,12 @@ def streaming(settings: LoaderSettings) -> LoaderSettings:
         max_queue_size=settings.max_queue_size,
         timeout_seconds=settings.timeout_seconds,
     ).model_copy(update=caching)
+
+
+def _array_settings(config: Settings, dataset: Dataset) -> Mapping[str, Any] | None:
+    """The settings that determine a sample's arrays; codes in a mask follow the order of the classes, too."""
+    settings, classes = samples_of(config).array_settings(), [head.class_names for head in dataset.heads if head.field]
+    return {**settings, "classes": classes} if settings is not None and classes else settings
 
 
 def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool) -> Plan:

@@ -123,18 +123,27 @@ def _stderr_to_log() -> Iterator[None]:
 REFUSAL = re.compile(r"[^\n]*\bdeterminis(?:m|tic)[^\n]*", re.IGNORECASE)
 
 
+TORCH_FAULT = "grad_input must be contiguous"
+"""PyTorch 2.13 fails like this where Keras passes probabilities of pixels to its `nll_loss`."""
+
+
 @contextlib.contextmanager
 def naming_refusals(*, deterministic: bool) -> Iterator[None]:
     """Raise `TrainingError`, with the framework's own words, if it refuses an operation that is not deterministic.
 
-    TensorFlow and PyTorch refuse when the operation runs, not when the model is built. Errors of the runner pass
-    unchanged.
+    TensorFlow and PyTorch refuse when the operation runs, not when the model is built. A known fault of PyTorch is
+    named as well. Errors of the runner pass unchanged.
     """
     try:
         yield
     except RunnerError:
         raise
     except Exception as error:
+        if TORCH_FAULT in str(error):
+            raise TrainingError(
+                f"this version of PyTorch cannot compute the loss of masks ({TORCH_FAULT}); set backend=tensorflow or "
+                "backend=jax, or install another version of torch"
+            ) from error
         refusal = REFUSAL.search(str(error))
         if refusal is None or not deterministic:
             raise

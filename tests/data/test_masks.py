@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +114,8 @@ def test_missing_mask_is_a_bad_sample_of_its_name(root):
 def test_no_mask_at_all_names_the_first_one(root):
     with pytest.raises(DataError, match=rf"a/00\.png needs {root}/masks/a/00_m\.png, or another type of image"):
         directory(root, mask_suffix="_m").open()
+    with pytest.raises(DataError, match=rf"images/a/00\.png needs .*; set data\.root={root}/images, whose paths are"):
+        Directory(root=root, masks=root / "masks", mask_values=VALUES, class_mode="mask").open()
 
 
 def test_classes_must_be_named_and_are_shown(root):
@@ -149,6 +152,10 @@ def test_colours_are_classes_in_their_order(root):
     ("keys", "told"),
     [
         ({"masks": None}, "masks must be the folder of the masks with class_mode=mask, got null"),
+        (
+            {"masks": Path("r"), "root": Path("r")},
+            r"masks must be the folder of the masks .*, got r; for masks next to",
+        ),
         ({"classes": ("a", "b")}, "classes must be null with class_mode=mask"),
         ({"ignore_value": 255}, "ignore_value must be a value without a class, got 255, which is disc"),
         ({"ignore_value": (1, 2, 3)}, r"ignore_value must be a number like the classes, got \[1, 2, 3\]"),
@@ -161,7 +168,7 @@ def test_colours_are_classes_in_their_order(root):
     ],
 )
 def test_keys_that_do_not_fit_are_refused(root, keys, told):
-    settings = {"root": root, "class_mode": "mask", "masks": root, "mask_values": VALUES, **keys}
+    settings = {"root": root, "class_mode": "mask", "masks": root / "m", "mask_values": VALUES, **keys}
     with pytest.raises(ValidationError, match=told):
         Directory(**settings)
 

@@ -1,9 +1,13 @@
 """Images with masks: every loader gives the same batches, augmented alike, with the mask as target."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from runner import build_loader, compose
+from runner.modes.open_data import open_dataset
+from runner.modes.pipeline import open_loader
 from runner.records.digests import array_digest
 from tests.support.masks import discs, write_discs
 
@@ -107,3 +111,28 @@ def test_transform_gets_image_and_mask(opened, tmp_path, monkeypatch):
         before, after = plain.first_batch(), other.first_batch()
     assert np.array_equal(after.x, before.x[:, ::-1])
     assert np.array_equal(after.y, before.y[:, ::-1])
+
+
+def test_cache_on_disk_follows_the_classes(root, tmp_path):
+    """The same files with other classes are other samples."""
+
+    def masks(values):
+        keys = [key for key in discs(root) if not key.startswith("data.mask_values")]
+        keys += [f"data.mask_values={values}", "data.validation_split=0", "loader=generator", "loader.cache=disk"]
+        with build_loader(compose([*keys, f"loader.cache_dir={tmp_path}"])) as loader:
+            return [batch.y for batch in loader.epoch(0)]
+
+    before, after = masks("{0: ground, 255: disc}"), masks("{255: disc, 0: ground}")
+    assert all(np.array_equal(one, 1 - other) for one, other in zip(before, after, strict=True))
+
+
+def test_cache_on_disk_follows_a_models_classes(root, tmp_path):
+    """Codes are those of the model, whatever order the settings have."""
+    config = compose([*discs(root), "loader=generator", "loader.cache=disk", f"loader.cache_dir={tmp_path}"])
+    (head,) = config.data.open().heads
+    masks = []
+    for heads in ((head,), (replace(head, class_names=("disc", "ground")),)):
+        dataset = open_dataset(config, heads)
+        with open_loader(config, config.loader, dataset, "validation") as loader:
+            masks.append([batch.y for batch in loader.epoch(0)])
+    assert all(np.array_equal(one, 1 - other) for one, other in zip(*masks, strict=True))

@@ -56,3 +56,8 @@ def test_other_errors_and_settings_are_kept():
         raise ValueError("shapes do not fit")
     with pytest.raises(ValueError, match="deterministic"), naming_refusals(deterministic=False):
         raise ValueError("a deterministic implementation is missing")
+
+
+def test_known_fault_of_pytorch_is_named():
+    with pytest.raises(TrainingError, match="cannot compute the loss of masks"), naming_refusals(deterministic=False):
+        raise RuntimeError("grad_input must be contiguous")
