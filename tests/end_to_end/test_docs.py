@@ -43,6 +43,14 @@ NOT_RUN = (
 NEEDED = {"tracker=tensorboard": "tensorboardX", "tracker=mlflow": "mlflow", "tracker=wandb": "wandb"}
 NEEDED |= {"backend=jax": "jax", "backend=torch": "torch"}
 """The package that a choice needs; without it the command is skipped."""
+WITHOUT_PAGES = """
+import sys
+from runner.__main__ import main
+from tests.support.pages import without_pages
+with without_pages():
+    sys.exit(main())
+"""
+"""`python -m runner`, drawing nothing."""
 SWEEP_TO_RUN = "loader=sequence"
 """The first words of the sweep that runs, with two jobs: one that trains, and one that only checks the data."""
 
@@ -193,7 +201,7 @@ class Reader:
         traces = not arguments or "debug=overfit" in arguments  # the default run, and one of many steps
         tf.config.run_functions_eagerly(not traces)
         if any(word.startswith("backend=") for word in arguments):
-            run = [sys.executable, "-m", "runner", *words]
+            run = [sys.executable, "-c", WITHOUT_PAGES, *words]
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
             assert subprocess.run(run, env=environment, stdout=subprocess.DEVNULL).returncode == exit_code
             return
