@@ -14,11 +14,16 @@ from runner.modes.run import run
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
+from runner.reports import charts
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 QUICK = ["train.epochs=2", "loader.workers=2"]
 HOSTILE = "<script>alert(1)</script>"
 """The name of a class of `table`."""
+
+
+CURVES = {}
+"""Those that were drawn, by what was given to draw them."""
 
 
 class Page(HTMLParser):
@@ -59,6 +64,27 @@ class Page(HTMLParser):
 
     def of(self, tag, **attributes):
         return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def curves_drawn_once():
+    """Draw the curves of equal rows once: one takes 0.1 s, and most pages here are those of few runs."""
+    draw = charts._learning_curve
+
+    def drawn(*given):
+        if repr(given) not in CURVES:
+            CURVES[repr(given)] = draw(*given)
+        return CURVES[repr(given)]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(charts, "_learning_curve", drawn)
+        yield
+
+
+@pytest.fixture
+def drawn_again():
+    """Draw curves in this test, whatever was drawn before."""
+    CURVES.clear()
 
 
 @pytest.fixture(scope="session")

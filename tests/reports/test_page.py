@@ -123,7 +123,7 @@ def test_page_without_timeline_has_the_numbers(copy, read):
     assert page.of("figure", **{"class": "timeline"}) == []
 
 
-def test_page_is_redrawn_from_files_alike(digits, tmp_path):
+def test_page_is_redrawn_from_files_alike(digits, tmp_path, drawn_again):
     elsewhere = tmp_path / digits.name
     shutil.copytree(digits, elsewhere)
     (elsewhere / REPORT_HTML).unlink()
@@ -190,7 +190,7 @@ def test_page_of_ready_made_batches_counts_these(started, read, tmp_path, monkey
     assert page.of("span", **{"class": "status completed"})
 
 
-def test_page_takes_few_function_calls(copy):
+def test_page_takes_few_function_calls(copy, drawn_again):
     assert calls_of(write_report, copy) < 2_500_000
 
 
