@@ -8,7 +8,7 @@ from runner.modes.run import run
 from runner.records.metrics import read_metrics
 from runner.trackers.base import NoTracker
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 QUICK = ["mode=fit", "model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=64"]
 
