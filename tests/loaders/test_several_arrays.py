@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runner.errors import BadSampleError
-from runner.loaders.cache import with_cache
+from runner.loaders.cache import memory_cache_bytes, with_cache
 from runner.loaders.disk_cache import sample_key
 from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
@@ -98,3 +98,12 @@ def test_digest_depends_on_every_array_and_name(folder, tmp_path):
     assert digest == array_digest({name: array.copy() for name, array in x.items()})
     assert digest != array_digest({**x, "age": x["age"] + 1})
     assert digest != array_digest({("years" if name == "age" else name): array for name, array in x.items()})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_memory_is_that_of_all_arrays(way):
+    """The estimate that decides whether a run fits into memory counts every array of a sample."""
+    settings = WAYS[way]
+    parts = [settings.num_bytes(spec, 1000) for _, spec in PATIENT.specs]
+    assert settings.num_bytes(PATIENT, 1000) == sum(parts)
+    assert memory_cache_bytes(PATIENT, 1000) >= sum(1000 * spec.num_bytes for _, spec in PATIENT.specs)
