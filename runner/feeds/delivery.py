@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.batch import Batch, Targets
 from runner.errors import DataError
+from runner.feeds.targets import Encode, as_they_are
 from runner.loaders.loader import NOTHING_READABLE, Loader
 from runner.messages import plural
 from runner.records.digests import IdStream, array_digest
@@ -20,7 +21,7 @@ class Delivery:
     """Delivers the batches of a loader by global step.
 
     `failure` is the original error of the loader: TensorFlow passes on only its text. `weigh` returns the sample
-    weights of a batch, by default its own.
+    weights of a batch, by default its own; `encode` changes targets and weights for the loss.
 
     Batches are read ahead up to global step `end`, across epochs: workers read the first batches of the next epoch
     while this one is validated.
@@ -33,11 +34,12 @@ class Delivery:
         weigh: Callable[[Batch], Targets] = lambda batch: batch.sample_weight,
         *,
         end: int = 0,
+        encode: Encode = as_they_are,
     ) -> None:
         self.loader = loader
         self.failure: Exception | None = None
         self._on_step, self._weigh = on_step, weigh
-        self._end = end
+        self._end, self._encode = end, encode
         self._stream: Iterator[Batch] = iter(())
         self._stream_end = self._next_step = 0
         self._first: dict[int, Batch] = {}
@@ -120,8 +122,8 @@ class Delivery:
         self._on_step(step)
         if batch.y is None:
             return (batch.x,)
-        weights = self._weigh(batch)
-        return (batch.x, batch.y) if weights is None else (batch.x, batch.y, weights)
+        y, weights = self._encode(batch.y, self._weigh(batch))
+        return (batch.x, y) if weights is None else (batch.x, y, weights)
 
     @contextlib.contextmanager
     def _remembering_failure(self) -> Iterator[None]:

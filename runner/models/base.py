@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import keras
 
 
+DICE = "dice"
+"""The loss of masks that are one-hot."""
+
+
 @dataclass(frozen=True)
 class Output:
     """One output of the model.
@@ -150,6 +154,10 @@ class ModelSettings(Component):
         """The scaling of `data.scale=auto` for samples of `spec`: `unit` for 8-bit samples, else `none`."""
         return "unit" if any(one.dtype == "uint8" for _, one in named_specs(spec)) else "none"
 
+    def with_losses(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        """The outputs with the losses that the settings choose."""
+        return outputs
+
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The keys whose paths do not exist, with those paths."""
         return iter(())
@@ -192,7 +200,7 @@ def task_of(dataset: Dataset, scale: Scale, model: ModelSettings) -> Task:
     _refuse_other_outputs(model, outputs)
     spec = input_spec(dataset.spec, target_fields(dataset.heads))
     refuse_shared_columns(outputs)
-    return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, outputs)
+    return Task(spec, model.automatic_scaling(spec) if scale == "auto" else scale, model.with_losses(outputs))
 
 
 def _refuse_other_outputs(model: ModelSettings, outputs: tuple[Output, ...]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from runner.batch import Array, ArraySpec
 from runner.errors import ConfigurationError
 from runner.fields import Layout, named_specs
-from runner.models.base import JitCompile, Output, Scaling, Task
+from runner.models.base import DICE, JitCompile, Output, Scaling, Task
 
 
 def compile_model(
@@ -45,6 +45,8 @@ def _per_output(outputs: tuple[Output, ...], value_of: Callable[[Output], Any]) 
 
 
 def _loss(output: Output) -> Any:
+    if output.loss == DICE:
+        return keras.losses.Dice(axis=(1, 2), name="dice")  # of each image and class
     if output.is_mask:
         # Divides by the number of pixels that count.
         return keras.losses.SparseCategoricalCrossentropy(ignore_class=output.ignored)
@@ -55,10 +57,11 @@ def _metrics(output: Output) -> list[Any]:
     """Only classes of Keras's own, so that a saved model can be evaluated without the runner."""
     if not output.is_mask:
         return list(output.metrics)
-    return [
-        keras.metrics.MeanIoU(output.num_classes, name=name, ignore_class=output.ignored, sparse_y_pred=False)
-        for name in output.metrics
-    ]
+    one_hot = output.loss == DICE
+    if one_hot and output.ignored is not None:
+        return []  # in one-hot masks Keras would count ignored pixels as the first class
+    settings = {"ignore_class": output.ignored, "sparse_y_true": not one_hot, "sparse_y_pred": False}
+    return [keras.metrics.MeanIoU(output.num_classes, name=name, **settings) for name in output.metrics]
 
 
 MOST_COUNTED = 2**31 - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from runner.batch import ArraySpec
 from runner.component import PositiveInt
 from runner.errors import DataError
 from runner.messages import shape_text
-from runner.models.base import ModelSettings, Task
+from runner.models.base import DICE, ModelSettings, Output, Task
 
 if TYPE_CHECKING:
     import keras
@@ -43,6 +44,14 @@ class UNet(ModelSettings):
 
     norm: Norm = "group"
     """Normalisation after each convolution: group suits batches of any size; batch; none."""
+
+    loss: Literal["cross_entropy", "dice"] = "cross_entropy"
+    """The loss: cross_entropy of each pixel that counts; or dice, 1 minus Dice's coefficient of each image and class,
+    where classes are rare: ignored pixels are then 0 for all classes, and train.class_weight has no meaning."""
+
+    def with_losses(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        """The outputs with the loss of `loss`."""
+        return tuple(replace(one, loss=DICE) for one in outputs) if self.loss == "dice" else outputs
 
     def build(self, task: Task) -> keras.Model:
         """The network, which ends in class probabilities for each pixel of the image.

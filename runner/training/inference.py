@@ -16,6 +16,7 @@ from runner.data.views import select
 from runner.errors import RunnerError
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
+from runner.feeds.targets import encoder_of
 from runner.loaders.loader import Loader
 from runner.models.base import Output
 from runner.records.predictions import write_predictions
@@ -23,7 +24,7 @@ from runner.records.predictions import write_predictions
 
 def evaluate(model: keras.Model, loader: Loader) -> dict[str, float]:
     """Loss and metrics of `model` over all samples of `loader`."""
-    delivery = Delivery(loader)
+    delivery = Delivery(loader, encode=encoder_of(model))
     data = feed(delivery)
     with delivery.raising_failures():
         results = model.evaluate(data.data, steps=data.steps, callbacks=PacedCallbacks(), return_dict=True, verbose=0)

@@ -21,6 +21,7 @@ from runner.errors import ConfigurationError
 from runner.exit import interruptible
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
+from runner.feeds.targets import as_they_are, encoder_of
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.metrics import EPOCH
@@ -172,10 +173,15 @@ def _end_epoch(
 
 def _delivery(training: Training, observer: TrainingObserver) -> RecordedDelivery:
     given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
+    encode = encoder_of(training.model)
     if given is None:
-        return RecordedDelivery(training.train, observer.on_step, end=end)
+        return RecordedDelivery(training.train, observer.on_step, end=end, encode=encode)
+    if encode is not as_they_are:
+        raise ConfigurationError(
+            "train.class_weight must be null with the loss dice, which weighs all classes alike; leave one of them out"
+        )
     weigh = class_weights(given, training.train.source.labels, training.pixels)
-    return RecordedDelivery(training.train, observer.on_step, weigh, end=end)
+    return RecordedDelivery(training.train, observer.on_step, weigh, end=end, encode=encode)
 
 
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, first_step: int) -> None:
@@ -183,7 +189,7 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
     epoch = first_step // training.steps_per_epoch
     num_steps = (epoch + 1) * training.steps_per_epoch - first_step
     train = feed(delivery, first_step=first_step, num_steps=num_steps, model=training.model)
-    validating = Delivery(training.validation) if training.validation and training.validates(epoch) else None
+    validating = _validating(training) if training.validates(epoch) else None
     validation = feed(validating) if validating else None
     with delivery.raising_failures(), (validating or delivery).raising_failures():
         training.model.fit(
@@ -199,14 +205,20 @@ def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, 
         )
 
 
+def _validating(training: Training) -> Delivery | None:
+    """The delivery of the validation split; None without one."""
+    if training.validation is None:
+        return None
+    return Delivery(training.validation, encode=encoder_of(training.model))
+
+
 def _validate_epoch(training: Training, callbacks: RunCallbacks, progress: Progress) -> None:
     """The rest of an epoch whose training was done before the run was stopped: its validation, as `fit` does it."""
     epoch = progress.step // training.steps_per_epoch - 1
     callbacks.on_train_begin()
     callbacks.on_epoch_begin(epoch)
     logs = dict(progress.epoch_logs or {})
-    if training.validation is not None:
-        validating = Delivery(training.validation)
+    if (validating := _validating(training)) is not None:
         validation = feed(validating)
         with validating.raising_failures():
             results = training.model.evaluate(

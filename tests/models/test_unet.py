@@ -1,5 +1,7 @@
 """unet: masks of any image; how it is compiled, and that a saved one is plain Keras."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from runner.batch import ArraySpec
 from runner.data.dataset import Dataset
 from runner.data.labels import Head
 from runner.errors import DataError
+from runner.feeds.targets import encoder_of
 from runner.fields import Layout
 from runner.models.base import Task, output_of, task_of
 from runner.models.cnn import CNN
@@ -151,3 +154,37 @@ def test_jax_optimises_what_follows(monkeypatch):
             raise ZeroDivisionError
         assert config.read(name) is False
         config.update(name, before)
+
+
+def test_dice_is_that_of_each_image_and_class():
+    dice = UNet(depth=1, filters=2, loss="dice")
+    outputs = dice.with_losses((replace(task().outputs[0], ignored=None),))
+    made = replace(task(), outputs=outputs)
+    keras.utils.set_random_seed(0)
+    model = dice.build(made)
+    compile_model(model, made, optimizer="sgd", jit_compile=False)
+    model.run_eagerly = True
+    y = np.where(Y == 255, 0, Y)
+    one_hot, weights = encoder_of(model)(y, np.float32([1, 0, 0, 0]).reshape(-1, 1, 1))
+    assert np.array_equal(one_hot.argmax(-1), y)
+    probabilities = model.predict(X, verbose=0)
+    both, sums = (probabilities * one_hot).sum((1, 2)), (probabilities + one_hot).sum((1, 2))
+    loss, mean_iou = model.evaluate(X, one_hot, verbose=0)
+    assert loss == pytest.approx(np.mean(1 - 2 * both / sums), rel=1e-4)
+    assert 0 < mean_iou < 1
+    weighed = model.evaluate(X, one_hot, sample_weight=weights, verbose=0)[0]
+    assert weighed == pytest.approx(np.mean((1 - 2 * both / sums)[0]) / 4, rel=1e-4)
+
+
+def test_ignored_pixels_are_no_class_of_dice():
+    dice = UNet(depth=1, filters=2, loss="dice")
+    made = replace(task(), outputs=dice.with_losses(task().outputs))
+    model = dice.build(made)
+    compile_model(model, made, optimizer="sgd", jit_compile=False)
+    one_hot, weights = encoder_of(model)(Y, None)
+    assert weights is None
+    assert (one_hot[:, 0] == 0).all()
+    assert np.array_equal(one_hot[:, 1:].argmax(-1), Y[:, 1:])
+    assert (one_hot[:, 1:].sum(-1) == 1).all()
+    model.run_eagerly = True
+    assert list(model.evaluate(X, one_hot, return_dict=True, verbose=0)) == ["loss"]
