@@ -102,9 +102,7 @@ def test_batches_may_be_kept(loader, expected):
 
 ALIKE = "sequence, 4 processes"
 """Ends and fails as a single process does; processes take seconds to start."""
-FEW = {
-    way: [*keys, "loader.workers=1"] if keys[:3] == PROCESSES else keys for way, keys in WAYS.items() if way != ALIKE
-}
+FEW = {way: keys for way, keys in WAYS.items() if way != ALIKE}
 
 
 @pytest.mark.parametrize("way", FEW)
