@@ -34,7 +34,7 @@ from runner.trackers.mlflow import MLflow
 from runner.trackers.tensorboard import TensorBoard
 from runner.trackers.wandb import WandB
 from runner.training.backend import Backend, package_of
-from runner.training.settings import Train
+from runner.training.settings import Predict, Train
 from runner.user_code import module_of
 
 
@@ -61,6 +61,9 @@ TRAINING: tuple[Mode, ...] = ("run", "fit")
 
 USING: tuple[Mode, ...] = ("evaluate", "predict")
 """Modes that use the model of an earlier run."""
+
+PREDICTING: tuple[Mode, ...] = (*TRAINING, "predict")
+"""Modes for which it matters how predictions are written; that of a trained model may be used for it later."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,9 @@ class Settings(Component):
 
     bench: Bench = Bench()
     """How `mode=bench` measures loaders."""
+
+    predict: Predict = Predict()
+    """How predictions are written."""
 
     tracker: AnyTracker = NoTracker()
     """Where the run is logged, in addition to its own folder."""
@@ -212,6 +218,16 @@ class Settings(Component):
             raise ValueError(
                 f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size of an image, "
                 f"got [{crop[0]}, {crop[1]}]; raise data.target_size"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _masks_can_be_enlarged(self) -> Self:
+        are_files = isinstance(self.data, Directory | DataFrame)
+        if self.predict.original_size and self.mode in PREDICTING and not are_files:
+            raise ValueError(
+                "predict.original_size needs data=directory or data=dataframe, whose image files have a size of their "
+                f"own, got data={self.data.kind}; set predict.original_size=false"
             )
         return self
 

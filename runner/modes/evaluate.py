@@ -17,7 +17,7 @@ from runner.messages import first_few, plural, shape_text
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data
 from runner.modes.open_data import data_section, open_dataset
-from runner.modes.results import evaluate_split, predict_split
+from runner.modes.results import evaluate_split, predict_split, predicted_section
 from runner.modes.summary import model_lines
 from runner.records.mask_files import PREDICTIONS
 from runner.records.predictions import PREDICTIONS_CSV
@@ -142,4 +142,4 @@ def _predict(run: RunContext, trained: RunFolder, model: keras.Model, loader: Lo
     kinds = {"masks": any(head.mode == "mask" for head in heads), "arrays": any(head.shape for head in heads)}
     files = "".join(f", {kind} in {PREDICTIONS}" for kind, is_there in kinds.items() if is_there)
     run.terminal.summary([("predict", f"{plural(count, 'sample')} of split {split}, in {PREDICTIONS_CSV}{files}")])
-    run.record.update(results={"predict": {"split": split, "model": trained.model}})
+    run.record.update(results={"predict": {**predicted_section(run.config, split), "model": trained.model}})

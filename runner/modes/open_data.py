@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 
 from runner.data.class_notes import with_class_notes
+from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data, Dataset, NoData
+from runner.data.directory import Directory
 from runner.data.labels import Head, heads_document, target_fields
 from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
-from runner.fields import Layout, SampleSpec, input_spec
+from runner.fields import Layout, SampleSpec, input_spec, named_specs
+from runner.images.original_size import OriginalSize
 from runner.loaders.custom import Custom
 from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.records.digests import data_fingerprint
+from runner.records.original_masks import Original
 from runner.records.run_folder import RunFolder
-from runner.settings import Settings
+from runner.settings import PREDICTING, Settings
 from runner.transforms.augment import augment
 from runner.transforms.transform import Function, Transforms, UserTransform, informed, transformed_spec
 from runner.user_code import resolve
@@ -32,13 +36,15 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
     `heads` are those of a saved model. The dataset's `spec` is the shape and dtype of a sample in a batch; one sample
     is read to learn it if `data.transform` is set.
 
-    Raises `DataError` if there is nothing to train on, a class or target is unknown to the model, or the samples
-    cannot be transformed as `config` asks.
+    Raises `DataError` if there is nothing to train on, a class or target is unknown to the model, the samples cannot be
+    transformed as `config` asks, or there are no masks to enlarge.
     """
     if isinstance(config.loader, Custom):
         return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
     data = samples_of(config)
     dataset = with_class_notes(data.open(), limited=data.limit is not None) if heads is None else data.open_for(heads)
+    if (original := original_of(config)) is not None:
+        original.refuse_unfit(dataset.heads if heads is None else heads)
     return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
 
 
@@ -80,12 +86,31 @@ def _batch_spec(config: Settings, split: str, source: Source) -> SampleSpec:
     index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
     with naming_sample(source, index):
         spec = transformed_spec(name, function, x[0], config.seed)
+    if original_of(config) and not _sizes(reader.spec).items() <= _sizes(spec).items():
+        raise DataError(
+            f"data.transform={name} must keep height and width of the samples, {reader.spec}, with "
+            f"predict.original_size=true; got {spec}; set predict.original_size=false"
+        )
     if spec != reader.spec and samples_of(config).transform_on == "training":
         raise DataError(
             f"data.transform={name} must keep shape and dtype of the samples, {reader.spec}, with "
             f"data.transform_on=training, because other samples are not changed; got {spec}"
         )
     return spec
+
+
+def _sizes(spec: SampleSpec) -> dict[str, tuple[int, ...]]:
+    """Height and width of each array of a sample."""
+    return {name: one.shape[:2] for name, one in named_specs(spec)}
+
+
+def original_of(config: Settings) -> Original | None:
+    """How predicted masks get the size of their images; None if they keep the size that the model sees."""
+    data = config.data
+    if not (config.predict.original_size and config.mode in PREDICTING and isinstance(data, Directory | DataFrame)):
+        return None
+    size = OriginalSize(data.target_size, data.keep_aspect_ratio, data.augment.crop)
+    return Original(size, data.ignore_value)
 
 
 def transforms_of(config: Settings, dataset: Dataset, split: str, source: Source, *, training: bool) -> Transforms:

@@ -11,7 +11,9 @@ from runner.loaders.loader import Loader
 from runner.models.base import Output, Task
 from runner.modes.context import RunContext
 from runner.modes.figures import picture_worst
+from runner.modes.open_data import original_of
 from runner.records.predictions import PREDICTIONS_CSV
+from runner.settings import Settings
 
 if TYPE_CHECKING:
     import keras
@@ -50,12 +52,18 @@ def predict_split(
         predicted = predict_to(folder / PREDICTIONS_CSV, model, loader, heads=heads, outputs=outputs)
         picture_worst(folder, split, predicted, heads)
         return len(predicted), {}
-    segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
+    original = original_of(run.config)
+    segmentation = Segmentation(model, loader, heads=heads, outputs=outputs, original=original)
     segmentation.write(folder)
     segmentation.write_pictures(folder, split)
     kind = "masks" if any(head.mode == "mask" for head in heads) else "arrays"
     run.record.update(digests={kind: segmentation.digest})
     return segmentation.num_samples, segmentation.scores
+
+
+def predicted_section(config: Settings, split: str) -> dict[str, Any]:
+    """The section `predict` of the results in run.json; `original_size` is there if masks were enlarged."""
+    return {"split": split, **({"original_size": True} if original_of(config) else {})}
 
 
 def evaluate_and_predict(
@@ -76,4 +84,6 @@ def evaluate_and_predict(
         _, scores = predict_split(run, model, loaders[split], split, heads=dataset.heads, outputs=task.outputs)
     results |= scores
     run.terminal.results(split, results)
-    run.record.update(results={"evaluate": {"split": split, **results}, "predict": {"split": split}})
+    run.record.update(
+        results={"evaluate": {"split": split, **results}, "predict": predicted_section(run.config, split)}
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ from runner.messages import plural, yaml_text
 from runner.records.contents import changed_files, read_contents
 from runner.records.diff import changed_code, changed_keys, changed_packages
 from runner.records.metrics import EPOCH, METRICS_CSV, TIMING, read_metrics
-from runner.records.predictions import PREDICTIONS_CSV
+from runner.records.predictions import PREDICTIONS_CSV, file_columns
 from runner.records.run_folder import RunFolder
 from runner.records.user_modules import changed_modules
 
@@ -194,13 +194,19 @@ class Pair:
             return comparison
         with ExitStack() as closing:
             readers = [csv.reader(closing.enter_context(_opened(file))) for file in files]
-            header, rows = next(readers[1], []), 0
+            header, rows, free = next(readers[1], []), 0, self._free_columns
             for old, new in zip_longest(*readers) if next(readers[0], []) == header else [(["columns"], header)]:
                 rows += 1
-                if old != new:
+                if old != new and (old := _with_cells(header, old, free, new)) != new:
                     comparison.differs(_changed_row(header, old, new))
         comparison.compared = plural(rows, "prediction")
         return comparison
+
+    @property
+    def _free_columns(self) -> set[str]:
+        """Columns that say nothing of the predictions: files of masks, where only one run enlarged them."""
+        before, now = (run.enlarges_masks for run in (self.first, self.now))
+        return file_columns(self.now.heads) if before != now else set()
 
 
 def _has_completed(run: RunFolder) -> bool:
@@ -209,6 +215,13 @@ def _has_completed(run: RunFolder) -> bool:
 
 def _opened(file: Path) -> Any:
     return file.open(encoding="utf-8", newline="")
+
+
+def _with_cells(header: list[str], row: list[str] | None, columns: Collection[str], other: list[str] | None) -> Any:
+    """A row of predictions.csv with the cells that another one has in some columns."""
+    if not columns or row is None or other is None or not len(header) == len(row) == len(other):
+        return row
+    return [theirs if name in columns else ours for name, ours, theirs in zip(header, row, other, strict=True)]
 
 
 def _changed_row(header: Sequence[str], old: Sequence[str] | None, new: Sequence[str] | None) -> str:

@@ -30,6 +30,7 @@ FREE = (
     "rerun",
     "verify",
     "bench",
+    "predict",
     "tracker",
     "train.epochs",
     "train.checkpoint_every",

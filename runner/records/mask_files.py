@@ -96,7 +96,7 @@ def stored_image(head: Head, codes: Array) -> tuple[Any, str]:
     """
     from PIL.Image import fromarray
 
-    stored = head.stored if len(head.stored) == len(head.class_names) else tuple(range(len(head.class_names)))
+    stored = written_values(head)
     colors = [value for value in stored if isinstance(value, tuple)]
     values = [value for value in stored if isinstance(value, int)]
     if values and not (min(values) >= -(2**31) and max(values) < 2**31):  # no image file holds them
@@ -113,6 +113,11 @@ def stored_image(head: Head, codes: Array) -> tuple[Any, str]:
     if min(values) >= 0 and max(values) <= LARGEST_16_BITS:
         return fromarray(np.array(values, np.uint16)[codes]), ".png"
     return fromarray(np.array(values, np.int32)[codes]), ".tif"
+
+
+def written_values(head: Head) -> tuple[int | tuple[int, int, int], ...]:
+    """What files hold for each class: the stored values of the head's data, or the codes where there are none."""
+    return head.stored if len(head.stored) == len(head.class_names) else tuple(range(len(head.class_names)))
 
 
 def _with_palette(indices: Array, palette: Sequence[tuple[int, ...]]) -> Any:

@@ -19,6 +19,9 @@ PREDICTIONS_CSV = "predictions.csv"
 BLOCK = 4096
 """The number of samples converted to rows per step."""
 
+_FILE = ("predicted", "height", "width")
+"""The columns of a `mask` head that say where its file is, and how large."""
+
 THRESHOLD = 0.5
 """A `binary` or `multi_label` head predicts a class above this probability, not at it, as Keras's `binary_accuracy`."""
 
@@ -31,7 +34,7 @@ def prediction_columns(heads: Sequence[Head], *, labelled: bool) -> list[str]:
     ``mean_squared_error``. Columns of a named head start with its name, as in ``bi_predicted``. A class whose column
     would have the name of another column gets the prefix ``p_``, so that names are unique.
 
-    A `mask` head has the file of the predicted mask, its size, and the pixels predicted as each class,
+    A `mask` head has the file of the predicted mask, the size of that file, and the pixels predicted as each class,
     ``predicted_cat``. If `labelled`, it has before these the mean IoU and the accuracy of the mask, and of each class
     the true pixels, ``label_cat``, and those predicted right, ``correct_cat``; ignored pixels are not counted. A head
     of arrays has ``mean_squared_error``, if `labelled`, and the file of the predicted array.
@@ -66,7 +69,7 @@ def _predicted(head: Head) -> tuple[str, ...]:
     if head.mode == "input":
         return ("mean_squared_error",)
     if head.mode == "mask":
-        return ("predicted", "height", "width", *(f"predicted_{name}" for name in head.class_names))
+        return (*_FILE, *(f"predicted_{name}" for name in head.class_names))
     return tuple(f"predicted_{value}" for value in head.value_names) or ("predicted",)
 
 
@@ -74,6 +77,11 @@ def _classes(head: Head) -> tuple[str, ...]:
     if head.mode == "multi_label":
         return (*(f"predicted_{name}" for name in head.class_names), *head.class_names)
     return () if head.mode in ("input", "mask") else head.class_names
+
+
+def file_columns(heads: Sequence[Head]) -> set[str]:
+    """The columns with the files of masks and their sizes."""
+    return {f"{_prefix(head)}{name}" for head in heads if head.mode == "mask" for name in _FILE}
 
 
 def _free(prefix: str, name: str, taken: set[str]) -> str:
@@ -123,7 +131,7 @@ def prediction_cells(head: Head, output: Array, codes: Array | None) -> list[Ite
 
 
 def mask_cells(file: str, mask: Array, scores: MaskScores, *, labelled: bool) -> list[object]:
-    """The cells of a `mask` head for one sample, whose mask of class codes is in `file`."""
+    """The cells of a `mask` head for one sample, whose mask, as large as `mask`, is in `file`."""
     truth = (scores.mean_iou, scores.pixel_accuracy, *scores.truth.tolist(), *scores.correct.tolist())
     return [*(truth if labelled else ()), file, *mask.shape, *scores.predicted.tolist()]
 

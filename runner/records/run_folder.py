@@ -137,6 +137,11 @@ class RunFolder:
         documents = (self.document.get(section) or {} for section in ("data", "from_run"))
         return read_heads(next((heads for document in documents if (heads := document.get("heads"))), ()))
 
+    @property
+    def enlarges_masks(self) -> bool:
+        """Whether the files of its predicted masks have the size of their images."""
+        return bool((self.document.get("results", {}).get("predict") or {}).get("original_size"))
+
     def value(self, key: str, goal: Goal | None = None) -> Any:
         """The value of a dotted key of config.yaml, of run.json or its results, or of a column of metrics.csv.
 

@@ -231,7 +231,10 @@ def _mask_section(
     among_worst = {shown.sample.row for shown in worst}
     best = [sample for sample in scorer.best.samples() if sample.row not in among_worst]
     sizes = [f"{height}×{width}" for height, width in sorted(scorer.sizes)[:1]] if len(scorer.sizes) == 1 else []
-    notes = [f"Masks have the size that the model sees, {size}." for size in sizes]
+    if run.enlarges_masks:
+        notes = ["Masks are enlarged to the size of their images; scores count the pixels that the model sees."]
+    else:
+        notes = [f"Masks have the size that the model sees, {size}." for size in sizes]
     if not scorer.labelled:
         best = [ScoredSample(0, row, sample_id, "", "", "") for row, sample_id in enumerate(pictures)]
         notes.append("The data has no masks, so there are no scores.")

@@ -20,6 +20,7 @@ from runner.records.digests import IdStream, array_digest
 from runner.records.mask_files import MaskFiles, mask_files
 from runner.records.mask_pictures import MaskPictures
 from runner.records.mask_scores import MaskScores
+from runner.records.original_masks import Original, OriginalMasks
 from runner.records.predictions import PREDICTIONS_CSV, mask_cells, prediction_cells, write_prediction_rows
 
 MOST_IN_BYTE = 256
@@ -53,8 +54,9 @@ def _chosen(probabilities: Any) -> Any:
 class MaskPass:
     """The masks of one head, sample by sample: the sum of their scores, and pictures of a few of them."""
 
-    def __init__(self, head: Head, folder: str = "") -> None:
+    def __init__(self, head: Head, folder: str = "", resized: OriginalMasks | None = None) -> None:
         self.head, self.pictures, self._folder = head, MaskPictures(head), folder
+        self._resized, self._head_of_files = resized, head if resized is None else resized.head
         self.scores: MaskScores | None = None
         """None for data without labels."""
 
@@ -85,18 +87,26 @@ class MaskPass:
             scores = self.score(mask, true_mask)
             self.pictures.add(first + row, sample_id, images[row], mask, true_mask, scores.mean_iou)
             digest.update([sample_id, array_digest(mask)])
-            file = files.write(self.head, sample_id, mask, folder=self._folder)
-            yield mask_cells(file, mask, scores, labelled=truth is not None)
+            written = mask if self._resized is None else self._resized.mask_of_file(sample_id, mask)
+            file = files.write(self._head_of_files, sample_id, written, folder=self._folder)
+            yield mask_cells(file, written, scores, labelled=truth is not None)
 
 
 class Segmentation:
     """A pass of a model over samples whose masks or arrays it predicts, perhaps next to others; it can be done once.
 
-    Memory does not grow with the number of samples, but for the names of files.
+    Memory does not grow with the number of samples, but for the names of files. With `original`, files of masks have
+    the size of their images; scores and digests are those of the masks that the model predicts.
     """
 
     def __init__(
-        self, model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
+        self,
+        model: keras.Model,
+        loader: Loader,
+        *,
+        heads: tuple[Head, ...],
+        outputs: tuple[Output, ...],
+        original: Original | None = None,
     ) -> None:
         if loader.plan.shuffle:
             raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
@@ -104,7 +114,11 @@ class Segmentation:
         self._heads, self._outputs = heads, outputs
         self._several = sum(head.mode == "mask" or bool(head.shape) for head in heads) > 1
         self._masks = {
-            number: MaskPass(head, head.name if self._several else "")
+            number: MaskPass(
+                head,
+                head.name if self._several else "",
+                None if original is None else OriginalMasks(head, original, loader.source),
+            )
             for number, head in enumerate(heads)
             if head.mode == "mask"
         }

@@ -1,4 +1,4 @@
-"""The settings of training: the group `train`."""
+"""The settings of training, the group `train`, and of predictions, the group `predict`."""
 
 from __future__ import annotations
 
@@ -150,3 +150,10 @@ class Train(Component):
     def describe_rate(self) -> str:
         """The learning rate, or the schedule's name, for the summary of a run."""
         return self.learning_rate.name if isinstance(self.learning_rate, Schedule) else f"{self.learning_rate:g}"
+
+
+class Predict(Component):
+    """How predictions are written."""
+
+    original_size: bool = False
+    """Whether to enlarge each predicted mask to the size of its image as it is stored; false: as the model sees it."""

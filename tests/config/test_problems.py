@@ -65,6 +65,8 @@ ONE_PROBLEM = {
     "did you mean 'data.augment.rotation'?",
     "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size of an image, "
     "got [8, 9]; raise data.target_size",
+    "predict.original_size=true": "predict.original_size needs data=directory or data=dataframe, whose image files "
+    "have a size of their own, got data=digits; set predict.original_size=false",
     "data.transform=mine.f": "data.transform must be in a module that extensions lists, written "
     "my_module.f; got 'mine.f' with extensions=[]; add 'extensions=[mine]'",
     "seed=${nope}": "seed must be a value that can be resolved, got '${nope}': Interpolation key 'nope' not found",
@@ -87,6 +89,22 @@ ONE_PROBLEM = {
 @pytest.mark.parametrize("override", ONE_PROBLEM)
 def test_problem_suggests_a_fix(override, problems):
     assert problems(override) == [ONE_PROBLEM[override]]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["data=npy", "data.root=.", "data.class_mode=null"], "got data=npy; set"),
+        (["data=none", "loader=custom", "loader.target=m.f", "extensions=[m]"], "got data=none; set"),
+        (["mode=fit"], "got data=digits; set"),
+        (["mode=check"], ""),
+        (["data=directory", "data.root=.", "data.class_mode=mask", "data.masks=."], ""),
+    ],
+)
+def test_only_files_have_an_original_size(overrides, told, problems):
+    found = [problem for problem in problems(*overrides, "predict.original_size=true") if "original_size" in problem]
+    assert len(found) == bool(told)
+    assert told in "".join(found)
 
 
 def test_bad_override_does_not_hide_others(problems):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from runner import compose
+from runner.errors import DataError
 from runner.modes.run import run
 from runner.records.compare import Pair
 from runner.records.run_folder import RunFolder
@@ -96,8 +97,39 @@ def test_predicted_masks_are_masks_of_another_run(trained, root, tmp_path):
     assert sum(pixels["disc"].values()) == sum(int(row["predicted_disc"]) for row in rows_of(predicted))
 
 
+def test_enlarged_masks_are_masks_of_their_images(trained, tmp_path):
+    """The check refuses masks of another size than their images; what was cut off is the first class."""
+    root = write_discs(tmp_path / "large", 8, size=(30, 40))
+    predicted, checked = tmp_path / "predicted", tmp_path / "checked"
+    for folder in (predicted, checked):
+        folder.mkdir()
+    more = ["data.class_mode=null", "data.masks=null", f"data.root={root}/images", "data.keep_aspect_ratio=true"]
+    more += ["predict.original_size=true", "loader=in_memory"]
+    run(compose(["mode=predict", f"from_run={trained}", *more]), folder=predicted)
+    rows = rows_of(predicted)
+    assert read_document(predicted)["results"]["predict"]["original_size"]
+    assert {(row["height"], row["width"]) for row in rows} == {("30", "40")}
+    for row in rows:
+        mask = stored(predicted / row["predicted"])
+        assert not mask[:, :7].any() and not mask[:, 32:].any()  # 25 of 40 columns have the aspect ratio of 12×10
+        assert mask.any() == (int(row["predicted_disc"]) > 0)
+    run(compose(["mode=check", *discs(root), f"data.masks={predicted}/predictions"]), folder=checked)
+
+
+def test_only_masks_are_enlarged(root, tmp_path):
+    with pytest.raises(DataError, match="this one predicts none; set predict.original_size=false"):
+        run(compose(["data=directory", f"data.root={root}/images", "predict.original_size=true"]), folder=tmp_path)
+
+
+def differences_of(first, now, config=None):
+    """What the comparison of two runs says of predictions and masks."""
+    compared = Pair(first, now, config or now.config, {}).comparisons()
+    return [text for one in compared if one.name in ("predictions", "masks") for text in one.differences]
+
+
 def test_rerun_compares_predicted_masks(trained, tmp_path):
-    run(compose([f"rerun={trained}", "verify=true", "loader=in_memory", "loader.batch_size=8"]), folder=tmp_path)
+    more = ["loader=in_memory", "loader.batch_size=8", "predict.original_size=true"]
+    run(compose([f"rerun={trained}", "verify=true", *more]), folder=tmp_path)
     verified = read_document(tmp_path)["verified"]
     assert verified["identical"]
     assert {"masks", "9 predictions"} <= {*verified["compared"]}
@@ -107,6 +139,16 @@ def test_rerun_compares_predicted_masks(trained, tmp_path):
     changed.path.mkdir()
     (changed.path / "run.json").write_text(json.dumps(document))
     shutil.copy(trained / "config.yaml", changed.path)
-    now = RunFolder(tmp_path)
-    (comparison,) = [one for one in Pair(changed, now, now.config, {}).comparisons() if one.name == "masks"]
-    assert comparison.differences[0].startswith("predicted masks differ (000000000000 became ")
+    assert differences_of(changed, RunFolder(tmp_path))[0].startswith("predicted masks differ (000000000000 became ")
+
+
+def test_size_of_enlarged_masks_is_no_difference(trained, tmp_path):
+    table, document = (trained / "predictions.csv").read_text(), read_document(trained)
+    shutil.copy(trained / "config.yaml", tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    (tmp_path / "predictions.csv").write_text(table.replace(".png,12,10,", ".png,24,20,"))
+    first, now = RunFolder(tmp_path), RunFolder(trained)
+    assert "height of " in differences_of(first, now, now.final_config)[0]
+    document["results"]["predict"]["original_size"] = True
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    assert differences_of(RunFolder(tmp_path), now, now.final_config) == []

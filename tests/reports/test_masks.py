@@ -28,8 +28,8 @@ def samples():
 def write(tmp_path):
     """Writes what a run over masks leaves, and its page; returns the folder."""
 
-    def write_run(*, labelled=True, pictured=True):
-        record = RunRecord.open(tmp_path, backend="jax", data={"heads": heads_document([HEAD])})
+    def write_run(*, labelled=True, pictured=True, **results):
+        record = RunRecord.open(tmp_path, backend="jax", data={"heads": heads_document([HEAD])}, results=results)
         pictures, rows = MaskPictures(HEAD), []
         for number, (truth, predicted) in enumerate(samples()):
             given = truth if labelled else None
@@ -65,6 +65,12 @@ def test_page_shows_worst_best_and_classes(write, read):
     assert header[:4] == ["class", "IoU", "Dice", "accuracy"]
     assert (ground[0], disc[0]) == ("ground", "disc")
     assert "Masks have the size that the model sees, 5×8." in page.text
+
+
+def test_page_says_that_masks_are_enlarged(write, read):
+    page = read(write(predict={"original_size": True}))
+    assert "Masks are enlarged to the size of their images; scores count the pixels that the model sees." in page.text
+    assert "Masks have the size" not in page.text
 
 
 def test_masks_without_truth_are_shown(write, read):

@@ -12,11 +12,13 @@ from runner.data.labels import Head, Labels
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, RunnerError
 from runner.fields import Fields, Layout
+from runner.images.original_size import OriginalSize
 from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
 from runner.models.base import outputs_of
 from runner.records.mask_scores import MaskScores
+from runner.records.original_masks import Original
 from runner.training.segmentation import Segmentation
 from tests.support.run_files import read_rows
 
@@ -64,8 +66,9 @@ def loader_of(source, batch_size=3, *, shuffle=False):
     return loader
 
 
-def segmentation(model, source, heads=(MASK,), **keys):
-    return Segmentation(model, loader_of(source, **keys), heads=heads, outputs=outputs_of(heads, source.spec))
+def segmentation(model, source, heads=(MASK,), original=None, **keys):
+    outputs = outputs_of(heads, source.spec)
+    return Segmentation(model, loader_of(source, **keys), heads=heads, outputs=outputs, original=original)
 
 
 def expected(indices):
@@ -180,3 +183,60 @@ def test_no_batch_outlives_its_rows(model, tmp_path):
     Segmentation(model[0], loader, heads=(MASK,), outputs=outputs_of((MASK,), Levels.spec)).write(tmp_path)
     assert len(seen) == 20
     assert max(alive) <= 3
+
+
+class Stored(Levels):
+    """The same, of images that are files of 6 rows and twice as many columns; the model sees their centres."""
+
+    def __init__(self, folder, **keys):
+        super().__init__(MASK, **keys)
+        self.folder = folder
+        for number in range(len(self.ids)):
+            self.path(number).parent.mkdir(exist_ok=True)
+            Image.new("L", (10, 6 + number)).save(self.path(number))
+
+    def path(self, index):
+        return self.folder / self.ids[index]
+
+
+CENTRES = OriginalSize((6, 5), keep_aspect_ratio=True)
+
+
+@pytest.mark.parametrize("ignored", [None, 40, 300])
+def test_files_have_the_size_of_their_images(model, tmp_path, ignored):
+    source = Stored(tmp_path, bad=(1, 4))
+    seen = segmentation(model[0], source)
+    for name in ("seen", "original"):
+        (tmp_path / name).mkdir()
+    seen.write(tmp_path / "seen")
+    done = segmentation(model[0], source, original=Original(CENTRES, ignored))
+    done.write(tmp_path / "original")
+    before, now = (read_rows(tmp_path / name / "predictions.csv") for name in ("seen", "original"))
+    for row, other in zip(now, before, strict=True):
+        number = source.ids.index(row["id"])
+        codes = source.read(number, Levels.spec.empty()).arrays["image"][..., 0]
+        expected = CENTRES.enlarged(codes, (6 + number, 10), 3)
+        with Image.open(tmp_path / "original" / row["predicted"]) as file:
+            assert np.array_equal(np.asarray(file), np.array([10, 20, 30, ignored or 10])[expected])
+        assert row == other | {"height": str(6 + number), "width": "10"}
+    assert (done.digest, done.scores) == (seen.digest, seen.scores)
+
+
+def test_image_that_is_gone_is_named(model, tmp_path):
+    source = Stored(tmp_path)
+    source.path(5).unlink()
+    with pytest.raises(BadSampleError, match=r"f/5\.png: no such file"):
+        segmentation(model[0], source, original=Original(CENTRES)).write(tmp_path)
+    assert not (tmp_path / "predictions").exists()
+
+
+@pytest.mark.parametrize("ignored", [20, (1, 2, 3)])
+def test_ignored_value_must_fit_the_classes(ignored):
+    with pytest.raises(DataError, match=r"data\.ignore_value must be like the values of the model's classes, and none"):
+        Original(CENTRES, ignored).refuse_unfit([MASK])
+    Original(OriginalSize((6, 5)), ignored).refuse_unfit([MASK])
+
+
+def test_model_without_masks_enlarges_nothing():
+    with pytest.raises(DataError, match="this one predicts none; set predict.original_size=false, or train"):
+        Original(CENTRES).refuse_unfit([KIND])

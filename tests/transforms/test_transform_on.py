@@ -5,12 +5,15 @@ import pytest
 
 from runner import build_loader, compose
 from runner.errors import ConfigurationError, DataError
+from tests.support.masks import discs, write_discs
 
 FUNCTIONS = """
 import numpy as np
 def added(array, rng): return array + np.float32(100)
 def named(array, rng, split, training): return np.full_like(array, len(split) + 100 * training)
 def halved(array, rng): return array[:1]
+def cut(sample, rng): return {name: array[:2] for name, array in sample.items()}
+def as_float(sample, rng): return {**sample, "image": sample["image"].astype(np.float32)}
 """
 
 
@@ -25,7 +28,8 @@ def first(tmp_path, monkeypatch):
 
     def build(function, *keys, split="train"):
         named = ["extensions=[split_functions]", f"data.transform=split_functions.{function}"]
-        config = compose(["data=arrays", "data.path=a.npz", "loader=generator", *named, *keys])
+        arrays = [] if any(key.startswith("data=") for key in keys) else ["data=arrays", "data.path=a.npz"]
+        config = compose([*arrays, "loader=generator", *named, *keys])
         with build_loader(config, split=split) as loader:
             return loader.reader, loader.batch(0, 0).x
 
@@ -46,6 +50,14 @@ def test_function_may_know_the_split(first):
 def test_other_splits_need_samples_of_that_shape(first):
     with pytest.raises(DataError, match="must keep shape and dtype of the samples, 2 float32, with data.transform_on="):
         first("halved", "data.transform_on=training")
+
+
+def test_masks_of_images_cut_by_code_stay_small(first, tmp_path):
+    images = [*discs(write_discs(tmp_path, 8)), "predict.original_size=true"]
+    with pytest.raises(DataError, match=r"split_functions\.cut must keep height and width of the samples"):
+        first("cut", *images)
+    assert first("cut", *images, "predict.original_size=false")[1].shape[1:] == (2, 10, 3)
+    assert first("as_float", *images)[1].shape[1:] == (12, 10, 3)
 
 
 def test_place_without_a_transform_is_refused():
