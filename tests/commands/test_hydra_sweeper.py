@@ -107,7 +107,7 @@ def test_hydra_is_left_as_it_was(sweep):
         ),
         (
             ["hydra/sweeper=basic", "model=mpl", "seed=1,2"],
-            "model must be one of application, cnn, cnn3d, custom, mlp, got 'mpl'; did you mean 'mlp'?",
+            "model must be one of application, cnn, cnn3d, custom, mlp, unet, got 'mpl'; did you mean 'mlp'?",
         ),
         (["hydra/sweeper=basic", "hydra.sweeper.rounds=3", "seed=1,2"], "hydra.sweeper.rounds: Key 'rounds' not in "
          "'BasicSweeperConf'"),

@@ -121,7 +121,7 @@ def test_choice_of_a_file_is_explained(workplace, problems):
     workplace(conf__experiment__odd=f"{GLOBAL}defaults:\n  - override /model: mlpp\n")
     (problem,) = problems("experiment=odd")
     assert problem == (
-        "model must be one of application, cnn, cnn3d, custom, mlp, got 'mlpp'; did you mean 'mlp'? "
+        "model must be one of application, cnn, cnn3d, custom, mlp, unet, got 'mlpp'; did you mean 'mlp'? "
         "(in conf/experiment/odd.yaml)"
     )
 
