@@ -51,6 +51,7 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     shares = _pixel_counts(dataset, pixels)
     document = {
         "samples": {split: len(source) for split, source in dataset.splits.items()},
+        "notes": dataset.notes,
         "classes": counts,
         **({"pixels": shares} if shares else {}),
         "findings": {kind: _documents(kind, dataset, findings) for kind in KINDS},

@@ -295,6 +295,7 @@ def test_pixels_of_masks_are_counted(check, tmp_path):
     }
     assert document["pixels"] == {"mask": counted}
     assert document["classes"] == {}
+    assert document["notes"] == [f"1 image without a mask in {root}/masks"]
     assert ids(document, "missing") == [["b/01.png"]]
     assert ids(document, "empty") == [["b/03.png"]]
     assert document["findings"]["missing"][0]["reason"] == f"{root}/masks/b/01.png: no such file"
