@@ -15,8 +15,6 @@ from runner.data.masks import FIRST_MASKS, MaskSettings, mask_labels
 from runner.data.numbers import NumberSettings
 from runner.data.source import Source
 from runner.data.table import ColumnModes
-from runner.data.user_object import UserObject, fields_of, target_of
-from runner.data.user_samples import UserSamples, read_values
 from runner.data.views import select
 from runner.errors import ConfigurationError, DataError
 from runner.fields import Fields, Layout, spec_of
@@ -71,6 +69,10 @@ class Custom(Data, MaskSettings, NumberSettings):
         return relabel_splits(self._open({head.name: head.class_names for head in heads}), heads)
 
     def _open(self, known: Known) -> Dataset:
+        # Imported here because the configuration imports this module.
+        from runner.data.user_object import UserObject, fields_of, target_of
+        from runner.data.user_samples import UserSamples, read_values
+
         instance = call(self.target, "data", self.arguments)
         missing = [name for name in ("__len__", "read") if not callable(getattr(instance, name, None))]
         if missing:

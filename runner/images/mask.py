@@ -16,7 +16,7 @@ from runner.images.crop import crop_box
 from runner.images.exact import BITS_PER_VALUE, opened
 from runner.images.mask_classes import MaskClasses
 from runner.images.reader import FileBytes, decoding, read_bytes, reason, refuse_bomb
-from runner.images.resize import resize_nearest
+from runner.images.resize import resize_mask
 from runner.images.settings import ImageSettings
 
 LOSSY_FORMATS = ("JPEG", "WEBP")
@@ -65,9 +65,9 @@ class MaskReader:
             if codes.shape == out.shape:
                 out[...] = codes
             else:
-                resize_nearest(codes[..., None], box, out[..., None])
+                resize_mask(codes, box, out)
             if looks_up_later:
-                out[...] = self.classes.codes(out)
+                self.classes.look_up(out)
         return (data,)
 
 

@@ -70,6 +70,12 @@ class MaskClasses:
             values.dtype == np.uint8 == self.dtype and not self.are_colors and int(values.max()) < self._first_unlisted
         )
 
+    def look_up(self, values: Array) -> None:
+        """Replace values, of which `has_all` is true, by their codes."""
+        first = self._table[: self._first_unlisted]
+        if not np.array_equal(first, np.arange(len(first))):  # else the values are the codes
+            values[...] = cv2.LUT(values, self._table)
+
     def codes(self, values: Array) -> Array:
         """The codes of stored values, shape `(height, width)`; of colours, shape `(height, width, 3)`.
 
