@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from runner.data.labels import NO_LABELS
+from runner.data.labels import NO_LABELS, Head, Labels
 from runner.feeds.delivery import RecordedDelivery
 from runner.records.digests import IdStream, array_digest
 
@@ -24,3 +24,16 @@ def test_every_hundredth_step_is_digested():
     assert settled() == expected.hexdigest()
     assert settled(lambda step, x: x + (step == 200)) != expected.hexdigest()
     assert settled(lambda step, x: x + (step == 201)) == expected.hexdigest()
+
+
+def test_masks_are_digested_with_their_images():
+    labels = Labels((Head("", "mask", ("a", "b"), field="mask"),), (np.empty(0, np.int64),))
+
+    def digest(mask):
+        delivery, pixels = RecordedDelivery(SimpleNamespace(source=SimpleNamespace(labels=labels))), IdStream()
+        batch = SimpleNamespace(x=np.ones((2, 3, 3), np.uint8), y=mask, ids=("a", "b"), sample_weight=None)
+        delivery.hand_over(0, batch)
+        delivery.settle(IdStream(), pixels, 0, 1)
+        return pixels.hexdigest()
+
+    assert digest(np.zeros((2, 3, 3), np.uint8)) != digest(np.eye(3, dtype=np.uint8)[None].repeat(2, axis=0))
