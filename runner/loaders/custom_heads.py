@@ -67,7 +67,8 @@ def column_of(head: Head, y: Array, x: Values, *, detected: bool = False) -> Arr
             codes: Array = y.argmax(axis=1)
             return codes
         case "sparse" | "binary":
-            _must(flat.shape == (len(x),), f"have shape {(len(x),)}", y, head)
+            pixels = "; loader.class_mode=mask takes a class number for each pixel" if y.ndim > 2 else ""
+            _must(flat.shape == (len(x),), f"have shape {(len(x),)}", y, head, f"{y.shape}{pixels}")
             least, most = flat.min(), flat.max()
             _must(least >= 0 and most < num_classes, f"be from 0 to {num_classes - 1}", y, head, f"{least} to {most}")
             _must_be_whole(flat, head, detected)

@@ -74,9 +74,7 @@ class UNet(ModelSettings):
         x = keras.layers.ZeroPadding2D(margins)(x)
         with quick_compilation():
             x = keras.layers.Cropping2D(margins)(self._features(x, vectors))
-            outputs = keras.layers.Conv2D(
-                output.num_classes, 1, activation=output.activation, dtype="float32", name=output.name
-            )(x)
+            outputs = _probabilities(x, output)
         return to_model(inputs, outputs)
 
     def _margins(self, length: int) -> tuple[int, int]:
@@ -117,6 +115,19 @@ class UNet(ModelSettings):
                 x = keras.layers.BatchNormalization(momentum=BATCH_MOMENTUM)(x)
             x = keras.layers.ReLU()(x)
         return x
+
+
+def _probabilities(x: Any, output: Output) -> Any:
+    """The probability of each class for each pixel."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        last = keras.layers.Conv2D
+        return last(output.num_classes, 1, activation=output.activation, dtype="float32", name=output.name)(x)
+    # PyTorch 2.13 fails in the loss unless the classes come first in memory, as after a softmax over the first axis.
+    x = keras.layers.Conv2D(output.num_classes, 1, dtype="float32")(x)
+    x = keras.layers.Softmax(axis=1, dtype="float32")(keras.layers.Permute((3, 1, 2), dtype="float32")(x))
+    return keras.layers.Permute((2, 3, 1), dtype="float32", name=output.name)(x)
 
 
 def _refuse(spec: ArraySpec, size: tuple[int, ...]) -> None:

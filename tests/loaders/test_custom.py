@@ -317,6 +317,11 @@ REFUSED = [
     ("text inputs", {}, r"x\['b'\] must hold numbers and have shape"),
     ("names", {}, r"y must hold numbers, got <U3 such as 'cat'; give the numbers of the classes, and their names in"),
     ("names", {"class_mode": "sparse", "classes": ("cat", "dog")}, r"y must hold numbers, got <U3"),
+    (
+        "masks",
+        {"class_mode": "sparse", "classes": 2},
+        r"got \(4, 8, 8, 1\); loader\.class_mode=mask takes a class number",
+    ),
     ("masks", {}, r"loader\.classes is required for class_mode=mask"),
     (
         "masks",
