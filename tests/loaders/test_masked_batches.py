@@ -100,13 +100,13 @@ def test_images_of_many_channels_move_alike(tmp_path):
 
 
 def test_transform_gets_image_and_mask(opened, tmp_path, monkeypatch):
-    (tmp_path / "mine_m.py").write_text(
+    (tmp_path / "mine_turned.py").write_text(
         "def turned(sample, rng):\n    return {name: array[::-1].copy() for name, array in sample.items()}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     with (
         opened("loader=generator") as plain,
-        opened("loader=generator", "data.transform=mine_m.turned", "extensions=[mine_m]") as other,
+        opened("loader=generator", "data.transform=mine_turned.turned", "extensions=[mine_turned]") as other,
     ):
         before, after = plain.first_batch(), other.first_batch()
     assert np.array_equal(after.x, before.x[:, ::-1])
