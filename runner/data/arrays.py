@@ -139,7 +139,7 @@ class Arrays(Data, MaskSettings, NumberSettings):
         self, samples: Mapping[str, Source], arrays: Mapping[str, Array], names: ArchiveNames
     ) -> dict[str, Source]:
         """The samples with the rows of `y` as arrays to predict."""
-        from runner.data.mask_arrays import SideBySide, with_array_target
+        from runner.data.target_arrays import SideBySide, with_array_target
 
         if self.value_names is not None:
             raise DataError("data.value_names must be null for targets of several axes, which have no names")
@@ -171,7 +171,7 @@ class Arrays(Data, MaskSettings, NumberSettings):
         known: tuple[str, ...],
     ) -> dict[str, Source]:
         """The samples with the rows of `y` as their masks."""
-        from runner.data.mask_arrays import SideBySide, refuse_other_sides, whole_numbers, with_masks
+        from runner.data.target_arrays import SideBySide, refuse_other_sides, whole_numbers, with_masks
 
         pairs = {}
         for split, source in samples.items():

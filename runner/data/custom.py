@@ -103,7 +103,7 @@ class Custom(Data, MaskSettings, NumberSettings):
 
     def _with_target(self, samples: Source, field: str, training: Indices, known: tuple[str, ...]) -> Source:
         """The samples, whose array `field` is a mask, or an array of numbers to predict."""
-        from runner.data.mask_arrays import refuse_other_sides, whole_numbers, with_array_target, with_masks
+        from runner.data.target_arrays import refuse_other_sides, whole_numbers, with_array_target, with_masks
 
         spec = samples.spec
         if not isinstance(spec, Layout) or field not in dict(spec.specs):

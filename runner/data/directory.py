@@ -17,7 +17,7 @@ from runner.data.class_folders import ClassFolders
 from runner.data.dataset import Dataset, relabel_splits
 from runner.data.ids import Ids
 from runner.data.labels import NO_LABELS, ClassMode, Head, MaskMode
-from runner.data.masks import MaskedImages, MaskFileSettings, MaskNames, mask_labels, pair_masks
+from runner.data.masks import MaskedImages, MaskFileSettings, mask_labels
 from runner.data.split_folders import SplitFolders, find_split_folders
 from runner.errors import DataError
 
@@ -87,6 +87,7 @@ class Directory(ClassFolders, MaskFileSettings):
 
     def _open_masks(self, known: tuple[str, ...]) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
+        from runner.data.mask_pairs import MaskNames, pair_masks
         from runner.images.fast import FIRST, open_reader
         from runner.images.mask import MaskReader
 

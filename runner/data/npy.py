@@ -127,7 +127,7 @@ class Npy(Data, MaskSettings, NumberSettings):
         return {split: FileSamples(folder, ids, labels[split], reader, SUFFIX) for split, ids in listed.items()}
 
     def _open_masks(self, partition: Partition, known: tuple[str, ...]) -> Dataset:
-        from runner.data.mask_arrays import SideBySide, refuse_other_sides, whole_numbers, with_masks
+        from runner.data.target_arrays import SideBySide, refuse_other_sides, whole_numbers, with_masks
 
         unlabelled = dict.fromkeys(partition, NO_LABELS)
         samples = self._files(self.root, partition, unlabelled)
@@ -141,7 +141,7 @@ class Npy(Data, MaskSettings, NumberSettings):
         return self.dataset(sources, labels.heads, (self.partition,))
 
     def _open_arrays(self, partition: Partition, folder: Path) -> Dataset:
-        from runner.data.mask_arrays import SideBySide, with_array_target
+        from runner.data.target_arrays import SideBySide, with_array_target
 
         unlabelled = dict.fromkeys(partition, NO_LABELS)
         samples, targets = self._files(self.root, partition, unlabelled), self._files(folder, partition, unlabelled)
