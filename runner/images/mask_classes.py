@@ -66,14 +66,11 @@ class MaskClasses:
 
     def has_all(self, values: Array) -> bool:
         """Whether values, uint8, are quickly seen to have classes, as all from 0 to a number have; False if not."""
-        return (
-            values.dtype == np.uint8 == self.dtype and not self.are_colors and int(values.max()) < self._first_unlisted
-        )
+        return values.dtype == np.uint8 and int(values.max()) < self._quick_values
 
     def look_up(self, values: Array) -> None:
         """Replace values, of which `has_all` is true, by their codes."""
-        first = self._table[: self._first_unlisted]
-        if not np.array_equal(first, np.arange(len(first))):  # else the values are the codes
+        if not self._values_are_codes:
             values[...] = cv2.LUT(values, self._table)
 
     def codes(self, values: Array) -> Array:
@@ -104,10 +101,18 @@ class MaskClasses:
         return pairs
 
     @cached_property
-    def _first_unlisted(self) -> int:
-        """The least number from 0 on that has no class, and is not ignored."""
+    def _quick_values(self) -> int:
+        """The least number from 0 on that has no class, and is not ignored; 0 where values cannot be looked up."""
+        if self.are_colors or self.dtype != np.uint8:
+            return 0
         listed = {value for value, _ in self._pairs}
         return next(value for value in range(len(listed) + 1) if value not in listed)
+
+    @cached_property
+    def _values_are_codes(self) -> bool:
+        """Whether each value that `has_all` accepts is its own code."""
+        first = self._table[: self._quick_values]
+        return np.array_equal(first, np.arange(len(first)))
 
     @cached_property
     def _table(self) -> Array:
