@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -84,6 +85,7 @@ def _is_shown(key: str, value: Any) -> bool:
     return value is not None and key not in HIDDEN_KEYS
 
 
+@cache
 def _environment() -> Environment:
     loader = PackageLoader("runner", "reports")
     environment = Environment(

@@ -21,8 +21,8 @@ from runner.reports.charts import (
     SECOND,
     Chart,
     LegendEntry,
+    chart_svg,
     draw_line,
-    inline_svg,
     label_epochs,
     legend,
     new_axes,
@@ -153,7 +153,7 @@ def _setting_chart(number: int, setting: _SettingResults, results: SweepResults)
     else:
         _label_names(axes, setting.names)
     title = f"{title_of(setting.column)} by {setting.key}"
-    return Chart(title, (setting.key,), inline_svg(figure, f"setting-{number}"), _describe_setting(setting))
+    return Chart(title, (setting.key,), chart_svg(figure, axes, f"setting-{number}"), _describe_setting(setting))
 
 
 def _draw_means(figure: Figure, axes: Axes, setting: _SettingResults) -> None:
@@ -267,7 +267,7 @@ def _curve_chart(column: str, jobs: Sequence[SweepJob]) -> Chart:
         rows = job.run.metrics
         draw_line(axes, [row["epoch"] or 0 for row in rows], [row.get(column) for row in rows], line)
     label_epochs(axes)
-    svg = inline_svg(figure, f"jobs-{column}")
+    svg = chart_svg(figure, axes, f"jobs-{column}")
     return Chart(column.replace("_", " "), (column,), svg, _describe_curves(column, jobs))
 
 

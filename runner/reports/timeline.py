@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.messages import plural
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
+from runner.reports.charts import MIDDLE, make_room
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,12 +44,13 @@ def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure
     rows, drawn = list(_rows(lanes)), [span for lane in lanes for span in lane.spans]
     zero = min(span.begin for span in drawn)
     with rc_context({"font.size": 9, "hatch.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "runner"}):
-        figure = Figure(figsize=(INCHES, 1.2 + LANE_INCHES * len(rows)), layout="constrained")
-        axes = figure.subplots()
+        figure = Figure(figsize=(INCHES, 1.2 + LANE_INCHES * len(rows)))
+        axes = figure.add_axes(MIDDLE)
         for place, (_, spans) in enumerate(rows):
             _draw_row(axes, place, spans, zero, palette)
         axes.set_xlim(0, max(span.end - zero for span in drawn) / 1e6)
         _label(axes, [name for name, _ in rows], palette)
+        make_room(figure, axes)
     return figure
 
 
@@ -87,7 +89,8 @@ def _draw_row(axes: Axes, place: int, spans: Sequence[Span], zero: int, palette:
             for since, to in (_milliseconds(span, zero) for span in spans if span.name == name)
         ]
         if bars:
-            axes.add_patch(PathPatch(Path.make_compound_path(*bars), linewidth=0.4, **style))
+            # `add_patch` would look for limits in every bar, which takes as long as the rest of the drawing.
+            axes.add_artist(PathPatch(Path.make_compound_path(*bars), linewidth=0.4, **style))
 
 
 def _milliseconds(span: Span, zero: int) -> tuple[float, float]:

@@ -71,9 +71,9 @@ def curves_drawn_once():
     """Draw the curves of equal rows once: one takes 0.1 s, and most pages here are those of few runs."""
     draw = charts._learning_curve
 
-    def drawn(*given):
+    def drawn(figure, axes, *given):
         if repr(given) not in CURVES:
-            CURVES[repr(given)] = draw(*given)
+            CURVES[repr(given)] = draw(figure, axes, *given)
         return CURVES[repr(given)]
 
     with pytest.MonkeyPatch.context() as patched:
