@@ -33,6 +33,12 @@ class Purpose(IntEnum):
     SUBSTITUTE = 4
     """Substitutes for a sample that cannot be read; keyed by its index."""
 
+    BLOCKS = 5
+    """The order of an epoch's blocks (`loader.order=blocks`); keyed by the epoch."""
+
+    WINDOW = 6
+    """The order of the samples in a window of blocks; keyed by the epoch and the window."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of a seed, a purpose and a position; never changes between versions.

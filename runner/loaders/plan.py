@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from runner.batch import Indices
+from runner.loaders.block_order import BlockOrder, BlockTable
 from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
 
@@ -20,11 +21,12 @@ KEPT_BLOCKS = 8
 
 @dataclass(frozen=True)
 class Plan:
-    """Batch `step` of pass `epoch`: a pure function of these five fields and (epoch, step).
+    """Batch `step` of pass `epoch`: a pure function of these fields and (epoch, step).
 
-    Each pass has every sample once, in a new order; without `shuffle`, in the order of the source. `drop_remainder`
-    drops a last batch that is not full. Memory does not grow with the number of samples, so ten billion are as cheap as
-    ten. Threads and processes may share a plan.
+    Each pass has every sample once, in a new order; without `shuffle`, in the order of the source. With `blocks` a pass
+    goes block by block through large files; without `shuffle`, in the order of these files. `drop_remainder` drops a
+    last batch that is not full. Without blocks, memory does not grow with the number of samples, so ten billion are as
+    cheap as ten. Threads and processes may share a plan.
 
     Raises `ValueError` for a field out of range.
 
@@ -38,6 +40,7 @@ class Plan:
     seed: int = 0
     shuffle: bool = True
     drop_remainder: bool = False
+    blocks: BlockTable | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("num_samples", 1), ("batch_size", 1), ("seed", 0)):
@@ -48,6 +51,8 @@ class Plan:
                 f"drop_remainder=true leaves no batch: batch_size={self.batch_size} is more than the "
                 f"{self.num_samples} samples; lower batch_size or set drop_remainder=false"
             )
+        if self.blocks is not None and self.blocks.num_samples != self.num_samples:
+            raise ValueError(f"num_samples must be the {self.blocks.num_samples} of the blocks, got {self.num_samples}")
 
     @property
     def num_steps(self) -> int:
@@ -64,11 +69,20 @@ class Plan:
             raise IndexError(f"epoch must be at least 0, got {epoch}")
         if not 0 <= step < self.num_steps:
             raise IndexError(f"step must be from 0 to {self.num_steps - 1}, got {step}")
-        start = step * self.batch_size
-        stop = min(start + self.batch_size, self.num_samples)
-        return self._shuffled(epoch, start, stop) if self.shuffle else np.arange(start, stop, dtype=np.int64)
+        start, stop = self.positions(step)
+        in_order = not self.shuffle and self.blocks is None
+        return np.arange(start, stop, dtype=np.int64) if in_order else self._ordered(epoch, start, stop)
 
-    def _shuffled(self, epoch: int, start: int, stop: int) -> Indices:
+    def positions(self, step: int) -> tuple[int, int]:
+        """The positions of a batch in the order of its epoch: the first one, and the one after the last."""
+        start = step * self.batch_size
+        return start, min(start + self.batch_size, self.num_samples)
+
+    def block_order(self, epoch: int) -> BlockOrder | None:
+        """The order of the blocks of one epoch; None without blocks."""
+        return None if self.blocks is None else self.blocks.order(self.seed if self.shuffle else None, epoch)
+
+    def _ordered(self, epoch: int, start: int, stop: int) -> Indices:
         """Positions start … stop - 1 of the epoch's order, from cached blocks."""
         first = start - start % BLOCK
         if stop <= first + BLOCK:  # most batches are in one block; a copy takes a third of the time of a concatenation
@@ -77,16 +91,20 @@ class Plan:
         return np.concatenate([self._block(epoch, first)[max(start - first, 0) : stop - first] for first in firsts])
 
     def _block(self, epoch: int, first: int) -> Indices:
-        return _block(self.num_samples, self.seed, epoch, first)
+        seed = self.seed if self.shuffle else None
+        return _block(self.blocks or self.num_samples, seed, epoch if self.shuffle else 0, first)
 
 
 # The caches are not part of a plan, so plans stay equal, picklable and frozen. Two threads may compute the same block
 # twice, which does no harm.
 @lru_cache(maxsize=KEPT_BLOCKS)
-def _block(num_samples: int, seed: int, epoch: int, first: int) -> Indices:
+def _block(samples: BlockTable | int, seed: int | None, epoch: int, first: int) -> Indices:
     """The samples at positions first … first + BLOCK - 1 of one epoch's order, fewer at the end."""
-    positions = np.arange(first, min(first + BLOCK, num_samples), dtype=np.int64)
-    return _order(num_samples, seed, epoch)(positions)
+    if isinstance(samples, BlockTable):
+        positions = np.arange(first, min(first + BLOCK, samples.num_samples), dtype=np.int64)
+        return samples.order(seed, epoch)(positions)
+    positions = np.arange(first, min(first + BLOCK, samples), dtype=np.int64)
+    return _order(samples, seed or 0, epoch)(positions)
 
 
 @lru_cache(maxsize=KEPT_BLOCKS)
