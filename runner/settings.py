@@ -18,6 +18,7 @@ from runner.data.dataset import Data, NoData
 from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.npy import Npy
+from runner.data.pack_format import pyarrow_for
 from runner.errors import DataError
 from runner.loaders.auto import Auto
 from runner.loaders.custom import Custom as CustomLoader
@@ -28,6 +29,7 @@ from runner.models.cnn import CNN, CNN3D
 from runner.models.custom import Custom as CustomModel
 from runner.models.mlp import MLP
 from runner.models.unet import UNet
+from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.trackers.mlflow import MLflow
@@ -52,8 +54,8 @@ AnyLoader = Annotated[
 AnyModel = Annotated[MLP | CNN | CNN3D | UNet | Application | CustomModel, Field(discriminator="kind")]
 AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discriminator="kind")]
 
-Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench"]
-READING: tuple[Mode, ...] = ("check", "bench")
+Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench", "pack"]
+READING: tuple[Mode, ...] = ("check", "bench", "pack")
 """Modes that read the data without a model."""
 
 TRAINING: tuple[Mode, ...] = ("run", "fit")
@@ -80,7 +82,8 @@ class Settings(Component):
     _composed: Composed = PrivateAttr(default=Composed())
 
     mode: Mode = "run"
-    """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`)."""
+    """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`),
+    write the data into large files (`pack`)."""
 
     from_run: Folder | None = None
     """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
@@ -136,6 +139,9 @@ class Settings(Component):
     bench: Bench = Bench()
     """How `mode=bench` measures loaders."""
 
+    pack: PackSettings = PackSettings()
+    """How `mode=pack` writes a pack."""
+
     predict: Predict = Predict()
     """How predictions are written."""
 
@@ -190,6 +196,12 @@ class Settings(Component):
                 f"debug must be null with data=none, whose batches cannot be selected, got {self.debug}; "
                 "give the class or function less data"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _packs_go_somewhere(self) -> Self:
+        if self.mode == "pack" and self.pack.to is None:
+            raise ValueError("pack.to must be the folder to write to with mode=pack, got null; add pack.to=packed")
         return self
 
     @model_validator(mode="after")
@@ -300,6 +312,8 @@ class Settings(Component):
         if self.backend != "tensorflow" and self.mode not in READING:
             yield package_of(self.backend)
         yield from self.data.packages()
-        if self.mode != "check":  # it uses no tracker
+        if self.mode == "pack":
+            yield pyarrow_for("mode=pack")
+        if self.mode not in ("check", "pack"):  # they use no tracker
             yield from self.tracker.packages()
         yield from self.sweep.packages()

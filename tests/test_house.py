@@ -28,7 +28,7 @@ LAYERS = [
     {"data"},
     {"records"},
     {"loaders", "models", "sweeps", "trackers"},
-    {"feeds", "reports"},
+    {"feeds", "packs", "reports"},
     {"callbacks"},
     {"training"},
     {"settings"},

@@ -19,6 +19,7 @@ from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
 from runner.modes.open_data import open_dataset
+from runner.modes.pack import pack_data
 from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.resume import resumable
 from runner.modes.stop import closing_record, end_process
@@ -111,6 +112,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
             findings = check_data(config, record, terminal)
         elif config.mode == "bench":
             bench_loaders(config, record, terminal)
+        elif config.mode == "pack":
+            pack_data(config, record, terminal)
         else:
             dataset = train_model(context, resumed) if trained is None else use_model(context, trained)
             if first is not None:

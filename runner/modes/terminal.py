@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from runner.messages import printable
+from runner.messages import format_bytes, printable
 from runner.records.run_folder import is_number
 
 log = logging.getLogger("runner.terminal")
@@ -101,6 +101,35 @@ class Terminal:
         with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
             task = progress.add_task(label, total=total)
             yield lambda count: progress.update(task, advance=count)
+
+    @contextlib.contextmanager
+    def copying(self, label: str, total: int) -> Iterator[Callable[[int, int], None]]:
+        """Show progress over `total` samples; call the function with the samples and bytes that were added.
+
+        Where the output is no terminal, a line is printed every minute.
+        """
+        live = self._console.is_terminal
+        columns = (*_columns(label, "samples"), TextColumn("{task.fields[pace]}"))
+        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+            task = progress.add_task(label, total=total, pace="")
+            every, began, done, num_bytes = LIVE_SECONDS if live else PLAIN_SECONDS, time.monotonic(), 0, 0
+            printed, skipped = began, 0
+
+            def on_samples(count: int, size: int) -> None:
+                nonlocal done, num_bytes, printed, skipped
+                done, num_bytes = done + count, num_bytes + size
+                skipped += 0 if size else count
+                progress.update(task, completed=done)
+                now = time.monotonic()
+                if now - printed >= every:
+                    printed, rate = now, num_bytes / (now - began)
+                    progress.update(task, pace=f"{format_bytes(rate)}/s")
+                    if not live:
+                        left = timedelta(seconds=round((total - done) * (now - began) / max(1, done - skipped)))
+                        pace = f"{done:,} of {total:,} samples  {format_bytes(rate)}/s  {left} left"
+                        self._console.print(f"{'':<10}{pace}")
+
+            yield on_samples
 
 
 def _columns(label: str, unit: str) -> tuple[ProgressColumn, ...]:

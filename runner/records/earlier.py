@@ -30,6 +30,7 @@ FREE = (
     "rerun",
     "verify",
     "bench",
+    "pack",
     "predict",
     "tracker",
     "train.epochs",

@@ -22,6 +22,7 @@ EXIT_CODE = re.compile(r"\s+# exit code (\d+)$")
 LEFT = {
     "mode=bench": "bench.csv",
     "mode=check": "check.json",
+    "mode=pack": "run.json",
     "mode=evaluate": "run.json",
     "mode=fit": "model.keras",
     "debug=overfit": "model.keras",

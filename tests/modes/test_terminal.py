@@ -112,3 +112,18 @@ def test_names_do_nothing_to_the_terminal():
     plain = r"b\x1b]0;pwned\x07\x9b2J\ncaf\udce9\u202e[bold]"
     assert output.getvalue().count(plain) == 5
     assert not set(output.getvalue()) & set("\x07\x9b\udce9\u202e")
+
+
+def test_copying_says_rate_and_time_left(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+
+    def act(terminal):
+        with terminal.copying("pack", 1_000) as on_samples:
+            on_samples(100, 0)  # were there already
+            now[0] = 30.0
+            on_samples(200, 90_000_000)
+            now[0] = 60.0
+            on_samples(100, 90_000_000)
+
+    assert printed(act).strip() == "400 of 1,000 samples  3.0 MB/s  0:02:00 left"
