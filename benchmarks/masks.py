@@ -73,7 +73,7 @@ def image_then_pillow(root: Path) -> Epochs:
     source: Any = loader_epochs.__self__.source  # type: ignore[attr-defined]
     while hasattr(source, "source"):
         source = source.source
-    images, masks = source.images, [str(source.files(index)[1]) for index in range(len(source))]
+    images, masks = source.images, [source.places(index)[1].file for index in range(len(source))]
 
     def epoch(number: int) -> Iterator[Any]:
         order = np.random.default_rng(number).permutation(len(masks)).tolist()

@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.component import Component, is_file, is_folder
 from runner.config.schema import Schema
 from runner.config.validation import Problem
-from runner.images.reader import reason
+from runner.errors import reason
 from runner.messages import nearest
 from runner.settings import Settings
 from runner.user_code import code_problem, missing_attribute, missing_module

@@ -60,7 +60,7 @@ class Variants:
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyPlace:
     """A dotted key and its node; `node` is None if the key does not exist.
 
     `owner` is the component that has the key or should have it; `tag` is its name among the `variants`.
@@ -79,12 +79,12 @@ class Schema:
     def __init__(self, *, described: bool = False) -> None:
         self.root = json_schema(described=described)
 
-    def locate(self, location: Sequence[str | int]) -> Place:
+    def locate(self, location: Sequence[str | int]) -> KeyPlace:
         """The place of a location of pydantic's.
 
         The key leaves out tags of unions, and ends at a list or a free mapping.
         """
-        place = Place("", self.root, self.root)
+        place = KeyPlace("", self.root, self.root)
         node, variants, tag = self.root, None, None
         rest = list(location)
         while rest:
@@ -94,7 +94,7 @@ class Schema:
                 variants, tag, node = found, part, found.components[part]
             elif "properties" in node:
                 key = f"{place.key}.{part}".removeprefix(".")
-                place = Place(key, node["properties"].get(part), node, variants, tag)
+                place = KeyPlace(key, node["properties"].get(part), node, variants, tag)
                 if place.node is None:
                     break
                 node, variants, tag = place.node, None, None

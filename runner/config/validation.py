@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.config.schema import Node, Place, Schema, Variants
+from runner.config.schema import KeyPlace, Node, Schema, Variants
 from runner.messages import did_you_mean, nearest, quoted, yaml_text
 from runner.records.dotted import value_at
 from runner.settings import Settings
@@ -101,14 +101,14 @@ class _Errors:
         elif kind != "union_tag_invalid" or not self._correct_tag(place, error):
             self._replace(place)
 
-    def _tag(self, place: Place, value: Mapping[str, Any]) -> Problem:
+    def _tag(self, place: KeyPlace, value: Mapping[str, Any]) -> Problem:
         variants = self._variants(place)
         key, tags = f"{place.key}.{variants.property}", list(variants.components)
         got = quoted(value[variants.property]) if variants.property in value else "nothing"
         near = did_you_mean(value.get(variants.property), tags)
         return Problem(key, f"{key} must be one of {', '.join(tags)}, got {got}{near}")
 
-    def _unknown(self, place: Place) -> str:
+    def _unknown(self, place: KeyPlace) -> str:
         group, _, name = place.key.rpartition(".")
         prefix, known = f"{group}." if group else "", list(place.owner["properties"])
         text = f"unknown key {place.key!r}" + (f" for {_choice(group, place)}" if group else "")
@@ -123,7 +123,7 @@ class _Errors:
             or f"; its keys are {', '.join(key for key in known if key != 'kind')}"
         )
 
-    def _suggestion(self, place: Place, value: Any) -> str:
+    def _suggestion(self, place: KeyPlace, value: Any) -> str:
         node = place.node or {}
         variants = self.schema.variants(node)
         if variants is not None and value in list(variants.components):
@@ -131,13 +131,13 @@ class _Errors:
         options = [option for shape in self.schema.shapes(node) for option in self.schema.options(shape)]
         return did_you_mean(value, [option for option in options if isinstance(option, str)])
 
-    def _variants(self, place: Place) -> Variants:
+    def _variants(self, place: KeyPlace) -> Variants:
         """The variants of a place, or of the one shape of it that is a group of keys."""
         shapes = self.schema.shapes(place.node or {})
         found = [variants for shape in ({**(place.node or {})}, *shapes) if (variants := self.schema.variants(shape))]
         return found[0] if found else Variants("kind", {})
 
-    def _reset(self, place: Place) -> None:
+    def _reset(self, place: KeyPlace) -> None:
         """Keep only the required keys of a component whose keys do not fit together."""
         value = self._value(place.key)
         if isinstance(value, dict) and place.key:
@@ -145,14 +145,14 @@ class _Errors:
             for name in set(value) - {"kind", "name", *required}:
                 del value[name]
 
-    def _correct_tag(self, place: Place, error: Error) -> bool:
+    def _correct_tag(self, place: KeyPlace, error: Error) -> bool:
         variants, value = self._variants(place), self._value(place.key)
         found = nearest(error["input"].get(variants.property), variants.components)
         if found is not None and isinstance(value, dict):
             value[variants.property] = found
         return found is not None
 
-    def _replace(self, place: Place) -> None:
+    def _replace(self, place: KeyPlace) -> None:
         group, _, name = place.key.rpartition(".")
         parent = self._value(group)
         if isinstance(parent, dict) and name:
@@ -190,7 +190,7 @@ def _as_text(key: str, expected: str, value: Any) -> str:
     return f'; quotes make it text: "{key}={f"[{chr(44).join(texts)}]" if isinstance(value, list) else texts[0]}"'
 
 
-def _choice(group: str, place: Place, tag: str | None = None) -> str:
+def _choice(group: str, place: KeyPlace, tag: str | None = None) -> str:
     """A group of keys with its choice, `loader=sequence` or `train.optimizer.name=sgd`; its name if it has none."""
     if place.variants is None:
         return group

@@ -14,14 +14,14 @@ from pydantic import model_validator
 from runner.component import Folder, Names
 from runner.data.class_files import SplitFiles, list_files, refuse_missing, refuse_shared, refuse_unknown
 from runner.data.dataset import Data, Dataset
-from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
 from runner.data.image_files import list_folders, list_loose_images
 from runner.data.labels import NO_LABELS, ClassMode, Head, Labels, class_head, vocabulary
 from runner.data.split_folders import SplitFolders
+from runner.data.stored_samples import StoredSamples, file_samples
 from runner.errors import DataError
 from runner.images import ImageSettings
-from runner.images.reader import FileReader
+from runner.images.decoder import Decoder
 from runner.messages import first_few, plural
 
 
@@ -68,16 +68,16 @@ class ClassFolders(Data, ImageSettings):
 
     def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
-        from runner.images.fast import FIRST, open_reader
+        from runner.images.fast import FIRST, open_decoder
 
         found = self.split_folders()
         folders = found.folders
         classes = known[0].class_names if known else self._class_names(folders["train"])
         listed = {split: self._list(folder, classes) for split, folder in folders.items()}
         refuse_shared(listed.values())
-        reader = open_reader(self, *_first_images(folders["train"], listed["train"].images[:FIRST]))
+        decoder = open_decoder(self, *_first_images(folders["train"], listed["train"].images[:FIRST]))
         heads = known or class_head(self.class_mode, classes)
-        sources = {split: self._source(files, heads=heads, reader=reader) for split, files in listed.items()}
+        sources = {split: self._source(files, heads=heads, decoder=decoder) for split, files in listed.items()}
         dataset = self.dataset(sources, heads)
         notes = self.notes(listed, () if known else classes)
         return replace(dataset, notes=(*found.notes, *notes, *dataset.notes))
@@ -119,17 +119,17 @@ class ClassFolders(Data, ImageSettings):
         # Samples keep their order, which the seed shuffles, whatever numbers the classes have.
         return list_files(folder, classes or None, self.classes or sorted(classes))
 
-    def _source(self, files: SplitFiles, *, heads: tuple[Head, ...], reader: FileReader) -> FileSamples:
+    def _source(self, files: SplitFiles, *, heads: tuple[Head, ...], decoder: Decoder) -> StoredSamples:
         column = np.array(files.codes if self._has_classes else [], np.int64)
-        return self.file_samples(files, Labels(heads, (column,)) if heads else NO_LABELS, reader)
+        return self.samples(files, Labels(heads, (column,)) if heads else NO_LABELS, decoder)
 
-    def file_samples(self, files: SplitFiles, labels: Labels, reader: FileReader) -> FileSamples:
+    def samples(self, files: SplitFiles, labels: Labels, decoder: Decoder) -> StoredSamples:
         """The images of a split; their ids are relative to the root, so that splits share none."""
         folder, ids = files.folder, iter(files.images)
         if folder != self.root and folder.is_relative_to(self.root):
             prefix = folder.relative_to(self.root).as_posix()
             folder, ids = self.root, (f"{prefix}/{name}" for name in ids)
-        return FileSamples(folder, Ids(ids), labels, reader)
+        return file_samples(folder, Ids(ids), labels, decoder)
 
 
 def _first_images(folder: Path, ids: list[str]) -> list[Path]:

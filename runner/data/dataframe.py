@@ -16,12 +16,13 @@ from runner.batch import Array, Indices
 from runner.component import File, Folder, Names, Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, same_files
-from runner.data.file_samples import FileSamples
 from runner.data.ids import CHUNK, Ids
 from runner.data.labels import NO_LABELS, Head, Known, Labels
 from runner.data.manifest import PARQUET, Manifest, read_manifest
 from runner.data.masks import FIRST_MASKS, MaskedImages, MaskFileSettings, mask_labels
+from runner.data.places import FilePlaces
 from runner.data.splits import EXPECTED, split_of
+from runner.data.stored_samples import file_samples
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader, numbers
 from runner.data.views import select
 from runner.errors import DataError
@@ -158,7 +159,7 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
 
     def _open(self, known: Known) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
-        from runner.images.fast import FIRST, open_reader
+        from runner.images.fast import FIRST, open_decoder
 
         manifest = self._read()
         ids, rows = self._ids(manifest), self._rows(manifest)
@@ -168,24 +169,24 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         heads = tuple(target.head for target in targets)
         labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
         folder = self.folder
-        reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
+        decoder = open_decoder(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
         sources = {
-            split: FileSamples(folder, ids.select(members), labels.take(members), reader)
+            split: file_samples(folder, ids.select(members), labels.take(members), decoder)
             for split, members in rows.items()
         }
         return self.dataset(sources, heads, (self.manifest,))
 
     def _open_masks(self, manifest: Manifest, ids: Ids, rows: Mapping[str, Indices], known: Known) -> Dataset:
-        from runner.images.fast import FIRST, open_reader
-        from runner.images.mask import MaskReader
+        from runner.images.fast import FIRST, open_decoder
+        from runner.images.mask import MaskDecoder
 
         folder, masks = self.folder, self._paths(manifest, str(self.mask_column), "the path of a mask")
-        reader = open_reader(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
+        decoder = open_decoder(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
         first = [folder / masks[row] for row in rows["train"][:FIRST_MASKS]]
         classes = self.mask_classes(known.get("", ()), lambda: self.first_values(first))
         labels = replace(mask_labels(classes), weights=self._weights(manifest))
-        images = FileSamples(folder, ids, NO_LABELS, reader)
-        samples = MaskedImages(images, masks, folder, MaskReader(classes, self), labels)
+        images = file_samples(folder, ids, NO_LABELS, decoder)
+        samples = MaskedImages(images, FilePlaces(folder, masks), MaskDecoder(classes, self), labels)
         sources = {split: select(samples, members) for split, members in rows.items()}
         return self.dataset(sources, labels.heads, (self.manifest,))
 

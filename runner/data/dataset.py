@@ -17,10 +17,10 @@ from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.splits import choose, split_by_fraction
 from runner.data.views import relabel, select
-from runner.errors import BadSampleError, DataError, UserReadError
+from runner.errors import BadSampleError, DataError, UserReadError, reason
 from runner.fields import SampleSpec
-from runner.images.reader import reason
 from runner.messages import plural
+from runner.place import Place
 from runner.transforms.settings import Augment
 from runner.watchdog import watched
 
@@ -70,14 +70,14 @@ class Dataset:
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and modification time in nanoseconds of every file that is read."""
         for source in self.splits.values():
-            for index, name in enumerate(source.ids if source.has_files else ()):
-                for file in source.files(index):
-                    yield self._stat(name, file)
-        yield from (_stat(file.name, file) for file in self.files)
+            for index, name in enumerate(source.ids if source.has_bytes and source.spans() is None else ()):
+                for place in source.places(index):
+                    yield self._stat(name, place)
+        yield from (_stat(file.name, Place(str(file))) for file in self.files)
 
-    def _stat(self, name: str, file: Path) -> tuple[str, int, int]:
+    def _stat(self, name: str, place: Place) -> tuple[str, int, int]:
         try:
-            return _stat(name, file)
+            return _stat(name, place)
         except BadSampleError:
             if self.must_be_there:
                 raise
@@ -241,12 +241,11 @@ def _shares(shares: Mapping[str, float]) -> str:
     return ", ".join(f"data.{split}_split={share}" for split, share in shares.items())
 
 
-def _stat(name: str, file: Path) -> tuple[str, int, int]:
+def _stat(name: str, place: Place) -> tuple[str, int, int]:
     try:
-        status = file.stat()
+        return name, *place.stat()
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
-        raise BadSampleError(str(file), reason(error)) from error
-    return name, status.st_size, status.st_mtime_ns
+        raise BadSampleError(place.name, reason(error)) from error
 
 
 class NoData(Component):

@@ -14,8 +14,7 @@ from runner.component import Folder, Fraction, Size, is_folder
 from runner.data.class_files import SplitFiles
 from runner.data.class_folders import ClassFolders
 from runner.data.split_folders import SplitFolders
-from runner.errors import DataError
-from runner.images.reader import reason
+from runner.errors import DataError, reason
 from runner.images.settings import ColorMode
 from runner.messages import plural
 

@@ -18,6 +18,7 @@ from runner.data.dataset import Dataset, relabel_splits
 from runner.data.ids import Ids
 from runner.data.labels import NO_LABELS, ClassMode, Head, MaskMode
 from runner.data.masks import MaskedImages, MaskFileSettings, mask_labels
+from runner.data.places import FilePlaces
 from runner.data.split_folders import SplitFolders, find_split_folders
 from runner.errors import DataError
 
@@ -88,8 +89,8 @@ class Directory(ClassFolders, MaskFileSettings):
     def _open_masks(self, known: tuple[str, ...]) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
         from runner.data.mask_pairs import MaskNames, pair_masks
-        from runner.images.fast import FIRST, open_reader
-        from runner.images.mask import MaskReader
+        from runner.images.fast import FIRST, open_decoder
+        from runner.images.mask import MaskDecoder
 
         found, names = self.split_folders(), MaskNames(self.image_suffix, self.mask_suffix)
         listed = {split: list_files(folder, None, ()) for split, folder in found.folders.items()}
@@ -100,16 +101,16 @@ class Directory(ClassFolders, MaskFileSettings):
             ]
         if not listed["train"].images:
             raise DataError(f"{found.folders['train']} holds no images; expected {found.folders['train']}/IMAGE.jpg")
-        reader = open_reader(self, *(found.folders["train"] / name for name in listed["train"].images[:FIRST]))
-        images = {split: self.file_samples(files, NO_LABELS, reader) for split, files in listed.items()}
+        decoder = open_decoder(self, *(found.folders["train"] / name for name in listed["train"].images[:FIRST]))
+        images = {split: self.samples(files, NO_LABELS, decoder) for split, files in listed.items()}
         folder = self.masks or self.root
         pairs = pair_masks([name for source in images.values() for name in source.ids], self.root, folder, names)
         classes = self.mask_classes(known, lambda: self.first_values(folder / mask for mask in pairs.masks))
-        masks, labels = MaskReader(classes, self), mask_labels(classes)
+        masks, labels = MaskDecoder(classes, self), mask_labels(classes)
         ends = np.cumsum([len(source) for source in images.values()])
         parts = [pairs.masks[end - len(source) : end] for end, source in zip(ends, images.values(), strict=True)]
         sources = {
-            split: MaskedImages(source, Ids(part), folder, masks, labels)
+            split: MaskedImages(source, FilePlaces(folder, Ids(part)), masks, labels)
             for (split, source), part in zip(images.items(), parts, strict=True)
         }
         dataset = self.dataset(sources, labels.heads)

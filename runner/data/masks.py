@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -17,15 +16,17 @@ from pydantic import Field, Strict, model_validator
 
 from runner.batch import Array
 from runner.component import Component
-from runner.data.file_samples import FileSamples
 from runner.data.labels import Head, Labels
+from runner.data.places import Places, Spans
 from runner.data.source import Source
+from runner.data.stored_samples import StoredSamples
 from runner.errors import BadSampleError, DataError
 from runner.fields import Fields, Layout, Values
 from runner.messages import first_few, plural, yaml_text
+from runner.place import Place
 
 if TYPE_CHECKING:
-    from runner.images.mask import MaskReader
+    from runner.images.mask import MaskDecoder
     from runner.images.mask_classes import MaskClasses
 
 IMAGE, MASK = "image", "mask"
@@ -138,7 +139,7 @@ class MaskFileSettings(MaskSettings):
         chosen = [path for path in islice(paths, FIRST_MASKS) if path.is_file()]
         for colors in (False, True):
             with suppress(BadSampleError):
-                return [read_mask_values(path, colors=colors) for path in chosen]
+                return [read_mask_values(Place(str(path)), colors=colors) for path in chosen]
         return []
 
 
@@ -180,11 +181,9 @@ def _text(value: Any) -> str:
 class MaskedImages(Source):
     """Images, each with a mask of its size as it is stored; the mask is cut and resized like the image."""
 
-    images: FileSamples
-    masks: Sequence[str]
-    """The path of each mask, below the folder of masks or absolute."""
-    mask_folder: Path
-    reader: MaskReader
+    images: StoredSamples
+    masks: Places
+    decoder: MaskDecoder
     labels: Labels
 
     @property
@@ -195,15 +194,16 @@ class MaskedImages(Source):
     @property
     def spec(self) -> Layout:
         """An image, then a mask."""
-        return Layout(((IMAGE, self.images.spec), (MASK, self.reader.spec)))
+        return Layout(((IMAGE, self.images.spec), (MASK, self.decoder.spec)))
 
-    def path(self, index: int) -> Path:
-        """The image file of sample `index`."""
-        return self.images.path(index)
+    def places(self, index: int) -> tuple[Place, Place]:
+        """Where the image and the mask of sample `index` are."""
+        return self.images.stored[index], self.masks[index]
 
-    def files(self, index: int) -> tuple[Path, Path]:
-        """The image file and the mask file of sample `index`."""
-        return self.images.path(index), Path(self._mask(index))
+    def spans(self) -> Spans | None:
+        """Of each sample the part of a large file from its image to its mask; None if each is a file."""
+        images, masks = self.images.spans(), self.masks.spans()
+        return None if images is None or masks is None else images.over(masks)
 
     def read(self, index: int, out: Values = None) -> Values:
         """Read the image and the mask of sample `index`."""
@@ -212,15 +212,12 @@ class MaskedImages(Source):
         return values
 
     def read_hashed(self, index: int, out: Values) -> bytes:
-        """Read sample `index` into `out`; return one digest of its files."""
+        """Read sample `index` into `out`; return one digest of its bytes."""
         digest = xxhash.xxh3_128()
         for part in self._read(index, out):
             digest.update(part)
         return digest.digest()
 
     def _read(self, index: int, out: Fields) -> tuple[Any, ...]:
-        image = self.images.reader.read(self.images.file(index), out.arrays[IMAGE])
-        return (*image, *self.reader.read(self._mask(index), image, out.arrays[MASK]))
-
-    def _mask(self, index: int) -> str:
-        return os.path.join(self.mask_folder, self.masks[index])  # noqa: PTH118  (a Path costs 3 µs more)
+        image = self.images.read_bytes(index, out.arrays[IMAGE])
+        return (*image, *self.decoder.read(self.masks[index], image, out.arrays[MASK]))

@@ -13,7 +13,6 @@ from runner.batch import Array, Indices
 from runner.component import File, Folder, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk
-from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids
 from runner.data.labels import (
     NO_LABELS,
@@ -32,6 +31,7 @@ from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_label
 from runner.data.npy_format import open_npy
 from runner.data.numbers import SAMPLE, TARGET, NumberSettings, numbers_head
 from runner.data.partition import Partition, read_labels, read_numbers, read_partition
+from runner.data.stored_samples import StoredSamples, file_samples
 from runner.errors import DataError
 from runner.messages import first_few
 
@@ -119,12 +119,12 @@ class Npy(Data, MaskSettings, NumberSettings):
         sources = self._files(self.root, partition, labels)
         return self.dataset(sources, heads, (self.partition, self.labels) if self._has_labels else (self.partition,))
 
-    def _files(self, folder: Path, partition: Partition, labels: Mapping[str, Labels]) -> dict[str, FileSamples]:
+    def _files(self, folder: Path, partition: Partition, labels: Mapping[str, Labels]) -> dict[str, StoredSamples]:
         """The files of each split in `folder`; all are like the first training file that can be read."""
         listed = {split: as_on_disk(folder, Ids(names), SUFFIX) for split, names in partition.items()}
         train = listed["train"]
-        reader = self.first_readable(lambda index: open_npy(folder / f"{train[index]}{SUFFIX}"), range(len(train)))
-        return {split: FileSamples(folder, ids, labels[split], reader, SUFFIX) for split, ids in listed.items()}
+        decoder = self.first_readable(lambda index: open_npy(folder / f"{train[index]}{SUFFIX}"), range(len(train)))
+        return {split: file_samples(folder, ids, labels[split], decoder, SUFFIX) for split, ids in listed.items()}
 
     def _open_masks(self, partition: Partition, known: tuple[str, ...]) -> Dataset:
         from runner.data.target_arrays import SideBySide, refuse_other_sides, whole_numbers, with_masks

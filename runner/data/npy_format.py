@@ -6,7 +6,7 @@ import io
 import math
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import IO, Any
 import numpy as np
 
 from runner.batch import Array, ArraySpec
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, reason
 from runner.finite import batch_dtype, narrowed
-from runner.images.reader import NOT_A_FILE, FileBytes, FileReader, reason
+from runner.images.decoder import Decoder, StoredBytes
+from runner.place import NOT_A_FILE, Bytes, Place, fetched_bytes
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
@@ -71,7 +72,15 @@ def read_header(descriptor: int) -> NpyHeader:
     """
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise ValueError(NOT_A_FILE)
-    start = os.pread(descriptor, len(MAGIC) + 2 + 4, 0)
+    return parse_stored_header(lambda size: os.pread(descriptor, size, 0))
+
+
+def parse_stored_header(first: Callable[[int], bytes]) -> NpyHeader:
+    """The header of a file of which `first` gives as many bytes as it has, from the beginning.
+
+    Raises `ValueError` with the reason if there is no valid header.
+    """
+    start = first(len(MAGIC) + 2 + 4)
     if not start.startswith(MAGIC):
         raise ValueError("is empty" if not start else "is not an .npy file")
     if len(start) < len(MAGIC) + 2 + 4:
@@ -81,7 +90,7 @@ def read_header(descriptor: int) -> NpyHeader:
     end = begin + int.from_bytes(start[len(MAGIC) + 2 : begin], "little")
     if not width or end > MOST_BYTES:
         raise ValueError("has a damaged header")
-    raw = os.pread(descriptor, end, 0)
+    raw = first(end)
     if len(raw) < end:
         raise ValueError("ends within its header")
     return parse_header(raw)
@@ -116,7 +125,7 @@ def parse_stream(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
 
 
 @dataclass(frozen=True)
-class NpyReader(FileReader):
+class NpyDecoder(Decoder):
     """Reads files like the one with this `header`. `spec` has the native byte order, and float32 for float64.
 
     `numpy.load` parses every header and holds the GIL while it reads. This reader compares the first bytes with those
@@ -126,12 +135,38 @@ class NpyReader(FileReader):
     header: NpyHeader
     spec: ArraySpec
 
-    def read(self, path: str, out: Array) -> FileBytes:
-        """Read the values of the file at `path` into `out`, a C-contiguous array of `spec`'s shape and dtype.
+    def decode(self, data: Bytes, name: str, out: Array) -> None:
+        """Copy the values of an `.npy` file with the bytes `data` into `out`.
 
-        Returns the file's bytes: the header and the values, which may share the memory of `out`.
-        Raises `BadSampleError` if the file is missing, cut off, not an `.npy` file, or of another shape or dtype.
+        Raises `BadSampleError` if it is cut off, not an `.npy` file, or of another shape or dtype.
         """
+        memory = memoryview(data)
+        try:
+            header = self.header
+            if memory[: len(header.raw)] != header.raw:
+                header = parse_stored_header(lambda size: bytes(memory[:size]))
+                self._refuse_other(header)
+            begin, end = len(header.raw), len(header.raw) + header.num_bytes
+            if len(memory) < end:
+                raise ValueError(_ends_after(len(memory) - begin, header.num_bytes))
+        except ValueError as error:
+            raise self._bad(name, error) from error
+        values = header.empty()
+        _bytes_of(values)[:] = memory[begin:end]
+        out[...] = narrowed(values)
+
+    def _bad(self, name: str, error: ValueError) -> BadSampleError:
+        return BadSampleError(name, f"the file {error}; expected {self.header}, as in the first file")
+
+    def read(self, place: Place, out: Array) -> StoredBytes:
+        """Read the values at `place` into `out`, a C-contiguous array of `spec`'s shape and dtype.
+
+        Those of a file are read straight into their row. Returns its bytes: the header and the values, which may share
+        the memory of `out`. Raises `BadSampleError` as `decode` does, and if the file is missing.
+        """
+        if place.size is not None or fetched_bytes(place) is not None:
+            return super().read(place, out)
+        path = place.file
         try:
             descriptor = os.open(path, _FLAGS)
             try:
@@ -141,18 +176,22 @@ class NpyReader(FileReader):
         except OSError as error:
             raise BadSampleError(path, reason(error)) from error
         except ValueError as error:
-            raise BadSampleError(path, f"the file {error}; expected {self.header}, as in the first file") from error
+            raise self._bad(path, error) from error
 
-    def read_many(self, paths: Sequence[str], out: Array) -> None:
-        """Read the values of the files at `paths` into the rows of `out`; raises as `read` does."""
+    def read_many(self, places: Sequence[Place], out: Array) -> None:
+        """Read the values at `places` into the rows of `out`; raises as `read` does."""
         begin, memory = bytearray(len(self.header.raw)), _bytes_of(out)
-        for row, path in enumerate(paths):
-            size = len(memory) // len(paths)
-            if not (self._needs_no_conversion and self._read_plain(path, begin, memory[row * size : (row + 1) * size])):
-                self.read(path, out[row])
+        size = len(memory) // max(1, len(places))
+        for row, place in enumerate(places):
+            values = memory[row * size : (row + 1) * size]
+            if not (self._needs_no_conversion and self._read_plain(place, begin, values)):
+                self.read(place, out[row])
 
-    def _read_plain(self, path: str, begin: bytearray, values: memoryview) -> bool:
+    def _read_plain(self, place: Place, begin: bytearray, values: memoryview) -> bool:
         """Read a file like the first in a single call; whether `values` holds all of its values."""
+        if place.size is not None or fetched_bytes(place) is not None:
+            return False
+        path = place.file
         try:
             descriptor = os.open(path, _FLAGS)
         except OSError:
@@ -170,7 +209,7 @@ class NpyReader(FileReader):
         """Whether values can be read straight into their row."""
         return self.header.is_native and self.header.dtype == self.spec.dtype
 
-    def _read(self, descriptor: int, out: Array) -> FileBytes:
+    def _read(self, descriptor: int, out: Array) -> StoredBytes:
         header = self.header
         values = out if self._needs_no_conversion else header.empty()
         begin = bytearray(len(header.raw))
@@ -183,19 +222,22 @@ class NpyReader(FileReader):
             out[...] = narrowed(values)
         return begin, _bytes_of(values)
 
-    def _read_other(self, descriptor: int, out: Array) -> FileBytes:
+    def _read_other(self, descriptor: int, out: Array) -> StoredBytes:
         """Read a file whose header differs from the first file's in any byte."""
         header = read_header(descriptor)
-        if not header.like(self.header):
-            raise ValueError(f"holds {header}")
+        self._refuse_other(header)
         values = header.empty()
         _read_rest(descriptor, _bytes_of(values), 0, offset=len(header.raw))
         out[...] = narrowed(values)
         return header.raw, _bytes_of(values)
 
+    def _refuse_other(self, header: NpyHeader) -> None:
+        if not header.like(self.header):
+            raise ValueError(f"holds {header}")
 
-def open_npy(path: Path) -> NpyReader:
-    """A reader of files like the one at `path`; reads only its header.
+
+def open_npy(path: Path) -> NpyDecoder:
+    """A decoder of files like the one at `path`; reads only its header.
 
     Raises `BadSampleError` if the file is missing or invalid, or does not hold numbers with at least one axis.
     """
@@ -217,7 +259,7 @@ def open_npy(path: Path) -> NpyReader:
     if size < len(header.raw) + header.num_bytes:
         got = size - len(header.raw)
         raise BadSampleError(str(path), f"the file ends after {got:,} of {header.num_bytes:,} bytes of values")
-    return NpyReader(header, ArraySpec(header.shape, batch_dtype(header.dtype)))
+    return NpyDecoder(header, ArraySpec(header.shape, batch_dtype(header.dtype)))
 
 
 def _bytes_of(values: Array) -> memoryview:
@@ -231,5 +273,9 @@ def _read_rest(descriptor: int, values: memoryview, got: int, *, offset: int) ->
     while got < len(values):
         more = os.preadv(descriptor, [values[got:]], offset + got)
         if not more:
-            raise ValueError(f"ends after {got:,} of {len(values):,} bytes of values")
+            raise ValueError(_ends_after(got, len(values)))
         got += more
+
+
+def _ends_after(got: int, expected: int) -> str:
+    return f"ends after {got:,} of {expected:,} bytes of values"

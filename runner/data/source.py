@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runner.batch import Indices
 from runner.data.labels import Labels
+from runner.data.places import Spans
 from runner.fields import SampleSpec, Values
+from runner.place import Place
 
 
 class Source(ABC):
     """Samples by index. The same index always gives the same sample.
 
-    A subclass defines `ids`, `labels`, `spec` and `read`. It defines `path` as well if each sample is a file, and
-    `read_many` if it reads several samples faster together.
+    A subclass defines `ids`, `labels`, `spec` and `read`. It defines `places` as well if samples are stored as bytes of
+    their own, and `read_many` if it reads several samples faster together.
 
     Worker processes get a source by pickle: it holds tables and settings, never open files, and never imports Keras
     or TensorFlow.
@@ -58,24 +58,24 @@ class Source(ABC):
             self.read(index, out[row])
 
     def read_hashed(self, index: int, out: Values) -> bytes | None:
-        """Read sample `index` into `out`; return the XXH3-128 digest of its file, None if its bytes are not seen."""
+        """Read sample `index` into `out`; return the XXH3-128 digest of its bytes, None if they are not seen."""
         self.read(index, out)
         return None
 
-    def path(self, index: int) -> Path | None:
-        """The file of sample `index`; None if samples are not files."""
-        return None
+    def places(self, index: int) -> tuple[Place, ...]:
+        """Where the bytes of sample `index` are, those of its first array first; empty if it has none of its own."""
+        return ()
+
+    def sample_name(self, index: int) -> str:
+        """What messages call sample `index`: its file, or its place in one, or its id."""
+        places = self.places(index)
+        return places[0].name if places else self.ids[index]
 
     @property
-    def has_files(self) -> bool:
-        """Whether each sample is a file."""
-        return len(self) > 0 and self.path(0) is not None
+    def has_bytes(self) -> bool:
+        """Whether each sample is stored as bytes of its own, in a file or a part of one."""
+        return len(self) > 0 and bool(self.places(0))
 
-    def files(self, index: int) -> tuple[Path, ...]:
-        """All files of sample `index`, the one of `path` first; a subclass with several files a sample says which."""
-        path = self.path(index)
-        return () if path is None else (path,)
-
-    def paths(self) -> Iterator[Path]:
-        """The files of all samples, by index; none if samples are not files."""
-        return chain.from_iterable(map(self.files, range(len(self) if self.has_files else 0)))
+    def spans(self) -> Spans | None:
+        """The parts of large files that the samples lie in; None if they do not."""
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import reduce
 
 import numpy as np
 import xxhash
@@ -12,12 +12,14 @@ import xxhash
 from runner.batch import Array, ArraySpec, Indices
 from runner.data.labels import Head, Labels
 from runner.data.masks import MASK
+from runner.data.places import Spans
 from runner.data.source import Source
 from runner.data.views import Relabelled, Wrapper
 from runner.errors import BadSampleError, DataError
 from runner.fields import Fields, Layout, SampleSpec, Values, named_specs
 from runner.images.mask_classes import MaskClasses
 from runner.messages import shape_text
+from runner.place import Place
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,15 @@ class SideBySide(Source):
     def _first(self) -> Source:
         return next(iter(self.sources.values()))
 
-    def path(self, index: int) -> Path | None:
-        """The file of the first source."""
-        return self._first.path(index)
+    def places(self, index: int) -> tuple[Place, ...]:
+        """Where the bytes of all arrays are."""
+        return tuple(place for source in self.sources.values() for place in source.places(index))
 
-    def files(self, index: int) -> tuple[Path, ...]:
-        """The files of all sources."""
-        return tuple(file for source in self.sources.values() for file in source.files(index))
+    def spans(self) -> Spans | None:
+        """Of each sample the part of a large file from its first to its last array; None if they lie in none."""
+        spans = [source.spans() for source in self.sources.values()]
+        known = [one for one in spans if one is not None]
+        return reduce(Spans.over, known) if len(known) == len(spans) else None
 
     def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index` from each source."""
@@ -67,7 +71,7 @@ class SideBySide(Source):
             source.read_many(indices, out.arrays[name])
 
     def read_hashed(self, index: int, out: Values) -> bytes | None:
-        """Read sample `index` into `out`; return one digest of its files, None if their bytes are not seen."""
+        """Read sample `index` into `out`; return one digest of its bytes, None if their bytes are not seen."""
         digests = [source.read_hashed(index, out.arrays[name]) for name, source in self.sources.items()]
         return None if None in digests else xxhash.xxh3_128(b"".join(filter(None, digests))).digest()
 
@@ -114,7 +118,7 @@ class CodedMasks(Wrapper):
             self.read(index, out[row])
 
     def read_hashed(self, index: int, out: Values) -> bytes | None:
-        """Read sample `index` into `out`; return the digest of its files."""
+        """Read sample `index` into `out`; return the digest of its bytes."""
         values = self._read_spec.empty()
         digest = self.source.read_hashed(index, values)
         self._coded(index, values, out)
@@ -125,8 +129,8 @@ class CodedMasks(Wrapper):
         try:
             arrays[self.field] = self.classes.codes(whole_numbers(arrays[self.field]))
         except ValueError as error:
-            _, *others = self.files(index) or (None,)
-            raise BadSampleError(str(others[0]) if others else self.ids[index], f"its mask {error}") from error
+            _, *others = self.places(index) or (None,)
+            raise BadSampleError(others[0].name if others else self.ids[index], f"its mask {error}") from error
         out[...] = Fields(arrays)
         return out
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from runner.errors import BadSampleError, DataError, UserReadError
 from runner.fields import Fields, Layout, SampleSpec, Values, in_order, spec_of
 from runner.finite import narrowed
 from runner.messages import first_few
+from runner.place import Place
 from runner.user_code import error_text
 
 OF_THE_SAMPLE = (OSError, EOFError, ValueError, BadSampleError)
@@ -52,15 +53,11 @@ class UserSamples(Source):
     spec: SampleSpec
     fields: FieldChoice
 
-    def path(self, index: int) -> Path | None:
-        """The file of sample `index`, or the first of several, if the object has `path(index)`."""
-        return next(iter(self.files(index)), None)
-
-    def files(self, index: int) -> tuple[Path, ...]:
+    def places(self, index: int) -> tuple[Place, ...]:
         """The files of sample `index`: the object's `path(index)` gives one, or a list."""
         path = getattr(self.instance, "path", None)
         given = path(index) if callable(path) else ()
-        return tuple(map(Path, given if isinstance(given, list | tuple) else (given,)))
+        return tuple(Place(os.fspath(file)) for file in (given if isinstance(given, list | tuple) else (given,)))
 
     def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index`; float64 becomes float32."""

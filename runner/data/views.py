@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.data.file_samples import FileSamples
 from runner.data.ids import Ids, select_ids
 from runner.data.labels import NO_LABELS, Head, Labels
+from runner.data.places import Spans
 from runner.data.source import Source
+from runner.data.stored_samples import StoredSamples
 from runner.errors import DataError
 from runner.fields import SampleSpec, Values
 from runner.messages import did_you_mean, first_few
+from runner.place import Place
 
 MOST_CLASSES = 20
 """Classes that a message names."""
@@ -32,15 +33,10 @@ class View(Source):
     def locate(self, index: int) -> tuple[Source, int]:
         """The source that reads sample `index`, and the sample's index there."""
 
-    def path(self, index: int) -> Path | None:
-        """The file of sample `index`; None if its source has no files."""
+    def places(self, index: int) -> tuple[Place, ...]:
+        """Where the bytes of sample `index` are."""
         source, index = self.locate(index)
-        return source.path(index)
-
-    def files(self, index: int) -> tuple[Path, ...]:
-        """All files of sample `index`."""
-        source, index = self.locate(index)
-        return source.files(index)
+        return source.places(index)
 
     def read(self, index: int, out: Values = None) -> Values:
         """Read sample `index` from its source."""
@@ -48,7 +44,7 @@ class View(Source):
         return source.read(index, out)
 
     def read_hashed(self, index: int, out: Values) -> bytes | None:
-        """Read sample `index` into `out`; return the digest of its file."""
+        """Read sample `index` into `out`; return the digest of its bytes."""
         source, index = self.locate(index)
         return source.read_hashed(index, out)
 
@@ -86,6 +82,11 @@ class Selection(View):
         """The source, and the sample's index in it."""
         return self.source, int(self.indices[index])
 
+    def spans(self) -> Spans | None:
+        """Those of the selected samples."""
+        spans = self.source.spans()
+        return None if spans is None else spans.take(self.indices)
+
     def read_many(self, indices: Indices, out: Values) -> None:
         """Read the selected samples at `indices` into the rows of `out`."""
         self.source.read_many(self.indices[indices], out)
@@ -93,7 +94,7 @@ class Selection(View):
 
 def select(source: Source, indices: Indices) -> Source:
     """The samples of `source` at `indices`, in that order."""
-    if isinstance(source, FileSamples):  # a list of files needs no view
+    if isinstance(source, StoredSamples):  # a list of places needs no view
         return source.select(indices)
     if isinstance(source, Selection):
         return Selection(source.source, source.indices[indices])
@@ -175,6 +176,10 @@ class Wrapper(View):
     def locate(self, index: int) -> tuple[Source, int]:
         """The source, and the same index."""
         return self.source, index
+
+    def spans(self) -> Spans | None:
+        """The source's."""
+        return self.source.spans()
 
     def read_many(self, indices: Indices, out: Values) -> None:
         """Read the source's samples at `indices` into the rows of `out`."""

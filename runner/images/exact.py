@@ -13,10 +13,11 @@ import numpy as np
 from PIL import Image
 
 from runner.batch import Array, ArraySpec
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, reason
 from runner.images.crop import crop_box
-from runner.images.reader import FileBytes, FileReader, decoding, open_file, read_bytes, reason, refuse_bomb
+from runner.images.decoder import Decoder, refuse_bomb
 from runner.images.settings import ImageSettings
+from runner.place import Bytes, open_file
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 FILTERS = {
@@ -35,7 +36,7 @@ _WHITE = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class ExactReader(FileReader):
+class ExactDecoder(Decoder):
     """Reads any file that Pillow reads, bit for bit like `load_img`: no EXIF rotation, only the first frame.
 
     16-bit grayscale is scaled; `load_img` clips it at 255 or leaves it unscaled.
@@ -44,15 +45,12 @@ class ExactReader(FileReader):
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> FileBytes:
-        """Read the image at `path` into `out`; return the file's bytes. Raises `BadSampleError`."""
-        data = read_bytes(path)
-        with decoding:
-            self.write(self.decode(data, path), path, out)
-        return (data,)
+    def decode(self, data: Bytes, name: str, out: Array) -> None:
+        """Decode an image into `out`. Raises `BadSampleError`."""
+        self.write(self.image(data, name), name, out)
 
-    def decode(self, data: bytes, path: Path | str) -> Image.Image:
-        """Decode the whole image to mode L, RGB or RGBA, or to F (0..1) if the spec is float32.
+    def image(self, data: Bytes, name: str) -> Image.Image:
+        """The whole image, of mode L, RGB or RGBA, or of mode F (0..1) if the spec is float32.
 
         Raises `BadSampleError`.
         """
@@ -62,9 +60,9 @@ class ExactReader(FileReader):
             raise
         # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error and others.
         except Exception as error:
-            raise BadSampleError(str(path), reason(error)) from error
+            raise BadSampleError(name, reason(error)) from error
 
-    def write(self, image: Image.Image, path: Path | str, out: Array) -> None:
+    def write(self, image: Image.Image, name: str, out: Array) -> None:
         """Resize a decoded image into `out`.
 
         Raises `BadSampleError` if the image is too thin to crop to the target's aspect ratio.
@@ -72,7 +70,7 @@ class ExactReader(FileReader):
         try:
             image = self._resized(image)
         except ValueError as error:
-            raise BadSampleError(str(path), reason(error)) from error
+            raise BadSampleError(name, reason(error)) from error
         out[...] = np.asarray(image).reshape(self.spec.shape)
         if out.dtype == np.float32:
             np.clip(out, 0, 1, out=out)  # Bicubic and Lanczos overshoot. Pillow clips only 8-bit images.
@@ -113,7 +111,7 @@ def _has_16_bits(image: Image.Image) -> bool:
     return image.mode == "I" or image.mode.startswith("I;16")
 
 
-def _decoded(data: bytes, mode: str, *, as_float: bool) -> Image.Image:
+def _decoded(data: Bytes, mode: str, *, as_float: bool) -> Image.Image:
     image = opened(io.BytesIO(data))
     refuse_bomb(image.height, image.width, len(data))
     if image.mode == "F":

@@ -9,12 +9,13 @@ import numpy as np
 import simplejpeg
 
 from runner.batch import Array, ArraySpec
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, reason
 from runner.images.crop import Box, crop_box
-from runner.images.exact import ExactReader, is_16_bit
-from runner.images.reader import FileBytes, FileReader, decoding, read_bytes, reason, refuse_bomb
+from runner.images.decoder import Decoder, refuse_bomb
+from runner.images.exact import ExactDecoder, is_16_bit
 from runner.images.resize import resize_antialiased, resize_linear, resize_nearest, scratch_bytes
 from runner.images.settings import ColorMode, ImageSettings
+from runner.place import Bytes
 
 _JPEG = b"\xff\xd8\xff"
 _COLORS = {"grayscale": "GRAY", "rgb": "RGB", "rgba": "RGBA"}
@@ -33,7 +34,7 @@ _QUICK_COLORS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class FastReader(FileReader):
+class FastDecoder(Decoder):
     """Reads JPEG with libjpeg-turbo, other formats with Pillow, and resizes with OpenCV.
 
     `nearest`, and images of the target's size, have the pixels of `decode=exact`. `bilinear` has a mean error below 1
@@ -45,16 +46,13 @@ class FastReader(FileReader):
     settings: ImageSettings
     spec: ArraySpec
 
-    def read(self, path: Path | str, out: Array) -> FileBytes:
-        """Read the image at `path` into `out`; return the file's bytes. Raises `BadSampleError`."""
-        data = read_bytes(path)
-        with decoding:
-            if not (data.startswith(_JPEG) and self._read_jpeg(data, out)):
-                self._read_other(data, path, out)
-        return (data,)
+    def decode(self, data: Bytes, name: str, out: Array) -> None:
+        """Decode an image into `out`. Raises `BadSampleError`."""
+        if not (data[: len(_JPEG)] == _JPEG and self._decode_jpeg(data, out)):
+            self._decode_other(data, name, out)
 
-    def _read_jpeg(self, data: bytes, out: Array) -> bool:
-        """Read a JPEG image into `out`; False if Pillow must read it, or report what is wrong with it."""
+    def _decode_jpeg(self, data: Bytes, out: Array) -> bool:
+        """Decode a JPEG image into `out`; False if Pillow must read it, or report what is wrong with it."""
         try:
             height, width, stored_colors, _ = simplejpeg.decode_jpeg_header(data)
             refuse_bomb(height, width, len(data))
@@ -73,7 +71,7 @@ class FastReader(FileReader):
         self._resize(image, box.shrunk(factor), out)
         return True
 
-    def _decode_smaller(self, data: bytes, size: tuple[int, int], factor: int, *, quick_colors: bool) -> Array:
+    def _decode_smaller(self, data: Bytes, size: tuple[int, int], factor: int, *, quick_colors: bool) -> Array:
         """Decode an image into scratch memory at 1/`factor` of its size, `size` (height, width)."""
         height, width = size
         colors = _COLORS[self.settings.color_mode]
@@ -101,18 +99,18 @@ class FastReader(FileReader):
         must_equal = settings.interpolation == "nearest" or is_whole
         return not (must_equal and settings.color_mode == "grayscale" and stored_colors != "Gray")
 
-    def _read_other(self, data: bytes, path: Path | str, out: Array) -> None:
-        exact = ExactReader(self.settings, self.spec)
-        image = exact.decode(data, path)
+    def _decode_other(self, data: Bytes, name: str, out: Array) -> None:
+        exact = ExactDecoder(self.settings, self.spec)
+        image = exact.image(data, name)
         same_size = (image.height, image.width) == self.settings.target_size
         # Pillow weighs colours by alpha. With OpenCV transparent colours would bleed.
         if same_size or (image.mode == "RGBA" and self._antialiased):
-            exact.write(image, path, out)
+            exact.write(image, name, out)
             return
         try:
             box = self._box(image.height, image.width)
         except ValueError as error:
-            raise BadSampleError(str(path), reason(error)) from error
+            raise BadSampleError(name, reason(error)) from error
         self._resize(np.asarray(image).reshape(image.height, image.width, -1), box, out)
 
     def _resize(self, image: Array, box: Box, out: Array) -> None:
@@ -160,7 +158,7 @@ FIRST = 10
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
-def open_reader(settings: ImageSettings, *first: Path) -> FileReader:
+def open_decoder(settings: ImageSettings, *first: Path) -> Decoder:
     """The reader of the images of a dataset; `first` are some of its files, of which only one header is read.
 
     Arrays have shape `(height, width, channels)` and dtype uint8. They are float32 in 0..1 if `color_mode` is grayscale
@@ -171,5 +169,5 @@ def open_reader(settings: ImageSettings, *first: Path) -> FileReader:
     shape = (*settings.target_size, CHANNELS[settings.color_mode])
     spec = ArraySpec(shape, np.dtype(np.float32 if deep else np.uint8))
     if settings.decode == "fast" and settings.interpolation in ("nearest", "bilinear"):
-        return FastReader(settings, spec)
-    return ExactReader(settings, spec)
+        return FastDecoder(settings, spec)
+    return ExactDecoder(settings, spec)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from runner.batch import Array, ArraySpec
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, reason
 from runner.images.crop import crop_box
+from runner.images.decoder import StoredBytes, decoding, refuse_bomb
 from runner.images.exact import BITS_PER_VALUE, opened
 from runner.images.mask_classes import MaskClasses
-from runner.images.reader import FileBytes, decoding, read_bytes, reason, refuse_bomb
 from runner.images.resize import resize_mask
 from runner.images.settings import ImageSettings
+from runner.place import Bytes, Place
 
 LOSSY_FORMATS = ("JPEG", "WEBP")
 LOSSY_COMPRESSIONS = ("jpeg", "tiff_jpeg", "webp")
@@ -31,7 +31,7 @@ BMP_DEPTH = 28
 
 
 @dataclass(frozen=True)
-class MaskReader:
+class MaskDecoder:
     """Reads masks to class codes, cut and resized like their images: each pixel shows the one under its centre."""
 
     classes: MaskClasses
@@ -42,36 +42,43 @@ class MaskReader:
         """Shape and dtype of a mask in a batch."""
         return ArraySpec(self.settings.target_size, self.classes.dtype)
 
-    def read(self, path: str, image: FileBytes, out: Array) -> FileBytes:
-        """Read the mask at `path` into `out`; return its bytes. `image` are the bytes of the image it belongs to.
+    def read(self, place: Place, image: StoredBytes, out: Array) -> StoredBytes:
+        """Read the mask at `place` into `out`; return its bytes. `image` are the bytes of the image it belongs to.
 
-        Raises `BadSampleError` if the mask is missing, cannot be read exactly, has another size than the image as it
-        is stored, or a value without a class.
+        Raises `BadSampleError` as `decode` does, and if there is no mask.
         """
-        data = read_bytes(path)
+        data = place.read()
         with decoding:
-            try:
-                values = stored_values(data, colors=self.classes.are_colors)
-                _refuse_other_size(values.shape[:2], stored_size(b"".join(image)))
-                # Fewer values are looked up once the mask is small, if it is known that all have a class.
-                looks_up_later = self.classes.has_all(values)
-                codes = values if looks_up_later else self.classes.codes(values)
-                box = crop_box(codes.shape, out.shape, keep_aspect_ratio=self.settings.keep_aspect_ratio)
-            except MemoryError:
-                raise
-            # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error and others.
-            except Exception as error:
-                raise BadSampleError(path, reason(error)) from error
-            if codes.shape == out.shape:
-                out[...] = codes
-            else:
-                resize_mask(codes, box, out)
-            if looks_up_later:
-                self.classes.look_up(out)
+            self.decode(data, place.name, image, out)
         return (data,)
 
+    def decode(self, data: Bytes, name: str, image: StoredBytes, out: Array) -> None:
+        """Decode a mask into `out`; `image` are the bytes of the image it belongs to.
 
-def stored_values(data: bytes, *, colors: bool) -> Array:
+        Raises `BadSampleError` if the mask cannot be read exactly, has another size than the image as it is stored, or
+        a value without a class.
+        """
+        try:
+            values = stored_values(data, colors=self.classes.are_colors)
+            _refuse_other_size(values.shape[:2], stored_size(image[0] if len(image) == 1 else b"".join(image)))
+            # Fewer values are looked up once the mask is small, if it is known that all have a class.
+            looks_up_later = self.classes.has_all(values)
+            codes = values if looks_up_later else self.classes.codes(values)
+            box = crop_box(codes.shape, out.shape, keep_aspect_ratio=self.settings.keep_aspect_ratio)
+        except MemoryError:
+            raise
+        # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error and others.
+        except Exception as error:
+            raise BadSampleError(name, reason(error)) from error
+        if codes.shape == out.shape:
+            out[...] = codes
+        else:
+            resize_mask(codes, box, out)
+        if looks_up_later:
+            self.classes.look_up(out)
+
+
+def stored_values(data: Bytes, *, colors: bool) -> Array:
     """The pixels of an image file as they are stored: whole numbers, shape `(height, width)`.
 
     With `colors`, red, green and blue, shape `(height, width, 3)`, uint8. Raises `ValueError` for a file that does not
@@ -88,7 +95,7 @@ def stored_values(data: bytes, *, colors: bool) -> Array:
     return _colors(image) if colors else _numbers(image, data)
 
 
-def stored_size(data: bytes) -> tuple[int, int]:
+def stored_size(data: Bytes) -> tuple[int, int]:
     """Height and width of an image file, as it is stored."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
@@ -106,7 +113,7 @@ def _refuse_other_size(mask: tuple[int, ...], image: tuple[int, int]) -> None:
         raise ValueError(f"a mask must have the size of its image, {sizes[1]} pixels, got {sizes[0]}{turned}")
 
 
-def _refuse_lost_bits(image: Image.Image, data: bytes) -> None:
+def _refuse_lost_bits(image: Image.Image, data: Bytes) -> None:
     """Raise `ValueError` for files that Pillow reads with fewer bits than they have, or wrongly."""
     if image.format == "PNG" and data[PNG_DEPTH] == 16 and not image.mode.startswith("I"):
         raise ValueError("colours of a mask must have 8 bits each, got 16; save it as 8-bit PNG")
@@ -115,7 +122,7 @@ def _refuse_lost_bits(image: Image.Image, data: bytes) -> None:
         raise ValueError(f"a BMP file of {depth} bits in gray cannot be read exactly; save the mask as PNG")
 
 
-def _numbers(image: Image.Image, data: bytes) -> Array:
+def _numbers(image: Image.Image, data: Bytes) -> Array:
     """Values of one channel; of colours, if red, green and blue are equal everywhere."""
     values = np.asarray(image)
     if image.mode == "1":
@@ -159,21 +166,21 @@ def _opaque(image: Image.Image, values: Array) -> Array:
     return values[..., :-1]
 
 
-def _depth(image: Image.Image, data: bytes) -> int:
+def _depth(image: Image.Image, data: Bytes) -> int:
     """Bits per value of a gray image."""
-    if data.startswith(PNG_SIGNATURE):
+    if data[: len(PNG_SIGNATURE)] == PNG_SIGNATURE:
         return data[PNG_DEPTH]
     if image.format == "TIFF":
         return int(max(getattr(image, "tag_v2", {}).get(BITS_PER_VALUE, (8,))))
     return 8
 
 
-def read_mask_values(path: Path, *, colors: bool) -> Array:
-    """The stored values of the mask at `path`. Raises `BadSampleError`."""
-    data = read_bytes(path)
+def read_mask_values(place: Place, *, colors: bool) -> Array:
+    """The stored values of the mask at `place`. Raises `BadSampleError`."""
+    data = place.read()
     try:
         return stored_values(data, colors=colors)
     except MemoryError:
         raise
     except Exception as error:
-        raise BadSampleError(str(path), reason(error)) from error
+        raise BadSampleError(place.name, reason(error)) from error

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.errors import BadSampleError
+from runner.errors import BadSampleError, reason
 from runner.images.crop import Box, crop_box
-from runner.images.reader import open_file, reason
+from runner.place import Place
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,18 @@ def _covering(start: int, stop: int, target: int, first: int, end: int, num_pixe
     return start + int(begin), pixels[begin:past]
 
 
-def read_stored_size(path: Path) -> tuple[int, int]:
-    """Height and width of the image file at `path` as it is stored, of which the header is read.
+def read_stored_size(place: Place) -> tuple[int, int]:
+    """Height and width of the image at `place` as it is stored.
 
     Raises `BadSampleError` if it is missing or is no image.
     """
     from runner.images.exact import opened
 
     try:
-        descriptor, _ = open_file(path)
-        with open(descriptor, "rb") as file, opened(file) as image:  # noqa: PTH123  (a descriptor is no path)
+        with opened(io.BytesIO(place.read())) as image:
             return image.height, image.width
-    except MemoryError:
+    except (MemoryError, BadSampleError):
         raise
     # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
-        raise BadSampleError(str(path), reason(error)) from error
+        raise BadSampleError(place.name, reason(error)) from error

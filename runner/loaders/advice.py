@@ -25,7 +25,7 @@ WORK = {
 class ReadingResources:
     """The settings of the loader, the data and the machine.
 
-    `epochs` is how often all samples are read. `all_bytes` is the memory they take, as `data` reads them. `has_files`
+    `epochs` is how often all samples are read. `all_bytes` is the memory they take, as `data` reads them. `has_bytes`
     says whether a disk cache is possible.
     """
 
@@ -34,7 +34,7 @@ class ReadingResources:
     epochs: int
     all_bytes: int
     available_bytes: int
-    has_files: bool
+    has_bytes: bool
 
     @property
     def fits(self) -> bool:
@@ -93,7 +93,7 @@ def _keys(stage: str, resources: ReadingResources) -> Iterator[str]:
 def _caches(resources: ReadingResources) -> Iterator[str]:
     if resources.fits and resources.epochs > 1:
         yield f"set loader.cache=memory (all samples take {format_bytes(resources.all_bytes)})"
-    elif resources.has_files:
+    elif resources.has_bytes:
         yield "set loader.cache=disk, so that later epochs and runs read decoded samples"
 
 

@@ -41,7 +41,7 @@ def with_cache(source: Source, settings: LoaderSettings, array_settings: Mapping
         return source
     if settings.cache == "memory":
         return CachedSource(source, MemoryCache(source.spec, len(source), processes=settings.use_multiprocessing))
-    if array_settings is None or (len(source) and not source.has_files):
+    if array_settings is None or (len(source) and not source.has_bytes):
         raise DataError(
             "loader.cache=disk must have one file per sample, to notice files that change; set loader.cache=memory "
             "for this data"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -139,11 +139,11 @@ class DirectoryFlowLoader(SequenceLoader):
 
     @property
     def _image_settings(self) -> object:
-        """The settings of the reader that the source, or the one that it is a view of, has."""
+        """The settings of the decoder that the source, or the one that it is a view of, has."""
         source: Any = self.source
         while isinstance(source, View):
             source, _ = source.locate(0)
-        return getattr(getattr(source, "reader", None), "settings", None)
+        return getattr(getattr(source, "decoder", None), "settings", None)
 
     @property
     def batch_size(self) -> int:
@@ -165,7 +165,7 @@ class DirectoryFlowLoader(SequenceLoader):
     @property
     def filepaths(self) -> list[str]:
         """The files with their folder, by sample; of an image with a mask, the image."""
-        return [str(self.source.path(index)) for index in range(len(self.source))] if self.source.has_files else []
+        return [self.source.sample_name(index) for index in range(len(self.source))] if self.source.has_bytes else []
 
     @property
     def classes(self) -> Indices | None:
@@ -198,7 +198,8 @@ class DirectoryFlowLoader(SequenceLoader):
     @property
     def directory(self) -> str:
         """The folder that holds all files."""
-        return os.path.commonpath([path.parent for path in self.source.paths()])
+        places = chain.from_iterable(map(self.source.places, range(len(self.source))))
+        return os.path.commonpath({os.path.dirname(place.file) for place in places})  # noqa: PTH120
 
     @property
     def total_batches_seen(self) -> int:

@@ -36,6 +36,7 @@ from runner.data.source import Source
 from runner.errors import DataError, RunnerError
 from runner.fields import Fields, Layout, SampleSpec, Values, packed, unpack
 from runner.messages import format_bytes, plural
+from runner.place import Place
 from runner.records.files import to_json, write_atomically
 from runner.shared_memory import SharedArray, SharedFile
 
@@ -64,20 +65,21 @@ def recipe_key(document: Mapping[str, Any]) -> str:
     return _digest(json.dumps(document, sort_keys=True))
 
 
-def sample_key(files: Sequence[Path]) -> str:
-    """Digest of path, size and time of change of a sample's files, in `KEY_BYTES` hexadecimal digits.
+def sample_key(places: Sequence[Place]) -> str:
+    """Digest of path, size and time of change of a sample's places, in `KEY_BYTES` hexadecimal digits.
 
     Empty if a file is missing, or there is none. A change that keeps both size and time goes unnoticed.
     """
     try:
-        return _digest("\0".join(map(_state, files))) if files else ""
+        return _digest("\0".join(map(_state, places))) if places else ""
     except OSError:
         return ""
 
 
-def _state(file: Path) -> str:
-    status = os.stat(file)  # noqa: PTH116  (Path.stat costs 1 µs more)
-    return f"{status.st_size} {status.st_mtime_ns} {os.path.abspath(file)}"  # noqa: PTH100
+def _state(place: Place) -> str:
+    size, changed = place.stat()
+    part = "" if place.size is None else f" {place.offset}"
+    return f"{size} {changed} {os.path.abspath(place.file)}{part}"  # noqa: PTH100  (a Path costs 3 µs more)
 
 
 def _digest(text: str) -> str:
@@ -203,7 +205,7 @@ class DiskCache:
 
         Raises `DataError` if there is no space, or the folder cannot be written.
         """
-        keys = np.array([sample_key(source.files(index)) for index in range(len(source))], KEY)
+        keys = np.array([sample_key(source.places(index)) for index in range(len(source))], KEY)
         return cls(source, SlotStore.of(cache_dir, settings, source.spec), keys)
 
     @property
@@ -248,7 +250,7 @@ class DiskCache:
         memory, size = _bytes_of(packed(rows)), self._row_bytes
         for row, index in enumerate(indices.tolist()):
             slot = int(self._slots[index])
-            if slot >= 0 and sample_key(self._source.files(index)).encode() == self._keys[index]:
+            if slot >= 0 and sample_key(self._source.places(index)).encode() == self._keys[index]:
                 values = memory[row * size : (row + 1) * size]
                 checksum = _checksum(values, int(self._seeds[index]))
                 try:

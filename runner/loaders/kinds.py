@@ -89,7 +89,7 @@ class DirectoryFlow(LoaderSettings):
 
         Raises `ConfigurationError` if the data has no files.
         """
-        if not source.has_files:
+        if not source.has_bytes:
             raise ConfigurationError(
                 "loader=directory_flow needs one file per sample, but this data has no files; "
                 "choose loader=sequence, generator or in_memory, or data=directory"

@@ -25,7 +25,7 @@ from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, UserReadError
 from runner.fields import SampleSpec, Values, inputs_of
 from runner.finite import first_not_finite, not_finite_text
-from runner.images.reader import decoding
+from runner.images.decoder import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.permutation import Permutation
 from runner.loaders.storage import MACHINE_ERRORS, refuse_lost_storage
@@ -196,8 +196,7 @@ class SampleReader:
         if not self.checks_values or (row := first_not_finite(rows)) is None:
             return
         index, once = int(indices[row]), " once transformed" if self.transforms else ""
-        name = self.source.path(index) or self.source.ids[index]
-        raise BadSampleError(str(name), f"{not_finite_text(rows[row])}{once}")
+        raise BadSampleError(self.source.sample_name(index), f"{not_finite_text(rows[row])}{once}")
 
     def _changed(self, array: Values, epoch: int, index: int) -> Values:
         with naming_sample(self.source, index):

@@ -46,14 +46,13 @@ def _is_only_missing(cause: OSError, name: str) -> bool:
 
 
 def _is_readable(source: Source, index: int) -> bool:
-    """Whether a sample can be read; a file is only opened, past all caches."""
-    path = source.path(index)
+    """Whether a sample can be read; of its bytes only the first is read, past all caches."""
+    places = source.places(index)
     try:
-        if path is None:
-            source.read(index)
+        if places:
+            places[0].head(1)
         else:
-            with path.open("rb", buffering=0) as file:
-                file.read(1)
+            source.read(index)
     except (OSError, BadSampleError) as error:
         return not _is_of_system(error if isinstance(error, OSError) else error.__cause__)
     return True

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, cycle, islice
 from operator import attrgetter
-from pathlib import Path
 from typing import TypeVar
 
 from runner.data.source import Source
@@ -21,6 +20,7 @@ from runner.loaders.auto import num_processors
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds
 from runner.messages import plural
+from runner.place import Place
 from runner.watchdog import watched
 
 
@@ -76,7 +76,7 @@ def time_loader(
 
 def time_files(source: Source, seconds: float) -> Throughput:
     """Throughput of one thread that only reads the bytes of the files, which are in the page cache already."""
-    return _time((_read_files(source.files(index)) for index in cycle(range(len(source)))), seconds)
+    return _time((_fetch(source.places(index)) for index in cycle(range(len(source)))), seconds)
 
 
 def time_samples(source: Source, seconds: float) -> Throughput:
@@ -103,9 +103,9 @@ def _time(counts: Iterator[int], seconds: float, first_batch_seconds: float = 0.
     return Throughput(num_samples, took, cpu_seconds() - cpu_before, first_batch_seconds)
 
 
-def _read_files(files: Iterable[Path]) -> int:
-    for file in files:
-        file.read_bytes()
+def _fetch(places: Iterable[Place]) -> int:
+    for place in places:
+        place.fetch()
     return 1
 
 

@@ -79,7 +79,7 @@ def best_of(rows: Sequence[LoaderResult]) -> LoaderResult | None:
 
 def _listed(config: Settings, source: Source) -> tuple[LoaderSettings, ...]:
     in_memory_already = config.data.kind == "arrays"
-    return candidates(config.loader, num_processors(), files=source.has_files, cacheable=not in_memory_already)
+    return candidates(config.loader, num_processors(), files=source.has_bytes, cacheable=not in_memory_already)
 
 
 def _note_other_work(terminal: Terminal) -> None:

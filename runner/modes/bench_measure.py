@@ -83,7 +83,7 @@ def _powers(most: int) -> Iterator[int]:
 def measure_bounds(config: Settings, source: Source) -> Iterator[LoaderResult]:
     """Upper bounds for loaders that read: files and samples read by one thread, times the processors."""
     count = num_processors()
-    files = {"files": "files read, not decoded"} if source.has_files else {}
+    files = {"files": "files read, not decoded"} if source.has_bytes else {}
     for what, name in {**files, "samples": "samples read and decoded"}.items():
         result = _measured(f"{name}: 1 thread × {count}", _time_bound, config, what)
         one = result.pace
@@ -164,7 +164,7 @@ def _time_bound(start: Start, config: Settings, what: str) -> Throughput:
     """The pace of reading without a loader; runs in a process of its own."""
     source = _opened(config).splits["train"]
     start()
-    if what == "files" and source.has_files:
+    if what == "files" and source.has_bytes:
         return time_files(source, config.bench.seconds)
     return time_samples(source, config.bench.seconds)
 

@@ -119,7 +119,7 @@ def _findings(
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:
     """Every loader that can read this data, and the bytes it needs, with the configured keys."""
     keys = {name: getattr(settings, name) for name in LoaderSettings.model_fields if name != "kind"}
-    have_files = all(source.has_files for source in dataset.splits.values())
+    have_files = all(source.has_bytes for source in dataset.splits.values())
     for kind in get_args(get_args(AnyLoader)[0]):
         if kind not in (Auto, Custom) and (kind is not DirectoryFlow or have_files):
             loader = kind(**keys)

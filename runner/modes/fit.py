@@ -301,7 +301,7 @@ def _report_wait(run: RunContext, wait: Wait, loader: Loader, settings: LoaderSe
         epochs=run.config.train.epochs,
         all_bytes=len(source) * source.spec.num_bytes,
         available_bytes=available_bytes(),
-        has_files=source.has_files,
+        has_bytes=source.has_bytes,
     )
     advice = advise(wait, means)
     run.terminal.summary([("wait", advice)])

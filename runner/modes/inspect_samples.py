@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from itertools import chain
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -15,14 +15,15 @@ from runner.batch import Array, Batch, Indices
 from runner.data.dataset import Dataset
 from runner.data.labels import Head
 from runner.data.source import Source
-from runner.errors import BadSampleError, DataError
+from runner.errors import BadSampleError, DataError, reason
 from runner.fields import Values
 from runner.finite import all_finite, not_finite_text
-from runner.images.reader import HEAD, misnamed, reason
+from runner.images.decoder import HEAD, misnamed
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.storage import refuse_lost_storage
 from runner.loaders.workers import in_threads
+from runner.place import Place
 from runner.transforms.transform import Transforms
 from runner.user_code import error_text
 from runner.watchdog import watched
@@ -132,9 +133,9 @@ def _examine_block(source: Source, transforms: Transforms, indices: Indices) -> 
 def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined:
     """Read sample `index` as a loader does, and check the values that it has after `transforms`."""
     pixels = source.spec.empty()
-    files = source.files(index)
+    places = source.places(index)
     with watched(lambda: f"sample {source.ids[index]}"):
-        one = _examine_files(source, index, files, pixels) if files else _examine_array(source, index, pixels)
+        one = _examine_bytes(source, index, places, pixels) if places else _examine_array(source, index, pixels)
         if one.fault:
             return one
         counts = _pixels_by_class(source.labels.heads, pixels)
@@ -175,15 +176,15 @@ def _examine_array(source: Source, index: int, pixels: Values) -> Examined:
     return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
 
 
-def _examine_files(source: Source, index: int, files: Sequence[Path], pixels: Values) -> Examined:
+def _examine_bytes(source: Source, index: int, places: Sequence[Place], pixels: Values) -> Examined:
     """The result of reading a sample of one file, or of several; a fault of a later file names it."""
     size = 0
-    for path in files:
-        of_file = "" if path == files[0] else f"{path}: "
+    for place in places:
+        of_file = "" if place == places[0] else f"{place.name}: "
         try:
-            length = path.stat().st_size
+            length, _ = place.stat()
         except (OSError, ValueError) as error:
-            bad = BadSampleError(str(path), reason(error))
+            bad = BadSampleError(place.name, reason(error))
             bad.__cause__ = error
             refuse_lost_storage(source, bad)
             fault: Fault = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
@@ -195,17 +196,12 @@ def _examine_files(source: Source, index: int, files: Sequence[Path], pixels: Va
         source.read(index, pixels)
     except BadSampleError as error:
         refuse_lost_storage(source, error)
-        of_file = f"{error.name}: " if error.name in map(str, files[1:]) else ""
+        of_file = f"{error.name}: " if error.name in (place.name for place in places[1:]) else ""
         return Examined(size, fault="unreadable", reason=of_file + error.reason)
-    for path in files:
-        if (wrong := misnamed(path.name, _head(path))) is not None:
-            return Examined(size, fault="misnamed", reason=wrong if path == files[0] else f"{path}: {wrong}")
+    for place in places:
+        if (wrong := misnamed(place.name, place.head(HEAD))) is not None:
+            return Examined(size, fault="misnamed", reason=wrong if place == places[0] else f"{place.name}: {wrong}")
     return Examined(size)
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        return file.read(HEAD)
 
 
 def _faults(split: _CheckedSplit, examined: list[Examined]) -> Iterator[Finding]:
@@ -229,8 +225,8 @@ def _equals(splits: list[_CheckedSplit], run: Callable[..., Iterator[Any]]) -> I
 
 def _digest(candidate: tuple[_CheckedSplit, int]) -> bytes | None:
     split, index = candidate
-    files = split.source.files(index)
-    return file_digest(*files) if files else split.examined[index].digest
+    places = split.source.places(index)
+    return bytes_digest(places) if places else split.examined[index].digest
 
 
 def equal_sized(sizes: Indices) -> Indices:
@@ -243,14 +239,12 @@ def equal_sized(sizes: Indices) -> Indices:
     return np.flatnonzero((counts[inverse] > 1) & (sizes > 0))
 
 
-def file_digest(*paths: Path) -> bytes | None:
-    """The SHA-256 digest of the contents of files, one after the other; None if one of them cannot be read."""
+def bytes_digest(places: Iterable[Place]) -> bytes | None:
+    """The SHA-256 digest of the bytes at places, one after the other; None if some cannot be read."""
     digest = hashlib.sha256()
     try:
-        for path in paths:
-            with path.open("rb", buffering=0) as file:
-                while block := file.read(BYTES_AT_ONCE):
-                    digest.update(block)
+        for block in chain.from_iterable(place.blocks(BYTES_AT_ONCE) for place in places):
+            digest.update(block)
     except OSError:
         return None
     return digest.digest()

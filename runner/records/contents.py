@@ -269,7 +269,7 @@ def _file_digest(file: Path) -> str:
 
 
 @dataclass(frozen=True)
-class HashedFiles(Wrapper):
+class HashedSource(Wrapper):
     """The samples of `source`; a digest of each one's file goes to `table`, once."""
 
     table: ContentsTable
@@ -295,6 +295,6 @@ class HashedFiles(Wrapper):
 
 def with_contents(source: Source, contents: Contents | None, split: str) -> Source:
     """`source` with digests noted in the table of its split; unchanged without `contents` or without files."""
-    if contents is None or not source.has_files:
+    if contents is None or not source.has_bytes:
         return source
-    return HashedFiles(source, contents.table(split, len(source)))
+    return HashedSource(source, contents.table(split, len(source)))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from runner.batch import Array
 from runner.data.labels import Head
 from runner.data.source import Source
-from runner.errors import BadSampleError, DataError
+from runner.errors import BadSampleError, DataError, reason
 from runner.images.original_size import OriginalSize, read_stored_size
-from runner.images.reader import reason
 from runner.messages import first_few, yaml_text
+from runner.place import Place
 from runner.records.mask_files import written_values
 
 Stored = int | tuple[int, int, int]
@@ -70,12 +69,12 @@ class OriginalMasks:
 
         Raises `BadSampleError` if the image is gone.
         """
-        path = self._path(sample_id)
-        size = read_stored_size(path)
+        place = self._place(sample_id)
+        size = read_stored_size(place)
         try:
             return self._size.enlarged(codes, size, self._fill)
         except ValueError as error:
-            raise BadSampleError(str(path), reason(error)) from error
+            raise BadSampleError(place.name, reason(error)) from error
 
-    def _path(self, sample_id: str) -> Path:
-        return self._source.files(next(index for index in self._indices if self._source.ids[index] == sample_id))[0]
+    def _place(self, sample_id: str) -> Place:
+        return self._source.places(next(index for index in self._indices if self._source.ids[index] == sample_id))[0]

@@ -51,14 +51,14 @@ def test_ids_are_the_paths_as_the_table_has_them(make):
 
 def test_paths_are_relative_to_the_root(make, tmp_path):
     data = make({"path": ["0.png"]}, root=tmp_path / "i", class_mode=None)
-    assert data.open().splits["train"].path(0) == tmp_path / "i" / "0.png"
+    assert data.open().splits["train"].sample_name(0) == str(tmp_path / "i" / "0.png")
 
 
 def test_absolute_paths_are_taken_as_they_are(make, tmp_path):
     data = make({"path": [str(tmp_path / IMAGES[2])]}, root=tmp_path / "i", class_mode=None)
     source = data.open().splits["train"]
     assert source.read(0)[0, 0, 0] == 80
-    assert source.path(0) == tmp_path / IMAGES[2]
+    assert source.sample_name(0) == str(tmp_path / IMAGES[2])
 
 
 @pytest.mark.parametrize(

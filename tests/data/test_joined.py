@@ -22,7 +22,7 @@ def test_samples_stand_one_source_after_the_other(digits_root):
     last, first = len(parts[0]) - 1, len(parts[0])
     for index, part, row in ((0, 0, 0), (last, 0, last), (first, 1, 0), (len(joined) - 1, 2, len(parts[2]) - 1)):
         assert np.array_equal(joined.read(index), parts[part].read(row))
-        assert joined.path(index) == parts[part].path(row)
+        assert joined.places(index) == parts[part].places(row)
 
 
 def test_labels_are_joined(digits_root):
@@ -50,7 +50,7 @@ def test_single_source_is_itself(digits_root):
 def test_joined_files_travel_to_worker_processes(digits_root):
     joined = join(tuple(splits(digits_root).values()))
     again = pickle.loads(pickle.dumps(joined))
-    assert again.has_files
+    assert again.has_bytes
     assert np.array_equal(again.read(1500), joined.read(1500))
 
 
@@ -58,5 +58,5 @@ def test_array_samples_have_no_files_when_joined(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.arange(6.0).reshape(3, 2), x_test=np.ones((1, 2)))
     overrides = ["data=arrays", f"data.path={tmp_path}/a.npz", "data.class_mode=null", "data.validation_split=0"]
     joined = join(tuple(compose(overrides).data.open().splits.values()))
-    assert not joined.has_files
+    assert not joined.has_bytes
     assert [joined.read(index).tolist() for index in range(4)] == [[0, 1], [2, 3], [4, 5], [1, 1]]

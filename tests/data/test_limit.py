@@ -33,7 +33,7 @@ def test_limited_samples_keep_split_and_order(limited):
         assert places == sorted(places)
         assert source.labels.texts() == [name.split("/")[0] for name in source.ids]
         assert np.array_equal(source.read(7), whole.splits[split].read(places[7]))
-        assert source.path(7) == whole.splits[split].path(places[7])
+        assert source.places(7) == whole.splits[split].places(places[7])
 
 
 def test_classes_are_all_there_and_mixed(limited):

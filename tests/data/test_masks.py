@@ -60,8 +60,8 @@ def test_masks_are_found_by_the_name_of_images(root):
     assert sum(map(len, dataset.splits.values())) == 10
     assert dataset.heads[0].class_names == ("ground", "disc")
     train = dataset.splits["train"]
-    places = {name: train.files(index) for index, name in enumerate(train.ids)}
-    assert places["b/01.png"] == (root / "images" / "b" / "01.png", root / "masks" / "b" / "01.png")
+    places = {name: [place.file for place in train.places(index)] for index, name in enumerate(train.ids)}
+    assert places["b/01.png"] == [str(root / "images/b/01.png"), str(root / "masks/b/01.png")]
     assert not dataset.notes
 
 

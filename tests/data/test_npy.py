@@ -72,7 +72,7 @@ def test_samples_follow_partition_order(make):
 def test_ids_may_name_folders(make):
     data = make({"p1/scan": np.ones(SHAPE), "p2/deep/scan": np.zeros(SHAPE)}, {"train": ["p1/scan", "p2/deep/scan"]},
                 class_mode=None)  # fmt: skip
-    assert data.open().splits["train"].path(1) == data.root / "p2" / "deep" / "scan.npy"
+    assert data.open().splits["train"].sample_name(1) == str(data.root / "p2" / "deep" / "scan.npy")
 
 
 def test_ids_of_a_mac_find_their_files(make):

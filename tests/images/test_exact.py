@@ -6,16 +6,17 @@ import pytest
 from PIL import Image
 
 from runner.images.exact import FILTERS, MODES
-from runner.images.fast import open_reader
+from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
+from runner.place import Place
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 
 
 def _read(path, settings):
-    reader = open_reader(settings, path)
+    reader = open_decoder(settings, path)
     out = np.full(reader.spec.shape, 99, reader.spec.dtype)
-    reader.read(path, out)
+    reader.read(Place(str(path)), out)
     return out
 
 

@@ -7,16 +7,17 @@ import simplejpeg
 from PIL import Image
 
 from runner.errors import BadSampleError
-from runner.images.fast import open_reader
+from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
+from runner.place import Place
 
 pytestmark = pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 
 
 def _read(path, **keys):
-    reader = open_reader(ImageSettings(**keys), path)
+    reader = open_decoder(ImageSettings(**keys), path)
     out = np.full(reader.spec.shape, 99, reader.spec.dtype)
-    reader.read(path, out)
+    reader.read(Place(str(path)), out)
     return out
 
 

@@ -8,10 +8,11 @@ from PIL import Image
 
 from runner.data.image_files import SUFFIXES
 from runner.errors import BadSampleError
+from runner.images.decoder import HEAD, format_of, misnamed
 from runner.images.exact import FORMATS
-from runner.images.fast import open_reader
-from runner.images.reader import HEAD, format_of, misnamed
+from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
+from runner.place import Place
 
 
 def head_of(suffix):
@@ -41,9 +42,9 @@ POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\ns
 def test_postscript_starts_no_program(decode, tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("Ghostscript was started"))
     (tmp_path / "a.png").write_bytes(POSTSCRIPT)
-    reader = open_reader(ImageSettings(target_size=(9, 9), decode=decode, color_mode="grayscale"), tmp_path / "a.png")
+    reader = open_decoder(ImageSettings(target_size=(9, 9), decode=decode, color_mode="grayscale"), tmp_path / "a.png")
     with pytest.raises(BadSampleError, match=r"a.png: cannot identify image file"):
-        reader.read(str(tmp_path / "a.png"), np.empty((9, 9, 1), np.uint8))
+        reader.read(Place(str(tmp_path / "a.png")), np.empty((9, 9, 1), np.uint8))
 
 
 def test_formats_are_those_of_the_suffixes():

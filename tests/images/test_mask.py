@@ -12,11 +12,12 @@ from PIL import Image
 
 from runner.batch import ArraySpec
 from runner.errors import BadSampleError
-from runner.images.exact import ExactReader
-from runner.images.fast import FastReader
-from runner.images.mask import MaskReader, stored_values
+from runner.images.exact import ExactDecoder
+from runner.images.fast import FastDecoder
+from runner.images.mask import MaskDecoder, stored_values
 from runner.images.mask_classes import MaskClasses
 from runner.images.settings import ImageSettings
+from runner.place import Place
 
 STORED = np.array([[0, 1, 2, 3, 1], [3, 2, 1, 0, 2]], np.uint8)
 TWO = (STORED > 1).astype(np.uint8)
@@ -201,8 +202,8 @@ def test_mask_lies_where_its_image_does(tmp_path, size, target, keep_aspect_rati
     settings = ImageSettings(target_size=(target, target), keep_aspect_ratio=keep_aspect_ratio, decode=decode)
     spec = ArraySpec((target, target, 3), np.dtype(np.uint8))
     image_reader, mask_reader = (
-        (FastReader if decode == "fast" else ExactReader)(settings, spec),
-        MaskReader(DISCS, settings),
+        (FastDecoder if decode == "fast" else ExactDecoder)(settings, spec),
+        MaskDecoder(DISCS, settings),
     )
     for seed in range(3):
         stored = disc(*size, seed)
@@ -211,8 +212,8 @@ def test_mask_lies_where_its_image_does(tmp_path, size, target, keep_aspect_rati
         )
         Image.fromarray(stored).save(tmp_path / "a.png")
         image, mask = np.empty(spec.shape, np.uint8), np.empty((target, target), np.uint8)
-        data = image_reader.read(str(tmp_path / "a.jpg"), image)
-        mask_reader.read(str(tmp_path / "a.png"), data, mask)
+        data = image_reader.read(Place(str(tmp_path / "a.jpg")), image)
+        mask_reader.read(Place(str(tmp_path / "a.png")), data, mask)
         shown = np.clip((image.mean(axis=2) - 20) / 200, 0, 1)
         assert np.abs(centroid(shown) - centroid(mask)).max() < 0.3
 
@@ -221,11 +222,9 @@ def test_mask_lies_where_its_image_does(tmp_path, size, target, keep_aspect_rati
 def test_mask_shows_pixels_under_their_centres(height, width, rows, columns):
     stored = np.random.default_rng(height * width).integers(0, 2, (height, width), np.uint8)
     data = encoded(Image.fromarray(stored), "PNG")
-    reader = MaskReader(DISCS, ImageSettings(target_size=(rows, columns)))
+    reader = MaskDecoder(DISCS, ImageSettings(target_size=(rows, columns)))
     out = np.empty((rows, columns), np.uint8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runner.images.mask.read_bytes", lambda path: data)
-        assert reader.read("a.png", (data,), out) == (data,)
+    reader.decode(data, "a.png", (data,), out)
     expected = np.asarray(Image.fromarray(stored).resize((columns, rows), Image.Resampling.NEAREST))
     assert np.array_equal(out, expected)
 
@@ -241,6 +240,6 @@ def test_mask_of_another_size_is_refused(tmp_path, mask_size, told):
     Image.fromarray(np.zeros(mask_size, np.uint8)).save(tmp_path / "m.png")
     image = encoded(Image.fromarray(np.zeros((4, 6, 3), np.uint8)), "JPEG")
     with pytest.raises(BadSampleError, match=rf"m\.png: a mask {told}"):
-        MaskReader(DISCS, ImageSettings(target_size=(4, 4))).read(
-            str(tmp_path / "m.png"), (image,), np.empty((4, 4), np.uint8)
+        MaskDecoder(DISCS, ImageSettings(target_size=(4, 4))).read(
+            Place(str(tmp_path / "m.png")), (image,), np.empty((4, 4), np.uint8)
         )

@@ -14,6 +14,7 @@ from runner.images.crop import crop_box
 from runner.images.mask import stored_size
 from runner.images.original_size import OriginalSize, read_stored_size
 from runner.images.resize import resize_nearest
+from runner.place import Place
 from runner.transforms.augment import CenterCrop
 
 FILL = 9
@@ -107,14 +108,14 @@ def test_size_is_that_of_the_image_as_it_is_read(tmp_path, name):
     exif[0x0112] = 6  # turned by 90°
     Image.new("RGB", (20, 10)).save(tmp_path / name, exif=exif)
     data = (tmp_path / name).read_bytes()
-    assert read_stored_size(tmp_path / name) == stored_size(data)
+    assert read_stored_size(Place(str(tmp_path / name))) == stored_size(data)
     with Image.open(tmp_path / name) as image:
         assert np.asarray(image).shape[:2] == stored_size(data)
 
 
 def test_file_without_a_size_is_named(tmp_path):
     with pytest.raises(BadSampleError, match=r"a\.png: no such file"):
-        read_stored_size(tmp_path / "a.png")
+        read_stored_size(Place(str(tmp_path / "a.png")))
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(BadSampleError, match=r"a\.png: cannot identify image file"):
-        read_stored_size(tmp_path / "a.png")
+        read_stored_size(Place(str(tmp_path / "a.png")))

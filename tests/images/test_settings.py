@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from runner.images.fast import open_reader
+from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
 
 
@@ -27,12 +27,12 @@ def test_settings_take_antialias_false_with_fast(interpolation):
 @pytest.mark.parametrize(
     ("decode", "interpolation", "name"),
     [
-        ("fast", "bilinear", "FastReader"),
-        ("fast", "nearest", "FastReader"),
-        ("fast", "lanczos", "ExactReader"),
-        ("exact", "bilinear", "ExactReader"),
+        ("fast", "bilinear", "FastDecoder"),
+        ("fast", "nearest", "FastDecoder"),
+        ("fast", "lanczos", "ExactDecoder"),
+        ("exact", "bilinear", "ExactDecoder"),
     ],
 )
 def test_settings_choose_the_reader(decode, interpolation, name):
     settings = ImageSettings(decode=decode, interpolation=interpolation)
-    assert type(open_reader(settings, Path("absent.png"))).__name__ == name
+    assert type(open_decoder(settings, Path("absent.png"))).__name__ == name

@@ -17,9 +17,9 @@ TRANSFERRING = {**DECODING, "transfer": 9.0}
 SMALL, LARGE = 2_000_000, 80_000_000_000
 
 
-def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, epochs=10, has_files=True):
+def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, epochs=10, has_bytes=True):
     wait = Wait(share * 100, first, 100.0, reasons)
-    means = ReadingResources(loader, 12, epochs, all_bytes, 24_000_000_000, has_files)
+    means = ReadingResources(loader, 12, epochs, all_bytes, 24_000_000_000, has_bytes)
     return advise(wait, means)
 
 
@@ -40,7 +40,7 @@ def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, 
         ),
         (
             Sequence(workers=2),
-            {"has_files": False},
+            {"has_bytes": False},
             "mostly for decoding: raise loader.workers (now 2; this machine has 12 processors)",
         ),
         (

@@ -19,12 +19,13 @@ from runner.batch import ArraySpec
 from runner.data.labels import NO_LABELS
 from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
-from runner.images.exact import ExactReader
-from runner.images.fast import FastReader
+from runner.images.exact import ExactDecoder
+from runner.images.fast import FastDecoder
 from runner.loaders import disk_cache
 from runner.loaders.cache import CachedSource, MemoryCache, with_cache
 from runner.loaders.kinds import Sequence
 from runner.modes.pipeline import needed_bytes
+from runner.place import Place
 
 NUM_FILES = 300
 """More than 256: a digest that ends in a zero is among them."""
@@ -49,6 +50,9 @@ class Files(Source):
 
     def path(self, index):
         return self.folder / self.ids[index]
+
+    def places(self, index):
+        return (Place(str(self.path(index))),)
 
     def read(self, index, out=None):
         self.reads += 1
@@ -358,7 +362,7 @@ def test_later_run_decodes_nothing(digits_root, tmp_path, monkeypatch):
     keys = [f"data.root={digits_root}", "loader.cache=disk", f"loader.cache_dir={tmp_path}", "loader.workers=2"]
     with build_loader(compose(keys)) as loader:
         expected = [batch.x for batch in loader.epoch(0)]
-    for reader in (FastReader, ExactReader):
+    for reader in (FastDecoder, ExactDecoder):
         monkeypatch.setattr(reader, "read", lambda *_: pytest.fail("a file was decoded again"))
     with build_loader(compose([*keys, "loader=in_memory"])) as loader:
         assert all(np.array_equal(batch.x, x) for batch, x in zip(loader.epoch(0), expected, strict=True))
@@ -452,7 +456,7 @@ def test_folder_that_cannot_be_written_is_refused(files, tmp_path):
 def test_disk_cache_refuses_untraceable_data(files, without, tmp_path):
     settings = Sequence(cache="disk", cache_dir=tmp_path / "cache")
     if without == "files":
-        files.path = lambda index: None
+        files.places = lambda index: ()
     with pytest.raises(DataError, match="must have one file per sample.*loader.cache=memory"):
         with_cache(files, settings, None if without == "settings" else {})
 

@@ -3,15 +3,16 @@
 import pytest
 from PIL import Image
 
-from runner.data.file_samples import FileSamples
 from runner.data.labels import NO_LABELS
-from runner.images import exact, fast
-from runner.images.fast import open_reader
+from runner.data.stored_samples import file_samples
+from runner.images import exact
+from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
 from runner.loaders.cache import CachedSource, MemoryCache
 from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.timing import Clock, WorkSpan
+from runner.place import Place
 from tests.support.clocks import ThreadClock
 from tests.support.sources import ONE_NUMBER, NumberSource
 
@@ -90,14 +91,13 @@ def test_decoding_is_separate_from_reading(decode, workers, tmp_path, monkeypatc
     def slow(seconds, function):
         return lambda *args: (CLOCK.sleep(seconds), function(*args))[1]
 
-    for module in (exact, fast):
-        monkeypatch.setattr(module, "read_bytes", slow(READ, module.read_bytes))
-    monkeypatch.setattr(exact.ExactReader, "decode", slow(CHANGE, exact.ExactReader.decode))
+    monkeypatch.setattr(Place, "fetch", slow(READ, Place.fetch))
+    monkeypatch.setattr(exact.ExactDecoder, "image", slow(CHANGE, exact.ExactDecoder.image))
     for name in Slow().ids:
         Image.new("L", (4, 4)).save(tmp_path / f"{name}.png")
     settings = ImageSettings(target_size=(4, 4), color_mode="grayscale", decode=decode)
     names = [f"{name}.png" for name in Slow().ids]
-    source = FileSamples(tmp_path, names, NO_LABELS, open_reader(settings, tmp_path / names[0]))
+    source = file_samples(tmp_path, names, NO_LABELS, open_decoder(settings, tmp_path / names[0]))
     with load(Sequence(workers=workers), source) as loader:
         list(loader.epoch(0))
         spent = reasons(loader)

@@ -147,7 +147,7 @@ def test_flow_goes_on_after_it_was_closed(flow):
 
 def test_flow_over_data_without_files_is_refused():
     class Rows:
-        ids, has_files = ("a",), False
+        ids, has_bytes = ("a",), False
 
     with pytest.raises(ConfigurationError, match="loader=directory_flow needs one file per sample, .* choose loader="):
         DirectoryFlow().build(Rows(), Plan(1, 1))

@@ -6,7 +6,7 @@ import xxhash
 from PIL import Image
 
 import runner
-from runner.data.file_samples import FileSamples
+from runner.data.stored_samples import StoredSamples
 from runner.modes.open_data import open_dataset
 from runner.modes.pipeline import open_loader
 from runner.records.bad_samples import BadSamples, Notes
@@ -58,7 +58,7 @@ def read_through(overrides, folder, splits=("train", "validation"), passes=1):
                 for _ in loader.epoch(epoch):
                     pass
         source = dataset.splits[split]
-        real[split] = [list(xxhash.xxh3_128_digest(source.path(index).read_bytes())) for index in range(len(source))]
+        real[split] = [list(xxhash.xxh3_128_digest(source.places(index)[0].fetch())) for index in range(len(source))]
     known = {split: rows["content"].tolist() for split, rows in read_contents(folder).items()}
     return known, real, contents.section()
 
@@ -94,8 +94,8 @@ def test_processes_note_what_they_read(photos, tmp_path):
 
 
 def test_files_are_digested_once(photos, tmp_path, monkeypatch):
-    hashed, read_hashed = [], FileSamples.read_hashed
-    monkeypatch.setattr(FileSamples, "read_hashed", lambda *args: hashed.append(args[1]) or read_hashed(*args))
+    hashed, read_hashed = [], StoredSamples.read_hashed
+    monkeypatch.setattr(StoredSamples, "read_hashed", lambda *args: hashed.append(args[1]) or read_hashed(*args))
     read_through([*photos, "loader=sequence", "loader.workers=2"], tmp_path / "run", splits=("train",), passes=3)
     num_samples = len(read_contents(tmp_path / "run")["train"])
     assert sorted(hashed) == list(range(num_samples))

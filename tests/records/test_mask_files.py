@@ -8,6 +8,7 @@ from runner.data.labels import Head
 from runner.errors import RunnerError
 from runner.images.mask import read_mask_values
 from runner.images.mask_classes import MaskClasses
+from runner.place import Place
 from runner.records.mask_files import FileNames, class_colors, mask_files, stored_image
 
 CODES = np.uint8([[0, 1, 2], [2, 1, 0]])
@@ -33,7 +34,7 @@ def test_mask_is_read_back_as_it_was_predicted(tmp_path, stored):
     with mask_files(tmp_path) as files:
         path = tmp_path / files.write(head(*stored), "a/1.jpg", CODES)
     colors = bool(stored) and isinstance(stored[0], tuple)
-    values = read_mask_values(path, colors=colors)
+    values = read_mask_values(Place(str(path)), colors=colors)
     classes = MaskClasses(tuple(zip(stored or range(3), NAMES, strict=True)))
     assert np.array_equal(classes.codes(values), CODES)
     assert path.suffix == (".tif" if stored[:1] == (-1,) else ".png")
@@ -46,7 +47,7 @@ def test_many_classes_are_read_back(tmp_path, count, colors):
     stored = tuple((code % 256, code // 256, 9) if colors else code for code in range(count))
     codes = np.arange(count, dtype=np.uint16)[None]
     stored_image(head(*stored, names=names), codes)[0].save(tmp_path / "m.png")
-    values = read_mask_values(tmp_path / "m.png", colors=colors)
+    values = read_mask_values(Place(str(tmp_path / "m.png")), colors=colors)
     assert np.array_equal(MaskClasses(tuple(zip(stored, names, strict=True))).codes(values), codes)
 
 

@@ -5,7 +5,7 @@ import pstats
 import threading
 from types import SimpleNamespace
 
-READ_BY = ("runner.loaders.reader", "runner.loaders.timing", "runner.images.reader")
+READ_BY = ("runner.loaders.reader", "runner.loaders.timing", "runner.images.decoder")
 """Modules that take the time of loading."""
 
 

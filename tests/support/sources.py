@@ -12,6 +12,7 @@ from runner.data.labels import NO_LABELS
 from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.fields import Layout
+from runner.place import Place
 
 ONE_NUMBER = ArraySpec((1,), np.dtype(np.float32))
 FRAMEWORKS = {"keras", "tensorflow", "jax"}
@@ -59,18 +60,15 @@ class PatientSource(Source):
             for kind in ("image", "numbers"):
                 (folder / f"{name}.{kind}").write_text(str(index))
 
-    def path(self, index):
-        return next(iter(self.files(index)), None)
-
-    def files(self, index):
+    def places(self, index):
         kinds = ("image", "numbers") if self.folder else ()
-        return tuple(self.folder / f"{self.ids[index]}.{kind}" for kind in kinds)
+        return tuple(Place(str(self.folder / f"{self.ids[index]}.{kind}")) for kind in kinds)
 
     def read(self, index, out=None):
         if index in self.bad:
             raise torn(self.ids[index])
         values = self.spec.empty() if out is None else out
-        image, numbers = (int(file.read_text()) for file in self.files(index)) if self.folder else (index, index)
+        image, numbers = (int(place.read()) for place in self.places(index)) if self.folder else (index, index)
         values.arrays["image"][...] = image
         values.arrays["age"][...] = values.arrays["before/after"][...] = numbers
         return values

@@ -17,6 +17,7 @@ from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
 from runner.models.base import outputs_of
+from runner.place import Place
 from runner.records.mask_scores import MaskScores
 from runner.records.original_masks import Original
 from runner.training.segmentation import Segmentation
@@ -197,6 +198,9 @@ class Stored(Levels):
 
     def path(self, index):
         return self.folder / self.ids[index]
+
+    def places(self, index):
+        return (Place(str(self.path(index))),)
 
 
 CENTRES = OriginalSize((6, 5), keep_aspect_ratio=True)

@@ -13,17 +13,18 @@ import pytest
 from PIL import Image
 
 from runner.errors import BadSampleError
-from runner.images.fast import open_reader
-from runner.images.reader import refuse_bomb
+from runner.images.decoder import refuse_bomb
+from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
+from runner.place import Place
 
 DECODERS = ["exact", "fast"]
 
 
 def _read(path, **keys):
-    reader = open_reader(ImageSettings(**keys), path)
+    reader = open_decoder(ImageSettings(**keys), path)
     out = np.empty(reader.spec.shape, reader.spec.dtype)
-    reader.read(path, out)
+    reader.read(Place(str(path)), out)
     return out
 
 
@@ -31,36 +32,36 @@ def _read(path, **keys):
 @pytest.mark.parametrize(("color_mode", "channels"), [("grayscale", 1), ("rgb", 3), ("rgba", 4)])
 def test_reader_spec_has_size_and_channels(kinds, decode, color_mode, channels):
     settings = ImageSettings(target_size=(20, 30), color_mode=color_mode, decode=decode)
-    spec = open_reader(settings, kinds[0]).spec
+    spec = open_decoder(settings, kinds[0]).spec
     assert (spec.shape, spec.dtype) == ((20, 30, channels), np.uint8)
 
 
 @pytest.mark.parametrize("decode", DECODERS)
 def test_reader_survives_pickling(photographs, decode):
-    reader = open_reader(ImageSettings(target_size=(50, 60), decode=decode), photographs[0])
+    reader = open_decoder(ImageSettings(target_size=(50, 60), decode=decode), photographs[0])
     copy = pickle.loads(pickle.dumps(reader))
     assert copy == reader
     out = np.empty(reader.spec.shape, np.uint8)
-    copy.read(photographs[0], out)
+    copy.read(Place(str(photographs[0])), out)
     np.testing.assert_array_equal(out, _read(photographs[0], target_size=(50, 60), decode=decode))
 
 
 @pytest.mark.parametrize("decode", DECODERS)
 def test_reader_writes_only_its_row_of_a_batch(photographs, decode):
-    reader = open_reader(ImageSettings(target_size=(17, 19), decode=decode, color_mode="grayscale"), photographs[0])
+    reader = open_decoder(ImageSettings(target_size=(17, 19), decode=decode, color_mode="grayscale"), photographs[0])
     batch = np.full((3, 17, 19, 1), 7, np.uint8)
-    reader.read(str(photographs[0]), batch[1])
+    reader.read(Place(str(photographs[0])), batch[1])
     assert (batch[::2] == 7).all() and batch[1].std() > 5
 
 
 @pytest.mark.parametrize("decode", DECODERS)
 def test_reader_pixels_are_equal_in_all_threads(photographs, kinds, decode):
     paths = [*photographs, *kinds] * 3
-    reader = open_reader(ImageSettings(target_size=(64, 48), decode=decode), paths[0])
+    reader = open_decoder(ImageSettings(target_size=(64, 48), decode=decode), paths[0])
 
     def read(path):
         out = np.empty(reader.spec.shape, np.uint8)
-        reader.read(path, out)
+        reader.read(Place(str(path)), out)
         return out.tobytes()
 
     with ThreadPoolExecutor(8) as pool:
@@ -120,7 +121,7 @@ def test_reader_scales_8_bits_among_16_bits(deep, kinds, decode):
     settings = ImageSettings(color_mode="grayscale", target_size=(44, 60), decode=decode)
     out = np.empty((44, 60, 1), np.float32)
     for path in kinds:
-        open_reader(settings, deep).read(path, out)
+        open_decoder(settings, deep).read(Place(str(path)), out)
         expected = _read(path, color_mode="grayscale", target_size=(44, 60), decode=decode)
         np.testing.assert_allclose(out * 255, expected, atol=1e-4, err_msg=path.name)
 
@@ -128,9 +129,9 @@ def test_reader_scales_8_bits_among_16_bits(deep, kinds, decode):
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
 def test_reader_scales_16_bits_to_8_among_8_bits(deep, kinds, decode, color_mode):
-    reader = open_reader(ImageSettings(color_mode=color_mode, target_size=(30, 40), decode=decode), kinds[0])
+    reader = open_decoder(ImageSettings(color_mode=color_mode, target_size=(30, 40), decode=decode), kinds[0])
     out = np.empty(reader.spec.shape, np.uint8)
-    reader.read(deep, out)
+    reader.read(Place(str(deep)), out)
     with Image.open(deep) as image:
         expected = np.round(np.asarray(image) / 257)
     np.testing.assert_array_equal(out[..., 0], expected)
@@ -168,7 +169,7 @@ def test_settings_and_readers_import_lazily():
         "import sys; from pathlib import Path; from runner.images import ImageSettings;"
         "heavy = {'PIL', 'cv2', 'simplejpeg', 'pandas', 'keras', 'tensorflow'};"
         "print(sorted(heavy & set(sys.modules)));"
-        "from runner.images.fast import open_reader; open_reader(ImageSettings(), Path('absent'));"
+        "from runner.images.fast import open_decoder; open_decoder(ImageSettings(), Path('absent'));"
         "print(sorted(heavy & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -192,7 +193,7 @@ def test_pipe_and_device_are_bad_samples(tmp_path):
 def test_file_of_gigabytes_is_a_bad_sample(tmp_path):
     with (tmp_path / "big.png").open("wb") as file:
         file.truncate(30_000_000_000)
-    assert _refused(tmp_path / "big.png").startswith("30,000,000,000 bytes are too many for an image")
+    assert _refused(tmp_path / "big.png").startswith("30,000,000,000 bytes are too many for a sample")
 
 
 def bomb(kind):
