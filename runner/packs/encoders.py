@@ -13,16 +13,17 @@ from runner.batch import Array
 from runner.data.dataset import Dataset
 from runner.data.pack_format import PackField, field_words, member_suffix
 from runner.data.source import Source
-from runner.errors import BadSampleError, DataError
+from runner.errors import BadSampleError, DataError, reason
 from runner.fields import arrays_of, named_specs
-from runner.images.reader import read_bytes, reason, refuse_bomb
+from runner.images.decoder import refuse_bomb
 from runner.packs.settings import PackSettings
+from runner.place import Bytes
 
 
 class Content(NamedTuple):
     """The content of one member, and its suffix."""
 
-    data: bytes | memoryview
+    data: Bytes
     suffix: str
 
 
@@ -39,7 +40,7 @@ class KeptFiles(Encoder):
 
     def encode(self, source: Source, index: int) -> tuple[Content, ...]:
         """The bytes of each file of sample `index`."""
-        return tuple(Content(read_bytes(file), member_suffix(file.name)) for file in source.files(index))
+        return tuple(Content(place.read(), member_suffix(place.name)) for place in source.places(index))
 
 
 class NpyArrays(Encoder):
@@ -65,9 +66,9 @@ class JpegImages(Encoder):
 
     def encode(self, source: Source, index: int) -> tuple[Content, ...]:
         """The image of sample `index`."""
-        return tuple(Content(self._smaller(read_bytes(file), str(file)), ".jpg") for file in source.files(index))
+        return tuple(Content(self._smaller(place.read(), place.name), ".jpg") for place in source.places(index))
 
-    def _smaller(self, data: bytes, name: str) -> memoryview:
+    def _smaller(self, data: Bytes, name: str) -> memoryview:
         from PIL import Image
 
         from runner.images.exact import opened
@@ -121,7 +122,7 @@ def encoder_for(settings: PackSettings, kind: str, dataset: Dataset) -> tuple[En
 
 def _kinds_of_files(settings: PackSettings, kind: str, source: Source) -> list[str]:
     """What each file of a sample is."""
-    if kind == "custom" or not source.has_files:
+    if kind == "custom" or not source.has_bytes:
         raise DataError(
             f"pack.encode={settings.encode} needs samples that are image files or .npy files, got data={kind}; "
             "pack.encode=npy packs the arrays of any data"
@@ -129,8 +130,8 @@ def _kinds_of_files(settings: PackSettings, kind: str, source: Source) -> list[s
     masks = {head.field for head in source.labels.heads if head.mode == "mask"}
     names = [name for name, _ in named_specs(source.spec)]
     return [
-        "array" if file.suffix.lower() == ".npy" else "mask" if name in masks else "image"
-        for name, file in zip(names, source.files(0), strict=True)
+        "array" if place.name.lower().endswith(".npy") else "mask" if name in masks else "image"
+        for name, place in zip(names, source.places(0), strict=True)
     ]
 
 

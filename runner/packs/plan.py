@@ -23,6 +23,7 @@ from runner.packs.encoders import Encoder, encoder_for
 from runner.packs.folder import PackFolder
 from runner.packs.order import BucketOrder, KeptOrder, MemoryOrder, PhysicalOrder, Read, hashes_of, id_bytes
 from runner.packs.settings import PackSettings
+from runner.place import Place
 from runner.records.digests import data_fingerprint
 
 IN_MEMORY = 256 << 20
@@ -149,13 +150,13 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _source_bytes(source: Source, settings: PackSettings) -> int:
     """Bytes of what is packed of a source; missing files count as none."""
-    if settings.kind == "npy" or not source.has_files:
+    if settings.kind == "npy" or not source.has_bytes:
         return len(source) * source.spec.num_bytes
-    return sum(_size(path) for path in source.paths())
+    return sum(_size(place) for index in range(len(source)) for place in source.places(index))
 
 
-def _size(path: Path) -> int:
+def _size(place: Place) -> int:
     try:
-        return path.stat().st_size
+        return place.stat()[0]
     except (OSError, ValueError):
         return 0

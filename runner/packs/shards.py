@@ -17,6 +17,7 @@ import xxhash
 from runner.batch import Array
 from runner.data.pack_format import PackField, column_name, member_name, padded, shard_name
 from runner.packs.encoders import Content
+from runner.place import Bytes
 
 PART = ".parquet"
 """The suffix of a shard's part of the index."""
@@ -132,12 +133,12 @@ class ShardWriter:
         self._temporary(part_of(self.path)).replace(part_of(self.path))
         return shard
 
-    def _write(self, name: str, data: bytes | memoryview) -> None:
+    def _write(self, name: str, data: Bytes) -> None:
         self._put(header(name, len(data)))
         self._put(data)
         self._put(bytes(padded(len(data)) - len(data)))
 
-    def _put(self, data: bytes | memoryview) -> None:
+    def _put(self, data: Bytes) -> None:
         self._file.write(data)
         self._digest.update(data)
         self.num_bytes += len(data)

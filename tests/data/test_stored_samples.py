@@ -105,10 +105,10 @@ def test_spans_follow_the_views(images, tmp_path):
 def test_masks_lie_next_to_their_images(tmp_path):
     root = write_discs(tmp_path / "d", 6)
     overrides = ["data=directory", f"data.root={root}/images", f"data.masks={root}/masks", "data.class_mode=mask"]
-    values = "data.mask_values={0: ground, 1: disc}"
-    files = (
-        compose([*overrides, values, "data.validation_split=0", "data.target_size=[8,8]"]).data.open().splits["train"]
-    )
+    keys = ["data.mask_values={0: ground, 1: disc}", "data.validation_split=0", "data.target_size=[8,8]"]
+    files = compose([*overrides, *keys]).data.open().splits["train"]
+    while not isinstance(files, MaskedImages):
+        files = files.source
     assert files.spans() is None
     parts = [packed(tmp_path / f"{number}.tar", files, number) for number in range(2)]
     images = StoredSamples(parts[0], files.ids, files.images.labels, files.images.decoder)
