@@ -105,7 +105,7 @@ def test_spans_follow_the_views(images, tmp_path):
 def test_masks_lie_next_to_their_images(tmp_path):
     root = write_discs(tmp_path / "d", 6)
     overrides = ["data=directory", f"data.root={root}/images", f"data.masks={root}/masks", "data.class_mode=mask"]
-    keys = ["data.mask_values={0: ground, 1: disc}", "data.validation_split=0", "data.target_size=[8,8]"]
+    keys = ["data.mask_values={0: ground, 255: disc}", "data.validation_split=0", "data.target_size=[8,8]"]
     files = compose([*overrides, *keys]).data.open().splits["train"]
     while not isinstance(files, MaskedImages):
         files = files.source
