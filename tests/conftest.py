@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -89,6 +90,15 @@ def packages_listed_once():
     with pytest.MonkeyPatch.context() as patched:
         for name in ("packages", "versions"):
             patched.setattr(record, name, cache(getattr(record, name)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children_start_quickly():
+    """Processes that tests start import this copy of the runner, and Keras in half the time."""
+    here = Path(__file__).parent
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join(map(str, (here / "support/children", here.parent))))
         yield
 
 

@@ -15,6 +15,7 @@ import runner.modes.run
 from runner import __main__ as cli
 from runner.errors import BadSampleError, DataError, Terminated
 from runner.exit import complain
+from runner.records.metrics import MetricsTable
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"keras", "tensorflow", "jax", "pandas", "PIL", "cv2", "sklearn", "scipy"}
@@ -24,7 +25,13 @@ QUICK = ["mode=fit", "train.epochs=1", "model=mlp"]
 def start(*arguments, cwd):
     """`python -m runner` in a process of its own."""
     command = [sys.executable, "-m", "runner", *arguments]
-    return subprocess.run(command, cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def only_run(place):
+    """run.json of the only run there."""
+    (folder,) = (place / "outputs/runs").iterdir()
+    return json.loads((folder / "run.json").read_text())
 
 
 @pytest.fixture
@@ -68,7 +75,10 @@ def test_help_imports_nothing_heavy(tmp_path):
 
 def test_wrong_configuration_imports_lightly(tmp_path):
     code = "import sys; import runner.__main__ as m; m.execute(['sead=1']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": ""}  # no module of the tests' own
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     assert not set(done.stdout.split()) & HEAVY
     assert not set(done.stdout.split()) & {
         "multiprocessing",
@@ -94,23 +104,21 @@ def test_ctrl_c_during_the_imports_is_one_line(module, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_ends_a_run_and_closes_its_record(number, code, tmp_path, digits_root):
-    command = [sys.executable, "-m", "runner", "model=mlp", "train.epochs=5000", f"data.root={digits_root}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+def test_ctrl_c_ends_a_run_and_closes_its_record(tmp_path, digits_root):
+    quick = ["mode=fit", "model=mlp", "data.limit=32", "train.epochs=5000", f"data.root={digits_root}"]
+    command = [sys.executable, "-m", "runner", *quick]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         next(line for line in process.stdout if "2/5000" in line)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)  # 5,000 epochs take longer
-    assert process.returncode == code
-    (folder,) = (tmp_path / "outputs/runs").iterdir()
-    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert process.returncode == 130
+    assert only_run(tmp_path)["status"] == "interrupted"
 
 
 # In this process: what is done with the flags and with the errors of a run
 
 
-def test_run_folder_has_hydra_files_and_command(here, digits_root):
+def test_run_folder_has_hydra_files_and_command(here, digits_root, empty_pages):
     overrides = [*QUICK, f"data.root={digits_root}"]
     assert cli.execute(overrides) == 0
     (folder,) = (here / "outputs/runs").iterdir()
@@ -118,6 +126,20 @@ def test_run_folder_has_hydra_files_and_command(here, digits_root):
     record = json.loads((folder / "run.json").read_text())
     assert record["argv"] == record["overrides"] == overrides
     assert (here / "outputs/latest").resolve() == folder
+
+
+def test_sigterm_ends_a_run_and_closes_its_record(here, digits_root, monkeypatch):
+    append = MetricsTable.append
+
+    def terminated(table, epoch, row):
+        append(table, epoch, row)
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(MetricsTable, "append", terminated)
+    quick = ["mode=fit", "model=mlp", "data.limit=32", "train.epochs=5000"]
+    assert cli.execute([*quick, f"data.root={digits_root}"]) == 143
+    assert only_run(here)["status"] == "interrupted"
 
 
 def test_run_is_given_settings_folder_and_origin(here, fake_run):
@@ -248,7 +270,7 @@ def test_package_names_what_it_lacks():
 
 
 def test_loader_sweep_repeats_batches_and_weights(tmp_path, digits_root):
-    overrides = ["loader=in_memory,sequence", "loader.batch_size=16", "train.epochs=1", "model=mlp", "data.limit=40"]
+    overrides = ["loader=in_memory,sequence", "loader.batch_size=16", *QUICK, "data.limit=40"]
     done = start("-m", *overrides, f"data.root={digits_root}", "sweep.jobs=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 jobs differ only in the loader: same batches, same pixels, same weights\n" in done.stdout

@@ -1,12 +1,10 @@
 """Every kind of batch and mode on the other backends, where they are installed; and resuming, also after a kill."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,14 +17,12 @@ from tests.support.run_files import outcome, read_document, read_rows
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
-ROOT = Path(__file__).parents[2]
 QUICK = ["train.epochs=1", "loader.workers=2", "model.filters=[8]", "model.dense_units=32", "loader.batch_size=64"]
 QUICK += ["train.learning_rate=0.02"]
 SMALL = ["train.epochs=1", "loader.batch_size=8", "model=mlp", "model.hidden_units=[8]"]
 NOT_EVALUATED = ("predicted", "masks", "masks_in_parts", "masks_predicted")
 SCRIPT = """
 import gc, json, sys
-from pathlib import Path
 import runner
 from tests.support.pages import without_pages
 with without_pages():
@@ -86,8 +82,7 @@ def trained(digits_root, empty_pages, eager, tmp_path_factory):
 def start(place, backend, runs, killed=None):
     """Do runs, of a folder and overrides, in a process of their own; kill it once the run `killed` has left a state."""
     command = [sys.executable, "-c", SCRIPT, backend, json.dumps(runs)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=place, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=place) as process:
         while killed and not list(killed.glob("checkpoints/state-*.npz")):
             assert process.poll() is None
             time.sleep(0.002)

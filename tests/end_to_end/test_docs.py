@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import io
-import os
 import re
 import shlex
 import subprocess
@@ -203,8 +202,7 @@ class Reader:
         tf.config.run_functions_eagerly(not traces)
         if any(word.startswith("backend=") for word in arguments):
             run = [sys.executable, "-c", WITHOUT_PAGES, *words]
-            environment = os.environ | {"PYTHONPATH": str(ROOT)}
-            assert subprocess.run(run, env=environment, stdout=subprocess.DEVNULL).returncode == exit_code
+            assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode == exit_code
             return
         try:
             record = runner.run(runner.compose(words))
@@ -256,12 +254,11 @@ def test_sweep_of_docs_can_be_prepared(command, place, monkeypatch):
     assert len(sweep.jobs) > 1 or sweep.space is not None or sweep.settings.resume is not None
 
 
-def test_sweep_of_docs_runs(place, monkeypatch):
+def test_sweep_of_docs_runs(place):
     from runner.commands.prepare_sweep import prepare_sweep
     from runner.commands.sweep import run_sweep
     from runner.sweeps.results import read_results
 
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (command,) = (each for each in SWEEPS if each.startswith(SWEEP_TO_RUN))
     words = [*shlex.split(command), "model=mlp", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]
     words += ["mode=fit,check", "sweep.paired=[[mode,loader.workers]]"]

@@ -239,9 +239,7 @@ def test_jobs_end_when_the_sweep_is_killed(tmp_path):
     # The real job: its process notices that nobody holds the other end of its stdin.
     code = "import time\nfrom runner import job\njob._end_with_the_sweep()\nprint('on', flush=True)\ntime.sleep(60)"
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    ) as started:
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
         assert started.stdout.readline() == b"on\n"
         started.stdin.close()
         assert started.wait(10) == -signal.SIGTERM
