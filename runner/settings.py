@@ -18,6 +18,7 @@ from runner.data.dataset import Data, NoData
 from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.npy import Npy
+from runner.data.pack import Pack
 from runner.data.pack_format import pyarrow_for
 from runner.errors import DataError
 from runner.loaders.auto import Auto
@@ -47,7 +48,9 @@ class Bench(Component):
     """Seconds that each loader is timed for after its warm-up, on as many samples as one thread reads in that time."""
 
 
-AnyData = Annotated[Digits | Directory | DataFrame | Npy | Arrays | CustomData | NoData, Field(discriminator="kind")]
+AnyData = Annotated[
+    Digits | Directory | DataFrame | Npy | Arrays | Pack | CustomData | NoData, Field(discriminator="kind")
+]
 AnyLoader = Annotated[
     InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
 ]
@@ -191,17 +194,13 @@ class Settings(Component):
             raise ValueError(
                 f"mode={self.mode} needs samples to read, got data=none; one epoch of mode=fit checks each batch"
             )
+        if self.mode == "pack" and self.pack.to is None:
+            raise ValueError("pack.to must be the folder to write to with mode=pack, got null; add pack.to=packed")
         if self.data.kind == "none" and self.debug is not None:
             raise ValueError(
                 f"debug must be null with data=none, whose batches cannot be selected, got {self.debug}; "
                 "give the class or function less data"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _packs_go_somewhere(self) -> Self:
-        if self.mode == "pack" and self.pack.to is None:
-            raise ValueError("pack.to must be the folder to write to with mode=pack, got null; add pack.to=packed")
         return self
 
     @model_validator(mode="after")

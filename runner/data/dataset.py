@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import NonNegativeInt, model_validator
 
-from runner.batch import SPLITS
+from runner.batch import SPLITS, Indices
 from runner.component import Component, Fraction, PositiveInt
 from runner.data.labels import Head
 from runner.data.source import Source
@@ -172,10 +172,12 @@ class Data(Component):
         """A dataset of the given `sources`; a missing split is held out from `train` by its fraction."""
         shares = {"validation": self.validation_split, "test": self.test_split}
         missing = {split: 0.0 if split in sources else share for split, share in shares.items()}
-        parts = split_by_fraction(sources["train"].ids, **missing, seed=self.split_seed)
+        parts: Mapping[str, Indices] = {}
+        if any(missing.values()):  # else the ids of perhaps millions of samples need no hash
+            parts = split_by_fraction(sources["train"].ids, **missing, seed=self.split_seed)
         held_out = {split: select(sources["train"], indices) for split, indices in parts.items() if len(indices)}
         samples = plural(len(sources["train"]), "sample")
-        if "train" not in held_out:
+        if not len(held_out.get("train", () if parts else sources["train"])):
             raise DataError(f"no samples are left to train on: {_shares(missing)} of {samples}; lower the shares")
         splits = {**sources, **held_out}
         notes = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Self, overload
@@ -15,7 +16,19 @@ CHUNK = 1 << 16
 """Ids that are Python strings at one time while all of them are read."""
 
 
-class Ids(Sequence[str]):
+class Names(Sequence[str]):
+    """A sequence of names that are not Python strings until they are needed."""
+
+    @abstractmethod
+    def at(self, indices: Indices) -> list[str]:
+        """The names at `indices` as a list, faster than one by one."""
+
+    @abstractmethod
+    def select(self, indices: Indices) -> Self:
+        """The names at `indices`, in that order."""
+
+
+class Ids(Names):
     """A sequence of ids stored in one text: 16 bytes per id plus its characters.
 
     As separate strings, ten million short paths would take a gigabyte and be slow to send to workers.
@@ -34,6 +47,26 @@ class Ids(Sequence[str]):
         ids = cls.__new__(cls)
         ids._text, ids._starts, ids._ends = text, starts, ends
         return ids
+
+    @classmethod
+    def of_bytes(cls, data: bytes | bytearray, edges: NDArray[np.int64]) -> Self:
+        r"""The ids whose UTF-8 lies in `data` one after the other, each from one of `edges` to the next.
+
+        Bytes that are not UTF-8 become what Python makes of such file names.
+
+        >>> list(Ids.of_bytes(b"acaf\xc3\xa9\xe9", np.array([0, 1, 6, 7])))
+        ['a', 'café', '\udce9']
+        """
+        text = data.decode("utf-8", "surrogateescape")
+        if len(text) == len(data):
+            return cls._of(text, edges[:-1], edges[1:])
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            places = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+            return cls(data[start:end].decode("utf-8", "surrogateescape") for start, end in places)
+        ends = np.concatenate([[0], *_character_edges(data, edges)])
+        return cls._of(text, ends[:-1], ends[1:])
 
     @property
     def text(self) -> str:
@@ -90,11 +123,23 @@ class Ids(Sequence[str]):
         return f"<{len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
 
 
+def _character_edges(data: bytes | bytearray, edges: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The edges without the first, counted in characters of UTF-8 in place of bytes."""
+    num_before = 0
+    for start in range(0, len(edges) - 1, CHUNK):
+        of_chunk = edges[start : start + CHUNK + 1]
+        part = np.frombuffer(data, np.uint8, int(of_chunk[-1] - of_chunk[0]), int(of_chunk[0]))
+        begins = np.cumsum(part & 0xC0 != 0x80)  # of characters: bytes that continue none
+        ends = np.append(0, begins)[of_chunk[1:] - of_chunk[0]] + num_before
+        num_before += int(begins[-1]) if len(begins) else 0
+        yield ends
+
+
 def names_at(ids: Sequence[str], indices: Indices) -> list[str]:
     """The ids at `indices`, in that order."""
-    return ids.at(indices) if isinstance(ids, Ids) else [ids[index] for index in indices.tolist()]
+    return ids.at(indices) if isinstance(ids, Names) else [ids[index] for index in indices.tolist()]
 
 
 def select_ids(ids: Sequence[str], indices: Indices) -> Sequence[str]:
     """The ids at `indices` as a sequence."""
-    return ids.select(indices) if isinstance(ids, Ids) else [ids[index] for index in indices.tolist()]
+    return ids.select(indices) if isinstance(ids, Names) else [ids[index] for index in indices.tolist()]

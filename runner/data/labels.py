@@ -56,6 +56,11 @@ class Head:
         """Whether samples belong to classes; in a mask, pixels do."""
         return bool(self.class_names) and self.mode != "mask"
 
+    @property
+    def has_column(self) -> bool:
+        """Whether labels of this head are stored: not if the target is the sample itself, or one of its arrays."""
+        return self.mode != "input" and not self.field
+
     def weigh(self, weights: Array) -> Array:
         """The samples' `weights`, shape `(n,)`, with an axis of one for each further axis of the loss.
 

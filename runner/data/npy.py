@@ -31,6 +31,7 @@ from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_label
 from runner.data.npy_format import open_npy
 from runner.data.numbers import SAMPLE, TARGET, NumberSettings, numbers_head
 from runner.data.partition import Partition, read_labels, read_numbers, read_partition
+from runner.data.places import FilePlaces
 from runner.data.stored_samples import StoredSamples, file_samples
 from runner.errors import DataError
 from runner.messages import first_few
@@ -123,7 +124,8 @@ class Npy(Data, MaskSettings, NumberSettings):
         """The files of each split in `folder`; all are like the first training file that can be read."""
         listed = {split: as_on_disk(folder, Ids(names), SUFFIX) for split, names in partition.items()}
         train = listed["train"]
-        decoder = self.first_readable(lambda index: open_npy(folder / f"{train[index]}{SUFFIX}"), range(len(train)))
+        files = FilePlaces(folder, train, SUFFIX)
+        decoder = self.first_readable(lambda index: open_npy(files[index]), range(len(train)))
         return {split: file_samples(folder, ids, labels[split], decoder, SUFFIX) for split, ids in listed.items()}
 
     def _open_masks(self, partition: Partition, known: tuple[str, ...]) -> Dataset:

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -236,29 +235,24 @@ class NpyDecoder(Decoder):
             raise ValueError(f"holds {header}")
 
 
-def open_npy(path: Path) -> NpyDecoder:
-    """A decoder of files like the one at `path`; reads only its header.
+def open_npy(place: Place) -> NpyDecoder:
+    """A decoder of files like the one at `place`; reads only its header.
 
     Raises `BadSampleError` if the file is missing or invalid, or does not hold numbers with at least one axis.
     """
     try:
-        descriptor = os.open(path, _FLAGS)
-        try:
-            header = read_header(descriptor)
-            size = os.fstat(descriptor).st_size
-        finally:
-            os.close(descriptor)
+        header, (size, _) = parse_stored_header(place.head), place.stat()
     except OSError as error:
-        raise BadSampleError(str(path), reason(error)) from error
+        raise BadSampleError(place.name, reason(error)) from error
     except ValueError as error:
-        raise BadSampleError(str(path), f"the file {error}; expected an .npy file, as numpy.save writes it") from error
+        raise BadSampleError(place.name, f"the file {error}; expected an .npy file, as numpy.save writes it") from error
     if header.dtype.kind not in "biuf" or header.dtype.itemsize > np.dtype(np.float64).itemsize:
-        raise BadSampleError(str(path), f"samples must be whole numbers, floats or booleans, got {header}")
+        raise BadSampleError(place.name, f"samples must be whole numbers, floats or booleans, got {header}")
     if not header.shape or not header.num_bytes:
-        raise BadSampleError(str(path), f"samples must hold values along at least one axis, got {header}")
+        raise BadSampleError(place.name, f"samples must hold values along at least one axis, got {header}")
     if size < len(header.raw) + header.num_bytes:
         got = size - len(header.raw)
-        raise BadSampleError(str(path), f"the file ends after {got:,} of {header.num_bytes:,} bytes of values")
+        raise BadSampleError(place.name, f"the file ends after {got:,} of {header.num_bytes:,} bytes of values")
     return NpyDecoder(header, ArraySpec(header.shape, batch_dtype(header.dtype)))
 
 

@@ -7,18 +7,19 @@ the split. index.parquet has a row for each sample, in the order of the source; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from runner.batch import Array
 from runner.component import Package
 
 VERSION = 1
 """The version of the format; a pack of another one is refused."""
 
-PACK_JSON, INDEX = "pack.json", "index.parquet"
-"""Names of the files of a pack next to its shards. There is no pack.json before all of the pack is there."""
+PACK_JSON, INDEX, BEGUN = "pack.json", "index.parquet", ".pack.json"
+"""Names of the files of a pack next to its shards. A pack that is not whole has the last in place of pack.json."""
 
 BLOCK = 512
 """Bytes of a header of tar, to whose multiples contents are filled up."""
@@ -94,6 +95,11 @@ def padded(num_bytes: int) -> int:
     return -(-num_bytes // BLOCK) * BLOCK
 
 
+def padded_sizes(sizes: Array) -> Array:
+    """From the offset of each member to that of the next, shape `(n,)`: its content, and the header of the next."""
+    return -(-sizes // BLOCK) * BLOCK + BLOCK
+
+
 @dataclass(frozen=True)
 class PackField:
     """One array of a sample: its name, the word for it in names of members, and what the loader makes of it."""
@@ -109,8 +115,3 @@ class PackField:
     def of(cls, document: Mapping[str, Any]) -> PackField:
         """The field from its section of pack.json."""
         return cls(**{**document, "shape": tuple(document["shape"])})
-
-
-def label_of(head_names: Sequence[str], number: int) -> str:
-    """The column of the index with the labels of a target."""
-    return column_name("label", head_names[number])

@@ -17,7 +17,7 @@ from runner.errors import BadSampleError, reason
 from runner.images.crop import crop_box
 from runner.images.decoder import Decoder, refuse_bomb
 from runner.images.settings import ImageSettings
-from runner.place import Bytes, open_file
+from runner.place import Bytes, Place, open_file
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 FILTERS = {
@@ -91,12 +91,16 @@ BITS_PER_VALUE = 258
 WIDE = "save it with 8 or 16 bits per value, or its values as an .npy file, which data=npy reads"
 
 
-def is_16_bit(*paths: Path) -> bool:
-    """Whether the first of `paths` with a readable header is a 16-bit grayscale image; False if none is readable."""
-    for path in paths:
-        with suppress(Exception), os.fdopen(open_file(path)[0], "rb") as file, opened(file) as image:
+def is_16_bit(*files: Path | Place) -> bool:
+    """Whether the first of `files` with a readable header is a 16-bit grayscale image; False if none is readable."""
+    for one in files:
+        with suppress(Exception), _stream(one) as file, opened(file) as image:
             return _has_16_bits(image)
     return False
+
+
+def _stream(one: Path | Place) -> IO[bytes]:
+    return io.BytesIO(one.fetch()) if isinstance(one, Place) else os.fdopen(open_file(one)[0], "rb")
 
 
 def opened(file: IO[bytes]) -> Image.Image:

@@ -15,7 +15,7 @@ from runner.images.decoder import Decoder, refuse_bomb
 from runner.images.exact import ExactDecoder, is_16_bit
 from runner.images.resize import resize_antialiased, resize_linear, resize_nearest, scratch_bytes
 from runner.images.settings import ColorMode, ImageSettings
-from runner.place import Bytes
+from runner.place import Bytes, Place
 
 _JPEG = b"\xff\xd8\xff"
 _COLORS = {"grayscale": "GRAY", "rgb": "RGB", "rgba": "RGBA"}
@@ -158,14 +158,18 @@ FIRST = 10
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
-def open_decoder(settings: ImageSettings, *first: Path) -> Decoder:
+def open_decoder(settings: ImageSettings, *first: Path | Place) -> Decoder:
     """The reader of the images of a dataset; `first` are some of its files, of which only one header is read.
 
     Arrays have shape `(height, width, channels)` and dtype uint8. They are float32 in 0..1 if `color_mode` is grayscale
     and the first readable header is that of a 16-bit image; each image is then divided by the white of its bit depth.
     Files that cannot be read count as 8-bit.
     """
-    deep = settings.color_mode == "grayscale" and is_16_bit(*first)
+    return decoder_of(settings, deep=settings.color_mode == "grayscale" and is_16_bit(*first))
+
+
+def decoder_of(settings: ImageSettings, *, deep: bool) -> Decoder:
+    """The decoder of images whose arrays are uint8; with `deep`, of 16 bits, float32."""
     shape = (*settings.target_size, CHANNELS[settings.color_mode])
     spec = ArraySpec(shape, np.dtype(np.float32 if deep else np.uint8))
     if settings.decode == "fast" and settings.interpolation in ("nearest", "bilinear"):

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import xxhash
 
+from runner.data.pack import Pack
+from runner.data.pack_document import load_pack
 from runner.data.pack_format import INDEX
-from runner.errors import BadSampleError, ConfigurationError, RunnerError
+from runner.errors import BadSampleError, ConfigurationError, DataError, RunnerError
 from runner.loaders.auto import Auto, num_processors
 from runner.machine import available_bytes
 from runner.messages import duration_text, format_bytes, plural
@@ -42,7 +44,7 @@ def pack_data(config: Settings, record: RunRecord, terminal: Terminal) -> None:
     to = _folder(config)
     with record.stage("data"):
         dataset = open_dataset(config)
-        plan = PackPlan.of(config.pack, to, dataset, config.data.document())
+        plan = PackPlan.of(config.pack, to, dataset, _data_settings(config))
         terminal.summary(data_lines(config, dataset, available_bytes()))
         record.update(data={"samples": {split: len(source) for split, source in dataset.splits.items()}})
     folder = plan.pack_folder()
@@ -65,6 +67,18 @@ def _folder(config: Settings) -> Path:
     if config.pack.to is None:
         raise ConfigurationError("pack.to must be the folder to write to with mode=pack, got null; add pack.to=packed")
     return config.pack.to
+
+
+def _data_settings(config: Settings) -> Mapping[str, Any]:
+    """The settings that reading the pack needs; of a pack that is packed once more, those of its own data."""
+    if not isinstance(config.data, Pack):
+        return config.data.document()
+    document = load_pack(config.data.root)
+    if document.encode == "npy" and config.pack.encode != "npy":
+        raise DataError(
+            f"pack.encode must be npy for data.root={config.data.root}, a pack of arrays, got {config.pack.encode}"
+        )
+    return config.data.packed_settings(document)
 
 
 def _write(plan: PackPlan, folder: PackFolder, config: Settings, record: RunRecord, terminal: Terminal) -> None:
@@ -153,3 +167,4 @@ def _result_lines(folder: Path, document: Mapping[str, Any]) -> Iterator[Line]:
     )
     for split, count in document["left_out"].items():
         yield "", f"{plural(count, f'{split} sample')} could not be read and {'is' if count == 1 else 'are'} left out"
+    yield "", f"python -m runner data=pack data.root={folder}"

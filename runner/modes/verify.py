@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.data.dataset import Dataset
+from runner.data.pack import Pack
+from runner.data.pack_document import load_pack
 from runner.errors import ConfigurationError, VerifyError
 from runner.messages import plural
 from runner.modes.terminal import Terminal
@@ -27,11 +29,25 @@ def repeated(config: Settings, resumed: RunFolder | None) -> RunFolder | None:
     if folder is None or not config.verify:
         return None
     try:
-        return run_to_compare(folder)
+        first = run_to_compare(folder)
+        _refuse_other_bytes(config, first)
+        return first
     except ConfigurationError as error:
         if resumed is None:
             raise
         raise ConfigurationError([*error.problems, "verify=false resumes without a comparison"]) from error
+
+
+def _refuse_other_bytes(config: Settings, first: RunFolder) -> None:
+    """Raise `ConfigurationError` if the samples are packed in other bytes than those that the first run read."""
+    if not isinstance(config.data, Pack) or first.config.get("data", {}).get("kind") == config.data.kind:
+        return
+    root, encode = config.data.root, load_pack(config.data.root).encode
+    if encode != "keep":
+        raise ConfigurationError(
+            f"verify must compare a run on the same bytes, got data.root={root}, packed with pack.encode={encode}, "
+            f"which changes those that {first.path} read; pack with pack.encode=keep, or leave verify out"
+        )
 
 
 def verify(

@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.data.pack_format import PACK_JSON
+from runner.data.pack_format import BEGUN, PACK_JSON
 from runner.errors import DataError
 from runner.messages import first_few
 from runner.records.diff import changed_keys
 from runner.records.files import to_json, write_atomically
 
-BEGUN, LOCK = ".pack.json", ".lock"
-"""Files of a pack that is not whole: what it will be, and the lock of the process that writes it."""
+LOCK = ".lock"
+"""The file that the process locks which writes a pack."""
 
 PATHS = ("root", "path", "manifest", "partition", "labels", "validation_root", "test_root", "masks", "targets")
 """Keys of data that say where it is; data that has moved is the same data."""

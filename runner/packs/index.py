@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.batch import Array
 from runner.data.ids import names_at
-from runner.data.labels import Head, Labels
+from runner.data.labels import Labels
 from runner.data.pack_format import INDEX, column_name
 from runner.data.source import Source
 from runner.packs.order import id_bytes
@@ -29,7 +29,9 @@ def write_index(folder: Path, splits: Mapping[str, Source], shards: Mapping[str,
         writer = None
         for split, source in splits.items():
             for table in _tables(folder, split, source, shards[split]):
-                writer = writer or parquet.ParquetWriter(file, table.schema, compression="none", use_dictionary=False)
+                if writer is None:
+                    texts = [name for name in table.column_names if name == "split" or name.startswith("suffix")]
+                    writer = parquet.ParquetWriter(file, table.schema, compression="none", use_dictionary=texts)
                 writer.write_table(table)
         if writer is not None:
             writer.close()
@@ -64,14 +66,9 @@ def _labels(labels: Labels) -> Mapping[str, Any]:
     columns = {
         column_name("label", head.name): _column(column)
         for head, column in zip(labels.heads, labels.columns, strict=True)
-        if _has_column(head)
+        if head.has_column
     }
     return columns if labels.weights is None else {**columns, "weight": labels.weights}
-
-
-def _has_column(head: Head) -> bool:
-    """Whether the labels of a head are a column; those of others are the sample, or one of its arrays."""
-    return head.mode != "input" and not head.field
 
 
 def _column(values: Array) -> Any:

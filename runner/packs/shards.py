@@ -90,6 +90,7 @@ class ShardWriter:
     _rows: list[int] = field(default_factory=list)
     _offsets: list[int] = field(default_factory=list)
     _sizes: list[tuple[int, ...]] = field(default_factory=list)
+    _suffixes: list[str] = field(default_factory=list)
     _digests: list[bytes] = field(default_factory=list)
     _digest: Any = field(default_factory=xxhash.xxh3_128)
 
@@ -114,6 +115,7 @@ class ShardWriter:
         self._rows.append(row)
         self._offsets.append(self.num_bytes + tarfile.BLOCKSIZE)
         self._sizes.append(tuple(len(one.data) for one in contents))
+        self._suffixes += [one.suffix for one in contents]
         self._digests += [xxhash.xxh3_128_digest(one.data) for one in contents]
         for one, part in zip(contents, self.fields, strict=True):
             self._write(member_name(position, part.word, one.suffix), one.data)
@@ -168,6 +170,10 @@ class ShardWriter:
             "shard": np.full(len(rows), self.number, np.int32),
             "offset": np.array(self._offsets, np.int64),
             **{column_name("size", part.word): sizes[:, number] for number, part in enumerate(self.fields)},
+            **{
+                column_name("suffix", part.word): self._suffixes[number::count]
+                for number, part in enumerate(self.fields)
+            },
             **digests,
             "position": self.first + np.arange(len(rows)),
         }

@@ -13,9 +13,11 @@ from runner.data.dataframe import DataFrame
 from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.npy import Npy
+from runner.data.pack import Pack
 from runner.fields import arrays_of, spec_of
 from runner.loaders.reader import allocate
-from tests.support.masks import disc_image, write_discs
+from tests.support.masks import disc_image, discs, write_discs
+from tests.support.packs import write_pack
 
 
 @pytest.fixture
@@ -23,6 +25,8 @@ def opened(request, tmp_path, digits_root, monkeypatch):
     """A data set of each kind."""
     if request.param == "digits":
         return Digits(root=digits_root).open()
+    if request.param.startswith("pack of "):
+        return a_pack(request.param.removeprefix("pack of "), tmp_path, digits_root)
     if request.param == "masks":
         return images_with_masks(tmp_path)
     if request.param == "directory":
@@ -38,6 +42,17 @@ def opened(request, tmp_path, digits_root, monkeypatch):
         return one_file_each(x, tmp_path)
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(30) % 3, x_test=x[:4], y_test=[0, 1, 2, 0])
     return Arrays(path=tmp_path / "a.npz").open()
+
+
+def a_pack(kind, folder, digits_root):
+    """Files in large files: images, images with masks, or arrays."""
+    keys = ["data=digits", f"data.root={digits_root}", "data.limit=20"]
+    if kind == "masks":
+        keys = discs(write_discs(folder, 12))
+    elif kind == "arrays":
+        np.savez(folder / "a.npz", x=np.random.default_rng(0).normal(size=(30, 2, 3)), y=np.arange(30) % 3)
+        keys = ["data=arrays", f"data.path={folder / 'a.npz'}", "data.test_split=0.2", "pack.encode=npy"]
+    return Pack(root=write_pack(folder, *keys)).open()
 
 
 def images_with_masks(folder):
@@ -99,7 +114,10 @@ def source(request, opened):
 
 every = pytest.mark.parametrize(
     "opened",
-    ["digits", "directory", "arrays", "npy", "dataframe", "custom", "masks", "masks of arrays"],
+    [
+        *("digits", "directory", "arrays", "npy", "dataframe", "custom", "masks", "masks of arrays"),
+        *("pack of images", "pack of masks", "pack of arrays"),
+    ],
     indirect=True,
 )
 

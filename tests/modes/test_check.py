@@ -21,6 +21,7 @@ from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import examine
 from runner.modes.run import run
 from tests.support.masks import discs, write_discs
+from tests.support.packs import write_pack
 from tests.support.photos import write_photos
 
 KINDS = ("missing", "empty", "unreadable", "not_finite", "misnamed", "duplicate", "leaking")
@@ -301,3 +302,20 @@ def test_pixels_of_masks_are_counted(check, tmp_path):
     assert document["findings"]["missing"][0]["reason"] == f"{root}/masks/b/01.png: no such file"
     assert ids(document, "duplicate") == [["a/02.png", "a/02_again.png"]]
     assert "1 missing, 1 empty, 1 duplicate" in said
+
+
+def test_pack_is_checked_by_its_members(check, tmp_path, photos):
+    shutil.copy(photos / "train" / "cat" / "01.png", photos / "train" / "dog" / "02.png")
+    Image.open(photos / "train" / "dog" / "03.png").save(photos / "train" / "dog" / "04.bmp")
+    (photos / "train" / "dog" / "04.bmp").rename(photos / "train" / "dog" / "04.png")
+    pack = write_pack(tmp_path, *of(photos, "data.validation_split=0"))
+    (place,) = compose(["data=pack", f"data.root={pack}"]).data.open().splits["test"].places(0)
+    with open(place.file, "r+b") as file:
+        file.seek(place.offset)
+        file.write(b"no image")
+    document, said = check("data=pack", f"data.root={pack}", "loader.workers=2")
+    assert ids(document, "duplicate") == [["train/cat/01.png", "train/dog/02.png"]]
+    assert ids(document, "misnamed") == [["train/dog/04.png"]]
+    assert ids(document, "unreadable") == [["test/cat/00.png"]]
+    assert document["findings"]["misnamed"][0]["reason"] == "content is BMP, name says .png"
+    assert said.startswith("data check failed: 1 unreadable, 1 misnamed, 1 duplicate; ")

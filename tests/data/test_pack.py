@@ -1,0 +1,300 @@
+"""`data=pack`: the samples of the data that was packed, in its order; what does not fit is refused by name."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+from PIL import Image
+
+from runner import compose
+from runner.data.ids import Ids
+from runner.errors import BadSampleError, ConfigurationError, DataError
+from runner.fields import arrays_of
+from tests.support.masks import disc_image, write_discs
+from tests.support.packs import write_pack
+from tests.support.photos import write_photos
+
+
+def of(pack, *keys):
+    return compose(["data=pack", f"data.root={pack}", *keys]).data
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Keys of images in three classes and three splits."""
+    root = write_photos(tmp_path_factory.mktemp("photos"), ["cat", "dog", "emu"], 20, size=(12, 14))
+    return ["data=directory", f"data.root={root}", "data.target_size=[8,7]", "data.test_split=0.2"]
+
+
+@pytest.fixture(scope="module")
+def packed(photos, tmp_path_factory):
+    return write_pack(tmp_path_factory.mktemp("pack"), *photos)
+
+
+@pytest.fixture
+def damaged(packed, tmp_path):
+    """A copy of the pack, to be damaged."""
+    return shutil.copytree(packed, tmp_path / "damaged")
+
+
+def same_samples(one, other):
+    """Whether two sources have the same ids, labels, weights, arrays and digests."""
+    assert list(one.ids) == list(other.ids)
+    assert one.labels.heads == other.labels.heads
+    for mine, theirs in zip(one.labels.columns, other.labels.columns, strict=True):
+        assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
+    weights = [None if source.labels.weights is None else source.labels.weights.tolist() for source in (one, other)]
+    assert weights[0] == weights[1]
+    for index in range(len(one)):
+        values = one.read(index), other.read(index)
+        for (name, mine), (of_other, theirs) in zip(*map(arrays_of, values), strict=True):
+            assert (name, mine.dtype, mine.tolist()) == (of_other, theirs.dtype, theirs.tolist())
+        assert one.read_hashed(index, one.spec.empty()) == other.read_hashed(index, other.spec.empty())
+
+
+def test_pack_has_the_samples_of_its_data(photos, packed):
+    files, pack = compose(photos).data.open(), of(packed).open()
+    assert list(pack.splits) == list(files.splits) == ["train", "validation", "test"]
+    assert (pack.heads, pack.spec) == (files.heads, files.spec)
+    for split, source in files.splits.items():
+        same_samples(pack.splits[split], source)
+
+
+def test_other_pixels_are_those_of_the_files(photos, packed):
+    keys = ["data.target_size=[5,6]", "data.color_mode=grayscale", "data.decode=exact", "data.interpolation=bicubic"]
+    same_samples(of(packed, *keys).open().splits["test"], compose([*photos, *keys]).data.open().splits["test"])
+
+
+def test_files_in_large_images_have_spans(packed):
+    source = of(packed).open().splits["train"]
+    spans = source.spans()
+    for index in (0, len(source) - 1):
+        (place,) = source.places(index)
+        assert (spans.files[spans.file[index]], spans.offset[index], spans.size[index]) == place[:3]
+    assert sorted(place.member for (place,) in map(source.places, range(len(source))))[0] == "000000000.png"
+
+
+def dataframe_keys(folder):
+    root = write_photos(folder / "photos", ["cat", "dog"], 6)
+    rows = [f"{name}/{number:02}.png,{name},{number % 3},{number}" for name in ("cat", "dog") for number in range(6)]
+    (folder / "table.csv").write_text("\n".join(["path,animal,size,weight", *rows]))
+    modes = "data.class_mode={animal: sparse, size: raw}"
+    table = [f"data.manifest={folder / 'table.csv'}", f"data.root={root}", "data.weight_column=weight"]
+    return ["data=dataframe", *table, modes, "data.target_size=[4,4]"]
+
+
+def mask_keys(folder):
+    root = write_discs(folder / "discs", 8)
+    keys = [f"data.root={root / 'images'}", f"data.masks={root / 'masks'}", "data.mask_values={0: ground, 255: disc}"]
+    return ["data=directory", "data.class_mode=mask", "data.ignore_value=7", "data.target_size=[6,6]", *keys]
+
+
+def npy_keys(folder, *, masks=False):
+    names = [f"n{number}" for number in range(10)]
+    for kind in ("x", "m"):
+        (folder / kind).mkdir(parents=True)
+    for number, name in enumerate(names):
+        image, mask = disc_image(number)
+        np.save(folder / "x" / f"{name}.npy", image.astype(np.float32))
+        np.save(folder / "m" / f"{name}.npy", mask)
+    (folder / "partition.json").write_text(json.dumps({"train": names[:7], "test": names[7:]}))
+    (folder / "labels.json").write_text(json.dumps({name: number % 2 for number, name in enumerate(names)}))
+    keys = ["data=npy", f"data.root={folder / 'x'}", f"data.partition={folder / 'partition.json'}"]
+    if masks:
+        values = [f"data.masks={folder / 'm'}", "data.mask_values={0: ground, 255: disc}"]
+        return [*keys, "data.class_mode=mask", "data.validation_split=0", *values]
+    return [*keys, f"data.labels={folder / 'labels.json'}", "data.validation_split=0"]
+
+
+def target_keys(folder):
+    return [*npy_keys(folder), "data.class_mode=raw", f"data.targets={folder / 'm'}"]
+
+
+KINDS = {
+    "dataframe": dataframe_keys,
+    "masks": mask_keys,
+    "npy": npy_keys,
+    "npy masks": lambda folder: npy_keys(folder, masks=True),
+    "npy targets": target_keys,
+    "digits": lambda folder: ["data=digits", f"data.root={folder / 'digits'}", "data.limit=20"],
+    "reconstruction": lambda folder: [*mask_keys(folder)[:1], f"data.root={folder / 'discs'}", "data.class_mode=input"],
+}
+
+
+@pytest.mark.parametrize("encode", ["keep", "npy"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_data_can_be_packed(kind, encode, tmp_path):
+    keys = KINDS[kind](tmp_path)
+    pack = write_pack(tmp_path, *keys, f"pack.encode={encode}")
+    files, opened = compose(keys).data.open(), of(pack).open()
+    assert (opened.heads, opened.spec, list(opened.splits)) == (files.heads, files.spec, list(files.splits))
+    for split, source in files.splits.items():
+        if encode == "keep":
+            same_samples(opened.splits[split], source)
+        else:
+            for index in range(len(source)):
+                pairs = zip(arrays_of(opened.splits[split].read(index)), arrays_of(source.read(index)), strict=True)
+                assert all(np.array_equal(mine, theirs) for (_, mine), (_, theirs) in pairs)
+    pack_again = write_pack(tmp_path, "data=pack", f"data.root={pack}", f"pack.encode={encode}", to="again")
+    again = of(pack_again).open().splits["train"]
+    assert list(again.ids) == list(opened.splits["train"].ids)
+    pairs = zip(arrays_of(again.read(0)), arrays_of(opened.splits["train"].read(0)), strict=True)
+    assert all(np.array_equal(mine, theirs) for (_, mine), (_, theirs) in pairs)
+
+
+@pytest.mark.parametrize("encode", ["keep", "npy"])
+@pytest.mark.parametrize("kind", ["masks", "npy masks"])
+def test_masks_get_the_codes_of_a_model(kind, encode, tmp_path):
+    keys = KINDS[kind](tmp_path)
+    pack = write_pack(tmp_path, *keys, f"pack.encode={encode}")
+    (head,) = of(pack).open().heads
+    turned = head.__class__(
+        **{**{name: getattr(head, name) for name in head.__slots__}, "class_names": ("disc", "ground")}
+    )
+    one = compose(keys).data.open_for((turned,)).splits["train"].read(0)
+    other = of(pack).open_for((turned,)).splits["train"].read(0)
+    assert np.array_equal(one.arrays["mask"], other.arrays["mask"])
+    assert not np.array_equal(other.arrays["mask"], of(pack).open().splits["train"].read(0).arrays["mask"])
+
+
+def test_classes_may_be_fewer_and_ordered(packed):
+    opened = of(packed, "data.classes=[emu,cat]", "data.class_mode=sparse").open()
+    source = opened.splits["train"]
+    assert (opened.heads[0].mode, opened.heads[0].class_names) == ("sparse", ("emu", "cat"))
+    assert [("emu", "cat")[code] for code in source.labels.columns[0]] == [name[:3] for name in source.ids]
+    assert len(source) < len(of(packed).open().splits["train"])
+
+
+def test_labels_may_be_left_out(packed, tmp_path):
+    assert of(packed, "data.class_mode=null").open().heads == ()
+    assert of(packed, "data.class_mode=input").open().heads[0].mode == "input"
+    masks = write_pack(tmp_path, *mask_keys(tmp_path))
+    opened = of(masks, "data.class_mode=null").open()
+    assert (opened.heads, opened.spec.shape) == ((), (6, 6, 3))
+
+
+def test_missing_split_is_held_out(photos, tmp_path):
+    pack = write_pack(tmp_path, *photos, "data.test_split=0", "data.validation_split=0")
+    assert list(of(pack).open().splits) == ["train"]
+    held_out = of(pack, "data.validation_split=0.2").open().splits["validation"]
+    files = compose([*photos, "data.test_split=0", "data.validation_split=0.2"]).data.open()
+    same_samples(held_out, files.splits["validation"])
+
+
+def test_limit_selects_the_same_samples(photos, packed):
+    files = compose([*photos, "data.limit=5"]).data.open().splits["train"]
+    same_samples(of(packed, "data.limit=5").open().splits["train"], files)
+
+
+def test_deep_images_stay_floats(tmp_path):
+    root = tmp_path / "deep"
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.full((6, 6), 1000 * number, np.uint16)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    keys = ["data=directory", f"data.root={root}", "data.color_mode=grayscale", "data.target_size=[6,6]"]
+    pack = write_pack(tmp_path, *keys)
+    same_samples(of(pack).open().splits["train"], compose(keys).data.open().splits["train"])
+    assert of(pack).open().spec.dtype == np.float32
+    assert of(pack, "data.color_mode=rgb").open().spec.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            ["data.classes=[cat,dgo]"],
+            r"data\.classes must name classes of the pack \(cat, dog, emu\), got dgo; did you",
+        ),
+        (["data.antialias=false", "data.decode=exact"], r"data: antialias=false must go with decode=fast"),
+    ],
+)
+def test_keys_that_do_not_fit_are_refused(packed, keys, message):
+    with pytest.raises(DataError, match=message):
+        of(packed, *keys).open()
+
+
+def test_pixels_of_arrays_cannot_be_set(tmp_path):
+    pack = write_pack(tmp_path, *npy_keys(tmp_path))
+    with pytest.raises(DataError, match=r"data\.target_size must be null for a pack of arrays"):
+        of(pack, "data.target_size=[4,4]").open()
+
+
+def test_class_mode_of_numbers_is_refused(tmp_path):
+    pack = write_pack(tmp_path, *dataframe_keys(tmp_path))
+    with pytest.raises(DataError, match=r"data\.class_mode=sparse needs a pack with one class for each sample, got sp"):
+        of(pack, "data.class_mode=sparse").open()
+
+
+def test_missing_and_cut_shards_are_named(damaged):
+    with (damaged / "train-000000.tar").open("r+b") as file:
+        file.truncate(5000)
+    (damaged / "test-000000.tar").unlink()
+    with pytest.raises(
+        DataError,
+        match=r"is not whole: train-000000\.tar has 5,000 bytes of [\d,]+, test-000000\.tar: no such file; copy them",
+    ):
+        of(damaged).open()
+
+
+def test_other_version_is_refused(damaged):
+    document = json.loads((damaged / "pack.json").read_text())
+    (damaged / "pack.json").write_text(json.dumps({"version": 2}))
+    with pytest.raises(DataError, match=r"pack\.json must be of version 1, got version 2; read it with the version of"):
+        of(damaged).open()
+    del document["shards"]
+    (damaged / "pack.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"pack\.json is damaged: shards: field required"):
+        of(damaged).open()
+
+
+def test_folder_that_is_no_whole_pack_is_named(damaged, tmp_path):
+    (damaged / "pack.json").rename(damaged / ".pack.json")
+    with pytest.raises(DataError, match="is not whole; start the command again that wrote it: it continues"):
+        of(damaged).open()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"holds no pack\.json, so it is no pack; mode=pack pack\.to=.*empty writes"):
+        of(tmp_path / "empty").open()
+    with pytest.raises(ConfigurationError, match=r"data\.root"):
+        of(tmp_path / "nowhere")
+
+
+def test_index_of_another_pack_is_refused(damaged):
+    table = parquet.read_table(damaged / "index.parquet")
+    parquet.write_table(table.slice(1), damaged / "index.parquet")
+    with pytest.raises(DataError, match=r"index\.parquet does not fit its shards: it has 59 rows of 60; copy it once"):
+        of(damaged).open()
+    moved = table.set_column(table.column_names.index("offset"), "offset", [[10**7] * len(table)])
+    parquet.write_table(moved, damaged / "index.parquet")
+    with pytest.raises(DataError, match=r"index\.parquet does not fit the shards of train: members lie outside of"):
+        of(damaged).open()
+    (damaged / "index.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"index\.parquet cannot be read: "):
+        of(damaged).open()
+
+
+def test_damaged_member_is_named(damaged):
+    source = of(damaged).open().splits["train"]
+    (place,) = source.places(4)
+    with open(place.file, "r+b") as file:
+        file.seek(place.offset)
+        file.write(b"no image")
+    with pytest.raises(BadSampleError, match=rf"train-000000\.tar: {place.member}: cannot identify image file"):
+        source.read(4)
+
+
+@pytest.mark.parametrize("names", [["a", "bc", ""], ["é", "a", "日本", ""], ["caf\udce9", "é", "x"], []])
+def test_ids_come_from_bytes(names):
+    parts = [name.encode("utf-8", "surrogateescape") for name in names]
+    edges = np.cumsum([0, *map(len, parts)])
+    assert list(Ids.of_bytes(b"".join(parts), edges)) == names
+
+
+def test_many_ids_come_from_bytes(monkeypatch):
+    monkeypatch.setattr("runner.data.ids.CHUNK", 7)
+    names = [f"日{number}é" * (number % 3) for number in range(50)]
+    parts = [name.encode() for name in names]
+    assert list(Ids.of_bytes(b"".join(parts), np.cumsum([0, *map(len, parts)]))) == names

@@ -1,0 +1,68 @@
+"""Runs on a pack: the same run as on the files, to the last bit, where the pack keeps their bytes."""
+
+import shutil
+
+import pytest
+
+from runner import compose
+from runner.errors import ConfigurationError, VerifyError
+from runner.modes.run import run
+from tests.support.packs import write_pack
+from tests.support.photos import write_photos
+
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
+
+QUICK = ["train.epochs=1", "model=mlp", "model.hidden_units=[8]", "loader.workers=2", "loader.batch_size=8"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Photographs, a run on them, and their pack."""
+    root = tmp_path_factory.mktemp("first")
+    write_photos(root / "photos", ["cat", "dog", "emu"], 12)
+    data = ["data=directory", f"data.root={root}/photos", "data.target_size=[8,8]", "data.test_split=0.2"]
+    (root / "run").mkdir()
+    run(compose([*data, *QUICK]), folder=root / "run")
+    write_pack(root, *data)
+    write_pack(root, *data, "pack.encode=jpeg:90:6", to="smaller")
+    return root
+
+
+def packed(root, to="packed", first="run"):
+    return compose([f"rerun={root / first}", "verify=true", "data=pack", f"data.root={root / to}"])
+
+
+def test_run_on_a_pack_is_the_run_on_files(place, folder):
+    verified = run(packed(place), folder=folder).document["verified"]
+    assert verified["identical"]
+    assert "data (contents of 36 files)" in verified["compared"]
+    assert "data.kind changed from directory to pack" in verified["changed"]
+    assert verified["not_compared"] == []
+
+
+def test_run_on_a_pack_of_other_bytes_differs(place, folder, tmp_path):
+    root = shutil.copytree(place / "photos", tmp_path / "photos")
+    shutil.copy(root / "cat" / "01.png", root / "cat" / "00.png")
+    shutil.copytree(place / "run", tmp_path / "first")
+    data = ["data=directory", f"data.root={root}", "data.target_size=[8,8]", "data.test_split=0.2"]
+    write_pack(tmp_path, *data)
+    with pytest.raises(VerifyError, match=r"content of cat/00\.png changed"):
+        run(packed(tmp_path, first="first"), folder=folder)
+
+
+def test_verify_refuses_other_encodings(place, folder):
+    message = (
+        r"verify must compare a run on the same bytes, got data\.root=.*, packed with pack\.encode=jpeg:90:6, which"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        run(packed(place, to="smaller"), folder=folder)
+
+
+def test_model_is_evaluated_on_a_pack(place, folder, tmp_path):
+    results = []
+    for name, data in (("files", []), ("pack", ["data=pack", f"data.root={place / 'packed'}"])):
+        (tmp_path / name).mkdir()
+        config = compose(["mode=evaluate", f"from_run={place / 'run'}", *data])
+        results.append(run(config, folder=tmp_path / name).document["results"]["evaluate"])
+    measured = [{key: one[key] for key in ("loss", "accuracy")} for one in results]
+    assert measured[0] == measured[1]
