@@ -10,32 +10,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from runner.choices import AnyData, AnyLoader, AnyModel, AnyTracker
 from runner.component import Component, Folder, Names, Package
-from runner.data.arrays import Arrays
-from runner.data.custom import Custom as CustomData
 from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data, NoData
-from runner.data.digits import Digits
 from runner.data.directory import Directory
-from runner.data.npy import Npy
-from runner.data.pack import Pack
 from runner.data.pack_format import pyarrow_for
 from runner.errors import DataError
-from runner.loaders.auto import Auto
-from runner.loaders.custom import Custom as CustomLoader
-from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
-from runner.models.application import Application
 from runner.models.base import output_of, refuse_shared_columns
-from runner.models.cnn import CNN, CNN3D
-from runner.models.custom import Custom as CustomModel
-from runner.models.mlp import MLP
-from runner.models.unet import UNet
 from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
-from runner.trackers.mlflow import MLflow
-from runner.trackers.tensorboard import TensorBoard
-from runner.trackers.wandb import WandB
 from runner.training.backend import Backend, package_of
 from runner.training.settings import Predict, Train
 from runner.user_code import module_of
@@ -47,15 +32,6 @@ class Bench(Component):
     seconds: Annotated[float, Field(gt=0)] = 2.0
     """Seconds that each loader is timed for after its warm-up, on as many samples as one thread reads in that time."""
 
-
-AnyData = Annotated[
-    Digits | Directory | DataFrame | Npy | Arrays | Pack | CustomData | NoData, Field(discriminator="kind")
-]
-AnyLoader = Annotated[
-    InMemory | Generator | Sequence | DirectoryFlow | Auto | CustomLoader, Field(discriminator="kind")
-]
-AnyModel = Annotated[MLP | CNN | CNN3D | UNet | Application | CustomModel, Field(discriminator="kind")]
-AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discriminator="kind")]
 
 Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench", "pack"]
 READING: tuple[Mode, ...] = ("check", "bench", "pack")

@@ -31,6 +31,7 @@ LAYERS = [
     {"feeds", "packs", "reports"},
     {"callbacks"},
     {"training"},
+    {"choices"},
     {"settings"},
     {"config", "modes"},
     {"commands", "examples", "job", "report", "runs"},

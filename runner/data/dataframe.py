@@ -28,6 +28,7 @@ from runner.data.views import select
 from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.messages import first_few, yaml_text
+from runner.place import Place
 
 OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """Names that Keras and TensorFlow accept for one of several outputs."""
@@ -182,7 +183,7 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
 
         folder, masks = self.folder, self._paths(manifest, str(self.mask_column), "the path of a mask")
         decoder = open_decoder(self, *(folder / ids[row] for row in rows["train"][:FIRST]))
-        first = [folder / masks[row] for row in rows["train"][:FIRST_MASKS]]
+        first = [Place(str(folder / masks[row])) for row in rows["train"][:FIRST_MASKS]]
         classes = self.mask_classes(known.get("", ()), lambda: self.first_values(first))
         labels = replace(mask_labels(classes), weights=self._weights(manifest))
         images = file_samples(folder, ids, NO_LABELS, decoder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -70,9 +71,12 @@ class Dataset:
     def stat(self) -> Iterator[tuple[str, int, int]]:
         """Name, size in bytes and modification time in nanoseconds of every file that is read."""
         for source in self.splits.values():
-            for index, name in enumerate(source.ids if source.has_bytes and source.spans() is None else ()):
+            spans = source.spans()
+            for index, name in enumerate(source.ids if source.has_bytes and spans is None else ()):
                 for place in source.places(index):
                     yield self._stat(name, place)
+            for file in spans.files if spans else ():
+                yield self._stat(os.path.basename(file), Place(file))  # noqa: PTH119  (a place has a name, no path)
         yield from (_stat(file.name, Place(str(file))) for file in self.files)
 
     def _stat(self, name: str, place: Place) -> tuple[str, int, int]:

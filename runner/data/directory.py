@@ -21,6 +21,7 @@ from runner.data.masks import MaskedImages, MaskFileSettings, mask_labels
 from runner.data.places import FilePlaces
 from runner.data.split_folders import SplitFolders, find_split_folders
 from runner.errors import DataError
+from runner.place import Place
 
 
 class Directory(ClassFolders, MaskFileSettings):
@@ -105,7 +106,7 @@ class Directory(ClassFolders, MaskFileSettings):
         images = {split: self.samples(files, NO_LABELS, decoder) for split, files in listed.items()}
         folder = self.masks or self.root
         pairs = pair_masks([name for source in images.values() for name in source.ids], self.root, folder, names)
-        classes = self.mask_classes(known, lambda: self.first_values(folder / mask for mask in pairs.masks))
+        classes = self.mask_classes(known, lambda: self.first_values(Place(str(folder / mask)) for mask in pairs.masks))
         masks, labels = MaskDecoder(classes, self), mask_labels(classes)
         ends = np.cumsum([len(source) for source in images.values()])
         parts = [pairs.masks[end - len(source) : end] for end, source in zip(ends, images.values(), strict=True)]

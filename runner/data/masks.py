@@ -132,14 +132,14 @@ class MaskFileSettings(MaskSettings):
         several = {name: given if isinstance(given[0], tuple) else (given,) for name, given in self.mask_colors.items()}
         return tuple((color, name) for name, colors in several.items() for color in colors)
 
-    def first_values(self, paths: Iterable[Path]) -> list[Array]:
+    def first_values(self, places: Iterable[Place]) -> list[Array]:
         """The values of the first masks that can be read; colours, if one of them has colours."""
         from runner.images.mask import read_mask_values
 
-        chosen = [path for path in islice(paths, FIRST_MASKS) if path.is_file()]
+        chosen = [place for place in islice(places, FIRST_MASKS) if Path(place.file).is_file()]
         for colors in (False, True):
             with suppress(BadSampleError):
-                return [read_mask_values(Place(str(path)), colors=colors) for path in chosen]
+                return [read_mask_values(place, colors=colors) for place in chosen]
         return []
 
 

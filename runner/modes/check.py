@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from runner.batch import Array
+from runner.choices import AnyLoader
 from runner.data.dataset import Data, Dataset
 from runner.errors import BadSampleError
 from runner.fields import arrays_of
@@ -27,7 +28,7 @@ from runner.modes.summary import Line, data_lines
 from runner.modes.terminal import Terminal
 from runner.records.files import to_json, write_atomically
 from runner.records.record import RunRecord
-from runner.settings import AnyLoader, Settings
+from runner.settings import Settings
 
 CHECK_JSON = "check.json"
 UNREADABLE: tuple[Kind, ...] = ("missing", "empty", "unreadable", "not_finite")

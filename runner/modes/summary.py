@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.choices import AnyData, AnyModel
 from runner.data.dataset import Data, Dataset, NoData, ReadyBatches
 from runner.data.labels import Head
 from runner.fields import Layout
@@ -15,7 +16,7 @@ from runner.loaders.throughput import Readers
 from runner.messages import first_few, format_bytes, plural, yaml_text
 from runner.records.bad_samples import BAD_SAMPLES_CSV
 from runner.records.run_folder import RunFolder
-from runner.settings import AnyData, AnyModel, Settings
+from runner.settings import Settings
 
 Line = tuple[str, str]
 

@@ -38,6 +38,7 @@ def given(tmp_path, monkeypatch):
         "data=arrays": ["data.path=arrays.npz"],
         "data=npy": ["data.root=.", "data.partition=partition.json", "data.labels=labels.json"],
         "data=pack": ["data.root=."],
+        "data=tar": ["data.shards=shards.tar"],
         "data=custom": ["extensions=[mine]", "data.target=mine.Source"],
         "data=none": LOADER_CUSTOM,
         "loader=custom": LOADER_CUSTOM,
