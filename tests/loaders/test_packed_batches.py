@@ -1,5 +1,9 @@
 """Packs: every loader gives the batches of the files, whatever the order inside the pack."""
 
+import io
+import tarfile
+from tarfile import TarInfo
+
 import pytest
 
 from runner import build_loader, compose
@@ -48,6 +52,37 @@ def test_pack_gives_the_batches_of_files(way, data, expected, tmp_path):
     with build_loader(compose([*data[1], BATCH, *WAYS[way], f"loader.cache_dir={tmp_path}"])) as loader:
         assert digests(loader) == expected
         assert digests(loader) == expected  # from the cache, where there is one
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Keys of files, and of a tar file with the same samples."""
+    folder = tmp_path_factory.mktemp("shards")
+    root = write_photos(folder / "photos", ["cat", "dog"], 7)
+    keys = ["data.target_size=[6,5]", "data.augment.flip=horizontal", "data.validation_split=0", BATCH]
+    with tarfile.open(folder / "a.tar", "w") as tar:
+        for file in sorted(root.glob("*/*")):
+            name = file.relative_to(root).with_suffix("").as_posix()
+            label = TarInfo(f"{name}.cls")
+            label.size = len(file.parent.name)
+            tar.add(file, f"{name}{file.suffix}")
+            tar.addfile(label, io.BytesIO(file.parent.name.encode()))
+    tar_keys = ["data=tar", f"data.shards={folder}/a.tar", f"data.index_dir={folder}", *keys]
+    return ["data=directory", f"data.root={root}", *keys], tar_keys
+
+
+def without_ids(epochs):
+    return [[digest for _, digest in epoch] for epoch in epochs]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tar_gives_the_batches_of_files(way, shards, tmp_path):
+    files, tar = shards
+    with build_loader(compose([*files, "loader=generator"])) as loader:
+        expected = without_ids(digests(loader))
+    with build_loader(compose([*tar, *WAYS[way], f"loader.cache_dir={tmp_path}"])) as loader:
+        assert without_ids(digests(loader)) == expected
+        assert without_ids(digests(loader)) == expected  # from the cache, where there is one
 
 
 def test_pack_begins_at_any_step(data, expected):
