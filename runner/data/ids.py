@@ -59,14 +59,24 @@ class Ids(Names):
         """
         text = data.decode("utf-8", "surrogateescape")
         if len(text) == len(data):
-            return cls._of(text, edges[:-1], edges[1:])
+            return cls.of_text(text, edges)
         try:
             data.decode("utf-8")
         except UnicodeDecodeError:
             places = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
             return cls(data[start:end].decode("utf-8", "surrogateescape") for start, end in places)
         ends = np.concatenate([[0], *_character_edges(data, edges)])
-        return cls._of(text, ends[:-1], ends[1:])
+        return cls.of_text(text, ends)
+
+    @classmethod
+    def of_text(cls, text: str, edges: NDArray[np.int64]) -> Self:
+        """The ids in `text` one after the other, each from one of `edges` to the next."""
+        return cls._of(text, edges[:-1], edges[1:])
+
+    @property
+    def edges(self) -> NDArray[np.int64]:
+        """Where the ids begin and end in their text; they are no selection of others."""
+        return np.append(self._starts[:1], self._ends)
 
     @property
     def text(self) -> str:

@@ -100,7 +100,7 @@ def load_pack(root: Path) -> PackDocument:
 def _no_pack(root: Path) -> str:
     if (root / BEGUN).exists():
         return f"the pack in {root} is not whole; start the command again that wrote it: it continues"
-    return f"{root} holds no {PACK_JSON}, so it is no pack; mode=pack pack.to={root} writes one"
+    return f"{root} holds no {PACK_JSON}, so it is no pack; mode=pack writes one"
 
 
 def _faults(root: Path, document: PackDocument) -> Iterator[str]:

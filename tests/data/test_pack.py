@@ -256,7 +256,7 @@ def test_folder_that_is_no_whole_pack_is_named(damaged, tmp_path):
     with pytest.raises(DataError, match="is not whole; start the command again that wrote it: it continues"):
         of(damaged).open()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds no pack\.json, so it is no pack; mode=pack pack\.to=.*empty writes"):
+    with pytest.raises(DataError, match=r"holds no pack\.json, so it is no pack; mode=pack writes one"):
         of(tmp_path / "empty").open()
     with pytest.raises(ConfigurationError, match=r"data\.root"):
         of(tmp_path / "nowhere")
@@ -298,3 +298,58 @@ def test_many_ids_come_from_bytes(monkeypatch):
     names = [f"日{number}é" * (number % 3) for number in range(50)]
     parts = [name.encode() for name in names]
     assert list(Ids.of_bytes(b"".join(parts), np.cumsum([0, *map(len, parts)]))) == names
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A pack with weights, several splits and an odd id, whose columns are kept as arrays; opened once."""
+    keys = dataframe_keys(tmp_path)
+    table = tmp_path / "table.csv"
+    table.write_text(table.read_text().replace("cat/05.png", "cat/é5.png"))
+    (tmp_path / "photos" / "cat" / "05.png").rename(tmp_path / "photos" / "cat" / "é5.png")
+    pack = write_pack(tmp_path, *keys, "data.validation_split=0.3")
+    monkeypatch.setattr("runner.data.pack_index.KEPT_FROM", 0)
+    return pack, of(pack).open().splits
+
+
+def no_parquet(*arguments):
+    pytest.fail("read Parquet")
+
+
+def test_kept_columns_hold_what_the_index_holds(kept, monkeypatch):
+    pack, first = kept
+    monkeypatch.setattr("runner.data.pack_index.ParquetColumns", no_parquet)
+    again = of(pack).open().splits
+    assert list(again) == list(first) == ["train", "validation"]
+    for split, source in first.items():
+        same_samples(again[split], source)
+        assert [again[split].places(index) for index in range(len(source))] == list(
+            map(source.places, range(len(source)))
+        )
+
+
+@pytest.mark.parametrize("damage", ["offset.npy", "train.txt", "train.edges.npy", "state.json", "suffix.npy"])
+def test_damaged_columns_are_made_again(kept, damage):
+    pack, first = kept
+    file = pack / ".columns" / damage
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3])
+    same_samples(of(pack).open().splits["train"], first["train"])
+    assert len(file.read_bytes()) == len(whole)
+
+
+def test_columns_of_another_index_are_not_used(kept):
+    pack, _ = kept
+    table = parquet.read_table(pack / "index.parquet")
+    moved = table.set_column(table.column_names.index("offset"), "offset", [[10**7] * len(table)])
+    parquet.write_table(moved, pack / "index.parquet")
+    with pytest.raises(DataError, match="members lie outside of"):
+        of(pack).open()
+
+
+def test_pack_that_one_may_not_write_to_is_read(kept, monkeypatch):
+    pack, first = kept
+    shutil.rmtree(pack / ".columns")
+    monkeypatch.setattr("runner.data.pack_columns.np.save", lambda *_: exec("raise PermissionError"))
+    same_samples(of(pack).open().splits["train"], first["train"])
+    assert not [file.name for file in pack.iterdir() if "columns" in file.name]
