@@ -69,7 +69,7 @@ def _read(file: Path) -> str:
         return ""
 
 
-def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = False) -> None:
+def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = False, by_blocks: bool = False) -> None:
     """Raise `DataError` if a loader needs more bytes than are free."""
     if needed > available:
         fix = "lower loader.max_queue_size or loader.batch_size"
@@ -77,6 +77,8 @@ def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = F
             fix = "choose loader=sequence, which reads while training"
         elif cached:
             kind, fix = f"{kind} with loader.cache=memory", "choose loader.cache=disk"
+        elif by_blocks:
+            kind, fix = f"{kind} with loader.order=blocks", "lower loader.window_mb"
         raise DataError(
             f"loader={kind} needs {format_bytes(needed)} of memory for this data, but only {format_bytes(available)} "
             f"are free; {fix}, or make the samples smaller (data.target_size)"

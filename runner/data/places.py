@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -33,6 +34,15 @@ class Spans(NamedTuple):
         begin = np.minimum(self.offset, other.offset)
         end = np.maximum(self.offset + self.size, other.offset + other.size)
         return self._replace(offset=begin, size=end - begin)
+
+
+def joined(parts: Sequence[Spans]) -> Spans:
+    """The spans of several sources, one after the other; a file that several of them have counts once."""
+    files = tuple(dict.fromkeys(chain.from_iterable(part.files for part in parts)))
+    numbers = {file: number for number, file in enumerate(files)}
+    file = [np.array([numbers[name] for name in part.files], np.int32)[part.file] for part in parts]
+    offsets, sizes = [part.offset for part in parts], [part.size for part in parts]
+    return Spans(files, np.concatenate(file), np.concatenate(offsets), np.concatenate(sizes))
 
 
 class Places(Protocol):

@@ -13,7 +13,7 @@ import numpy as np
 from runner.batch import Array, Indices
 from runner.data.ids import Ids, select_ids
 from runner.data.labels import NO_LABELS, Head, Labels
-from runner.data.places import Spans
+from runner.data.places import Spans, joined
 from runner.data.source import Source
 from runner.data.stored_samples import StoredSamples
 from runner.errors import DataError
@@ -132,6 +132,11 @@ class Joined(View):
 
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    def spans(self) -> Spans | None:
+        """Those of all sources; None if one of them has none."""
+        parts = [spans for source in self.sources if (spans := source.spans()) is not None]
+        return joined(parts) if len(parts) == len(self.sources) else None
 
     def locate(self, index: int) -> tuple[Source, int]:
         """The source of a sample, and the sample's index there."""

@@ -74,6 +74,9 @@ def _first(resources: ReadingResources) -> str:
 def _keys(stage: str, resources: ReadingResources) -> Iterator[str]:
     """Keys to set, most promising first; never a value that is set already."""
     loader = resources.loader
+    if stage == "read" and loader.order == "blocks":  # one thread reads blocks, as fast as the disk can
+        yield f"raise loader.block_mb (now {loader.block_mb:g}) if the disk seeks slowly"
+        return
     if stage == "transfer":
         return  # the training thread copies batches, whatever the loader
     if loader.kind == "generator":

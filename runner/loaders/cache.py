@@ -20,6 +20,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.reader import ReadResult, allocate
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Clock
+from runner.loaders.window_bytes import WindowBytes
 from runner.loaders.workers import PendingBatch, Workers
 from runner.shared_memory import SharedArray
 
@@ -78,6 +79,10 @@ class CachedSource(Wrapper):
     """The samples of `source`; each is read from it once and copied from `cache` afterwards."""
 
     cache: Cache
+
+    def is_stored(self, indices: Indices) -> bool:
+        """Whether all samples at `indices` seem to be stored."""
+        return self.cache.holds(indices)
 
     def read(self, index: int, out: Values = None) -> Values:
         """The array of sample `index`."""
@@ -165,11 +170,11 @@ class WorkersBehindCache:
     source: CachedSource
     clock: Clock
 
-    def submit(self, epoch: int, indices: Indices) -> PendingBatch:
+    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingBatch:
         """Start to read the samples at `indices`, unless all of them are stored."""
         if self.source.cache.holds(indices):
             return _StoredBatch(self, epoch, indices)
-        return self.workers.submit(epoch, indices)
+        return self.workers.submit(epoch, indices, fetched)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -183,6 +188,11 @@ class _StoredBatch:
     behind: WorkersBehindCache
     epoch: int
     indices: Indices
+
+    @property
+    def futures(self) -> tuple[()]:
+        """None: no worker reads it."""
+        return ()
 
     def result(self) -> ReadResult:
         """A copy of the rows; workers read the batch if one of them is gone or damaged, or holds no numbers."""

@@ -74,6 +74,9 @@ class Custom(LoaderSettings):
         "use_multiprocessing",
         "shuffle",
         "drop_remainder",
+        "order",
+        "block_mb",
+        "window_mb",
         "cache",
         "cache_dir",
     )

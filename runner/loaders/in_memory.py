@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,9 +20,11 @@ from runner.fields import Values, take_rows
 from runner.loaders.buffers import KEPT_BUFFERS
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
-from runner.loaders.reader import BadSample, SampleReader, allocate, gather
+from runner.loaders.reader import BadSample, ReadResult, SampleReader, allocate, gather, read_batch
 from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import LoaderSettings
+from runner.loaders.window_workers import in_windows
+from runner.loaders.windows import Windows
 from runner.loaders.workers import read_ahead
 from runner.transforms.transform import Transforms
 
@@ -98,26 +101,42 @@ class InMemoryLoader(Loader):
         bad: list[BadSample] = []
         is_final = not self.reader.transforms
         reader = SampleReader(self.source, on_bad=self.reader.on_bad.without_substitutes(), checks_values=is_final)
-        starts = range(0, len(rows), BLOCK)
-        blocks = (np.arange(start, min(start + BLOCK, len(rows))) for start in starts)
-        if self._settings.workers:
-            bad += self._read_with_workers(reader, blocks, rows)
+        if self._settings.workers or self.windows is not None:
+            for result in self._results(reader):
+                rows[result.indices] = result.x
+                bad += result.bad
         else:
-            for indices in blocks:
+            for start in range(0, len(rows), BLOCK):
+                indices = np.arange(start, min(start + BLOCK, len(rows)))
                 with self.limited():
-                    piece = reader.fill(0, indices, rows[indices[0] : indices[-1] + 1])
+                    piece = reader.fill(0, indices, rows[start : start + BLOCK])
                 self.clock.add(piece.span)
                 bad += piece.bad
         return InMemorySamples(self.source, rows, {one.index: one for one in bad})
 
-    def _read_with_workers(self, reader: SampleReader, blocks: Iterable[Indices], out: Values) -> Iterator[BadSample]:
-        workers = start_workers(reader, self._settings, self.clock)
+    def _results(self, reader: SampleReader) -> Iterator[ReadResult]:
+        """All samples, read in their order; with blocks, in the order of their files."""
+        size = BLOCK if self.plan.blocks is None else min(BLOCK, self.plan.batch_size)  # no more than windows hold
+        plan = Plan(num_samples=len(self.source), batch_size=size, shuffle=False, blocks=self.plan.blocks)
+        windows, timeout_seconds = Windows.of(plan, self.source), self._settings.timeout_seconds
+        steps = range(plan.num_steps)
+        workers = start_workers(reader, self._settings, self.clock, windows) if self._settings.workers else None
+        reads = None if windows is None else windows.read(0, plan.num_steps, self.clock, timeout_seconds)
         try:
-            for result in read_ahead(workers, ((0, indices) for indices in blocks), AHEAD * self._settings.workers):
-                out[result.indices] = result.x
-                yield from result.bad
+            if workers is None:
+                for step in steps:
+                    with self.limited(), reads.using(0, step) if reads else nullcontext():
+                        result = read_batch(reader, 0, plan.batch(0, step), self.clock)
+                    yield result
+            else:
+                with in_windows(workers, reads) as reading:
+                    batches = ((0, plan.batch(0, step)) for step in steps)
+                    yield from read_ahead(reading, batches, AHEAD * self._settings.workers)
         finally:
-            workers.close()
+            if workers is not None:
+                workers.close()
+            if windows is not None:
+                windows.close()
 
     def close(self) -> None:
         """Stop the workers and free the samples."""
@@ -137,6 +156,9 @@ class InMemorySamples(Wrapper):
 
     rows: Values
     bad: Mapping[int, BadSample] = field(default_factory=dict)
+
+    def spans(self) -> None:
+        """None: the samples are in memory."""
 
     def read(self, index: int, out: Values = None) -> Values:
         """A copy of row `index`."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +18,7 @@ from runner.fields import SampleSpec
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
 from runner.loaders.timing import Clock
+from runner.loaders.windows import Windows
 from runner.messages import plural
 from runner.transforms.transform import Transforms
 from runner.watchdog import Watchdog
@@ -37,6 +38,7 @@ class Loader(ABC):
     def __init__(self, source: Source, plan: Plan, transforms: Transforms = ()) -> None:
         self.source, self.plan, self.reader = source, plan, SampleReader(source, transforms)
         self.clock = Clock()
+        self.windows = Windows.of(plan, source)
         self.watchdog: Watchdog | None = None
         """Limits reads in the main thread, for a loader that is used outside of a run; a run has its own."""
         self.note: NoteBad = lambda sample_id, name, reason: None
@@ -69,6 +71,19 @@ class Loader(ABC):
         """One batch, read in the caller's thread."""
         with self.limited():
             return self.complete(read_batch(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
+
+    def in_caller(self, first_step: int, num_steps: int | None) -> Iterator[Batch]:
+        """`num_steps` batches from global step `first_step` on, read in the caller's thread; None: without an end."""
+        reads = None if self.windows is None else self.windows.read(first_step, num_steps, self.clock)
+        try:
+            for step in count(first_step) if num_steps is None else range(first_step, first_step + num_steps):
+                place = divmod(step, len(self))
+                with self.limited(), nullcontext() if reads is None else reads.using(*place):
+                    batch = self.batch(*place)
+                yield batch
+        finally:
+            if reads is not None:
+                reads.close()
 
     def limited(self) -> AbstractContextManager[None]:
         """Limits the time of reads in the block by `loader.timeout_seconds`."""
@@ -116,6 +131,8 @@ class Loader(ABC):
 
     def close(self) -> None:
         """Stop the workers and free the memory; may be called twice."""
+        if self.windows is not None:
+            self.windows.close()
         if self.watchdog is not None:
             self.watchdog.close()
 
@@ -133,5 +150,4 @@ class GeneratorLoader(Loader):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
-        for step in range(start, len(self)):
-            yield self.batch(epoch, step)
+        return self.in_caller(epoch * len(self) + start, len(self) - start)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from runner.batch import Indices
-from runner.loaders.block_order import BlockOrder, BlockTable
+from runner.loaders.block_order import BlockTable
 from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
 
@@ -78,9 +78,10 @@ class Plan:
         start = step * self.batch_size
         return start, min(start + self.batch_size, self.num_samples)
 
-    def block_order(self, epoch: int) -> BlockOrder | None:
-        """The order of the blocks of one epoch; None without blocks."""
-        return None if self.blocks is None else self.blocks.order(self.seed if self.shuffle else None, epoch)
+    @property
+    def order_seed(self) -> int | None:
+        """The seed of the order; None for the order of the source, or of its files."""
+        return self.seed if self.shuffle else None
 
     def _ordered(self, epoch: int, start: int, stop: int) -> Indices:
         """Positions start … stop - 1 of the epoch's order, from cached blocks."""
@@ -91,8 +92,7 @@ class Plan:
         return np.concatenate([self._block(epoch, first)[max(start - first, 0) : stop - first] for first in firsts])
 
     def _block(self, epoch: int, first: int) -> Indices:
-        seed = self.seed if self.shuffle else None
-        return _block(self.blocks or self.num_samples, seed, epoch if self.shuffle else 0, first)
+        return _block(self.blocks or self.num_samples, self.order_seed, epoch if self.shuffle else 0, first)
 
 
 # The caches are not part of a plan, so plans stay equal, picklable and frozen. Two threads may compute the same block

@@ -32,8 +32,11 @@ from runner.loaders.buffers import aligned_bytes
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
+from runner.loaders.window_bytes import Runs, WindowBytes
 from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.messages import format_bytes
+from runner.place import using_fetched
+from runner.shared_memory import SharedArray
 
 SHARED_MEMORY = Path("/dev/shm")
 """Shared memory on Linux; Docker gives a container 64 MB by default."""
@@ -65,6 +68,11 @@ class PendingProcesses:
     spec: SampleSpec
     timeout_seconds: float
     clock: Clock
+
+    @property
+    def futures(self) -> list[Future[ReadPiece]]:
+        """Its pieces."""
+        return self.block.futures
 
     def result(self) -> ReadResult:
         """Wait for all pieces; copy the batch out of shared memory."""
@@ -104,19 +112,26 @@ def refuse_unsendable(reader: SampleReader) -> None:
 
 
 class Processes:
-    """A pool of spawned processes that read pieces of batches into shared memory."""
+    """A pool of spawned processes that read pieces of batches into shared memory; `windows` hold bytes of samples."""
 
-    def __init__(self, reader: SampleReader, num_workers: int, timeout_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        reader: SampleReader,
+        num_workers: int,
+        timeout_seconds: float,
+        clock: Clock,
+        windows: Sequence[SharedArray] = (),
+    ) -> None:
         self._spec, self._num_workers = reader.spec, num_workers
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
         self._context = _RememberingContext()
-        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(reader,))
+        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(reader, windows))
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._free = weakref.finalize(self, _free, self._blocks)
 
-    def submit(self, epoch: int, indices: Indices) -> PendingProcesses:
+    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingProcesses:
         """Start to read the samples at `indices` as of `epoch`.
 
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
@@ -125,9 +140,9 @@ class Processes:
         pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
         try:
             with _reporting_death():
-                name, size = block.memory.name, len(indices)
+                name, size, runs = block.memory.name, len(indices), fetched.runs if fetched else ()
                 for row, piece in pieces(indices, self._num_workers):
-                    block.futures.append(self._executor.submit(_fill_shared, name, size, row, epoch, piece))
+                    block.futures.append(self._executor.submit(_fill_shared, name, size, row, epoch, piece, runs))
         except BaseException:
             pending.cancel()
             raise
@@ -212,10 +227,11 @@ class _Worker:
 
     reader: SampleReader
     blocks: dict[str, SharedMemory]
+    windows: Sequence[SharedArray]
 
 
-def _open(reader: SampleReader) -> None:
-    _Worker.reader, _Worker.blocks = reader, {}
+def _open(reader: SampleReader, windows: Sequence[SharedArray]) -> None:
+    _Worker.reader, _Worker.blocks, _Worker.windows = reader, {}, windows
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -227,11 +243,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(name: str, num_samples: int, start: int, epoch: int, indices: Indices) -> ReadPiece:
-    """Fill the rows from `start` on in a block for `num_samples` samples."""
+def _fill_shared(
+    name: str, num_samples: int, start: int, epoch: int, indices: Indices, runs: Sequence[Runs]
+) -> ReadPiece:
+    """Fill the rows from `start` on in a block for `num_samples` samples, whose bytes may be in `runs` of windows."""
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)
     spec = _Worker.reader.spec
     rows = spec.view(np.ndarray((spec.buffer_bytes(num_samples),), np.uint8, block.buf), num_samples)
-    return _Worker.reader.fill(epoch, indices, rows[start : start + len(indices)])
+    with using_fetched(WindowBytes(runs, _Worker.windows) if runs else None):
+        return _Worker.reader.fill(epoch, indices, rows[start : start + len(indices)])

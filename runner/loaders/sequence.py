@@ -17,6 +17,8 @@ from runner.loaders.reader import SampleReader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.threads import Threads
 from runner.loaders.timing import Clock
+from runner.loaders.window_workers import in_windows
+from runner.loaders.windows import WindowReads, Windows
 from runner.loaders.workers import Workers, read_ahead
 from runner.transforms.transform import Transforms
 
@@ -32,22 +34,21 @@ class SequenceLoader(Loader):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on."""
-        return self._read((epoch, step) for step in range(start, len(self)))
+        return self.stream(epoch * len(self) + start, len(self) - start)
 
     def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
         """As in `Loader`; near the end of a pass, workers read the first batches of the next one."""
-        steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
-        return self._read(divmod(step, len(self)) for step in steps)
-
-    def _read(self, places: Iterator[tuple[int, int]]) -> Iterator[Batch]:
-        """The batches at these places, pairs of epoch and step."""
         if self._settings.workers == 0:
-            yield from (self.batch(epoch, step) for epoch, step in places)
+            yield from self.in_caller(first_step, num_steps)
             return
+        steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
+        places = (divmod(step, len(self)) for step in steps)
         batches = ((epoch, self.plan.batch(epoch, step)) for epoch, step in places)
         try:
-            for rows in read_ahead(self._started_workers(), batches, self._settings.max_queue_size):
-                yield self.complete(rows)
+            reads = self._read_windows(first_step, num_steps)
+            with in_windows(self._started_workers(), reads) as workers:
+                for rows in read_ahead(workers, batches, self._settings.max_queue_size):
+                    yield self.complete(rows)
         except WorkerError:
             self.close()  # a worker that hangs would keep the interpreter from exiting
             raise
@@ -55,8 +56,13 @@ class SequenceLoader(Loader):
     def _started_workers(self) -> Workers:
         with self._lock:
             if self._workers is None:
-                self._workers = start_workers(self.reader, self._settings, self.clock)
+                self._workers = start_workers(self.reader, self._settings, self.clock, self.windows)
             return self._workers
+
+    def _read_windows(self, first_step: int, num_steps: int | None) -> WindowReads | None:
+        if self.windows is None:
+            return None
+        return self.windows.read(first_step, num_steps, self.clock, self._settings.timeout_seconds)
 
     def close(self) -> None:
         """Stop the workers; the next epoch starts new ones."""
@@ -67,10 +73,16 @@ class SequenceLoader(Loader):
         super().close()
 
 
-def start_workers(reader: SampleReader, settings: LoaderSettings, clock: Clock) -> Workers:
+def start_workers(
+    reader: SampleReader, settings: LoaderSettings, clock: Clock, windows: Windows | None = None
+) -> Workers:
     """A pool of threads or processes, as in `settings`; at least one worker."""
-    kind = Processes if settings.use_multiprocessing else Threads
-    workers = kind(reader, max(1, settings.workers), settings.timeout_seconds, clock)
+    count, timeout_seconds = max(1, settings.workers), settings.timeout_seconds
+    workers: Workers
+    if settings.use_multiprocessing:
+        workers = Processes(reader, count, timeout_seconds, clock, windows.buffers if windows else ())
+    else:
+        workers = Threads(reader, count, timeout_seconds, clock)
     if isinstance(reader.source, CachedSource) and not reader.transforms:
         return WorkersBehindCache(workers, reader.source, clock)
     return workers

@@ -36,6 +36,15 @@ class LoaderKeys(Component):
     drop_remainder: bool = False
     """Whether a training epoch skips its last batch if it is smaller."""
 
+    order: Literal["random", "blocks"] = "random"
+    """The order of an epoch: any sample anywhere, or block by block through large files, for disks that seek slowly."""
+
+    block_mb: float = Field(default=32.0, gt=0)
+    """MiB of a file to read at once with order=blocks: 32 for a spinning disk, 8 for an object store."""
+
+    window_mb: float = Field(default=1024.0, gt=0)
+    """MiB of blocks whose samples are mixed with order=blocks; two such windows are in memory."""
+
     timeout_seconds: float = Field(default=60.0, gt=0)
     """Longest time to read one batch, or a sample before the first batch, until the run ends with an error."""
 
@@ -70,7 +79,8 @@ class LoaderSettings(LoaderKeys):
         """Keys without an effect in these settings."""
         in_caller = ("use_multiprocessing", "max_queue_size") if self.workers == 0 else ()
         not_on_disk = () if self.cache == "disk" else ("cache_dir",)
-        return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk)))
+        in_no_blocks = () if self.order == "blocks" else ("block_mb", "window_mb")
+        return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk, *in_no_blocks)))
 
     def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of memory that a loader of `num_samples` samples takes, without the framework's own.
@@ -80,6 +90,17 @@ class LoaderSettings(LoaderKeys):
         """
         ahead = self.max_queue_size if self.workers else 0
         return (ahead + IN_FLIGHT) * min(self.batch_size, num_samples) * spec.num_bytes
+
+    def window_bytes(self, source: Source) -> int:
+        """Bytes of the windows that a loader of `source` holds with order=blocks; at most, before the blocks are cut.
+
+        Raises `DataError` if the samples do not lie in large files.
+        """
+        if self.order != "blocks":
+            return 0
+        from runner.loaders.blocks import most_window_bytes
+
+        return most_window_bytes(source, block_mb=self.block_mb, window_mb=self.window_mb)
 
     @abstractmethod
     def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> Loader:

@@ -16,7 +16,9 @@ from runner.errors import WorkerError
 from runner.fields import SampleSpec, Values
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
+from runner.loaders.window_bytes import WindowBytes
 from runner.loaders.workers import CLOSE_SECONDS, await_done, pieces
+from runner.place import using_fetched
 
 
 class _LateArray:
@@ -66,6 +68,7 @@ class _Piece:
     indices: Indices
     array: _LateArray
     row: int
+    fetched: WindowBytes | None
     future: Future[ReadPiece] = field(default_factory=Future)
 
     def read(self) -> None:
@@ -73,7 +76,8 @@ class _Piece:
             return
         try:
             rows = self.array.get()[self.row : self.row + len(self.indices)]
-            filled = self.reader.fill(self.epoch, self.indices, rows)
+            with using_fetched(self.fetched):
+                filled = self.reader.fill(self.epoch, self.indices, rows)
         except BaseException as error:
             self.future.set_exception(error)
         else:
@@ -98,13 +102,14 @@ class Threads:
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._stop = weakref.finalize(self, _stop, self._todo, threads)
 
-    def submit(self, epoch: int, indices: Indices) -> PendingThreads:
+    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingThreads:
         """Start to read the samples at `indices` as of `epoch` into a new array.
 
         Raises `RuntimeError` once the pool is closed.
         """
         array = _LateArray(self._reader.spec, len(indices))
-        batch = [_Piece(self._reader, epoch, part, array, row) for row, part in pieces(indices, self._num_workers)]
+        parts = pieces(indices, self._num_workers)
+        batch = [_Piece(self._reader, epoch, part, array, row, fetched) for row, part in parts]
         for piece in batch:
             self._todo.put(piece)
         if not self._stop.alive:  # checked last: closing cancels the pieces that were queued before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice, pairwise
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from runner.batch import Indices
 from runner.errors import WorkerError
 from runner.loaders.reader import ReadResult
+from runner.loaders.window_bytes import WindowBytes
 from runner.watchdog import watched
 
 LEAST, MOST = 8, 32
@@ -24,6 +25,10 @@ CLOSE_SECONDS = 2.0
 
 class PendingBatch(Protocol):
     """A batch that workers are reading."""
+
+    @property
+    def futures(self) -> Sequence[Future[Any]]:
+        """Its pieces; none if no worker reads it."""
 
     def result(self) -> ReadResult:
         """Wait for the samples.
@@ -38,8 +43,8 @@ class PendingBatch(Protocol):
 class Workers(Protocol):
     """A pool that reads batches in the background, in the order of `submit`."""
 
-    def submit(self, epoch: int, indices: Indices) -> PendingBatch:
-        """Start to read the samples at `indices` as of `epoch`."""
+    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingBatch:
+        """Start to read the samples at `indices` as of `epoch`; take their bytes from `fetched` where it has them."""
 
     def close(self) -> None:
         """Stop the workers; waits up to `CLOSE_SECONDS` for samples that are being read."""

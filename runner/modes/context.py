@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.data.dataset import Data, Dataset
+from runner.loaders.blocks import gap_note
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
@@ -111,6 +112,9 @@ def open_loaders(
             trains = training and split == "train"
             loader = open_loader(run.config, settings, dataset, split, training=trains, notes=notes)
             loaders[split] = closing.enter_context(loader)
+        for split, loader in loaders.items():
+            if (note := gap_note(split, loader.source, loader.plan.blocks)) is not None:
+                run.terminal.note(note)
         cache = cache_section(loaders.values())
         run.terminal.summary(cache_lines(cache))
         run.record.update(data={"cache": cache})

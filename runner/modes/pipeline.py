@@ -16,6 +16,8 @@ from runner.data.source import Source
 from runner.errors import DataError
 from runner.loaders import kinds
 from runner.loaders.auto import Auto, Choice
+from runner.loaders.block_order import BlockTable
+from runner.loaders.blocks import cut_blocks, refuse_small_windows
 from runner.loaders.cache import memory_cache_bytes, with_cache
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
@@ -48,7 +50,8 @@ class LoadingPlan:
     def refuse_too_large(self) -> None:
         """Raise `DataError` where memory cannot hold what the loaders need."""
         kind, cached = self.settings.kind, self.settings.cache == "memory"
-        refuse_too_large(self.needed_bytes, self.available_bytes, kind=kind, cached=cached)
+        by_blocks = self.settings.order == "blocks"
+        refuse_too_large(self.needed_bytes, self.available_bytes, kind=kind, cached=cached, by_blocks=by_blocks)
 
 
 def plan_loading(config: Settings, dataset: Dataset, splits: Sequence[str]) -> LoadingPlan:
@@ -72,6 +75,8 @@ def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], ava
     default = f"{Readers(settings.workers, settings.use_multiprocessing)}, one per processor"
     if settings.workers < 2 or settings.use_multiprocessing or not (any_number or any_kind):
         return choice.with_reason(default) if any_number else choice
+    if settings.order == "blocks":  # single samples in random places would be measured, not blocks
+        return choice.with_reason(f"{default}, not measured with loader.order=blocks") if any_number else choice
     source, in_memory = dataset.splits[splits[0]], isinstance(settings, kinds.InMemory)
     transforms = transforms_of(config, dataset, splits[0], source, training=splits[0] == "train")
     open_probe = partial(_open_probe, source, () if in_memory else transforms, settings, config.seed)
@@ -134,6 +139,7 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
         transforms = transforms_of(config, dataset, split, source, training=split == "train")
         total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if transforms else None)
+        total += loader.window_bytes(source)
     return total
 
 
@@ -173,6 +179,9 @@ def streaming(settings: LoaderSettings) -> LoaderSettings:
         use_multiprocessing=settings.use_multiprocessing,
         max_queue_size=settings.max_queue_size,
         timeout_seconds=settings.timeout_seconds,
+        order=settings.order,
+        block_mb=settings.block_mb,
+        window_mb=settings.window_mb,
     ).model_copy(update=caching)
 
 
@@ -193,9 +202,24 @@ def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split:
             seed=config.seed,
             shuffle=settings.shuffle and training,
             drop_remainder=settings.drop_remainder and training,
+            blocks=_blocks(settings, dataset, split, training=training),
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
+
+
+def _blocks(settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool) -> BlockTable | None:
+    """The blocks of a split with order=blocks.
+
+    Predicted masks and arrays are written while they are made, in the order of the table of predictions. So a split
+    that is not trained on has no blocks if there are any.
+    """
+    writes_arrays = any(head.mode == "mask" or head.shape for head in dataset.heads)
+    if settings.order != "blocks" or (writes_arrays and not training):
+        return None
+    table = cut_blocks(dataset.splits[split], block_mb=settings.block_mb, window_mb=settings.window_mb)
+    refuse_small_windows(table, settings.batch_size)
+    return table
 
 
 def _on_bad(config: Settings, *, training: bool) -> OnBad:

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from runner.batch import Array
+from runner.batch import Array, Indices
 from runner.callbacks.callback_list import PacedCallbacks
 from runner.data.labels import Head
 from runner.data.source import Source
@@ -50,7 +50,13 @@ def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> 
         )
     by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
     predictions = [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
-    return predictions, _delivered(delivery, loader, len(predictions[0]))
+    is_whole = len(predictions[0]) == loader.num_samples
+    if is_whole and loader.plan.blocks is None:
+        return predictions, loader.source
+    delivered = _delivered(delivery, loader, is_whole=is_whole)
+    order = np.argsort(delivered)  # a pass through blocks has the order of their files
+    source = loader.source if is_whole else select(loader.source, delivered[order])
+    return [rows[order] for rows in predictions], source
 
 
 def predict_to(
@@ -67,13 +73,17 @@ def predict_to(
     return source
 
 
-def _delivered(delivery: RecordedDelivery, loader: Loader, num_rows: int) -> Source:
-    """The source of the `num_rows` samples that were delivered."""
-    if num_rows == loader.num_samples:
-        return loader.source
-    ids = chain.from_iterable(delivery.ids(step) for step in range(len(loader)))
-    places = enumerate(loader.source.ids)
-    return select(loader.source, np.array([next(i for i, name in places if name == one) for one in ids], np.int64))
+def _delivered(delivery: RecordedDelivery, loader: Loader, *, is_whole: bool) -> Indices:
+    """The samples that were delivered, in their order."""
+    steps, ids = range(len(loader)), loader.source.ids
+    planned = np.arange(len(ids))
+    if loader.plan.blocks is not None:
+        planned = np.concatenate([loader.plan.batch(0, step) for step in steps])
+    if is_whole:
+        return planned
+    names = chain.from_iterable(delivery.ids(step) for step in steps)
+    places = iter(planned.tolist())
+    return np.array([next(index for index in places if ids[index] == name) for name in names], np.int64)
 
 
 def _reporting_errors(model: keras.Model, outputs: tuple[Output, ...]) -> keras.Model:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from runner import compose
-from runner.data.views import Relabelled, join
+from runner.data.views import Relabelled, join, select
+from tests.support.large_files import write_large_files
 
 
 def splits(digits_root, *overrides):
@@ -60,3 +61,17 @@ def test_array_samples_have_no_files_when_joined(tmp_path):
     joined = join(tuple(compose(overrides).data.open().splits.values()))
     assert not joined.has_bytes
     assert [joined.read(index).tolist() for index in range(4)] == [[0, 1], [2, 3], [4, 5], [1, 1]]
+
+
+def test_joined_samples_keep_their_places(tmp_path, digits_root):
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    one, other = (write_large_files(folder, num_samples=20, num_files=2) for folder in folders)
+    whole = join((one, select(other, np.arange(5, 20)), select(one, np.arange(3))))
+    spans = whole.spans()
+    assert len(spans.files) == 4
+    for index in range(len(whole)):
+        [place] = whole.places(index)
+        assert (spans.files[spans.file[index]], spans.offset[index], spans.size[index]) == place[:3]
+    assert join((one, splits(digits_root)["train"])).spans() is None

@@ -23,6 +23,9 @@ KEYS = {
     "max_queue_size": 3,
     "shuffle": False,
     "drop_remainder": True,
+    "order": "blocks",
+    "block_mb": 8.0,
+    "window_mb": 64.0,
     "timeout_seconds": 9.0,
 }
 
