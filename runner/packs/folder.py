@@ -20,7 +20,10 @@ from runner.records.files import to_json, write_atomically
 LOCK = ".lock"
 """The file that the process locks which writes a pack."""
 
-PATHS = ("root", "path", "manifest", "partition", "labels", "validation_root", "test_root", "masks", "targets")
+PATHS = (
+    *("root", "path", "manifest", "partition", "labels", "validation_root", "test_root", "masks", "targets"),
+    *("shards", "validation_shards", "test_shards"),
+)
 """Keys of data that say where it is; data that has moved is the same data."""
 
 BEGINNINGS = {"encode": "pack.encode", "order": "pack.order", "seed": "pack.seed", "shard_mb": "pack.shard_mb"}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -108,6 +109,16 @@ def npy_keys(folder, *, masks=False):
     return [*keys, f"data.labels={folder / 'labels.json'}", "data.validation_split=0"]
 
 
+def tar_keys(folder):
+    root = write_photos(folder / "photos", ["cat", "dog"], 6)
+    with tarfile.open(folder / "a.tar", "w") as tar:
+        for number, file in enumerate(sorted(root.rglob("*.png"))):
+            (folder / "label.cls").write_text(str(number % 2))
+            tar.add(file, f"{number}.png")
+            tar.add(folder / "label.cls", f"{number}.cls")
+    return ["data=tar", f"data.shards={folder / 'a.tar'}", "data.target_size=[4,4]"]
+
+
 def target_keys(folder):
     return [*npy_keys(folder), "data.class_mode=raw", f"data.targets={folder / 'm'}"]
 
@@ -118,6 +129,7 @@ KINDS = {
     "npy": npy_keys,
     "npy masks": lambda folder: npy_keys(folder, masks=True),
     "npy targets": target_keys,
+    "tar": tar_keys,
     "digits": lambda folder: ["data=digits", f"data.root={folder / 'digits'}", "data.limit=20"],
     "reconstruction": lambda folder: [*mask_keys(folder)[:1], f"data.root={folder / 'discs'}", "data.class_mode=input"],
 }
@@ -298,6 +310,27 @@ def test_many_ids_come_from_bytes(monkeypatch):
     names = [f"日{number}é" * (number % 3) for number in range(50)]
     parts = [name.encode() for name in names]
     assert list(Ids.of_bytes(b"".join(parts), np.cumsum([0, *map(len, parts)]))) == names
+
+
+def test_smaller_jpegs_can_be_read_at_any_size(photos, tmp_path):
+    pack = write_pack(tmp_path, *photos, "pack.encode=jpeg:95:10")
+    opened = of(pack, "data.target_size=[5,4]").open()
+    assert opened.spec.shape == (5, 4, 3)
+    files = compose([*photos, "data.target_size=[5,4]"]).data.open()
+    for split, source in opened.splits.items():
+        assert (list(source.ids), source.labels.heads) == (list(files.splits[split].ids), files.heads)
+        assert source.labels.columns[0].tolist() == files.splits[split].labels.columns[0].tolist()
+        pixels = source.read(0).astype(int), files.splits[split].read(0).astype(int)
+        assert abs(pixels[0] - pixels[1]).mean() < 25  # noise, which JPEG blurs
+
+
+def test_span_covers_image_and_mask(tmp_path):
+    source = of(write_pack(tmp_path, *mask_keys(tmp_path))).open().splits["train"]
+    spans = source.spans()
+    for index in range(len(source)):
+        image, mask = source.places(index)
+        assert (image.file, image.offset) == (spans.files[spans.file[index]], spans.offset[index])
+        assert mask.offset + mask.size == spans.offset[index] + spans.size[index]
 
 
 @pytest.fixture
