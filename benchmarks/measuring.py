@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +28,33 @@ Contenders = Mapping[str, Callable[[Path], Epochs]]
 TIMED_SECONDS = 3.0
 
 
-def compare(contenders: Contenders, make: Callable[[Path, int], None], *, samples: int, about: str) -> None:
-    """Run one contender, or all of them in turn, over the data that `make` writes to a folder named after it."""
+def compare(
+    contenders: Contenders, make: Callable[[Path, int], None], *, samples: int, about: str, peers: Sequence[str] = ()
+) -> Path:
+    """Run one contender, or all of them in turn, over the data that `make` writes to a folder named after it.
+
+    `peers` run in interpreters of their own, which the command line names; those without one are left out.
+    Returns the folder of the data.
+    """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=samples, help="files to read")
     parser.add_argument("--rounds", type=int, default=3, help="times each contender is measured")
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / f"keras-runner-{make.__name__}")
+    parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help="a peer's interpreter")
     parser.add_argument("--only", choices=contenders, help="measure one contender here, and print JSON")
     arguments = parser.parse_args()
     if arguments.only:
         print(json.dumps(_time(contenders[arguments.only](arguments.data))), flush=True)
         os._exit(0)  # no contender's threads keep the figures waiting
     make(arguments.data, arguments.samples)
+    interpreters = dict(text.split("=", 1) for text in arguments.python)
+    contenders = {name: made for name, made in contenders.items() if name not in peers or name in interpreters}
     rounds = []
     for number in range(arguments.rounds):
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
-        rounds.append({name: _measure(name, arguments.data) for name in contenders})
+        rounds.append({name: _measure(name, arguments.data, interpreters.get(name)) for name in contenders})
     print(_table(rounds))
+    return arguments.data
 
 
 def _time(epochs: Epochs) -> dict[str, float]:
@@ -70,9 +80,9 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _measure(name: str, root: Path) -> dict[str, float]:
+def _measure(name: str, root: Path, interpreter: str | None) -> dict[str, float]:
     """The figures of one contender, from a fresh process."""
-    command = [sys.executable, sys.argv[0], "--only", name, "--data", str(root)]
+    command = [interpreter or sys.executable, sys.argv[0], "--only", name, "--data", str(root)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:

@@ -22,6 +22,7 @@ from runner.data.source import Source
 from runner.data.stored_samples import StoredSamples
 from runner.errors import BadSampleError, DataError
 from runner.fields import Fields, Layout, Values
+from runner.images.decoder import StoredBytes, decoding
 from runner.messages import first_few, plural, yaml_text
 from runner.place import Place
 
@@ -218,6 +219,12 @@ class MaskedImages(Source):
             digest.update(part)
         return digest.digest()
 
-    def _read(self, index: int, out: Fields) -> tuple[Any, ...]:
-        image = self.images.read_bytes(index, out.arrays[IMAGE])
-        return (*image, *self.decoder.read(self.masks[index], image, out.arrays[MASK]))
+    def _read(self, index: int, out: Fields) -> StoredBytes:
+        image, mask = self.images.stored[index], self.masks[index]
+        image_data = image.read()
+        with decoding:
+            size = self.images.decoder.decode(image_data, image.name, out.arrays[IMAGE])
+        mask_data = mask.read()
+        with decoding:
+            self.decoder.decode(mask_data, mask.name, size, out.arrays[MASK])
+        return image_data, mask_data

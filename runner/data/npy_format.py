@@ -134,8 +134,8 @@ class NpyDecoder(Decoder):
     header: NpyHeader
     spec: ArraySpec
 
-    def decode(self, data: Bytes, name: str, out: Array) -> None:
-        """Copy the values of an `.npy` file with the bytes `data` into `out`.
+    def decode(self, data: Bytes, name: str, out: Array) -> tuple[int, ...]:
+        """Copy the values of an `.npy` file with the bytes `data` into `out`; return their shape.
 
         Raises `BadSampleError` if it is cut off, not an `.npy` file, or of another shape or dtype.
         """
@@ -153,6 +153,7 @@ class NpyDecoder(Decoder):
         values = header.empty()
         _bytes_of(values)[:] = memory[begin:end]
         out[...] = narrowed(values)
+        return header.shape
 
     def _bad(self, name: str, error: ValueError) -> BadSampleError:
         return BadSampleError(name, f"the file {error}; expected {self.header}, as in the first file")

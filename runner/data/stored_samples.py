@@ -14,7 +14,7 @@ from runner.data.ids import select_ids
 from runner.data.labels import Labels
 from runner.data.places import FilePlaces, Places, Spans
 from runner.data.source import Source
-from runner.images.decoder import Decoder, StoredBytes
+from runner.images.decoder import Decoder
 from runner.place import Place
 
 
@@ -50,14 +50,10 @@ class StoredSamples(Source):
         """Read the samples at `indices` into the rows of `out`."""
         self.decoder.read_many(self.stored.at(indices), out)
 
-    def read_bytes(self, index: int, out: Array) -> StoredBytes:
-        """Read sample `index` into `out`; return its bytes."""
-        return self.decoder.read(self.stored[index], out)
-
     def read_hashed(self, index: int, out: Array) -> bytes:
         """Read sample `index` into `out`; return the digest of its bytes."""
         digest = xxhash.xxh3_128()
-        for part in self.read_bytes(index, out):
+        for part in self.decoder.read(self.stored[index], out):
             digest.update(part)
         return digest.digest()
 

@@ -26,8 +26,10 @@ class Decoder(ABC):
     spec: ArraySpec
 
     @abstractmethod
-    def decode(self, data: Bytes, name: str, out: Array) -> None:
-        """Decode `data` into `out`, a C-contiguous array of `spec`'s shape and dtype.
+    def decode(self, data: Bytes, name: str, out: Array) -> tuple[int, ...]:
+        """Decode `data` into `out`, a C-contiguous array of `spec`'s shape and dtype; return the shape that is stored.
+
+        Of an image that is its height and width.
 
         Raises `BadSampleError`, with `name` and the reason, if the bytes are damaged or of another kind.
         """

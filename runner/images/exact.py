@@ -45,9 +45,11 @@ class ExactDecoder(Decoder):
     settings: ImageSettings
     spec: ArraySpec
 
-    def decode(self, data: Bytes, name: str, out: Array) -> None:
-        """Decode an image into `out`. Raises `BadSampleError`."""
-        self.write(self.image(data, name), name, out)
+    def decode(self, data: Bytes, name: str, out: Array) -> tuple[int, int]:
+        """Decode an image into `out`; return its height and width. Raises `BadSampleError`."""
+        image = self.image(data, name)
+        self.write(image, name, out)
+        return image.height, image.width
 
     def image(self, data: Bytes, name: str) -> Image.Image:
         """The whole image, of mode L, RGB or RGBA, or of mode F (0..1) if the spec is float32.

@@ -46,30 +46,30 @@ class FastDecoder(Decoder):
     settings: ImageSettings
     spec: ArraySpec
 
-    def decode(self, data: Bytes, name: str, out: Array) -> None:
-        """Decode an image into `out`. Raises `BadSampleError`."""
-        if not (data[: len(_JPEG)] == _JPEG and self._decode_jpeg(data, out)):
-            self._decode_other(data, name, out)
+    def decode(self, data: Bytes, name: str, out: Array) -> tuple[int, int]:
+        """Decode an image into `out`; return its height and width. Raises `BadSampleError`."""
+        size = self._decode_jpeg(data, out) if data[: len(_JPEG)] == _JPEG else None
+        return self._decode_other(data, name, out) if size is None else size
 
-    def _decode_jpeg(self, data: Bytes, out: Array) -> bool:
-        """Decode a JPEG image into `out`; False if Pillow must read it, or report what is wrong with it."""
+    def _decode_jpeg(self, data: Bytes, out: Array) -> tuple[int, int] | None:
+        """Decode a JPEG image into `out`; None if Pillow must read it, or report what is wrong with it."""
         try:
             height, width, stored_colors, _ = simplejpeg.decode_jpeg_header(data)
             refuse_bomb(height, width, len(data))
             if not self._decodes(height, width, stored_colors):
-                return False
+                return None
             if (height, width) == self.settings.target_size:
                 colors = _COLORS[self.settings.color_mode]
                 simplejpeg.decode_jpeg(data, colors, fastdct=self._as_tensorflow, buffer=out)
-                return True
+                return height, width
             box = self._box(height, width)
             factor = self._factor(box, whole=(box.height, box.width) == (height, width))
             size = -(-height // factor), -(-width // factor)
             image = self._decode_smaller(data, size, factor, quick_colors=self._shrink(box) >= _QUICK_COLORS)
         except ValueError:
-            return False
+            return None
         self._resize(image, box.shrunk(factor), out)
-        return True
+        return height, width
 
     def _decode_smaller(self, data: Bytes, size: tuple[int, int], factor: int, *, quick_colors: bool) -> Array:
         """Decode an image into scratch memory at 1/`factor` of its size, `size` (height, width)."""
@@ -99,19 +99,21 @@ class FastDecoder(Decoder):
         must_equal = settings.interpolation == "nearest" or is_whole
         return not (must_equal and settings.color_mode == "grayscale" and stored_colors != "Gray")
 
-    def _decode_other(self, data: Bytes, name: str, out: Array) -> None:
+    def _decode_other(self, data: Bytes, name: str, out: Array) -> tuple[int, int]:
         exact = ExactDecoder(self.settings, self.spec)
         image = exact.image(data, name)
-        same_size = (image.height, image.width) == self.settings.target_size
+        size = image.height, image.width
+        same_size = size == self.settings.target_size
         # Pillow weighs colours by alpha. With OpenCV transparent colours would bleed.
         if same_size or (image.mode == "RGBA" and self._antialiased):
             exact.write(image, name, out)
-            return
+            return size
         try:
-            box = self._box(image.height, image.width)
+            box = self._box(*size)
         except ValueError as error:
             raise BadSampleError(name, reason(error)) from error
-        self._resize(np.asarray(image).reshape(image.height, image.width, -1), box, out)
+        self._resize(np.asarray(image).reshape(*size, -1), box, out)
+        return size
 
     def _resize(self, image: Array, box: Box, out: Array) -> None:
         if self.settings.interpolation == "nearest":

@@ -6,13 +6,12 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-import simplejpeg
 from PIL import Image
 
 from runner.batch import Array, ArraySpec
 from runner.errors import BadSampleError, reason
 from runner.images.crop import crop_box
-from runner.images.decoder import StoredBytes, decoding, refuse_bomb
+from runner.images.decoder import refuse_bomb
 from runner.images.exact import BITS_PER_VALUE, opened
 from runner.images.mask_classes import MaskClasses
 from runner.images.resize import resize_mask
@@ -42,25 +41,15 @@ class MaskDecoder:
         """Shape and dtype of a mask in a batch."""
         return ArraySpec(self.settings.target_size, self.classes.dtype)
 
-    def read(self, place: Place, image: StoredBytes, out: Array) -> StoredBytes:
-        """Read the mask at `place` into `out`; return its bytes. `image` are the bytes of the image it belongs to.
-
-        Raises `BadSampleError` as `decode` does, and if there is no mask.
-        """
-        data = place.read()
-        with decoding:
-            self.decode(data, place.name, image, out)
-        return (data,)
-
-    def decode(self, data: Bytes, name: str, image: StoredBytes, out: Array) -> None:
-        """Decode a mask into `out`; `image` are the bytes of the image it belongs to.
+    def decode(self, data: Bytes, name: str, image_size: tuple[int, ...], out: Array) -> None:
+        """Decode a mask into `out`; `image_size` is the height and width of its image as it is stored.
 
         Raises `BadSampleError` if the mask cannot be read exactly, has another size than the image as it is stored, or
         a value without a class.
         """
         try:
             values = stored_values(data, colors=self.classes.are_colors)
-            _refuse_other_size(values.shape[:2], stored_size(image[0] if len(image) == 1 else b"".join(image)))
+            _refuse_other_size(values.shape[:2], image_size)
             # Fewer values are looked up once the mask is small, if it is known that all have a class.
             looks_up_later = self.classes.has_all(values)
             codes = values if looks_up_later else self.classes.codes(values)
@@ -95,17 +84,7 @@ def stored_values(data: Bytes, *, colors: bool) -> Array:
     return _colors(image) if colors else _numbers(image, data)
 
 
-def stored_size(data: Bytes) -> tuple[int, int]:
-    """Height and width of an image file, as it is stored."""
-    try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
-        with opened(io.BytesIO(data)) as image:
-            return image.height, image.width
-    return height, width
-
-
-def _refuse_other_size(mask: tuple[int, ...], image: tuple[int, int]) -> None:
+def _refuse_other_size(mask: tuple[int, ...], image: tuple[int, ...]) -> None:
     if mask != image:
         exif = "; was it drawn on the image as its EXIF orientation turns it? Images are read as they are stored"
         turned = exif if mask == image[::-1] else ""

@@ -17,7 +17,6 @@ from runner.images.fast import FastDecoder
 from runner.images.mask import MaskDecoder, stored_values
 from runner.images.mask_classes import MaskClasses
 from runner.images.settings import ImageSettings
-from runner.place import Place
 
 STORED = np.array([[0, 1, 2, 3, 1], [3, 2, 1, 0, 2]], np.uint8)
 TWO = (STORED > 1).astype(np.uint8)
@@ -212,8 +211,8 @@ def test_mask_lies_where_its_image_does(tmp_path, size, target, keep_aspect_rati
         )
         Image.fromarray(stored).save(tmp_path / "a.png")
         image, mask = np.empty(spec.shape, np.uint8), np.empty((target, target), np.uint8)
-        data = image_reader.read(Place(str(tmp_path / "a.jpg")), image)
-        mask_reader.read(Place(str(tmp_path / "a.png")), data, mask)
+        stored_size = image_reader.decode((tmp_path / "a.jpg").read_bytes(), "a.jpg", image)
+        mask_reader.decode((tmp_path / "a.png").read_bytes(), "a.png", stored_size, mask)
         shown = np.clip((image.mean(axis=2) - 20) / 200, 0, 1)
         assert np.abs(centroid(shown) - centroid(mask)).max() < 0.3
 
@@ -224,7 +223,7 @@ def test_mask_shows_pixels_under_their_centres(height, width, rows, columns):
     data = encoded(Image.fromarray(stored), "PNG")
     reader = MaskDecoder(DISCS, ImageSettings(target_size=(rows, columns)))
     out = np.empty((rows, columns), np.uint8)
-    reader.decode(data, "a.png", (data,), out)
+    reader.decode(data, "a.png", stored.shape, out)
     expected = np.asarray(Image.fromarray(stored).resize((columns, rows), Image.Resampling.NEAREST))
     assert np.array_equal(out, expected)
 
@@ -237,9 +236,7 @@ def test_mask_shows_pixels_under_their_centres(height, width, rows, columns):
     ],
 )
 def test_mask_of_another_size_is_refused(tmp_path, mask_size, told):
-    Image.fromarray(np.zeros(mask_size, np.uint8)).save(tmp_path / "m.png")
-    image = encoded(Image.fromarray(np.zeros((4, 6, 3), np.uint8)), "JPEG")
+    mask = encoded(Image.fromarray(np.zeros(mask_size, np.uint8)), "PNG")
+    decoder = MaskDecoder(DISCS, ImageSettings(target_size=(4, 4)))
     with pytest.raises(BadSampleError, match=rf"m\.png: a mask {told}"):
-        MaskDecoder(DISCS, ImageSettings(target_size=(4, 4))).read(
-            Place(str(tmp_path / "m.png")), (image,), np.empty((4, 4), np.uint8)
-        )
+        decoder.decode(mask, "m.png", (4, 6), np.empty((4, 4), np.uint8))

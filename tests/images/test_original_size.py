@@ -11,9 +11,10 @@ from PIL import Image
 from runner.batch import ArraySpec
 from runner.errors import BadSampleError
 from runner.images.crop import crop_box
-from runner.images.mask import stored_size
+from runner.images.fast import open_decoder
 from runner.images.original_size import OriginalSize, read_stored_size
 from runner.images.resize import resize_nearest
+from runner.images.settings import ImageSettings
 from runner.place import Place
 from runner.transforms.augment import CenterCrop
 
@@ -108,9 +109,13 @@ def test_size_is_that_of_the_image_as_it_is_read(tmp_path, name):
     exif[0x0112] = 6  # turned by 90°
     Image.new("RGB", (20, 10)).save(tmp_path / name, exif=exif)
     data = (tmp_path / name).read_bytes()
-    assert read_stored_size(Place(str(tmp_path / name))) == stored_size(data)
     with Image.open(tmp_path / name) as image:
-        assert np.asarray(image).shape[:2] == stored_size(data)
+        size = np.asarray(image).shape[:2]  # Pillow turns TIFF, and no other format
+    assert read_stored_size(Place(str(tmp_path / name))) == size
+    for decode in ("fast", "exact"):
+        for target in ((5, 5), (10, 20)):
+            decoder = open_decoder(ImageSettings(decode=decode, target_size=target))
+            assert decoder.decode(data, name, np.empty((*target, 3), np.uint8)) == size
 
 
 def test_file_without_a_size_is_named(tmp_path):
