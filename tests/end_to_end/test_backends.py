@@ -23,6 +23,7 @@ SMALL = ["train.epochs=1", "loader.batch_size=8", "model=mlp", "model.hidden_uni
 NOT_EVALUATED = ("predicted", "masks", "masks_in_parts", "masks_predicted")
 SCRIPT = """
 import gc, json, sys
+from pathlib import Path
 import runner
 from tests.support.pages import without_pages
 with without_pages():
@@ -108,7 +109,7 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
     digits, npy = f"data.root={digits_root}", f"data.root={data}/volumes"
     npy_files = [f"data.partition={data}/partition.json", f"data.labels={data}/labels.json"]
     masks = [*discs(write_discs(place / "discs", 12)), "model=unet", "model.depth=1", "model.filters=2"]
-    masks += ["loader.batch_size=8", "mode=fit", "data.validation_split=0"]
+    masks += ["loader.batch_size=6", "mode=fit", "data.validation_split=0"]
     listed = ["data=dataframe", f"data.manifest={data}/photos.csv", "data.target_size=[6,6]", *SMALL]
     columns = ["data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight", "data.test_split=0.2"]
     (place / "own_batches.py").write_text(BATCHES)
@@ -122,11 +123,11 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
         "processes": [digits, *QUICK, "loader=directory_flow", "loader.workers=1", "loader.use_multiprocessing=true"],
         "changed": [digits, *QUICK, *own, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
         "input": [digits, "data.class_mode=input", "data.limit=64", *SMALL],
-        "inputs": [digits, *QUICK, "extensions=[own_batches]", "data.transform=own_batches.with_mean"],
+        "inputs": [digits, "data.limit=64", *SMALL, "extensions=[own_batches]", "data.transform=own_batches.with_mean"],
         "masks": [*masks, "train.epochs=2"],
         "masks_in_parts": [*masks, "train.epochs=1"],
         "masks_predicted": ["mode=predict", f"from_run={place}/masks", "split=train"],
-        "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL[:-2]],
+        "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL[:1], "loader.batch_size=6"],
         "both": [*listed, *columns],
         "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw"],
         "batches": [*custom, "loader.workers=2", "train.steps_per_epoch=4", "train.epochs=2", *SMALL[-2:]],
