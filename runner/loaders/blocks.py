@@ -19,6 +19,9 @@ NUM_WINDOWS = 2
 FAIR_SHARE = 0.8
 """The share of the bytes read that samples should have; below it a note says so."""
 
+FORMAT_BYTES = 4096
+"""Bytes around a sample that belong to it: headers, padding, a member with its labels."""
+
 
 def spans_of(source: Source) -> Spans:
     """The parts of large files that the samples of `source` lie in. Raises `DataError` if they do not."""
@@ -89,7 +92,7 @@ def gap_note(split: str, source: Source, table: BlockTable | None) -> str | None
     """What reading blocks with gaps costs; None if the samples have most of the bytes."""
     read = 0 if table is None else int(table.num_bytes.sum())
     useful = int(spans_of(source).size.sum()) if read else 0
-    if useful >= FAIR_SHARE * read:
+    if useful + FORMAT_BYTES * len(source) >= FAIR_SHARE * read:
         return None
     return (
         f"{split}: with loader.order=blocks {useful / read:.0%} of the bytes read are samples of this split; the rest "

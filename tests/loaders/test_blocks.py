@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from runner import build_loader, compose
-from runner.data.views import select
+from runner.data.labels import NO_LABELS
+from runner.data.places import MemberPlaces
+from runner.data.stored_samples import StoredSamples
 from runner.errors import DataError
 from runner.loaders.block_order import BlockTable
 from runner.loaders.blocks import MEBIBYTE, NUM_WINDOWS, cut_blocks, gap_note, most_window_bytes, refuse_small_windows
 from runner.loaders.plan import Plan
-from tests.support.large_files import write_large_files
+from tests.support.large_files import NumberDecoder, write_large_files
 from tests.support.sources import NumberSource
 
 
@@ -73,11 +75,24 @@ def test_windows_that_are_too_small_are_refused():
     refuse_small_windows(table_of([2] * 2, [size] * 2, 2 * size), 32)
 
 
-def test_gaps_between_samples_are_reported(source):
-    keys = {"block_mb": 0.01, "window_mb": 0.1}
-    assert gap_note("train", source, cut_blocks(source, **keys)) is None
+def spread(num_samples, size, distance):
+    """Samples of `size` bytes, each `distance` bytes after the one before."""
+    offset = np.arange(num_samples) * distance
+    names = tuple(map(str, range(num_samples)))
+    places = MemberPlaces(("a.tar",), np.zeros(num_samples, np.int32), offset, np.full(num_samples, size), names)
+    return StoredSamples(places, names, NO_LABELS, NumberDecoder())
+
+
+@pytest.mark.parametrize(
+    ("size", "distance", "share"),
+    [(100_000, 101_000, None), (100, 2600, None), (100_000, 300_000, 34), (100, 26_000, 0), (10**5, 10**7, None)],
+)
+def test_gaps_between_samples_are_reported(size, distance, share):
+    source = spread(1000, size, distance)
+    note = gap_note("validation", source, cut_blocks(source, block_mb=32, window_mb=1024))
+    expected = None if share is None else f"validation: with loader.order=blocks {share}% of the bytes read are samples"
+    assert note == expected or note.startswith(expected)
+
+
+def test_order_without_blocks_has_no_gaps(source):
     assert gap_note("train", source, None) is None
-    held = select(source, np.arange(0, len(source), 3))
-    note = gap_note("validation", held, cut_blocks(held, **keys))
-    assert note.startswith("validation: with loader.order=blocks ")
-    assert 30 < int(note.split("blocks ")[1].split("%")[0]) < 75
