@@ -15,7 +15,7 @@ from runner.loaders.cache import with_cache
 from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
-from tests.support.large_files import write_large_files
+from tests.support.large_files import Disk, write_large_files
 
 SIZES = {"order": "blocks", "block_mb": 0.01, "window_mb": 0.1, "batch_size": 8}
 WAYS = {
@@ -94,27 +94,6 @@ def test_two_passes_at_once_have_their_batches(source):
         pairs = list(zip(loader.epoch(0), loader.epoch(1), strict=True))
         for number, epoch in enumerate((0, 1)):
             assert taken(pair[number] for pair in pairs) == expected(source, loader.plan, epoch)
-
-
-class Disk:
-    """Counts the reads of large files that do not begin where the last one ended."""
-
-    def __init__(self, monkeypatch):
-        self.seeks, self._head, self._lock = 0, None, threading.Lock()
-        for name in ("pread", "preadv"):
-            monkeypatch.setattr(os, name, self._watched(getattr(os, name)))
-
-    def _watched(self, read):
-        def counted(descriptor, what, offset, *flags):
-            result = read(descriptor, what, offset, *flags)
-            with self._lock:
-                file = os.readlink(f"/proc/self/fd/{descriptor}")
-                if file.endswith(".pack"):
-                    self.seeks += (file, offset) != self._head
-                    self._head = (file, offset + (len(result) if isinstance(result, bytes) else result))
-            return result
-
-        return counted
 
 
 @pytest.mark.parametrize("way", ["generator", "sequence, 4 threads", "in_memory", "directory_flow"])

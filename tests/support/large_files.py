@@ -1,5 +1,10 @@
-"""Samples that lie one after another in large files: sample `i` holds the number `i` and bytes made from it."""
+"""Samples that lie one after another in large files, and a disk that counts seeks.
 
+Sample `i` holds the number `i` and bytes made from it.
+"""
+
+import os
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,3 +51,24 @@ def write_large_files(folder, num_samples=400, num_files=3, seed=0):
                 size[index] = pack.write(content(index))
     names = tuple(f"{index:06d}.bin" for index in range(num_samples))
     return StoredSamples(MemberPlaces(files, file, offset, size, names), names, NO_LABELS, NumberDecoder())
+
+
+class Disk:
+    """Counts the reads of large files that do not begin where the last one ended."""
+
+    def __init__(self, monkeypatch, suffix=".pack"):
+        self.suffix, self.seeks, self._head, self._lock = suffix, 0, None, threading.Lock()
+        for name in ("pread", "preadv"):
+            monkeypatch.setattr(os, name, self._watched(getattr(os, name)))
+
+    def _watched(self, read):
+        def counted(descriptor, what, offset, *flags):
+            result = read(descriptor, what, offset, *flags)
+            with self._lock:
+                file = os.readlink(f"/proc/self/fd/{descriptor}")
+                if file.endswith(self.suffix):
+                    self.seeks += (file, offset) != self._head
+                    self._head = (file, offset + (len(result) if isinstance(result, bytes) else result))
+            return result
+
+        return counted
