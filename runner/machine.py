@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Iterator, Mapping
@@ -83,6 +84,16 @@ def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = F
             f"loader={kind} needs {format_bytes(needed)} of memory for this data, but only {format_bytes(available)} "
             f"are free; {fix}, or make the samples smaller (data.target_size)"
         )
+
+
+def is_spinning(file: str) -> bool:
+    """Whether `file` is on a disk that is known to seek: Linux says so of a local disk, nobody of a network."""
+    try:
+        device = os.stat(file).st_dev  # noqa: PTH116
+    except OSError:
+        return False
+    block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    return "1" in (_read(block / "queue" / "rotational"), _read(block / ".." / "queue" / "rotational"))
 
 
 def cpu_seconds() -> float:

@@ -20,8 +20,8 @@ from runner.loaders.loader import Loader
 from runner.loaders.reader import ReadResult, allocate
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Clock
-from runner.loaders.window_bytes import WindowBytes
 from runner.loaders.workers import PendingBatch, Workers
+from runner.place import Fetched
 from runner.shared_memory import SharedArray
 
 PRESENT = np.dtype(np.bool_)
@@ -170,7 +170,7 @@ class WorkersBehindCache:
     source: CachedSource
     clock: Clock
 
-    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingBatch:
+    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
         """Start to read the samples at `indices`, unless all of them are stored."""
         if self.source.cache.holds(indices):
             return _StoredBatch(self, epoch, indices)

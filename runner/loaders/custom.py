@@ -77,6 +77,7 @@ class Custom(LoaderSettings):
         "order",
         "block_mb",
         "window_mb",
+        "fetch_ahead",
         "cache",
         "cache_dir",
     )

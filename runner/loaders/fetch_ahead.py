@@ -12,12 +12,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import chain
+from time import perf_counter
 
+from runner.batch import Indices
+from runner.data.source import Source
 from runner.errors import BadSampleError
 from runner.place import Bytes, Place
 
 JOINED_GAP = 1 << 16
 """Bytes between two parts of a file that are read rather than skipped: a second read costs more on slow storage."""
+MOST_TIMED = 1000
+"""The number of reads whose time is kept."""
 MOST_JOINED = 1 << 22
 """The most bytes of one read of several samples: more would keep other threads from sharing the work."""
 
@@ -48,6 +54,11 @@ class Read:
             return data
         begin = sample.offset - self.place.offset
         return memoryview(data)[begin : begin + (sample.size or 0)]
+
+
+def places_of(source: Source, indices: Indices) -> list[Place]:
+    """Where the bytes of the samples at `indices` are."""
+    return list(chain.from_iterable(map(source.places, indices.tolist())))
 
 
 def joined(places: Iterable[Place]) -> Iterator[Read]:
@@ -101,6 +112,11 @@ class FetchAhead:
         # Runs at `close`, when nothing refers to this any more, or at the interpreter's exit.
         self._stop = weakref.finalize(self, self._state.close)
 
+    @property
+    def seconds(self) -> list[float]:
+        """How long each of the first reads took."""
+        return self._state.seconds
+
     def submit(self, places: Iterable[Place]) -> None:
         """Start to fetch `places`, after those of earlier calls."""
         self._state.add(list(joined(places)))
@@ -129,6 +145,7 @@ class _Reads:
         self._most_bytes, self._held = most_bytes, 0
         self._closed = False
         self._changed = threading.Condition()
+        self.seconds: list[float] = []
 
     def add(self, reads: list[Read]) -> None:
         with self._changed:
@@ -164,11 +181,14 @@ class _Reads:
     def work(self) -> None:
         """Fetch until the end; the body of a thread."""
         while (read := self._next()) is not None:
+            begin = perf_counter()
             try:
                 data = read.fetch()
             except BaseException as error:
                 self._done(read, None, error)
             else:
+                if len(self.seconds) < MOST_TIMED:
+                    self.seconds.append(perf_counter() - begin)
                 self._done(read, data, None)
                 del data
             del read  # an idle thread must not keep the bytes

@@ -73,7 +73,7 @@ class InMemoryLoader(Loader):
     def _transformer(self, samples: InMemorySamples) -> SequenceLoader:
         with self._lock:
             if self._transforming is None:
-                in_threads = {"use_multiprocessing": False, "max_queue_size": TRANSFORMED_AHEAD}
+                in_threads = {"use_multiprocessing": False, "max_queue_size": TRANSFORMED_AHEAD, "fetch_ahead": 0}
                 settings = self._settings.model_copy(update=in_threads)
                 self._transforming = SequenceLoader(samples, self.plan, settings, self.reader.transforms)
                 self._transforming.clock = self.clock

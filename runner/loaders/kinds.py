@@ -26,7 +26,7 @@ class Generator(LoaderSettings):
 
     kind: Literal["generator"] = "generator"
 
-    unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size")
+    unused: ClassVar[tuple[str, ...]] = ("workers", "use_multiprocessing", "max_queue_size", "fetch_ahead")
 
     def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of the batches that the framework holds."""

@@ -8,6 +8,7 @@ as the caller needs it.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import secrets
@@ -29,17 +30,22 @@ from runner.batch import Indices
 from runner.errors import ConfigurationError, WorkerError
 from runner.fields import SampleSpec
 from runner.loaders.buffers import aligned_bytes
+from runner.loaders.fetch_ahead import FetchAhead, places_of
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
 from runner.loaders.window_bytes import Runs, WindowBytes
+from runner.loaders.windows import Caching
 from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.messages import format_bytes
-from runner.place import using_fetched
+from runner.place import Fetched, using_fetched
 from runner.shared_memory import SharedArray
 
 SHARED_MEMORY = Path("/dev/shm")
 """Shared memory on Linux; Docker gives a container 64 MB by default."""
+
+MOST_FETCHED = 1 << 26
+"""The most bytes that a process has fetched and not decoded."""
 
 BLOCK_NAME = "keras-runner"
 """Prefix of a block's name; the process id of its owner follows."""
@@ -112,7 +118,10 @@ def refuse_unsendable(reader: SampleReader) -> None:
 
 
 class Processes:
-    """A pool of spawned processes that read pieces of batches into shared memory; `windows` hold bytes of samples."""
+    """A pool of spawned processes that read pieces of batches into shared memory; `windows` hold bytes of samples.
+
+    `num_reads` is the number of reads of storage at once, over all processes; 0: one for each.
+    """
 
     def __init__(
         self,
@@ -121,17 +130,19 @@ class Processes:
         timeout_seconds: float,
         clock: Clock,
         windows: Sequence[SharedArray] = (),
+        num_reads: int = 0,
     ) -> None:
         self._spec, self._num_workers = reader.spec, num_workers
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
         self._context = _RememberingContext()
-        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=(reader, windows))
+        state = (reader, windows, math.ceil(num_reads / num_workers))
+        self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=state)
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._free = weakref.finalize(self, _free, self._blocks)
 
-    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingProcesses:
+    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingProcesses:
         """Start to read the samples at `indices` as of `epoch`.
 
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
@@ -140,7 +151,8 @@ class Processes:
         pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
         try:
             with _reporting_death():
-                name, size, runs = block.memory.name, len(indices), fetched.runs if fetched else ()
+                name, size = block.memory.name, len(indices)
+                runs = fetched.runs if isinstance(fetched, WindowBytes) else ()
                 for row, piece in pieces(indices, self._num_workers):
                     block.futures.append(self._executor.submit(_fill_shared, name, size, row, epoch, piece, runs))
         except BaseException:
@@ -228,10 +240,12 @@ class _Worker:
     reader: SampleReader
     blocks: dict[str, SharedMemory]
     windows: Sequence[SharedArray]
+    ahead: FetchAhead | None
 
 
-def _open(reader: SampleReader, windows: Sequence[SharedArray]) -> None:
+def _open(reader: SampleReader, windows: Sequence[SharedArray], num_reads: int) -> None:
     _Worker.reader, _Worker.blocks, _Worker.windows = reader, {}, windows
+    _Worker.ahead = FetchAhead(num_reads, MOST_FETCHED) if num_reads else None
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -252,5 +266,22 @@ def _fill_shared(
         block = _Worker.blocks[name] = SharedMemory(name)
     spec = _Worker.reader.spec
     rows = spec.view(np.ndarray((spec.buffer_bytes(num_samples),), np.uint8, block.buf), num_samples)
-    with using_fetched(WindowBytes(runs, _Worker.windows) if runs else None):
+    with _fetched(indices, runs):
         return _Worker.reader.fill(epoch, indices, rows[start : start + len(indices)])
+
+
+@contextlib.contextmanager
+def _fetched(indices: Indices, runs: Sequence[Runs]) -> Iterator[None]:
+    """Within the block, take bytes from windows, or those that are fetched many at once while others are decoded."""
+    ahead, source = _Worker.ahead, _Worker.reader.source
+    if runs or ahead is None or (isinstance(source, Caching) and source.is_stored(indices)):
+        with using_fetched(WindowBytes(runs, _Worker.windows) if runs else None):
+            yield
+        return
+    places = places_of(source, indices)
+    ahead.submit(places)
+    try:
+        with using_fetched(ahead):
+            yield
+    finally:
+        ahead.discard(places)

@@ -10,6 +10,7 @@ from runner.batch import Batch
 from runner.data.source import Source
 from runner.errors import WorkerError
 from runner.loaders.cache import CachedSource, WorkersBehindCache
+from runner.loaders.fetch_workers import FetchingThreads
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
@@ -78,11 +79,15 @@ def start_workers(
 ) -> Workers:
     """A pool of threads or processes, as in `settings`; at least one worker."""
     count, timeout_seconds = max(1, settings.workers), settings.timeout_seconds
+    wanted = None if settings.fetch_ahead == "auto" else settings.fetch_ahead
     workers: Workers
     if settings.use_multiprocessing:
-        workers = Processes(reader, count, timeout_seconds, clock, windows.buffers if windows else ())
+        buffers = windows.buffers if windows else ()
+        workers = Processes(reader, count, timeout_seconds, clock, buffers, wanted or 0)
     else:
         workers = Threads(reader, count, timeout_seconds, clock)
+        if wanted != 0 and windows is None:
+            workers = FetchingThreads(workers, reader, settings)
     if isinstance(reader.source, CachedSource) and not reader.transforms:
         return WorkersBehindCache(workers, reader.source, clock)
     return workers

@@ -48,6 +48,10 @@ class LoaderKeys(Component):
     timeout_seconds: float = Field(default=60.0, gt=0)
     """Longest time to read one batch, or a sample before the first batch, until the run ends with an error."""
 
+    fetch_ahead: Count | Literal["auto"] = "auto"
+    """Reads of storage at once, before workers decode what they fetch; for storage that answers slowly, such as a
+    network. 0: each worker fetches what it decodes; auto: as many as the measured time of a read asks for."""
+
     cache: Literal["none", "memory", "disk"] = "none"
     """Where to keep decoded samples after the first read: nowhere, in memory, or on disk for later runs too."""
 
@@ -77,10 +81,10 @@ class LoaderSettings(LoaderKeys):
 
     def idle_keys(self) -> tuple[str, ...]:
         """Keys without an effect in these settings."""
-        in_caller = ("use_multiprocessing", "max_queue_size") if self.workers == 0 else ()
+        in_caller = ("use_multiprocessing", "max_queue_size", "fetch_ahead") if self.workers == 0 else ()
         not_on_disk = () if self.cache == "disk" else ("cache_dir",)
-        in_no_blocks = () if self.order == "blocks" else ("block_mb", "window_mb")
-        return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk, *in_no_blocks)))
+        with_order = ("fetch_ahead",) if self.order == "blocks" else ("block_mb", "window_mb")
+        return tuple(dict.fromkeys((*self.unused, *in_caller, *not_on_disk, *with_order)))
 
     def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of memory that a loader of `num_samples` samples takes, without the framework's own.

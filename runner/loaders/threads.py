@@ -16,9 +16,8 @@ from runner.errors import WorkerError
 from runner.fields import SampleSpec, Values
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
-from runner.loaders.window_bytes import WindowBytes
 from runner.loaders.workers import CLOSE_SECONDS, await_done, pieces
-from runner.place import using_fetched
+from runner.place import Fetched, using_fetched
 
 
 class _LateArray:
@@ -68,7 +67,7 @@ class _Piece:
     indices: Indices
     array: _LateArray
     row: int
-    fetched: WindowBytes | None
+    fetched: Fetched | None
     future: Future[ReadPiece] = field(default_factory=Future)
 
     def read(self) -> None:
@@ -102,7 +101,7 @@ class Threads:
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._stop = weakref.finalize(self, _stop, self._todo, threads)
 
-    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingThreads:
+    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingThreads:
         """Start to read the samples at `indices` as of `epoch` into a new array.
 
         Raises `RuntimeError` once the pool is closed.

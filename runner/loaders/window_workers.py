@@ -12,9 +12,9 @@ from typing import Any
 from runner.batch import Indices
 from runner.loaders.reader import ReadResult
 from runner.loaders.window_buffers import Key
-from runner.loaders.window_bytes import WindowBytes
 from runner.loaders.windows import WindowReads
 from runner.loaders.workers import PendingBatch, Workers
+from runner.place import Fetched
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class WorkersInWindows:
     reads: WindowReads
     workers: Workers
 
-    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingBatch:
+    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
         """Start to read the samples at `indices`, those of the next batch, once their windows are in memory."""
         batch = BatchInWindows(self, epoch, indices)
         self.reads.start_when_read(batch)

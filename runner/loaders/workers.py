@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from runner.batch import Indices
 from runner.errors import WorkerError
 from runner.loaders.reader import ReadResult
-from runner.loaders.window_bytes import WindowBytes
+from runner.place import Fetched
 from runner.watchdog import watched
 
 LEAST, MOST = 8, 32
@@ -43,7 +43,7 @@ class PendingBatch(Protocol):
 class Workers(Protocol):
     """A pool that reads batches in the background, in the order of `submit`."""
 
-    def submit(self, epoch: int, indices: Indices, fetched: WindowBytes | None = None) -> PendingBatch:
+    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
         """Start to read the samples at `indices` as of `epoch`; take their bytes from `fetched` where it has them."""
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 
-CHANGED = {"workers": 2, "use_multiprocessing": True, "max_queue_size": 3, "timeout_seconds": 9.0}
+CHANGED = {"workers": 2, "use_multiprocessing": True, "max_queue_size": 3, "timeout_seconds": 9.0, "fetch_ahead": 8}
 SIZES = {"block_mb": 8.0, "window_mb": 100.0}
 BY_BLOCKS = {"order": "blocks", **SIZES}
 ON_DISK = {**CHANGED, "cache": "disk", "cache_dir": "elsewhere"}
@@ -17,13 +17,16 @@ IN_CALLER = {**CHANGED, "workers": 0}
     [
         (Sequence(**CHANGED), {"cache_dir", *SIZES}),
         (Sequence(**CHANGED | SIZES), {"cache_dir", *SIZES}),
-        (Sequence(**CHANGED | BY_BLOCKS), {"cache_dir"}),
-        (InMemory(**ON_DISK | BY_BLOCKS), {"max_queue_size"}),
+        (Sequence(**CHANGED | BY_BLOCKS), {"cache_dir", "fetch_ahead"}),
+        (InMemory(**ON_DISK | BY_BLOCKS), {"max_queue_size", "fetch_ahead"}),
         (DirectoryFlow(**CHANGED), {"cache_dir", *SIZES}),
         (InMemory(**CHANGED), {"max_queue_size", "cache_dir", *SIZES}),
-        (Generator(**CHANGED), {"workers", "use_multiprocessing", "max_queue_size", "cache_dir", *SIZES}),
-        (Sequence(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "cache_dir", *SIZES}),
-        (InMemory(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "cache_dir", *SIZES}),
+        (
+            Generator(**CHANGED),
+            {"workers", "use_multiprocessing", "max_queue_size", "fetch_ahead", "cache_dir", *SIZES},
+        ),
+        (Sequence(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "fetch_ahead", "cache_dir", *SIZES}),
+        (InMemory(**IN_CALLER), {"use_multiprocessing", "max_queue_size", "fetch_ahead", "cache_dir", *SIZES}),
         (Sequence(**ON_DISK), {*SIZES}),
         (InMemory(**ON_DISK), {"max_queue_size", *SIZES}),
         (Sequence(**IN_MEMORY), {"cache_dir", *SIZES}),
