@@ -90,9 +90,10 @@ class LoaderSettings(LoaderKeys):
         """Bytes of memory that a loader of `num_samples` samples takes, without the framework's own.
 
         `spec` is a sample in a batch; `read` is a sample of the source, if transforms change it. Streaming loaders take
-        the batches that are read ahead and those that the framework holds.
+        the batches that are read ahead and those that the framework holds, and as many bytes again as fetched ahead.
         """
         ahead = self.max_queue_size if self.workers else 0
+        ahead *= 2 if isinstance(self.fetch_ahead, int) and self.fetch_ahead else 1
         return (ahead + IN_FLIGHT) * min(self.batch_size, num_samples) * spec.num_bytes
 
     def window_bytes(self, source: Source) -> int:
