@@ -20,7 +20,7 @@ from runner.data.source import Source
 from runner.loaders.fetch_ahead import FetchAhead, places_of
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader
 from runner.loaders.settings import LoaderSettings
-from runner.loaders.windows import Caching
+from runner.loaders.window_buffers import Caching
 from runner.loaders.workers import PendingBatch, Workers
 from runner.machine import is_spinning
 from runner.place import Bytes, Fetched, Place

@@ -34,8 +34,8 @@ from runner.loaders.fetch_ahead import FetchAhead, places_of
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, gather
 from runner.loaders.threads import await_all
 from runner.loaders.timing import Clock
+from runner.loaders.window_buffers import Caching
 from runner.loaders.window_bytes import Runs, WindowBytes
-from runner.loaders.windows import Caching
 from runner.loaders.workers import CLOSE_SECONDS, pieces
 from runner.messages import format_bytes
 from runner.place import Fetched, using_fetched

@@ -43,6 +43,12 @@ FREE = (
     "data.labels",
     "data.validation_root",
     "data.test_root",
+    "data.masks",
+    "data.targets",
+    "data.shards",
+    "data.validation_shards",
+    "data.test_shards",
+    "data.index_dir",
 )
 """Keys that a resume may change: the weights do not depend on them. Moved data is compared by its fingerprint."""
 

@@ -26,6 +26,7 @@ KEYS = {
     "order": "blocks",
     "block_mb": 8.0,
     "window_mb": 64.0,
+    "fetch_ahead": 6,
     "timeout_seconds": 9.0,
 }
 
