@@ -11,6 +11,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from runner.data.pack_format import PACK_JSON
 from runner.messages import plural, yaml_text
 from runner.records.contents import changed_files, read_contents
@@ -88,17 +90,17 @@ class Pair:
             comparison.differs(
                 f"number of samples changed from {_counts(before['samples'])} to {_counts(now['samples'])}"
             )
-        unknown, known = self._contents(comparison)
+        unknown, known, unread = self._contents(comparison)
         files = before.get("contents", {}).get("files", {})
-        # A pack's own file says where samples are; once the bytes of each are compared, that is no part of the data.
-        apart = {PACK_JSON} if known and not unknown else set()
+        # A pack's own file says where samples are: no part of the data, once all bytes that were read are compared.
+        in_packs = PACK_JSON in {*files, *now["contents"]["files"]} and known > 0 and unknown == unread
         for name, digest in now["contents"]["files"].items():
-            if name in apart:
+            if name == PACK_JSON and in_packs:
                 continue
             if name in files and files[name] != digest:
                 comparison.differs(f"content of file {name} changed")
             known, unknown = known + (name in files), unknown + (name not in files)
-        if before["fingerprint"] != now["fingerprint"] and unknown and not comparison.differences:
+        if before["fingerprint"] != now["fingerprint"] and unknown and not (in_packs or comparison.differences):
             comparison.differs(
                 "names, sizes or modification times of the data's files changed "
                 f"(fingerprint {_from_to(before['fingerprint'], now['fingerprint'])})"
@@ -109,20 +111,21 @@ class Pair:
             comparison.unknown = f"contents of {plural(unknown, 'file')}: not recorded by the first run"
         return comparison
 
-    def _contents(self, comparison: RunComparison) -> tuple[int, int]:
-        """Compare the files of samples; the number of files that cannot be compared, and of those that were."""
+    def _contents(self, comparison: RunComparison) -> tuple[int, int, int]:
+        """Compare the files of samples: how many cannot be compared, how many were, how many this run did not read."""
         tables_before, tables_now = read_contents(self.first.path), read_contents(self.now.path)
-        unknown = known = 0
+        unknown = known = unread = 0
         for split, ids in self.ids.items():
             now = tables_now.get(split)
             if now is None:  # its samples are not files
                 continue
             changed, missing = changed_files(tables_before.get(split, now[:0]), now)
             unknown, known = unknown + missing, known + len(now) - missing
+            unread += int(np.count_nonzero(now["name"] == 0))
             if len(changed):
                 more = f", and of {plural(len(changed) - 1, 'other')}" if len(changed) > 1 else ""
                 comparison.differs(f"{split}: content of {ids[changed[0]]}{more} changed", len(changed))
-        return unknown, known
+        return unknown, known, unread
 
     def _stream(self, key: str, text: str) -> RunComparison:
         comparison = RunComparison(key)

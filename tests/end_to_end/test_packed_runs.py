@@ -40,6 +40,15 @@ def test_run_on_a_pack_is_the_run_on_files(place, folder):
     assert verified["not_compared"] == []
 
 
+def test_order_inside_a_pack_changes_nothing(place, folder, tmp_path):
+    (tmp_path / "shuffled").mkdir()
+    config = compose([f"rerun={place / 'run'}", "data=pack", f"data.root={place / 'packed'}", "mode=fit"])
+    run(config, folder=tmp_path / "shuffled")
+    kept = write_pack(tmp_path, "data=pack", f"data.root={place / 'packed'}", "pack.order=kept", to="kept")
+    config = compose([f"rerun={tmp_path / 'shuffled'}", "verify=true", f"data.root={kept}"])
+    assert run(config, folder=folder).document["verified"]["identical"]
+
+
 def test_run_on_a_pack_of_other_bytes_differs(place, folder, tmp_path):
     root = shutil.copytree(place / "photos", tmp_path / "photos")
     shutil.copy(root / "cat" / "01.png", root / "cat" / "00.png")

@@ -91,6 +91,17 @@ def test_pack_begins_at_any_step(data, expected):
     assert tail == expected[1][2:]
 
 
+def test_blocks_of_a_pack_hold_every_sample(data):
+    keys = [*data[1], BATCH, "loader.order=blocks"]
+    given = []
+    for way in ("generator", "threads", "in_memory"):
+        with build_loader(compose([*keys, *WAYS[way]])) as loader:
+            given.append(digests(loader))
+            ids = [name for batch in loader.epoch(0) for name in batch.ids]
+            assert sorted(ids) == sorted(loader.source.ids)
+    assert given[1:] == given[:1] * 2
+
+
 @pytest.fixture
 def damaged(tmp_path):
     """A pack with one member that is no image; keys, and the member's name."""
