@@ -36,7 +36,7 @@ def test_several_arrays_and_masks_resume_exactly(tmp_path, monkeypatch):
     (tmp_path / "mine_patients.py").write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
     data = ["extensions=[mine_patients]", "data=custom", "data.target=mine_patients.Patients", "data.class_mode=mask"]
-    data += [CLASSES, "data.augment.rotation=0.1", "data.augment.crop=[8,8]", *UNET]
+    data += [CLASSES, "data.augment.rotation=0.1", "data.augment.crop=[8,8]", *UNET, "loader.batch_size=5"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         folder.mkdir()
@@ -56,7 +56,7 @@ def test_images_with_bad_masks_are_skipped(tmp_path):
     root = write_discs(tmp_path / "discs", 12)
     (root / "masks" / "b" / "05.png").unlink()
     shutil.copy(root / "images" / "a" / "02.png", root / "masks" / "a" / "02.png")
-    keys = [*discs(root), *UNET, "train.epochs=1", "data.validation_split=0"]
+    keys = [*discs(root), *UNET, "loader.batch_size=12", "train.epochs=1", "data.validation_split=0"]
     with pytest.raises(BadSampleError, match=r"masks/b/05\.png: no such file"):
         run(compose([*keys, "mode=fit"]), folder=tmp_path)
     skipped = tmp_path / "skipped"

@@ -27,7 +27,7 @@ from runner.records.run_folder import read_run
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
-QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.workers=2", "loader.batch_size=8"]
+QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.workers=2", "loader.batch_size=16"]
 
 
 def save(pixels, file):

@@ -13,7 +13,7 @@ from tests.support.run_files import read_document, read_rows, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
-QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.batch_size=8", "data.target_size=[6,5]"]
+QUICK = ["train.epochs=2", "model=mlp", "model.hidden_units=[8]", "loader.batch_size=16", "data.target_size=[6,5]"]
 BAD = {"train": ["train/cat/03.png", "train/dog/05.png"], "validation": ["validation/dog/02.png"]}
 
 

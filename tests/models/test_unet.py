@@ -60,6 +60,7 @@ def test_loss_and_metric_count_pixels_not_ignored(model):
 def test_saved_network_needs_no_class_of_ours(model, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.run_eagerly = True
     assert loaded.evaluate(X, Y, verbose=0) == pytest.approx(model.evaluate(X, Y, verbose=0))
     config = keras.saving.serialize_keras_object(loaded.get_compile_config())
     used = {type(one).__module__.split(".")[0] for one in (*loaded._flatten_layers(), loaded.loss, *loaded.metrics)}
