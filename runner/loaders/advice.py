@@ -12,6 +12,9 @@ from runner.messages import format_bytes, plural
 LITTLE, NOTHING = 0.05, 0.005
 """Shares of waiting: below the first, little can be gained; below the second, the model practically never waited."""
 
+ENOUGH_MB = 32
+"""Blocks of this size take a spinning disk little longer than reading without a seek."""
+
 WORK = {
     "read": "reading",
     "decode": "decoding",
@@ -74,12 +77,12 @@ def _first(resources: ReadingResources) -> str:
 def _keys(stage: str, resources: ReadingResources) -> Iterator[str]:
     """Keys to set, most promising first; never a value that is set already."""
     loader = resources.loader
-    if stage == "read" and loader.order == "blocks":  # one thread reads blocks, as fast as the disk can
-        yield f"raise loader.block_mb (now {loader.block_mb:g}) if the disk seeks slowly"
-        return
     if stage == "transfer":
         return  # the training thread copies batches, whatever the loader
-    if loader.kind == "generator":
+    if stage == "read" and loader.order == "blocks":  # one thread reads, however many workers there are
+        if loader.block_mb < ENOUGH_MB:
+            yield f"raise loader.block_mb (now {loader.block_mb:g}), for fewer seeks"
+    elif loader.kind == "generator":
         yield "choose loader=sequence, whose workers read while the model trains"
     elif loader.workers == 0:
         yield f"set loader.workers={resources.processors}, to read while the model trains"
@@ -103,4 +106,6 @@ def _caches(resources: ReadingResources) -> Iterator[str]:
 def _nothing_left(stage: str, resources: ReadingResources) -> str:
     if stage == "transfer":
         return "smaller samples would help"
+    if stage == "read" and resources.loader.order == "blocks":
+        return "blocks are read one after another already; smaller samples or a faster disk would help"
     return f"all {resources.processors} processors read already; smaller samples or a faster machine would help"

@@ -56,12 +56,19 @@ def loader_lines(choice: Choice, needed: int) -> Iterator[Line]:
     """How samples will be read, the memory that takes, the reason, and the keys that have no effect."""
     loader, used = choice.settings, choice.settings.normalised()
     batches = " ".join(name for _, name in used.names()) or f"batches of {used.batch_size}"
-    yield "loader", f"{used.kind}: {batches}, {_readers(used)}, needs {format_bytes(needed)}"
+    yield "loader", f"{used.kind}: {batches}, {_readers(used)}{_order(used)}, needs {format_bytes(needed)}"
     if choice.reason is not None:
         yield "", f"chosen by auto: {choice.reason}"
     changed = [f"loader.{name}" for name in loader.idle_keys() if getattr(loader, name) != getattr(used, name)]
     if changed:
         yield "", f"note: {', '.join(changed)} {'has' if len(changed) == 1 else 'have'} no effect with this loader"
+
+
+def _order(loader: LoaderSettings) -> str:
+    """The order by blocks, if it is one."""
+    if loader.order != "blocks":
+        return ""
+    return f", blocks of {loader.block_mb:g} MiB in windows of {loader.window_mb:g} MiB"
 
 
 def cache_lines(cache: Mapping[str, Any] | None) -> Iterator[Line]:

@@ -44,6 +44,18 @@ def advice(loader, reasons=DECODING, *, share=0.43, first=0.0, all_bytes=LARGE, 
             "mostly for decoding: raise loader.workers (now 2; this machine has 12 processors)",
         ),
         (
+            Sequence(workers=2, order="blocks", block_mb=8),
+            {"reasons": READING},
+            "mostly for reading: raise loader.block_mb (now 8), for fewer seeks, or set loader.cache=disk, so that "
+            "later epochs and runs read decoded samples",
+        ),
+        (
+            Sequence(workers=2, order="blocks", cache="disk"),
+            {"reasons": READING},
+            "mostly for reading: blocks are read one after another already; smaller samples or a faster disk would "
+            "help",
+        ),
+        (
             Sequence(workers=12),
             {"all_bytes": SMALL, "epochs": 1},
             "mostly for decoding: set loader.cache=disk, so that later epochs and runs read decoded samples",

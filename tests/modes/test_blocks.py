@@ -9,6 +9,7 @@ from runner.errors import DataError
 from runner.loaders.blocks import NUM_WINDOWS, cut_blocks
 from runner.modes.open_data import open_dataset
 from runner.modes.pipeline import LoadingPlan, choose_loader, needed_bytes, plan_of, streaming
+from runner.modes.summary import loader_lines
 from tests.support.large_files import write_large_files
 
 KEYS = ["loader.order=blocks", "loader.block_mb=0.01", "loader.window_mb=0.1", "loader.batch_size=8"]
@@ -78,3 +79,9 @@ def test_record_names_the_order(digits_root):
     config = compose([f"data.root={digits_root}", "loader=sequence"])
     document = choose_loader(config, open_dataset(config), ("train",), 10**9).document()
     assert (document["order"], document["block_mb"], document["window_mb"]) == ("random", 32.0, 1024.0)
+
+
+def test_screen_names_the_order(source):
+    config, dataset = compose(KEYS), dataset_of(source)
+    [(_, line), *_] = loader_lines(choose_loader(config, dataset, ("train",), 10**9), 2000)
+    assert line.endswith("10 batches ahead, blocks of 0.01 MiB in windows of 0.1 MiB, needs 2.0 kB")
