@@ -99,6 +99,7 @@ def test_completed_run_is_not_resumed(configured, whole):
     ("override", "difference"),
     [
         ("loader.batch_size=8", "loader.batch_size changed from 64 to 8"),
+        ("loader.order=blocks", "loader.order changed from random to blocks"),
         ("seed=3", "seed changed from 0 to 3"),
         ("train.optimizer.beta_1=0.5", "train.optimizer.beta_1 changed from 0.9 to 0.5"),
         ("data.validation_split=0.3", "data.validation_split changed from"),
