@@ -130,6 +130,28 @@ def by_grain(root: Path) -> Epochs:
     return epoch
 
 
+def by_turboloader(root: Path) -> Epochs:
+    """Turboloader with two threads, from a tar file: it decodes and resizes by itself, not antialiased."""
+    import turboloader
+
+    whole = root / "whole.tar"
+    if not whole.exists():
+        with tarfile.open(whole, "w") as tar:
+            for number, (data, label) in enumerate(_members(root)):
+                for suffix, content in (("jpg", data), ("cls", str(label).encode())):
+                    member = tarfile.TarInfo(f"{number:06}.{suffix}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    options = {"num_workers": WORKERS, "shuffle": True, "image_size": (SIDE, SIDE)}  # it gives floats
+
+    def epoch(number: int) -> Iterator[Any]:
+        loader = turboloader.DataLoader(str(whole), BATCH_SIZE, output_format="numpy", seed=number, **options)
+        for batch in loader:
+            yield batch if isinstance(batch, tuple) else (batch,)
+
+    return epoch
+
+
 def _members(root: Path) -> Iterator[tuple[bytes, int]]:
     """Image and class number of each sample in the tar files."""
     for file in sorted((root / "tar").glob("*.tar")):
@@ -155,8 +177,9 @@ CONTENDERS: Contenders = {
     "webdataset": by_webdataset,
     "streaming": by_streaming,
     "grain": by_grain,
+    "turboloader": by_turboloader,
 }
-PEERS = ("webdataset", "streaming", "grain")
+PEERS = ("webdataset", "streaming", "grain", "turboloader")
 
 if __name__ == "__main__":
     compare(CONTENDERS, make_packed_photographs, samples=600, about=__doc__, peers=PEERS)
