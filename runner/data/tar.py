@@ -74,7 +74,7 @@ class Tar(Data, ImageSettings, MaskFileSettings):
     """The suffix of the labels, cls, txt or json; null: the one of these that the samples have."""
 
     label_key: str | None = None
-    """The key of the label in a JSON object."""
+    """The key of the label in a JSON object; a.b is the key b of the object a."""
 
     mask: str | None = None
     """The suffix of the masks of class_mode=mask, such as mask.png."""

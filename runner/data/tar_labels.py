@@ -37,12 +37,20 @@ def _from_json(content: str, key: str | None, where: str) -> str:
     if isinstance(value, dict):
         if key is None:
             raise DataError(f"{where} holds {first_few(value)}; name the label among them with data.label_key")
-        if key not in value:
-            raise DataError(f"{where} must have data.label_key={key}, got {first_few(value)}{did_you_mean(key, value)}")
-        value = value[key]
+        value = _at(value, key, where)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DataError(f"{where} must hold a text or a number as label, got {first_few([str(value)[:40]])}")
+        raise DataError(f"{where} must hold a text or a number as its label, got {first_few([str(value)[:40]])}")
     return str(value).strip()
+
+
+def _at(value: Any, key: str, where: str) -> Any:
+    """The value at `key` of an object, or at its parts in objects within objects: `labels.species`."""
+    if key in value:
+        return value[key]
+    first, _, rest = key.partition(".")
+    if not rest or not isinstance(value.get(first), dict):
+        raise DataError(f"{where} must have data.label_key={key}, got {first_few(value)}{did_you_mean(first, value)}")
+    return _at(value[first], rest, where)
 
 
 def named_classes(texts: Sequence[str], classes: Sequence[str]) -> list[str]:

@@ -97,21 +97,23 @@ def test_members_are_read_in_any_form(tmp_path, monkeypatch):
 def test_label_may_be_text_or_json(shards):
     members = []
     for number, name in enumerate(CLASSES):
-        described = json.dumps({"label": name, "size": number})
+        described = json.dumps({"label": name, "of": {"it": name}, "a.b": name})
         members += [(f"{number}.png", png(number)), (f"{number}.json", described), (f"{number}.txt", f" {name}\n")]
     write("j.tar", members)
     names = list(CLASSES)
     assert opened("data.label=txt", shards="j.tar").splits["train"].labels.texts() == names
-    assert opened("data.label=json", "data.label_key=label", shards="j.tar").splits["train"].labels.texts() == names
+    for key in ("label", "of.it", "a.b"):
+        keys = ["data.label=json", f"data.label_key={key}"]
+        assert opened(*keys, shards="j.tar").splits["train"].labels.texts() == names
     with pytest.raises(
         DataError, match=r"must have one label, a member cls, txt or json, got txt, json; name its suffix"
     ):
         opened(shards="j.tar")
     with pytest.raises(
-        DataError, match=r"j\.tar: 0\.json holds label, size; name the label among them with data\.label_key"
+        DataError, match=r"j\.tar: 0\.json holds label, of, a\.b; name the label among them with data\.label_key"
     ):
         opened("data.label=json", shards="j.tar")
-    with pytest.raises(DataError, match=r"must have data\.label_key=labl, got label, size; did you mean 'label'"):
+    with pytest.raises(DataError, match=r"must have data\.label_key=labl, got label, of, a\.b; did you mean 'label'"):
         opened("data.label=json", "data.label_key=labl", shards="j.tar")
 
 
