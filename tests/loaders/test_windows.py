@@ -192,13 +192,35 @@ def test_windows_left_in_the_middle_leave_nothing(way, source):
 
 
 def test_storage_that_hangs_ends_the_run(source, monkeypatch):
-    released, began = threading.Event(), time.monotonic()
-    monkeypatch.setattr(os, "preadv", lambda *_: released.wait(30) and 0)
+    released, returned = threading.Event(), []
+
+    def hang(*_):
+        released.wait(60)
+        returned.append(1)
+        return 0
+
+    monkeypatch.setattr(os, "preadv", hang)
     settings = THREADS.model_copy(update={"timeout_seconds": 1.0})
     hangs = pytest.raises(WorkerError, match="loader.timeout_seconds=1; the storage may hang")
     try:
         with build(source, settings) as loader, hangs:
             list(loader.epoch(0))
+        assert not returned
     finally:
         released.set()
-    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("way", ["generator", "sequence, 4 threads", "in_memory"])
+def test_reading_of_windows_counts_as_reading(way, source, monkeypatch):
+    calls, preadv = [], os.preadv
+
+    def slow(*arguments):
+        time.sleep(0.01)
+        calls.append(1)
+        return preadv(*arguments)
+
+    monkeypatch.setattr(os, "preadv", slow)
+    with build(source, WAYS[way]) as loader:
+        list(loader.epoch(0))
+        assert len(calls) >= len(loader.plan.blocks.num_bytes)
+        assert loader.clock.wait(1.0, 1.0).reasons["read"] >= 0.01 * len(calls)
