@@ -11,13 +11,14 @@ from runner.errors import ConfigurationError, DataError, RunnerError
 from runner.modes.run import build_loader, run
 from tests.support.run_files import read_document, read_rows
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
-QUICK = ["train.epochs=2", "train.learning_rate=0.01", "loader.workers=2", "model.filters=[8]", "model.dense_units=16"]
+QUICK = ["train.epochs=2", "train.learning_rate=0.03", "loader.workers=2", "loader.batch_size=160"]
+QUICK += ["model=mlp", "model.hidden_units=[64]"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, digits_root):
+def trained(tmp_path_factory, digits_root, eager):
     """A short run over the digits, with sparse labels."""
     folder = tmp_path_factory.mktemp("trained")
     config = compose([f"data.root={digits_root}", "data.class_mode=sparse", *QUICK])
@@ -235,7 +236,7 @@ def test_interrupted_run_is_used_with_a_note(use, final, capsys):
     assert "note: the run of this model did not complete (status interrupted)" in capsys.readouterr().out
 
 
-def test_reconstruction_is_evaluated_and_predicted(tmp_path, use, digits_root):
+def test_reconstruction_is_evaluated_and_predicted(tmp_path, use, digits_root, traced):
     (tmp_path / "trained").mkdir()
     config = compose([f"data.root={digits_root}", *QUICK, "data.class_mode=input"])
     before = run(config, folder=tmp_path / "trained").document["results"]["evaluate"]
