@@ -55,11 +55,20 @@ def pytest_runtest_logstart():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `-n`, a file is the work of one process: what its tests share is made once. Long files come early enough."""
+    """With `-n`, a file is the work of one process: what its tests share is made once."""
     from xdist.scheduler import LoadFileScheduling
 
     config.option.loadscopereorder = False  # files of few tests are often the longest
     return LoadFileScheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
+LONGEST = ("test_docs.py", "test_backends.py", "test_main.py")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With `-n`, begin with the longest files, so that no process works alone at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)

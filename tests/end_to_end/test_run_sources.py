@@ -15,7 +15,7 @@ from runner.modes.run import run
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 LOADERS = ["in_memory", "generator", "sequence", "directory_flow"]
-QUICK = ["train.epochs=1", "model=mlp", "model.hidden_units=[16]", "loader.batch_size=16", "loader.workers=2"]
+QUICK = ["train.epochs=1", "model=mlp", "model.hidden_units=[16]", "loader.batch_size=32", "loader.workers=2"]
 COLOURS = ["black", "dark", "grey", "light", "white"]
 NUM_IMAGES = 150
 
@@ -123,7 +123,7 @@ def test_directory_flow_hands_weights_over(photos):
 
 @pytest.mark.parametrize("mode", ["sparse", "categorical"])
 def test_volumes_are_learnt(volumes, ran, mode, traced):
-    document, table = ran(*volumes, f"data.class_mode={mode}", "train.epochs=20")
+    document, table = ran(*volumes, f"data.class_mode={mode}", "train.epochs=20", "loader.batch_size=16")
     assert document["data"]["samples"] == {"train": 36, "validation": 12, "test": 12}
     assert tuple(document["data"]["shape"]) == (16, 16, 16, 1)
     assert agreement(table) == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
@@ -139,9 +139,8 @@ def test_one_column_of_the_table_is_learnt(photos, ran, column, mode):
 
 
 def test_two_columns_become_two_named_outputs(photos, ran, traced):
-    document, table = ran(
-        *photos, "data.class_mode={bi: binary, multi: sparse}", "train.epochs=20", "train.learning_rate=0.01"
-    )
+    longer = ["train.epochs=20", "train.learning_rate=0.01", "loader.batch_size=16"]
+    document, table = ran(*photos, "data.class_mode={bi: binary, multi: sparse}", *longer)
     assert list(table[0]) == [
         "id", "bi_label", "bi_predicted", "bi_False", "bi_True", "multi_label", "multi_predicted",
         *(f"multi_{name}" for name in sorted(COLOURS)),
