@@ -151,7 +151,7 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the pixels, and of the codes of masks."""
-        return {**self.pixel_settings(), **({"masks": self.mask_document()} if self.class_mode == "mask" else {})}
+        return {**self.pixel_settings(), **self.mask_settings()}
 
     @property
     def folder(self) -> Path:

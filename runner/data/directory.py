@@ -84,8 +84,7 @@ class Directory(ClassFolders, MaskFileSettings):
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the pixels, and of the codes of masks."""
-        masks = {"masks": self.mask_document()} if self.class_mode == "mask" else {}
-        return {**super().array_settings(), **masks}
+        return {**super().array_settings(), **self.mask_settings()}
 
     def _open_masks(self, known: tuple[str, ...]) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.

@@ -77,8 +77,14 @@ class MaskSettings(Component):
     def _mask_keys(self) -> tuple[str, ...]:
         return tuple(key for key in type(self).model_fields if key in OF_MASKS)
 
+    def mask_settings(self) -> dict[str, Any]:
+        """The settings that, with files and a model's classes, decide the codes of masks; none without masks."""
+        if getattr(self, "class_mode", None) != "mask":
+            return {}
+        return {"masks": self.mask_document()}
+
     def mask_document(self) -> list[Any]:
-        """What the settings say about masks, in order: with files and a model's classes, it decides the codes."""
+        """What the settings say about masks, in order."""
         return [*self.values_by_class(), ("ignored", self.ignore_value)]
 
     def values_by_class(self) -> tuple[tuple[Any, str], ...]:

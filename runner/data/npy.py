@@ -107,7 +107,7 @@ class Npy(Data, MaskSettings, NumberSettings):
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the codes of masks; others hold the values of the file."""
-        return {"masks": self.mask_document()} if self.class_mode == "mask" else {}
+        return self.mask_settings()
 
     def _open(self, known: Known) -> Dataset:
         partition = read_partition(self.partition)

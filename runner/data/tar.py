@@ -116,7 +116,7 @@ class Tar(Data, ImageSettings, MaskFileSettings):
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the pixels, and of the codes of masks."""
-        return {**self.pixel_settings(), **({"masks": self.mask_document()} if self.class_mode == "mask" else {})}
+        return {**self.pixel_settings(), **self.mask_settings()}
 
     def _open(self, known: tuple[str, ...]) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
