@@ -102,13 +102,13 @@ def printable(text: str) -> str:
 
 
 def yaml_text(value: Any) -> str:
-    """A value as YAML writes it, on one line; a text without quotes.
+    """A value as YAML writes it, on one line; a text without quotes, unless it is empty.
 
-    >>> yaml_text(None), yaml_text(True), yaml_text([1, "a"]), yaml_text({"epochs": 3}), yaml_text("a")
-    ('null', 'true', "[1, 'a']", '{epochs: 3}', 'a')
+    >>> yaml_text(None), yaml_text(True), yaml_text([1, "a"]), yaml_text({"epochs": 3}), yaml_text("a"), yaml_text("")
+    ('null', 'true', "[1, 'a']", '{epochs: 3}', 'a', "''")
     """
     if isinstance(value, str):
-        return value
+        return value or "''"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(quoted, value))}]"
     if isinstance(value, dict):
