@@ -29,6 +29,7 @@ seed = config["seed"]
 print("this is seed", seed, "on", os.environ.get("CUDA_VISIBLE_DEVICES"))
 if seed == 7:
     raise ZeroDivisionError("before the record")
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # no record is left open
 if sys.argv[3:] == ["resume"]:
     (folder / "again").touch()
     document = json.loads((folder / "run.json").read_text())
@@ -41,6 +42,7 @@ def end(*_):
     record.close("interrupted")
     sys.exit(143)
 signal.signal(signal.SIGTERM, end)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 if seed == 8 and sys.argv[3:] != ["resume"]:
     os.kill(os.getpid(), signal.SIGKILL)
 if seed == 9 and not Path("mended").exists():
