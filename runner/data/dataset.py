@@ -36,6 +36,13 @@ FIRST = 10
 MISSING = (-1, -1)
 """Size and modification time that stand for a missing file."""
 
+RecordedDigest = Callable[[Place], bytes | None]
+"""The digest that was recorded of the bytes at a place when they were written; None where none was."""
+
+
+def no_digest(place: Place) -> None:
+    """None: no digest was recorded."""
+
 
 @dataclass(frozen=True)
 class ReadyBatches:
@@ -226,6 +233,13 @@ class Data(Component):
     def array_settings(self) -> Mapping[str, Any] | None:
         """The settings that, with a sample's file, determine its array; None if other things do as well."""
         return None
+
+    def recorded_digests(self) -> RecordedDigest:
+        """What gives the XXH3-128 digest that was recorded of the bytes at a place; None where none was.
+
+        Reads all digests, which takes a while and memory for millions of samples.
+        """
+        return no_digest
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Pairs of a key and its path, for paths that do not exist."""

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from runner.component import Folder, Fraction, Names, Package, Size, is_folder
-from runner.data.dataset import Data, Dataset, relabel_splits
+from runner.data.dataset import Data, Dataset, RecordedDigest, relabel_splits
 from runner.data.labels import ClassMode, Head, Labels, class_head
 from runner.data.pack_document import PackDocument, load_pack, read_pack
 from runner.data.pack_format import PACK_JSON, pyarrow_for
@@ -94,6 +94,12 @@ class Pack(Data):
         pixels = self._pixels(document)
         masks = {"masks": mask_settings(document).mask_document()} if document.encode == "keep" else {}
         return {**(pixels.pixel_settings() if pixels else {}), **masks}
+
+    def recorded_digests(self) -> RecordedDigest:
+        """The digests of the members, from the index."""
+        from runner.data.pack_digests import read_digests
+
+        return read_digests(self.root, load_pack(self.root))
 
     def packed_settings(self, document: PackDocument) -> dict[str, Any]:
         """The settings of the data that was packed, with those given here: what another pack of it needs."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.batch import Array
 from runner.choices import AnyLoader
-from runner.data.dataset import Data, Dataset
+from runner.data.dataset import Data, Dataset, no_digest
 from runner.errors import BadSampleError
 from runner.fields import arrays_of
 from runner.loaders.auto import Auto
@@ -113,8 +113,9 @@ def _findings(
     def on_pixels(split: str, counts: Array) -> None:
         pixels[split] = pixels[split] + counts if len(pixels[split]) else counts
 
+    recorded = config.data.recorded_digests() if isinstance(config.data, Data) else no_digest
     with terminal.counting("check", total, "samples") as on_samples:
-        return list(check(dataset, settings, on_samples, transforms, on_pixels))
+        return list(check(dataset, settings, on_samples, transforms, on_pixels, recorded))
 
 
 def _needed(config: Settings, settings: LoaderSettings, dataset: Dataset) -> Iterator[tuple[str, int]]:

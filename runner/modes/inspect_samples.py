@@ -10,9 +10,10 @@ from itertools import chain
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import xxhash
 
 from runner.batch import Array, Batch, Indices
-from runner.data.dataset import Dataset
+from runner.data.dataset import Dataset, RecordedDigest, no_digest
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, reason
@@ -23,7 +24,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.storage import refuse_lost_storage
 from runner.loaders.workers import in_threads
-from runner.place import Place
+from runner.place import Bytes, Place, using_fetched
 from runner.transforms.transform import Transforms
 from runner.user_code import error_text
 from runner.watchdog import watched
@@ -40,6 +41,8 @@ NO_TRANSFORMS: Mapping[str, Transforms] = {}
 """For data whose samples are not transformed."""
 UNKNOWN = -1
 """The size of a file that does not exist or cannot be read."""
+OTHER_BYTES = "its bytes are not those that were packed (index.parquet has another XXH3)"
+"""The reason of a sample whose bytes have another digest than the recorded one."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,21 @@ def check(
     on_samples: Callable[[int], None],
     transforms: Mapping[str, Transforms] = NO_TRANSFORMS,
     on_pixels: Callable[[str, Array], None] = lambda split, pixels: None,
+    recorded: RecordedDigest = no_digest,
 ) -> Iterator[Finding]:
     """Read every sample in as many threads as the loader has workers; then compare samples of equal size.
 
     `transforms` of a split are applied to its samples before their values are checked. Calls `on_samples` with the
-    number of samples that were read since the last call, and `on_pixels` with the pixels of each mask by class. Yields
-    faulty samples first, in the order of the splits and their sources.
+    number of samples that were read since the last call, and `on_pixels` with the pixels of each mask by class. Bytes
+    must have the digest that `recorded` gives. Yields faulty samples first, in the order of the splits and their
+    sources.
     """
     run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
     splits = [_CheckedSplit(split, source) for split, source in dataset.splits.items()]
     for split in splits:
         blocks = np.array_split(np.arange(len(split.source)), -(-len(split.source) // SAMPLES_AT_ONCE))
-        for examined in run(partial(_examine_block, split.source, transforms.get(split.split, ())), blocks):
+        examine_block = partial(_examine_block, split.source, transforms.get(split.split, ()), recorded)
+        for examined in run(examine_block, blocks):
             yield from _faults(split, examined)
             for one in examined:
                 if one.pixels is not None:
@@ -126,16 +132,21 @@ def describe(array: Array) -> dict[str, Any]:
     return {"shape": array.shape, "dtype": str(array.dtype), "min": array.min(), "max": array.max()}
 
 
-def _examine_block(source: Source, transforms: Transforms, indices: Indices) -> list[Examined]:
-    return [examine(source, index, transforms) for index in indices.tolist()]
+def _examine_block(
+    source: Source, transforms: Transforms, recorded: RecordedDigest, indices: Indices
+) -> list[Examined]:
+    return [examine(source, index, transforms, recorded) for index in indices.tolist()]
 
 
-def examine(source: Source, index: int, transforms: Transforms = ()) -> Examined:
-    """Read sample `index` as a loader does, and check the values that it has after `transforms`."""
+def examine(source: Source, index: int, transforms: Transforms = (), recorded: RecordedDigest = no_digest) -> Examined:
+    """Read sample `index` as a loader does; check its bytes, and the values that it has after `transforms`."""
     pixels = source.spec.empty()
     places = source.places(index)
     with watched(lambda: f"sample {source.ids[index]}"):
-        one = _examine_bytes(source, index, places, pixels) if places else _examine_array(source, index, pixels)
+        if places:
+            one = _examine_bytes(source, index, places, pixels, recorded)
+        else:
+            one = _examine_array(source, index, pixels)
         if one.fault:
             return one
         counts = _pixels_by_class(source.labels.heads, pixels)
@@ -176,7 +187,9 @@ def _examine_array(source: Source, index: int, pixels: Values) -> Examined:
     return Examined(pixels.nbytes, digest=hashlib.sha256(pixels.tobytes()).digest())
 
 
-def _examine_bytes(source: Source, index: int, places: Sequence[Place], pixels: Values) -> Examined:
+def _examine_bytes(
+    source: Source, index: int, places: Sequence[Place], pixels: Values, recorded: RecordedDigest
+) -> Examined:
     """The result of reading a sample of one file, or of several; a fault of a later file names it."""
     size = 0
     for place in places:
@@ -192,12 +205,21 @@ def _examine_bytes(source: Source, index: int, places: Sequence[Place], pixels: 
         if length == 0:
             return Examined(length, fault="empty", reason=f"{of_file}empty file")
         size += length
+    digests = {place: digest for place in places if (digest := recorded(place)) is not None}
+    fetched: dict[Place, Bytes] = {}
+    faults = []
     try:
-        source.read(index, pixels)
+        fetched.update((place, place.read()) for place in digests)
+        with using_fetched(fetched):
+            source.read(index, pixels)
     except BadSampleError as error:
         refuse_lost_storage(source, error)
         of_file = f"{error.name}: " if error.name in (place.name for place in places[1:]) else ""
-        return Examined(size, fault="unreadable", reason=of_file + error.reason)
+        faults.append(of_file + error.reason)
+    changed = [place for place, data in fetched.items() if xxhash.xxh3_128_digest(data) != digests[place]]
+    faults += [OTHER_BYTES if place == places[0] else f"{place.name}: {OTHER_BYTES}" for place in changed]
+    if faults:
+        return Examined(size, fault="unreadable", reason="; ".join(faults))
     for place in places:
         if (wrong := misnamed(place.name, place.head(HEAD))) is not None:
             return Examined(size, fault="misnamed", reason=wrong if place == places[0] else f"{place.name}: {wrong}")

@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
+import xxhash
 from PIL import Image
 
 from runner import compose
@@ -386,3 +387,17 @@ def test_pack_that_one_may_not_write_to_is_read(kept, monkeypatch):
     monkeypatch.setattr("runner.data.pack_columns.np.save", lambda *_: exec("raise PermissionError"))
     same_samples(of(pack).open().splits["train"], first["train"])
     assert not [file.name for file in pack.iterdir() if "columns" in file.name]
+
+
+@pytest.mark.parametrize("kind", ["photos", "masks"])
+def test_recorded_digests_are_those_of_members(kind, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.packs.settings.MIB", 8192)  # for several shards
+    keys = photos if kind == "photos" else mask_keys(tmp_path)
+    data = of(write_pack(tmp_path, *keys, "pack.shard_mb=1"), "data.limit=7")
+    recorded, splits = data.recorded_digests(), data.open().splits
+    places = [place for source in splits.values() for index in range(len(source)) for place in source.places(index)]
+    assert len({place.file for place in places}) > len(splits)
+    for place in places:
+        assert recorded(place) == xxhash.xxh3_128_digest(place.read())
+        assert recorded(place._replace(offset=place.offset + 1)) is None
+    assert compose(keys).data.recorded_digests()(places[0]) is None

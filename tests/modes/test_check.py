@@ -1,6 +1,7 @@
 """The check of data: what is wrong with it, sample by sample, and what it needs."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -317,5 +318,35 @@ def test_pack_is_checked_by_its_members(check, tmp_path, photos):
     assert ids(document, "duplicate") == [["train/cat/01.png", "train/dog/02.png"]]
     assert ids(document, "misnamed") == [["train/dog/04.png"]]
     assert ids(document, "unreadable") == [["test/cat/00.png"]]
+    assert re.match("cannot .*; its bytes are not those", document["findings"]["unreadable"][0]["reason"])
     assert document["findings"]["misnamed"][0]["reason"] == "content is BMP, name says .png"
     assert said.startswith("data check failed: 1 unreadable, 1 misnamed, 1 duplicate; ")
+
+
+def as_bmp(folder):
+    """Store images without a checksum of their own, so that they decode whatever their pixels are."""
+    for file in sorted(folder.rglob("*.png")):
+        Image.open(file).save(file.with_suffix(".bmp"))
+        file.unlink()
+
+
+def flip(place):
+    """Change the last byte of a member: a pixel from 0 to 255, or back."""
+    with open(place.file, "r+b") as file:
+        file.seek(place.offset + place.size - 1)
+        file.write(bytes([place.read()[-1] ^ 255]))
+
+
+def test_other_bytes_than_packed_are_reported(check, tmp_path):
+    root = write_discs(tmp_path / "discs", 8, size=(16, 16))
+    as_bmp(root)
+    pack = write_pack(tmp_path, *discs(root, "data.validation_split=0.25"))
+    train, validation = compose(["data=pack", f"data.root={pack}"]).data.open().splits.values()
+    (flipped, _), (_, mask) = train.places(0), validation.places(0)
+    flip(flipped)
+    flip(mask)
+    document, said = check("data=pack", f"data.root={pack}", "loader.workers=2")
+    assert ids(document, "unreadable") == [[train.ids[0]], [validation.ids[0]]]
+    other = "its bytes are not those that were packed (index.parquet has another XXH3)"
+    assert [found["reason"] for found in document["findings"]["unreadable"]] == [other, f"{mask.name}: {other}"]
+    assert said.startswith("data check failed: 2 unreadable; ")
