@@ -6,15 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
 from runner.batch import Array, ArraySpec
 from runner.component import File, is_file
-from runner.data.archive import ArchiveNames, find_names, load_archive
-from runner.data.array_samples import ArraySamples, number_rows
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.labels import (
     NO_LABELS,
@@ -33,6 +31,10 @@ from runner.data.source import Source
 from runner.errors import DataError
 from runner.finite import first_not_finite, narrowed, not_finite_text
 from runner.messages import first_few, plural, shape_text
+
+if TYPE_CHECKING:
+    from runner.data.archive import ArchiveNames
+    from runner.data.array_samples import ArraySamples
 
 
 class Arrays(Data, MaskSettings, NumberSettings):
@@ -76,6 +78,9 @@ class Arrays(Data, MaskSettings, NumberSettings):
         return relabel_splits(self._open(heads[0].class_names if len(heads) == 1 else ()), heads)
 
     def _open(self, known: tuple[str, ...]) -> Dataset:
+        from runner.data.archive import find_names, load_archive
+        from runner.data.array_samples import ArraySamples, number_rows
+
         arrays = load_archive(self.path)
         names = find_names(self.path, arrays, self.weights)
         if "train" not in names.x:
@@ -156,6 +161,8 @@ class Arrays(Data, MaskSettings, NumberSettings):
 
     def _rows_of_y(self, arrays: Mapping[str, Array], name: str, split: str, num_samples: int) -> ArraySamples:
         """The rows of `y` as samples of their own."""
+        from runner.data.array_samples import ArraySamples, number_rows
+
         found = number_rows(self._y(arrays, name), self.path, name)
         if len(found) != num_samples:
             raise DataError(

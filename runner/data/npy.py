@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -28,13 +28,14 @@ from runner.data.labels import (
     vocabulary,
 )
 from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_labels
-from runner.data.npy_format import open_npy
 from runner.data.numbers import SAMPLE, TARGET, NumberSettings, numbers_head
-from runner.data.partition import Partition, read_labels, read_numbers, read_partition
 from runner.data.places import FilePlaces
 from runner.data.stored_samples import StoredSamples, file_samples
 from runner.errors import DataError
 from runner.messages import first_few
+
+if TYPE_CHECKING:
+    from runner.data.partition import Partition
 
 SUFFIX = ".npy"
 
@@ -110,6 +111,8 @@ class Npy(Data, MaskSettings, NumberSettings):
         return self.mask_settings()
 
     def _open(self, known: Known) -> Dataset:
+        from runner.data.partition import read_partition
+
         partition = read_partition(self.partition)
         if (mode := self.class_mode) == "mask":
             return self._open_masks(partition, known.get("", ()))
@@ -122,6 +125,8 @@ class Npy(Data, MaskSettings, NumberSettings):
 
     def _files(self, folder: Path, partition: Partition, labels: Mapping[str, Labels]) -> dict[str, StoredSamples]:
         """The files of each split in `folder`; all are like the first training file that can be read."""
+        from runner.data.npy_format import open_npy
+
         listed = {split: as_on_disk(folder, Ids(names), SUFFIX) for split, names in partition.items()}
         train = listed["train"]
         files = FilePlaces(folder, train, SUFFIX)
@@ -158,6 +163,8 @@ class Npy(Data, MaskSettings, NumberSettings):
     def _encoded(
         self, mode: ClassMode | NumberMode | None, partition: Partition, known: Known
     ) -> tuple[tuple[Head, ...], Mapping[str, Array]]:
+        from runner.data.partition import read_labels, read_numbers
+
         if mode == "raw":
             columns = read_numbers(self.labels, partition)
             return numbers_head(columns["train"][0].size, self.value_names), columns

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -14,14 +14,15 @@ from pydantic import ValidationError
 from runner.component import Folder, Fraction, Names, Package, Size, is_folder
 from runner.data.dataset import Data, Dataset, RecordedDigest, relabel_splits
 from runner.data.labels import ClassMode, Head, Labels, class_head
-from runner.data.pack_document import PackDocument, load_pack, read_pack
 from runner.data.pack_format import PACK_JSON, pyarrow_for
-from runner.data.pack_index import read_index
 from runner.data.source import Source
 from runner.data.views import Relabelled, select
 from runner.errors import DataError
 from runner.images.settings import ColorMode, ImageSettings, Interpolation
 from runner.messages import did_you_mean, first_few, yaml_text
+
+if TYPE_CHECKING:
+    from runner.data.pack_document import PackDocument
 
 CLASS_MODES = ("categorical", "sparse", "binary")
 PIXEL_KEYS = tuple(ImageSettings.model_fields)
@@ -88,6 +89,7 @@ class Pack(Data):
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the pixels, and of the codes of masks."""
+        from runner.data.pack_document import load_pack
         from runner.data.pack_sources import mask_settings
 
         document = load_pack(self.root)
@@ -108,6 +110,8 @@ class Pack(Data):
 
     def _open(self, classes: tuple[str, ...]) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
+        from runner.data.pack_document import read_pack
+        from runner.data.pack_index import read_index
         from runner.data.pack_sources import PackSources
 
         document = read_pack(self.root)

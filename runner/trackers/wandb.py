@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from runner.component import Package
-from runner.records.folder import put_aside
-from runner.records.metrics import EPOCH, read_metrics
 from runner.trackers.base import MetricsRow, RunEnd, RunStart, TrackerSettings
 
 FOLDER = "wandb"
@@ -71,6 +69,8 @@ class WandBRun:
         self._is_only_user = wandb.run is None  # otherwise the caller uses wandb in this process too
         online = self._settings.mode == "online"
         if not online:
+            from runner.records.folder import put_aside
+
             put_aside(run.folder / FOLDER)
         settings = wandb.Settings(
             console="off", silent=True, symlink=False, reinit="create_new", init_timeout=ANSWER_SECONDS
@@ -89,6 +89,8 @@ class WandBRun:
                 settings=settings,
             )
         self._last = self._run.starting_step - 1
+        from runner.records.metrics import EPOCH, read_metrics
+
         for row in read_metrics(run.folder):
             self.epoch(int(row[EPOCH] or 0), {name: value for name, value in row.items() if name != EPOCH})
         return {"id": self._run.id, "at": self._run.url if online else str(run.folder / FOLDER)}

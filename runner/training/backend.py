@@ -16,7 +16,6 @@ from typing import Literal
 
 from runner.component import Package, require
 from runner.errors import ConfigurationError, RunnerError, TrainingError
-from runner.records.provenance import set_variable
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
@@ -88,6 +87,8 @@ def _ask_xla_for_determinism() -> None:
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if XLA_DETERMINISM not in flags:
+        from runner.records.provenance import set_variable
+
         set_variable("XLA_FLAGS", f"{flags} --{XLA_DETERMINISM}=true".lstrip())
 
 
@@ -96,6 +97,8 @@ def _start_torch(*, deterministic: bool) -> None:
 
     # cuBLAS reads this when it is first used.
     if "CUBLAS_WORKSPACE_CONFIG" not in os.environ:
+        from runner.records.provenance import set_variable
+
         set_variable("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
 
