@@ -100,6 +100,7 @@ class Pack(Data):
     def recorded_digests(self) -> RecordedDigest:
         """The digests of the members, from the index."""
         from runner.data.pack_digests import read_digests
+        from runner.data.pack_document import load_pack
 
         return read_digests(self.root, load_pack(self.root))
 
