@@ -12,6 +12,7 @@ from runner import watchdog as module
 from runner.errors import WorkerError
 from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
+from runner.place import Place
 from runner.watchdog import Watchdog, watched
 from tests.support.sources import ObedientSource
 
@@ -109,8 +110,8 @@ def test_loader_without_workers_has_a_limit(settings):
 
 
 class FileSource(ObedientSource):
-    def path(self, index):
-        return module.__file__
+    def places(self, index):
+        return (Place(module.__file__),)
 
 
 SOURCE = """
