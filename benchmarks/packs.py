@@ -170,6 +170,7 @@ def _members(root: Path) -> Iterator[tuple[bytes, int]]:
 CONTENDERS: Contenders = {
     "folder, 2 threads": of_runner("directory", "data.root", "images"),
     "pack, 2 threads": of_runner("pack", "data.root", "packed"),
+    "pack, resized as by the peers, 2 threads": of_runner("pack", "data.root", "packed", **{"data.antialias": "false"}),
     "pack, in order of blocks, 2 threads": of_runner(
         "pack", "data.root", "packed", **{"loader.order": "blocks", "loader.block_mb": 1, "loader.window_mb": 16}
     ),
