@@ -117,22 +117,32 @@ class FetchAhead:
         """How long each of the first reads took."""
         return self._state.seconds
 
-    def submit(self, places: Iterable[Place]) -> None:
-        """Start to fetch `places`, after those of earlier calls."""
-        self._state.add(list(joined(places)))
-
-    def get(self, place: Place) -> Bytes | None:
-        """The bytes of `place`, once they are there; None if their read has not begun. Raises `BadSampleError`."""
-        return self._state.take(place)
-
-    def discard(self, places: Iterable[Place]) -> None:
-        """Give up `places` that nobody needs any more."""
-        for place in places:
-            self._state.give_up(place)
+    def submit(self, places: Iterable[Place]) -> FetchedPlaces:
+        """Start to fetch `places`, after those of earlier calls, which may name the same places for other batches."""
+        reads = list(joined(dict.fromkeys(places)))
+        self._state.add(reads)
+        return FetchedPlaces(self._state, {place: read for read in reads for place in read.samples})
 
     def close(self) -> None:
         """Stop; a read that hangs ends when the storage answers."""
         self._stop()
+
+
+class FetchedPlaces:
+    """The places of one batch, each to be taken once."""
+
+    def __init__(self, state: _Reads, reads: dict[Place, Read]) -> None:
+        self._state, self._reads = state, reads
+
+    def get(self, place: Place) -> Bytes | None:
+        """The bytes of `place`, once they are there; None if their read has not begun. Raises `BadSampleError`."""
+        read = self._reads.pop(place, None)
+        return None if read is None else self._state.take(read, place)
+
+    def discard(self) -> None:
+        """Give up the places that nobody has taken."""
+        while self._reads:
+            self._state.give_up(self._reads.popitem()[1])
 
 
 class _Reads:
@@ -140,7 +150,6 @@ class _Reads:
 
     def __init__(self, most_bytes: int) -> None:
         self._todo: deque[Read] = deque()
-        self._by_place: dict[Place, Read] = {}
         self._running: set[Read] = set()
         self._most_bytes, self._held = most_bytes, 0
         self._closed = False
@@ -150,16 +159,12 @@ class _Reads:
     def add(self, reads: list[Read]) -> None:
         with self._changed:
             self._todo.extend(reads)
-            self._by_place.update((place, read) for read in reads for place in read.samples)
             self._changed.notify(len(reads))
 
-    def take(self, place: Place) -> Bytes | None:
+    def take(self, read: Read, place: Place) -> Bytes | None:
         with self._changed:
-            read = self._by_place.pop(place, None)
-            begun = read is not None and read.future.running()
-            if read is None or not (begun or read.future.done()):
-                if read is not None:
-                    self._release(read)
+            if not (read.future.running() or read.future.done()):
+                self._release(read)
                 return None
         try:
             return read.part(place)
@@ -167,10 +172,9 @@ class _Reads:
             with self._changed:
                 self._release(read)
 
-    def give_up(self, place: Place) -> None:
+    def give_up(self, read: Read) -> None:
         with self._changed:
-            if (read := self._by_place.pop(place, None)) is not None:
-                self._release(read)
+            self._release(read)
 
     def _release(self, read: Read) -> None:
         read.left -= 1
@@ -224,7 +228,6 @@ class _Reads:
             for read in self._running:  # wakes those who wait for it
                 read.future.set_exception(BadSampleError(read.place.name, "the loader was closed"))
             self._running.clear()
-            self._by_place.clear()
             self._todo.clear()
             self._changed.notify_all()
 

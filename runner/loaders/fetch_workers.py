@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.batch import Indices
 from runner.data.source import Source
-from runner.loaders.fetch_ahead import FetchAhead, places_of
+from runner.loaders.fetch_ahead import FetchAhead, FetchedPlaces, places_of
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.window_buffers import Caching
@@ -97,9 +97,8 @@ class FetchingThreads:
         if fetched is not None or (isinstance(self._source, Caching) and self._source.is_stored(indices)):
             return self._threads.submit(epoch, indices, fetched)
         if self.ahead is not None:
-            places = places_of(self._source, indices)
-            self.ahead.submit(places)
-            return _FetchedBatch(self._threads.submit(epoch, indices, self.ahead), self, self.ahead, places)
+            places = self.ahead.submit(places_of(self._source, indices))
+            return _FetchedBatch(self._threads.submit(epoch, indices, places), self, places)
         if self._measures and number % EVERY == 0:
             timed = TimedFetches()
             return _TimedBatch(self._threads.submit(epoch, indices, timed), self, timed)
@@ -144,8 +143,7 @@ class _FetchedBatch:
 
     batch: PendingBatch
     behind: FetchingThreads
-    ahead: FetchAhead
-    places: Sequence[Place]
+    places: FetchedPlaces
 
     @property
     def futures(self) -> Sequence[Future[Any]]:
@@ -157,14 +155,14 @@ class _FetchedBatch:
         try:
             result = self.batch.result()
         finally:
-            self.ahead.discard(self.places)
+            self.places.discard()
         self.behind.confirm()
         return result
 
     def cancel(self) -> None:
         """Give up the batch and its bytes."""
         self.batch.cancel()
-        self.ahead.discard(self.places)
+        self.places.discard()
 
 
 @dataclass(frozen=True)

@@ -278,10 +278,9 @@ def _fetched(indices: Indices, runs: Sequence[Runs]) -> Iterator[None]:
         with using_fetched(WindowBytes(runs, _Worker.windows) if runs else None):
             yield
         return
-    places = places_of(source, indices)
-    ahead.submit(places)
+    places = ahead.submit(places_of(source, indices))
     try:
-        with using_fetched(ahead):
+        with using_fetched(places):
             yield
     finally:
-        ahead.discard(places)
+        places.discard()

@@ -62,60 +62,72 @@ class Gate:
 
 def test_bytes_are_fetched_many_at_once(files, fetch, monkeypatch):
     gate, ahead = Gate(monkeypatch), fetch(8)
-    ahead.submit(files)
+    batch = ahead.submit(files)
     gate.wait_for(8)
     assert not gate.begun.acquire(blocking=False)
-    assert ahead.get(files[15]) is None  # its read has not begun: whoever needs it reads it
+    assert batch.get(files[15]) is None  # its read has not begun: whoever needs it reads it
     gate.release()
-    assert [ahead.get(place) for place in files[:8]] == [b"%d" % number * 10 for number in range(8)]
+    assert [batch.get(place) for place in files[:8]] == [b"%d" % number * 10 for number in range(8)]
     gate.wait_for(11)
     assert not gate.begun.acquire(blocking=False)  # that of 15 never begins
 
 
 def test_bytes_are_taken_once(files, fetch):
     ahead = fetch(2)
-    ahead.submit(files[:1])
-    while (data := ahead.get(files[0])) is None:
-        ahead.submit(files[:1])
+    batch = ahead.submit(files[:1])
+    while (data := batch.get(files[0])) is None:
+        batch = ahead.submit(files[:1])
     assert data == b"0" * 10
-    assert ahead.get(files[0]) is None
-    assert ahead.get(files[1]) is None
+    assert batch.get(files[0]) is None
+    assert batch.get(files[1]) is None
 
 
 def test_fetched_bytes_are_bounded(files, fetch, monkeypatch):
     gate, ahead = Gate(monkeypatch), fetch(1, most_bytes=30)
     gate.release()
-    ahead.submit(files)
+    first, second, others = (ahead.submit(part) for part in (files[:1], files[1:2], files[2:]))
     gate.wait_for(3)
     assert not gate.begun.acquire(timeout=0.1)
-    ahead.discard(files[1:2])
+    second.discard()
     gate.wait_for(1)
     assert not gate.begun.acquire(timeout=0.1)
-    assert ahead.get(files[0]) == b"0" * 10
+    assert first.get(files[0]) == b"0" * 10
     gate.wait_for(1)
-    ahead.discard(files)
+    others.discard()
     assert not gate.begun.acquire(timeout=0.1)  # nobody needs the others
+
+
+def test_batches_share_places_without_leaking(files, fetch, monkeypatch):
+    """As at the end of an epoch: a sample is in one of its last batches, and in one of the first of the next."""
+    gate, ahead = Gate(monkeypatch), fetch(1, most_bytes=30)
+    gate.release()
+    for _ in range(5):
+        first, second = ahead.submit([files[0], files[0]]), ahead.submit(files[:2])
+        gate.wait_for(3)
+        assert [first.get(files[0]), first.get(files[0])] == [b"0" * 10, None]
+        first.discard()
+        assert [second.get(place) for place in files[:2]] == [b"0" * 10, b"1" * 10]
 
 
 def test_failed_read_is_raised_where_it_is_needed(files, fetch, monkeypatch):
     gate, ahead = Gate(monkeypatch), fetch(2)
     absent = Place(files[0].file + "-absent")
-    ahead.submit([absent, files[3]])
+    batch = ahead.submit([absent, files[3]])
     gate.wait_for(2)
     gate.release()
-    assert ahead.get(files[3]) == b"3" * 10
+    assert batch.get(files[3]) == b"3" * 10
     with pytest.raises(BadSampleError, match="0-absent: no such file"):
-        ahead.get(absent)
+        batch.get(absent)
 
 
 def test_parts_next_to_each_other_are_read_at_once(tmp_path, fetch, monkeypatch):
     (tmp_path / "tar").write_bytes(bytes(range(200)))
     parts = [Place(str(tmp_path / "tar"), offset, 5, str(offset)) for offset in (40, 0, 10, 45)]
     gate, ahead = Gate(monkeypatch), fetch(1)
-    ahead.submit(parts)
+    batch = ahead.submit(parts)
     gate.wait_for(1)
     gate.release()
-    assert [bytes(ahead.get(part)) for part in parts] == [bytes(range(p.offset, p.offset + 5)) for p in parts]
+    assert [bytes(batch.get(part)) for part in parts] == [bytes(range(p.offset, p.offset + 5)) for p in parts]
     assert not gate.begun.acquire(blocking=False)
 
 
@@ -123,21 +135,21 @@ def test_part_that_is_cut_off_leaves_the_others(tmp_path, fetch, monkeypatch):
     (tmp_path / "tar").write_bytes(bytes(range(48)))
     whole, cut = (Place(str(tmp_path / "tar"), offset, 5, str(offset)) for offset in (40, 45))
     gate, ahead = Gate(monkeypatch), fetch(1)
-    ahead.submit([whole, cut])
+    batch = ahead.submit([whole, cut])
     gate.wait_for(1)
     gate.release()
-    assert [ahead.get(part) for part in (whole, cut)] == [None, None]  # each is read by itself, and named
+    assert [batch.get(part) for part in (whole, cut)] == [None, None]  # each is read by itself, and named
     assert whole.read() == bytes(range(40, 45))
 
 
 def test_closing_wakes_who_waits(files, fetch, monkeypatch):
     gate, ahead, seen = Gate(monkeypatch), fetch(2), []
-    ahead.submit(files[:1])
+    batch = ahead.submit(files[:1])
     gate.wait_for(1)
 
     def wait():
         try:
-            seen.append(ahead.get(files[0]))  # None if it asks after the end
+            seen.append(batch.get(files[0]))  # None if it asks after the end
         except BadSampleError as error:
             seen.append(error.reason)
 
