@@ -105,7 +105,7 @@ def main() -> None:
             network, plan = Network(seed), plan_of(seed)
             for epoch in range(EPOCHS):
                 for step in range(plan.num_steps):
-                    indices = plan.batch(epoch, step)
+                    indices = plan.batch(epoch, step).indices
                     network.train(x[indices], y[indices])
             probabilities = network.probabilities(held_x)[-1]
             accuracies.append(float((probabilities.argmax(1) == held_y).mean()))

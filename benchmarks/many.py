@@ -58,7 +58,7 @@ def main() -> None:
         _tell("1,000 batches from 99% of epoch 7 on, planned", began)
         first = len(loader) * 99 // 100
         for step in range(first, first + FILES_AHEAD):
-            for index in loader.plan.batch(7, step):
+            for index in loader.plan.batch(7, step).indices:
                 (arguments.data / loader.source.ids[index]).unlink(missing_ok=True)
                 (arguments.data / loader.source.ids[index]).hardlink_to(arguments.data / "image.jpg")
         began = time.perf_counter()

@@ -22,10 +22,10 @@ class Purpose(IntEnum):
     """The order of one epoch; keyed by the epoch."""
 
     AUGMENT = 1
-    """Augmentation of one training image; keyed by the epoch and the sample's index."""
+    """Augmentation of one training image; keyed by the pass and the sample's index."""
 
     TRANSFORM = 2
-    """Random numbers for the user's transform of a sample; keyed by the epoch and the sample's index."""
+    """Random numbers for the user's transform of a sample; keyed by the pass and the sample's index."""
 
     SEARCH = 3
     """Values that a search tries; keyed by the trial."""

@@ -16,6 +16,7 @@ from runner.errors import DataError
 from runner.fields import SampleSpec, Values, take_rows
 from runner.finite import all_finite
 from runner.loaders.disk_cache import DiskCache
+from runner.loaders.draw import Draw
 from runner.loaders.loader import Loader
 from runner.loaders.reader import ReadResult, allocate
 from runner.loaders.settings import LoaderSettings
@@ -170,11 +171,11 @@ class WorkersBehindCache:
     source: CachedSource
     clock: Clock
 
-    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
-        """Start to read the samples at `indices`, unless all of them are stored."""
-        if self.source.cache.holds(indices):
-            return _StoredBatch(self, epoch, indices)
-        return self.workers.submit(epoch, indices, fetched)
+    def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingBatch:
+        """Start to read the samples of `draw`, unless all of them are stored."""
+        if self.source.cache.holds(draw.indices):
+            return _StoredBatch(self, draw)
+        return self.workers.submit(draw, fetched)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -186,8 +187,7 @@ class _StoredBatch:
     """A batch of stored samples, copied only when the model needs it: a copy made earlier leaves the CPU cache."""
 
     behind: WorkersBehindCache
-    epoch: int
-    indices: Indices
+    draw: Draw
 
     @property
     def futures(self) -> tuple[()]:
@@ -196,13 +196,13 @@ class _StoredBatch:
 
     def result(self) -> ReadResult:
         """A copy of the rows; workers read the batch if one of them is gone or damaged, or holds no numbers."""
-        source = self.behind.source
-        with self.behind.clock.working("read", len(self.indices)):
-            x = allocate(source.spec, len(self.indices))
-            missing = source.cache.take(self.indices, x)
+        source, indices = self.behind.source, self.draw.indices
+        with self.behind.clock.working("read", len(indices)):
+            x = allocate(source.spec, len(indices))
+            missing = source.cache.take(indices, x)
         if len(missing) or not all_finite(x):
-            return self.behind.workers.submit(self.epoch, self.indices).result()
-        return ReadResult(self.indices, x)
+            return self.behind.workers.submit(self.draw).result()
+        return ReadResult(indices, x)
 
     def cancel(self) -> None:
         """Nothing to stop."""

@@ -215,7 +215,7 @@ class DirectoryFlowLoader(SequenceLoader):
     def index_array(self) -> Indices:
         """The samples of the current epoch in their order."""
         epoch = self._seen // len(self)
-        return np.concatenate([self.plan.batch(epoch, step) for step in range(len(self))])
+        return np.concatenate([self.plan.batch(epoch, step).indices for step in range(len(self))])
 
     @property
     def class_indices(self) -> dict[str, int]:

@@ -15,8 +15,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from runner.batch import Indices
 from runner.data.source import Source
+from runner.loaders.draw import Draw
 from runner.loaders.fetch_ahead import FetchAhead, FetchedPlaces, places_of
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader
 from runner.loaders.settings import LoaderSettings
@@ -91,18 +91,18 @@ class FetchingThreads:
         """Reads at once; 0: workers fetch what they decode."""
         self.ahead = FetchAhead(self.num_reads, self._most_bytes) if self.num_reads else None
 
-    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
-        """Start to fetch and to read the samples at `indices`."""
+    def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingBatch:
+        """Start to fetch and to read the samples of `draw`."""
         number, self._num_submitted = self._num_submitted, self._num_submitted + 1
-        if fetched is not None or (isinstance(self._source, Caching) and self._source.is_stored(indices)):
-            return self._threads.submit(epoch, indices, fetched)
+        if fetched is not None or (isinstance(self._source, Caching) and self._source.is_stored(draw.indices)):
+            return self._threads.submit(draw, fetched)
         if self.ahead is not None:
-            places = self.ahead.submit(places_of(self._source, indices))
-            return _FetchedBatch(self._threads.submit(epoch, indices, places), self, places)
+            places = self.ahead.submit(places_of(self._source, draw.indices))
+            return _FetchedBatch(self._threads.submit(draw, places), self, places)
         if self._measures and number % EVERY == 0:
             timed = TimedFetches()
-            return _TimedBatch(self._threads.submit(epoch, indices, timed), self, timed)
-        return self._threads.submit(epoch, indices)
+            return _TimedBatch(self._threads.submit(draw, timed), self, timed)
+        return self._threads.submit(draw)
 
     def measured(self, fetch_seconds: Sequence[float], pieces: Sequence[ReadPiece]) -> None:
         """Fetch ahead from now on if `fetch_seconds` are those of slow storage; `pieces` waited for these reads."""

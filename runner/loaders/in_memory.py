@@ -18,6 +18,7 @@ from runner.data.views import Wrapper
 from runner.errors import BadSampleError
 from runner.fields import Values, take_rows
 from runner.loaders.buffers import KEPT_BUFFERS
+from runner.loaders.draw import Draw
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.reader import BadSample, ReadResult, SampleReader, allocate, gather, read_batch
@@ -83,10 +84,10 @@ class InMemoryLoader(Loader):
     def _copied(self, samples: InMemorySamples, epoch: int, start: int) -> Iterator[Batch]:
         reader = replace(self.reader, source=samples, checks_values=False)
         for step in range(start, len(self)):
-            indices = self.plan.batch(epoch, step)
-            with self.clock.working("assemble", len(indices)):
-                x = allocate(self.spec, len(indices))
-                piece = reader.fill(epoch, indices, x)
+            draw = self.plan.batch(epoch, step)
+            with self.clock.working("assemble", len(draw)):
+                x = allocate(self.spec, len(draw))
+                piece = reader.fill(draw, x)
             yield self.complete(gather(x, [piece]))
 
     def fill(self) -> InMemorySamples:
@@ -109,7 +110,7 @@ class InMemoryLoader(Loader):
             for start in range(0, len(rows), BLOCK):
                 indices = np.arange(start, min(start + BLOCK, len(rows)))
                 with self.limited():
-                    piece = reader.fill(0, indices, rows[start : start + BLOCK])
+                    piece = reader.fill(Draw.of_pass(indices, 0), rows[start : start + BLOCK])
                 self.clock.add(piece.span)
                 bad += piece.bad
         return InMemorySamples(self.source, rows, {one.index: one for one in bad})
@@ -126,12 +127,12 @@ class InMemoryLoader(Loader):
             if workers is None:
                 for step in steps:
                     with self.limited(), reads.using(0, step) if reads else nullcontext():
-                        result = read_batch(reader, 0, plan.batch(0, step), self.clock)
+                        result = read_batch(reader, plan.batch(0, step), self.clock)
                     yield result
             else:
                 with in_windows(workers, reads) as reading:
-                    batches = ((0, plan.batch(0, step)) for step in steps)
-                    yield from read_ahead(reading, batches, AHEAD * self._settings.workers)
+                    draws = (plan.batch(0, step) for step in steps)
+                    yield from read_ahead(reading, draws, AHEAD * self._settings.workers)
         finally:
             if workers is not None:
                 workers.close()

@@ -70,7 +70,7 @@ class Loader(ABC):
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch, read in the caller's thread."""
         with self.limited():
-            return self.complete(read_batch(self.reader, epoch, self.plan.batch(epoch, step), self.clock))
+            return self.complete(read_batch(self.reader, self.plan.batch(epoch, step), self.clock))
 
     def in_caller(self, first_step: int, num_steps: int | None) -> Iterator[Batch]:
         """`num_steps` batches from global step `first_step` on, read in the caller's thread; None: without an end."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.batch import Indices
 from runner.loaders.block_order import BlockTable
+from runner.loaders.draw import Draw
 from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
 
@@ -31,7 +32,7 @@ class Plan:
     Raises `ValueError` for a field out of range.
 
     >>> plan = Plan(num_samples=10, batch_size=4, seed=5)
-    >>> [plan.batch(0, step).tolist() for step in range(plan.num_steps)]
+    >>> [plan.batch(0, step).indices.tolist() for step in range(plan.num_steps)]
     [[3, 4, 7, 8], [9, 6, 1, 0], [2, 5]]
     """
 
@@ -60,8 +61,8 @@ class Plan:
         full, rest = divmod(self.num_samples, self.batch_size)
         return full if self.drop_remainder else full + (rest > 0)
 
-    def batch(self, epoch: int, step: int) -> Indices:
-        """The samples of one batch: a new array of shape `(size,)`, int64.
+    def batch(self, epoch: int, step: int) -> Draw:
+        """The samples of one batch, in a new array, and the pass of each.
 
         Raises `IndexError` for a negative epoch or a step outside range(num_steps).
         """
@@ -71,7 +72,8 @@ class Plan:
             raise IndexError(f"step must be from 0 to {self.num_steps - 1}, got {step}")
         start, stop = self.positions(step)
         in_order = not self.shuffle and self.blocks is None
-        return np.arange(start, stop, dtype=np.int64) if in_order else self._ordered(epoch, start, stop)
+        indices = np.arange(start, stop, dtype=np.int64) if in_order else self._ordered(epoch, start, stop)
+        return Draw.of_pass(indices, epoch)
 
     def positions(self, step: int) -> tuple[int, int]:
         """The positions of a batch in the order of its epoch: the first one, and the one after the last."""

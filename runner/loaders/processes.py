@@ -30,6 +30,7 @@ from runner.batch import Indices
 from runner.errors import ConfigurationError, WorkerError
 from runner.fields import SampleSpec
 from runner.loaders.buffers import aligned_bytes
+from runner.loaders.draw import Draw
 from runner.loaders.fetch_ahead import FetchAhead, places_of
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, gather
 from runner.loaders.threads import await_all
@@ -142,19 +143,19 @@ class Processes:
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._free = weakref.finalize(self, _free, self._blocks)
 
-    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingProcesses:
-        """Start to read the samples at `indices` as of `epoch`.
+    def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingProcesses:
+        """Start to read the samples of `draw`.
 
         Raises `WorkerError` if a worker died or shared memory has no room, `RuntimeError` once the pool is closed.
         """
-        block = self._take_block(self._spec.buffer_bytes(len(indices)))
-        pending = PendingProcesses(block, len(indices), self._spec, self._timeout_seconds, self._clock)
+        block = self._take_block(self._spec.buffer_bytes(len(draw)))
+        pending = PendingProcesses(block, len(draw), self._spec, self._timeout_seconds, self._clock)
         try:
             with _reporting_death():
-                name, size = block.memory.name, len(indices)
+                name, size = block.memory.name, len(draw)
                 runs = fetched.runs if isinstance(fetched, WindowBytes) else ()
-                for row, piece in pieces(indices, self._num_workers):
-                    block.futures.append(self._executor.submit(_fill_shared, name, size, row, epoch, piece, runs))
+                for row, piece in pieces(draw, self._num_workers):
+                    block.futures.append(self._executor.submit(_fill_shared, name, size, row, piece, runs))
         except BaseException:
             pending.cancel()
             raise
@@ -257,17 +258,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fill_shared(
-    name: str, num_samples: int, start: int, epoch: int, indices: Indices, runs: Sequence[Runs]
-) -> ReadPiece:
+def _fill_shared(name: str, num_samples: int, start: int, draw: Draw, runs: Sequence[Runs]) -> ReadPiece:
     """Fill the rows from `start` on in a block for `num_samples` samples, whose bytes may be in `runs` of windows."""
     block = _Worker.blocks.get(name)
     if block is None:
         block = _Worker.blocks[name] = SharedMemory(name)
     spec = _Worker.reader.spec
     rows = spec.view(np.ndarray((spec.buffer_bytes(num_samples),), np.uint8, block.buf), num_samples)
-    with _fetched(indices, runs):
-        return _Worker.reader.fill(epoch, indices, rows[start : start + len(indices)])
+    with _fetched(draw.indices, runs):
+        return _Worker.reader.fill(draw, rows[start : start + len(draw)])
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""Reading samples: from the indices of a batch to its arrays, the same way for every strategy.
+"""Reading samples: from the draw of a batch to its arrays, the same way for every strategy.
 
-    allocate(spec, n) ─> reader.fill(epoch, indices, out) ─> gather(x, pieces) ─> complete(source, indices, x)
+    allocate(spec, n) ─> reader.fill(draw, out) ─> gather(x, pieces) ─> complete(source, indices, x)
 
 `fill` runs in the caller's thread, in worker threads on pieces of a batch, or in worker processes on shared memory.
 A sample that cannot be read, or holds values that are no numbers, is handled as `data.on_bad` says.
@@ -27,6 +27,7 @@ from runner.fields import SampleSpec, Values, inputs_of
 from runner.finite import first_not_finite, not_finite_text
 from runner.images.decoder import decoding
 from runner.loaders.buffers import aligned_bytes
+from runner.loaders.draw import Draw
 from runner.loaders.permutation import Permutation
 from runner.loaders.storage import MACHINE_ERRORS, refuse_lost_storage
 from runner.loaders.timing import Clock, WorkSpan
@@ -118,8 +119,8 @@ class SampleReader:
         """Shape and dtype of a sample in a batch."""
         return self.transforms[-1].spec if self.transforms else self.source.spec
 
-    def fill(self, epoch: int, indices: Indices, out: Values) -> ReadPiece:
-        """Write the samples at `indices` as of `epoch` into the rows of `out`, shape `(len(indices), *spec.shape)`.
+    def fill(self, draw: Draw, out: Values) -> ReadPiece:
+        """Write the samples of `draw`, each as of its pass, into the rows of `out`, shape `(len(draw), *spec.shape)`.
 
         Raises `BadSampleError` for a sample that cannot be read, unless `on_bad` allows it, or not be transformed, and
         in the main thread `WorkerError` if it takes too long.
@@ -127,42 +128,44 @@ class SampleReader:
         begin, decoded = perf_counter_ns(), decoding.nanoseconds
         bad: list[BadSample] = []
         fill = self._fill_transformed if self.transforms else self._fill_plain
-        with watched(lambda: _named(self.source, indices)):
-            samples, changing = fill(epoch, indices, out, bad)
+        with watched(lambda: _named(self.source, draw.indices)):
+            samples, changing = fill(draw, out, bad)
         end, decoded = perf_counter_ns(), decoding.nanoseconds - decoded
         reading = end - begin - decoded - changing
-        span = WorkSpan(get_native_id(), begin, end, len(indices), read=reading, decode=decoded, change=changing)
+        span = WorkSpan(get_native_id(), begin, end, len(draw), read=reading, decode=decoded, change=changing)
         return ReadPiece(samples, span, tuple(bad))
 
-    def _fill_plain(self, epoch: int, indices: Indices, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:
+    def _fill_plain(self, draw: Draw, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with samples of the source, in one call unless one of them is bad; no time for transforms."""
         try:
-            self.source.read_many(indices, out)
-            self._refuse_no_numbers(indices, out)
+            self.source.read_many(draw.indices, out)
+            self._refuse_no_numbers(draw.indices, out)
         except BadSampleError as error:
             if not self._may_continue(error):
                 raise
-            samples = [self._read(epoch, index, out[row], bad)[0] for row, index in enumerate(indices.tolist())]
+            samples = [self._read(*one, out[row], bad)[0] for row, one in enumerate(_pairs(draw))]
             return np.array(samples, np.int64), 0
-        return indices, 0
+        return draw.indices, 0
 
-    def _fill_transformed(self, epoch: int, indices: Indices, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:
+    def _fill_transformed(self, draw: Draw, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:
         """Fill rows with transformed samples; returns the samples and the nanoseconds of the transforms."""
-        samples, changing = indices.copy(), 0
-        for row, index in enumerate(indices.tolist()):
-            samples[row], nanoseconds = self._read(epoch, index, out[row], bad)
+        samples, changing = draw.indices.copy(), 0
+        for row, (index, number) in enumerate(_pairs(draw)):
+            samples[row], nanoseconds = self._read(index, number, out[row], bad)
             changing += nanoseconds
         return samples, changing
 
-    def _read(self, epoch: int, index: int, out: Values, bad: list[BadSample]) -> tuple[int, int]:
-        """Write sample `index` or its substitute into `out`; returns which, and the nanoseconds of the transforms.
+    def _read(self, index: int, number: int, out: Values, bad: list[BadSample]) -> tuple[int, int]:
+        """Write sample `index` or its substitute, as of pass `number`, into `out`.
+
+        Returns which sample that is, and the nanoseconds of the transforms.
 
         Adds bad samples to `bad`.
         """
         before, changing = len(bad), 0
         for candidate in self.on_bad.candidates(index, len(self.source)):
             try:
-                changing += self._write(epoch, candidate, out)
+                changing += self._write(candidate, number, out)
             except BadSampleError as error:
                 if not self._may_continue(error):
                     raise
@@ -178,13 +181,13 @@ class SampleReader:
         refuse_lost_storage(self.source, error)
         return self.on_bad.allows(error)
 
-    def _write(self, epoch: int, index: int, out: Values) -> int:
+    def _write(self, index: int, number: int, out: Values) -> int:
         """Write sample `index` into `out`, transformed; returns the nanoseconds that the transforms took."""
         changing = 0
         if self.transforms:
             array = self.source.read(index)
             before = perf_counter_ns()
-            out[...] = self._changed(array, epoch, index)
+            out[...] = self._changed(array, index, number)
             changing = perf_counter_ns() - before
         else:
             self.source.read(index, out)
@@ -198,11 +201,16 @@ class SampleReader:
         index, once = int(indices[row]), " once transformed" if self.transforms else ""
         raise BadSampleError(self.source.sample_name(index), f"{not_finite_text(rows[row])}{once}")
 
-    def _changed(self, array: Values, epoch: int, index: int) -> Values:
+    def _changed(self, array: Values, index: int, number: int) -> Values:
         with naming_sample(self.source, index):
             for transform in self.transforms:
-                array = transform(array, epoch, index)
+                array = transform(array, number, index)
         return array
+
+
+def _pairs(draw: Draw) -> Iterator[tuple[int, int]]:
+    """Index and pass of each sample."""
+    return zip(draw.indices.tolist(), draw.passes.tolist(), strict=True)
 
 
 def _named(source: Source, indices: Indices) -> str:
@@ -250,9 +258,9 @@ def complete(source: Source, indices: Indices, x: Values) -> Batch:
     return Batch(inputs_of(x, labels.fields), targets, weights, ids)
 
 
-def read_batch(reader: SampleReader, epoch: int, indices: Indices, clock: Clock) -> ReadResult:
-    """Read the samples at `indices` as of `epoch` in the caller's thread."""
-    x = allocate(reader.spec, len(indices))
-    piece = reader.fill(epoch, indices, x)
+def read_batch(reader: SampleReader, draw: Draw, clock: Clock) -> ReadResult:
+    """Read the samples of `draw` in the caller's thread."""
+    x = allocate(reader.spec, len(draw))
+    piece = reader.fill(draw, x)
     clock.add(piece.span)
     return gather(x, [piece])

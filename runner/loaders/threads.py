@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from runner.batch import Indices
 from runner.errors import WorkerError
 from runner.fields import SampleSpec, Values
+from runner.loaders.draw import Draw
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
 from runner.loaders.workers import CLOSE_SECONDS, await_done, pieces
@@ -63,8 +63,7 @@ class PendingThreads:
 @dataclass(frozen=True)
 class _Piece:
     reader: SampleReader
-    epoch: int
-    indices: Indices
+    draw: Draw
     array: _LateArray
     row: int
     fetched: Fetched | None
@@ -74,9 +73,9 @@ class _Piece:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            rows = self.array.get()[self.row : self.row + len(self.indices)]
+            rows = self.array.get()[self.row : self.row + len(self.draw)]
             with using_fetched(self.fetched):
-                filled = self.reader.fill(self.epoch, self.indices, rows)
+                filled = self.reader.fill(self.draw, rows)
         except BaseException as error:
             self.future.set_exception(error)
         else:
@@ -101,14 +100,14 @@ class Threads:
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.
         self._stop = weakref.finalize(self, _stop, self._todo, threads)
 
-    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingThreads:
-        """Start to read the samples at `indices` as of `epoch` into a new array.
+    def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingThreads:
+        """Start to read the samples of `draw` into a new array.
 
         Raises `RuntimeError` once the pool is closed.
         """
-        array = _LateArray(self._reader.spec, len(indices))
-        parts = pieces(indices, self._num_workers)
-        batch = [_Piece(self._reader, epoch, part, array, row, fetched) for row, part in parts]
+        array = _LateArray(self._reader.spec, len(draw))
+        parts = pieces(draw, self._num_workers)
+        batch = [_Piece(self._reader, part, array, row, fetched) for row, part in parts]
         for piece in batch:
             self._todo.put(piece)
         if not self._stop.alive:  # checked last: closing cancels the pieces that were queued before

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from runner.batch import Indices
+from runner.loaders.draw import Draw
 from runner.loaders.reader import ReadResult
 from runner.loaders.window_buffers import Key
 from runner.loaders.windows import WindowReads
@@ -24,9 +24,9 @@ class WorkersInWindows:
     reads: WindowReads
     workers: Workers
 
-    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
-        """Start to read the samples at `indices`, those of the next batch, once their windows are in memory."""
-        batch = BatchInWindows(self, epoch, indices)
+    def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingBatch:
+        """Start to read the samples of `draw`, the next batch, once their windows are in memory."""
+        batch = BatchInWindows(self, draw)
         self.reads.start_when_read(batch)
         return batch
 
@@ -50,8 +50,8 @@ def in_windows(workers: Workers, reads: WindowReads | None) -> Iterator[Workers]
 class BatchInWindows:
     """A batch that starts when its windows are read."""
 
-    def __init__(self, behind: WorkersInWindows, epoch: int, indices: Indices) -> None:
-        self._reads, self._workers, self._epoch, self._indices = behind.reads, behind.workers, epoch, indices
+    def __init__(self, behind: WorkersInWindows, draw: Draw) -> None:
+        self._reads, self._workers, self._draw = behind.reads, behind.workers, draw
         self.keys: list[Key] = self._reads.next_windows()
         self._started: PendingBatch | None = None
         self._error: BaseException | None = None
@@ -65,7 +65,7 @@ class BatchInWindows:
     def start(self) -> None:
         """Hand the batch to the workers; `result` raises the error of that."""
         try:
-            started = self._workers.submit(self._epoch, self._indices, self._reads.bytes_of(self.keys))
+            started = self._workers.submit(self._draw, self._reads.bytes_of(self.keys))
         except BaseException as error:
             self._reads.release(self.keys)
             with self._reads.changed:

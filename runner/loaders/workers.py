@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice, pairwise
 from typing import Any, Protocol, TypeVar
 
-from runner.batch import Indices
 from runner.errors import WorkerError
+from runner.loaders.draw import Draw
 from runner.loaders.reader import ReadResult
 from runner.place import Fetched
 from runner.watchdog import watched
@@ -43,35 +43,35 @@ class PendingBatch(Protocol):
 class Workers(Protocol):
     """A pool that reads batches in the background, in the order of `submit`."""
 
-    def submit(self, epoch: int, indices: Indices, fetched: Fetched | None = None) -> PendingBatch:
-        """Start to read the samples at `indices` as of `epoch`; take their bytes from `fetched` where it has them."""
+    def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingBatch:
+        """Start to read the samples of `draw`; take their bytes from `fetched` where it has them."""
 
     def close(self) -> None:
         """Stop the workers; waits up to `CLOSE_SECONDS` for samples that are being read."""
 
 
-def pieces(indices: Indices, num_workers: int) -> list[tuple[int, Indices]]:
-    """`indices` in even pieces, each with its first row: one per worker, within `LEAST` and `MOST` samples."""
-    count = max(1, min(len(indices) // LEAST, max(num_workers, math.ceil(len(indices) / MOST))))
-    bounds = [len(indices) * piece // count for piece in range(count + 1)]
-    return [(start, indices[start:end]) for start, end in pairwise(bounds)]
+def pieces(draw: Draw, num_workers: int) -> list[tuple[int, Draw]]:
+    """`draw` in even pieces, each with its first row: one per worker, within `LEAST` and `MOST` samples."""
+    count = max(1, min(len(draw) // LEAST, max(num_workers, math.ceil(len(draw) / MOST))))
+    bounds = [len(draw) * piece // count for piece in range(count + 1)]
+    return [(start, draw[start:end]) for start, end in pairwise(bounds)]
 
 
-def read_ahead(workers: Workers, batches: Iterable[tuple[int, Indices]], most: int) -> Iterator[ReadResult]:
-    """Read `batches`, pairs of epoch and indices, in order; up to `most` are read ahead.
+def read_ahead(workers: Workers, draws: Iterable[Draw], most: int) -> Iterator[ReadResult]:
+    """Read the batches of `draws` in order; up to `most` are read ahead.
 
     Work is handed out when the caller takes a batch: there is no thread for it, and an iterator that is not used reads
     nothing. Closing the iterator gives up all batches that are read ahead.
     """
-    todo = iter(batches)
+    todo = iter(draws)
     waiting: deque[PendingBatch] = deque()
     try:
-        for epoch, indices in islice(todo, most):
-            waiting.append(workers.submit(epoch, indices))
+        for draw in islice(todo, most):
+            waiting.append(workers.submit(draw))
         while waiting:
             result = waiting[0].result()  # if this fails, its other pieces are cancelled with the other batches
             waiting.popleft()
-            waiting.extend(workers.submit(epoch, following) for epoch, following in islice(todo, 1))
+            waiting.extend(workers.submit(following) for following in islice(todo, 1))
             yield result
     finally:
         for pending in waiting:

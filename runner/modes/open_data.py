@@ -20,6 +20,7 @@ from runner.errors import ConfigurationError, DataError
 from runner.fields import Layout, SampleSpec, input_spec, named_specs
 from runner.images.original_size import OriginalSize
 from runner.loaders.custom import Custom
+from runner.loaders.draw import Draw
 from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.records.digests import data_fingerprint
 from runner.records.original_masks import Original
@@ -83,7 +84,7 @@ def _batch_spec(config: Settings, split: str, source: Source) -> SampleSpec:
     if name is None:
         return reader.spec
     function, x = _function(config, name, split, training=split == "train"), allocate(reader.spec, 1)
-    index = int(reader.fill(0, np.zeros(1, np.int64), x).indices[0])
+    index = int(reader.fill(Draw.of_pass(np.zeros(1, np.int64), 0), x).indices[0])
     with naming_sample(source, index):
         spec = transformed_spec(name, function, x[0], config.seed)
     if original_of(config) and not _sizes(reader.spec).items() <= _sizes(spec).items():

@@ -78,7 +78,7 @@ def _delivered(delivery: RecordedDelivery, loader: Loader, *, is_whole: bool) ->
     steps, ids = range(len(loader)), loader.source.ids
     planned = np.arange(len(ids))
     if loader.plan.blocks is not None:
-        planned = np.concatenate([loader.plan.batch(0, step) for step in steps])
+        planned = np.concatenate([loader.plan.batch(0, step).indices for step in steps])
     if is_whole:
         return planned
     names = chain.from_iterable(delivery.ids(step) for step in steps)

@@ -1,6 +1,6 @@
 """Augmentation of images: random draws, crop, placement by a single interpolation, brightness and contrast.
 
-The draws depend on the seed, the epoch and the sample only, so every loader and worker augments alike.
+The draws depend on the seed, the pass and the sample only, so every loader and worker augments alike.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _refuse_settings(settings: Augment, read: ArraySpec) -> None:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Crops, moves and tones an image by the draws of (seed, epoch, index); or moves its mask in the same way."""
+    """Crops, moves and tones an image by the draws of (seed, pass, index); or moves its mask in the same way."""
 
     settings: Augment
     spec: ArraySpec
@@ -141,9 +141,9 @@ class Augmentation:
     mask_fill: int | None = None
     """For a mask the code outside of it, where `fill_mode` is constant; None for an image."""
 
-    def __call__(self, values: Values, epoch: int, index: int) -> Values:
+    def __call__(self, values: Values, number: int, index: int) -> Values:
         """The augmented image, or the mask with codes of its own, never between two of them."""
-        draws = Draws.of(self.seed, epoch, index)
+        draws = Draws.of(self.seed, number, index)
         image: Array = window(values, *self.settings.crop, draws) if self.settings.crop else values
         if image.ndim == 3 and image.shape[2] > MOST_CHANNELS:
             starts = range(0, image.shape[2], MOST_CHANNELS)
@@ -163,9 +163,9 @@ class FieldAugmentation:
     transforms: Mapping[str, Transform]
     spec: Layout
 
-    def __call__(self, values: Values, epoch: int, index: int) -> Values:
+    def __call__(self, values: Values, number: int, index: int) -> Values:
         """The sample with its images augmented by the same draws."""
-        changed = {name: transform(values.arrays[name], epoch, index) for name, transform in self.transforms.items()}
+        changed = {name: transform(values.arrays[name], number, index) for name, transform in self.transforms.items()}
         return Fields({**values.arrays, **changed})
 
 
@@ -179,8 +179,8 @@ class CenterCrop:
     spec: ArraySpec
     is_mask: bool = False
 
-    def __call__(self, values: Values, epoch: int, index: int) -> Values:
-        """The resized centre, in every epoch alike."""
+    def __call__(self, values: Values, number: int, index: int) -> Values:
+        """The resized centre, in every pass alike."""
         fitted = np.empty(self.spec.shape, self.spec.dtype)
         box = crop_box(values.shape[:2], fitted.shape[:2], keep_aspect_ratio=True)
         with_channels = (*fitted.shape[:2], *(fitted.shape[2:] or (1,)))
@@ -207,9 +207,9 @@ class Draws(NamedTuple):
     contrast: float
 
     @classmethod
-    def of(cls, seed: int, epoch: int, index: int) -> Self:
-        """The draws for sample `index` in `epoch`, a hash of the three arguments."""
-        words = derive(seed, Purpose.AUGMENT, epoch, index).generate_state(len(cls._fields), np.uint64)
+    def of(cls, seed: int, number: int, index: int) -> Self:
+        """The draws for sample `index` in pass `number`, a hash of the three arguments."""
+        words = derive(seed, Purpose.AUGMENT, number, index).generate_state(len(cls._fields), np.uint64)
         # The upper 53 bits, which a float64 holds exactly.
         return cls(*((words >> np.uint64(11)) * np.float64(2**-53)).tolist())
 

@@ -14,7 +14,7 @@ FillMode = Literal["reflect", "wrap", "constant", "nearest"]
 
 
 class Augment(Component):
-    """Random augmentation of training images, drawn for each image in each epoch; null and 0 turn a part off."""
+    """Random augmentation of training images, drawn for each image each time; null and 0 turn a part off."""
 
     flip: Flip | None = None
     """Flip half of the images: horizontal (left to right), vertical, or horizontal_and_vertical; null: none."""

@@ -18,7 +18,9 @@ from runner.seeds import Purpose, derive
 
 
 class Transform(Protocol):
-    """A pure function of a sample's values, the epoch and the sample's index in its split.
+    """A pure function of a sample's values, its pass and its index in its split.
+
+    The pass is how often the sample has been drawn before; an epoch that holds each sample once is one pass.
 
     Worker processes get it by pickle, threads share it. It never imports Keras or TensorFlow.
     """
@@ -27,7 +29,7 @@ class Transform(Protocol):
     def spec(self) -> SampleSpec:
         """Shape and dtype of the transformed samples."""
 
-    def __call__(self, values: Values, epoch: int, index: int) -> Values:
+    def __call__(self, values: Values, number: int, index: int) -> Values:
         """The transformed sample: `values` itself, a view of it, or new memory; `values` may be written to.
 
         Raises `DataError` if the sample cannot be transformed; the reader adds the sample's name.
@@ -58,11 +60,11 @@ def informed(function: Callable[..., Any], **facts: Any) -> Function:
 
 @dataclass(frozen=True)
 class UserTransform:
-    """Calls `function(array, rng)`; `rng` depends on the seed, the epoch and the index of the sample only.
+    """Calls `function(array, rng)`; `rng` depends on the seed, the pass and the index of the sample only.
 
     A sample of several arrays is a dict by name for the function; it may return such a dict, or one array.
 
-    Outside training every epoch counts as the first, so other splits do not change.
+    Outside training every pass counts as the first, so other splits do not change.
     """
 
     name: str
@@ -71,12 +73,12 @@ class UserTransform:
     seed: int
     training: bool
 
-    def __call__(self, values: Values, epoch: int, index: int) -> Values:
+    def __call__(self, values: Values, number: int, index: int) -> Values:
         """The result of the function; float64 becomes float32.
 
         Raises `DataError` if its shape or dtype differs from that of the first sample.
         """
-        changed = _call(self.name, self.function, values, _rng(self.seed, epoch if self.training else 0, index))
+        changed = _call(self.name, self.function, values, _rng(self.seed, number if self.training else 0, index))
         changed = in_order(changed, self.spec)
         if (spec := spec_of(changed)) != self.spec:
             raise DataError(
@@ -90,8 +92,8 @@ def transformed_spec(name: str, function: Function, first: Values, seed: int) ->
     return spec_of(_call(name, function, first, _rng(seed, 0, 0)))
 
 
-def _rng(seed: int, epoch: int, index: int) -> np.random.Generator:
-    return np.random.default_rng(derive(seed, Purpose.TRANSFORM, epoch, index))
+def _rng(seed: int, number: int, index: int) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, Purpose.TRANSFORM, number, index))
 
 
 def _call(name: str, function: Function, values: Values, rng: np.random.Generator) -> Values:

@@ -7,6 +7,7 @@ from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.errors import BadSampleError
 from runner.finite import all_finite, batch_dtype, first_not_finite, narrowed
+from runner.loaders.draw import Draw
 from runner.loaders.reader import OnBad, SampleReader
 from tests.support.sources import NumberSource
 
@@ -98,7 +99,7 @@ class Doubled(NumberSource):
 
 def test_substitute_takes_the_place_of_nan():
     x = np.empty((4, 1), np.float32)
-    piece = SampleReader(Doubled(4), on_bad=OnBad("substitute")).fill(0, np.arange(4), x)
+    piece = SampleReader(Doubled(4), on_bad=OnBad("substitute")).fill(Draw.of_pass(np.arange(4), 0), x)
     assert [bad.index for bad in piece.bad] == [2]
     assert x[:, 0].tolist() == piece.indices.tolist()
     assert 2 not in piece.indices
@@ -107,7 +108,7 @@ def test_substitute_takes_the_place_of_nan():
 def test_whole_numbers_are_not_looked_at(monkeypatch):
     monkeypatch.setattr(np, "isfinite", None)
     source = NumberSource(4, ArraySpec((2,), np.dtype(np.uint8)))
-    SampleReader(source).fill(0, np.arange(4), np.empty((4, 2), np.uint8))
+    SampleReader(source).fill(Draw.of_pass(np.arange(4), 0), np.empty((4, 2), np.uint8))
 
 
 def test_first_wrong_row_is_found():

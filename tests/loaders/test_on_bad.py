@@ -12,6 +12,7 @@ from PIL import Image
 from runner import build_loader, compose
 from runner.batch import ArraySpec
 from runner.errors import BadSampleError, DataError, UserReadError
+from runner.loaders.draw import Draw
 from runner.loaders.reader import MOST_SUBSTITUTES, OnBad, SampleReader
 from tests.support.photos import write_photos
 from tests.support.sources import NumberSource
@@ -112,7 +113,9 @@ def test_batches_ignore_other_bad_samples(way, policy, build, expected):
 def test_skipping_shrinks_only_the_own_batch(build):
     with build("loader=generator", "data.on_bad=skip") as loader:
         for epoch in range(3):
-            planned = [[loader.source.ids[i] for i in loader.plan.batch(epoch, step)] for step in range(len(loader))]
+            planned = [
+                [loader.source.ids[i] for i in loader.plan.batch(epoch, step).indices] for step in range(len(loader))
+            ]
             expected = [tuple(name for name in names if name not in BAD) for names in planned]
             assert ids_of(loader.epoch(epoch)) == expected
             assert sum(map(len, expected)) == 38
@@ -123,7 +126,7 @@ def test_substitutes_bring_id_pixels_and_label(build, root):
         stand_ins = set()
         for epoch in range(3):
             for step, batch in enumerate(loader.epoch(epoch)):
-                planned = [loader.source.ids[index] for index in loader.plan.batch(epoch, step)]
+                planned = [loader.source.ids[index] for index in loader.plan.batch(epoch, step).indices]
                 replaced = [(was, now) for was, now in zip(planned, batch.ids, strict=True) if was != now]
                 assert {was for was, _ in replaced} == BAD.keys() & set(planned)
                 stand_ins.update(replaced)
@@ -155,7 +158,7 @@ def test_rows_hold_their_stated_samples(num_samples, data):
     choice = data.draw(st.sampled_from(["skip", "substitute"] if len(bad) < num_samples else ["skip"]))
     asked = np.array(data.draw(st.lists(st.integers(0, num_samples - 1), min_size=1, max_size=9)), np.int64)
     x = np.empty((len(asked), 1), np.float32)
-    filled = SampleReader(NumberSource(num_samples, bad=bad), on_bad=OnBad(choice, 3)).fill(0, asked, x)
+    filled = SampleReader(NumberSource(num_samples, bad=bad), on_bad=OnBad(choice, 3)).fill(Draw.of_pass(asked, 0), x)
     for wanted, given_, row in zip(asked.tolist(), filled.indices.tolist(), x, strict=True):
         assert given_ == wanted if wanted not in bad else given_ not in bad
         assert given_ == -1 if choice == "skip" and wanted in bad else row[0] == given_
@@ -168,7 +171,7 @@ def test_lost_storage_ends_a_substituting_run():
     reader = SampleReader(source, on_bad=OnBad("substitute"))
     message = r"101 samples in a row cannot be read, last s\d+: torn; is the storage available"
     with pytest.raises(DataError, match=message):
-        reader.fill(0, np.array([5]), x)
+        reader.fill(Draw.of_pass(np.array([5]), 0), x)
 
 
 def of_the_machine(name):
@@ -185,7 +188,7 @@ def of_the_machine(name):
 def test_unrelated_errors_always_end_the_run(error):
     reader, x = SampleReader(NumberSource(4, bad={1}, error=error), on_bad=OnBad("skip")), np.empty((4, 1), np.float32)
     with pytest.raises(BadSampleError, match="^s1: "):
-        reader.fill(0, np.arange(4), x)
+        reader.fill(Draw.of_pass(np.arange(4), 0), x)
 
 
 @pytest.mark.parametrize("way", ["generator", "in_memory", "sequence", "directory_flow"])
@@ -222,17 +225,17 @@ def test_pointless_bound_is_refused():
 
 
 class Marking:
-    """Adds the epoch and the index a sample is changed for."""
+    """Adds the pass and the index a sample is changed for."""
 
     spec = ArraySpec((3,), np.dtype(np.float32))
 
-    def __call__(self, array, epoch, index):
-        return np.array([array[0], epoch, index], np.float32)
+    def __call__(self, array, number, index):
+        return np.array([array[0], number, index], np.float32)
 
 
 def test_substitute_is_transformed_like_itself():
     reader = SampleReader(NumberSource(9, bad={2}), (Marking(),), OnBad("substitute", 5))
     x = np.empty((9, 3), np.float32)
-    filled = reader.fill(7, np.arange(9), x)
+    filled = reader.fill(Draw(np.arange(9), np.arange(9)[::-1]), x)
     assert filled.indices[2] != 2
-    assert x.tolist() == [[index, 7, index] for index in filled.indices.tolist()]
+    assert x.tolist() == [[index, 8 - row, index] for row, index in enumerate(filled.indices.tolist())]

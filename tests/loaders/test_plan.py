@@ -26,15 +26,15 @@ PLANS = st.builds(
 
 
 def epoch_of(plan, epoch):
-    return np.concatenate([plan.batch(epoch, step) for step in range(plan.num_steps)]).tolist()
+    return np.concatenate([plan.batch(epoch, step).indices for step in range(plan.num_steps)]).tolist()
 
 
 def test_batch_golden():
     # Changes only with a major version: everyone's runs would repeat with other batches.
     plan = Plan(num_samples=10, batch_size=4, seed=5)
-    assert [plan.batch(0, step).tolist() for step in range(3)] == [[3, 4, 7, 8], [9, 6, 1, 0], [2, 5]]
-    assert [plan.batch(1, step).tolist() for step in range(3)] == [[7, 0, 6, 1], [2, 9, 5, 4], [8, 3]]
-    assert Plan(num_samples=10**10, batch_size=4, seed=5).batch(7, 10**9).tolist() == [
+    assert [plan.batch(0, step).indices.tolist() for step in range(3)] == [[3, 4, 7, 8], [9, 6, 1, 0], [2, 5]]
+    assert [plan.batch(1, step).indices.tolist() for step in range(3)] == [[7, 0, 6, 1], [2, 9, 5, 4], [8, 3]]
+    assert Plan(num_samples=10**10, batch_size=4, seed=5).batch(7, 10**9).indices.tolist() == [
         4797194842,
         8957949545,
         3819148069,
@@ -60,10 +60,18 @@ def test_batches_are_slices_of_one_permutation(plan, epoch):
 @given(PLANS, st.integers(0, 100), st.data())
 def test_batch_ignores_earlier_requests(plan, epoch, data):
     step = data.draw(st.integers(0, plan.num_steps - 1))
-    alone = plan.batch(epoch, step).tolist()
+    alone = plan.batch(epoch, step).indices.tolist()
     plan.batch(epoch + 1, step)
     plan.batch(epoch, plan.num_steps - 1)
-    assert plan.batch(epoch, step).tolist() == alone
+    assert plan.batch(epoch, step).indices.tolist() == alone
+
+
+@settings(deadline=None, max_examples=20)
+@given(PLANS, st.integers(0, 10**6))
+def test_pass_of_all_samples_is_the_epoch(plan, epoch):
+    draw = plan.batch(epoch, plan.num_steps - 1)
+    assert draw.passes.dtype == np.int64
+    assert draw.passes.tolist() == [epoch] * len(draw)
 
 
 def test_batch_size_changes_no_order():
@@ -75,28 +83,28 @@ def test_batch_size_changes_no_order():
 
 def test_no_shuffle_keeps_the_order_of_the_source():
     plan = Plan(num_samples=5, batch_size=2, shuffle=False)
-    assert [plan.batch(3, step).tolist() for step in range(3)] == [[0, 1], [2, 3], [4]]
+    assert [plan.batch(3, step).indices.tolist() for step in range(3)] == [[0, 1], [2, 3], [4]]
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_batch_is_int64_and_the_callers_own(shuffle):
     plan = Plan(num_samples=100, batch_size=8, shuffle=shuffle)
-    batch = plan.batch(0, 0)
+    batch = plan.batch(0, 0).indices
     kept = batch.copy()
     batch[:] = -1
     assert batch.dtype == np.int64
     assert batch.base is None
-    assert (plan.batch(0, 0) == kept).all()
+    assert (plan.batch(0, 0).indices == kept).all()
 
 
 def test_seeds_and_epochs_give_other_orders():
-    orders = {tuple(Plan(1000, 1000, seed).batch(epoch, 0)) for seed, epoch in product(range(20), range(20))}
+    orders = {tuple(Plan(1000, 1000, seed).batch(epoch, 0).indices) for seed, epoch in product(range(20), range(20))}
     assert len(orders) == 20 * 20
 
 
 def test_seed_and_epoch_are_not_interchangeable():
     pairs = [(5, 1), (1, 5), (6, 0), (0, 6), (3, 3)]
-    assert len({tuple(Plan(100, 100, seed).batch(epoch, 0)) for seed, epoch in pairs}) == len(pairs)
+    assert len({tuple(Plan(100, 100, seed).batch(epoch, 0).indices) for seed, epoch in pairs}) == len(pairs)
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**6))
@@ -105,7 +113,7 @@ def test_num_steps_counts_the_last_short_batch(num_samples, batch_size):
     last = num_samples - (plan.num_steps - 1) * batch_size
     assert plan.num_steps == -(-num_samples // batch_size)
     assert 1 <= last <= batch_size
-    assert len(Plan(num_samples, batch_size, shuffle=False).batch(0, plan.num_steps - 1)) == last
+    assert len(Plan(num_samples, batch_size, shuffle=False).batch(0, plan.num_steps - 1).indices) == last
 
 
 @given(st.integers(1, 10**4), st.integers(1, 100))
@@ -113,7 +121,7 @@ def test_drop_remainder_gives_full_batches_only(num_samples, batch_size):
     whole, dropping = Plan(num_samples, batch_size), Plan(max(num_samples, batch_size), batch_size, drop_remainder=True)
     assert whole.num_steps == ceil(num_samples / batch_size)
     assert dropping.num_steps == max(num_samples, batch_size) // batch_size
-    assert {len(dropping.batch(0, step)) for step in range(dropping.num_steps)} == {batch_size}
+    assert {len(dropping.batch(0, step).indices) for step in range(dropping.num_steps)} == {batch_size}
 
 
 def test_dropped_samples_vary_by_epoch():
@@ -149,15 +157,15 @@ def test_dropping_every_sample_is_refused():
 
 def test_batch_takes_numpy_integers():
     plan = Plan(num_samples=10_000, batch_size=32)
-    assert (plan.batch(*np.array([2, 140])) == plan.batch(2, 140)).all()
+    assert (plan.batch(*np.array([2, 140])).indices == plan.batch(2, 140).indices).all()
 
 
 def test_threads_get_the_same_batches():
     plans = [Plan(num_samples=20 * BLOCK, batch_size=1000, seed=seed) for seed in range(2)]
     calls = [(plan, epoch, step) for step in range(80) for plan in plans for epoch in range(KEPT_BLOCKS)]
-    alone = [plan.batch(epoch, step).tolist() for plan, epoch, step in calls]
+    alone = [plan.batch(epoch, step).indices.tolist() for plan, epoch, step in calls]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda call: call[0].batch(call[1], call[2]).tolist(), calls))
+        together = list(pool.map(lambda call: call[0].batch(call[1], call[2]).indices.tolist(), calls))
     assert together == alone
 
 
@@ -167,7 +175,7 @@ def test_use_keeps_equality_hash_and_pickle():
     assert used == fresh
     assert hash(used) == hash(fresh)
     assert pickle.dumps(used) == pickle.dumps(fresh)
-    assert (pickle.loads(pickle.dumps(used)).batch(3, 5) == fresh.batch(3, 5)).all()
+    assert (pickle.loads(pickle.dumps(used)).batch(3, 5).indices == fresh.batch(3, 5).indices).all()
 
 
 def test_ten_billion_samples_take_no_memory():

@@ -12,6 +12,7 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.errors import WorkerError
+from runner.loaders.draw import Draw
 from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.processes import Processes
@@ -68,9 +69,9 @@ def test_broken_pool_takes_no_more_work(obedient):
     pool = Processes(SampleReader(obedient("die", since=2)), 1, 60, Clock())
     try:
         with pytest.raises(WorkerError, match="a worker process died"):
-            pool.submit(0, np.array([2])).result()
+            pool.submit(Draw.of_pass(np.array([2]), 0)).result()
         with pytest.raises(WorkerError, match="a worker process died"):
-            pool.submit(0, np.array([0]))
+            pool.submit(Draw.of_pass(np.array([0]), 0))
     finally:
         pool.close()
 
@@ -94,8 +95,8 @@ def test_memory_in_use_by_a_process_is_kept(obedient):
     pool = Processes(SampleReader(obedient("doze", 64)), 1, 60, Clock())
     try:
         for _ in range(5):
-            pool.submit(0, np.arange(32)).cancel()
-            rows = pool.submit(0, np.arange(32, 64)).result().x
+            pool.submit(Draw.of_pass(np.arange(32), 0)).cancel()
+            rows = pool.submit(Draw.of_pass(np.arange(32, 64), 0)).result().x
             assert rows[:, 0].tolist() == list(range(32, 64))
     finally:
         pool.close()
@@ -107,7 +108,7 @@ def test_full_shared_memory_suggests_a_fix(obedient):
     pool = Processes(SampleReader(source), 1, 60, Clock())
     try:
         with pytest.raises(WorkerError, match=r"/dev/shm has no room for a batch of 4\.4 TB; .*docker.*--shm-size"):
-            pool.submit(0, np.arange(1))
+            pool.submit(Draw.of_pass(np.arange(1), 0))
     finally:
         pool.close()
     assert not shared_memory()

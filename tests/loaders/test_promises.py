@@ -5,12 +5,15 @@ import multiprocessing
 import os
 import shutil
 import threading
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
 
 from runner import build_loader, compose
 from runner.errors import BadSampleError, RunnerError
+from runner.loaders.draw import Draw
+from runner.loaders.plan import Plan
 
 PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]
 WAYS = {
@@ -100,9 +103,47 @@ def test_batches_may_be_kept(loader, expected):
     assert digest(kept) == expected[0]
 
 
+@dataclass(frozen=True)
+class Repeated(Plan):
+    """Each sample three times in a batch, in passes that follow each other."""
+
+    def batch(self, epoch, step):
+        draw = super().batch(epoch, step)
+        return Draw(np.repeat(draw.indices, 3), 3 * epoch + np.tile(np.arange(3), len(draw)))
+
+
 ALIKE = "sequence, 4 processes"
 """Ends and fails as a single process does; processes take seconds to start."""
 FEW = {way: keys for way, keys in WAYS.items() if way != ALIKE}
+
+
+@pytest.fixture
+def repeated(build):
+    """The first batches of a loader that repeats samples, each batch as an array of rows by sample and pass."""
+
+    def rows(*overrides):
+        with build("data.limit=80", "data.augment.zoom=0.4", "data.augment.rotation=0.2", *overrides) as loader:
+            plan = loader.plan
+            loader.plan = Repeated(**{one.name: getattr(plan, one.name) for one in fields(plan)})
+            read = list(loader.stream(0, 3))
+        return [batch.x.reshape(-1, 3, 64) for batch in read], [batch.ids for batch in read]
+
+    return rows
+
+
+@pytest.mark.parametrize("way", [way for way in FEW if "memory" not in way or "process" not in way])
+def test_every_loader_changes_repeats_alike(way, repeated):
+    arrays, ids = repeated(*FEW[way])
+    expected, names = repeated("loader=generator")
+    assert ids == names
+    assert [one.tolist() for one in arrays] == [one.tolist() for one in expected]
+
+
+def test_repeated_sample_is_changed_each_time(repeated):
+    arrays, ids = repeated("loader=generator")
+    assert ids[0][0] == ids[0][1] == ids[0][2] != ids[0][3]
+    for sample in np.concatenate(arrays):
+        assert len({row.tobytes() for row in sample}) == 3
 
 
 @pytest.mark.parametrize("way", FEW)

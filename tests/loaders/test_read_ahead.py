@@ -5,6 +5,7 @@ from concurrent.futures import Future, wait
 import numpy as np
 import pytest
 
+from runner.loaders.draw import Draw
 from runner.loaders.reader import ReadResult
 from runner.loaders.workers import WAIT_SECONDS, await_done, read_ahead
 
@@ -15,10 +16,10 @@ class Remembering:
     def __init__(self, bad=None):
         self.submitted, self.read, self.cancelled, self.bad = [], [], [], bad
 
-    def submit(self, epoch, indices):
-        assert epoch == 7
-        self.submitted.append(int(indices[0]))
-        return Pending(self, int(indices[0]))
+    def submit(self, draw):
+        assert draw.passes.tolist() == [7]
+        self.submitted.append(int(draw.indices[0]))
+        return Pending(self, int(draw.indices[0]))
 
 
 class Pending:
@@ -36,7 +37,7 @@ class Pending:
 
 
 def batches(count):
-    return ((7, np.array([number])) for number in range(count))
+    return (Draw.of_pass(np.array([number]), 7) for number in range(count))
 
 
 def test_read_ahead_is_bounded():

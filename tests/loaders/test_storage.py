@@ -8,6 +8,7 @@ import pytest
 
 from runner import build_loader, compose
 from runner.errors import BadSampleError, StorageError
+from runner.loaders.draw import Draw
 from runner.loaders.reader import OnBad, SampleReader
 from tests.support.photos import write_photos
 from tests.support.sources import NumberSource
@@ -36,7 +37,7 @@ def refused(number):
 
 def fill(bad, number, choice="skip"):
     source = NumberSource(200, bad=bad, error=refused(number))
-    return SampleReader(source, on_bad=OnBad(choice)).fill(0, np.arange(4), np.empty((4, 1), np.float32))
+    return SampleReader(source, on_bad=OnBad(choice)).fill(Draw.of_pass(np.arange(4), 0), np.empty((4, 1), np.float32))
 
 
 @pytest.mark.parametrize("choice", ["raise", "skip", "substitute"])
@@ -66,7 +67,7 @@ def test_missing_files_are_no_lost_storage(tmp_path):
         return bad
 
     source = NumberSource(200, bad=range(200), error=missing)
-    piece = SampleReader(source, on_bad=OnBad("skip")).fill(0, np.arange(4), np.empty((4, 1), np.float32))
+    piece = SampleReader(source, on_bad=OnBad("skip")).fill(Draw.of_pass(np.arange(4), 0), np.empty((4, 1), np.float32))
     assert len(piece.bad) == 4
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from runner.errors import WorkerError
+from runner.loaders.draw import Draw
 from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import SampleReader, allocate
@@ -22,6 +23,7 @@ import numpy as np
 from runner.data.labels import NO_LABELS
 from runner.data.source import Source
 from runner.loaders.timing import Clock
+from runner.loaders.draw import Draw
 from runner.loaders.reader import SampleReader
 from runner.loaders.threads import Threads
 from runner.batch import ArraySpec
@@ -33,7 +35,7 @@ class Hanging(Source):
 
 threads = Threads(SampleReader(Hanging()), 2, 0.1, Clock())
 try:
-    threads.submit(0, np.arange(1)).result()
+    threads.submit(Draw.of_pass(np.arange(1), 0)).result()
 except Exception as error:
     print(type(error).__name__)
 """
@@ -72,7 +74,7 @@ def test_threads_close_at_once_after_a_bad_sample(obedient, monkeypatch):
 
 def test_unclosed_threads_end_with_their_pool(obedient):
     threads = Threads(SampleReader(obedient("obey")), 2, 60, Clock())
-    threads.submit(0, np.arange(8)).result()
+    threads.submit(Draw.of_pass(np.arange(8), 0)).result()
     del threads
     gc.collect()
     assert readers() == []
@@ -83,7 +85,7 @@ def test_closed_threads_read_no_more(obedient):
     threads.close()
     threads.close()
     with pytest.raises(RuntimeError, match="cannot read: the loader is closed"):
-        threads.submit(0, np.arange(2))
+        threads.submit(Draw.of_pass(np.arange(2), 0))
 
 
 def test_concurrent_epochs_share_one_pool(obedient):
@@ -106,7 +108,7 @@ def test_batch_takes_memory_when_its_turn_comes(obedient, monkeypatch):
     monkeypatch.setattr("runner.loaders.threads.allocate", counted)
     source = obedient("hang")
     threads = Threads(SampleReader(source), 1, 60, Clock())
-    pending = [threads.submit(0, np.arange(count)) for count in (3, 4, 5, 6)]
+    pending = [threads.submit(Draw.of_pass(np.arange(count), 0)) for count in (3, 4, 5, 6)]
     while not made:
         time.sleep(0.001)
     time.sleep(0.02)

@@ -48,7 +48,9 @@ def build(source, settings=THREADS, **fields):
 
 def expected(source, plan, epoch):
     """The batches of an epoch, each sample read by itself."""
-    return [[source.read(index).tolist() for index in plan.batch(epoch, step)] for step in range(plan.num_steps)]
+    return [
+        [source.read(index).tolist() for index in plan.batch(epoch, step).indices] for step in range(plan.num_steps)
+    ]
 
 
 def taken(batches):

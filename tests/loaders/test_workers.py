@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import WorkerError
+from runner.loaders.draw import Draw
 from runner.loaders.kinds import Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.workers import LEAST, MOST, pieces
@@ -18,9 +19,10 @@ from tests.support.sources import ObedientSource
 @given(st.integers(1, 3000), st.integers(1, 40))
 def test_pieces_are_even_and_cover_the_indices(count, num_workers):
     indices = np.arange(1000, 1000 + count)
-    made = pieces(indices, num_workers)
-    assert np.array_equal(np.concatenate([piece for _, piece in made]), indices)
-    assert all(piece[0] == indices[row] for row, piece in made)
+    made = pieces(Draw(indices, indices + 1), num_workers)
+    assert np.array_equal(np.concatenate([piece.indices for _, piece in made]), indices)
+    assert all(np.array_equal(piece.passes, piece.indices + 1) for _, piece in made)
+    assert all(piece.indices[0] == indices[row] for row, piece in made)
     sizes = [len(piece) for _, piece in made]
     assert min(LEAST, count) <= min(sizes) <= max(sizes) <= MOST
     assert max(sizes) - min(sizes) <= 1

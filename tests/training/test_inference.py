@@ -29,7 +29,7 @@ def predicted(model, source):
     plan = Plan(num_samples=len(source), batch_size=8, shuffle=False, blocks=blocks)
     with SETTINGS.build(source, plan) as loader:
         loader.handle_bad(OnBad("skip"), lambda *bad: None)
-        assert sorted(plan.batch(0, 0).tolist()) != list(range(8))
+        assert sorted(plan.batch(0, 0).indices.tolist()) != list(range(8))
         [rows], read = predict(model, OUTPUTS, loader)
     return rows[:, 0].tolist(), list(read.ids)
 
