@@ -39,6 +39,9 @@ MISSING = (-1, -1)
 RecordedDigest = Callable[[Place], bytes | None]
 """The digest that was recorded of the bytes at a place when they were written; None where none was."""
 
+OTHER_BYTES = "its bytes are not those that were packed (index.parquet has another XXH3)"
+"""The reason of a bad sample whose bytes have another digest than the recorded one."""
+
 
 def no_digest(place: Place) -> None:
     """None: no digest was recorded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Self, overload
 
@@ -27,6 +28,21 @@ class Names(Sequence[str]):
     def select(self, indices: Indices) -> Self:
         """The names at `indices`, in that order."""
 
+    def __iter__(self) -> Iterator[str]:
+        chunks = (np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK))
+        return chain.from_iterable(map(self.at, chunks))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # like every mutable or compared sequence
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, islice(self, 3)))
+        return f"<{len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
+
 
 class Ids(Names):
     """A sequence of ids stored in one text: 16 bytes per id plus its characters.
@@ -47,36 +63,6 @@ class Ids(Names):
         ids = cls.__new__(cls)
         ids._text, ids._starts, ids._ends = text, starts, ends
         return ids
-
-    @classmethod
-    def of_bytes(cls, data: bytes | bytearray, edges: NDArray[np.int64]) -> Self:
-        r"""The ids whose UTF-8 lies in `data` one after the other, each from one of `edges` to the next.
-
-        Bytes that are not UTF-8 become what Python makes of such file names.
-
-        >>> list(Ids.of_bytes(b"acaf\xc3\xa9\xe9", np.array([0, 1, 6, 7])))
-        ['a', 'café', '\udce9']
-        """
-        text = data.decode("utf-8", "surrogateescape")
-        if len(text) == len(data):
-            return cls.of_text(text, edges)
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            places = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-            return cls(data[start:end].decode("utf-8", "surrogateescape") for start, end in places)
-        ends = np.concatenate([[0], *_character_edges(data, edges)])
-        return cls.of_text(text, ends)
-
-    @classmethod
-    def of_text(cls, text: str, edges: NDArray[np.int64]) -> Self:
-        """The ids in `text` one after the other, each from one of `edges` to the next."""
-        return cls._of(text, edges[:-1], edges[1:])
-
-    @property
-    def edges(self) -> NDArray[np.int64]:
-        """Where the ids begin and end in their text; they are no selection of others."""
-        return np.append(self._starts[:1], self._ends)
 
     @property
     def text(self) -> str:
@@ -117,32 +103,43 @@ class Ids(Names):
             return self._of(self._text, self._starts[index], self._ends[index])
         return self._text[self._starts.item(index) : self._ends.item(index)]
 
-    def __iter__(self) -> Iterator[str]:
-        chunks = (np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK))
-        return chain.from_iterable(map(self.at, chunks))
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, str):
-            return NotImplemented
-        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+@dataclass(frozen=True, eq=False, repr=False)
+class EncodedIds(Names):
+    r"""Ids whose UTF-8 lies in `data`, dtype uint8: each from one of `starts` to the same of `ends`.
 
-    __hash__ = None  # type: ignore[assignment]  # like every mutable or compared sequence
+    Bytes that are not UTF-8 become what Python makes of such file names.
 
-    def __repr__(self) -> str:
-        first = ", ".join(map(repr, islice(self, 3)))
-        return f"<{len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
+    >>> data = np.frombuffer(b"acaf\xc3\xa9\xe9", np.uint8)
+    >>> list(EncodedIds(data, np.array([0, 1, 6]), np.array([1, 6, 7])))
+    ['a', 'café', '\udce9']
+    """
 
+    data: NDArray[np.uint8]
+    starts: Indices
+    ends: Indices
 
-def _character_edges(data: bytes | bytearray, edges: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """The edges without the first, counted in characters of UTF-8 in place of bytes."""
-    num_before = 0
-    for start in range(0, len(edges) - 1, CHUNK):
-        of_chunk = edges[start : start + CHUNK + 1]
-        part = np.frombuffer(data, np.uint8, int(of_chunk[-1] - of_chunk[0]), int(of_chunk[0]))
-        begins = np.cumsum(part & 0xC0 != 0x80)  # of characters: bytes that continue none
-        ends = np.append(0, begins)[of_chunk[1:] - of_chunk[0]] + num_before
-        num_before += int(begins[-1]) if len(begins) else 0
-        yield ends
+    def select(self, indices: Indices) -> Self:
+        """The ids at `indices`, in that order; they share the data."""
+        return replace(self, starts=self.starts[indices], ends=self.ends[indices])
+
+    def at(self, indices: Indices) -> list[str]:
+        """The ids at `indices` as a list, faster than one by one."""
+        data = self.data.data
+        places = zip(self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True)
+        return [str(data[start:end], "utf-8", "surrogateescape") for start, end in places]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> str | Self:
+        if isinstance(index, slice):
+            return replace(self, starts=self.starts[index], ends=self.ends[index])
+        return str(self.data.data[self.starts.item(index) : self.ends.item(index)], "utf-8", "surrogateescape")
 
 
 def names_at(ids: Sequence[str], indices: Indices) -> list[str]:

@@ -12,9 +12,10 @@ from typing import Self, overload
 import numpy as np
 
 from runner.batch import Array, Indices
-from runner.data.ids import Ids, Names
+from runner.data.ids import EncodedIds, Names
+from runner.data.kept_columns import KEPT_FROM, KeptColumns, keep_columns
 from runner.data.labels import Labels
-from runner.data.pack_columns import KEPT_FROM, IndexColumns, KeptColumns, ParquetColumns
+from runner.data.pack_columns import IndexColumns, ParquetColumns
 from runner.data.pack_document import PackDocument
 from runner.data.pack_format import INDEX, column_name, member_name, padded_sizes
 from runner.data.places import MemberPlaces
@@ -59,7 +60,7 @@ class MemberNames(Names):
 class PackedRows:
     """The rows of one split: ids, the members of each field, and labels."""
 
-    ids: Ids
+    ids: EncodedIds
     members: tuple[MemberPlaces, ...]
     labels: Labels
 
@@ -73,7 +74,7 @@ def read_index(root: Path, document: PackDocument) -> dict[str, PackedRows]:
     file = root / INDEX
     try:
         with suppress(OSError, ValueError, KeyError, EOFError):  # not kept, of another index, or damaged
-            return _splits(root, document, KeptColumns(file))
+            return _splits(root, document, KeptColumns(file, document.shards))
         return _read_parquet(root, document, file)
     except FileNotFoundError as error:
         raise DataError(f"the pack in {root} has no {INDEX}; {AGAIN}") from error
@@ -93,7 +94,13 @@ def _read_parquet(root: Path, document: PackDocument, file: Path) -> dict[str, P
             found = _splits(root, document, columns)
             if rows >= KEPT_FROM:
                 kept = [name for name in (*_numbers(document), *_texts(document), "weight") if name in names]
-                columns.keep(file, kept, {split: rows.ids for split, rows in found.items()})
+                keep_columns(
+                    file,
+                    document.shards,
+                    {name: columns.array(name, 0, rows) for name in kept},
+                    {name: columns.texts(name) for name in _texts(document)},
+                    {split: of_split.ids for split, of_split in found.items()},
+                )
     except pyarrow.ArrowException as error:
         raise DataError(f"{file} cannot be read: {reason(error)}; {AGAIN}") from error
     pyarrow.default_memory_pool().release_unused()
@@ -122,21 +129,18 @@ def _texts(document: PackDocument) -> Iterator[str]:
 
 
 def _splits(root: Path, document: PackDocument, columns: IndexColumns) -> dict[str, PackedRows]:
-    """The rows of each split. Raises `ValueError` if columns have another length."""
+    """The rows of each split. Raises `ValueError` if a column is not whole."""
     names = [*_numbers(document), *_texts(document), *(["weight"] if columns.has_weights else [])]
-    arrays = {name: columns.array(name) for name in names}
     ends = list(accumulate(map(document.num_samples, document.shards), initial=0))
-    if any(len(array) != ends[-1] for array in arrays.values()):
-        raise ValueError("the columns have other lengths")
     found = {}
     for split, (start, end) in zip(document.shards, pairwise(ends), strict=True):
-        of_split = {name: array[start:end] for name, array in arrays.items()}
-        found[split] = _rows(root, document, split, of_split, columns, columns.ids(split, start, end))
+        arrays = {name: columns.array(name, start, end) for name in names}
+        found[split] = _rows(root, document, split, arrays, columns, columns.ids(split, start, end))
     return found
 
 
 def _rows(
-    root: Path, document: PackDocument, split: str, arrays: Mapping[str, Array], columns: IndexColumns, ids: Ids
+    root: Path, document: PackDocument, split: str, arrays: Mapping[str, Array], columns: IndexColumns, ids: EncodedIds
 ) -> PackedRows:
     shards, members = document.shards[split], []
     files = tuple(str(root / one.file) for one in shards)
@@ -144,9 +148,10 @@ def _rows(
     for field in document.packed_fields:
         size, suffix = arrays[column_name("size", field.word)], column_name("suffix", field.word)
         names = MemberNames(arrays["position"], field.word, arrays[suffix], columns.texts(suffix))
-        members.append(MemberPlaces(files, arrays["shard"], offset, size, names))
+        members.append(MemberPlaces(files, arrays["shard"], offset, size, names, rank=arrays["position"]))
         offset = offset + padded_sizes(size) if len(members) < len(document.fields) else offset
-    _refuse_unfit(root, split, members[-1], np.array([one.bytes for one in shards]))
+    if not columns.fit_shards:
+        _refuse_unfit(root, split, members[-1], np.array([one.bytes for one in shards]))
     labels = tuple(
         arrays[column_name("label", head.name)] if head.has_column else np.empty(0, np.int64)
         for head in document.packed_heads

@@ -18,12 +18,16 @@ from runner.place import Place
 
 
 class Spans(NamedTuple):
-    """The parts of large files that samples lie in: of each sample the number of its file, offset and size in bytes."""
+    """The parts of large files that samples lie in: of each sample the number of its file, offset and size in bytes.
+
+    `rank` is the position of each sample in the order of files and offsets, where that is known.
+    """
 
     files: tuple[str, ...]
     file: NDArray[np.int32]
     offset: NDArray[np.int64]
     size: NDArray[np.int64]
+    rank: NDArray[np.signedinteger] | None = None
 
     def take(self, indices: Indices) -> Spans:
         """Those of the samples at `indices`."""
@@ -102,6 +106,8 @@ class MemberPlaces:
     size: NDArray[np.int64]
     names: Sequence[str]
     """What messages call each member."""
+    rank: NDArray[np.signedinteger] | None = None
+    """The position of each member in the order of files and offsets, if it is known."""
 
     def __getitem__(self, index: int) -> Place:
         """The member of sample `index`."""
@@ -118,8 +124,8 @@ class MemberPlaces:
         """The members of the samples at `indices`."""
         spans = self.spans().take(indices)
         names = select_ids(self.names, indices)
-        return replace(self, file=spans.file, offset=spans.offset, size=spans.size, names=names)
+        return replace(self, file=spans.file, offset=spans.offset, size=spans.size, names=names, rank=None)
 
     def spans(self) -> Spans:
         """The parts of the files."""
-        return Spans(self.files, self.file, self.offset, self.size)
+        return Spans(self.files, self.file, self.offset, self.size, self.rank)

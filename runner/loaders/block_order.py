@@ -23,6 +23,7 @@ from xxhash import xxh3_128_intdigest
 
 from runner.batch import Indices
 from runner.data.place_order import by_place
+from runner.data.places import Spans
 from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
 
@@ -49,18 +50,18 @@ class BlockTable:
     window_bytes: int
 
     @classmethod
-    def cut(cls, file: IntArray, offset: IntArray, size: IntArray, *, block_bytes: int, window_bytes: int) -> Self:
-        """The blocks of samples of which each is `size` bytes from `offset` on in a file with this number.
+    def cut(cls, spans: Spans, *, block_bytes: int, window_bytes: int) -> Self:
+        """The blocks of samples that lie in `spans`.
 
         A file is cut every `block_bytes` bytes; a sample belongs to the block in which it begins, and is never divided.
         """
-        members, offsets = by_place(file, offset)
+        members, offsets = by_place(spans.file, spans.offset, spans.rank)
         counts, sizes = [], []
-        for begin, end in pairwise(np.cumsum([0, *np.bincount(file)]).tolist()):
+        for begin, end in pairwise(np.cumsum([0, *np.bincount(spans.file)]).tolist()):
             begins, of_file = offsets[begin:end], members[begin:end]
             parts = np.diff(np.flatnonzero(np.diff(begins // block_bytes, prepend=-1, append=-1)))
             counts.append(parts)
-            of_members = size.take(of_file.astype(np.int64))  # by int64, NumPy takes in half the time
+            of_members = spans.size.take(of_file.astype(np.int64))  # by int64, NumPy takes in half the time
             sizes.append(_bytes_read(begins, begins + of_members, parts))
         firsts = np.cumsum(np.concatenate([[0], *counts]), dtype=np.int64)
         return cls(members, firsts, np.concatenate(sizes).astype(np.int64), window_bytes)

@@ -37,9 +37,8 @@ def spans_of(source: Source) -> Spans:
 
 def cut_blocks(source: Source, *, block_mb: float, window_mb: float) -> BlockTable:
     """The blocks of `source`. Raises `DataError` if its samples do not lie in large files."""
-    _, file, offset, size = spans_of(source)
     block_bytes, window_bytes = max(1, round(block_mb * MEBIBYTE)), round(window_mb * MEBIBYTE)
-    return BlockTable.cut(file, offset, size, block_bytes=block_bytes, window_bytes=window_bytes)
+    return BlockTable.cut(spans_of(source), block_bytes=block_bytes, window_bytes=window_bytes)
 
 
 def most_window_bytes(source: Source, *, block_mb: float, window_mb: float) -> int:
@@ -47,15 +46,19 @@ def most_window_bytes(source: Source, *, block_mb: float, window_mb: float) -> i
 
     Raises `DataError` if its samples do not lie in large files.
     """
-    files, file, offset, size = spans_of(source)
-    if not len(file):
+    spans = spans_of(source)
+    if not len(spans.file):
         return 0
-    first, last = np.full(len(files), np.iinfo(np.int64).max), np.zeros(len(files), np.int64)
-    np.minimum.at(first, file, offset)
-    np.maximum.at(last, file, offset + size)
-    block_bytes = round(block_mb * MEBIBYTE) + int(size.max())
-    window_bytes = max(round(window_mb * MEBIBYTE), block_bytes)
-    return NUM_WINDOWS * min(window_bytes, int(np.maximum(last - first, 0).sum()))
+    window_bytes = max(round(window_mb * MEBIBYTE), round(block_mb * MEBIBYTE) + int(spans.size.max()))
+    return NUM_WINDOWS * (window_bytes if spans.size.sum() >= window_bytes else min(window_bytes, _extent(spans)))
+
+
+def _extent(spans: Spans) -> int:
+    """Bytes from the first to the last sample of each file."""
+    first, last = np.full(len(spans.files), np.iinfo(np.int64).max), np.zeros(len(spans.files), np.int64)
+    np.minimum.at(first, spans.file, spans.offset)
+    np.maximum.at(last, spans.file, spans.offset + spans.size)
+    return int(np.maximum(last - first, 0).sum())
 
 
 def refuse_small_windows(table: BlockTable, batch_size: int) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import xxhash
 
 from runner.batch import Array, Batch, Indices
-from runner.data.dataset import Dataset, RecordedDigest, no_digest
+from runner.data.dataset import OTHER_BYTES, Dataset, RecordedDigest, no_digest
 from runner.data.labels import Head
+from runner.data.place_order import stored_order
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, reason
 from runner.fields import Values
@@ -41,8 +42,6 @@ NO_TRANSFORMS: Mapping[str, Transforms] = {}
 """For data whose samples are not transformed."""
 UNKNOWN = -1
 """The size of a file that does not exist or cannot be read."""
-OTHER_BYTES = "its bytes are not those that were packed (index.parquet has another XXH3)"
-"""The reason of a sample whose bytes have another digest than the recorded one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class _CheckedSplit:
 
     split: str
     source: Source
-    examined: list[Examined] = field(default_factory=list)
+    examined: dict[int, Examined] = field(default_factory=dict)
 
     def sample(self, index: int) -> CheckedSample:
         return CheckedSample(self.split, self.source.ids[index])
@@ -102,21 +101,22 @@ def check(
 
     `transforms` of a split are applied to its samples before their values are checked. Calls `on_samples` with the
     number of samples that were read since the last call, and `on_pixels` with the pixels of each mask by class. Bytes
-    must have the digest that `recorded` gives. Yields faulty samples first, in the order of the splits and their
-    sources.
+    must have the digest that `recorded` gives. Samples in large files are read in their order there, and once. Yields
+    faulty samples first, in the order of the splits and their sources.
     """
     run = partial(in_threads, workers=settings.workers, timeout_seconds=settings.timeout_seconds)
     splits = [_CheckedSplit(split, source) for split, source in dataset.splits.items()]
     for split in splits:
-        blocks = np.array_split(np.arange(len(split.source)), -(-len(split.source) // SAMPLES_AT_ONCE))
+        blocks = np.array_split(stored_order(split.source), -(-len(split.source) // SAMPLES_AT_ONCE))
         examine_block = partial(_examine_block, split.source, transforms.get(split.split, ()), recorded)
         for examined in run(examine_block, blocks):
-            yield from _faults(split, examined)
-            for one in examined:
+            split.examined.update(examined)
+            for one in examined.values():
                 if one.pixels is not None:
                     on_pixels(split.split, one.pixels)
             on_samples(len(examined))
-    yield from _equals(splits, run)
+        yield from _faults(split)
+    yield from _equals(splits, run, recorded)
 
 
 def first_batch(loader: Loader) -> Batch | BadSampleError:
@@ -134,8 +134,8 @@ def describe(array: Array) -> dict[str, Any]:
 
 def _examine_block(
     source: Source, transforms: Transforms, recorded: RecordedDigest, indices: Indices
-) -> list[Examined]:
-    return [examine(source, index, transforms, recorded) for index in indices.tolist()]
+) -> dict[int, Examined]:
+    return {index: examine(source, index, transforms, recorded) for index in indices.tolist()}
 
 
 def examine(source: Source, index: int, transforms: Transforms = (), recorded: RecordedDigest = no_digest) -> Examined:
@@ -226,29 +226,34 @@ def _examine_bytes(
     return Examined(size)
 
 
-def _faults(split: _CheckedSplit, examined: list[Examined]) -> Iterator[Finding]:
-    for one in examined:
+def _faults(split: _CheckedSplit) -> Iterator[Finding]:
+    for index, one in sorted(split.examined.items()):
         if one.fault is not None:
-            yield Finding(one.fault, (split.sample(len(split.examined)),), one.reason)
-        split.examined.append(one)
+            yield Finding(one.fault, (split.sample(index),), one.reason)
 
 
-def _equals(splits: list[_CheckedSplit], run: Callable[..., Iterator[Any]]) -> Iterator[Finding]:
+def _equals(
+    splits: list[_CheckedSplit], run: Callable[..., Iterator[Any]], recorded: RecordedDigest
+) -> Iterator[Finding]:
     """Groups of samples with the same content; a group with samples of several splits is leaking."""
     everyone = [(split, index) for split in splits for index in range(len(split.examined))]
     sizes = np.array([split.examined[index].size for split, index in everyone], np.int64)
     candidates = [everyone[position] for position in equal_sized(sizes)]
-    digests = run(_digest, candidates)
+    digests = run(partial(_digest, recorded), candidates)
     for group in groups_of_equals(zip(candidates, digests, strict=True)):
         samples = tuple(split.sample(index) for split, index in group)
         leaking = len({sample.split for sample in samples}) > 1
         yield Finding("leaking" if leaking else "duplicate", samples, "the same content")
 
 
-def _digest(candidate: tuple[_CheckedSplit, int]) -> bytes | None:
+def _digest(recorded: RecordedDigest, candidate: tuple[_CheckedSplit, int]) -> bytes | None:
+    """The digest of a sample's content: as it was recorded, where it was, else of its bytes or its array."""
     split, index = candidate
-    places = split.source.places(index)
-    return bytes_digest(places) if places else split.examined[index].digest
+    places, examined = split.source.places(index), split.examined[index]
+    if not places:
+        return examined.digest
+    known = [recorded(place) for place in places if not examined.fault]
+    return b"".join(filter(None, known)) if len(known) == len(places) and all(known) else bytes_digest(places)
 
 
 def equal_sized(sizes: Indices) -> Indices:

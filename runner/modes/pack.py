@@ -13,6 +13,7 @@ import xxhash
 from runner.data.pack import Pack
 from runner.data.pack_document import load_pack
 from runner.data.pack_format import INDEX
+from runner.data.pack_index import read_index
 from runner.errors import BadSampleError, ConfigurationError, DataError, RunnerError
 from runner.loaders.auto import Auto, num_processors
 from runner.machine import available_bytes
@@ -44,7 +45,8 @@ def pack_data(config: Settings, record: RunRecord, terminal: Terminal) -> None:
     to = _folder(config)
     with record.stage("data"):
         dataset = open_dataset(config)
-        plan = PackPlan.of(config.pack, to, dataset, _data_settings(config))
+        recorded = samples_of(config).recorded_digests()
+        plan = PackPlan.of(config.pack, to, dataset, _data_settings(config), recorded)
         terminal.summary(data_lines(config, dataset, available_bytes()))
         record.update(data={"samples": {split: len(source) for split, source in dataset.splits.items()}})
     folder = plan.pack_folder()
@@ -97,6 +99,7 @@ def _write(plan: PackPlan, folder: PackFolder, config: Settings, record: RunReco
     sections = {split: [shard.document() for shard in of_split] for split, of_split in shards.items()}
     folder.complete({"left_out": left_out(plan, shards), "digest": _digest(shards), "shards": sections})
     remove_parts(plan.folder, shards)
+    read_index(plan.folder, load_pack(plan.folder))  # which keeps the columns of a large one
     record.update(data={"bad_samples": bad.counts()})
 
 

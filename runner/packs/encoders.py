@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import xxhash
 
 from runner.batch import Array
-from runner.data.dataset import Dataset
+from runner.data.dataset import OTHER_BYTES, Dataset, RecordedDigest
 from runner.data.pack_format import PackField, field_words, member_suffix
 from runner.data.source import Source
 from runner.errors import BadSampleError, DataError, reason
 from runner.fields import arrays_of, named_specs
 from runner.images.decoder import refuse_bomb
 from runner.packs.settings import PackSettings
-from runner.place import Bytes
+from runner.place import Bytes, Place
 
 
 class Content(NamedTuple):
@@ -35,12 +36,26 @@ class Encoder(ABC):
         """The members of sample `index`. Raises `BadSampleError` if it cannot be read."""
 
 
-class KeptFiles(Encoder):
+@dataclass(frozen=True)
+class FileEncoder(Encoder):
+    """Makes members of the bytes of files, which must have the digests that `recorded` gives."""
+
+    recorded: RecordedDigest
+
+    def read(self, place: Place) -> Bytes:
+        """The bytes at `place`. Raises `BadSampleError` if they are not those that were recorded."""
+        data, digest = place.read(), self.recorded(place)
+        if digest is not None and xxhash.xxh3_128_digest(data) != digest:
+            raise BadSampleError(place.name, OTHER_BYTES)
+        return data
+
+
+class KeptFiles(FileEncoder):
     """The bytes of the sample's files."""
 
     def encode(self, source: Source, index: int) -> tuple[Content, ...]:
         """The bytes of each file of sample `index`."""
-        return tuple(Content(place.read(), member_suffix(place.name)) for place in source.places(index))
+        return tuple(Content(self.read(place), member_suffix(place.name)) for place in source.places(index))
 
 
 class NpyArrays(Encoder):
@@ -58,7 +73,7 @@ def _npy(array: Array) -> memoryview:
 
 
 @dataclass(frozen=True)
-class JpegImages(Encoder):
+class JpegImages(FileEncoder):
     """Images as JPEG of a quality; where the shorter side is longer than `side`, they shrink to it."""
 
     quality: int
@@ -66,7 +81,7 @@ class JpegImages(Encoder):
 
     def encode(self, source: Source, index: int) -> tuple[Content, ...]:
         """The image of sample `index`."""
-        return tuple(Content(self._smaller(place.read(), place.name), ".jpg") for place in source.places(index))
+        return tuple(Content(self._smaller(self.read(place), place.name), ".jpg") for place in source.places(index))
 
     def _smaller(self, data: Bytes, name: str) -> memoryview:
         from PIL import Image
@@ -99,7 +114,9 @@ def _like(mode: str) -> str:
     return "L" if mode in ("1", "LA") else "RGB"
 
 
-def encoder_for(settings: PackSettings, kind: str, dataset: Dataset) -> tuple[Encoder, tuple[PackField, ...]]:
+def encoder_for(
+    settings: PackSettings, kind: str, dataset: Dataset, recorded: RecordedDigest
+) -> tuple[Encoder, tuple[PackField, ...]]:
     """The encoder of a dataset of this kind of data, and the fields that it writes.
 
     Raises `DataError` if the samples cannot be packed so.
@@ -116,8 +133,8 @@ def encoder_for(settings: PackSettings, kind: str, dataset: Dataset) -> tuple[En
     )
     if settings.kind == "jpeg":
         _refuse_no_images(settings, fields)
-        return JpegImages(*settings.jpeg), fields
-    return (KeptFiles() if settings.kind == "keep" else NpyArrays()), fields
+        return JpegImages(recorded, *settings.jpeg), fields
+    return (KeptFiles(recorded) if settings.kind == "keep" else NpyArrays()), fields
 
 
 def _kinds_of_files(settings: PackSettings, kind: str, source: Source) -> list[str]:

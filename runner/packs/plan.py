@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from runner.data.dataset import Dataset
+from runner.data.dataset import Dataset, RecordedDigest, no_digest
 from runner.data.labels import heads_document
 from runner.data.pack_format import BLOCK, VERSION, PackField
 from runner.data.source import Source
@@ -59,9 +59,19 @@ class PackPlan:
     state: str
 
     @classmethod
-    def of(cls, settings: PackSettings, folder: Path, dataset: Dataset, data: Mapping[str, Any]) -> PackPlan:
-        """The plan for a dataset; asks for the size of each file. Raises `DataError` if it cannot be packed so."""
-        encoder, fields = encoder_for(settings, data["kind"], dataset)
+    def of(
+        cls,
+        settings: PackSettings,
+        folder: Path,
+        dataset: Dataset,
+        data: Mapping[str, Any],
+        recorded: RecordedDigest = no_digest,
+    ) -> PackPlan:
+        """The plan for a dataset; asks for the size of each file. Raises `DataError` if it cannot be packed so.
+
+        Bytes that are copied must have the digests that `recorded` gives.
+        """
+        encoder, fields = encoder_for(settings, data["kind"], dataset, recorded)
         num_bytes = {split: _source_bytes(source, settings) for split, source in dataset.splits.items()}
         state = data_fingerprint(dataset.stat())
         return cls(settings, folder, dataset, data, encoder, fields, num_bytes, state)

@@ -11,7 +11,8 @@ import xxhash
 from PIL import Image
 
 from runner import compose
-from runner.data.ids import Ids
+from runner.data.ids import EncodedIds
+from runner.data.place_order import by_place
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.fields import arrays_of
 from tests.support.masks import disc_image, write_discs
@@ -303,14 +304,11 @@ def test_damaged_member_is_named(damaged):
 def test_ids_come_from_bytes(names):
     parts = [name.encode("utf-8", "surrogateescape") for name in names]
     edges = np.cumsum([0, *map(len, parts)])
-    assert list(Ids.of_bytes(b"".join(parts), edges)) == names
-
-
-def test_many_ids_come_from_bytes(monkeypatch):
-    monkeypatch.setattr("runner.data.ids.CHUNK", 7)
-    names = [f"日{number}é" * (number % 3) for number in range(50)]
-    parts = [name.encode() for name in names]
-    assert list(Ids.of_bytes(b"".join(parts), np.cumsum([0, *map(len, parts)]))) == names
+    ids = EncodedIds(np.frombuffer(b"".join(parts), np.uint8), edges[:-1], edges[1:])
+    assert list(ids) == names and ids == names and len(ids) == len(names)
+    assert [ids[index] for index in range(len(ids))] == names
+    assert ids[1:] == names[1:]
+    assert ids.select(np.arange(len(ids))[::-1]) == names[::-1]
 
 
 def test_smaller_jpegs_can_be_read_at_any_size(photos, tmp_path):
@@ -355,6 +353,8 @@ def test_kept_columns_hold_what_the_index_holds(kept, monkeypatch):
     monkeypatch.setattr("runner.data.pack_index.ParquetColumns", no_parquet)
     again = of(pack).open().splits
     assert list(again) == list(first) == ["train", "validation"]
+    by_rank, _ = by_place(*again["train"].spans()[1:3], again["train"].spans().rank)
+    assert by_rank.tolist() == by_place(*first["train"].spans()[1:3])[0].tolist()
     for split, source in first.items():
         same_samples(again[split], source)
         assert [again[split].places(index) for index in range(len(source))] == list(
@@ -362,7 +362,7 @@ def test_kept_columns_hold_what_the_index_holds(kept, monkeypatch):
         )
 
 
-@pytest.mark.parametrize("damage", ["offset.npy", "train.txt", "train.edges.npy", "state.json", "suffix.npy"])
+@pytest.mark.parametrize("damage", ["offset.npy", "train.ids.npy", "train.edges.npy", "state.json", "suffix.npy"])
 def test_damaged_columns_are_made_again(kept, damage):
     pack, first = kept
     file = pack / ".columns" / damage
@@ -384,7 +384,7 @@ def test_columns_of_another_index_are_not_used(kept):
 def test_pack_that_one_may_not_write_to_is_read(kept, monkeypatch):
     pack, first = kept
     shutil.rmtree(pack / ".columns")
-    monkeypatch.setattr("runner.data.pack_columns.np.save", lambda *_: exec("raise PermissionError"))
+    monkeypatch.setattr("runner.data.kept_columns.np.save", lambda *_: exec("raise PermissionError"))
     same_samples(of(pack).open().splits["train"], first["train"])
     assert not [file.name for file in pack.iterdir() if "columns" in file.name]
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from runner.data.places import Spans
 from runner.loaders.block_order import SEEK_BYTES, BlockTable, reads
 from runner.loaders.plan import BLOCK, Plan
 
@@ -99,23 +100,23 @@ def spans_of(*files, size=10):
     """Number, offset and size of samples at these offsets, file by file."""
     file = np.repeat(np.arange(len(files), dtype=np.int32), [len(offsets) for offsets in files])
     offset = np.concatenate([np.array(offsets, np.int64) for offsets in files])
-    return file, offset, np.full(len(file), size, np.int64)
+    return Spans(tuple(map(str, range(len(files)))), file, offset, np.full(len(file), size, np.int64))
 
 
 def test_blocks_are_parts_of_one_file():
-    table = BlockTable.cut(*spans_of([40, 0, 25], [0, 95, 10]), block_bytes=32, window_bytes=100)
+    table = BlockTable.cut(spans_of([40, 0, 25], [0, 95, 10]), block_bytes=32, window_bytes=100)
     assert [table.members_of(block).tolist() for block in range(4)] == [[1, 2], [0], [3, 5], [4]]
     assert table.num_bytes.tolist() == [35, 10, 20, 10]
 
 
 def test_file_without_samples_has_no_block():
-    table = BlockTable.cut(*spans_of([0, 10], [], [5]), block_bytes=32, window_bytes=100)
+    table = BlockTable.cut(spans_of([0, 10], [], [5]), block_bytes=32, window_bytes=100)
     assert table.firsts.tolist() == [0, 2, 3]
 
 
 def test_large_gaps_are_not_read():
     far = SEEK_BYTES + 11
-    table = BlockTable.cut(*spans_of([0, SEEK_BYTES + 10], [0, far, far + 20]), block_bytes=10**9, window_bytes=1)
+    table = BlockTable.cut(spans_of([0, SEEK_BYTES + 10], [0, far, far + 20]), block_bytes=10**9, window_bytes=1)
     assert table.num_bytes.tolist() == [SEEK_BYTES + 20, 40]
     begins = np.array([0, far, far + 20])
     assert list(reads(begins, begins + 10)) == [(0, 10), (far, far + 30)]
@@ -128,8 +129,11 @@ def test_bytes_of_a_block_are_those_of_its_reads(found, random):
     random.shuffle(found)
     file, offset = (np.array(column) for column in zip(*found, strict=True))
     size = np.full(len(file), 1000)
-    table = BlockTable.cut(file.astype(np.int32), offset, size, block_bytes=4 * SEEK_BYTES, window_bytes=1)
+    spans = Spans(tuple("abcde"), file.astype(np.int32), offset, size)
+    table = BlockTable.cut(spans, block_bytes=4 * SEEK_BYTES, window_bytes=1)
     assert sorted(table.members.tolist()) == list(range(len(file)))
+    ranked = spans._replace(rank=np.argsort(np.lexsort((offset, file))))
+    assert BlockTable.cut(ranked, block_bytes=4 * SEEK_BYTES, window_bytes=1) == table
     for block in range(len(table.num_bytes)):
         members = table.members_of(block)
         assert len(set(file[members])) == 1

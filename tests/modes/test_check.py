@@ -21,6 +21,7 @@ from runner.loaders.workers import in_threads
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import examine
 from runner.modes.run import run
+from runner.place import Place
 from tests.support.masks import discs, write_discs
 from tests.support.packs import write_pack
 from tests.support.photos import write_photos
@@ -305,7 +306,7 @@ def test_pixels_of_masks_are_counted(check, tmp_path):
     assert "1 missing, 1 empty, 1 duplicate" in said
 
 
-def test_pack_is_checked_by_its_members(check, tmp_path, photos):
+def test_pack_is_checked_by_its_members(check, tmp_path, photos, monkeypatch):
     shutil.copy(photos / "train" / "cat" / "01.png", photos / "train" / "dog" / "02.png")
     Image.open(photos / "train" / "dog" / "03.png").save(photos / "train" / "dog" / "04.bmp")
     (photos / "train" / "dog" / "04.bmp").rename(photos / "train" / "dog" / "04.png")
@@ -314,7 +315,11 @@ def test_pack_is_checked_by_its_members(check, tmp_path, photos):
     with open(place.file, "r+b") as file:
         file.seek(place.offset)
         file.write(b"no image")
-    document, said = check("data=pack", f"data.root={pack}", "loader.workers=2")
+    reads, read = [], Place.read
+    monkeypatch.setattr(Place, "read", lambda place: reads.append(place[:2]) or read(place))
+    document, said = check("data=pack", f"data.root={pack}", "loader.workers=1")
+    of_check = [*dict.fromkeys(reads[24:])]  # behind the first batch; each as it was fetched, and decoded
+    assert of_check == sorted(of_check[:24]) + sorted(of_check[24:])
     assert ids(document, "duplicate") == [["train/cat/01.png", "train/dog/02.png"]]
     assert ids(document, "misnamed") == [["train/dog/04.png"]]
     assert ids(document, "unreadable") == [["test/cat/00.png"]]

@@ -46,6 +46,14 @@ def test_whole_pack_is_left_as_it_is(tmp_path, keys, capsys):
     assert sum(record_of(tmp_path)["results"]["pack"]["samples"].values()) == 12
 
 
+def test_large_pack_keeps_columns_at_once(tmp_path, keys, monkeypatch, capsys):
+    monkeypatch.setattr("runner.data.pack_index.KEPT_FROM", 12)
+    pack = write_pack(tmp_path, *keys)
+    assert len(np.load(pack / ".columns" / "offset.npy")) == 12
+    write_pack(tmp_path, *keys)
+    assert "holds this pack already; nothing is written" in capsys.readouterr().out
+
+
 def test_files_of_no_pack_are_refused(tmp_path, keys):
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed" / "thesis.txt").write_text("mine")

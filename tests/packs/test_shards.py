@@ -11,6 +11,7 @@ import xxhash
 from PIL import Image
 
 from runner import compose
+from runner.errors import BadSampleError
 from tests.support.masks import write_discs
 from tests.support.packs import digests, members, record_of, write_pack
 from tests.support.photos import write_photos
@@ -131,6 +132,20 @@ def test_bad_file_ends_or_is_left_out(tmp_path, photos, capsys):
     assert len(rows_of(pack)) == 49
     assert json.loads((pack / "pack.json").read_text())["left_out"] == {"validation": 1}
     assert (tmp_path / "run-packed" / "bad_samples.csv").read_text().count("cat/03.png") == 2
+
+
+@pytest.mark.parametrize("encode", ["keep", "jpeg:90:8"])
+def test_pack_of_changed_bytes_is_refused(tmp_path, photos, encode):
+    first = write_pack(tmp_path, *keys_of(photos))
+    (place,) = compose(["data=pack", f"data.root={first}"]).data.open().splits["train"].places(2)
+    with open(place.file, "r+b") as file:
+        file.seek(place.offset + place.size - 1)  # of a PNG: behind all that a decoder looks at
+        file.write(b"!")
+    keys = ("data=pack", f"data.root={first}", f"pack.encode={encode}")
+    with pytest.raises(BadSampleError, match=rf"{place.member}: its bytes are not those that were"):
+        write_pack(tmp_path, *keys, to="again")
+    write_pack(tmp_path, *keys, "data.on_bad=skip", to="again")
+    assert json.loads((tmp_path / "again" / "pack.json").read_text())["left_out"] == {"train": 1}
 
 
 def test_jpeg_shrinks_and_never_enlarges(tmp_path):
