@@ -128,9 +128,13 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
     sys.stdout.write("".join(f"note: {note}\n" for note in job.notes))
     # Imported after the check: a configuration error is reported before the rest is loaded.
     from runner.config.launch import write_hydra_files
+    from runner.distribute.settings import refuse_apart
     from runner.modes.resume import resumable
     from runner.records.folder import new_run_folder
+    from runner.settings import READING
 
+    if job.settings.mode not in READING:
+        refuse_apart(job.settings.backend)
     resumed = resumable(job.settings)
     folder = resumed.path if resumed else new_run_folder()
     os.environ.update(write_hydra_files(job, folder, again=resumed is not None))

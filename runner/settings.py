@@ -16,6 +16,7 @@ from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data, NoData
 from runner.data.directory import Directory
 from runner.data.pack_format import pyarrow_for
+from runner.distribute.settings import Distribute
 from runner.errors import DataError
 from runner.models.base import output_of, refuse_shared_columns
 from runner.packs.settings import PackSettings
@@ -112,6 +113,9 @@ class Settings(Component):
     train: Train
     """How it is trained."""
 
+    distribute: Distribute = Distribute()
+    """On which devices it is trained."""
+
     sweep: SweepSettings = Field(default=SweepSettings(), exclude=True)
     """How the jobs of a sweep (`-m`) run and compare; no part of a job, nor of its config.yaml."""
 
@@ -148,6 +152,8 @@ class Settings(Component):
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
                 "Keras turns XLA off in that case; set deterministic=false"
             )
+        if (problem := self.distribute.problem(self.backend)) is not None:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

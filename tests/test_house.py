@@ -27,6 +27,7 @@ LAYERS = [
     {"transforms"},
     {"data"},
     {"records"},
+    {"distribute"},
     {"loaders", "models", "sweeps", "trackers"},
     {"feeds", "packs", "reports"},
     {"callbacks"},
@@ -37,7 +38,7 @@ LAYERS = [
     {"commands", "examples", "job", "report", "runs"},
     {"__main__"},
 ]
-KERAS_LAYERS = {"feeds", "models", "callbacks", "training"}
+KERAS_LAYERS = {"distribute", "feeds", "models", "callbacks", "training"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py") if "conf" not in file.parts[:-1])
 

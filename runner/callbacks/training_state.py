@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from runner.batch import Array, Batch, Targets
+from runner.distribute.devices import Placement, scope_of
 from runner.errors import ConfigurationError
 from runner.messages import plural
 
@@ -101,7 +102,8 @@ def refuse_other_model(model: keras.Model, arrays: Mapping[str, Array]) -> None:
 def build_optimizer(model: keras.Model) -> None:
     """Make the optimizer create its variables, once: that of mixed_float16 would create more of them each time."""
     if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        with scope_of(model):
+            model.optimizer.build(model.trainable_variables)
 
 
 def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
@@ -114,6 +116,8 @@ def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     step of two samples is traced for that shape, so TensorFlow would trace it a second time for a batch.
     """
     build_optimizer(model)
+    if (place := Placement.of(model)) is not None:
+        place.build((_first_two(batch.x), _first_two(batch.y)))
     return tuple(model.test_on_batch(_first_two(batch.x), _first_two(batch.y), return_dict=True))
 
 

@@ -27,7 +27,8 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
     An epoch has `num_steps` steps, by default one pass over the data, and starts where the last one ended. The next
     epoch starts when `on_epoch_end` follows the last batch: Keras calls it once too often, before the first epoch.
 
-    If `model` is given, TensorFlow does not trace its training step a second time.
+    If `model` is given, TensorFlow does not trace its training step a second time; JAX, on several devices, does not
+    compile it a second time.
     """
 
     def __init__(
@@ -95,7 +96,13 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         """The batches of the current epoch; every backend accepts a plain iterable."""
         return self
 
-    get_jax_iterator = get_numpy_iterator
+    def get_jax_iterator(self) -> Any:
+        """The batches of the current epoch; on several devices, if the model is."""
+        place = self._delivery.place
+        if place is None:
+            return self
+        unbuilt, self._model = self._model, None  # Keras takes the first batch before it trains, to build the model
+        return place.batches(self, build=unbuilt is not None)
 
     def get_tf_dataset(self) -> Any:
         """The batches of the current epoch; the first one builds `model`."""

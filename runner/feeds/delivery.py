@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.batch import Batch, Targets
 from runner.errors import DataError
@@ -14,6 +14,9 @@ from runner.loaders.loader import NOTHING_READABLE, Loader
 from runner.messages import plural
 from runner.records.digests import IdStream, array_digest
 
+if TYPE_CHECKING:
+    from runner.distribute.devices import Placement
+
 KerasBatch = tuple[Any, ...]
 
 
@@ -21,7 +24,8 @@ class Delivery:
     """Delivers the batches of a loader by global step.
 
     `failure` is the original error of the loader: TensorFlow passes on only its text. `weigh` returns the sample
-    weights of a batch, by default its own; `encode` changes targets and weights for the loss.
+    weights of a batch, by default its own; `encode` changes targets and weights for the loss; `place` puts a batch on
+    several devices.
 
     Batches are read ahead up to global step `end`, across epochs: workers read the first batches of the next epoch
     while this one is validated.
@@ -35,8 +39,9 @@ class Delivery:
         *,
         end: int = 0,
         encode: Encode = as_they_are,
+        place: Placement | None = None,
     ) -> None:
-        self.loader = loader
+        self.loader, self.place = loader, place
         self.failure: Exception | None = None
         self._on_step, self._weigh = on_step, weigh
         self._end, self._encode = end, encode

@@ -12,6 +12,7 @@ from runner.loaders.blocks import gap_note
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
+from runner.messages import first_few
 from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.summary import bad_lines, cache_lines, data_lines, loader_lines
 from runner.modes.terminal import Terminal
@@ -61,6 +62,19 @@ def _start_backend(run: RunContext) -> None:
     config = run.config
     with run.record.stage("import"), run.terminal.waiting(f"starting {config.backend}"):
         start_backend(config.backend, seed=config.seed, deterministic=config.deterministic)
+    if config.distribute.devices is not None or run.record.document["distribute"]:
+        _note_devices(run)
+
+
+def _note_devices(run: RunContext) -> None:
+    """Report the devices, and record them for this attempt of the run."""
+    from runner.distribute.devices import chosen_devices
+
+    devices = chosen_devices(run.config.distribute)
+    if devices:
+        run.terminal.summary([("devices", f"{len(devices)}, which share each batch: {first_few(devices)}")])
+    attempts = run.record.document["distribute"].get("attempts", [])
+    run.record.update(distribute={"attempts": [*attempts, {"processes": 1, "devices": devices}]})
 
 
 def prepare_loading(

@@ -114,10 +114,12 @@ def _refuse_other_values(takes: str, name: str, spec: ArraySpec, before: Mapping
 
 def _load(run: RunContext, trained: RunFolder) -> keras.Model:
     from runner.callbacks.terminate_on_nan import refuse_no_numbers
+    from runner.distribute.devices import variables_on
     from runner.training.model_file import load, model_digest
 
     run.config.model.import_code()
-    model = load(trained.path / trained.model)
+    with variables_on(run.config.distribute):
+        model = load(trained.path / trained.model)
     refuse_no_numbers(model, f"in {trained.path / trained.model}")
     run.terminal.summary(model_lines(trained, model.count_params()))
     used = {"path": trained.path, "model": trained.model, "weights": model_digest(model)}

@@ -109,21 +109,21 @@ def _begin_again(run: RunContext, dataset: Dataset, notes: Notes, start: State |
 
 def _build(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple[Task, keras.Model]:
     """The task that the data sets, and a model for it, compiled."""
+    from runner.distribute.devices import variables_on
     from runner.models.compile import compile_model
     from runner.models.layers import precision
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or steps_per_pass
-    with precision(settings.precision):
+    with precision(settings.precision), variables_on(run.config.distribute):
         model = run.config.model.build(task)
         by_user = model.compiled
         if by_user:
             _refuse_without_effect(run, model)
         else:
+            counted = _countable(run, task, dataset, steps)
             optimizer = settings.build_optimizer(settings.epochs * steps)
-            compile_model(
-                model, _countable(run, task, dataset, steps), optimizer=optimizer, jit_compile=settings.jit_compile
-            )
+            compile_model(model, counted, optimizer=optimizer, jit_compile=settings.jit_compile)
     run.config.model.refuse_unsavable(model)
     run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
     return task, model

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from runner.component import require
+from runner.distribute.settings import refuse_apart
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.modes.bench import bench_loaders
@@ -87,6 +88,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())
     if config.mode not in READING:
+        refuse_apart(config.backend)
         require_backend(config.backend)
     resumed = resumable(config)
     first = repeated(config, resumed)

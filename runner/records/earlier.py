@@ -33,6 +33,7 @@ FREE = (
     "pack",
     "predict",
     "tracker",
+    "distribute",
     "train.epochs",
     "train.checkpoint_every",
     "data.max_bad",

@@ -150,7 +150,7 @@ class RunRecord:
             "resumed": [*document["resumed"], resume],
             "verified": {},
             # A record of an earlier version has none of these.
-            **{name: document.get(name, {}) for name in ("tracker", "goals")},
+            **{name: document.get(name, {}) for name in ("tracker", "goals", "distribute")},
         }
         return cls(folder, document, open_log(folder, held=True), before=before)
 
@@ -277,6 +277,7 @@ def _first_document(backend: str) -> Document:
         "loader": {},
         "tracker": {},
         "digests": {},
+        "distribute": {},
         "goals": {},
         "results": {},
         "verified": {},

@@ -117,6 +117,7 @@ class RunDocument(Shape):
     data: DataSection = DataSection()
     loader: Section = Section()
     tracker: dict[str, Section] = {}
+    distribute: Section = Section()
     digests: Section = Section()
     results: dict[str, ResultSection] = {}
     verified: Section = Section()

@@ -22,7 +22,7 @@ LOG_LINES = 60
 
 ABSENT: Mapping[str, Any] = {
     **dict.fromkeys(("stage", "error", "finished", "git")),
-    **{name: {} for name in ("data", "results", "seconds", "from_run", "rerun", "verified")},
+    **{name: {} for name in ("data", "results", "seconds", "from_run", "rerun", "verified", "distribute")},
     **dict.fromkeys(("overrides", "foreign_files"), ()),
 }
 """Stand-ins for sections that a half-written run.json lacks."""

@@ -13,6 +13,7 @@ from runner.callbacks.callback_list import PacedCallbacks
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.views import select
+from runner.distribute.devices import Placement
 from runner.errors import RunnerError
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
@@ -24,8 +25,8 @@ from runner.records.predictions import write_predictions
 
 def evaluate(model: keras.Model, loader: Loader) -> dict[str, float]:
     """Loss and metrics of `model` over all samples of `loader`."""
-    delivery = Delivery(loader, encode=encoder_of(model))
-    data = feed(delivery)
+    delivery = Delivery(loader, encode=encoder_of(model), place=Placement.of(model))
+    data = feed(delivery, model=model if delivery.place else None)
     with delivery.raising_failures():
         results = model.evaluate(data.data, steps=data.steps, callbacks=PacedCallbacks(), return_dict=True, verbose=0)
     return {name: float(value) for name, value in results.items()}
@@ -42,12 +43,11 @@ def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> 
     """
     if loader.plan.shuffle:
         raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
-    delivery = RecordedDelivery(loader)
+    model = _reporting_errors(model, outputs)
+    delivery = RecordedDelivery(loader, place=Placement.of(model))
     data = feed(delivery)
     with delivery.raising_failures():
-        predicted = _reporting_errors(model, outputs).predict(
-            data.data, steps=data.steps, callbacks=PacedCallbacks(), verbose=0
-        )
+        predicted = model.predict(data.data, steps=data.steps, callbacks=PacedCallbacks(), verbose=0)
     by_name = predicted if isinstance(predicted, dict) else {outputs[0].name: predicted}
     predictions = [np.asarray(by_name[output.name])[: loader.num_samples] for output in outputs]
     is_whole = len(predictions[0]) == loader.num_samples

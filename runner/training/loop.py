@@ -17,6 +17,7 @@ from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.distribute.devices import Placement
 from runner.errors import ConfigurationError
 from runner.exit import interruptible
 from runner.feeds.dataset import feed
@@ -173,15 +174,15 @@ def _end_epoch(
 
 def _delivery(training: Training, observer: TrainingObserver) -> RecordedDelivery:
     given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
-    encode = encoder_of(training.model)
+    encode, place = encoder_of(training.model), Placement.of(training.model)
     if given is None:
-        return RecordedDelivery(training.train, observer.on_step, end=end, encode=encode)
+        return RecordedDelivery(training.train, observer.on_step, end=end, encode=encode, place=place)
     if encode is not as_they_are:
         raise ConfigurationError(
             "train.class_weight must be null with the loss dice, which weighs all classes alike; leave one of them out"
         )
     weigh = class_weights(given, training.train.source.labels, training.pixels)
-    return RecordedDelivery(training.train, observer.on_step, weigh, end=end, encode=encode)
+    return RecordedDelivery(training.train, observer.on_step, weigh, end=end, encode=encode, place=place)
 
 
 def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, first_step: int) -> None:
@@ -209,7 +210,8 @@ def _validating(training: Training) -> Delivery | None:
     """The delivery of the validation split; None without one."""
     if training.validation is None:
         return None
-    return Delivery(training.validation, encode=encoder_of(training.model))
+    model = training.model
+    return Delivery(training.validation, encode=encoder_of(model), place=Placement.of(model))
 
 
 def _validate_epoch(training: Training, callbacks: RunCallbacks, progress: Progress) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from runner.batch import Array, Batch
 from runner.data.labels import Head
+from runner.distribute.devices import Placement
 from runner.errors import DataError, RunnerError
 from runner.fields import arrays_of
 from runner.loaders.loader import NOTHING_READABLE, Loader
@@ -110,7 +111,7 @@ class Segmentation:
     ) -> None:
         if loader.plan.shuffle:
             raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
-        self._model, self._loader = ClassChoice(model, outputs), loader
+        self._model, self._loader, self._place = ClassChoice(model, outputs), loader, Placement.of(model)
         self._heads, self._outputs = heads, outputs
         self._several = sum(head.mode == "mask" or bool(head.shape) for head in heads) > 1
         self._masks = {
@@ -162,7 +163,7 @@ class Segmentation:
         """The batches of the pass, each with the outputs of the model by name."""
         for batch in self._loader.stream(0, len(self._loader)):
             if len(batch):  # 0 where all its samples are bad
-                yield batch, self._model.predict_on_batch(batch.x)
+                yield batch, self._model.predict_on_batch(self._place.put(batch.x) if self._place else batch.x)
                 self.num_samples += len(batch)
         if not self.num_samples:
             raise DataError(NOTHING_READABLE)

@@ -1,0 +1,63 @@
+"""The settings of training on several devices, the group `distribute`, and launchers that would train apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runner.component import Component
+from runner.errors import ConfigurationError
+
+
+class Distribute(Component):
+    """On which devices one model is trained; `loader.batch_size` is that of all devices together."""
+
+    devices: Literal["all"] | Annotated[int, Field(ge=1)] | None = None
+    """Devices of this host that share each batch: a number, or all; null: one, without anything to share. Needs
+    backend=jax."""
+
+    def problem(self, backend: str) -> str | None:
+        """Why these settings cannot work with `backend`; None if they can."""
+        if self.devices is None or backend == "jax":
+            return None
+        return (
+            f"distribute.devices must be null with backend={backend}, got {self.devices}; only JAX gives the same "
+            "numbers on several devices as on one: add backend=jax, or leave distribute.devices out"
+        )
+
+
+LAUNCHERS: Mapping[str, tuple[str, str]] = {
+    "torchrun": ("TORCHELASTIC_RUN_ID", "WORLD_SIZE"),
+    "mpirun": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    "srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+}
+"""A variable that the launcher sets in each process, and the one with their number. SLURM_NTASKS is no sign of several:
+a batch script with `#SBATCH --ntasks=4` has it as well, and starts one command."""
+
+
+def refuse_apart(backend: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Raise `ConfigurationError` if this process is one of several that would each train a model of its own.
+
+    With `backend=torch` that is any process with WORLD_SIZE above 1: Keras does not connect them.
+    """
+    for launcher, (mark, number) in LAUNCHERS.items():
+        if mark in environment and _count(environment, number) > 1:
+            raise ConfigurationError(_apart(f"{launcher} with {number}={environment[number]}", "without it"))
+    if backend == "torch" and _count(environment, "WORLD_SIZE") > 1:
+        what = f"WORLD_SIZE={environment['WORLD_SIZE']} with backend=torch"
+        raise ConfigurationError(_apart(what, "with WORLD_SIZE unset"))
+
+
+def _count(environment: Mapping[str, str], name: str) -> int:
+    value = environment.get(name, "")
+    return int(value) if value.isdecimal() else 1
+
+
+def _apart(got: str, mend: str) -> str:
+    return (
+        f"a run must be started as one process, got {got}: each process would train a model of its own, without a "
+        f"word; start it {mend}, and give backend=jax distribute.devices=all to train on several devices"
+    )

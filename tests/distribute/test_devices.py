@@ -1,0 +1,109 @@
+"""One model on two devices: the numbers of one device, in fit, evaluate and predict, and over a resume."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner.records.run_folder import RunFolder
+from runner.reports.page import render
+from tests.support.masks import write_discs
+from tests.support.run_files import outcome, read_document, read_rows, untimed_metrics
+
+pytest.importorskip("jax")
+
+NEARLY = 5e-6
+"""Relative; sums of another order differ in the last bits of float32."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, digits_root):
+    """The folder of all runs, and what the process printed."""
+    folder, root = tmp_path_factory.mktemp("runs"), Path(__file__).parents[2]
+    discs = write_discs(tmp_path_factory.mktemp("discs"), 18)
+    command = [sys.executable, "-m", "tests.distribute.two_devices", *map(str, (folder, digits_root, discs))]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return folder, json.loads(ran.stdout.splitlines()[-1])
+
+
+def scores(rows):
+    """Losses and metrics of metrics.csv."""
+    return np.array([[float(cell or 0) for cell in row.values()] for row in rows])
+
+
+def probabilities(folder):
+    rows = read_rows(folder / "predictions.csv")
+    return [row["id"] for row in rows], np.array([list(map(float, list(row.values())[3:])) for row in rows])
+
+
+@pytest.mark.parametrize("name", ["cnn", "options", "masks"])
+def test_two_devices_give_the_losses_of_one(runs, name):
+    one, two = (untimed_metrics(runs[0] / folder) for folder in (name, f"{name}-2"))
+    assert scores(two) == pytest.approx(scores(one), rel=NEARLY)
+
+
+def test_two_devices_see_the_batches_of_one(runs):
+    one, two = (read_document(runs[0] / name) for name in ("cnn", "cnn-2"))
+    assert two["digests"]["ids"] == one["digests"]["ids"]
+    assert two["digests"]["pixels"] == one["digests"]["pixels"]
+    assert two["results"]["fit"]["samples_seen"] == one["results"]["fit"]["samples_seen"] == 250
+
+
+def test_second_epoch_compiles_nothing(runs):
+    first, second = runs[1]["compiled"]
+    assert second == 0 < first
+
+
+def test_two_devices_evaluate_like_one(runs):
+    one, two, again = (read_document(runs[0] / name)["results"] for name in ("cnn", "cnn-2", "evaluate-2"))
+    for results in (two, again):
+        assert results["evaluate"]["loss"] == pytest.approx(one["evaluate"]["loss"], rel=NEARLY)
+
+
+def test_two_devices_predict_like_one(runs):
+    (ids, one), (ids_of_two, two), (_, again) = (
+        probabilities(runs[0] / name) for name in ("cnn", "cnn-2", "predict-2")
+    )
+    assert ids == ids_of_two and len(ids) == 125
+    assert two == pytest.approx(one, abs=1e-5) and again == pytest.approx(one, abs=1e-5)
+
+
+def test_two_devices_predict_the_masks_of_one(runs):
+    one, two = (read_document(runs[0] / name)["digests"]["masks"] for name in ("masks", "masks-2"))
+    assert one == two
+
+
+def test_resume_on_two_devices_is_exact(runs):
+    assert outcome(runs[0] / "resumed") == outcome(runs[0] / "cnn-2")
+
+
+def test_resume_on_one_device_is_nearly_exact(runs):
+    one, other = (untimed_metrics(runs[0] / folder) for folder in ("cnn-2", "fewer"))
+    assert scores(other) == pytest.approx(scores(one), rel=NEARLY)
+
+
+def test_record_lists_devices_of_each_attempt(runs):
+    both, none = ({"processes": 1, "devices": devices} for devices in (["cpu:0", "cpu:1"], []))
+    attempts = {
+        name: read_document(runs[0] / name)["distribute"].get("attempts")
+        for name in ("cnn", "cnn-2", "resumed", "fewer")
+    }
+    assert attempts == {"cnn": None, "cnn-2": [both], "resumed": [both, both], "fewer": [both, none]}
+
+
+def test_page_lists_devices_of_each_attempt(runs):
+    page = render(RunFolder(runs[0] / "fewer"))
+    assert "This run trained on 2 devices together: <code>cpu:0</code>, <code>cpu:1</code>." in page
+    assert "Resumed, it trained on one device." in page
+
+
+def test_more_devices_than_there_are_are_refused(runs):
+    assert runs[1]["refused"] == (
+        "distribute.devices must be at most 2, as JAX finds 2 cpu devices, got 3; lower it, or give "
+        "distribute.devices=all; for a try on a CPU, set XLA_FLAGS=--xla_force_host_platform_device_count=3 in the "
+        "environment"
+    )
