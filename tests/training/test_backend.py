@@ -1,8 +1,10 @@
 """The backend: found, started, quiet."""
 
+import gc
 import logging
 import os
 import sys
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -31,6 +33,17 @@ def test_changing_the_backend_is_refused():
     pytest.importorskip(other)
     with pytest.raises(ConfigurationError, match=f"this process already runs on {keras.backend.backend()}"):
         backend.start_backend(other, seed=0, deterministic=True)
+
+
+def test_no_garbage_is_collected_on_import(monkeypatch):
+    seen = []
+    monkeypatch.delitem(sys.modules, "keras")
+    finder = SimpleNamespace(find_spec=lambda name, path, target=None: seen.append((name, gc.isenabled())))
+    monkeypatch.setattr(sys, "meta_path", [finder])
+    with pytest.raises(ImportError):
+        backend.start_backend("jax", seed=0, deterministic=True)
+    assert seen == [("keras", False)]
+    assert gc.isenabled()
 
 
 def test_start_seeds_all_that_is_random():
