@@ -39,6 +39,18 @@ class Purpose(IntEnum):
     WINDOW = 6
     """The order of the samples in a window of blocks; keyed by the epoch and the window."""
 
+    ROUND = 7
+    """The order of the classes in a round (`loader.balance`); hashed with the round."""
+
+    CLASS_PASS = 8
+    """The order of a class's samples (`loader.balance`); hashed with the class and the pass."""
+
+    DRAW_TABLE = 9
+    """The order in which weights are added up (`loader.draw_by`)."""
+
+    DRAW_START = 10
+    """Where in the sum of the weights an epoch starts (`loader.draw_by`); keyed by the epoch."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of a seed, a purpose and a position; never changes between versions.

@@ -18,6 +18,7 @@ from runner.data.directory import Directory
 from runner.data.pack_format import pyarrow_for
 from runner.distribute.settings import Distribute
 from runner.errors import DataError
+from runner.loaders.drawings import refuse_unfit_draws
 from runner.models.base import output_of, refuse_shared_columns
 from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
@@ -43,6 +44,9 @@ TRAINING: tuple[Mode, ...] = ("run", "fit")
 
 USING: tuple[Mode, ...] = ("evaluate", "predict")
 """Modes that use the model of an earlier run."""
+
+DRAWING: tuple[Mode, ...] = (*TRAINING, "check", "bench")
+"""Modes that read batches of the training split."""
 
 PREDICTING: tuple[Mode, ...] = (*TRAINING, "predict")
 """Modes for which it matters how predictions are written; that of a trained model may be used for it later."""
@@ -192,6 +196,12 @@ class Settings(Component):
                 "train.class_weight must list its classes with data=none, whose samples are not counted, got balanced; "
                 "give train.class_weight={cat: 1.0, dog: 5.0}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _draws_fit_the_data(self) -> Self:
+        if self.mode in DRAWING and not isinstance(self.data, NoData):
+            refuse_unfit_draws(self.loader, self.data, class_weight=self.train.class_weight)
         return self
 
     @model_validator(mode="after")

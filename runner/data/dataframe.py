@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from runner.batch import Array, Indices
 from runner.component import File, Folder, Names, Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, same_files
-from runner.data.ids import CHUNK, Ids
+from runner.data.ids import CHUNK, Ids, rows_of
 from runner.data.labels import NO_LABELS, Head, Known, Labels
 from runner.data.manifest import PARQUET, Manifest, read_manifest
 from runner.data.masks import FIRST_MASKS, MaskedImages, MaskFileSettings, mask_labels
@@ -157,6 +157,19 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
     def folder(self) -> Path:
         """The folder that paths are relative to."""
         return self.manifest.parent if self.root is None else self.root
+
+    def draw_weights(self, column: str, ids: Sequence[str]) -> Array:
+        """The numbers in `column` of the samples with these ids, read once more from the table."""
+        manifest = read_manifest(self.manifest, [self.path_column], [column])
+        weights = numbers(manifest, column)
+        manifest.refuse(np.flatnonzero(weights < 0), column, "hold a number of at least 0 to draw by (loader.draw_by)")
+        drawn = weights[rows_of(ids, self._paths(manifest, self.path_column, "the path of an image"))]
+        if not drawn.any():
+            raise DataError(
+                f"{self.manifest}, column {column!r}, must hold a number above 0 for a training sample, got only 0; "
+                "leave loader.draw_by out"
+            )
+        return drawn
 
     def _open(self, known: Known) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import NonNegativeInt, model_validator
 
-from runner.batch import SPLITS, Indices
+from runner.batch import SPLITS, Array, Indices
 from runner.component import Component, Fraction, PositiveInt
 from runner.data.labels import Head
 from runner.data.source import Source
@@ -243,6 +243,13 @@ class Data(Component):
         Reads all digests, which takes a while and memory for millions of samples.
         """
         return no_digest
+
+    def draw_weights(self, column: str, ids: Sequence[str]) -> Array:
+        """How often to draw the samples with these ids, by the numbers in `column`; float32, at least 0, not all 0.
+
+        Raises `DataError` if the data has no such numbers.
+        """
+        raise DataError(f"loader.draw_by={column} needs a table with that column, got data without columns")
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Pairs of a key and its path, for paths that do not exist."""

@@ -150,3 +150,21 @@ def names_at(ids: Sequence[str], indices: Indices) -> list[str]:
 def select_ids(ids: Sequence[str], indices: Indices) -> Sequence[str]:
     """The ids at `indices` as a sequence."""
     return ids.select(indices) if isinstance(ids, Names) else [ids[index] for index in indices.tolist()]
+
+
+def rows_of(wanted: Sequence[str], ids: Sequence[str]) -> Indices:
+    """The index in `ids` of each of the `wanted` ids, all of which are there.
+
+    Sorted hashes take a tenth of the memory of a dict. Where two ids share one, the dict is made after all.
+
+    >>> rows_of(["c", "a"], ["a", "b", "c"]).tolist()
+    [2, 0]
+    """
+    hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+    order = np.argsort(hashes)
+    found = np.searchsorted(hashes, np.fromiter(map(hash, wanted), np.int64, len(wanted)), sorter=order)
+    rows: Indices = order[np.minimum(found, len(order) - 1)]
+    if all(name == other for name, other in zip(wanted, select_ids(ids, rows), strict=True)):
+        return rows
+    numbers = {name: row for row, name in enumerate(ids)}
+    return np.array([numbers[name] for name in wanted], np.int64)

@@ -121,13 +121,13 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
     def has_partial_batch(self) -> bool:
         """Whether the last batch is smaller than the others."""
         plan = self._delivery.loader.plan
-        return not plan.drop_remainder and plan.num_samples % plan.batch_size != 0
+        return not plan.drop_remainder and plan.num_draws % plan.batch_size != 0
 
     @property
     def partial_batch_size(self) -> int | None:
         """The size of the last batch if it is smaller; else None."""
         plan = self._delivery.loader.plan
-        return plan.num_samples % plan.batch_size if self.has_partial_batch else None
+        return plan.num_draws % plan.batch_size if self.has_partial_batch else None
 
 
 @dataclass(frozen=True)

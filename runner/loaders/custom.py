@@ -83,6 +83,17 @@ class Custom(LoaderSettings):
     )
 
     @model_validator(mode="after")
+    def _target_draws_the_samples(self) -> Self:
+        given = {"balance": self.balance, "draw_by": self.draw_by}
+        for key, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{key} must be null with loader=custom, got {value}; {self.target} makes the batches and draws "
+                    "their samples"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _steps_have_their_split(self) -> Self:
         for split in ("validation", "test"):
             if getattr(self, f"{split}_steps") is not None and getattr(self, f"{split}_arguments") is None:

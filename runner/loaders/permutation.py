@@ -22,7 +22,7 @@ from runner.batch import Indices
 Uint64Array = NDArray[np.uint64]
 
 MAX_LENGTH = 2**63
-"""Positions are int64, so sums in `_hash` and `_permute` stay below 2**64."""
+"""Positions are int64, so sums in `round_hash` and `_permute` stay below 2**64."""
 
 SMALL = 4096
 # Rounds, by tests of where pairs of neighbours go (tests/loaders/test_permutation.py): above `SMALL`, five are enough.
@@ -90,14 +90,14 @@ class Permutation:
         left, right = values >> bits, values & mask
         for number, key in enumerate(self.keys):
             if number % 2 == 0:
-                left += _hash(right, key)
+                left += round_hash(right, key)
                 left -= left // height * height  # half the time of `%`: NumPy optimises only division
             else:
-                right ^= _hash(left, key) & mask
+                right ^= round_hash(left, key) & mask
         return left << bits | right
 
 
-def _hash(digits: Uint64Array, key: int) -> Uint64Array:
+def round_hash(digits: Uint64Array, key: int | Uint64Array) -> Uint64Array:
     """The round function: a 48-bit hash of each digit. Products wrap around modulo 2**64 by design."""
     hashed = digits + np.uint64(key)
     hashed *= MULTIPLIER_1

@@ -28,6 +28,7 @@ from runner.finite import first_not_finite, not_finite_text
 from runner.images.decoder import decoding
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.draw import Draw
+from runner.loaders.members import Members
 from runner.loaders.permutation import Permutation
 from runner.loaders.storage import MACHINE_ERRORS, refuse_lost_storage
 from runner.loaders.timing import Clock, WorkSpan
@@ -44,11 +45,13 @@ MOST_SUBSTITUTES = 100
 class OnBad:
     """`data.on_bad`: raise, skip or substitute a bad sample.
 
-    The substitute depends only on the seed and the index, so all strategies choose the same.
+    The substitute depends only on the seed and the index, so all strategies choose the same. With `members` it is of
+    the same class.
     """
 
     choice: OnBadChoice = "raise"
     seed: int = 0
+    members: Members | None = None
 
     def allows(self, error: BadSampleError) -> bool:
         """Whether the run continues after `error`: not if the user's code or the machine is to blame."""
@@ -59,9 +62,12 @@ class OnBad:
         """Sample `index`, then the samples to try in its place, each once."""
         yield index
         if self.choice == "substitute":
-            order = Permutation.seeded(num_samples, derive(self.seed, Purpose.SUBSTITUTE, index))
-            drawn = order(np.arange(min(num_samples, MOST_SUBSTITUTES + 1))).tolist()
-            yield from islice((other for other in drawn if other != index), MOST_SUBSTITUTES)
+            alike = None if self.members is None else self.members.alike(index)
+            num_others = num_samples if alike is None else len(alike)
+            order = Permutation.seeded(num_others, derive(self.seed, Purpose.SUBSTITUTE, index))
+            drawn = order(np.arange(min(num_others, MOST_SUBSTITUTES + 1)))
+            others = (drawn if alike is None else alike[drawn]).tolist()
+            yield from islice((other for other in others if other != index), MOST_SUBSTITUTES)
 
     def without_substitutes(self) -> OnBad:
         """Skip in place of substitute, for samples that are read once and kept in memory."""

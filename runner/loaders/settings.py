@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runner.component import Component, Count, Folder, PositiveInt
 from runner.fields import SampleSpec
@@ -45,6 +45,14 @@ class LoaderKeys(Component):
     window_mb: float = Field(default=1024.0, gt=0)
     """MiB of blocks whose samples are mixed with order=blocks; two such windows are in memory."""
 
+    balance: Literal["classes"] | None = None
+    """classes: training draws each class as often as every other, small ones several times per epoch. Null: each sample
+    once per epoch. Predicted probabilities are then not those of the natural mix of classes."""
+
+    draw_by: str | None = None
+    """The column of data.manifest whose numbers say how often training draws each sample, relative to the others; an
+    epoch has as many draws as samples. Null: each sample once per epoch."""
+
     timeout_seconds: float = Field(default=60.0, gt=0)
     """Longest time to read one batch, or a sample before the first batch, until the run ends with an error."""
 
@@ -57,6 +65,26 @@ class LoaderKeys(Component):
 
     cache_dir: Folder = Path("outputs/cache")
     """The folder of `cache=disk`; delete it at any time. A run adds at most half of the free disk space."""
+
+    @model_validator(mode="after")
+    def _draws_are_possible(self) -> Self:
+        if self.balance is not None and self.draw_by is not None:
+            raise ValueError(
+                f"balance must be null with draw_by, got {self.balance} and {self.draw_by!r}; both say how often a "
+                "sample is drawn: leave one of them out"
+            )
+        key = "balance" if self.balance is not None else "draw_by"
+        value = self.balance or self.draw_by
+        if value is not None and not self.shuffle:
+            raise ValueError(
+                f"{key} must be null with shuffle=false, got {value}; it draws in an order of its own: set shuffle=true"
+            )
+        if value is not None and self.order == "blocks":
+            raise ValueError(
+                f"{key} must be null with order=blocks, got {value}; a block is read for all of its samples, each "
+                "once: set order=random"
+            )
+        return self
 
 
 class LoaderSettings(LoaderKeys):

@@ -25,7 +25,10 @@ def debugged(config: Settings) -> Settings:
     batch, train = config.loader.batch_size, {"epochs": 1, "steps_per_epoch": None}
     if config.debug == "overfit":
         train = {"epochs": OVERFIT_EPOCHS, "steps_per_epoch": OVERFIT_STEPS, "early_stopping": None}
-        config = _with(config, mode="fit", data={"augment": Augment()}, model=_without_dropout(config.model))
+        once = {"balance": None, "draw_by": None}  # the one batch is the whole epoch
+        config = _with(
+            config, mode="fit", data={"augment": Augment()}, loader=once, model=_without_dropout(config.model)
+        )
     if config.debug == "profile":
         config = _with(config, mode="fit")
     batches = PROFILE_STEPS if config.debug == "profile" else 1

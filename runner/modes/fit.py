@@ -23,7 +23,7 @@ from runner.models.base import Task, task_of
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait
 from runner.modes.open_data import data_section, open_dataset, open_repeated
-from runner.modes.pipeline import open_loader, plan_of, streaming
+from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data
 from runner.modes.summary import resource_lines, training_lines
@@ -55,7 +55,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             picture_data(run.record.path, dataset)
     with naming_refusals(deterministic=run.config.deterministic), ExitStack() as closing:
         with run.record.stage("build"):
-            steps = plan_of(run.config, settings, dataset, "train", training=True).num_steps
+            steps = steps_per_pass(run.config, settings, dataset)
             task, model = _build(run, dataset, steps)
             start = None if resumed is None else _read_start(run, resumed, model, steps)
         splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)

@@ -21,11 +21,12 @@ from runner.fields import Layout, SampleSpec, input_spec, named_specs
 from runner.images.original_size import OriginalSize
 from runner.loaders.custom import Custom
 from runner.loaders.draw import Draw
+from runner.loaders.drawings import draw_notes
 from runner.loaders.reader import OnBad, SampleReader, allocate, naming_sample
 from runner.records.digests import data_fingerprint
 from runner.records.original_masks import Original
 from runner.records.run_folder import RunFolder
-from runner.settings import PREDICTING, Settings
+from runner.settings import DRAWING, PREDICTING, Settings
 from runner.transforms.augment import augment
 from runner.transforms.transform import Function, Transforms, UserTransform, informed, transformed_spec
 from runner.user_code import resolve
@@ -44,6 +45,8 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
         return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
     data = samples_of(config)
     dataset = with_class_notes(data.open(), limited=data.limit is not None) if heads is None else data.open_for(heads)
+    if config.mode in DRAWING:
+        dataset = replace(dataset, notes=(*dataset.notes, *draw_notes(config.loader, dataset.splits["train"])))
     if (original := original_of(config)) is not None:
         original.refuse_unfit(dataset.heads if heads is None else heads)
     return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))

@@ -19,6 +19,7 @@ from runner.loaders.auto import Auto, Choice
 from runner.loaders.block_order import BlockTable
 from runner.loaders.blocks import cut_blocks, refuse_small_windows
 from runner.loaders.cache import memory_cache_bytes, with_cache
+from runner.loaders.drawings import class_members, drawing_key, drawing_of, table_bytes
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import refuse_unsendable
@@ -139,7 +140,7 @@ def needed_bytes(config: Settings, settings: LoaderSettings, dataset: Dataset, s
         transforms = transforms_of(config, dataset, split, source, training=split == "train")
         total += memory_cache_bytes(source.spec, len(source)) if loader.cache == "memory" else 0
         total += loader.num_bytes(dataset.spec, len(source), source.spec if transforms else None)
-        total += loader.window_bytes(source)
+        total += loader.window_bytes(source) + (table_bytes(loader, len(source)) if split == "train" else 0)
     return total
 
 
@@ -164,7 +165,7 @@ def open_loader(
     source = with_cache(source, settings, _array_settings(config, dataset))
     loader = settings.build(source, plan, transforms_of(config, dataset, split, source, training=training))
     bad = notes.bad if notes else BadSamples(most=samples_of(config).max_bad)
-    loader.handle_bad(_on_bad(config, training=training), partial(bad.note, split))
+    loader.handle_bad(_on_bad(config, settings, source, training=training), partial(bad.note, split))
     if settings.use_multiprocessing:
         refuse_unsendable(loader.reader)
     return loader
@@ -195,17 +196,24 @@ def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split:
     """The plan of one split; `training` as in `open_loader`. Raises `DataError` if it has too few samples."""
     if dataset.batches is not None:
         return Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
+    source, draws = dataset.splits[split], training and bool(drawing_key(settings))
     try:
         return Plan(
-            num_samples=len(dataset.splits[split]),
+            num_samples=len(source),
             batch_size=settings.batch_size,
             seed=config.seed,
             shuffle=settings.shuffle and training,
             drop_remainder=settings.drop_remainder and training,
             blocks=_blocks(settings, dataset, split, training=training),
+            drawing=drawing_of(settings, samples_of(config), source, config.seed) if draws else None,
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
+
+
+def steps_per_pass(config: Settings, settings: LoaderSettings, dataset: Dataset) -> int:
+    """Steps of training in one pass. With `loader.draw_by` the table is not read: it has as many draws as samples."""
+    return plan_of(config, settings.model_copy(update={"draw_by": None}), dataset, "train", training=True).num_steps
 
 
 def _blocks(settings: LoaderSettings, dataset: Dataset, split: str, *, training: bool) -> BlockTable | None:
@@ -222,9 +230,14 @@ def _blocks(settings: LoaderSettings, dataset: Dataset, split: str, *, training:
     return table
 
 
-def _on_bad(config: Settings, *, training: bool) -> OnBad:
-    """How to treat samples that cannot be read; outside training they are never substituted."""
+def _on_bad(config: Settings, settings: LoaderSettings, source: Source, *, training: bool) -> OnBad:
+    """How to treat samples that cannot be read; outside training they are never substituted.
+
+    With balanced classes the substitute is of the same class.
+    """
     choice = samples_of(config).on_bad
+    if training and choice == "substitute" and settings.balance is not None:
+        return OnBad(choice, config.seed, class_members(source))
     if training or choice == "raise":
         return OnBad(choice, config.seed)
     return OnBad("skip")

@@ -53,7 +53,7 @@ FREE = (
 )
 """Keys that a resume may change: the weights do not depend on them. Moved data is compared by its fingerprint."""
 
-OF_THE_BATCHES = ("batch_size", "shuffle", "drop_remainder", "order", "block_mb", "window_mb")
+OF_THE_BATCHES = ("batch_size", "shuffle", "drop_remainder", "order", "block_mb", "window_mb", "balance", "draw_by")
 """Loader keys that decide what is in a batch; all others only decide how samples are read."""
 
 

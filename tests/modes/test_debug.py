@@ -46,8 +46,10 @@ def test_a_lower_limit_stays():
 
 
 def test_overfit_leaves_chance_out():
-    asked = compose(["debug=overfit", "data.augment.flip=horizontal", "train.early_stopping.patience=1"])
+    keys = ["data.augment.flip=horizontal", "train.early_stopping.patience=1", "loader.balance=classes"]
+    asked = compose(["debug=overfit", *keys])
     config = debugged(asked)
+    assert config.loader.balance is None
     assert config.data.augment == compose().data.augment and config.train.early_stopping is None
     assert (config.mode, config.model.dropout, config.data.limit) == ("fit", 0.0, 32)
     assert (config.train.epochs, config.train.steps_per_epoch) == (20, 50)

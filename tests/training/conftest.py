@@ -12,9 +12,11 @@ from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
 from runner.errors import BadSampleError
+from runner.loaders.drawings import class_members
 from runner.loaders.kinds import Generator, InMemory, Sequence
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
+from runner.loaders.rounds import Rounds
 from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
 from runner.models.layers import model_of, precision, scaled_input
@@ -31,7 +33,7 @@ class Points(Source):
     spec = ArraySpec((3,), np.dtype(np.float32))
     ids = tuple(f"point-{number}" for number in range(len(CODES)))
 
-    torn = ()
+    torn, balanced = (), False
 
     def __init__(self, mode="sparse"):
         self.labels = Labels((Head("", mode, ("left", "right")),), (CODES,))
@@ -55,7 +57,9 @@ class Points(Source):
 def load(source, kind="sequence", *, shuffle=True):
     """A loader of 3 steps a pass: batches of 4, 4 and 2; of 10 where a sample cannot be read, each a batch."""
     size = 1 if source.torn else 4
-    loader = LOADERS[kind].build(source, Plan(num_samples=len(source), batch_size=size, seed=3, shuffle=shuffle))
+    drawing = Rounds.balanced(class_members(source)) if source.balanced and shuffle else None
+    plan = Plan(num_samples=len(source), batch_size=size, seed=3, shuffle=shuffle, drawing=drawing)
+    loader = LOADERS[kind].build(source, plan)
     loader.handle_bad(OnBad("skip"), lambda *bad: None)
     return loader
 

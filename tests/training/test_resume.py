@@ -12,7 +12,7 @@ from runner.records import state
 from runner.records.digests import weights_digest
 from runner.records.metrics import TIMING
 
-from .conftest import LOADERS
+from .conftest import LOADERS, Points
 
 COST = ("wait", "cpu_seconds", "peak_memory_bytes")
 """Not what was done, but what it took."""
@@ -72,6 +72,17 @@ def test_stops_at_every_other_step_change_nothing(train, settings):
     assert counted(last.result) == counted(whole.result)
     assert untimed([*rows, *last.rows]) == untimed(whole.rows)
     assert digest(last.weights) == digest(whole.weights)
+
+
+def test_balanced_training_resumes_in_an_epoch(train):
+    source = Points()
+    source.balanced = True
+    whole = train(source)
+    part = train(source, kind="in_memory", on_step=Stop(4), ends=Terminated)
+    last = train(source, kind="generator", start=state.read_state(part.folder), folder=part.folder)
+    assert counted(last.result) == counted(whole.result)
+    assert digest(last.weights) == digest(whole.weights) != digest(train().weights)
+    assert whole.result["samples_seen"] == 30
 
 
 @pytest.mark.parametrize("every", [{"epochs": 1}, {"seconds": 1e-9}, {"steps": 2}])

@@ -1,0 +1,128 @@
+"""`loader.balance` and `loader.draw_by`: how often training draws each sample, and what they cannot go with.
+
+Only training draws so: validation, test and predictions have each sample once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from runner.batch import Indices
+from runner.data.dataframe import DataFrame
+from runner.data.dataset import Data
+from runner.data.labels import Head
+from runner.data.source import Source
+from runner.errors import DataError
+from runner.loaders.settings import LoaderKeys
+from runner.messages import plural, yaml_text
+
+if TYPE_CHECKING:
+    from runner.loaders.members import Members
+    from runner.loaders.plan import Drawing
+
+CODED = ("categorical", "sparse", "binary")
+"""Class modes with one class per sample."""
+
+BYTES_PER_SAMPLE = {"": 0, "balance": 4, "draw_by": 12}
+"""Bytes of the tables of each key."""
+
+
+def refuse_unfit_draws(loader: LoaderKeys, data: Data, class_weight: object) -> None:
+    """Raise `ValueError` if `data` cannot be drawn as `loader` says, or what it draws would be weighed once more."""
+    if loader.balance is not None:
+        modes = getattr(data, "class_mode", None)
+        several = [*modes.values()] if isinstance(modes, dict) else [head.mode for head in data.named_outputs()]
+        if (several or [modes]) not in [[mode] for mode in (*CODED, "packed")]:
+            raise ValueError(f"{_needs_a_class()}, got data.class_mode={yaml_text(modes)}; leave loader.balance out")
+    if loader.draw_by is not None:
+        if not isinstance(data, DataFrame):
+            kind = data.document()["kind"]
+            raise ValueError(
+                f"loader.draw_by must be a column of data.manifest, got {loader.draw_by!r} with data={kind}, "
+                "which has no columns; list the samples in a table (data=dataframe), or leave it out"
+            )
+        if loader.draw_by == data.weight_column:
+            raise ValueError(
+                f"loader.draw_by must be another column than data.weight_column, got {loader.draw_by!r} for both: "
+                "a sample would be drawn more often and weigh more as well; leave one of them out"
+            )
+    if class_weight == "balanced" and (key := drawing_key(loader)):
+        raise ValueError(
+            f"train.class_weight must not be balanced with loader.{key}: it counts the classes as they are in the "
+            "data, not as they are drawn; leave one of them out"
+        )
+
+
+def drawing_key(loader: LoaderKeys) -> str:
+    """The key that says how often samples are drawn; empty if each is drawn once."""
+    return "balance" if loader.balance is not None else "draw_by" if loader.draw_by is not None else ""
+
+
+def table_bytes(loader: LoaderKeys, num_samples: int) -> int:
+    """Bytes of memory for the table of a drawing."""
+    return BYTES_PER_SAMPLE[drawing_key(loader)] * num_samples
+
+
+def class_members(source: Source) -> Members:
+    """The samples of each class. Raises `DataError` unless each sample has one."""
+    from runner.loaders.members import Members
+
+    labels = source.labels
+    if len(labels.heads) != 1 or labels.heads[0].mode not in CODED:
+        got = ", ".join(map(_head_text, labels.heads)) or "no target"
+        raise DataError(f"{_needs_a_class()}, got {got}; leave loader.balance out")
+    codes = labels.columns[0]
+    if not len(codes) or codes.min() < 0:
+        raise DataError(f"{_needs_a_class()}, got samples without one; leave loader.balance out")
+    return Members.of_codes(codes, len(labels.heads[0].class_names))
+
+
+def drawing_of(loader: LoaderKeys, data: Data, source: Source, seed: int) -> Drawing | None:
+    """How training draws the samples of `source`; None if it draws each once.
+
+    Raises `DataError` if the samples have no classes, or no numbers to draw by.
+    """
+    if loader.balance is not None:
+        from runner.loaders.rounds import Rounds
+
+        return Rounds.balanced(class_members(source))
+    if loader.draw_by is not None:
+        from runner.loaders.weighted_draw import WeightedDraw
+
+        return WeightedDraw.of(data.draw_weights(loader.draw_by, source.ids), seed)
+    return None
+
+
+def draw_notes(loader: LoaderKeys, source: Source) -> Iterator[str]:
+    """How training draws the samples of `source`, and what that means for predictions; nothing if each comes once.
+
+    Raises `DataError` as `drawing_of` does for samples without classes.
+    """
+    if loader.balance is not None:
+        sizes = class_members(source).sizes
+        yield _rounds_text(sizes[sizes > 0])
+    if loader.draw_by is not None:
+        yield f"training draws {plural(len(source), 'sample')} per epoch, each as often as its {loader.draw_by} says"
+    if drawing_key(loader):
+        yield (
+            "the model learns this mix: predicted probabilities are not those of the natural mix of the data, which "
+            "validation and test have"
+        )
+
+
+def _rounds_text(counts: Indices) -> str:
+    each, classes = -(-int(counts.sum()) // len(counts)), plural(len(counts), "class", "classes")
+    large, small = each / int(counts.max()), each / int(counts.min())
+    return (
+        f"balanced: an epoch draws each of {classes} {plural(each, 'time')}, {each * len(counts):,} samples; a sample "
+        f"of the largest class comes {large:.2g} times per epoch, one of the smallest {small:.2g} times"
+    )
+
+
+def _needs_a_class() -> str:
+    return f"loader.balance needs one target with one class per sample ({', '.join(CODED)})"
+
+
+def _head_text(head: Head) -> str:
+    return f"{head.name}: {head.mode}" if head.name else head.mode
