@@ -86,7 +86,9 @@ def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, ex
         raise ConfigurationError(
             f"sweep.trials must be at least {len(plan.jobs)}, the trials that {plan.folder} has, got {trials}; raise it"
         )
-    typed = search.typed if trials == len(plan.jobs) else _with_extensions(search.typed, extensions)
+    typed = search.typed
+    if trials > len(plan.jobs):
+        typed = _with_extensions((*typed, *plan.former_overrides()), extensions)
     return replace(plan, search=replace(search, trials=trials, typed=typed))
 
 

@@ -12,15 +12,14 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import NonNegativeInt, model_validator
 
-from runner.batch import SPLITS, Array, Indices
-from runner.component import Component, Fraction, PositiveInt
+from runner.batch import Array
+from runner.component import Component
+from runner.data.division import Division
 from runner.data.labels import Head
 from runner.data.source import Source
-from runner.data.splits import choose, split_by_fraction
-from runner.data.views import relabel, select
+from runner.data.views import relabel
 from runner.errors import BadSampleError, DataError, UserReadError, reason
 from runner.fields import SampleSpec
-from runner.messages import plural
 from runner.place import Place
 from runner.transforms.settings import Augment
 from runner.watchdog import watched
@@ -98,20 +97,8 @@ class Dataset:
             return name, *MISSING
 
 
-class Data(Component):
+class Data(Division):
     """Keys of every data component."""
-
-    validation_split: Fraction = 0.2
-    """Share of the samples to hold out for validation, if the data has no validation split of its own."""
-
-    test_split: Fraction = 0.0
-    """Share of the samples to hold out for the test, if the data has no test split of its own."""
-
-    split_seed: NonNegativeInt = 0
-    """Selects the held-out samples; independent of `seed`."""
-
-    limit: PositiveInt | None = None
-    """Maximum number of samples per split, for a quick try; a hash of the ids selects them. Null: all."""
 
     augment: Augment = Augment()
     """Random augmentation of training images."""
@@ -133,15 +120,6 @@ class Data(Component):
 
     max_bad: NonNegativeInt | None = None
     """Maximum number of bad samples with `skip` or `substitute`, over all splits; null: no limit."""
-
-    @model_validator(mode="after")
-    def _leaves_training_samples(self) -> Self:
-        if self.validation_split + self.test_split >= 1:
-            raise ValueError(
-                f"validation_split + test_split must be below 1, got {self.validation_split} + {self.test_split}; "
-                "no samples would be left to train on"
-            )
-        return self
 
     @model_validator(mode="after")
     def _transform_on_has_an_effect(self) -> Self:
@@ -184,38 +162,8 @@ class Data(Component):
 
     def dataset(self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()) -> Dataset:
         """A dataset of the given `sources`; a missing split is held out from `train` by its fraction."""
-        shares = {"validation": self.validation_split, "test": self.test_split}
-        missing = {split: 0.0 if split in sources else share for split, share in shares.items()}
-        parts: Mapping[str, Indices] = {}
-        if any(missing.values()):  # else the ids of perhaps millions of samples need no hash
-            parts = split_by_fraction(sources["train"].ids, **missing, seed=self.split_seed)
-        held_out = {split: select(sources["train"], indices) for split, indices in parts.items() if len(indices)}
-        samples = plural(len(sources["train"]), "sample")
-        if not len(held_out.get("train", () if parts else sources["train"])):
-            raise DataError(f"no samples are left to train on: {_shares(missing)} of {samples}; lower the shares")
-        splits = {**sources, **held_out}
-        notes = tuple(
-            f"data.{split}_split={share} selects none of {samples}: there is no {split} split"
-            for split, share in missing.items()
-            if share and split not in splits
-        ) + tuple(
-            f"the {split} data holds no samples: there is no {split} split"
-            for split, source in sources.items()
-            if not len(source)
-        )
-        ordered = {split: splits[split] for split in SPLITS if split in splits and len(splits[split])}
-        limited = {split: self._limited(source) for split, source in ordered.items()}
-        notes += tuple(
-            f"data.limit={self.limit} leaves {len(limited[split]):,} of {len(source):,} {split} samples"
-            for split, source in ordered.items()
-            if len(limited[split]) < len(source)
-        )
-        return Dataset(limited, heads, sources["train"].spec, notes, files, must_be_there=self.on_bad == "raise")
-
-    def _limited(self, source: Source) -> Source:
-        if self.limit is None or len(source) <= self.limit:
-            return source
-        return select(source, choose(source.ids, self.limit, self.split_seed))
+        splits, notes = self.divided(sources)
+        return Dataset(splits, heads, sources["train"].spec, notes, files, must_be_there=self.on_bad == "raise")
 
     def first_readable(self, read: Callable[[int], T], indices: Iterable[int]) -> T:
         """Read the first sample that can be read; it determines what all samples look like.
@@ -265,10 +213,6 @@ def relabel_splits(dataset: Dataset, heads: tuple[Head, ...]) -> Dataset:
     """`dataset` with the heads of a model instead of its own; without labels its `heads` stay empty."""
     splits = {split: relabel(source, heads) for split, source in dataset.splits.items()}
     return replace(dataset, splits=splits, heads=heads if dataset.heads else ())
-
-
-def _shares(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"data.{split}_split={share}" for split, share in shares.items())
 
 
 def _stat(name: str, place: Place) -> tuple[str, int, int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runner.batch import Indices
+from runner.data.points import KEY_BYTES, LIMIT, LIMIT_STRATUM, STRATUM, hashed, points_of
+from runner.data.shares import Codes, Shares
+from runner.data.strata import Strata, num_below, points_in_strata, sort_units
 
 NAMES = {
     "train": ("train", "training"),
@@ -22,12 +25,6 @@ SPLIT_NAMES = {name: split for split, names in NAMES.items() for name in names}
 
 EXPECTED = "train, validation (or val) and test"
 
-KEY_BYTES = 64
-"""Length of BLAKE2b's longest key (RFC 7693): room for every seed below 2**512."""
-
-LIMIT = b"limit"
-"""Separates the hash that limits a split from the hash that made it."""
-
 
 def split_of(name: object) -> str | None:
     """The split that `name` means; None if it means none.
@@ -36,6 +33,17 @@ def split_of(name: object) -> str | None:
     ('validation', 'validation', None)
     """
     return SPLIT_NAMES.get(str(name).strip().casefold())
+
+
+@dataclass(frozen=True)
+class Divided:
+    """The samples of each split: `train`, and the splits that have a share."""
+
+    parts: dict[str, Indices]
+    """Indices, ascending, shape `(n,)`, int64."""
+
+    raised: dict[str, int] = field(default_factory=dict)
+    """How many samples a split has beyond its share, because each class must have one."""
 
 
 def split_by_fraction(ids: Sequence[str], *, validation: float, test: float, seed: int) -> dict[str, Indices]:
@@ -55,48 +63,50 @@ def split_by_fraction(ids: Sequence[str], *, validation: float, test: float, see
     >>> {split: indices.tolist() for split, indices in parts.items()}
     {'train': [1, 2], 'validation': [0, 3]}
     """
-    _check(validation, test, seed)
-    points = _points(ids, seed)
-    held_out = {"validation": points < validation, "test": points >= 1 - test}
-    train = ~(held_out["validation"] | held_out["test"])
-    chosen = {"train": train} | {split: held_out[split] for split in _above_zero(validation=validation, test=test)}
-    return {split: np.flatnonzero(members).astype(np.int64) for split, members in chosen.items()}
+    return divide(ids, Shares(validation, test), seed).parts
 
 
-def choose(ids: Sequence[str], most: int, seed: int) -> Indices:
-    """Indices of at most `most` ids, ascending, shape `(n,)`, int64.
+def divide(ids: Sequence[str], shares: Shares, seed: int, strata: Strata | None = None) -> Divided:
+    """Divide samples as `split_by_fraction` does; with `strata`, each stratum by itself.
 
-    A keyed hash of each id selects them, so their order does not matter. Each class keeps its share in expectation. A
-    larger `most` adds ids and removes none. The hash is independent of the one that makes the splits.
+    Within a stratum the hashes only rank the samples. The point of a sample is (its rank + u) / size of the stratum,
+    where u in [0, 1) is a keyed hash of the stratum's name. So each stratum gets its share, rounded down or, with the
+    probability of the remainder, up. Where one sample is added, at most one other moves from training into each
+    held-out split, or out of it, all of the same stratum. Strata that are classes keep one, as in `Shares.runs`.
+
+    Raises `ValueError` for a seed that the hash cannot take.
+    """
+    if not 0 <= seed < 2 ** (8 * KEY_BYTES):
+        raise ValueError(f"seed must be from 0 to 2**{8 * KEY_BYTES} - 1, got {seed}")
+    words = hashed(ids, seed)
+    if strata is None:
+        return Divided(_parts(shares.cut(points_of(words)), shares))
+    order = sort_units(words, strata.codes, ids)
+    del words  # 8 bytes a sample
+    sizes, offsets = strata.sizes, points_of(hashed(strata.names, seed, STRATUM))
+    runs = shares.runs(sizes, partial(num_below, sizes=sizes, offsets=offsets), keeps_one=strata.are_classes)
+    codes = np.empty(len(order), np.int8)
+    codes[order] = runs.splits()
+    return Divided(_parts(codes, shares), runs.raised)
+
+
+def choose(ids: Sequence[str], most: int, seed: int, strata: Strata | None = None) -> Indices:
+    """Indices of at most `most` ids, ascending, shape `(n,)`, int64: those of the smallest points.
+
+    Their order does not matter. With `strata` each has its share of `most`, rounded up or down; without, in
+    expectation. A larger `most` adds ids and removes none. The hash is independent of the one that makes the splits.
     """
     if len(ids) <= most:
         return np.arange(len(ids))
-    order = np.argsort(_points(ids, seed, LIMIT), kind="stable")
+    words = hashed(ids, seed, LIMIT)
+    if strata is None:
+        order = np.argsort(points_of(words), kind="stable")
+    else:
+        order = sort_units(words, strata.codes, ids)
+        offsets = points_of(hashed(strata.names, seed, LIMIT_STRATUM))
+        order = order[np.argsort(points_in_strata(strata.sizes, offsets), kind="stable")]
     return np.sort(order[:most]).astype(np.int64)
 
 
-def _check(validation: float, test: float, seed: int) -> None:
-    for split, fraction in {"validation": validation, "test": test}.items():
-        if not 0 <= fraction < 1:
-            raise ValueError(f"{split} must be a fraction from 0 to below 1, got {fraction}")
-    if validation + test >= 1:
-        raise ValueError(
-            f"validation + test must be below 1, got {validation} + {test}: no samples would be left; lower one"
-        )
-    if not 0 <= seed < 2 ** (8 * KEY_BYTES):
-        raise ValueError(f"seed must be from 0 to 2**{8 * KEY_BYTES} - 1, got {seed}")
-
-
-def _above_zero(**fractions: float) -> Iterable[str]:
-    return (split for split, fraction in fractions.items() if fraction > 0)
-
-
-def _points(ids: Sequence[str], seed: int, purpose: bytes = b"") -> NDArray[np.float64]:
-    """One point of [0, 1) per id: the upper 53 bits of its 64-bit hash, which a float64 holds exactly."""
-    key = seed.to_bytes(KEY_BYTES, "little")
-    # A path that is not UTF-8 contains surrogates in Python.
-    digests = (
-        blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key, person=purpose).digest() for name in ids
-    )
-    words = np.fromiter(digests, "S8", len(ids)).view("<u8")
-    return (words >> np.uint64(11)) * np.float64(2**-53)
+def _parts(codes: Codes, shares: Shares) -> dict[str, Indices]:
+    return {split: np.flatnonzero(codes == number).astype(np.int64) for split, number in shares.splits.items()}

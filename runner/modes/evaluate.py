@@ -19,6 +19,7 @@ from runner.modes.figures import picture_data
 from runner.modes.open_data import data_section, open_dataset
 from runner.modes.results import evaluate_split, predict_split, predicted_section
 from runner.modes.summary import model_lines
+from runner.modes.trained_samples import notes_on_trained
 from runner.records.mask_files import PREDICTIONS
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
@@ -26,6 +27,9 @@ from runner.settings import Settings
 
 if TYPE_CHECKING:
     import keras
+
+HELD_OUT = ("validation", "test")
+"""The splits that a model must not have been trained on."""
 
 ALL = "all"
 """The name of the split that holds all samples."""
@@ -39,8 +43,13 @@ def use_model(run: RunContext, trained: RunFolder) -> Dataset:
     mode = run.config.mode
     with data_stage(run):
         dataset = _open(run.config, trained)
-        split = _split(run, dataset)
-        settings = prepare_loading(run, dataset, (split,), data_section(dataset))
+        split, section = _split(run, dataset), data_section(dataset)
+        if split in HELD_OUT and dataset.batches is None:
+            source, fingerprint = dataset.splits[split], section["fingerprint"]
+            dataset = replace(
+                dataset, notes=(*dataset.notes, *notes_on_trained(run.config, trained, split, source, fingerprint))
+            )
+        settings = prepare_loading(run, dataset, (split,), {**section, "notes": dataset.notes})
         _refuse_unfit(run.config, trained, dataset, split)
         picture_data(run.record.path, replace(dataset, splits={split: dataset.splits[split]}))
     with open_loaders(run, settings, dataset, (split,), training=False) as loaders:

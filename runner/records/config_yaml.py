@@ -16,6 +16,9 @@ from runner.records.files import write_atomically
 CONFIG_YAML = "config.yaml"
 # libyaml, where PyYAML was built with it, reads a configuration in a tenth of the time.
 LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FORMER_DATA = {"stratify": False}
+"""What versions did that had no such key of `data`; the default is another."""
+
 EXPONENT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+$")
 
 
@@ -57,8 +60,10 @@ MOST_DEPTH = 30
 def read_config(folder: Path, key: str) -> dict[str, Any]:
     """The configuration of the run in `folder`, which `key` names.
 
-    It may come from anyone, so nothing in it is expanded. Raises `ConfigurationError` if `folder` is not the folder of
-    a run, or if the file holds anything but a bounded number of plain values.
+    Keys that its version did not have get the values of `with_former_values`.
+
+    The file may come from anyone, so nothing in it is expanded. Raises `ConfigurationError` if `folder` is not the
+    folder of a run, or if the file holds anything but a bounded number of plain values.
     """
     file = folder / CONFIG_YAML
     try:
@@ -73,7 +78,25 @@ def read_config(folder: Path, key: str) -> dict[str, Any]:
         raise ConfigurationError(f"{key}={folder}: {file} cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise ConfigurationError(f"{key}={folder}: {file} must be a mapping")
-    return config
+    return with_former_values(config)
+
+
+def with_former_values(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run, where keys that its version did not have say what that version did.
+
+    >>> with_former_values({"data": {"kind": "digits"}})
+    {'data': {'kind': 'digits', 'stratify': False}}
+    """
+    former = former_values(config)
+    return {**config, "data": {**config["data"], **former}} if former else config
+
+
+def former_values(config: dict[str, Any]) -> dict[str, Any]:
+    """The keys of `data` that the version of a configuration did not have, with what it did."""
+    data = config.get("data")
+    if not isinstance(data, dict) or data.get("kind") == "none":
+        return {}
+    return {key: value for key, value in FORMER_DATA.items() if key not in data}
 
 
 def _plain_yaml(file: Path) -> Any:

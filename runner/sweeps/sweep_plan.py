@@ -13,7 +13,8 @@ from typing import Any, Literal
 import yaml
 
 from runner.errors import ConfigurationError
-from runner.records.config_yaml import CONFIG_YAML, write_config
+from runner.messages import yaml_text
+from runner.records.config_yaml import CONFIG_YAML, former_values, with_former_values, write_config
 from runner.records.files import to_json, write_atomically
 from runner.records.folder import put_aside
 from runner.records.heartbeat import Heartbeat, is_alive, process_identity
@@ -96,9 +97,19 @@ class SweepPlan:
 
     def config(self, number: int, *, resume: bool = False) -> dict[str, Any]:
         """The whole configuration of a job, as the sweep began; `resume`: changed to resume the job in its folder."""
+        config = with_former_values(self._frozen_config(number))
+        return config | {"resume": str(self.job_folder(number)), "rerun": None} if resume else config
+
+    def former_overrides(self) -> tuple[str, ...]:
+        """Overrides that let more jobs do what the version of the sweep did, where later ones have another default."""
+        frozen = next((job.number for job in self.distinct if job.refused is None), None)
+        former = {} if frozen is None else former_values(self._frozen_config(frozen))
+        return tuple(f"data.{key}={yaml_text(value)}" for key, value in former.items())
+
+    def _frozen_config(self, number: int) -> dict[str, Any]:
         text = (self.frozen_folder(number) / CONFIG_YAML).read_text(encoding="utf-8")
         config: dict[str, Any] = yaml.safe_load(text)
-        return config | {"resume": str(self.job_folder(number)), "rerun": None} if resume else config
+        return config
 
     def masked(self) -> SweepPlan:
         """The plan as it is shown, without secrets; values of a varied key that is one are numbered."""

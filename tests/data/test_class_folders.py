@@ -171,13 +171,15 @@ def test_without_classes_the_folder_is_read_whole(root, mode):
     assert "loose.png" in train.ids
 
 
-def test_fractions_are_stable_when_files_are_added(root):
-    before = directory(root, validation_split=0.4).open().splits
+@pytest.mark.parametrize("stratify", [True, False])
+def test_added_files_move_none_of_other_classes(root, stratify):
+    before = directory(root, validation_split=0.4, stratify=stratify).open().splits
     for number in range(3, 40):
         image(root / "cat" / f"{number}.png")
-    after = directory(root, validation_split=0.4).open().splits
+    after = directory(root, validation_split=0.4, stratify=stratify).open().splits
     for split in before:
-        assert set(before[split].ids) <= set(after[split].ids)
+        left = set(before[split].ids) - set(after[split].ids)
+        assert {name.split("/")[0] for name in left} <= ({"cat"} if stratify else set())
 
 
 def test_fraction_that_took_none_is_noted(tmp_path):

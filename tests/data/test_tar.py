@@ -129,7 +129,7 @@ def test_splits_have_shards_of_their_own(shards):
     write("val.tar", pairs([50, 51]))
     config = tar("data.validation_shards=val.tar", "data.test_split=0.3")
     splits = config.data.open().splits
-    assert {split: len(source) for split, source in splits.items()} == {"train": 8, "validation": 2, "test": 4}
+    assert {split: len(source) for split, source in splits.items()} == {"train": 9, "validation": 2, "test": 3}
     with runner.build_loader(config, "validation") as loader:
         (batch,) = loader.epoch(0)
     assert batch.y.tolist() == [[0, 0, 1], [1, 0, 0]]

@@ -43,6 +43,15 @@ def test_search_tries_the_requested_number(method, hydra_files, sweep, capsys):
     assert "sorted by val_loss, lowest first" in (folder / "summary.md").read_text()
 
 
+def test_more_trials_divide_data_as_the_first(here, sweep):
+    _, folder = sweep("sweep.search=random", "sweep.trials=1", SEEDS)
+    first, second = (folder / "frozen" / number / "config.yaml" for number in "01")
+    first.write_text(first.read_text().replace("  stratify: true\n", ""))  # as the version before wrote it
+    assert sweep("sweep.resume=latest", "sweep.trials=2") == (0, folder)
+    assert "  stratify: false\n" in second.read_text()
+    assert read_sweep(folder).config(0)["data"]["stratify"] is False
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_interrupted_search_ends_like_a_whole_one(method, here, sweep):
     typed = [f"sweep.search={method}", "seed=int(interval(11,1000000))", "sweep.seed=3"]
