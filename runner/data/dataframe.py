@@ -16,6 +16,7 @@ from runner.batch import Array, Indices
 from runner.component import File, Folder, Names, Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, same_files
+from runner.data.groups import Groups
 from runner.data.ids import CHUNK, Ids, rows_of
 from runner.data.labels import NO_LABELS, Head, Known, Labels
 from runner.data.manifest import PARQUET, Manifest, read_manifest
@@ -70,6 +71,10 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
     split_column: str | None = None
     """The column with train, validation (or val) or test; null: split by validation_split and test_split."""
 
+    group_column: str | None = None
+    """The column with the group of each sample, such as a patient: all of a group's samples are in one split. Null: no
+    groups."""
+
     @model_validator(mode="after")
     def _columns_fit_the_mode(self) -> Self:
         if isinstance(self.class_mode, dict):
@@ -97,6 +102,8 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
             raise ValueError(
                 f"{wrong} with class_mode=mask, got {yaml_text(self.label_columns and list(self.label_columns))}"
             )
+        if self.group_column is not None and self.group_pattern is not None:
+            raise ValueError(f"group_pattern must be null with group_column={self.group_column}; give one of them")
         if self.class_mode is None and self.weight_column is not None:
             raise ValueError(f"weight_column must be null with class_mode=null, got {self.weight_column!r}")
         return self
@@ -188,7 +195,7 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
             split: file_samples(folder, ids.select(members), labels.take(members), decoder)
             for split, members in rows.items()
         }
-        return self.dataset(sources, heads, (self.manifest,))
+        return self.dataset(sources, heads, (self.manifest,), self._groups_of(manifest, rows))
 
     def _open_masks(self, manifest: Manifest, ids: Ids, rows: Mapping[str, Indices], known: Known) -> Dataset:
         from runner.images.fast import FIRST, open_decoder
@@ -202,14 +209,13 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         images = file_samples(folder, ids, NO_LABELS, decoder)
         samples = MaskedImages(images, FilePlaces(folder, masks), MaskDecoder(classes, self), labels)
         sources = {split: select(samples, members) for split, members in rows.items()}
-        return self.dataset(sources, labels.heads, (self.manifest,))
+        return self.dataset(sources, labels.heads, (self.manifest,), self._groups_of(manifest, rows))
 
     def _read(self) -> Manifest:
         modes = self._modes
         texts = [name for name, mode in modes.items() if mode != "raw"]
         texts += [self.mask_column] if self.mask_column is not None and self.class_mode == "mask" else []
-        if self.split_column is not None:
-            texts.append(self.split_column)
+        texts += [column for column in (self.split_column, self.group_column) if column is not None]
         raw = [name for name, mode in modes.items() if mode == "raw"]
         weights = [] if self.weight_column is None else [self.weight_column]
         manifest = read_manifest(self.manifest, [self.path_column, *texts], [*raw, *weights])
@@ -296,3 +302,11 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         weights = numbers(manifest, self.weight_column)
         manifest.refuse(np.flatnonzero(weights < 0), self.weight_column, "hold a weight of at least 0")
         return weights
+
+    def _groups_of(self, manifest: Manifest, rows: Mapping[str, Indices]) -> dict[str, Groups] | None:
+        if self.group_column is None:
+            return None
+        cells = manifest.table[self.group_column]
+        empty = cells.isna() | (cells.astype(str).str.strip() == "")
+        manifest.refuse(np.flatnonzero(empty), self.group_column, "hold a group")
+        return {split: Groups.of(cells.iloc[members].astype(str).tolist()) for split, members in rows.items()}

@@ -15,6 +15,7 @@ from pydantic import NonNegativeInt, model_validator
 from runner.batch import Array
 from runner.component import Component
 from runner.data.division import Division
+from runner.data.groups import Groups
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.views import relabel
@@ -160,9 +161,18 @@ class Data(Division):
         """
         return relabel_splits(self.open(), heads)
 
-    def dataset(self, sources: Mapping[str, Source], heads: tuple[Head, ...], files: tuple[Path, ...] = ()) -> Dataset:
-        """A dataset of the given `sources`; a missing split is held out from `train` by its fraction."""
-        splits, notes = self.divided(sources)
+    def dataset(
+        self,
+        sources: Mapping[str, Source],
+        heads: tuple[Head, ...],
+        files: tuple[Path, ...] = (),
+        groups: Mapping[str, Groups] | None = None,
+    ) -> Dataset:
+        """A dataset of the given `sources`; a missing split is held out from `train` by its fraction.
+
+        The `groups` of each source, which stay whole, replace those of `group_pattern`.
+        """
+        splits, notes = self.divided(sources, groups)
         return Dataset(splits, heads, sources["train"].spec, notes, files, must_be_there=self.on_bad == "raise")
 
     def first_readable(self, read: Callable[[int], T], indices: Iterable[int]) -> T:

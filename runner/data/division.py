@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Self
 
+import numpy as np
 from pydantic import NonNegativeInt, model_validator
 
 from runner.batch import SPLITS
 from runner.component import Component, Fraction, PositiveInt
+from runner.data.groups import Groups, refuse_several_splits
 from runner.data.shares import Shares
 from runner.data.source import Source
 from runner.data.splits import Divided, choose, divide
@@ -34,6 +37,10 @@ class Division(Component):
     """Whether each class is divided by itself, so that each split has its share of it. False: no sample ever moves to
     another split when others are added, and a class may have no validation sample."""
 
+    group_pattern: str | None = None
+    """A regular expression whose first group, in parentheses, names the group of a sample in its id; '^([^_]+)_' for
+    ids like p1_2.png. All samples of a group, such as a patient, are in one split. Null: no groups."""
+
     limit: PositiveInt | None = None
     """Maximum number of samples per split, for a quick try; a hash of the ids selects them. Null: all."""
 
@@ -46,17 +53,38 @@ class Division(Component):
             )
         return self
 
-    def divided(self, sources: Mapping[str, Source]) -> tuple[dict[str, Source], tuple[str, ...]]:
+    @model_validator(mode="after")
+    def _pattern_has_a_group(self) -> Self:
+        if self.group_pattern is None:
+            return self
+        try:
+            num_groups = re.compile(self.group_pattern).groups
+        except re.error as error:
+            raise ValueError(
+                f"group_pattern must be a regular expression, such as '^([^_]+)_', got {self.group_pattern!r}: {error}"
+            ) from error
+        if not num_groups:
+            raise ValueError(
+                "group_pattern must have parentheses around the name of the group, as in '^([^_]+)_', got "
+                f"{self.group_pattern!r}"
+            )
+        return self
+
+    def divided(
+        self, sources: Mapping[str, Source], groups: Mapping[str, Groups] | None = None
+    ) -> tuple[dict[str, Source], tuple[str, ...]]:
         """The samples of each split that has some, in the order train, validation, test; and notes on them.
 
-        A split that `sources` lacks is held out from `train` by its fraction. Raises `DataError` if nothing is left to
-        train on.
+        A split that `sources` lacks is held out from `train` by its fraction. The `groups` of each source replace those
+        of `group_pattern`. Raises `DataError` if nothing is left to train on, or for groups in several splits.
         """
         pool, shares = sources["train"], {"validation": self.validation_split, "test": self.test_split}
         missing = {split: 0.0 if split in sources else share for split, share in shares.items()}
-        divided = Divided({})
+        groups, divided = self._groups(sources) if groups is None else groups, Divided({})
+        refuse_several_splits(groups)
         if any(missing.values()):  # else the ids of perhaps millions of samples need no hash
-            divided = divide(pool.ids, Shares(**missing), self.split_seed, self._strata(pool))
+            _refuse_one_group(groups.get("train"), missing)
+            divided = divide(pool.ids, Shares(**missing), self.split_seed, self._strata(pool), groups.get("train"))
         held_out = {split: select(pool, indices) for split, indices in divided.parts.items() if len(indices)}
         if not len(held_out.get("train", () if divided.parts else pool)):
             shares_text = ", ".join(f"data.{split}_split={share}" for split, share in missing.items())
@@ -67,6 +95,7 @@ class Division(Component):
         limited = {split: self._limited(source) for split, source in ordered.items()}
         notes = [
             *_notes_on_shares(missing, divided, len(pool)),
+            *_notes_on_groups(missing, divided, groups.get("train")),
             *(
                 f"the {split} data holds no samples: there is no {split} split"
                 for split, source in sources.items()
@@ -82,6 +111,11 @@ class Division(Component):
 
     def _strata(self, source: Source) -> Strata | None:
         return strata_of(source.labels) if self.stratify else None
+
+    def _groups(self, sources: Mapping[str, Source]) -> dict[str, Groups]:
+        if self.group_pattern is None:
+            return {}
+        return {split: Groups.matched(self.group_pattern, source.ids) for split, source in sources.items()}
 
     def _limited(self, source: Source) -> Source:
         if self.limit is None or len(source) <= self.limit:
@@ -101,3 +135,27 @@ def _notes_on_shares(shares: Mapping[str, float], divided: Divided, num_samples:
                 f"{selects} {found / num_samples:.3g} of the samples, {found:,} of {num_samples:,}: each class of at "
                 f"least {least} samples has one in {split}"
             )
+
+
+def _refuse_one_group(groups: Groups | None, shares: Mapping[str, float]) -> None:
+    """Raise `DataError` if all samples are of one group, which cannot be divided."""
+    if groups is not None and len(groups.names) == 1:
+        asked = " and ".join(f"data.{split}_split={share}" for split, share in shares.items() if share)
+        raise DataError(
+            f"{asked} cannot divide {plural(len(groups.codes), 'sample')} of one group, {groups.names[0]!r}; name the "
+            "groups in another way, or leave them out"
+        )
+
+
+def _notes_on_groups(shares: Mapping[str, float], divided: Divided, groups: Groups | None) -> Iterator[str]:
+    """Notes on what groups, which stay whole, make of the shares."""
+    if groups is None or not divided.parts:
+        return
+    if len(groups.names) == len(groups.codes):
+        yield f"each of {plural(len(groups.codes), 'sample')} is a group of its own: groups keep nothing together"
+        return
+    for split, share in shares.items():
+        if share and len(part := divided.parts[split]):
+            found, num_groups = len(part) / len(groups.codes), len(np.unique(groups.codes[part]))
+            total = plural(len(groups.names), "group")
+            yield f"data.{split}_split={share} selects {found:.3g} of the samples, {num_groups:,} of {total}"

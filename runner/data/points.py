@@ -22,7 +22,15 @@ STRATUM, GROUP = b"stratum", b"group"
 
 
 def hashed(names: Collection[str], seed: int, purpose: bytes = b"") -> Words:
-    """The 64-bit hash of each name, keyed by `seed`; hashes for another `purpose` are independent."""
+    """The 64-bit hash of each name, keyed by `seed`; hashes for another `purpose` are independent.
+
+    Raises `ValueError` for a seed out of range.
+
+    >>> hashed(["a.png", "b.png"], 0)
+    array([ 2919859266744377152, 14772261160308479016], dtype=uint64)
+    """
+    if not 0 <= seed < 2 ** (8 * KEY_BYTES):
+        raise ValueError(f"seed must be from 0 to 2**{8 * KEY_BYTES} - 1, got {seed}")
     key = seed.to_bytes(KEY_BYTES, "little")
     # A path that is not UTF-8 contains surrogates in Python.
     digests = (

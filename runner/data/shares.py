@@ -22,14 +22,14 @@ RUN_SPLITS = np.array([TRAIN, VALIDATION, TRAIN, TEST], np.int8)
 
 
 @dataclass(frozen=True)
-class Runs:
+class SplitRuns:
     """The units of each stratum in the order of their points, as runs of one split each."""
 
     lengths: Indices
     """Shape `(strata, 4)`: for training, for validation, for training, and for the test."""
 
     raised: dict[str, int]
-    """How many units a split has beyond its share, because each class must have one."""
+    """How many units a split has beyond its share, because each stratum must have one."""
 
     def splits(self) -> Codes:
         """The split of each unit, for units sorted by stratum, then by point."""
@@ -67,13 +67,13 @@ class Shares:
         codes[points >= 1 - self.test] = TEST
         return codes
 
-    def runs(self, sizes: Indices, num_below: NumBelow, *, keeps_one: bool) -> Runs:
+    def runs(self, sizes: Indices, num_below: NumBelow, *, keeps_one: bool) -> SplitRuns:
         """The runs of strata with `sizes` units.
 
         With `keeps_one`, a stratum of one unit is for training, one of two for training and validation, and each larger
         one has a unit in each split. The test split does not depend on how large the share of validation is.
         """
-        num_test = share_of_test = sizes - num_below(1 - self.test)
+        num_test = share_of_test = sizes - num_below(1 - self.test) if self.test else np.zeros_like(sizes)
         if keeps_one and self.test:
             others = 2 if self.validation else 1
             num_test = np.clip(num_test, 1, None)
@@ -87,4 +87,4 @@ class Shares:
             "validation": int(np.maximum(num_validation - share, 0).sum()),
             "test": int(np.maximum(num_test - share_of_test, 0).sum()),
         }
-        return Runs(np.stack(lengths, axis=1), raised)
+        return SplitRuns(np.stack(lengths, axis=1), raised)

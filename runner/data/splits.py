@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 
 from runner.batch import Indices
-from runner.data.points import KEY_BYTES, LIMIT, LIMIT_STRATUM, STRATUM, hashed, points_of
+from runner.data.groups import Groups
+from runner.data.points import GROUP, LIMIT, LIMIT_STRATUM, STRATUM, hashed, points_of
 from runner.data.shares import Codes, Shares
-from runner.data.strata import Strata, num_below, points_in_strata, sort_units
+from runner.data.strata import Strata, num_below, points_in_strata, points_of_groups, sort_units
 
 NAMES = {
     "train": ("train", "training"),
@@ -66,18 +67,24 @@ def split_by_fraction(ids: Sequence[str], *, validation: float, test: float, see
     return divide(ids, Shares(validation, test), seed).parts
 
 
-def divide(ids: Sequence[str], shares: Shares, seed: int, strata: Strata | None = None) -> Divided:
-    """Divide samples as `split_by_fraction` does; with `strata`, each stratum by itself.
+def divide(
+    ids: Sequence[str], shares: Shares, seed: int, strata: Strata | None = None, groups: Groups | None = None
+) -> Divided:
+    """Divide samples as `split_by_fraction` does; with `strata`, each stratum by itself; `groups` stay whole.
 
     Within a stratum the hashes only rank the samples. The point of a sample is (its rank + u) / size of the stratum,
     where u in [0, 1) is a keyed hash of the stratum's name. So each stratum gets its share, rounded down or, with the
     probability of the remainder, up. Where one sample is added, at most one other moves from training into each
     held-out split, or out of it, all of the same stratum. Strata that are classes keep one, as in `Shares.runs`.
 
+    The point of a group is the hash of its name; with strata, (the samples of groups before it in the order of the
+    hashes + u · its own) / those of all groups of the stratum, which is that of most of a group's samples. So shares
+    are near what they should be.
+
     Raises `ValueError` for a seed that the hash cannot take.
     """
-    if not 0 <= seed < 2 ** (8 * KEY_BYTES):
-        raise ValueError(f"seed must be from 0 to 2**{8 * KEY_BYTES} - 1, got {seed}")
+    if groups is not None:
+        return Divided(_parts(_divide_groups(groups, shares, seed, strata)[groups.codes], shares))
     words = hashed(ids, seed)
     if strata is None:
         return Divided(_parts(shares.cut(points_of(words)), shares))
@@ -88,6 +95,25 @@ def divide(ids: Sequence[str], shares: Shares, seed: int, strata: Strata | None 
     codes = np.empty(len(order), np.int8)
     codes[order] = runs.splits()
     return Divided(_parts(codes, shares), runs.raised)
+
+
+def _divide_groups(groups: Groups, shares: Shares, seed: int, strata: Strata | None) -> Codes:
+    """The split of each group."""
+    words = hashed(groups.names, seed, GROUP)
+    if strata is None:
+        return shares.cut(points_of(words))
+    codes, offsets = groups.strata(strata), points_of(hashed(strata.names, seed, STRATUM))
+    order = sort_units(words, codes, groups.names)
+    codes, num_strata = codes[order], len(strata.names)
+    placed = points_of_groups(groups.sizes[order], codes, offsets)
+    runs = shares.runs(
+        np.bincount(codes, minlength=num_strata),
+        lambda edge: np.bincount(codes[placed < edge], minlength=num_strata),
+        keeps_one=strata.are_classes,
+    )
+    splits = np.empty(len(order), np.int8)
+    splits[order] = runs.splits()
+    return splits
 
 
 def choose(ids: Sequence[str], most: int, seed: int, strata: Strata | None = None) -> Indices:

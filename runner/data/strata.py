@@ -106,3 +106,12 @@ def points_in_strata(sizes: Indices, offsets: Points) -> Points:
 def num_below(edge: float, sizes: Indices, offsets: Points) -> Indices:
     """How many samples of each stratum have a point below `edge`: those whose rank is below edge · size - u."""
     return np.clip(np.ceil(edge * sizes - offsets), 0, sizes).astype(np.int64)
+
+
+def points_of_groups(sizes: Indices, codes: Indices, offsets: Points) -> Points:
+    """The point of each group of `sizes` samples, for groups sorted by their stratum, `codes`; `offsets` as above."""
+    ends = np.cumsum(sizes)
+    of_strata = np.bincount(codes, weights=sizes, minlength=len(offsets))
+    before = ends - sizes - (np.cumsum(of_strata) - of_strata)[codes]
+    points: Points = (before + offsets[codes] * sizes) / of_strata[codes]
+    return points

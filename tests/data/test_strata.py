@@ -165,7 +165,7 @@ def test_rarest_label_is_the_stratum():
     assert strata.are_classes
 
 
-def test_several_columns_combine_and_numbers_do_not():
+def test_columns_combine_and_numbers_do_not():
     heads = (Head("kind", "sparse", ("a", "b")), Head("size", "raw"), Head("two", "binary", ("x", "y")))
     columns = (np.array([0, 0, 1, 1]), np.arange(4.0), np.array([0, 1, 1, 0]))
     strata = strata_of(Labels(heads, columns))
