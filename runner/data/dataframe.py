@@ -22,9 +22,9 @@ from runner.data.labels import NO_LABELS, Head, Known, Labels
 from runner.data.manifest import PARQUET, Manifest, read_manifest
 from runner.data.masks import FIRST_MASKS, MaskedImages, MaskFileSettings, mask_labels
 from runner.data.places import FilePlaces
-from runner.data.splits import EXPECTED, split_of
 from runner.data.stored_samples import file_samples
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader, numbers
+from runner.data.table_rows import folds, groups, splits
 from runner.data.views import select
 from runner.errors import DataError
 from runner.images import ImageSettings
@@ -71,6 +71,10 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
     split_column: str | None = None
     """The column with train, validation (or val) or test; null: split by validation_split and test_split."""
 
+    fold_column: str | None = None
+    """The column with the number of each sample's fold; data.fold validates, in place of validation_split. Null: no
+    such column."""
+
     group_column: str | None = None
     """The column with the group of each sample, such as a patient: all of a group's samples are in one split. Null: no
     groups."""
@@ -101,6 +105,12 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
             )
             raise ValueError(
                 f"{wrong} with class_mode=mask, got {yaml_text(self.label_columns and list(self.label_columns))}"
+            )
+        if self.fold_column is not None and (self.folds is not None or self.test_split):
+            wrong = "folds must be null" if self.folds is not None else "test_split must be 0"
+            raise ValueError(
+                f"{wrong} with fold_column={self.fold_column}, which divides the samples; name the samples to test on "
+                "in split_column"
             )
         if self.group_column is not None and self.group_pattern is not None:
             raise ValueError(f"group_pattern must be null with group_column={self.group_column}; give one of them")
@@ -215,7 +225,7 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         modes = self._modes
         texts = [name for name, mode in modes.items() if mode != "raw"]
         texts += [self.mask_column] if self.mask_column is not None and self.class_mode == "mask" else []
-        texts += [column for column in (self.split_column, self.group_column) if column is not None]
+        texts += filter(None, (self.split_column, self.group_column, self.fold_column))
         raw = [name for name, mode in modes.items() if mode == "raw"]
         weights = [] if self.weight_column is None else [self.weight_column]
         manifest = read_manifest(self.manifest, [self.path_column, *texts], [*raw, *weights])
@@ -284,17 +294,18 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
 
     def _rows(self, manifest: Manifest) -> dict[str, Indices]:
         """The rows of each split; all rows are for training if the table has no splits."""
-        if self.split_column is None:
-            return {"train": np.arange(len(manifest))}
-        cells = manifest.table[self.split_column]
-        splits = cells.map({name: split_of(name) for name in cells.unique()})
-        manifest.refuse(np.flatnonzero(splits.isna()), self.split_column, f"hold one of {EXPECTED}")
-        rows = {split: np.flatnonzero(splits == split) for split in splits.unique()}
-        if "train" not in rows:
-            raise DataError(
-                f"{self.manifest}, column {self.split_column!r}, must have train rows, got only {first_few(rows)}"
-            )
-        return rows
+        rows = {"train": np.arange(len(manifest))} if self.split_column is None else splits(manifest, self.split_column)
+        if self.fold_column is None:
+            return rows
+        return {**rows, **folds(manifest, self.fold_column, rows, int(self.fold or 0))}
+
+    @property
+    def _folds_are_given(self) -> bool:
+        return self.fold_column is not None
+
+    def undivided(self) -> Self:
+        """The same settings, which hold nothing out."""
+        return super().undivided().model_copy(update={"fold_column": None})
 
     def _weights(self, manifest: Manifest) -> Array | None:
         if self.weight_column is None:
@@ -304,9 +315,4 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         return weights
 
     def _groups_of(self, manifest: Manifest, rows: Mapping[str, Indices]) -> dict[str, Groups] | None:
-        if self.group_column is None:
-            return None
-        cells = manifest.table[self.group_column]
-        empty = cells.isna() | (cells.astype(str).str.strip() == "")
-        manifest.refuse(np.flatnonzero(empty), self.group_column, "hold a group")
-        return {split: Groups.of(cells.iloc[members].astype(str).tolist()) for split, members in rows.items()}
+        return None if self.group_column is None else groups(manifest, self.group_column, rows)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from runner.batch import SPLITS
 from runner.component import Component, Fraction, PositiveInt
 from runner.data.groups import Groups, refuse_several_splits
-from runner.data.shares import Shares
+from runner.data.shares import Fold, Shares
 from runner.data.source import Source
 from runner.data.splits import Divided, choose, divide
 from runner.data.strata import Strata, strata_of
@@ -37,6 +37,13 @@ class Division(Component):
     """Whether each class is divided by itself, so that each split has its share of it. False: no sample ever moves to
     another split when others are added, and a class may have no validation sample."""
 
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Number of folds of all samples that are not for the test; each fold validates in one run, in place of
+    validation_split. Null: no folds."""
+
+    fold: NonNegativeInt | None = None
+    """The fold that validates in this run, from 0 on; sweep over all of them."""
+
     group_pattern: str | None = None
     """A regular expression whose first group, in parentheses, names the group of a sample in its id; '^([^_]+)_' for
     ids like p1_2.png. All samples of a group, such as a patient, are in one split. Null: no groups."""
@@ -46,12 +53,41 @@ class Division(Component):
 
     @model_validator(mode="after")
     def _leaves_training_samples(self) -> Self:
-        if self.validation_split + self.test_split >= 1:
+        if self.folds is None and self.validation_split + self.test_split >= 1:
             raise ValueError(
                 f"validation_split + test_split must be below 1, got {self.validation_split} + {self.test_split}; "
                 "no samples would be left to train on"
             )
         return self
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_the_folds(self) -> Self:
+        if self.fold is None and self.folds is None and not self._folds_are_given:
+            return self
+        if self.folds is None and not self._folds_are_given:
+            raise ValueError(f"folds must be the number of folds with fold={self.fold}, got null; give data.folds=5")
+        if self.fold is None:
+            raise ValueError(
+                "fold must be the number of the fold that validates, got null; give data.fold=0, or sweep over all "
+                "with -m data.fold=0,1,2,…"
+            )
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold must be from 0 to {self.folds - 1} with folds={self.folds}, got {self.fold}")
+        if self.validation_split != type(self).model_fields["validation_split"].default:
+            raise ValueError(
+                f"validation_split must be left out with folds, got {self.validation_split}: the fold is the "
+                "validation split"
+            )
+        return self
+
+    @property
+    def _folds_are_given(self) -> bool:
+        """Whether the data says which fold each sample is in."""
+        return False
+
+    def undivided(self) -> Self:
+        """The same settings, which hold nothing out."""
+        return self.model_copy(update={"validation_split": 0.0, "test_split": 0.0, "folds": None, "fold": None})
 
     @model_validator(mode="after")
     def _pattern_has_a_group(self) -> Self:
@@ -80,11 +116,21 @@ class Division(Component):
         """
         pool, shares = sources["train"], {"validation": self.validation_split, "test": self.test_split}
         missing = {split: 0.0 if split in sources else share for split, share in shares.items()}
+        fold = None if self.folds is None or self.fold is None else Fold(self.fold, self.folds)
+        if fold is not None:
+            missing["validation"] = 0.0
+            if "validation" in sources:
+                raise DataError(
+                    f"data.folds={self.folds} divides the samples to train on, but the data has a validation split of "
+                    "its own; leave data.folds and data.fold out"
+                )
         groups, divided = self._groups(sources) if groups is None else groups, Divided({})
         refuse_several_splits(groups)
-        if any(missing.values()):  # else the ids of perhaps millions of samples need no hash
+        if any(missing.values()) or fold:  # else the ids of perhaps millions of samples need no hash
             _refuse_one_group(groups.get("train"), missing)
-            divided = divide(pool.ids, Shares(**missing), self.split_seed, self._strata(pool), groups.get("train"))
+            divided = divide(
+                pool.ids, Shares(**missing, fold=fold), self.split_seed, self._strata(pool), groups.get("train")
+            )
         held_out = {split: select(pool, indices) for split, indices in divided.parts.items() if len(indices)}
         if not len(held_out.get("train", () if divided.parts else pool)):
             shares_text = ", ".join(f"data.{split}_split={share}" for split, share in missing.items())

@@ -37,11 +37,34 @@ class SplitRuns:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """One of `of` folds, each of which validates once; numbers begin at 0."""
+
+    number: int
+    of: int
+
+    def edge(self, more: int) -> float:
+        """The share of all samples in the folds before this one, or in `more` of them.
+
+        >>> Fold(0, 5).edge(1), Fold(4, 5).edge(1)
+        (0.2, 1.0)
+        """
+        return (self.number + more) / self.of
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no fold comes after it."""
+        return self.number + 1 == self.of
+
+
+@dataclass(frozen=True)
 class Shares:
     """The shares to hold out. Raises `ValueError` unless they are at least 0, and below 1 together."""
 
     validation: float = 0.0
     test: float = 0.0
+    fold: Fold | None = None
+    """The fold of what is not for the test that validates, in place of a share."""
 
     def __post_init__(self) -> None:
         for split, share in {"validation": self.validation, "test": self.test}.items():
@@ -57,13 +80,26 @@ class Shares:
     def splits(self) -> dict[str, int]:
         """The splits that are made, with their numbers."""
         made = {"train": TRAIN}
-        made |= {"validation": VALIDATION} if self.validation > 0 else {}
+        made |= {"validation": VALIDATION} if self.validates else {}
         return made | ({"test": TEST} if self.test > 0 else {})
 
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation split."""
+        return self.validation > 0 or self.fold is not None
+
+    @property
+    def validation_edges(self) -> tuple[float, float]:
+        """The points that are for validation begin at the first, and end before the second."""
+        if self.fold is None:
+            return 0.0, self.validation
+        return self.fold.edge(0) * (1 - self.test), self.fold.edge(1) * (1 - self.test)
+
     def cut(self, points: Points) -> Codes:
-        """The split of each point: the first are for validation, the last for the test."""
+        """The split of each point: the first are for validation, or those of the fold; the last for the test."""
+        low, high = self.validation_edges
         codes = np.full(len(points), TRAIN, np.int8)
-        codes[points < self.validation] = VALIDATION
+        codes[(points >= low) & (points < high)] = VALIDATION
         codes[points >= 1 - self.test] = TEST
         return codes
 
@@ -71,20 +107,22 @@ class Shares:
         """The runs of strata with `sizes` units.
 
         With `keeps_one`, a stratum of one unit is for training, one of two for training and validation, and each larger
-        one has a unit in each split. The test split does not depend on how large the share of validation is.
+        one has a unit in each split. The test split does not depend on how large the share of validation is. Folds keep
+        one for the test alone: each unit validates in one fold.
         """
         num_test = share_of_test = sizes - num_below(1 - self.test) if self.test else np.zeros_like(sizes)
         if keeps_one and self.test:
-            others = 2 if self.validation else 1
-            num_test = np.clip(num_test, 1, None)
-            num_test = np.minimum(num_test, np.maximum(sizes - others, 0))
+            others = 2 if self.validates else 1
+            num_test = np.minimum(np.maximum(num_test, 1), np.maximum(sizes - others, 0))
         pool = sizes - num_test
-        num_validation = share = np.minimum(num_below(self.validation), pool)
-        if keeps_one and self.validation:
-            num_validation = np.minimum(np.maximum(share, 1), np.maximum(pool - 1, 0))
-        lengths = [np.zeros_like(sizes), num_validation, pool - num_validation, num_test]
+        low, high = (np.minimum(num_below(edge), pool) for edge in self.validation_edges)
+        if self.fold is not None and self.fold.is_last:
+            high = pool
+        share = high - low
+        if keeps_one and self.validation and self.fold is None:
+            high = np.minimum(np.maximum(high, 1), np.maximum(pool - 1, 0))
         raised = {
-            "validation": int(np.maximum(num_validation - share, 0).sum()),
+            "validation": int(np.maximum(high - low - share, 0).sum()),
             "test": int(np.maximum(num_test - share_of_test, 0).sum()),
         }
-        return SplitRuns(np.stack(lengths, axis=1), raised)
+        return SplitRuns(np.stack([low, high - low, pool - high, num_test], axis=1), raised)

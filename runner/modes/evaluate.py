@@ -16,7 +16,7 @@ from runner.loaders.loader import Loader
 from runner.messages import first_few, plural, shape_text
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data
-from runner.modes.open_data import data_section, open_dataset
+from runner.modes.open_data import data_section, open_dataset, samples_of
 from runner.modes.results import evaluate_split, predict_split, predicted_section
 from runner.modes.summary import model_lines
 from runner.modes.trained_samples import notes_on_trained
@@ -65,7 +65,7 @@ def _open(config: Settings, trained: RunFolder) -> Dataset:
     dataset = open_dataset(config, trained.heads)
     if dataset.heads or config.split is not None or dataset.batches is not None:
         return dataset
-    undivided = config.data.model_copy(update={"validation_split": 0.0, "test_split": 0.0})
+    undivided = samples_of(config).undivided()
     dataset = open_dataset(config.model_copy(update={"data": undivided}), trained.heads)
     return replace(dataset, splits={ALL: join(tuple(dataset.splits.values()))}, notes=())
 

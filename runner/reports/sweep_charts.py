@@ -28,7 +28,7 @@ from runner.reports.charts import (
     new_axes,
 )
 from runner.sweeps.results import SweepJob, SweepResults
-from runner.sweeps.results_table import SEED
+from runner.sweeps.results_table import REPEATS, repeats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,10 +87,10 @@ class _SettingResults:
         return self.settings if self.is_numeric else [self.names.index(csv_text(value)) for value in self.settings]
 
     def repeats(self) -> list[list[int]]:
-        """Groups of two or more jobs, by index, that differ only in the seed."""
+        """Groups of two or more jobs, by index, that differ only in the seed or the fold."""
         groups: dict[str, list[int]] = {}
         for number, job in enumerate(self.jobs):
-            setting = {key: value for key, value in job.planned.varied.items() if key != SEED}
+            setting = {key: value for key, value in job.planned.varied.items() if key not in REPEATS}
             groups.setdefault(csv_text(setting), []).append(number)
         return [group for group in groups.values() if len(group) > 1]
 
@@ -107,8 +107,8 @@ def setting_legend(results: SweepResults) -> list[LegendEntry]:
     marks = {"a job": JOB}
     if results.objective.key in _columns(results):
         marks["the best job"] = BEST
-    if SEED in results.plan.varied and SEED not in _keys(results):
-        marks["mean ± standard deviation over seeds"] = MEAN
+    if (over := repeats(results)) and over[0] not in _keys(results):
+        marks[f"mean ± standard deviation over {' and '.join(REPEATS[key] for key in over)}"] = MEAN
     return legend("mark", marks)
 
 
@@ -124,8 +124,8 @@ def _columns(results: SweepResults) -> list[str]:
 
 
 def _keys(results: SweepResults) -> list[str]:
-    """The keys that have a chart; the seed only if no other key is varied."""
-    return [key for key in results.plan.varied if key != SEED] or list(results.plan.varied)
+    """The keys that have a chart; seed and fold only if no other key is varied."""
+    return [key for key in results.plan.varied if key not in REPEATS] or list(results.plan.varied)
 
 
 def _setting_results(results: SweepResults, key: str, column: str) -> _SettingResults:
@@ -143,7 +143,7 @@ def _is_finite(number: float | None) -> bool:
 def _setting_chart(number: int, setting: _SettingResults, results: SweepResults) -> Chart:
     figure, axes = new_axes()
     axes.plot(setting.positions, setting.results, **JOB)
-    if setting.key != SEED:
+    if setting.key not in REPEATS:
         _draw_means(figure, axes, setting)
     if setting.column == results.objective.key and setting.jobs[0] is results.best:
         axes.plot(setting.positions[0], setting.results[0], **BEST)

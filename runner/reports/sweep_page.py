@@ -21,7 +21,7 @@ from runner.reports.sweep_charts import (
     setting_legend,
 )
 from runner.sweeps.results import SweepJob, SweepResults
-from runner.sweeps.results_table import agreements, over_seeds
+from runner.sweeps.results_table import REPEATS, agreements, over_repeats, repeats
 
 ENVIRONMENT = ("versions", "machine", "git")
 """Sections of run.json that describe the environment of a job."""
@@ -73,7 +73,9 @@ def render_sweep(results: SweepResults) -> str:
         sorted={title_of(objective.key): DIRECTIONS[objective.goal]} if best else {},
         rows=[_row(results, job) for job in results.jobs[:MAX_JOBS]],
         left_out=max(0, len(results.jobs) - MAX_JOBS),
-        spread=over_seeds(results),
+        spread=over_repeats(results),
+        spread_keys=sum(key not in REPEATS for key in results.plan.varied),
+        spread_over=" and ".join(REPEATS[key] for key in repeats(results)),
         settings=setting_charts(results),
         setting_legend=setting_legend(results),
         same_for_all=same_for_all(results),

@@ -21,17 +21,20 @@ from runner.records.output import brief, csv_text, spread, write_rows
 from runner.records.run_folder import RunFolder
 from runner.sweeps.results import SweepJob, SweepResults
 
-SEED = "seed"
+FOLD = "data.fold"
+REPEATS = {"seed": "seeds", FOLD: "folds"}
+"""Keys whose values repeat one setting, and what these are called; their results are averaged."""
+
 SWEEP_CSV, SUMMARY_MD = "sweep.csv", "summary.md"
 
 TableRows = list[list[Any]]
 
 
 def report_results(results: SweepResults) -> None:
-    """Write the files, and print the table and its notes; the table is over seeds if the seed is varied."""
+    """Write the files, and print the table and its notes; the table is over seeds and folds if these are varied."""
     files = write_files(results)
     if results.jobs:
-        write_rows(*(over_seeds(results) or (header(results), rows(results))), "table")
+        write_rows(*(over_repeats(results) or (header(results), rows(results))), "table")
         sys.stdout.write("\n")
     sys.stdout.writelines(f"{note}\n" for note in notes(results))
     sys.stdout.writelines(f"table     {file}\n" for file in files)
@@ -58,20 +61,25 @@ def rows(results: SweepResults) -> TableRows:
     return [_row(results, job, results.displayed(job)) for job in results.jobs]
 
 
-def over_seeds(results: SweepResults) -> tuple[list[str], TableRows] | None:
-    """Column titles and a row for each setting, with mean ± sample standard deviation over its seeds.
+def repeats(results: SweepResults) -> tuple[str, ...]:
+    """The varied keys that repeat a setting."""
+    return tuple(key for key in results.plan.varied if key in REPEATS)
 
-    None if the seed is not varied or no job completed.
+
+def over_repeats(results: SweepResults) -> tuple[list[str], TableRows] | None:
+    """Column titles and a row for each setting, with mean ± sample standard deviation over its seeds and folds.
+
+    With folds, `n` says of how many. None if neither is varied or no job completed.
     """
-    keys = [key for key in results.plan.varied if key != SEED]
-    if SEED not in results.plan.varied:
+    keys = [key for key in results.plan.varied if key not in REPEATS]
+    if not repeats(results):
         return None
     import pandas as pd
 
     jobs = [job for job in results.jobs if job.status == "completed"]
     if not jobs:
         return None
-    settings = [tuple(csv_text(job.planned.varied.get(key)) for key in keys) for job in jobs]
+    settings = [_setting(job, keys) for job in jobs]
     distinct = list(dict.fromkeys(settings))
     table = pd.DataFrame([results.displayed(job) for job in jobs], columns=list(results.columns)).astype(float)
     groups = table.groupby([distinct.index(setting) for setting in settings])
@@ -80,10 +88,28 @@ def over_seeds(results: SweepResults) -> tuple[list[str], TableRows] | None:
     ascending = results.objective.goal == "min"
     order = objective.sort_values(ascending=ascending, na_position="last", kind="stable").index
     lines: TableRows = [
-        [*distinct[group], int(counts[group]), *map(_mean_cell, means.loc[group], deviations.loc[group])]
+        [
+            *distinct[group],
+            _count(results, keys, distinct[group], int(counts[group])),
+            *map(_mean_cell, means.loc[group], deviations.loc[group]),
+        ]
         for group in order
     ]
     return [*keys, "n", *header(results)[2 + len(results.plan.varied) :]], lines
+
+
+def _setting(job: SweepJob, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(csv_text(job.planned.varied.get(key)) for key in keys)
+
+
+def _count(results: SweepResults, keys: Sequence[str], setting: tuple[str, ...], count: int) -> int | str:
+    """The number of completed jobs of a setting; with folds of how many there must be, planned or not."""
+    if FOLD not in results.plan.varied:
+        return count
+    jobs = [job for job in results.jobs if _setting(job, keys) == setting]
+    folds = max(job.run.value("data.folds") or 0 for job in jobs)
+    others = len({_setting(job, [key for key in repeats(results) if key != FOLD]) for job in jobs})
+    return f"{count} of {max(len(jobs), folds * others)}"
 
 
 def _mean_cell(mean: float, deviation: float) -> float | str | None:
@@ -120,7 +146,7 @@ def _summary(results: SweepResults) -> Iterator[str]:
     yield ""
     yield f"    python -m runner {' '.join(results.plan.argv)}"
     yield ""
-    means = over_seeds(results)
+    means = over_repeats(results)
     if means is not None:
         yield from (*_markdown(*means), "", "n: number of runs; mean ± sample standard deviation.", "")
     yield from _markdown(header(results), rows(results))

@@ -15,7 +15,7 @@ from runner import report
 from runner.records.columns import Objective, goal_of_column
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import SweepResults, read_results
-from runner.sweeps.results_table import agreements, header, notes, over_seeds, unfinished_lines, write_files
+from runner.sweeps.results_table import agreements, header, notes, over_repeats, unfinished_lines, write_files
 from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan, read_sweep
 
 NAME = "2026-01-03_00-00-00_cccccc"
@@ -106,7 +106,7 @@ def test_spread_over_seeds_is_that_of_a_sample(losses):
         def values(self, job):
             return [losses[job.planned.number]]
 
-    columns, (row,) = over_seeds(Fixed(SweepPlan(None, (), ("seed",), ())))
+    columns, (row,) = over_repeats(Fixed(SweepPlan(None, (), ("seed",), ())))
     assert (columns, row[0]) == (["n", "val_loss"], len(losses))
     middle, deviation = map(float, row[1].split(" ± "))
     assert middle == pytest.approx(mean(losses), rel=0.001)
@@ -120,10 +120,21 @@ def test_settings_are_sorted_by_mean(planned):
         {"loader": "generator", "seed": 0, "losses": (0.3,)},
         {"loader": "generator", "seed": 1, "losses": (0.0,), "status": "failed", "accuracy": None},
     )
-    columns, rows = over_seeds(results)
+    columns, rows = over_repeats(results)
     assert columns[:3] == ["loader", "n", "val_loss"]
     assert [row[:3] for row in rows] == [["generator", 1, 0.4], ["sequence", 2, "0.5000 ± 0.2828"]]
     assert list(unfinished_lines(results)) == [f"job 3 failed: ValueError: no ({results.plan.folder / '3'})"]
+
+
+def test_folds_are_averaged_and_counted(planned, root):
+    results = planned(*({"losses": (loss,)} for loss in (0.2, 0.6, 0.4)), waiting=1)
+    for number in range(3):
+        file = root / "sweeps" / NAME / str(number) / "config.yaml"
+        file.write_text(file.read_text() + f"data: {{folds: 5, fold: {number}}}\n")
+    jobs = tuple(PlannedJob(n, (), {"loader": "sequence", "data.fold": n}) for n in range(4))
+    columns, rows = over_repeats(SweepResults(replace(results.plan, varied=("loader", "data.fold"), jobs=jobs)))
+    assert columns[:3] == ["loader", "n", "val_loss"]
+    assert [row[:3] for row in rows] == [["sequence", "3 of 5", "0.5000 ± 0.2000"]]
 
 
 def test_loaders_with_equal_weights_are_named(planned):
@@ -204,7 +215,7 @@ def costly(planned, root):
 
 
 def test_cost_columns_have_readable_units(costly):
-    columns, (row,) = over_seeds(costly)
+    columns, (row,) = over_repeats(costly)
     assert columns[-6:] == header(costly)[-6:] == TITLES
     assert row[-6:] == ["1,687 ± 0", "3.12 ± 0", "42.00 ± 0.71", "812.3 ± 0", "0.0312 ± 0", "14.81 ± 0"]
     write_files(costly)
