@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from runner.batch import Batch, Indices
+from runner.data.place_order import stored_order
 from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import BadSampleError
@@ -41,7 +42,7 @@ TRANSFORMED_AHEAD = 4
 
 def filling_samples(workers: int) -> int:
     """Samples in the blocks that are being read, or read and not yet copied, while the array is filled."""
-    return (AHEAD * workers + 1 + KEPT_BUFFERS) * BLOCK if workers else 0
+    return (AHEAD * workers + 1 + KEPT_BUFFERS if workers else 1) * BLOCK
 
 
 class InMemoryLoader(Loader):
@@ -102,7 +103,7 @@ class InMemoryLoader(Loader):
         bad: list[BadSample] = []
         is_final = not self.reader.transforms
         reader = SampleReader(self.source, on_bad=self.reader.on_bad.without_substitutes(), checks_values=is_final)
-        if self._settings.workers or self.windows is not None:
+        if self._settings.workers or self.source.spans() is not None:
             for result in self._results(reader):
                 rows[result.indices] = result.x
                 bad += result.bad
@@ -116,28 +117,36 @@ class InMemoryLoader(Loader):
         return InMemorySamples(self.source, rows, {one.index: one for one in bad})
 
     def _results(self, reader: SampleReader) -> Iterator[ReadResult]:
-        """All samples, read in their order; with blocks, in the order of their files."""
+        """All samples, read in their order; those that lie in large files, in their order there."""
         size = BLOCK if self.plan.blocks is None else min(BLOCK, self.plan.batch_size)  # no more than windows hold
         plan = Plan(num_samples=len(self.source), batch_size=size, shuffle=False, blocks=self.plan.blocks)
         windows, timeout_seconds = Windows.of(plan, self.source), self._settings.timeout_seconds
-        steps = range(plan.num_steps)
+        draws = self._draws(plan)
         workers = start_workers(reader, self._settings, self.clock, windows) if self._settings.workers else None
         reads = None if windows is None else windows.read(0, plan.num_steps, self.clock, timeout_seconds)
         try:
             if workers is None:
-                for step in steps:
+                for step, draw in enumerate(draws):
                     with self.limited(), reads.using(0, step) if reads else nullcontext():
-                        result = read_batch(reader, plan.batch(0, step), self.clock)
+                        result = read_batch(reader, draw, self.clock)
                     yield result
             else:
                 with in_windows(workers, reads) as reading:
-                    draws = (plan.batch(0, step) for step in steps)
                     yield from read_ahead(reading, draws, AHEAD * self._settings.workers)
         finally:
             if workers is not None:
                 workers.close()
             if windows is not None:
                 windows.close()
+
+    def _draws(self, plan: Plan) -> Iterator[Draw]:
+        """The samples of each step of a plan without shuffling, in the order of large files, where there are any."""
+        if plan.blocks is not None:
+            yield from (plan.batch(0, step) for step in range(plan.num_steps))
+            return
+        order = stored_order(self.source)
+        for step in range(plan.num_steps):
+            yield Draw.of_pass(order[slice(*plan.positions(step))].astype(np.int64), 0)
 
     def close(self) -> None:
         """Stop the workers and free the samples."""

@@ -8,6 +8,7 @@ import pytest
 
 from runner import build_loader, compose
 from runner.errors import BadSampleError
+from runner.place import Place
 from runner.records.digests import array_digest
 from tests.support.masks import discs, write_discs
 from tests.support.packs import write_pack
@@ -100,6 +101,17 @@ def test_blocks_of_a_pack_hold_every_sample(data):
             ids = [name for batch in loader.epoch(0) for name in batch.ids]
             assert sorted(ids) == sorted(loader.source.ids)
     assert given[1:] == given[:1] * 2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pack_comes_into_memory_as_it_lies(data, workers, monkeypatch):
+    offsets, read = [], Place.read
+    monkeypatch.setattr(Place, "read", lambda place: offsets.append(place.offset) or read(place))
+    with build_loader(compose([*data[1], BATCH, "loader=in_memory", f"loader.workers={workers}"])) as loader:
+        offsets.clear()
+        loader.fill()
+        images = {loader.source.places(index)[0].offset for index in range(len(loader.source))}
+    assert [offset for offset in offsets if offset in images] == sorted(images)
 
 
 @pytest.fixture
