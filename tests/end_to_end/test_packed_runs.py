@@ -1,14 +1,17 @@
 """Runs on a pack: the same run as on the files, to the last bit, where the pack keeps their bytes."""
 
 import shutil
+import signal
 
 import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError, VerifyError
+from runner.loaders.sequence import SequenceLoader
 from runner.modes.run import run
 from tests.support.packs import write_pack
 from tests.support.photos import write_photos
+from tests.support.run_files import read_document, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
@@ -75,3 +78,26 @@ def test_model_is_evaluated_on_a_pack(place, folder, tmp_path):
         results.append(run(config, folder=tmp_path / name).document["results"]["evaluate"])
     measured = [{key: one[key] for key in ("loss", "accuracy")} for one in results]
     assert measured[0] == measured[1]
+
+
+def test_run_by_blocks_resumes_inside_a_window(place, folder, tmp_path, monkeypatch):
+    blocks = ["loader.order=blocks", "loader.block_mb=0.004", "loader.window_mb=0.05", "loader.batch_size=3"]
+    config = [*("mode=fit", "data=pack", f"data.root={place / 'packed'}"), *QUICK, *blocks, "train.epochs=2"]
+    whole, stopped = run(compose(config), folder=folder).path, tmp_path / "stopped"
+    stopped.mkdir()
+    stream = SequenceLoader.stream
+
+    def interrupted(*arguments):
+        for number, batch in enumerate(stream(*arguments)):
+            if number == 5:
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+    monkeypatch.setattr(SequenceLoader, "stream", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(compose([*config, "loader=sequence"]), folder=stopped)
+    monkeypatch.undo()
+    done = read_document(stopped)["digests"]
+    run(compose([f"resume={stopped}", "loader.workers=1"]))
+    assert done != read_document(stopped)["digests"] == read_document(whole)["digests"]
+    assert untimed_metrics(stopped) == untimed_metrics(whole)
