@@ -33,7 +33,7 @@ from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.mask_files import PREDICTIONS
 from runner.records.metrics import MetricsTable, read_metrics
 from runner.records.pictures import FIGURES
-from runner.records.predictions import PREDICTIONS_CSV
+from runner.records.predictions import FOLD_CSV, PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.state import State, keep_states, read_state
 from runner.training.backend import naming_refusals
@@ -99,7 +99,7 @@ def _begin_again(run: RunContext, dataset: Dataset, notes: Notes, start: State |
     run.begin()
     notes.begin()
     folder = run.record.path
-    for name in (MODEL, PREDICTIONS_CSV):
+    for name in (MODEL, PREDICTIONS_CSV, FOLD_CSV):
         (folder / name).unlink(missing_ok=True)
     for name in (FIGURES, PREDICTIONS):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -12,7 +12,7 @@ from runner.models.base import Output, Task
 from runner.modes.context import RunContext
 from runner.modes.figures import picture_worst
 from runner.modes.open_data import original_of
-from runner.records.predictions import PREDICTIONS_CSV
+from runner.records.predictions import FOLD_CSV, PREDICTIONS_CSV
 from runner.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,8 +82,19 @@ def evaluate_and_predict(
         results = evaluate(model, loaders[split])
     with run.record.stage("predict"):
         _, scores = predict_split(run, model, loaders[split], split, heads=dataset.heads, outputs=task.outputs)
+        if split == "test" and getattr(run.config.data, "fold", None) is not None:
+            _predict_fold(run, model, task, dataset, loaders["validation"])
     results |= scores
     run.terminal.results(split, results)
     run.record.update(
         results={"evaluate": {"split": split, **results}, "predict": predicted_section(run.config, split)}
     )
+
+
+def _predict_fold(run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loader: Loader) -> None:
+    """Write the predictions of the fold that validated, next to those of the test split; none of masks and arrays."""
+    from runner.training.inference import predict_to
+    from runner.training.segmentation import has_arrays
+
+    if not has_arrays(dataset.heads):
+        predict_to(run.record.path / FOLD_CSV, model, loader, heads=dataset.heads, outputs=task.outputs)

@@ -16,6 +16,9 @@ from runner.records.files import write_table
 from runner.records.mask_scores import MaskScores
 
 PREDICTIONS_CSV = "predictions.csv"
+FOLD_CSV = "fold_predictions.csv"
+"""The same table of the fold that validated, where predictions.csv has the test split."""
+
 BLOCK = 4096
 """The number of samples converted to rows per step."""
 

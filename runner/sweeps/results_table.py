@@ -19,9 +19,9 @@ from runner.records.earlier import OF_THE_BATCHES
 from runner.records.files import write_atomically, write_table
 from runner.records.output import brief, csv_text, spread, write_rows
 from runner.records.run_folder import RunFolder
+from runner.sweeps.out_of_fold import FOLD, fold_notes, write_out_of_fold
 from runner.sweeps.results import SweepJob, SweepResults
 
-FOLD = "data.fold"
 REPEATS = {"seed": "seeds", FOLD: "folds"}
 """Keys whose values repeat one setting, and what these are called; their results are averaged."""
 
@@ -119,12 +119,15 @@ def _mean_cell(mean: float, deviation: float) -> float | str | None:
     return mean if isnan(deviation) else spread(mean, deviation)
 
 
-def write_files(results: SweepResults) -> tuple[Path, Path]:
-    """Write sweep.csv, with all digits and a row for every job, and summary.md; return their paths."""
+def write_files(results: SweepResults) -> tuple[Path, ...]:
+    """Write sweep.csv, with all digits and a row for every job, summary.md and, with folds, out_of_fold.csv.
+
+    Returns their paths.
+    """
     csv, summary = results.plan.folder / SWEEP_CSV, results.plan.folder / SUMMARY_MD
     write_table(csv, _csv_rows(results), overwrite=True)
     write_atomically(summary, "\n".join(_summary(results)) + "\n", overwrite=True)
-    return csv, summary
+    return csv, summary, *write_out_of_fold(results)
 
 
 def _csv_rows(results: SweepResults) -> Iterator[list[Any]]:
@@ -174,6 +177,7 @@ def notes(results: SweepResults) -> Iterator[str]:
         number = len(results.repeated)
         equal = "1 job equals an earlier one and was" if number == 1 else f"{number} jobs equal earlier ones and were"
         yield f"{equal} not run (a key that the loader does not use is left blank): {pairs}"
+    yield from fold_notes(results)
     yield from agreements(results.jobs)
     if results.plan.search is not None and results.plan.search.prune and _has_other_columns(results):
         yield f"no trial could be pruned: metrics.csv has no column {results.objective.key}"
