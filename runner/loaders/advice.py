@@ -16,9 +16,9 @@ ENOUGH_MB = 32
 """Blocks of this size take a spinning disk little longer than reading without a seek."""
 
 WORK = {
-    "read": "reading",
+    "fetch": "reading",
     "decode": "decoding",
-    "change": "transforming samples (data.augment, data.transform)",
+    "augment": "transforming samples (data.augment, data.transform)",
     "assemble": "building batches",
     "transfer": "copying batches to the GPU",
 }
@@ -57,7 +57,7 @@ def advise(wait: Wait, resources: ReadingResources) -> str:
     if wait.share < LITTLE:
         return f"{share}: faster reading cannot save more than that"
     # in_memory read and decoded all samples before the first batch.
-    stages = ("change", "assemble") if resources.loader.kind == "in_memory" else tuple(wait.reasons)
+    stages = ("augment", "assemble") if resources.loader.kind == "in_memory" else tuple(wait.reasons)
     main_stage = max(stages, key=lambda stage: wait.reasons[stage])
     keys = list(_keys(main_stage, resources))
     advice = ", or ".join(keys) if keys else _nothing_left(main_stage, resources)
@@ -79,7 +79,7 @@ def _keys(stage: str, resources: ReadingResources) -> Iterator[str]:
     loader = resources.loader
     if stage == "transfer":
         return  # the training thread copies batches, whatever the loader
-    if stage == "read" and loader.order == "blocks":  # one thread reads, however many workers there are
+    if stage == "fetch" and loader.order == "blocks":  # one thread reads, however many workers there are
         if loader.block_mb < ENOUGH_MB:
             yield f"raise loader.block_mb (now {loader.block_mb:g}), for fewer seeks"
     elif loader.kind == "generator":
@@ -89,10 +89,10 @@ def _keys(stage: str, resources: ReadingResources) -> Iterator[str]:
     elif loader.workers < resources.processors:
         processors = plural(resources.processors, "processor")
         yield f"raise loader.workers (now {loader.workers}; this machine has {processors})"
-    if stage in ("read", "decode") and loader.kind != "in_memory" and loader.cache == "none":
+    if stage in ("fetch", "decode") and loader.kind != "in_memory" and loader.cache == "none":
         yield from _caches(resources)
     in_threads = loader.kind in ("sequence", "directory_flow") and loader.workers and not loader.use_multiprocessing
-    if stage == "change" and in_threads:
+    if stage == "augment" and in_threads:
         yield "set loader.use_multiprocessing=true, if data.transform is Python code that holds the GIL"
 
 
@@ -106,6 +106,6 @@ def _caches(resources: ReadingResources) -> Iterator[str]:
 def _nothing_left(stage: str, resources: ReadingResources) -> str:
     if stage == "transfer":
         return "smaller samples would help"
-    if stage == "read" and resources.loader.order == "blocks":
+    if stage == "fetch" and resources.loader.order == "blocks":
         return "blocks are read one after another already; smaller samples or a faster disk would help"
     return f"all {resources.processors} processors read already; smaller samples or a faster machine would help"

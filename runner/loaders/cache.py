@@ -197,7 +197,7 @@ class _StoredBatch:
     def result(self) -> ReadResult:
         """A copy of the rows; workers read the batch if one of them is gone or damaged, or holds no numbers."""
         source, indices = self.behind.source, self.draw.indices
-        with self.behind.clock.working("read", len(indices)):
+        with self.behind.clock.working("fetch", len(indices)):
             x = allocate(source.spec, len(indices))
             missing = source.cache.take(indices, x)
         if len(missing) or not all_finite(x):

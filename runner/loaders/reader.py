@@ -138,7 +138,7 @@ class SampleReader:
             samples, changing = fill(draw, out, bad)
         end, decoded = perf_counter_ns(), decoding.nanoseconds - decoded
         reading = end - begin - decoded - changing
-        span = WorkSpan(get_native_id(), begin, end, len(draw), read=reading, decode=decoded, change=changing)
+        span = WorkSpan(get_native_id(), begin, end, len(draw), fetch=reading, decode=decoded, augment=changing)
         return ReadPiece(samples, span, tuple(bad))
 
     def _fill_plain(self, draw: Draw, out: Values, bad: list[BadSample]) -> tuple[Indices, int]:

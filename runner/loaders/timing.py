@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
 
-STAGES = ("read", "decode", "change", "assemble")
-"""Stages of preparing samples: read bytes (or copy from a cache), decode, transform and augment, build the batch."""
+STAGES = ("fetch", "decode", "augment", "assemble")
+"""Stages of preparing samples: fetch bytes (or copy from a cache), decode, augment and transform, build the batch."""
 
 TRANSFER = "transfer"
 """The stage of copying a batch to the device; only where the feed does it itself."""
@@ -32,15 +32,15 @@ class WorkSpan(NamedTuple):
     begin: int
     end: int
     num_samples: int
-    read: int = 0
+    fetch: int = 0
     decode: int = 0
-    change: int = 0
+    augment: int = 0
     assemble: int = 0
     transfer: int = 0
 
     def by_stage(self) -> dict[str, int]:
         """The nanoseconds of every stage."""
-        stages = {"read": self.read, "decode": self.decode, "change": self.change, "assemble": self.assemble}
+        stages = {"fetch": self.fetch, "decode": self.decode, "augment": self.augment, "assemble": self.assemble}
         return {**stages, TRANSFER: self.transfer} if self.transfer else stages
 
 

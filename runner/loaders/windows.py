@@ -238,7 +238,7 @@ class WindowReads:
             begin = perf_counter_ns()
             runs, num_samples = self._windows.fill(self._buffers, number, key, self._goes_on)
             end = perf_counter_ns()
-            self._spans.append(WorkSpan(get_native_id(), begin, end, num_samples, read=end - begin))
+            self._spans.append(WorkSpan(get_native_id(), begin, end, num_samples, fetch=end - begin))
         finally:
             with self.changed:
                 if runs is None or self._is_stopped:

@@ -102,7 +102,7 @@ def test_run_reports_its_wait_everywhere(ran, loader):
     wait, folder = told.document["results"]["fit"]["wait"], told.folder
     assert 0 < wait["share"] < 1
     assert wait["seconds"] > 0 and wait["first_batch_seconds"] > 0
-    assert all(wait["reasons"][stage] > 0 for stage in ("read", "decode", "assemble"))
+    assert all(wait["reasons"][stage] > 0 for stage in ("fetch", "decode", "assemble"))
     assert wait["advice"].startswith("the model ")
     assert f"wait      {wait['advice']}\n" in told.printed
     assert all(0 < float(row["wait_share"]) < 1 for row in read_rows(folder / "metrics.csv"))

@@ -9,9 +9,9 @@ from runner.loaders.advice import ReadingResources, advise
 from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.loaders.timing import Wait
 
-DECODING = {"read": 1.0, "decode": 6.0, "change": 0.5, "assemble": 0.1}
-READING = {**DECODING, "read": 9.0}
-CHANGING = {**DECODING, "change": 9.0}
+DECODING = {"fetch": 1.0, "decode": 6.0, "augment": 0.5, "assemble": 0.1}
+READING = {**DECODING, "fetch": 9.0}
+CHANGING = {**DECODING, "augment": 9.0}
 ASSEMBLING = {**DECODING, "assemble": 9.0}
 TRANSFERRING = {**DECODING, "transfer": 9.0}
 SMALL, LARGE = 2_000_000, 80_000_000_000

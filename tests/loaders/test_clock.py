@@ -79,8 +79,8 @@ def test_work_is_split_by_stage(settings):
     with load(settings, Slow(), (SlowChange(),)) as loader:
         assert len(list(loader.epoch(0))) == 3
         spent = reasons(loader)
-    assert spent["read"] == about(NUM_SAMPLES * READ)
-    assert spent["change"] == about(NUM_SAMPLES * CHANGE)
+    assert spent["fetch"] == about(NUM_SAMPLES * READ)
+    assert spent["augment"] == about(NUM_SAMPLES * CHANGE)
     assert 0 < spent["assemble"] < NUM_SAMPLES * READ
     assert spent["decode"] == 0
 
@@ -101,7 +101,7 @@ def test_decoding_is_separate_from_reading(decode, workers, tmp_path, monkeypatc
     with load(Sequence(workers=workers), source) as loader:
         list(loader.epoch(0))
         spent = reasons(loader)
-    assert spent["read"] == about(NUM_SAMPLES * READ)
+    assert spent["fetch"] == about(NUM_SAMPLES * READ)
     assert spent["decode"] == about(NUM_SAMPLES * CHANGE)
 
 
@@ -112,7 +112,7 @@ def test_samples_from_a_cache_count_as_read(workers):
         list(loader.epoch(0))
         before = reasons(loader)
         list(loader.epoch(1))
-        spent = reasons(loader)["read"] - before["read"]
+        spent = reasons(loader)["fetch"] - before["fetch"]
     assert 0 < spent < NUM_SAMPLES * READ / 2
 
 
@@ -142,15 +142,15 @@ def test_wait_of_no_training_has_a_share():
         "share": 0.0,
         "seconds": 0.0,
         "first_batch_seconds": 0.0,
-        "reasons": {"read": 0.0, "decode": 0.0, "change": 0.0, "assemble": 0.0},
+        "reasons": {"fetch": 0.0, "decode": 0.0, "augment": 0.0, "assemble": 0.0},
     }
 
 
 def test_work_of_several_threads_adds_up():
     clock = Clock()
-    clock.add(WorkSpan(1, 0, 3_000_000_000, 8, read=1_000_000_000, decode=2_000_000_000))
-    clock.add(WorkSpan(2, 0, 1_000_000_000, 8, read=1_000_000_000))
-    assert clock.wait(0.5, 1.0).reasons == {"read": 2.0, "decode": 2.0, "change": 0.0, "assemble": 0.0}
+    clock.add(WorkSpan(1, 0, 3_000_000_000, 8, fetch=1_000_000_000, decode=2_000_000_000))
+    clock.add(WorkSpan(2, 0, 1_000_000_000, 8, fetch=1_000_000_000))
+    assert clock.wait(0.5, 1.0).reasons == {"fetch": 2.0, "decode": 2.0, "augment": 0.0, "assemble": 0.0}
 
 
 def test_wait_within_a_wait_is_a_part_of_it():

@@ -21,7 +21,7 @@ def run(num_steps, *, ahead=0, pieces=1):
     timeline.begin()
     for step in range(num_steps):
         for piece in range(pieces):
-            timeline.add_work(WorkSpan(7, (step - ahead) * 10 + piece, (step - ahead) * 10 + piece + 1, 4, read=1))
+            timeline.add_work(WorkSpan(7, (step - ahead) * 10 + piece, (step - ahead) * 10 + piece + 1, 4, fetch=1))
         timeline.add_wait(step * 10, step * 10 + 2)
     return timeline
 
@@ -36,7 +36,7 @@ def test_timeline_shows_waits_steps_and_lanes():
     assert spans(model, WAIT) == [(step * 10, step * 10 + 2) for step in range(STEPS)]
     assert spans(model, TRAIN) == [(step * 10 + 2, step * 10 + 10) for step in range(STEPS)]
     assert spans(worker, PREPARE) == [(step * 10, step * 10 + 1) for step in range(STEPS)]
-    assert worker.spans[0].details == {"samples": 4, "read_ms": 1e-6}
+    assert worker.spans[0].details == {"samples": 4, "fetch_ms": 1e-6}
     assert [span.details["step"] for span in model.spans[:4]] == [1, 1, 2, 2]
 
 

@@ -225,4 +225,4 @@ def test_reading_of_windows_counts_as_reading(way, source, monkeypatch):
     with build(source, WAYS[way]) as loader:
         list(loader.epoch(0))
         assert len(calls) >= len(loader.plan.blocks.num_bytes)
-        assert loader.clock.wait(1.0, 1.0).reasons["read"] >= 0.01 * len(calls)
+        assert loader.clock.wait(1.0, 1.0).reasons["fetch"] >= 0.01 * len(calls)

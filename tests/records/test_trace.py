@@ -9,7 +9,7 @@ from runner.records.trace import Lane, Span, read_trace, write_trace
 
 LANES = [
     Lane("model", [Span("wait", 5_000_000, 5_250_500, {"step": 1}), Span("train", 5_250_500, 9_000_000, {"step": 1})]),
-    Lane("worker 1", [Span("prepare", 5_000_001, 5_200_000, {"samples": 8, "read_ms": 0.1})]),
+    Lane("worker 1", [Span("prepare", 5_000_001, 5_200_000, {"samples": 8, "fetch_ms": 0.1})]),
 ]
 
 

@@ -109,7 +109,7 @@ def test_wait_has_reasons_and_a_picture(digits, read):
     wait, memory = fit["wait"], rounded(fit["peak_memory_bytes"] / 1e6)
     assert f"took {seconds(fit['cpu_seconds'])} of CPU time and at most {memory} MB of memory" in page.text
     assert wait["advice"].removeprefix("t") in page.text
-    assert [row[0] for row in page.tables["Waiting for data"][1:]] == ["read", "decode", "change", "assemble"]
+    assert [row[0] for row in page.tables["Waiting for data"][1:]] == ["fetch", "decode", "augment", "assemble"]
     (picture,) = page.of("figure", **{"class": "timeline"})
     assert picture["aria-label"].startswith("40 steps: the model waited ")
     assert all(f" {words}" in page.text for words in ("worker 1", "worker 2", "model waits for a batch"))
