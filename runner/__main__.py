@@ -91,10 +91,27 @@ def _execute(arguments: Sequence[str]) -> int:
         if flags.multirun:
             return _sweep(flags.overrides, arguments)
         job, folder = _begin(flags.overrides)
+        if job.settings.distribute.processes > 1 and job.settings.mode in ("run", "fit"):
+            return _train_together(job, folder, arguments)
         from runner.modes.run import Origin, run
 
         run(job.settings, folder=folder, origin=Origin(arguments, job.plain_overrides, job.foreign_files))
         return 0
+
+
+def _train_together(job: Job, folder: Path, arguments: Sequence[str]) -> int:
+    """Start the ranks of a run, and watch them; after the death of one, the group resumes the run."""
+    from runner.distribute.group import supervise
+
+    settings = {**job.settings.document(), "resume_takeover": job.settings.resume_takeover}
+    files = [str(file) for file in job.foreign_files]
+    order = {"folder": str(folder), "argv": [*arguments], "overrides": [*job.plain_overrides], "foreign_files": files}
+
+    def order_of(attempt: int) -> bytes:
+        again = {"resume": str(folder), "rerun": None} if attempt and (folder / "run.json").exists() else {}
+        return json.dumps({**order, "settings": {**settings, **again}}).encode()
+
+    return supervise(job.settings.distribute.processes, job.settings.distribute.restarts, order_of, folder)
 
 
 def _answer(flags: argparse.Namespace) -> str:
@@ -128,7 +145,7 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
     sys.stdout.write("".join(f"note: {note}\n" for note in job.notes))
     # Imported after the check: a configuration error is reported before the rest is loaded.
     from runner.config.launch import write_hydra_files
-    from runner.distribute.settings import refuse_apart
+    from runner.distribute.launch import refuse_apart
     from runner.modes.resume import resumable
     from runner.records.folder import new_run_folder
     from runner.settings import READING

@@ -16,7 +16,6 @@ from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data, NoData
 from runner.data.directory import Directory
 from runner.data.pack_format import pyarrow_for
-from runner.distribute.settings import Distribute
 from runner.errors import DataError
 from runner.loaders.drawings import refuse_unfit_draws
 from runner.models.base import output_of, refuse_shared_columns
@@ -24,7 +23,7 @@ from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.training.backend import Backend, package_of
-from runner.training.settings import Predict, Train
+from runner.training.settings import Distribute, Predict, Train
 from runner.user_code import module_of
 
 
@@ -156,7 +155,9 @@ class Settings(Component):
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
                 "Keras turns XLA off in that case; set deterministic=false"
             )
-        if (problem := self.distribute.problem(self.backend)) is not None:
+        on_bad = self.data.on_bad if isinstance(self.data, Data) else "raise"
+        unshared = self.distribute.unshared(self.loader.kind, self.loader.order, on_bad)
+        if (problem := self.distribute.problem(self.backend) or unshared) is not None:
             raise ValueError(problem)
         return self
 

@@ -35,7 +35,7 @@ LAYERS = [
     {"choices"},
     {"settings"},
     {"config", "modes"},
-    {"commands", "examples", "job", "report", "runs"},
+    {"commands", "examples", "job", "rank", "report", "runs"},
     {"__main__"},
 ]
 KERAS_LAYERS = {"distribute", "feeds", "models", "callbacks", "training"}
@@ -176,7 +176,7 @@ SINGLE_IMPORTER = {
 }  # fmt: skip
 """Modules under 60 lines that one other module imports: each keeps a framework or a feature apart."""
 
-STARTED = {"__main__.py", "job.py", "runs/__main__.py"}
+STARTED = {"__main__.py", "job.py", "rank.py", "runs/__main__.py"}
 """Modules that a process is started with; nothing imports them."""
 
 DOUBLE_CLASSES = {"Custom", "EarlyStopping", "ReduceLROnPlateau"}

@@ -16,15 +16,23 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     """The model of the last epoch, or with `monitor` of the best one of those that have this value.
 
     The file is written to a temporary name and renamed, so that it is always complete. `copied`: the file of a
-    checkpoint that comes first and has just saved the model; it is copied, as saving takes longer.
+    checkpoint that comes first and has just saved the model; it is copied, as saving takes longer. Without `writes`
+    only the best value is kept: another process writes the file.
     """
 
     kept = ("best",)
 
     def __init__(
-        self, file: Path, *, monitor: str | None = None, mode: str = "min", copied: Path | None = None
+        self,
+        file: Path,
+        *,
+        monitor: str | None = None,
+        mode: str = "min",
+        copied: Path | None = None,
+        writes: bool = True,
     ) -> None:
         super().__init__()
+        self._writes = writes
         self.monitor = monitor
         self.best: float | None = None
         self._file, self._temporary, self._copied = file, file.with_name(f".writing-{file.name}"), copied
@@ -40,6 +48,8 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
             if value is None or not (self.best is None or self._is_better(value, self.best)):
                 return
             self.best = value
+        if not self._writes:
+            return
         try:
             if self._copied is None:
                 self.model.save(self._temporary, overwrite=True)

@@ -150,8 +150,9 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def end_epoch(self, *, save: bool) -> None:
         """Write a state if `save` or if one is due; end the run on a signal."""
         self.epoch_logs = None
+        # As `fit` does at the start of the next epoch; and always, as all ranks of a group must do it together.
+        self.model.reset_metrics()
         if save or self._interruption.requested or self._is_due(self.step, time.monotonic() - self._saved_at):
-            self.model.reset_metrics()  # as `fit` does at the start of the next epoch
             self.save()
         self._interruption.raise_if_requested()
 

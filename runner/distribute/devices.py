@@ -5,21 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
 
-from runner.distribute.settings import Distribute
+from runner.batch import Array
+from runner.distribute.ranks import Rank
 from runner.errors import ConfigurationError
 from runner.messages import plural
 
 
-def chosen_devices(settings: Distribute) -> list[str]:
+class DeviceChoice(Protocol):
+    """The keys of `distribute` that choose devices."""
+
+    @property
+    def devices(self) -> Literal["all"] | int | None:
+        """Devices of each process."""
+
+    @property
+    def processes(self) -> int:
+        """Processes that train together."""
+
+
+HEARTBEAT_SECONDS = 10
+SHUTDOWN_SECONDS = 60
+
+
+def chosen_devices(settings: DeviceChoice) -> list[str]:
     """The names of the devices, such as `gpu:0`; none if `distribute.devices` is null.
 
     Raises `ConfigurationError` if there are fewer. Starts JAX.
     """
+    if settings.processes > 1 and (of_each := _of_each_process(settings)):
+        return of_each
     if settings.devices is None:
         return []
     there: list[str] = keras.distribution.list_devices()
@@ -28,6 +47,47 @@ def chosen_devices(settings: Distribute) -> list[str]:
     if settings.devices > len(there):
         raise ConfigurationError(_too_many(settings.devices, there))
     return there[: settings.devices]
+
+
+def _of_each_process(settings: DeviceChoice) -> list[str]:
+    """The first devices of each process; none in a process that is no rank of a group."""
+    import jax
+
+    if jax.process_count() == 1:
+        return []
+    chosen, num = [], settings.devices if isinstance(settings.devices, int) else 1
+    for process in range(jax.process_count()):
+        devices = [device for device in jax.devices() if device.process_index == process]
+        if len(devices) < num:
+            there = [f"{device.platform}:{device.id}" for device in devices]
+            raise ConfigurationError(_too_many(num, there))
+        chosen += devices[:num]
+    return [f"{device.platform}:{device.id}" for device in chosen]
+
+
+def connect(rank: Rank, address: str, settings: DeviceChoice) -> None:
+    """Connect this process to the other ranks; before anything starts JAX, and once in a process.
+
+    A rank that died is noticed within `HEARTBEAT_SECONDS`; whoever started the ranks notices it earlier.
+    """
+    import jax
+
+    num = settings.devices if isinstance(settings.devices, int) else 1
+    jax.distributed.initialize(
+        address,
+        rank.world,
+        rank.number,
+        local_device_ids=list(range(rank.number * num, (rank.number + 1) * num)),
+        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+        shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+    )
+
+
+def disconnect() -> None:
+    """Wait for the other ranks; a rank that leaves without it ends them."""
+    import jax
+
+    jax.distributed.shutdown()
 
 
 def _too_many(requested: int, there: Sequence[str]) -> str:
@@ -44,7 +104,7 @@ def _too_many(requested: int, there: Sequence[str]) -> str:
 
 
 @contextmanager
-def variables_on(settings: Distribute) -> Iterator[None]:
+def variables_on(settings: DeviceChoice) -> Iterator[None]:
     """Within the block, Keras makes variables on all devices of `settings`. Train outside of it.
 
     Keras would distribute batches itself within such a block: it fails at a batch that cannot be divided, and has no
@@ -99,20 +159,43 @@ class Placement:
                 self.model.optimizer.build(self.model.trainable_variables)
             self.model._symbolic_build(data_batch=batch)
 
-    def batches(self, batches: Iterable[Any], *, build: bool) -> Iterator[Any]:
-        """Place each of `batches`; with `build` the first one builds the model."""
-        for number, batch in enumerate(batches):
-            placed = self.put(batch)
+    def batches(self, batches: Iterable[Any], sizes: Iterable[int | None], *, build: bool) -> Iterator[Any]:
+        """Place each of `batches`, which have `sizes` as a whole; with `build` the first one builds the model."""
+        for number, (batch, size) in enumerate(zip(batches, sizes, strict=False)):
+            placed = self.put(batch, size)
             if build and not number:
                 self.build(placed)
             yield placed
 
-    def put(self, batch: Any) -> Any:
-        """The arrays of `batch`, shape `(n, …)`, on the devices."""
+    def put(self, batch: Any, size: int | None = None) -> Any:
+        """The arrays of `batch`, shape `(n, …)`, on the devices; `size`: the rows of all processes together."""
         import jax
 
-        rows = {len(array) for array in keras.tree.flatten(batch)}
-        divides = all(num % self.mesh.size == 0 for num in rows)
+        size = size or len(keras.tree.flatten(batch)[0])
+        divides = size % self.mesh.size == 0
         spec = jax.sharding.PartitionSpec(*self.mesh.axis_names) if divides else jax.sharding.PartitionSpec()
         sharding = jax.sharding.NamedSharding(self.mesh, spec)
-        return keras.tree.map_structure(lambda array: jax.device_put(np.asarray(array), sharding), batch)
+
+        def place(array: Any) -> Any:
+            array = np.asarray(array)
+            return jax.make_array_from_process_local_data(sharding, array, (size, *array.shape[1:]))
+
+        return keras.tree.map_structure(place, batch)
+
+
+def gathered(values: Any) -> Any:
+    """The arrays of a whole batch, of which each rank has the same number of rows in `values`; all ranks must call it.
+
+    Compares what the model gets: each rank gives the rows that it has read. Bytes are exchanged, as JAX would change
+    the dtype of 64-bit numbers.
+    """
+    return keras.tree.map_structure(_gathered, values)
+
+
+def _gathered(array: Array) -> Array:
+    from jax.experimental import multihost_utils
+
+    rows = np.ascontiguousarray(array)
+    in_bytes = rows.reshape(len(rows), -1).view(np.uint8)
+    whole = np.ascontiguousarray(multihost_utils.process_allgather(in_bytes, tiled=True))
+    return whole.view(rows.dtype).reshape((len(whole), *rows.shape[1:]))

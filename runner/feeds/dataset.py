@@ -102,7 +102,17 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         if place is None:
             return self
         unbuilt, self._model = self._model, None  # Keras takes the first batch before it trains, to build the model
-        return place.batches(self, build=unbuilt is not None)
+        return place.batches(self, self._num_rows(), build=unbuilt is not None)
+
+    def _num_rows(self) -> Iterator[int | None]:
+        """The rows of each whole batch, of which this process has a share; None where it has all."""
+        loader = self._delivery.loader
+        for step in range(self._first_step, self._first_step + self._num_steps):
+            if loader.share is None:
+                yield None
+            else:
+                start, stop = loader.plan.positions(step % len(loader))
+                yield stop - start
 
     def get_tf_dataset(self) -> Any:
         """The batches of the current epoch; the first one builds `model`."""

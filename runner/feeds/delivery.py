@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from runner.batch import Batch, Targets
+from runner.data.ids import names_at
 from runner.errors import DataError
 from runner.feeds.targets import Encode, as_they_are
 from runner.loaders.loader import NOTHING_READABLE, Loader
@@ -172,10 +173,16 @@ class RecordedDelivery(Delivery):
 
     def hand_over(self, step: int, batch: Batch) -> KerasBatch:
         """As in `Delivery`; remembers the ids, and the digest of some batches."""
-        self._ids[step] = batch.ids
+        share, loader = self.loader.share, self.loader
+        draw = None if share is None else loader.plan.batch(*divmod(step, len(loader)))
+        self._ids[step] = batch.ids if draw is None else tuple(names_at(loader.source.ids, draw.indices))
         if step % PIXELS_EVERY == 0:
-            targets = [batch.y] if self.loader.source.labels.fields else []  # arrays of the samples, too
-            self._pixels[step] = array_digest(batch.x, *targets)
+            values = [batch.x, *([batch.y] if loader.source.labels.fields else [])]  # arrays of the samples, too
+            if draw is not None and share is not None and share.divides(len(draw)):
+                from runner.distribute.devices import gathered
+
+                values = gathered(values)
+            self._pixels[step] = array_digest(*values)
         return super().hand_over(step, batch)
 
     def ids(self, step: int) -> tuple[str, ...]:

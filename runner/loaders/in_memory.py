@@ -78,14 +78,14 @@ class InMemoryLoader(Loader):
                 in_threads = {"use_multiprocessing": False, "max_queue_size": TRANSFORMED_AHEAD, "fetch_ahead": 0}
                 settings = self._settings.model_copy(update=in_threads)
                 self._transforming = SequenceLoader(samples, self.plan, settings, self.reader.transforms)
-                self._transforming.clock = self.clock
+                self._transforming.clock, self._transforming.share = self.clock, self.share
                 self._transforming.handle_bad(self.reader.on_bad, self.note)
             return self._transforming
 
     def _copied(self, samples: InMemorySamples, epoch: int, start: int) -> Iterator[Batch]:
         reader = replace(self.reader, source=samples, checks_values=False)
         for step in range(start, len(self)):
-            draw = self.plan.batch(epoch, step)
+            draw = self.draw(epoch, step)
             with self.clock.working("assemble", len(draw)):
                 x = allocate(self.spec, len(draw))
                 piece = reader.fill(draw, x)

@@ -13,8 +13,10 @@ from typing import Self
 
 from runner.batch import Batch
 from runner.data.source import Source
+from runner.distribute.ranks import Share
 from runner.errors import DataError, RunnerError
 from runner.fields import SampleSpec
+from runner.loaders.draw import Draw
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
 from runner.loaders.timing import Clock
@@ -41,6 +43,8 @@ class Loader(ABC):
         self.windows = Windows.of(plan, source)
         self.watchdog: Watchdog | None = None
         """Limits reads in the main thread, for a loader that is used outside of a run; a run has its own."""
+        self.share: Share | None = None
+        """What this process reads of each batch, if several train together; `batch` gives whole batches even then."""
         self.note: NoteBad = lambda sample_id, name, reason: None
 
     def handle_bad(self, on_bad: OnBad, note: NoteBad) -> None:
@@ -67,6 +71,11 @@ class Loader(ABC):
         """Shape and dtype of a sample in a batch."""
         return self.reader.spec
 
+    def draw(self, epoch: int, step: int) -> Draw:
+        """The samples of a batch that this process reads."""
+        whole = self.plan.batch(epoch, step)
+        return whole if self.share is None else self.share.of(whole)
+
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch, read in the caller's thread."""
         with self.limited():
@@ -79,7 +88,7 @@ class Loader(ABC):
             for step in count(first_step) if num_steps is None else range(first_step, first_step + num_steps):
                 place = divmod(step, len(self))
                 with self.limited(), nullcontext() if reads is None else reads.using(*place):
-                    batch = self.batch(*place)
+                    batch = self.complete(read_batch(self.reader, self.draw(*place), self.clock))
                 yield batch
         finally:
             if reads is not None:

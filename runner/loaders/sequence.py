@@ -44,7 +44,7 @@ class SequenceLoader(Loader):
             return
         steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
         places = (divmod(step, len(self)) for step in steps)
-        batches = (self.plan.batch(epoch, step) for epoch, step in places)
+        batches = (self.draw(epoch, step) for epoch, step in places)
         try:
             reads = self._read_windows(first_step, num_steps)
             with in_windows(self._started_workers(), reads) as workers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.data.dataset import Data, Dataset
+from runner.distribute.ranks import ALONE, Rank, Share
 from runner.loaders.blocks import gap_note
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
@@ -33,6 +34,8 @@ class RunContext:
     record: RunRecord
     terminal: Terminal
     tracking: Tracking
+    rank: Rank = ALONE
+    """This process, if several train the model together."""
 
     def begin(self) -> None:
         """Write the record, if it is held; point `latest` to the run, and begin it on the tracker."""
@@ -62,7 +65,7 @@ def _start_backend(run: RunContext) -> None:
     config = run.config
     with run.record.stage("import"), run.terminal.waiting(f"starting {config.backend}"):
         start_backend(config.backend, seed=config.seed, deterministic=config.deterministic)
-    if config.distribute.devices is not None or run.record.document["distribute"]:
+    if config.distribute.devices is not None or run.rank.world > 1 or run.record.document["distribute"]:
         _note_devices(run)
 
 
@@ -74,7 +77,17 @@ def _note_devices(run: RunContext) -> None:
     if devices:
         run.terminal.summary([("devices", f"{len(devices)}, which share each batch: {first_few(devices)}")])
     attempts = run.record.document["distribute"].get("attempts", [])
-    run.record.update(distribute={"attempts": [*attempts, {"processes": 1, "devices": devices}]})
+    attempt = {"processes": run.rank.world, "devices": devices}
+    run.record.update(distribute={"attempts": [*attempts, attempt]})
+
+
+def _share(run: RunContext) -> Share | None:
+    """What this process reads of each batch; None for all of it."""
+    if run.rank.world == 1:
+        return None
+    from runner.distribute.devices import chosen_devices
+
+    return run.rank.share(len(chosen_devices(run.config.distribute)))
 
 
 def prepare_loading(
@@ -117,7 +130,7 @@ def open_loaders(
 
     `notes` are taken of what they read, new ones by default.
     """
-    notes = notes or open_notes(run, dataset)
+    notes, share = notes or open_notes(run, dataset), _share(run)
     with ExitStack() as closing:
         closing.callback(notes.contents.close)
         closing.callback(lambda: run.record.update(data=notes.section()))
@@ -125,6 +138,7 @@ def open_loaders(
         for split in splits:
             trains = training and split == "train"
             loader = open_loader(run.config, settings, dataset, split, training=trains, notes=notes)
+            loader.share = share
             loaders[split] = closing.enter_context(loader)
         for split, loader in loaders.items():
             if (note := gap_note(split, loader.source, loader.plan.blocks)) is not None:

@@ -197,7 +197,7 @@ def _training(
 
     enough = -math.inf if first_loss is None else ENOUGH * first_loss
     return Training(
-        model, loaders["train"], loaders.get("validation"), run.config.train, enough_loss=enough, pixels=pixels
+        model, loaders["train"], loaders.get("validation"), run.config.train, enough, pixels, run.rank.leads
     )
 
 

@@ -12,6 +12,7 @@ from runner.models.base import Output, Task
 from runner.modes.context import RunContext
 from runner.modes.figures import picture_worst
 from runner.modes.open_data import original_of
+from runner.records.folder import MODEL
 from runner.records.predictions import FOLD_CSV, PREDICTIONS_CSV
 from runner.settings import Settings
 
@@ -71,6 +72,7 @@ def evaluate_and_predict(
 ) -> None:
     """Evaluate and predict the test split; without one, the validation split."""
     from runner.training.inference import evaluate
+    from runner.training.model_file import load
 
     split = next((name for name in ("test", "validation") if name in loaders), None)
     if split is None:
@@ -80,7 +82,13 @@ def evaluate_and_predict(
         run.terminal.note("no test split: evaluating on validation")
     with run.record.stage("evaluate"):
         results = evaluate(model, loaders[split])
+    if not run.rank.leads:
+        return  # the process that leads predicts
     with run.record.stage("predict"):
+        if run.rank.world > 1:
+            model = load(run.record.path / MODEL)
+            for loader in loaders.values():
+                loader.share = None
         _, scores = predict_split(run, model, loaders[split], split, heads=dataset.heads, outputs=task.outputs)
         if split == "test" and getattr(run.config.data, "fold", None) is not None:
             _predict_fold(run, model, task, dataset, loaders["validation"])

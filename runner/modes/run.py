@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from runner.component import require
-from runner.distribute.settings import refuse_apart
+from runner.distribute.launch import refuse_apart
+from runner.distribute.ranks import ALONE, Rank
 from runner.errors import DataError
 from runner.loaders.loader import Loader
 from runner.modes.bench import bench_loaders
@@ -19,6 +20,7 @@ from runner.modes.context import RunContext
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
+from runner.modes.follow import gather_ranks, refuse_alone
 from runner.modes.open_data import open_dataset
 from runner.modes.pack import pack_data
 from runner.modes.pipeline import open_loader, plan_loading
@@ -76,7 +78,7 @@ def _for_keras(loader: Loader) -> Loader:
     return KerasFlow.of(loader) if isinstance(loader, DirectoryFlowLoader) else loader
 
 
-def run(config: Settings, *, folder: Path | None = None, origin: Origin | None = None) -> RunRecord:
+def run(config: Settings, *, folder: Path | None = None, origin: Origin | None = None, rank: Rank = ALONE) -> RunRecord:
     """Do what `config.mode` says. Returns the closed record, whose `path` is the run's folder.
 
     Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
@@ -84,6 +86,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the data, and
     `VerifyError` if `verify` found a difference.
     """
+    refuse_alone(config, rank)
     given, config = config, debugged(config)
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())
@@ -107,7 +110,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     ):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
-        context = RunContext(config, record, terminal, tracking)
+        context = RunContext(config, record, terminal, tracking, rank)
         if resumed is None:
             context.begin()
         if config.mode == "check":
@@ -118,6 +121,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
             pack_data(config, record, terminal)
         else:
             dataset = train_model(context, resumed) if trained is None else use_model(context, trained)
+            if rank.world > 1:
+                gather_ranks(context)
             if first is not None:
                 difference = verify(config, first, record, dataset, terminal)
     terminal.path("record", record.path)

@@ -28,7 +28,7 @@ from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.metrics import EPOCH
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import class_weights
-from runner.training.model_file import LAST, model_digest
+from runner.training.model_file import BEST, LAST, model_digest
 from runner.training.monitor import better, metric_goals
 from runner.training.settings import Train
 
@@ -38,7 +38,8 @@ class Training:
     """A model, the loaders it is trained and validated on, and the settings; `validation` is None without that split.
 
     Training ends after the first epoch whose loss is at most `enough_loss`. `pixels` counts those of each class for
-    `train.class_weight=balanced`; None if targets are not masks.
+    `train.class_weight=balanced`; None if targets are not masks. A process of a group that does not lead neither writes
+    states and checkpoints nor ends the training because of a loss.
     """
 
     model: keras.Model
@@ -47,6 +48,7 @@ class Training:
     settings: Train
     enough_loss: float = -math.inf
     pixels: Array | None = None
+    leads: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -55,7 +57,7 @@ class Training:
 
     def is_state_due(self, step: int, seconds: float) -> bool:
         """Whether to write a state after `step` steps, `seconds` after the last state."""
-        return self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
+        return self.leads and self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
 
     def validates(self, epoch: int) -> bool:
         """Whether `epoch`, counted from 0, ends with validation."""
@@ -107,13 +109,13 @@ def fit(
     """
     cpu_before, finite = cpu_seconds(), FiniteLoss()
     results: list[EpochResult] = []
-    monitoring = [*([finite] if training.settings.terminate_on_nan else []), *_monitoring(training, checkpoints)]
+    must_be_finite = training.settings.terminate_on_nan and training.leads
+    monitoring = [*([finite] if must_be_finite else []), *_monitoring(training, checkpoints)]
     with (
         interruptible() as interruption,
         closing(StateWriter(checkpoints)) as writer,
         closing(_delivery(training, observer)) as delivery,
     ):
-        must_be_finite = training.settings.terminate_on_nan
         progress = Progress(delivery, writer, training.is_state_due, interruption, start, must_be_finite=must_be_finite)
         timer = EpochClock(training.train.clock, results.append)
         callbacks = RunCallbacks(
@@ -241,8 +243,8 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
         *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),
-        Checkpoint(checkpoints / LAST),
-        Checkpoint(checkpoints / "best.keras", monitor=monitor, mode=mode, copied=checkpoints / LAST),
+        Checkpoint(last := checkpoints / LAST, writes=training.leads),
+        Checkpoint(checkpoints / BEST, monitor=monitor, mode=mode, copied=last, writes=training.leads),
     ]
 
 

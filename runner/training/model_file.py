@@ -14,8 +14,8 @@ from runner.records.digests import weights_digest
 from runner.records.files import replacing
 from runner.records.folder import CHECKPOINTS
 
-LAST = "last.keras"
-"""The checkpoint of the last epoch."""
+LAST, BEST = "last.keras", "best.keras"
+"""The checkpoints of the last and the best epoch."""
 
 
 def load(file: Path) -> keras.Model:

@@ -1,15 +1,19 @@
 """One model on two devices: the numbers of one device, in fit, evaluate and predict, and over a resume."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from runner.records.run_folder import RunFolder
 from runner.reports.page import render
+from tests.distribute.two_devices import CNN
 from tests.support.masks import write_discs
 from tests.support.run_files import outcome, read_document, read_rows, untimed_metrics
 
@@ -107,3 +111,46 @@ def test_more_devices_than_there_are_are_refused(runs):
         "distribute.devices=all; for a try on a CPU, set XLA_FLAGS=--xla_force_host_platform_device_count=3 in the "
         "environment"
     )
+
+
+@pytest.fixture(scope="module")
+def group(runs, digits_root, tmp_path_factory):
+    """Two processes with a device each, of which one is killed in the second step: the folder, and what was printed."""
+    place, root = tmp_path_factory.mktemp("group"), Path(__file__).parents[2]
+    keys = [*CNN, f"data.root={digits_root}", "distribute.processes=2", "train.checkpoint_every.steps=1"]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{root}"}
+    command = [sys.executable, "-m", "runner", *keys]
+    with (place / "printed").open("wb") as printed:
+        parent = subprocess.Popen(command, cwd=place, env=environment, stdout=printed, stderr=subprocess.STDOUT)
+        while parent.poll() is None and not list(place.glob("outputs/runs/*/checkpoints/state-*2.npz")):
+            time.sleep(0.02)
+        for child in psutil.Process(parent.pid).children() if parent.poll() is None else ():
+            if child.cmdline()[1:4] == ["-m", "runner.rank", "1"]:
+                child.kill()
+        code = parent.wait(300)
+    assert code == 0, (place / "printed").read_text()
+    (folder,) = place.glob("outputs/runs/*-*")
+    return folder, (place / "printed").read_text()
+
+
+def test_processes_give_the_run_of_devices(runs, group):
+    assert outcome(group[0]) == outcome(runs[0] / "cnn-2")
+
+
+def test_group_starts_again_after_a_death(group):
+    document = read_document(group[0])
+    assert "rank 1 was killed by SIGKILL: all ranks start again" in group[1]
+    assert [attempt["processes"] for attempt in document["distribute"]["attempts"]] == [2, 2]
+    assert len(document["resumed"]) == 1
+
+
+def test_wait_of_each_rank_is_on_the_page(group):
+    ranks = read_document(group[0])["results"]["fit"]["ranks"]
+    assert [rank["rank"] for rank in ranks] == [0, 1]
+    assert all(rank["wait_seconds"] >= 0 and rank["step_seconds"] > 0 for rank in ranks)
+    page = render(RunFolder(group[0]))
+    assert "waited longest, and all others waited for it" in page and "in 2 processes" in page
+
+
+def test_other_ranks_write_only_their_log(group):
+    assert sorted(path.name for path in (group[0] / "ranks").iterdir()) == ["1.log", "done"]

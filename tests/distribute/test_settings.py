@@ -3,7 +3,7 @@
 import pytest
 
 from runner import compose
-from runner.distribute.settings import refuse_apart
+from runner.distribute.launch import refuse_apart
 from runner.errors import ConfigurationError
 
 
@@ -77,3 +77,33 @@ def test_check_may_run_under_a_launcher(in_torchrun, digits_root):
     from runner.__main__ import execute
 
     assert execute(["mode=check", f"data.root={digits_root}", "data.limit=4"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (["backend=tensorflow"], "distribute.processes must be 1 with backend=tensorflow, got 2"),
+        (
+            ["backend=jax", "distribute.devices=all"],
+            "distribute.devices must be a number or null with several processes",
+        ),
+        (["backend=jax", "data.on_bad=skip"], "distribute.processes must be 1 with data.on_bad=skip"),
+        (["backend=jax", "loader.order=blocks"], "distribute.processes must be 1 with loader.order=blocks"),
+        (
+            ["backend=jax", "data=none", "loader=custom", "loader.target=my_module.f", "extensions=[my_module]"],
+            "distribute.processes must be 1 with loader=custom",
+        ),
+    ],
+)
+def test_processes_that_cannot_share_are_refused(keys, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        compose([*keys, "distribute.processes=2"])
+
+
+def test_processes_are_refused_from_python(tmp_path, digits_root):
+    from runner.modes.run import run
+
+    settings = compose(["backend=jax", "distribute.processes=2", f"data.root={digits_root}"])
+    with pytest.raises(ConfigurationError, match="distribute.processes must be 1 in a sweep or from Python, got 2"):
+        run(settings, folder=tmp_path)
+    assert not list(tmp_path.iterdir())

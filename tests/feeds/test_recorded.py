@@ -11,7 +11,10 @@ from runner.records.digests import IdStream, array_digest
 
 def test_every_hundredth_step_is_digested():
     def settled(change=lambda step, x: x):
-        delivery, pixels = RecordedDelivery(SimpleNamespace(source=SimpleNamespace(labels=NO_LABELS))), IdStream()
+        delivery, pixels = (
+            RecordedDelivery(SimpleNamespace(source=SimpleNamespace(labels=NO_LABELS), share=None)),
+            IdStream(),
+        )
         for step in range(250):
             x = change(step, np.full((2, 3), step % 7, np.uint8))
             delivery.hand_over(step, SimpleNamespace(x=x, y=None, ids=("a", "b"), sample_weight=None))
@@ -30,7 +33,10 @@ def test_masks_are_digested_with_their_images():
     labels = Labels((Head("", "mask", ("a", "b"), field="mask"),), (np.empty(0, np.int64),))
 
     def digest(mask):
-        delivery, pixels = RecordedDelivery(SimpleNamespace(source=SimpleNamespace(labels=labels))), IdStream()
+        delivery, pixels = (
+            RecordedDelivery(SimpleNamespace(source=SimpleNamespace(labels=labels), share=None)),
+            IdStream(),
+        )
         batch = SimpleNamespace(x=np.ones((2, 3, 3), np.uint8), y=mask, ids=("a", "b"), sample_weight=None)
         delivery.hand_over(0, batch)
         delivery.settle(IdStream(), pixels, 0, 1)

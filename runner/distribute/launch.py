@@ -1,33 +1,11 @@
-"""The settings of training on several devices, the group `distribute`, and launchers that would train apart."""
+"""Launchers that start one command as several processes, such as torchrun: refused, as each would train apart."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
-from pydantic import Field
-
-from runner.component import Component
 from runner.errors import ConfigurationError
-
-
-class Distribute(Component):
-    """On which devices one model is trained; `loader.batch_size` is that of all devices together."""
-
-    devices: Literal["all"] | Annotated[int, Field(ge=1)] | None = None
-    """Devices of this host that share each batch: a number, or all; null: one, without anything to share. Needs
-    backend=jax."""
-
-    def problem(self, backend: str) -> str | None:
-        """Why these settings cannot work with `backend`; None if they can."""
-        if self.devices is None or backend == "jax":
-            return None
-        return (
-            f"distribute.devices must be null with backend={backend}, got {self.devices}; only JAX gives the same "
-            "numbers on several devices as on one: add backend=jax, or leave distribute.devices out"
-        )
-
 
 LAUNCHERS: Mapping[str, tuple[str, str]] = {
     "torchrun": ("TORCHELASTIC_RUN_ID", "WORLD_SIZE"),

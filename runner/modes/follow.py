@@ -1,0 +1,90 @@
+"""A process that trains together with the one that leads: the same steps, on its own rows, without files of the run."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from runner.distribute.group import RANKS
+from runner.distribute.ranks import Rank
+from runner.errors import ConfigurationError
+from runner.modes.context import RunContext
+from runner.modes.debug import debugged
+from runner.modes.fit import train_model
+from runner.modes.stop import end_process
+from runner.modes.terminal import Terminal
+from runner.modes.tracker import Tracking
+from runner.records.files import write_atomically
+from runner.records.metrics import read_metrics
+from runner.records.record import RunRecord
+from runner.records.run_folder import RunFolder
+from runner.settings import TRAINING, Settings
+from runner.trackers.base import NoTracker
+from runner.watchdog import Watchdog
+
+PATIENCE_SECONDS = 10.0
+"""How long rank 0 waits for what the others have measured; they end training when it does."""
+
+
+def follow(config: Settings, rank: Rank, led: Path) -> None:
+    """Train as rank 0 does, with other rows of each batch; what a run leaves is written to a folder that is removed.
+
+    What this process measured is left for rank 0 in the folder of the run, `led`.
+    """
+    config = debugged(config).model_copy(update={"tracker": NoTracker()})
+    resumed = None if config.resume is None else RunFolder(config.resume)
+    terminal = Terminal()
+    with TemporaryDirectory(prefix="keras-runner-rank-") as folder:
+        record = RunRecord.open(Path(folder), backend=config.backend)
+        watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
+        with closing(watchdog), watchdog.watching():
+            train_model(RunContext(config, record, terminal, Tracking(config, terminal), rank), resumed)
+        record.close("completed")
+        write_atomically(_file(led, rank.number), json.dumps(_measured(record)), overwrite=True)
+
+
+def gather_ranks(run: RunContext) -> None:
+    """Report and record how long each rank waited for data, once all have trained."""
+    found, deadline = [_measured(run.record)], time.monotonic() + PATIENCE_SECONDS
+    for number in range(1, run.rank.world):
+        file = _file(run.record.path, number)
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if file.exists():
+            found.append(json.loads(file.read_text(encoding="utf-8")))
+            file.unlink()
+    ranks = [{"rank": number, **measured} for number, measured in enumerate(found) if measured]
+    if len(ranks) == run.rank.world:
+        slowest = max(ranks, key=lambda rank: rank["wait_seconds"])
+        shares = ", ".join(f"{rank['wait_share']:.1%}" for rank in ranks)
+        run.terminal.summary([("ranks", f"waited {shares} of the time; longest rank {slowest['rank']}")])
+        run.record.update(results={"fit": {**run.record.document["results"]["fit"], "ranks": ranks}})
+
+
+def _measured(record: RunRecord) -> dict[str, float]:
+    """The wait of one process, and the mean time of its steps after the first epoch; nothing if it did not train."""
+    result, rows = record.document["results"]["fit"], read_metrics(record.path)
+    if not rows or "wait" not in result:
+        return {}
+    later = rows[1:] or rows
+    steps = len(later) * result["steps"] / len(rows)
+    seconds = sum(float(row["seconds"] or 0) for row in later) / max(1.0, steps)
+    wait = result["wait"]
+    return {"wait_share": wait["share"], "wait_seconds": wait["seconds"], "step_seconds": round(seconds, 6)}
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / RANKS / f"{number}.json"
+
+
+def refuse_alone(config: Settings, rank: Rank) -> None:
+    """Raise `ConfigurationError` if one process is to do what `distribute.processes` do together."""
+    if config.distribute.processes > 1 and rank.world == 1 and config.mode in TRAINING:
+        raise ConfigurationError(
+            f"distribute.processes must be 1 in a sweep or from Python, got {config.distribute.processes}; start the "
+            "run with python -m runner, or give distribute.devices=all in place of processes"
+        )

@@ -1,0 +1,70 @@
+"""One rank of a run that several processes train together: `python -m runner.rank NUMBER ADDRESS`, the run on stdin."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from runner.distribute.group import DONE, NOT_CONNECTED
+from runner.distribute.ranks import Rank
+from runner.exit import guarded, leave, terminable
+
+STDIN = 0
+
+
+def main() -> int:
+    """Train as one of several processes; the exit code."""
+    number, address = int(sys.argv[1]), sys.argv[2]
+    order = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
+    with terminable():
+        code = guarded(lambda: _train(number, address, order))
+    leave(code)
+    return code
+
+
+def _train(number: int, address: str, order: dict[str, Any]) -> int:
+    """Connect to the other ranks, train, and leave together with them."""
+    from runner.training.backend import require_backend
+
+    require_backend("jax")
+    from runner.distribute.devices import connect, disconnect
+    from runner.modes.follow import follow
+    from runner.modes.run import Origin, run
+    from runner.settings import Settings
+
+    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+    rank, folder = Rank(number, settings.distribute.processes), Path(order["folder"])
+    try:
+        connect(rank, address, settings.distribute)
+    except Exception as error:  # another process took the port
+        sys.stderr.write(f"rank {number}: {error}\n")
+        return NOT_CONNECTED
+    done = folder / DONE
+    if rank.leads:
+        origin = Origin(order["argv"], order["overrides"], tuple(map(Path, order["foreign_files"])))
+        with terminable():  # JAX has taken SIGTERM
+            run(settings, folder=folder, origin=origin, rank=rank)
+        done.touch()
+    else:
+        follow(settings, rank, folder)
+        while not done.exists():  # rank 0 writes predictions and the page
+            time.sleep(0.1)
+    disconnect()
+    return 0
+
+
+def _end_with_the_parent() -> None:
+    """End as after SIGTERM once the process that started the ranks is gone: it holds the other end of stdin."""
+    os.read(STDIN, 1)  # not by the stream, whose lock would be held when the interpreter ends
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

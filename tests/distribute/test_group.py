@@ -1,0 +1,110 @@
+"""Ranks are started, watched and ended; what they do here is a line of Python for each."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from runner.distribute import group
+from runner.distribute.ranks import ALONE, Rank, Share
+
+RANK = """
+import json, os, signal, sys, time
+from pathlib import Path
+order = json.loads(sys.stdin.readline())
+exec(order["do"][int(sys.argv[1])])
+"""
+WAIT = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+"""As in a collective, where no handler of a signal runs."""
+
+
+@pytest.fixture
+def supervise(monkeypatch, tmp_path):
+    """The exit code of a group whose ranks do these lines, and the number of attempts; a list of them for each."""
+    monkeypatch.setattr(group, "COMMAND", (sys.executable, "-c", RANK))
+    monkeypatch.setattr(group, "GRACE_SECONDS", 0.2)
+
+    def supervise(*attempts, restarts=2):
+        made = []
+
+        def order_of(attempt):
+            made.append(attempt)
+            return json.dumps({"do": attempts[min(len(made), len(attempts)) - 1]}).encode()
+
+        return group.supervise(len(attempts[0]), restarts, order_of, tmp_path), made
+
+    return supervise
+
+
+def test_group_ends_when_all_ranks_have(supervise):
+    assert supervise(["pass", "time.sleep(0.2)"]) == (0, [0])
+
+
+def test_death_starts_all_ranks_again(supervise, capsys):
+    assert supervise([WAIT, "os.kill(os.getpid(), 9)"], ["pass", "pass"]) == (0, [0, 1])
+    assert "rank 1 was killed by SIGKILL: all ranks start again from the newest state" in capsys.readouterr().err
+
+
+def test_error_of_a_survivor_is_not_the_cause(supervise):
+    killed = "time.sleep(0.2); os.kill(os.getpid(), 9)"
+    assert supervise(["sys.exit(1)", killed], ["pass", "pass"]) == (0, [0, 1])
+
+
+def test_deaths_end_the_run_at_last(supervise, capsys):
+    assert supervise(["os.kill(os.getpid(), 9)", WAIT], restarts=1) == (1, [0, 1])
+    assert "error: rank 0 was killed by SIGKILL, after 1 restart (distribute.restarts)\n" in capsys.readouterr().err
+
+
+def test_error_ends_the_run_with_its_message(supervise, capsys):
+    bad = 'print("error: cat.jpg cannot be read", file=sys.stderr); sys.exit(4)'
+    assert supervise([WAIT, bad]) == (4, [0])
+    assert capsys.readouterr().err == "rank 1:\nerror: cat.jpg cannot be read\n"
+
+
+def test_port_that_is_taken_is_no_death(supervise):
+    assert supervise(["sys.exit(75)", WAIT], ["pass", "pass"], restarts=0) == (0, [0, 0])
+
+
+def test_ranks_in_a_collective_are_killed(supervise):
+    start = time.monotonic()
+    assert supervise(["sys.exit(2)", WAIT])[0] == 2
+    assert time.monotonic() - start < 15
+
+
+def test_signal_reaches_rank_0_alone(supervise, tmp_path):
+    ready = f"Path({str(tmp_path)!r}, 'ready').touch()"
+    first = f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); {ready}; time.sleep(60)"
+    other = f"signal.signal(signal.SIGTERM, lambda *_: (Path({str(tmp_path)!r}, 'asked').touch(), os._exit(1))); {WAIT}"
+
+    def stop():
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    assert supervise([first, other]) == (143, [0])
+    thread.join()
+
+
+def test_ranks_end_with_their_parent(supervise, tmp_path):
+    held = group.RankGroup(1, "", json.dumps({"do": ["sys.stdin.read(1)"]}).encode(), tmp_path)
+    held.ranks[0].stdin.close()
+    assert held.ranks[0].wait(30) == 0
+    held.close()
+
+
+@pytest.mark.parametrize(("num_rows", "world", "devices"), [(8, 2, 2), (8, 2, 4), (12, 3, 3), (8, 4, 8)])
+def test_shares_make_up_the_batch(num_rows, world, devices):
+    rows = list(range(num_rows))
+    shares = [Share(Rank(number, world), devices).of(rows) for number in range(world)]
+    assert [row for share in shares for row in share] == rows and len({*map(len, shares)}) == 1
+
+
+def test_batch_that_cannot_be_divided_is_whole():
+    assert Share(Rank(1, world=2), 4).of([1, 2, 3, 4, 5, 6]) == [1, 2, 3, 4, 5, 6]
+    assert ALONE.share(4) is None
