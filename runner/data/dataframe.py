@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -10,145 +9,46 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import model_validator
 
 from runner.batch import Array, Indices
-from runner.component import File, Folder, Names, Package, is_file, is_folder
+from runner.component import Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, same_files
 from runner.data.groups import Groups
 from runner.data.ids import CHUNK, Ids, rows_of
 from runner.data.labels import NO_LABELS, Head, Known, Labels
-from runner.data.manifest import PARQUET, Manifest, read_manifest
+from runner.data.manifest import PARQUET, Manifest, joined, read_manifest
 from runner.data.masks import FIRST_MASKS, MaskedImages, MaskFileSettings, mask_labels
 from runner.data.places import FilePlaces
 from runner.data.stored_samples import file_samples
-from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader, numbers
-from runner.data.table_rows import folds, groups, splits
+from runner.data.table import TargetColumn, TargetReader, numbers
+from runner.data.table_rows import folds, groups, of_classes, refuse_absent, splits
+from runner.data.table_settings import TableSettings
 from runner.data.views import select
 from runner.errors import DataError
 from runner.images import ImageSettings
-from runner.messages import first_few, yaml_text
+from runner.messages import first_few, plural
 from runner.place import Place
 
-OUTPUT_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-"""Names that Keras and TensorFlow accept for one of several outputs."""
 
-DEFAULT_LABEL = "label"
-"""The column to learn if none is set."""
-
-
-class DataFrame(Data, ImageSettings, MaskFileSettings):
+class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):
     """Image files listed in a CSV or Parquet table, with labels, weights and splits in its columns."""
 
     kind: Literal["dataframe"] = "dataframe"
 
-    manifest: File
-    """The table, x.csv or x.parquet."""
-
-    root: Folder | None = None
-    """The folder that paths are relative to; null: the folder of the table."""
-
-    path_column: str = "path"
-    """The column with the path of each image, which is also its id."""
-
-    label_columns: Names | None = None
-    """The columns to learn; several columns become outputs of the same names. Null: the columns of a `class_mode`
-    mapping, otherwise `label`."""
-
-    class_mode: ColumnModes = "categorical"
-    """Form of `y`: categorical (one-hot), sparse (class numbers), binary, multi_label (0 or 1 per class; cells like
-    cat|dog), raw (numbers), multi_output (numbers, one output per column), mask (a class for each pixel, in the image
-    files of mask_column), input (the image), null (nothing); or a mapping of columns to modes, {bi: binary, multi:
-    sparse}."""
-
-    mask_column: str | None = None
-    """The column with the path of each image's mask, for class_mode=mask."""
-
-    weight_column: str | None = None
-    """The column with the weight of each sample in the loss; null: equal weights."""
-
-    split_column: str | None = None
-    """The column with train, validation (or val) or test; null: split by validation_split and test_split."""
-
-    fold_column: str | None = None
-    """The column with the number of each sample's fold; data.fold validates, in place of validation_split. Null: no
-    such column."""
-
-    group_column: str | None = None
-    """The column with the group of each sample, such as a patient: all of a group's samples are in one split. Null: no
-    groups."""
-
-    @model_validator(mode="after")
-    def _columns_fit_the_mode(self) -> Self:
-        if isinstance(self.class_mode, dict):
-            self._check_mapping(self.class_mode)
-        elif self._has_labels and self.label_columns == ():
-            raise ValueError(
-                f"label_columns must name the columns to learn for class_mode={self.class_mode}, got []; "
-                "for data without labels set class_mode=null"
-            )
-        columns = self._target_columns
-        if len(set(columns)) < len(columns):
-            raise ValueError(f"label_columns must name each column once, got [{', '.join(columns)}]")
-        invalid = [name for name in columns if not OUTPUT_NAME.fullmatch(name)]
-        if self._several_heads and invalid:
-            raise ValueError(
-                "several label_columns name the model's outputs and must consist of letters a to z, digits, _, . and "
-                f"-, got {', '.join(map(repr, invalid))}; rename the columns"
-            )
-        if self.class_mode == "mask" and (self.mask_column is None or self.label_columns is not None):
-            wrong = (
-                "mask_column must name the column of the masks"
-                if self.mask_column is None
-                else "label_columns must be null"
-            )
-            raise ValueError(
-                f"{wrong} with class_mode=mask, got {yaml_text(self.label_columns and list(self.label_columns))}"
-            )
-        if self.fold_column is not None and (self.folds is not None or self.test_split):
-            wrong = "folds must be null" if self.folds is not None else "test_split must be 0"
-            raise ValueError(
-                f"{wrong} with fold_column={self.fold_column}, which divides the samples; name the samples to test on "
-                "in split_column"
-            )
-        if self.group_column is not None and self.group_pattern is not None:
-            raise ValueError(f"group_pattern must be null with group_column={self.group_column}; give one of them")
-        if self.class_mode is None and self.weight_column is not None:
-            raise ValueError(f"weight_column must be null with class_mode=null, got {self.weight_column!r}")
-        return self
-
-    def _check_mapping(self, modes: Mapping[str, ColumnMode]) -> None:
-        if not modes:
-            raise ValueError(
-                "class_mode must map columns to modes, got {}; for data without labels set class_mode=null"
-            )
-        if self.label_columns is not None and set(self.label_columns) != set(modes):
-            raise ValueError(
-                "label_columns must be null or the columns of the class_mode mapping, "
-                f"[{', '.join(modes)}]; got [{', '.join(self.label_columns)}]"
-            )
-
-    @model_validator(mode="after")
-    def _can_be_read(self) -> Self:
-        suffix = self.manifest.suffix.lower()
-        if suffix not in (".csv", PARQUET):
-            raise ValueError(f"manifest must end in .csv or .parquet, got {self.manifest}")
-        return self
-
     def named_outputs(self) -> tuple[Head, ...]:
         """The heads of several columns, without their classes."""
-        return tuple(Head(name, mode) for name, mode in self._modes.items()) if self._several_heads else ()
+        return tuple(Head(name, mode) for name, mode in self.modes.items()) if self.several_heads else ()
 
     def packages(self) -> Iterator[Package]:
         """The package that reads Parquet, if the table is Parquet."""
-        if self.manifest.suffix.lower() == PARQUET:
-            yield Package(f"data.manifest={self.manifest}", "pyarrow", "parquet", "save the table as .csv")
+        for key, file in self.tables():
+            if file.suffix.lower() == PARQUET:
+                yield Package(f"data.{key}={file}", "pyarrow", "parquet", "save the table as .csv")
 
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """Keys whose file or folder does not exist, with its path."""
-        if not is_file(self.manifest):
-            yield "manifest", self.manifest
+        yield from ((key, file) for key, file in self.tables() if not is_file(file))
         if self.root is not None and not is_folder(self.root):
             yield "root", self.root
 
@@ -192,11 +92,13 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         # Imported here because decoders are slow to import and the configuration imports this module.
         from runner.images.fast import FIRST, open_decoder
 
-        manifest = self._read()
-        ids, rows = self._ids(manifest), self._rows(manifest)
+        tables, left_out = self._tables()
+        manifest, rows = joined(list(tables.values())), self._rows(tables)
+        ids = self._ids(manifest)
         if self.class_mode == "mask":
             return self._open_masks(manifest, ids, rows, known)
-        targets = self._targets(TargetReader(manifest, rows["train"], known))
+        chosen = {"": self.classes} if self.classes is not None else {}
+        targets = self._targets(TargetReader(manifest, rows["train"], {**chosen, **known}))
         heads = tuple(target.head for target in targets)
         labels = Labels(heads, tuple(target.column for target in targets), self._weights(manifest))
         folder = self.folder
@@ -205,7 +107,8 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
             split: file_samples(folder, ids.select(members), labels.take(members), decoder)
             for split, members in rows.items()
         }
-        return self.dataset(sources, heads, (self.manifest,), self._groups_of(manifest, rows))
+        dataset = self.dataset(sources, heads, self._files, self._groups_of(manifest, rows))
+        return replace(dataset, notes=(*left_out, *dataset.notes))
 
     def _open_masks(self, manifest: Manifest, ids: Ids, rows: Mapping[str, Indices], known: Known) -> Dataset:
         from runner.images.fast import FIRST, open_decoder
@@ -219,57 +122,46 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
         images = file_samples(folder, ids, NO_LABELS, decoder)
         samples = MaskedImages(images, FilePlaces(folder, masks), MaskDecoder(classes, self), labels)
         sources = {split: select(samples, members) for split, members in rows.items()}
-        return self.dataset(sources, labels.heads, (self.manifest,), self._groups_of(manifest, rows))
+        return self.dataset(sources, labels.heads, self._files, self._groups_of(manifest, rows))
 
-    def _read(self) -> Manifest:
-        modes = self._modes
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        return tuple(file for _, file in self.tables())
+
+    def _tables(self) -> tuple[dict[str, Manifest], list[str]]:
+        """The table of each split that has one, `train` first, without rows of other classes; and a note on these."""
+        tables = {key.removesuffix("_manifest"): self._read(file) for key, file in self.tables()}
+        tables = {"train" if key == "manifest" else key: table for key, table in tables.items()}
+        if self.classes is None:
+            return tables, []
+        (column,) = self.target_columns
+        refuse_absent(tables["train"], column, self.classes)
+        chosen = {split: of_classes(table, column, self.classes) for split, table in tables.items()}
+        others = [name for _, names in chosen.values() for name in names]
+        note = f"{plural(len(others), 'row')} of other classes left out: {first_few(sorted(set(others)))}"
+        return {split: table for split, (table, _) in chosen.items()}, [note] if others else []
+
+    def _read(self, file: Path) -> Manifest:
+        modes = self.modes
         texts = [name for name, mode in modes.items() if mode != "raw"]
         texts += [self.mask_column] if self.mask_column is not None and self.class_mode == "mask" else []
-        texts += filter(None, (self.split_column, self.group_column, self.fold_column))
+        texts += filter(None, [self.group_column])
+        texts += filter(None, [self.split_column, self.fold_column] if file == self.manifest else [])
         raw = [name for name, mode in modes.items() if mode == "raw"]
         weights = [] if self.weight_column is None else [self.weight_column]
-        manifest = read_manifest(self.manifest, [self.path_column, *texts], [*raw, *weights])
+        manifest = read_manifest(file, [self.path_column, *texts], [*raw, *weights])
         if not len(manifest):
-            raise DataError(f"{self.manifest} must list samples, got no rows")
+            raise DataError(f"{file} must list samples, got no rows")
         return manifest
-
-    @property
-    def _has_labels(self) -> bool:
-        return self.class_mode not in (None, "input", "mask")
-
-    @property
-    def _target_columns(self) -> tuple[str, ...]:
-        """The columns to learn, in order."""
-        if not self._has_labels:
-            return ()
-        return self.label_columns or (tuple(self.class_mode) if isinstance(self.class_mode, dict) else (DEFAULT_LABEL,))
-
-    @property
-    def _several_heads(self) -> bool:
-        """Whether each column is an output of its own; `raw` joins several columns into one."""
-        return len(self._target_columns) > 1 and self.class_mode != "raw"
-
-    @property
-    def _modes(self) -> dict[str, ColumnMode]:
-        """The mode of each column to learn."""
-        modes: dict[str, ColumnMode] = {}
-        for name in self._target_columns:
-            if isinstance(self.class_mode, dict):
-                modes[name] = self.class_mode[name]
-            elif self.class_mode == "multi_output":
-                modes[name] = "raw"
-            elif self.class_mode is not None and self.class_mode != "input" and self.class_mode != "mask":
-                modes[name] = self.class_mode
-        return modes
 
     def _targets(self, reader: TargetReader) -> list[TargetColumn]:
         if self.class_mode == "input":
             return [TargetColumn(Head("", "input"), np.empty(0, np.int64))]
-        if self.class_mode == "raw" and len(self._target_columns) > 1:
-            return [reader.values(self._target_columns)]
+        if self.class_mode == "raw" and len(self.target_columns) > 1:
+            return [reader.values(self.target_columns)]
         return [
-            reader.target(column, mode, name=column if self._several_heads else "")
-            for column, mode in self._modes.items()
+            reader.target(column, mode, name=column if self.several_heads else "")
+            for column, mode in self.modes.items()
         ]
 
     def _paths(self, manifest: Manifest, column: str, what: str) -> Ids:
@@ -292,12 +184,18 @@ class DataFrame(Data, ImageSettings, MaskFileSettings):
             )
         return ids
 
-    def _rows(self, manifest: Manifest) -> dict[str, Indices]:
-        """The rows of each split; all rows are for training if the table has no splits."""
-        rows = {"train": np.arange(len(manifest))} if self.split_column is None else splits(manifest, self.split_column)
-        if self.fold_column is None:
-            return rows
-        return {**rows, **folds(manifest, self.fold_column, rows, int(self.fold or 0))}
+    def _rows(self, tables: Mapping[str, Manifest]) -> dict[str, Indices]:
+        """The rows of each split in the joined tables; all rows of the first are for training if it has no splits."""
+        first = tables["train"]
+        rows = {"train": np.arange(len(first))} if self.split_column is None else splits(first, self.split_column)
+        if self.fold_column is not None:
+            rows |= folds(first, self.fold_column, rows, int(self.fold or 0))
+        begin = len(first)
+        for split, table in list(tables.items())[1:]:
+            if split in rows:
+                raise DataError(f"{first.file} has {split} rows already; leave data.{split}_manifest={table.file} out")
+            rows[split] = np.arange(begin, begin := begin + len(table))
+        return rows
 
     @property
     def _folds_are_given(self) -> bool:

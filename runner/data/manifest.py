@@ -34,6 +34,10 @@ class Manifest:
 
     file: Path
     table: pd.DataFrame
+    """Its index has the numbers of the rows in the file; of joined tables, pairs of a place in `files` and a number."""
+
+    files: tuple[Path, ...] = ()
+    """The files of joined tables."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -46,7 +50,28 @@ class Manifest:
         cell = cell.tolist() if isinstance(cell, np.ndarray) else cell
         others = f" (and {plural(len(rows) - 1, 'more row')})" if len(rows) > 1 else ""
         found = "nothing" if _is_empty(cell) else repr(str(cell))
-        raise DataError(f"{self.file}: row {rows[0] + 1}, column {column!r}, must {must}, got {found}{others}{fix}")
+        file, number = self._place(int(rows[0]))
+        raise DataError(f"{file}: row {number + 1}, column {column!r}, must {must}, got {found}{others}{fix}")
+
+    def _place(self, row: int) -> tuple[Path, int]:
+        """The file of a row, and its index there."""
+        label: Any = self.table.index[row]
+        return (self.files[label[0]], int(label[1])) if self.files else (self.file, int(label))
+
+    def keep(self, rows: Indices) -> Manifest:
+        """The table with these rows only, whose numbers stay."""
+        return Manifest(self.file, self.table.iloc[rows], self.files)
+
+
+def joined(manifests: Sequence[Manifest]) -> Manifest:
+    """The rows of tables, one after the other."""
+    first, *others = manifests
+    if not others:
+        return first
+    import pandas as pd
+
+    table = pd.concat([one.table for one in manifests], keys=range(len(manifests)))
+    return Manifest(first.file, table, tuple(one.file for one in manifests))
 
 
 def read_manifest(file: Path, texts: Sequence[str], numbers: Sequence[str]) -> Manifest:

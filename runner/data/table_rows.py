@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from runner.batch import Indices
+from runner.data.cells import class_text
 from runner.data.groups import Groups
 from runner.data.manifest import Manifest
 from runner.data.splits import EXPECTED, split_of
 from runner.errors import DataError
-from runner.messages import first_few
+from runner.messages import did_you_mean, first_few
 
 
 def splits(manifest: Manifest, column: str) -> dict[str, Indices]:
@@ -27,6 +28,24 @@ def splits(manifest: Manifest, column: str) -> dict[str, Indices]:
     if "train" not in rows:
         raise DataError(f"{manifest.file}, column {column!r}, must have train rows, got only {first_few(rows)}")
     return rows
+
+
+def of_classes(manifest: Manifest, column: str, classes: Sequence[str]) -> tuple[Manifest, list[str]]:
+    """The table without rows of other classes, and the names of these; rows without a class stay."""
+    texts = manifest.table[column].map(class_text, na_action="ignore")
+    others = ~(texts.isin(list(classes)) | texts.isna())
+    return manifest.keep(np.flatnonzero(~others)), texts[others].tolist()
+
+
+def refuse_absent(manifest: Manifest, column: str, classes: Sequence[str]) -> None:
+    """Raise `DataError` for classes that no row has."""
+    known = set(manifest.table[column].map(class_text, na_action="ignore").dropna())
+    for name in classes:
+        if name not in known:
+            raise DataError(
+                f"data.classes must name classes of column {column!r} of {manifest.file} ({first_few(sorted(known))}), "
+                f"got {name}{did_you_mean(name, known)}"
+            )
 
 
 def folds(manifest: Manifest, column: str, rows: Mapping[str, Indices], fold: int) -> dict[str, Indices]:

@@ -21,7 +21,19 @@ LOCK = ".lock"
 """The file that the process locks which writes a pack."""
 
 PATHS = (
-    *("root", "path", "manifest", "partition", "labels", "validation_root", "test_root", "masks", "targets"),
+    *(
+        "root",
+        "path",
+        "manifest",
+        "validation_manifest",
+        "test_manifest",
+        "partition",
+        "labels",
+        "validation_root",
+        "test_root",
+        "masks",
+        "targets",
+    ),
     *("shards", "validation_shards", "test_shards"),
 )
 """Keys of data that say where it is; data that has moved is the same data."""

@@ -40,6 +40,8 @@ FREE = (
     "data.root",
     "data.path",
     "data.manifest",
+    "data.validation_manifest",
+    "data.test_manifest",
     "data.partition",
     "data.labels",
     "data.validation_root",
