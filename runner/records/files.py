@@ -81,6 +81,26 @@ def to_json(document: object, indent: int | None = 2) -> str:
     return json.dumps(to_plain(document), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+class Sections:
+    """The JSON text of a document that is written many times; only values that were replaced are encoded again.
+
+    No value may be changed in place.
+    """
+
+    def __init__(self) -> None:
+        self._encoded: dict[str, tuple[object, str]] = {}
+
+    def to_json(self, document: Mapping[str, object]) -> str:
+        """What the function `to_json` gives for a document that is not empty."""
+        lines = (f"  {json.dumps(name)}: {self._text(name, value)}" for name, value in document.items())
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    def _text(self, name: str, value: object) -> str:
+        if name not in self._encoded or self._encoded[name][0] is not value:
+            self._encoded[name] = value, to_json(value).rstrip("\n").replace("\n", "\n  ")
+        return self._encoded[name][1]
+
+
 def to_plain(value: object) -> object:
     """A deep copy of `value` made of dict, list, str, int, float, bool and None only.
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from runner.errors import RunnerError
 from runner.messages import printable
-from runner.records.files import to_json, to_plain, write_atomically, write_in_place
+from runner.records.files import Sections, to_json, to_plain, write_atomically, write_in_place
 from runner.records.heartbeat import Heartbeat, process_identity
 from runner.records.provenance import environment, git_state, machine, packages, versions
 
@@ -113,6 +113,7 @@ class RunRecord:
     def __init__(self, path: Path, document: Document, log: logging.Handler, *, before: bytes | None = None) -> None:
         self.path = path
         self._document = document
+        self._sections = Sections()
         self._log = log
         self._before = before
         """run.json as it was when a held record was reopened; None once the record is written."""
@@ -246,7 +247,7 @@ class RunRecord:
         # Kept even if writing fails, as on a full disk: the next change writes it too.
         self._document = document
         if not self.is_held:
-            write_atomically(self.path / RUN_JSON, to_json(document), overwrite=True)
+            write_atomically(self.path / RUN_JSON, self._sections.to_json(document), overwrite=True)
 
 
 def _first_document(backend: str) -> Document:

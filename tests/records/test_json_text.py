@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.records.files import to_json
+from runner.records import files
+from runner.records.files import Sections, to_json
 
 PLAIN = st.recursive(
     st.none()
@@ -55,3 +56,19 @@ def test_non_finite_numbers_become_text(number):
 
 def test_keys_keep_order_and_text_is_readable():
     assert to_json({"b": "Straße", "a": [1]}) == ('{\n  "b": "Straße",\n  "a": [\n    1\n  ]\n}\n')
+
+
+@settings(max_examples=30)
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), PLAIN, min_size=1), max_size=4))
+def test_sections_give_the_same_text(documents):
+    sections = Sections()
+    for document in [*documents, *documents]:
+        assert sections.to_json(document) == to_json(document)
+
+
+def test_unchanged_sections_are_encoded_once(monkeypatch):
+    encoded, large, sections = [], {"packages": [1, 2]}, Sections()
+    monkeypatch.setattr(files, "to_json", lambda value: encoded.append(value) or to_json(value))
+    for stage in ("open", "fit"):
+        assert sections.to_json({"stage": stage, "large": large}) == to_json({"stage": stage, "large": large})
+    assert encoded == ["open", large, "fit"]
