@@ -8,7 +8,9 @@ import sys
 import tokenize
 import traceback
 from collections import Counter
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,15 +49,30 @@ def part_of(module):
     return module.parts[0].removesuffix(".py")
 
 
-def imported(module, *, top_only=False):
-    """Dotted names a module imports; at its top only: not within functions, not for type checkers."""
-    tree = ast.parse((PACKAGE / module).read_text())
-    nodes = tree.body if top_only else ast.walk(tree)
-    for node in nodes:
+@cache
+def read(module):
+    """What a module of the package imports, defines and says, from one look at its syntax."""
+    source = (PACKAGE / module).read_text()
+    names, modules, classes, texts = [], set(), [], []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
+            names.append(node.module)
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ClassDef):
+            classes.append(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.append(node.value)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    texts += (token.string for token in tokens if token.type == tokenize.COMMENT)
+    return SimpleNamespace(names=names, modules=modules, classes=classes, texts=texts)
+
+
+def imported(module):
+    """Dotted names a module imports."""
+    return read(module).names
 
 
 def dotted(module):
@@ -65,13 +82,7 @@ def dotted(module):
 
 def imported_modules(module):
     """Names of the package's modules that a module imports, also as `from package import module`."""
-    names = set()
-    for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {name.removeprefix("runner.") for name in names if name.startswith("runner.")}
+    return {name.removeprefix("runner.") for name in read(module).modules if name.startswith("runner.")}
 
 
 def runner_parts(module):
@@ -195,9 +206,8 @@ def test_gerund_modules_are_few():
 def test_class_names_are_unique():
     places = {}
     for module in MODULES:
-        for node in ast.walk(ast.parse((PACKAGE / module).read_text())):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(str(module))
+        for name in read(module).classes:
+            places.setdefault(name, []).append(str(module))
     doubled = {name: found for name, found in places.items() if len(found) > 1}
     assert set(doubled) <= DOUBLE_CLASSES, doubled
 
@@ -278,23 +288,12 @@ ALLOWED_TEXTS = {"told"}
 """Keys of run.json."""
 
 
-def texts_of(module):
-    """The string literals of a module, its docstrings included, and its comments."""
-    source = (PACKAGE / module).read_text()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
-
-
 def unplain(text):
     return [found.group() for found in WORDS_TO_AVOID.finditer(text) if text not in ALLOWED_TEXTS]
 
 
 def test_modules_are_written_in_plain_words():
-    found = {str(module): [word for text in texts_of(module) for word in unplain(text)] for module in MODULES}
+    found = {str(module): [word for text in read(module).texts for word in unplain(text)] for module in MODULES}
     assert {name: words for name, words in found.items() if words} == {}
 
 
