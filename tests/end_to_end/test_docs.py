@@ -128,7 +128,7 @@ DONE = set()
 
 
 class Reader:
-    """Follows a page: epochs, samples, and networks that a command does not name, are cut short; README has its own.
+    """Follows a page: epochs, samples, and networks that a command does not name, are cut short, but for the first run.
 
     A command that ran on an earlier page is skipped, unless a later step of this page needs a run. A run only trains,
     unless the next step repeats it or a later one reads its results: evaluating and predicting have their own tests.
@@ -136,7 +136,6 @@ class Reader:
 
     def __init__(self, page, examples):
         self.steps, self.examples = STEPS[page], examples
-        self.network = [] if page == "README.md" else ["model=mlp", "model.hidden_units=[4]"]
         self.epochs = 1
         self.namespace = {}
         self.is_whole = False
@@ -245,7 +244,8 @@ class Reader:
         limit = [] if re.search(r"\bdata=(none|custom|arrays)|data\.limit", said) else ["data.limit=8"]
         steps = ["train.steps_per_epoch=2"] if re.search(r"data=none|steps_per_epoch=", said) else []
         fit = [] if self.is_whole or re.search(r"\bmode=|debug=", said) else ["mode=fit"]
-        network = [] if re.search(r"\bmodel[.=]|experiment=", said) else self.network
+        is_own = not arguments or re.search(r"\bmodel[.=]|experiment=", said)
+        network = [] if is_own else ["model=mlp", "model.hidden_units=[4]"]
         network = ["model.depth=1", "model.filters=2"] if "model.depth=" in said else network
         workers = ["loader.workers=1"] if "use_multiprocessing=true" in said else []
         return ["train.epochs=1", *seconds, *limit, *steps, *fit, *network, *workers]

@@ -152,7 +152,7 @@ def test_bench_without_any_result_fails(photos, monkeypatch, in_this_process):
         bench(*photos)
 
 
-def test_an_unreadable_sample_is_named(photos):
+def test_an_unreadable_sample_is_named(photos, in_this_process):
     Path("photos/cat/03.png").write_bytes(b"no image")
     # On a busy machine the first look ends before that sample, which the loaders then meet.
     with pytest.raises(RunnerError, match="photos/cat/03.png"):
