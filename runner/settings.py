@@ -69,7 +69,8 @@ class Settings(Component):
     write the data into large files (`pack`)."""
 
     from_run: Folder | None = None
-    """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained."""
+    """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained.
+    The folder of a sweep over seeds or folds: `predict` writes the mean of its models."""
 
     resume: Folder | None = None
     """The run to resume in its folder, with its configuration; `latest`: the newest that trained."""

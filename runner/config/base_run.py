@@ -16,13 +16,21 @@ from runner.config.paths import why_missing
 from runner.config.resolvers import literal
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML
-from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume, run_to_use
+from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume
 from runner.records.folder import OUTPUTS
 from runner.records.run_folder import LATEST, RunFolder, named_run
 from runner.settings import Settings
 
+
+def _first_to_use(folder: Path) -> RunFolder:
+    """The run whose model is used; the first of a sweep's."""
+    from runner.sweeps.members import runs_to_use  # a start without from_run needs none of it
+
+    return runs_to_use(folder)[0]
+
+
 CHECKS: dict[str, Callable[[Path], RunFolder]] = {
-    "from_run": run_to_use,
+    "from_run": _first_to_use,
     "rerun": run_to_rerun,
 }
 OF_THE_MODEL = ("model", "train", "data.scale")
@@ -52,6 +60,7 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     folder = _folder(key, name)
     takeover = any(each.key_or_group == "resume_takeover" and each.value() is True for each in overrides.keys)
     run = run_to_resume(folder, takeover=takeover) if key == "resume" else CHECKS[key](folder)
+    files_of = run.path if key == "from_run" else folder
     earlier = run.config if key == "from_run" else run.final_config
     problems = [problem for override in (*overrides.choices, *overrides.keys) if (problem := _conflict(override, key))]
     if problems:
@@ -68,7 +77,7 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     OmegaConf.update(config, key, str(folder), force_add=True)
     files = [file for file in composition.files if file.package in chosen]
     rest = {name: value for name, value in base.items() if name not in chosen}
-    return Composition(config, (ConfigFile(folder / CONFIG_YAML, "", rest, (), foreign=False), *files))
+    return Composition(config, (ConfigFile(files_of / CONFIG_YAML, "", rest, (), foreign=False), *files))
 
 
 def _folder(key: str, name: str) -> Path:

@@ -16,6 +16,7 @@ from runner.loaders.loader import Loader
 from runner.messages import first_few, plural, shape_text
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
 from runner.modes.figures import picture_data
+from runner.modes.model_means import predict_mean, refuse_known
 from runner.modes.open_data import data_section, open_dataset, samples_of
 from runner.modes.results import evaluate_split, predict_split, predicted_section
 from runner.modes.summary import model_lines
@@ -35,24 +36,31 @@ ALL = "all"
 """The name of the split that holds all samples."""
 
 
-def use_model(run: RunContext, trained: RunFolder) -> Dataset:
-    """Open the data, load the model, then evaluate or predict. Returns the data.
+def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
+    """Open the data, load the model, then evaluate or predict; with several, their mean. Returns the data.
 
-    Raises `DataError` if the data does not fit the model, or has no labels to evaluate on.
+    Raises `DataError` if the data does not fit the model, or has no labels to evaluate on; and for several models if
+    one was trained on the samples.
     """
-    mode = run.config.mode
+    mode, trained = run.config.mode, runs[0]
     with data_stage(run):
-        dataset = _open(run.config, trained)
+        dataset, config = _open(run.config, trained, held_out=len(runs) > 1)
         split, section = _split(run, dataset), data_section(dataset)
-        if split in HELD_OUT and dataset.batches is None:
+        if dataset.batches is None and (split in HELD_OUT or (len(runs) > 1 and split == ALL)):
             source, fingerprint = dataset.splits[split], section["fingerprint"]
-            dataset = replace(
-                dataset, notes=(*dataset.notes, *notes_on_trained(run.config, trained, split, source, fingerprint))
-            )
+            known = [note for one in runs for note in notes_on_trained(config, one, split, source, fingerprint)]
+            if len(runs) > 1:
+                refuse_known(known)
+            dataset = replace(dataset, notes=(*dataset.notes, *known))
         settings = prepare_loading(run, dataset, (split,), {**section, "notes": dataset.notes})
-        _refuse_unfit(run.config, trained, dataset, split)
+        for one in runs:
+            _refuse_unfit(run.config, one, dataset, split)
         picture_data(run.record.path, replace(dataset, splits={split: dataset.splits[split]}))
     with open_loaders(run, settings, dataset, (split,), training=False) as loaders:
+        if len(runs) > 1:
+            with run.record.stage(mode):
+                predict_mean(run, runs, loaders[split], split)
+            return dataset
         with run.record.stage("load"):
             model = _load(run, trained)
         with run.record.stage(mode):
@@ -60,14 +68,19 @@ def use_model(run: RunContext, trained: RunFolder) -> Dataset:
     return dataset
 
 
-def _open(config: Settings, trained: RunFolder) -> Dataset:
-    """The data with the model's classes; as one split if it has no labels and no split is requested."""
+def _open(config: Settings, trained: RunFolder, *, held_out: bool) -> tuple[Dataset, Settings]:
+    """The data with the model's classes, and its settings.
+
+    It is one split if no split is requested and it has no labels; or with `held_out`, which may only be samples that
+    are new, no test split.
+    """
     dataset = open_dataset(config, trained.heads)
-    if dataset.heads or config.split is not None or dataset.batches is not None:
-        return dataset
-    undivided = samples_of(config).undivided()
-    dataset = open_dataset(config.model_copy(update={"data": undivided}), trained.heads)
-    return replace(dataset, splits={ALL: join(tuple(dataset.splits.values()))}, notes=())
+    divided = "test" in dataset.splits if held_out else dataset.heads
+    if divided or config.split is not None or dataset.batches is not None:
+        return dataset, config
+    undivided = config.model_copy(update={"data": samples_of(config).undivided()})
+    dataset = open_dataset(undivided, trained.heads)
+    return replace(dataset, splits={ALL: join(tuple(dataset.splits.values()))}, notes=()), undivided
 
 
 def _split(run: RunContext, dataset: Dataset) -> str:

@@ -21,6 +21,7 @@ from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, refuse_alone
+from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
 from runner.modes.pack import pack_data
 from runner.modes.pipeline import open_loader, plan_loading
@@ -31,7 +32,6 @@ from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
-from runner.records.earlier import run_to_use
 from runner.records.folder import new_run_folder
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
@@ -39,6 +39,7 @@ from runner.records.secret_keys import masked, secret_values
 from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
+from runner.sweeps.members import runs_to_use
 from runner.training.backend import require_backend
 from runner.watchdog import Watchdog
 
@@ -95,7 +96,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
         require_backend(config.backend)
     resumed = resumable(config)
     first = repeated(config, resumed)
-    trained = None if config.from_run is None else run_to_use(config.from_run)
+    trained = None if config.from_run is None else runs_to_use(config.from_run)
+    refuse_unaveraged(config, trained or ())
     folder = resumed.path if resumed else folder or new_run_folder()
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
