@@ -11,7 +11,7 @@ from runner.config.files import Library
 from runner.config.overrides import parse
 from runner.sweeps.searchers import Choices, Interval, SearchSpace, TrialValues
 
-LOG = "log"
+LOG, FOLD = "log", "data.fold"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ def range_problems(overrides: Sequence[Override]) -> Iterator[str]:
         text, value = override.input_line, override.value()
         if keys.count(override.key_or_group) > 1:
             yield f"{override.key_or_group} must be given once in a search, got {keys.count(override.key_or_group)}"
+        if override.key_or_group == FOLD:
+            yield (
+                f"{text} must be one fold in a search, which would pick the easiest; sweep over the folds with the "
+                "values that it finds"
+            )
         if isinstance(value, IntervalSweep):
             low, high = value.start, value.end
             if low is None or high is None or not low < high:

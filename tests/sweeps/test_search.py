@@ -165,6 +165,10 @@ def test_search_without_any_value_fails(sweep, capsys):
         (["train.learning_rat=interval(0.1,1)"], "unknown key 'train.learning_rat'"),
         (["train.learning_rate=interval(-3,-1)"], "train.learning_rate must be"),
         (["seed=1,2", "seed=interval(1,2)"], "seed must be given once in a search, got 2"),
+        (
+            ["data.folds=3", "data.fold=0,1,2"],
+            "data.fold=0,1,2 must be one fold in a search, which would pick the easiest",
+        ),
         (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired cannot be combined with sweep.search"),
     ],
 )
