@@ -46,7 +46,10 @@ def test_reason_is_one_sentence_with_numbers():
 @pytest.mark.parametrize("needed", [1, 10**9])
 def test_keys_are_handed_on(needed):
     chosen = Auto(**KEYS, workers=5).choose(needed, 1000).settings
-    assert chosen.model_dump() == {**KEYS, "workers": 5, "kind": chosen.kind}
+    drawn = {"balance": None, "draw_by": None}  # not with order=blocks
+    assert chosen.model_dump() == {**KEYS, **drawn, "workers": 5, "kind": chosen.kind}
+    for key, value in {"balance": "classes", "draw_by": "age"}.items():
+        assert getattr(Auto(**{key: value}).choose(needed, 1000).settings, key) == value
 
 
 @pytest.mark.parametrize("workers", [0, 1, 7])
