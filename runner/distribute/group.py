@@ -25,6 +25,9 @@ RANKS = "ranks"
 DONE = f"{RANKS}/done"
 """The file that rank 0 makes once the run is closed."""
 
+START = "-- start\n"
+"""A line of a log before those of each attempt."""
+
 NOT_CONNECTED = 75
 """Exit code of a rank that could not connect to the others."""
 
@@ -79,7 +82,7 @@ class RankGroup:
             time.sleep(WATCH_SECONDS)
         if any(ended.values()):
             time.sleep(SETTLE_SECONDS)
-            ended = self.ended()
+            ended |= self.ended()  # after those that ended first
         end = self._cause(ended)
         if end.code == 0:
             self._await_all()
@@ -87,7 +90,7 @@ class RankGroup:
         return end
 
     def _cause(self, ended: Mapping[int, int]) -> GroupEnd:
-        """What ended the group: a death before an error, which the others have because of it; rank 0 before others."""
+        """What ended the group, given the first to end first: a death before errors, which the others have after it."""
         killed = [GroupEnd(code, rank) for rank, code in ended.items() if code < 0 and code != -signal.SIGABRT]
         errors = [GroupEnd(code, rank) for rank, code in ended.items() if code]
         return next(iter([*killed, *errors]), GroupEnd(0, 0))
@@ -121,6 +124,8 @@ def _started(number: int, address: str, order: bytes, folder: Path) -> subproces
         rank = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
     else:
         with (folder / RANKS / f"{number}.log").open("ab") as log:
+            log.write(START.encode())
+            log.flush()
             rank = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
@@ -162,12 +167,19 @@ def supervise(world: int, restarts: int, order_of: Callable[[int], Any], folder:
         sys.stderr.write(f"rank {end.rank} {how}: all ranks start again from the newest state\n")
 
 
+def error_of(folder: Path, number: int) -> list[str]:
+    """The lines of the error that ended a rank in its last attempt; none if it wrote no error."""
+    file = folder / RANKS / f"{number}.log"
+    lines = file.read_text(encoding="utf-8", errors="replace").rpartition(START)[2].splitlines()
+    starts = [row for row, line in enumerate(lines) if line.startswith("error: ")]
+    return lines[starts[-1] :] if starts else []
+
+
 def _say_cause(end: GroupEnd, folder: Path) -> None:
     """Repeat the message of a rank whose error ended the run; rank 0 has written its own."""
     if end.code and end.rank:
-        lines = (folder / RANKS / f"{end.rank}.log").read_text(errors="replace").splitlines()
-        start = max((number for number, line in enumerate(lines) if line.startswith("error: ")), default=len(lines) - 1)
-        sys.stderr.write("\n".join([f"rank {end.rank}:", *lines[start:]]) + "\n")
+        lines = error_of(folder, end.rank) or [f"error: exit code {end.code}; its log is {folder / RANKS}"]
+        sys.stderr.write("\n".join([f"rank {end.rank}:", *lines]) + "\n")
 
 
 @contextmanager

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner.distribute.group import RANKS
+from runner.distribute.group import RANKS, error_of
 from runner.distribute.ranks import Rank
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, RunnerError
 from runner.modes.context import RunContext
 from runner.modes.debug import debugged
 from runner.modes.fit import train_model
@@ -45,6 +46,27 @@ def follow(config: Settings, rank: Rank, led: Path) -> None:
             train_model(RunContext(config, record, terminal, Tracking(config, terminal), rank), resumed)
         record.close("completed")
         write_atomically(_file(led, rank.number), json.dumps(_measured(record)), overwrite=True)
+
+
+LOST = ("Gloo", "NCCL", "coordination service", "Connection reset by peer")
+"""What JAX says where another process is missing."""
+
+
+@contextmanager
+def naming_lost_rank(rank: Rank, folder: Path) -> Iterator[None]:
+    """Raise the error of another rank in place of that of a collective in which it is missing."""
+    try:
+        yield
+    except RunnerError:
+        raise
+    except Exception as error:
+        if rank.world == 1 or not any(word in str(error) for word in LOST):
+            raise
+        found = {number: error_of(folder, number) for number in range(1, rank.world)}
+        said = [f"rank {number}: {' '.join(lines)}" for number, lines in found.items() if lines]
+        raise RunnerError(
+            "; ".join(said).replace("error: ", "") or "another rank has ended without an error"
+        ) from error
 
 
 def gather_ranks(run: RunContext) -> None:

@@ -20,7 +20,7 @@ from runner.modes.context import RunContext
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
-from runner.modes.follow import gather_ranks, refuse_alone
+from runner.modes.follow import gather_ranks, naming_lost_rank, refuse_alone
 from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
 from runner.modes.pack import pack_data
@@ -109,6 +109,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
         closing_record(config, record, terminal),
         closing(watchdog),
         watchdog.watching(),
+        naming_lost_rank(rank, folder),
     ):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)

@@ -11,6 +11,8 @@ import pytest
 
 from runner.distribute import group
 from runner.distribute.ranks import ALONE, Rank, Share
+from runner.errors import RunnerError
+from runner.modes.follow import naming_lost_rank
 
 RANK = """
 import json, os, signal, sys, time
@@ -63,6 +65,22 @@ def test_error_ends_the_run_with_its_message(supervise, capsys):
     bad = 'print("error: cat.jpg cannot be read", file=sys.stderr); sys.exit(4)'
     assert supervise([WAIT, bad]) == (4, [0])
     assert capsys.readouterr().err == "rank 1:\nerror: cat.jpg cannot be read\n"
+
+
+def test_later_error_is_not_the_cause(supervise, capsys):
+    bad = 'print("error: cat.jpg cannot be read", file=sys.stderr); sys.exit(4)'
+    lost = "time.sleep(0.3); sys.exit(1)"
+    assert supervise([lost, bad]) == (4, [0])
+    assert "cat.jpg" in capsys.readouterr().err
+
+
+def test_lost_rank_is_named_with_its_error(tmp_path):
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "ranks" / "1.log").write_text(f"error: old\n{group.START}fit\nerror: cat.jpg cannot be read\n")
+    with pytest.raises(RunnerError, match="^rank 1: cat.jpg cannot be read$"), naming_lost_rank(Rank(0, 2), tmp_path):
+        raise RuntimeError("Gloo all-reduce failed: Connection reset by peer")
+    with pytest.raises(RuntimeError, match="out of memory"), naming_lost_rank(Rank(0, 2), tmp_path):
+        raise RuntimeError("out of memory")
 
 
 def test_port_that_is_taken_is_no_death(supervise):
