@@ -95,7 +95,7 @@ def _is_same_data(
 
 def _place(document: Mapping[str, Any]) -> dict[str, Any]:
     """The kind of data, and where it is."""
-    return {key: document.get(key) for key in ("kind", "target", "arguments", *PLACES)}
+    return {key: document.get(key) for key in ("kind", "target", "arguments", "parts", *PLACES)}
 
 
 def _digest(source: Source, index: int) -> bytes | None:
