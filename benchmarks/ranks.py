@@ -131,7 +131,7 @@ def main() -> None:
         virtual = Group(root / "devices", f"distribute.devices={world}", flags=VIRTUAL)
         virtual.wait()
         write_photos(root / "photos")
-        for number in (2, world):
+        for number in sorted({2, world}):
             read = bytes_per_epoch(root, number)
             print(f"{number} processes: rank 1 reads {read / 1e6:.2f} MB per epoch", flush=True)
         whole = Group(root / "whole", f"distribute.processes={world}")
