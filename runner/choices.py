@@ -12,6 +12,7 @@ from runner.data.dataframe import DataFrame
 from runner.data.dataset import NoData
 from runner.data.digits import Digits
 from runner.data.directory import Directory
+from runner.data.mix import Mix
 from runner.data.npy import Npy
 from runner.data.pack import Pack
 from runner.data.tar import Tar
@@ -29,7 +30,7 @@ from runner.trackers.tensorboard import TensorBoard
 from runner.trackers.wandb import WandB
 
 AnyData = Annotated[
-    Digits | Directory | DataFrame | Npy | Arrays | Pack | Tar | CustomData | NoData, Field(discriminator="kind")
+    Digits | Directory | DataFrame | Npy | Arrays | Pack | Tar | CustomData | Mix | NoData, Field(discriminator="kind")
 ]
 """`data=…`: where the samples come from."""
 

@@ -15,9 +15,9 @@ from runner.component import Component, Folder, Names, Package
 from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data, NoData
 from runner.data.directory import Directory
+from runner.data.mix import Mix
 from runner.data.pack_format import pyarrow_for
 from runner.errors import DataError
-from runner.loaders.drawings import refuse_unfit_draws
 from runner.models.base import output_of, refuse_shared_columns
 from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
@@ -202,8 +202,13 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _draws_fit_the_data(self) -> Self:
-        if self.mode in DRAWING and not isinstance(self.data, NoData):
-            refuse_unfit_draws(self.loader, self.data, class_weight=self.train.class_weight)
+        data, draws = self.data, self.loader.balance is not None or self.loader.draw_by is not None
+        if isinstance(data, Mix) or (isinstance(data, Data) and (draws or data.share is not None)):
+            from runner.loaders.drawings import refuse_share, refuse_unfit_draws  # few configurations need it
+
+            refuse_share(data)
+            if self.mode in DRAWING:
+                refuse_unfit_draws(self.loader, data, class_weight=self.train.class_weight)
         return self
 
     @model_validator(mode="after")

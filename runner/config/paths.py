@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from runner.component import Component, is_file, is_folder
 from runner.config.schema import Schema
@@ -28,8 +29,18 @@ def missing_paths(settings: Settings) -> Iterator[Problem]:
                 yield Problem(f"{group}.{name}", f"{group}.{name}={absent}")
         for name, path in component.missing_paths() if hasattr(component, "missing_paths") else ():
             key = f"{group}.{name}"
-            kind = _kind((group, component.kind, name))
+            kind = _kind(_location(group, component, name))
             yield Problem(key, f"{key} must be an existing {kind}, got {path}{why_missing(path)}")
+
+
+def _location(group: str, component: Component, key: str) -> tuple[str, ...]:
+    """The location of a key of a component as pydantic has it: with the kind of each component on the way."""
+    location: list[str] = [group]
+    value: Any = component
+    for part in key.split("."):
+        location += [value.kind, part] if isinstance(value, Component) and hasattr(value, "kind") else [part]
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    return tuple(location)
 
 
 def _kind(location: tuple[str, ...]) -> str:

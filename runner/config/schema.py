@@ -98,6 +98,9 @@ class Schema:
                 if place.node is None:
                     break
                 node, variants, tag = place.node, None, None
+            elif self.variants(below := node.get("additionalProperties") or {}) is not None:  # a component by name
+                place = KeyPlace(f"{place.key}.{part}", below, node)
+                node, variants, tag = below, None, None
             else:  # the tag of a union, or an index
                 node = next((shape for shape in self.shapes(node) if self.variants(shape) or "properties" in shape), {})
         return place
@@ -250,6 +253,8 @@ def _expected(node: Node) -> str:
 
 def _expected_mapping(node: Node) -> str:
     values = node.get("additionalProperties")
+    if isinstance(values, dict) and "discriminator" in values:
+        return f"a mapping of names to groups of keys with a {values['discriminator']['propertyName']}"
     return f"a mapping of {_plural(values)}" if isinstance(values, dict) else "a mapping"
 
 

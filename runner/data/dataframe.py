@@ -22,7 +22,6 @@ from runner.data.masks import FIRST_MASKS, MaskedImages, MaskFileSettings, mask_
 from runner.data.places import FilePlaces
 from runner.data.stored_samples import file_samples
 from runner.data.table import TargetColumn, TargetReader, numbers
-from runner.data.table_rows import folds, groups, of_classes, refuse_absent, splits
 from runner.data.table_settings import TableSettings
 from runner.data.views import select
 from runner.errors import DataError
@@ -130,6 +129,8 @@ class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):
 
     def _tables(self) -> tuple[dict[str, Manifest], list[str]]:
         """The table of each split that has one, `train` first, without rows of other classes; and a note on these."""
+        from runner.data.table_rows import of_classes, refuse_absent  # the configuration imports this module
+
         tables = {key.removesuffix("_manifest"): self._read(file) for key, file in self.tables()}
         tables = {"train" if key == "manifest" else key: table for key, table in tables.items()}
         if self.classes is None:
@@ -186,6 +187,8 @@ class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):
 
     def _rows(self, tables: Mapping[str, Manifest]) -> dict[str, Indices]:
         """The rows of each split in the joined tables; all rows of the first are for training if it has no splits."""
+        from runner.data.table_rows import folds, splits
+
         first = tables["train"]
         rows = {"train": np.arange(len(first))} if self.split_column is None else splits(first, self.split_column)
         if self.fold_column is not None:
@@ -213,4 +216,6 @@ class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):
         return weights
 
     def _groups_of(self, manifest: Manifest, rows: Mapping[str, Indices]) -> dict[str, Groups] | None:
+        from runner.data.table_rows import groups
+
         return None if self.group_column is None else groups(manifest, self.group_column, rows)

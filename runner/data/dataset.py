@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from runner.batch import Array
 from runner.component import Component
@@ -121,6 +121,9 @@ class Data(Division):
 
     max_bad: NonNegativeInt | None = None
     """Maximum number of bad samples with `skip` or `substitute`, over all splits; null: no limit."""
+
+    share: Annotated[float, Field(gt=0)] | None = None
+    """Of a part of data=mix: how many of the samples of an epoch come from it, relative to the other parts."""
 
     @model_validator(mode="after")
     def _transform_on_has_an_effect(self) -> Self:

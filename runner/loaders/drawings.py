@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runner.batch import Indices
 from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data
 from runner.data.labels import Head
+from runner.data.mix import Mix
+from runner.data.mixed import part_codes
 from runner.data.source import Source
 from runner.errors import DataError
 from runner.loaders.settings import LoaderKeys
-from runner.messages import plural, yaml_text
+from runner.messages import first_few, plural, yaml_text
 
 if TYPE_CHECKING:
     from runner.loaders.members import Members
@@ -28,13 +32,21 @@ BYTES_PER_SAMPLE = {"": 0, "balance": 4, "draw_by": 12}
 """Bytes of the tables of each key."""
 
 
+def refuse_share(data: Data) -> None:
+    """Raise `ValueError` for the share of data that is no part of a mix."""
+    if data.share is not None:
+        raise ValueError(
+            f"data.share must be null, got {data.share}: only parts of data=mix have shares; set data.parts.NAME.share"
+        )
+
+
 def refuse_unfit_draws(loader: LoaderKeys, data: Data, class_weight: object) -> None:
     """Raise `ValueError` if `data` cannot be drawn as `loader` says, or what it draws would be weighed once more."""
+    if isinstance(data, Mix) and data.slots:
+        _refuse_with_shares(loader, class_weight)
     if loader.balance is not None:
-        modes = getattr(data, "class_mode", None)
-        several = [*modes.values()] if isinstance(modes, dict) else [head.mode for head in data.named_outputs()]
-        if (several or [modes]) not in [[mode] for mode in (*CODED, "packed")]:
-            raise ValueError(f"{_needs_a_class()}, got data.class_mode={yaml_text(modes)}; leave loader.balance out")
+        for part in data.parts.values() if isinstance(data, Mix) else (data,):
+            _refuse_no_class(part)
     if loader.draw_by is not None:
         if not isinstance(data, DataFrame):
             kind = data.document()["kind"]
@@ -51,6 +63,28 @@ def refuse_unfit_draws(loader: LoaderKeys, data: Data, class_weight: object) -> 
         raise ValueError(
             f"train.class_weight must not be balanced with loader.{key}: it counts the classes as they are in the "
             "data, not as they are drawn; leave one of them out"
+        )
+
+
+def _refuse_no_class(data: Data) -> None:
+    modes = getattr(data, "class_mode", None)
+    several = [*modes.values()] if isinstance(modes, dict) else [head.mode for head in data.named_outputs()]
+    if (several or [modes]) not in [[mode] for mode in (*CODED, "packed")]:
+        raise ValueError(f"{_needs_a_class()}, got data.class_mode={yaml_text(modes)}; leave loader.balance out")
+
+
+def _refuse_with_shares(loader: LoaderKeys, class_weight: object) -> None:
+    """Raise `ValueError` for keys that decide the order of training as well, or count what is not drawn."""
+    refused = {
+        f"loader.{drawing_key(loader)}": bool(drawing_key(loader)),
+        "loader.shuffle=false": not loader.shuffle,
+        "loader.order=blocks": loader.order == "blocks",
+        "train.class_weight=balanced": class_weight == "balanced",
+    }
+    for key in (key for key, is_set in refused.items() if is_set):
+        raise ValueError(
+            f"{key} must not go with shares of data.parts, in which training draws its samples; leave it out, or the "
+            "shares"
         )
 
 
@@ -91,10 +125,35 @@ def drawing_of(loader: LoaderKeys, data: Data, source: Source, seed: int) -> Dra
         from runner.loaders.weighted_draw import WeightedDraw
 
         return WeightedDraw.of(data.draw_weights(loader.draw_by, source.ids), seed)
+    if isinstance(data, Mix) and data.slots:
+        from runner.loaders.rounds import Rounds
+
+        return Rounds(part_members(data, source), data.slots)
     return None
 
 
-def draw_notes(loader: LoaderKeys, source: Source) -> Iterator[str]:
+def members_of(loader: LoaderKeys, data: Data, source: Source) -> Members | None:
+    """The samples that may take each other's place where the shares of classes or parts are set; None: all."""
+    if loader.balance is not None:
+        return class_members(source)
+    return part_members(data, source) if isinstance(data, Mix) and data.slots else None
+
+
+def part_members(data: Mix, source: Source) -> Members:
+    """The samples of each part. Raises `DataError` if a part has none."""
+    from runner.loaders.members import Members
+
+    found = part_codes(source)
+    members = Members.of_codes(np.empty(0, np.int64) if found is None else found.codes, len(data.parts))
+    if empty := [name for name, size in zip(data.parts, members.sizes.tolist(), strict=True) if not size]:
+        raise DataError(
+            f"data.parts with shares must have training samples each, got none of {first_few(empty)}; raise "
+            "data.limit, or leave the shares out"
+        )
+    return members
+
+
+def draw_notes(loader: LoaderKeys, data: Data, source: Source) -> Iterator[str]:
     """How training draws the samples of `source`, and what that means for predictions; nothing if each comes once.
 
     Raises `DataError` as `drawing_of` does for samples without classes.
@@ -104,11 +163,26 @@ def draw_notes(loader: LoaderKeys, source: Source) -> Iterator[str]:
         yield _rounds_text(sizes[sizes > 0])
     if loader.draw_by is not None:
         yield f"training draws {plural(len(source), 'sample')} per epoch, each as often as its {loader.draw_by} says"
+    if isinstance(data, Mix) and data.slots:
+        yield _shares_text(data, part_members(data, source))
     if drawing_key(loader):
         yield (
             "the model learns this mix: predicted probabilities are not those of the natural mix of the data, which "
             "validation and test have"
         )
+
+
+def _shares_text(data: Mix, members: Members) -> str:
+    """The share of each part, and how many epochs one pass over it takes."""
+    from runner.loaders.rounds import Rounds
+
+    rounds, texts = Rounds(members, data.slots), []
+    for number, (name, size) in enumerate(zip(data.parts, rounds.sizes, strict=True)):
+        share = data.slots[number] / sum(data.slots)
+        texts.append(
+            f"{100 * share:.3g}% from {name}, of which a pass takes {size / rounds.draws_of(number):.3g} epochs"
+        )
+    return f"training draws {plural(rounds.num_draws, 'sample')} per epoch: {'; '.join(texts)}"
 
 
 def _rounds_text(counts: Indices) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.component import Component
 from runner.data.dataset import NoData
+from runner.data.mix import Mix
 from runner.records.diff import changed_keys
 from runner.settings import Settings
 from runner.transforms.settings import Augment
@@ -26,9 +27,8 @@ def debugged(config: Settings) -> Settings:
     if config.debug == "overfit":
         train = {"epochs": OVERFIT_EPOCHS, "steps_per_epoch": OVERFIT_STEPS, "early_stopping": None}
         once = {"balance": None, "draw_by": None}  # the one batch is the whole epoch
-        config = _with(
-            config, mode="fit", data={"augment": Augment()}, loader=once, model=_without_dropout(config.model)
-        )
+        data = {"augment": Augment(), **_without_shares(config.data)}
+        config = _with(config, mode="fit", data=data, loader=once, model=_without_dropout(config.model))
     if config.debug == "profile":
         config = _with(config, mode="fit")
     batches = PROFILE_STEPS if config.debug == "profile" else 1
@@ -41,6 +41,12 @@ def debug_lines(before: Settings, now: Settings) -> Iterator[tuple[str, str]]:
     if before.debug is not None:
         yield "debug", f"{before.debug}: a trial run with these changes"
         yield from (("", text) for _, text in changed_keys(before.document(), now.document()))
+
+
+def _without_shares(data: Component) -> dict[str, Any]:
+    if not isinstance(data, Mix):
+        return {}
+    return {"parts": {name: part.model_copy(update={"share": None}) for name, part in data.parts.items()}}
 
 
 def _without_dropout(model: Component) -> dict[str, Any]:

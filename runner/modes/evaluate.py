@@ -18,7 +18,8 @@ from runner.modes.context import RunContext, data_stage, open_loaders, prepare_l
 from runner.modes.figures import picture_data
 from runner.modes.model_means import predict_mean, refuse_known
 from runner.modes.open_data import data_section, open_dataset, samples_of
-from runner.modes.results import evaluate_split, predict_split, predicted_section
+from runner.modes.results import predict_split, predicted_section
+from runner.modes.scores import evaluate_parts, evaluate_split
 from runner.modes.summary import model_lines
 from runner.modes.trained_samples import notes_on_trained
 from runner.records.mask_files import PREDICTIONS
@@ -65,6 +66,8 @@ def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
             model = _load(run, trained)
         with run.record.stage(mode):
             (_evaluate if mode == "evaluate" else _predict)(run, trained, model, loaders[split], split)
+        if mode == "evaluate":
+            evaluate_parts(run, model, dataset, settings, split)
     return dataset
 
 

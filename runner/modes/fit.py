@@ -70,7 +70,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             if first_loss is not None:
                 _report_overfit(run, training, task, first_loss=first_loss, steps=result["steps"])
         if run.config.mode == "run":
-            evaluate_and_predict(run, model, task, dataset, loaders)
+            evaluate_and_predict(run, model, task, dataset, loaders, settings)
     return dataset
 
 

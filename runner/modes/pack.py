@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
+from runner.data.mix import Mix
 from runner.data.pack import Pack
 from runner.data.pack_document import load_pack
 from runner.data.pack_format import INDEX
@@ -73,6 +74,8 @@ def _folder(config: Settings) -> Path:
 
 def _data_settings(config: Settings) -> Mapping[str, Any]:
     """The settings that reading the pack needs; of a pack that is packed once more, those of its own data."""
+    if isinstance(config.data, Mix):
+        return config.data.packed_settings(config.pack.encode)
     if not isinstance(config.data, Pack):
         return config.data.document()
     document = load_pack(config.data.root)

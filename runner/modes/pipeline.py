@@ -19,7 +19,7 @@ from runner.loaders.auto import Auto, Choice
 from runner.loaders.block_order import BlockTable
 from runner.loaders.blocks import cut_blocks, refuse_small_windows
 from runner.loaders.cache import memory_cache_bytes, with_cache
-from runner.loaders.drawings import class_members, drawing_key, drawing_of, table_bytes
+from runner.loaders.drawings import drawing_of, members_of, table_bytes
 from runner.loaders.loader import Loader
 from runner.loaders.plan import Plan
 from runner.loaders.processes import refuse_unsendable
@@ -196,7 +196,7 @@ def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split:
     """The plan of one split; `training` as in `open_loader`. Raises `DataError` if it has too few samples."""
     if dataset.batches is not None:
         return Plan(num_samples=dataset.batches.steps[split], batch_size=1, shuffle=False)
-    source, draws = dataset.splits[split], training and bool(drawing_key(settings))
+    source = dataset.splits[split]
     try:
         return Plan(
             num_samples=len(source),
@@ -205,7 +205,7 @@ def plan_of(config: Settings, settings: LoaderSettings, dataset: Dataset, split:
             shuffle=settings.shuffle and training,
             drop_remainder=settings.drop_remainder and training,
             blocks=_blocks(settings, dataset, split, training=training),
-            drawing=drawing_of(settings, samples_of(config), source, config.seed) if draws else None,
+            drawing=drawing_of(settings, samples_of(config), source, config.seed) if training else None,
         )
     except ValueError as error:
         raise DataError(f"{split}: {error}") from error
@@ -233,11 +233,11 @@ def _blocks(settings: LoaderSettings, dataset: Dataset, split: str, *, training:
 def _on_bad(config: Settings, settings: LoaderSettings, source: Source, *, training: bool) -> OnBad:
     """How to treat samples that cannot be read; outside training they are never substituted.
 
-    With balanced classes the substitute is of the same class.
+    With balanced classes the substitute is of the same class, with shares of parts of the same part.
     """
     choice = samples_of(config).on_bad
-    if training and choice == "substitute" and settings.balance is not None:
-        return OnBad(choice, config.seed, class_members(source))
+    if training and choice == "substitute":
+        return OnBad(choice, config.seed, members_of(settings, samples_of(config), source))
     if training or choice == "raise":
         return OnBad(choice, config.seed)
     return OnBad("skip")

@@ -8,31 +8,18 @@ from typing import TYPE_CHECKING, Any
 from runner.data.dataset import Dataset
 from runner.data.labels import Head
 from runner.loaders.loader import Loader
+from runner.loaders.settings import LoaderSettings
 from runner.models.base import Output, Task
 from runner.modes.context import RunContext
 from runner.modes.figures import picture_worst
 from runner.modes.open_data import original_of
+from runner.modes.scores import evaluate_parts
 from runner.records.folder import MODEL
 from runner.records.predictions import FOLD_CSV, PREDICTIONS_CSV
 from runner.settings import Settings
 
 if TYPE_CHECKING:
     import keras
-
-
-def evaluate_split(
-    model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
-) -> dict[str, Any]:
-    """Loss and metrics; of masks also the overlap of each class, counted exactly in a second pass."""
-    from runner.training.inference import evaluate
-    from runner.training.segmentation import Segmentation
-
-    results: dict[str, Any] = evaluate(model, loader)
-    if any(head.mode == "mask" for head in heads):
-        segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
-        segmentation.score()
-        results |= segmentation.scores
-    return results
 
 
 def predict_split(
@@ -68,9 +55,14 @@ def predicted_section(config: Settings, split: str) -> dict[str, Any]:
 
 
 def evaluate_and_predict(
-    run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loaders: Mapping[str, Loader]
+    run: RunContext,
+    model: keras.Model,
+    task: Task,
+    dataset: Dataset,
+    loaders: Mapping[str, Loader],
+    settings: LoaderSettings,
 ) -> None:
-    """Evaluate and predict the test split; without one, the validation split."""
+    """Evaluate and predict the test split; without one, the validation split. `settings` are those of the loaders."""
     from runner.training.inference import evaluate
     from runner.training.model_file import load
 
@@ -97,6 +89,7 @@ def evaluate_and_predict(
     run.record.update(
         results={"evaluate": {"split": split, **results}, "predict": predicted_section(run.config, split)}
     )
+    evaluate_parts(run, model, dataset, settings, split)
 
 
 def _predict_fold(run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loader: Loader) -> None:

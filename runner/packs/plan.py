@@ -40,7 +40,7 @@ DESCRIPTION = 2 * BLOCK
 INDEX_BYTES = 256
 """Bytes of a sample in the index and its parts, as a rule."""
 
-OF_THE_RUN = ("augment", "transform", "transform_on", "scale", "on_bad", "max_bad")
+OF_THE_RUN = ("augment", "transform", "transform_on", "scale", "on_bad", "max_bad", "share")
 """Keys of data that say nothing about what is packed: they are those of each run that reads it."""
 
 

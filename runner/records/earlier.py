@@ -5,6 +5,7 @@ Each check returns the run, or raises `ConfigurationError` with what to give ins
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ FREE = (
 
 OF_THE_BATCHES = ("batch_size", "shuffle", "drop_remainder", "order", "block_mb", "window_mb", "balance", "draw_by")
 """Loader keys that decide what is in a batch; all others only decide how samples are read."""
+
+
+PART_KEY = re.compile(r"^data\.parts\.[^.]+\.")
+"""The beginning of a key of a part of `data=mix`: what a resume may change there is what it may in other data."""
 
 
 def run_to_rerun(path: Path) -> RunFolder:
@@ -132,6 +137,7 @@ def resume_differences(run: RunFolder, config: Mapping[str, Any], backend: str) 
 
 
 def _may_change(key: str) -> bool:
+    key = PART_KEY.sub("data.", key)
     group, _, name = key.partition(".")
     return (group == "loader" and name not in OF_THE_BATCHES) or any(f"{key}.".startswith(f"{free}.") for free in FREE)
 

@@ -40,6 +40,7 @@ def given(tmp_path, monkeypatch):
         "data=pack": ["data.root=."],
         "data=tar": ["data.shards=shards.tar"],
         "data=custom": ["extensions=[mine]", "data.target=mine.Source"],
+        "data=mix": ["data.parts={a: {kind: digits}, b: {kind: digits}}"],
         "data=none": LOADER_CUSTOM,
         "loader=custom": LOADER_CUSTOM,
         "model=custom": ["extensions=[mine]", "model.target=mine.build"],

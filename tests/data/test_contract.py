@@ -12,6 +12,7 @@ from runner.data.custom import Custom
 from runner.data.dataframe import DataFrame
 from runner.data.digits import Digits
 from runner.data.directory import Directory
+from runner.data.mix import Mix
 from runner.data.npy import Npy
 from runner.data.pack import Pack
 from runner.fields import arrays_of, spec_of
@@ -31,6 +32,8 @@ def opened(request, tmp_path, digits_root, monkeypatch):
         return images_with_masks(tmp_path)
     if request.param == "directory":
         return Directory(root=digits_root, target_size=(5, 7), class_mode="sparse").open()
+    if request.param == "mix":
+        return folders_and_a_table(digits_root, tmp_path / "more.csv")
     if request.param == "dataframe":
         return listed_in_a_table(digits_root, tmp_path / "digits.csv")
     if request.param == "custom":
@@ -93,6 +96,15 @@ def listed_in_a_table(digits_root, manifest):
     ).open()
 
 
+def folders_and_a_table(digits_root, manifest):
+    """Digits in folders, and a few of them once more in a table."""
+    files = [file.relative_to(digits_root) for file in sorted(digits_root.rglob("*.png"))[::40]]
+    manifest.write_text("\n".join(["path,label", *(f"{file.as_posix()},{file.parts[0]}" for file in files)]))
+    keys = {"target_size": (5, 7), "color_mode": "grayscale", "test_split": 0.2}
+    folders = Directory(root=digits_root, limit=30, **keys)
+    return Mix(parts={"folders": folders, "table": DataFrame(manifest=manifest, root=digits_root, **keys)}).open()
+
+
 def one_file_each(arrays, folder):
     """Float64 arrays as files, in all three splits."""
     ids = [f"part/{number}" for number in range(len(arrays))]
@@ -115,7 +127,7 @@ def source(request, opened):
 every = pytest.mark.parametrize(
     "opened",
     [
-        *("digits", "directory", "arrays", "npy", "dataframe", "custom", "masks", "masks of arrays"),
+        *("digits", "directory", "arrays", "npy", "dataframe", "custom", "masks", "masks of arrays", "mix"),
         *("pack of images", "pack of masks", "pack of arrays"),
     ],
     indirect=True,
