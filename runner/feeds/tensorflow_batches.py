@@ -31,7 +31,8 @@ class TensorFlowBatches:
     """The batches of one pass; the first one builds `model`, if it is to be trained.
 
     Otherwise optimizer and metrics create their variables in the first step, and TensorFlow traces such a step a second
-    time. A model with its own training step is not built: only its author knows what it needs.
+    time. A model with its own training step is not built: only its author knows what it needs. Nor is one whose steps
+    TensorFlow runs line by line: they are not traced.
 
     The pass ends with TensorFlow's own error, because the trainer fails at a plain end before the last step.
     """
@@ -42,7 +43,8 @@ class TensorFlowBatches:
     def __iter__(self) -> Iterator[KerasBatch]:
         import tensorflow as tf
 
-        unbuilt = self.model if self.model is not None and _has_keras_step(self.model) else None
+        is_traced = self.model is not None and _has_keras_step(self.model) and not tf.config.functions_run_eagerly()
+        unbuilt = self.model if is_traced else None
         for batch in self.batches:
             if unbuilt is not None:
                 unbuilt._symbolic_build(data_batch=batch)  # what Keras itself does on JAX and PyTorch

@@ -14,6 +14,7 @@ from tests.support.run_files import read_document, read_rows
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")
 
 UNET = ["model=unet", "model.depth=1", "model.filters=2", "loader.batch_size=4", "loader.workers=1"]
+UNET += ["train.optimizer={name: sgd, momentum: 0.9}"]  # Adam takes half of the time of a step that is not traced
 MINE = """
 from tests.support.masks import disc_image
 

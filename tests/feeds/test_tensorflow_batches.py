@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery
+from runner.feeds.tensorflow_batches import TensorFlowBatches
 
 
 class Traced(keras.layers.Layer):
@@ -39,6 +41,16 @@ def test_step_is_traced_once_for_all_batch_sizes(traced, sequence, first_step):
         model.fit(data.data, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
     assert layer.training_shapes == [(None, 1)]
     assert model.optimizer.iterations == 2 * (3 - first_step)
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_only_a_traced_model_is_built_ahead(traced, monkeypatch, is_eager):
+    built = []
+    monkeypatch.setattr(keras.Model, "_symbolic_build", lambda model, data_batch: built.append(data_batch))
+    monkeypatch.setattr(tf.config, "functions_run_eagerly", lambda: is_eager)
+    first = (np.zeros((2, 1)), np.zeros(2))
+    next(iter(TensorFlowBatches([first], traced[0])))
+    assert built == ([] if is_eager else [first])
 
 
 def test_values_arrive_as_they_are(traced, sequence):
