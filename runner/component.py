@@ -128,6 +128,9 @@ DottedName = Annotated[
 ]
 Arguments = dict[str, JsonValue]
 Names = Annotated[tuple[str, ...], Strict(False)]
+Line = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=100)]
+"""A short text without line breaks, and without space around it."""
+Lines = Annotated[tuple[Line, ...], Strict(False)]
 
 
 class Component(BaseModel):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from runner.choices import AnyData, AnyLoader, AnyModel, AnyTracker
-from runner.component import Component, Folder, Names, Package
+from runner.component import Component, Folder, Line, Lines, Names, Package
 from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data, NoData
 from runner.data.directory import Directory
@@ -105,6 +105,15 @@ class Settings(Component):
     extensions: Names = ()
     """Your modules whose code the configuration may name, in the working directory or installed; command line only."""
 
+    name: Line | None = None
+    """A name for lists, pages and trackers; the folder keeps its own."""
+
+    tags: Lines = ()
+    """Words to find the run by: `runs list tags=baseline`."""
+
+    note: str | None = None
+    """What the run is for, in your words; its page shows it."""
+
     data: AnyData
     """Where the samples come from."""
 
@@ -177,7 +186,7 @@ class Settings(Component):
         return self
 
     @model_validator(mode="after")
-    def _samples_are_there_to_read(self) -> Self:
+    def _samples_are_there(self) -> Self:
         if self.data.kind == "none" and self.mode in READING:
             raise ValueError(
                 f"mode={self.mode} needs samples to read, got data=none; one epoch of mode=fit checks each batch"
@@ -189,10 +198,6 @@ class Settings(Component):
                 f"debug must be null with data=none, whose batches cannot be selected, got {self.debug}; "
                 "give the class or function less data"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _samples_are_there_to_count(self) -> Self:
         if self.data.kind == "none" and self.train.class_weight == "balanced":
             raise ValueError(
                 "train.class_weight must list its classes with data=none, whose samples are not counted, got balanced; "
@@ -221,7 +226,7 @@ class Settings(Component):
         return self
 
     @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
+    def _image_sizes_fit(self) -> Self:
         crop = None if isinstance(self.data, NoData) else self.data.augment.crop
         size = getattr(self.data, "target_size", None)
         if crop is not None and size is not None and (crop[0] > size[0] or crop[1] > size[1]):
@@ -229,10 +234,6 @@ class Settings(Component):
                 f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size of an image, "
                 f"got [{crop[0]}, {crop[1]}]; raise data.target_size"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _masks_can_be_enlarged(self) -> Self:
         are_files = isinstance(self.data, Directory | DataFrame)
         if self.predict.original_size and self.mode in PREDICTING and not are_files:
             raise ValueError(

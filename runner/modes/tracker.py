@@ -44,6 +44,9 @@ class Tracking:
             parameters=dict(flat(masked(self._config.document()))),
             tags={"run_folder": str(record.path), "git_commit": (document["git"] or {}).get("commit", "")},
             kept=document["tracker"].get(self._kind, {}),
+            name=self._config.name,
+            words=self._config.tags,
+            note=self._config.note,
         )
 
         def begin(tracker: Tracker) -> None:

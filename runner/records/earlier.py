@@ -25,6 +25,9 @@ TRAINING = ("run", "fit")
 
 FREE = (
     "mode",
+    "name",
+    "tags",
+    "note",
     "resume",
     "resume_inexact",
     "resume_takeover",

@@ -109,6 +109,16 @@ class RunFolder:
         return str(self.document["status"])
 
     @property
+    def title(self) -> str:
+        """The run's `name`, else the name of its folder."""
+        return str(self.config.get("name") or self.path.resolve().name)
+
+    def choice(self, group: str) -> str | None:
+        """The file that was chosen for a group on the command line, such as `mine` by `data=mine`; None if none was."""
+        start, overrides = f"{group}=", self.document.get("overrides") or []
+        return next((text.removeprefix(start) for text in reversed(overrides) if text.startswith(start)), None)
+
+    @property
     def is_debug(self) -> bool:
         """Whether the run only tried things out, with `debug`."""
         return bool(self.config.get("debug") or self.document.get("debug"))

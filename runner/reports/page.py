@@ -48,7 +48,8 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
     document = masked({**ABSENT, **run.document}, run.secrets)
     return render_page(
         "page.html.j2",
-        name=run.path.resolve().name,
+        name=run.title,
+        note=run.value("note"),
         run=run,
         document=document,
         config=dict(flat(masked(run.config, run.secrets))),
@@ -69,7 +70,9 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
 
 
 def _subtitle(run: RunFolder) -> list[str]:
-    parts = [run.value("model"), run.value("data"), run.value("loader"), run.value("backend")]
+    folder = [run.path.resolve().name] if run.value("name") else []
+    tags = run.value("tags") or []
+    parts = [*folder, *tags, run.value("model"), run.value("data"), run.value("loader"), run.value("backend")]
     names = [part for part in parts if isinstance(part, str)]
     took = run.value("seconds.total")
     return [*names, *([seconds(took)] if took is not None else []), *_start_date(run)]

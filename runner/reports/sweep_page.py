@@ -61,7 +61,7 @@ def render_sweep(results: SweepResults) -> str:
     documents = [job.run.document for job in results.jobs if job.run.document.get("versions")]
     return render_page(
         "sweep.html.j2",
-        name=results.plan.folder.resolve().name,
+        name=_name(results),
         status=_status(results),
         counts=results.status_counts(),
         best=best,
@@ -102,6 +102,13 @@ def _status(results: SweepResults) -> tuple[str, str]:
 def _is_numeric(results: SweepResults, key: str) -> bool:
     values = [job.planned.varied.get(key) for job in results.jobs]
     return all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values)
+
+
+def _name(results: SweepResults) -> str:
+    """The name that all jobs have, and that of the folder."""
+    names, folder = {job.run.config.get("name") for job in results.jobs}, results.plan.folder.resolve().name
+    (name,) = names if len(names) == 1 else (None,)
+    return folder if name is None else f"{name} ({folder})"
 
 
 def _row(results: SweepResults, job: SweepJob) -> JobRow:

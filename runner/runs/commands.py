@@ -35,9 +35,10 @@ YOUNG_SECONDS = 60.0
 
 
 def list_runs(query: Query) -> None:
-    """Print a line for each run: the requested columns, or its status, first results and overrides."""
+    """Print a line for each run: the requested columns, or its name, status, first results and overrides."""
     runs = query.runs()
-    shown = list(query.columns or ["status", *_results(runs)[:NUM_RESULTS], "seconds.total"])
+    named = [key for key in ("name", "tags") if any(run.value(key) for run in runs)]
+    shown = list(query.columns or [*named, "status", *_results(runs)[:NUM_RESULTS], "seconds.total"])
     rows = [[run.name, *(_shown(run, key, run.value(key)) for key in shown)] for run in runs]
     if query.columns is None:
         rows = [[*row, _overrides(run)] for row, run in zip(rows, runs, strict=True)]
@@ -121,6 +122,9 @@ def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     document = masked(run.document, run.secrets)
     error = document.get("error") or {}
     during = f" during {document['stage']}" if document.get("stage") else ""
+    yield "name", run.value("name")
+    yield "tags", ", ".join(run.value("tags") or ())
+    yield "note", run.value("note")
     yield "status", f"{run.status}{during}"
     yield "error", f"{error['type']}: {error['message']}" if error else None
     yield "overrides", _overrides(run)

@@ -36,10 +36,14 @@ class Condition:
     values: tuple[Any, ...]
 
     def holds(self, run: RunFolder) -> bool:
-        """Whether it holds for a run. Order is between two numbers or two texts, never a missing key."""
+        """Whether it holds for a run. Order is between two numbers or two texts, never a missing key.
+
+        A list equals any of its values, a component its kind or the name of its file, as in `data=mine`.
+        """
         value = run.value(self.key)
         if self.sign in ("=", "!="):
-            return any(_are_equal(value, expected) for expected in self.values) == (self.sign == "=")
+            found = [value, *(value if isinstance(value, list) else ()), run.choice(self.key)]
+            return any(_are_equal(one, expected) for one in found for expected in self.values) == (self.sign == "=")
         bound = self.values[0]
         comparable = all(map(is_number, (value, bound))) or all(isinstance(each, str) for each in (value, bound))
         return comparable and ORDER[self.sign](value, bound)

@@ -17,15 +17,24 @@ MetricsRow = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class RunStart:
-    """A run that starts or resumes: its folder, its configuration by dotted key, and tags.
+    """A run that starts or resumes: its folder, its name and note, its configuration by dotted key, and tags.
 
-    `kept` is what the tracker returned when the run first started; empty if it starts now.
+    `words` are the run's own `tags`. `kept` is what the tracker returned when the run first started; empty if it starts
+    now.
     """
 
     folder: Path
     parameters: Mapping[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    words: tuple[str, ...] = ()
+    note: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name, else that of the folder."""
+        return self.name or self.folder.name
 
 
 @dataclass(frozen=True)

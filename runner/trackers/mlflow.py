@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as the description of a run."""
 STATUS = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 MOST_PARAMETERS, MOST_CHARACTERS = 100, 6000
 """The most parameters that MLflow takes in one call, and characters in one parameter."""
@@ -66,7 +68,9 @@ class MLflowRun:
             self._client.update_run(self._run_id, status="RUNNING")
             self._last = self._last_epoch()
             return run.kept
-        created = self._client.create_run(self._experiment_id(), run_name=run.folder.name, tags=dict(run.tags))
+        note = {NOTE: run.note} if run.note else {}
+        tags = {**run.tags, **dict.fromkeys(run.words, ""), **note}
+        created = self._client.create_run(self._experiment_id(), run_name=run.title, tags=tags)
         self._run_id = created.info.run_id
         self._parameters(run.parameters)
         return {"uri": self._uri, "run_id": self._run_id}

@@ -81,7 +81,9 @@ class WandBRun:
             self._run = wandb.init(
                 **self._settings.model_dump(include={"mode", "project", "entity"}),
                 group=self._settings.group or (run.folder.parent.name if run.folder.name.isdecimal() else None),
-                name=run.folder.name,
+                name=run.title,
+                tags=run.words or None,
+                notes=run.note,
                 id=run.kept.get("id"),
                 resume="allow" if run.kept and online else None,
                 dir=run.folder,

@@ -52,11 +52,14 @@ def tracked(monkeypatch):
 
 def test_tracker_receives_the_whole_run(quick, folder, tracked):
     told = tracked()
-    record = run(quick("mode=run"), folder=folder)
+    named = ["name=first try", "tags=[old,small]", "note='with fewer weights, at last'"]
+    record = run(quick("mode=run", *named), folder=folder)
     (_, beginning), (_, one, first), (_, two, second), (_, ending) = told.calls
     assert beginning.folder == folder and beginning.kept == {}
     assert beginning.parameters["train.epochs"] == 2 and beginning.parameters["data.augment.flip"] is None
     assert beginning.tags["run_folder"] == str(folder)
+    assert (beginning.title, beginning.words) == ("first try", ("old", "small"))
+    assert beginning.note == "with fewer weights, at last"
     assert [{"epoch": one, **first}, {"epoch": two, **second}] == read_metrics(folder)
     assert ending.status == "completed"
     assert ending.results["evaluate.accuracy"] == record.document["results"]["evaluate"]["accuracy"]

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from runner import compose
 from runner.errors import RunnerError, TrainingError
@@ -33,6 +34,17 @@ def test_page_has_status_config_and_results(digits, read):
     assert f"test accuracy {rounded(accuracy)}" in page.text
     assert ["train.epochs", "2"] in page.tables["Configuration"]
     assert ["numpy", document["versions"]["numpy"]][1] in page.text
+
+
+def test_page_shows_name_tags_and_note(copy, read):
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    named = {"name": "<first> try", "tags": ["old", "small"], "note": "with <fewer> weights"}
+    (copy / "config.yaml").write_text(yaml.safe_dump(config | named))
+    write_report(copy)
+    page = read(copy)
+    assert page.text.split()[:5] == ["<first>", "try", "completed", "<first>", "try"]
+    assert f"{copy.name} · old · small · cnn" in page.text
+    assert "with <fewer> weights" in page.text
 
 
 def test_page_shows_only_a_known_command(copy, read):

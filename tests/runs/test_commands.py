@@ -47,6 +47,16 @@ def test_list_shows_every_run(answer):
     assert lines[1].split()[2:4] == ["0.95", "0.05"]
 
 
+def test_names_and_tags_are_shown_where_given(answer, make):
+    make("2026-01-08_00-00-00_bcdefa", more={"name": "first try", "tags": ["old", "small"], "note": "fewer weights"})
+    header, *lines = answer("list").splitlines()
+    assert header.split()[:4] == ["run", "name", "tags", "status"]
+    assert lines[-1].split()[1:6] == ["first", "try", "[old,", "small]", "completed"]
+    assert len(answer("list", "tags=small").splitlines()) == 2
+    shown = [line.split(None, 1) for line in answer("show", "bcdefa").splitlines()]
+    assert shown[2:5] == [["name", "first try"], ["tags", "old, small"], ["note", "fewer weights"]]
+
+
 @pytest.mark.parametrize(
     ("conditions", "found"),
     [

@@ -28,6 +28,25 @@ NOT_HOLDING = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (("name", "=", ("first try",)), True),
+        (("tags", "=", ("old",)), True),
+        (("tags", "=", ("new", "small")), True),
+        (("tags", "!=", ("old",)), False),
+        (("tags", "=", ("ol",)), False),
+        (("data", "=", ("mine",)), True),
+        (("data", "=", ("directory",)), True),
+        (("data", "!=", ("mine",)), False),
+        (("data", "=", ("min",)), False),
+    ],
+)
+def test_named_run_is_found(make, condition, holds):
+    run = RunFolder(make("a", more={"name": "first try", "tags": ["old", "small"], "data": {"kind": "directory"}}))
+    assert Condition(*condition).holds(run) == holds
+
+
 @pytest.mark.parametrize("condition", HOLDING)
 def test_condition_holds(make, condition):
     assert Condition(*condition).holds(RunFolder(make("a")))

@@ -19,14 +19,19 @@ def root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make(root):
-    """Writes a run as the runner does; `accuracy` is None for a run without evaluation."""
+    """Writes a run as the runner does; `accuracy` is None for a run without evaluation.
 
-    def write(name, *, loader="sequence", seed=0, losses=(0.5, 0.2, 0.3), accuracy=0.9, status="completed"):
+    `more` are keys of its configuration; `data` was chosen as data=mine.
+    """
+
+    def write(name, *, loader="sequence", seed=0, losses=(0.5, 0.2, 0.3), accuracy=0.9, status="completed", more=None):
         folder = root / ("sweeps" if "/" in name else "runs") / name
         folder.mkdir(parents=True)
         train = {"epochs": len(losses), "optimizer": {"name": "adam"}}
-        write_config(folder, {"seed": seed, "loader": {"kind": loader, "workers": 2}, "train": train, "split": None})
-        record = RunRecord.open(folder, backend="jax", overrides=[f"loader={loader}"], loader={"kind": loader})
+        config = {"seed": seed, "loader": {"kind": loader, "workers": 2}, "train": train, "split": None}
+        write_config(folder, config | (more or {}))
+        chosen = [f"loader={loader}", *(["data=mine"] if "data" in (more or {}) else [])]
+        record = RunRecord.open(folder, backend="jax", overrides=chosen, loader={"kind": loader})
         table = MetricsTable(folder)
         for epoch, loss in enumerate(losses, start=1):
             table.append(epoch, {"loss": loss, "val_loss": loss + 0.1, "seconds": epoch})

@@ -30,15 +30,17 @@ def tracker(store):
 def test_run_logs_params_metrics_tags_and_files(tracker, client, store, tmp_path):
     (tmp_path / "metrics.csv").write_text("epoch\n1\n")
     parameters = {f"key.{number}": number for number in range(150)} | {"long": "x" * 7000}
-    kept = tracker.begin(RunStart(tmp_path, parameters, tags={"run_folder": str(tmp_path)}))
+    named = {"name": "first try", "words": ("old", "small"), "note": "fewer weights"}
+    kept = tracker.begin(RunStart(tmp_path, parameters, tags={"run_folder": str(tmp_path)}, **named))
     tracker.epoch(1, {"loss": 0.5, "val_loss": None, "f1(macro)": 0.1})
     tracker.epoch(2, {"loss": 0.25, "val_loss": 1.0, "f1(macro)": 0.2})
     tracker.end(RunEnd("completed", {"evaluate.accuracy": 0.75}, (tmp_path / "metrics.csv",)))
     run = client.get_run(kept["run_id"])
     assert client.get_experiment(run.info.experiment_id).name == "digits"
-    assert (run.info.status, run.info.run_name) == ("FINISHED", tmp_path.name)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "first try")
     assert len(run.data.params) == 151 and run.data.params["key.149"] == "149" and len(run.data.params["long"]) == 6000
     assert run.data.tags["run_folder"] == str(tmp_path)
+    assert {"old", "small"} < set(run.data.tags) and run.data.tags["mlflow.note.content"] == "fewer weights"
     assert run.data.metrics == {"loss": 0.25, "val_loss": 1.0, "f1_macro_": 0.2, "evaluate.accuracy": 0.75}
     assert [(m.step, m.value) for m in client.get_metric_history(kept["run_id"], "loss")] == [(1, 0.5), (2, 0.25)]
     assert [file.path for file in client.list_artifacts(kept["run_id"])] == ["metrics.csv"]

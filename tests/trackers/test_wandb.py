@@ -80,14 +80,16 @@ def services():
 def test_offline_run_logs_everything(folder):
     (folder / "config.yaml").write_text("seed: 0\n")
     tracker = WandB(project="digits", entity="us", group="first").build()
-    kept = tracker.begin(RunStart(folder, {"train.epochs": 2, "loader": "x"}, tags={"git_commit": "abc"}))
+    named = {"name": "first try", "words": ("old", "small"), "note": "fewer weights"}
+    kept = tracker.begin(RunStart(folder, {"train.epochs": 2, "loader": "x"}, tags={"git_commit": "abc"}, **named))
     tracker.epoch(1, {"loss": 0.5, "val_loss": None})
     tracker.epoch(2, {"loss": 0.25, "val_loss": 1.0})
     tracker.end(RunEnd("completed", {"evaluate.accuracy": 0.75}, (folder / "config.yaml",)))
     assert kept["at"] == str(folder / "wandb")
     assert list(history(folder)) == [(1, {"loss": 0.5}), (2, {"loss": 0.25, "val_loss": 1.0})]
     run = of_kind(folder, "run")[0]
-    assert (run.run_id, run.display_name) == (kept["id"], "a_run")
+    assert (run.run_id, run.display_name) == (kept["id"], "first try")
+    assert (list(run.tags), run.notes) == (["old", "small"], "fewer weights")
     assert (run.project, run.entity, run.run_group) == ("digits", "us", "first")
     config = {item.key: json.loads(item.value_json) for item in run.config.update}
     assert (config["train.epochs"], config["git_commit"]) == (2, "abc")
