@@ -64,7 +64,8 @@ def data_stage(run: RunContext) -> Iterator[None]:
 def _start_backend(run: RunContext) -> None:
     config = run.config
     with run.record.stage("import"), run.terminal.waiting(f"starting {config.backend}"):
-        start_backend(config.backend, seed=config.seed, deterministic=config.deterministic)
+        own = bool(config.extensions)
+        start_backend(config.backend, seed=config.seed, deterministic=config.deterministic, user_code=own)
     if config.distribute.devices is not None or run.rank.world > 1 or run.record.document["distribute"]:
         _note_devices(run)
 

@@ -13,6 +13,8 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Literal
 
 from runner.component import Package, require
@@ -41,8 +43,10 @@ def require_backend(name: Backend) -> None:
     _prefer(name)
 
 
-def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
+def start_backend(name: Backend, *, seed: int, deterministic: bool, user_code: bool = True) -> None:
     """Import Keras on the backend, clear earlier models, and seed all random generators.
+
+    TensorFlow is seeded for other backends only with `user_code`, which may import it.
 
     Raises `ConfigurationError` if Keras already runs on another backend in this process.
     """
@@ -61,11 +65,24 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool) -> None:
             )
         # A new process has no models to free, and the garbage collector would take 0.4 s to look at all imports.
         keras.utils.clear_session(free_memory=not is_first)
-        keras.utils.set_random_seed(seed)
+        with nullcontext() if user_code or name == "tensorflow" else _without_tensorflow():
+            keras.utils.set_random_seed(seed)
         if name == "tensorflow":
             _start_tensorflow(deterministic=deterministic)
         if name == "torch":
             _start_torch(deterministic=deterministic)
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Keras would import TensorFlow to seed it on any backend, which takes 7 s of CPU time."""
+    from keras.src.utils import rng_utils
+
+    tensorflow, rng_utils.tf = rng_utils.tf, SimpleNamespace(available=False)
+    try:
+        yield
+    finally:
+        rng_utils.tf = tensorflow
 
 
 def _prefer(name: Backend) -> None:

@@ -19,21 +19,12 @@ from tests.support.pages import without_pages
 TWO = "distribute.devices=2"
 QUICK = ["backend=jax", "train.epochs=2", "loader.workers=1", "loader.batch_size=50", "data.limit=125"]
 QUICK += ["train.learning_rate=0.01"]
-CNN = [*QUICK, "model.filters=[4]", "model.dense_units=8"]
+CNN = [*QUICK, "model=mlp", "model.hidden_units=[8]"]
 OPTIONS = [*QUICK, "mode=fit", "model=mlp", "model.hidden_units=[8]", "train.precision=mixed_bfloat16"]
 OPTIONS += ["train.optimizer={name: sgd, use_ema: true, gradient_accumulation_steps: 2}", "train.class_weight=balanced"]
 OPTIONS += ["train.reduce_lr_on_plateau={patience: 0, min_delta: 1.0}", "train.epochs=4", "data.limit=60"]
 OPTIONS += ["train.early_stopping={patience: 1, min_delta: 1.0, restore_best_weights: true}"]
-PIXELS = ["backend=jax", "model=custom", f"model.target={__spec__.name}.pixels", f"extensions=[{__spec__.name}]"]
-PIXELS += ["train.epochs=1", "loader.batch_size=4"]
-
-
-def pixels(input_shape, num_classes):
-    """The smallest network for masks."""
-    import keras
-
-    classes = keras.layers.Conv2D(num_classes, 1, activation="softmax")
-    return keras.Sequential([keras.Input(input_shape), keras.layers.Rescaling(1 / 255), classes])
+PIXELS = ["backend=jax", "model=unet", "model.depth=1", "model.filters=2", "train.epochs=1", "loader.batch_size=4"]
 
 
 def start():

@@ -249,7 +249,8 @@ class Reader:
         is_first = not arguments
         is_own = is_first or re.search(r"\bmodel[.=]|experiment=", said)
         network = [] if is_own else ["model=mlp", "model.hidden_units=[4]"]
-        optimizer = [] if is_first or re.search(r"debug=|optimizer|experiment=", said) else CHEAP_OPTIMIZER
+        # A model of one's own may be compiled already.
+        optimizer = [] if is_first or re.search(r"debug=|optimizer|experiment=|model=custom", said) else CHEAP_OPTIMIZER
         network = ["model.depth=1", "model.filters=2"] if "model.depth=" in said else network
         workers = ["loader.workers=1"] if "use_multiprocessing=true" in said else []
         return ["train.epochs=1", *seconds, *limit, *steps, *fit, *network, *optimizer, *workers]

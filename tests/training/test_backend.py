@@ -1,12 +1,15 @@
 """The backend: found, started, quiet."""
 
+import contextlib
 import gc
 import logging
 import os
+import random
 import sys
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 
 from runner.errors import ConfigurationError
@@ -54,6 +57,16 @@ def test_start_seeds_all_that_is_random():
         layer.build((None, 4))
         weights.append(keras.ops.convert_to_numpy(layer.kernel))
     assert (weights[0] == weights[1]).all()
+
+
+def test_seeding_imports_no_tensorflow(monkeypatch):
+    drawn = []
+    monkeypatch.setattr("tensorflow.random.set_seed", drawn.append)
+    for seeded in (backend._without_tensorflow, contextlib.nullcontext):
+        with seeded():
+            keras.utils.set_random_seed(7)
+        drawn.append((random.random(), np.random.rand(), float(keras.random.uniform(()))))
+    assert drawn[1] == 7 and drawn[0] == drawn[2]
 
 
 def test_stderr_output_goes_to_the_log(caplog, capfd):

@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 
-UNUSED = {"jax", "matplotlib", "pandas", "sklearn"}
+UNUSED = {"jax", "matplotlib", "pandas", "sklearn", "tensorflow"}
 """What Keras imports to know its types and for functions that a run never calls; the runner may import them itself."""
 
 
@@ -17,7 +17,7 @@ class NotForKeras:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name in UNUSED and name != os.environ.get("KERAS_BACKEND"):
+        if name in UNUSED and name != os.environ.get("KERAS_BACKEND", "tensorflow"):
             frame = sys._getframe(1)
             while frame and "importlib" in frame.f_code.co_filename:
                 frame = frame.f_back
