@@ -33,7 +33,7 @@ def by_place(
     if rank is not None:
         indices = np.empty(len(rank), _index_type(file))
         indices[rank] = np.arange(len(rank), dtype=indices.dtype)
-        return indices, offset[indices]
+        return indices, np.asarray(offset).take(indices.astype(np.int64))  # twice as fast as by int32
     zeros = _common_zeros(offset)
     of_file, of_offset, of_index = (int(most).bit_length() for most in (file.max(), offset.max() >> zeros, len(file)))
     if of_file + of_offset + of_index > BITS:
