@@ -25,8 +25,19 @@ class Names(Sequence[str]):
         """The names at `indices` as a list, faster than one by one."""
 
     @abstractmethod
-    def select(self, indices: Indices) -> Self:
+    def one(self, index: int) -> str:
+        """The name at `index`."""
+
+    @abstractmethod
+    def select(self, indices: Indices | slice) -> Self:
         """The names at `indices`, in that order."""
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> str | Self:
+        return self.select(index) if isinstance(index, slice) else self.one(index)
 
     def __iter__(self) -> Iterator[str]:
         chunks = (np.arange(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK))
@@ -69,7 +80,7 @@ class Ids(Names):
         """The characters of all ids, one id after the other, of a selection perhaps those of others, too."""
         return self._text
 
-    def select(self, indices: Indices) -> Self:
+    def select(self, indices: Indices | slice) -> Self:
         """The ids at `indices`, in that order; they share the text."""
         return self._of(self._text, self._starts[indices], self._ends[indices])
 
@@ -94,13 +105,8 @@ class Ids(Names):
     def __len__(self) -> int:
         return len(self._starts)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Self: ...
-    def __getitem__(self, index: int | slice) -> str | Self:
-        if isinstance(index, slice):
-            return self._of(self._text, self._starts[index], self._ends[index])
+    def one(self, index: int) -> str:
+        """The id at `index`."""
         return self._text[self._starts.item(index) : self._ends.item(index)]
 
 
@@ -119,7 +125,7 @@ class EncodedIds(Names):
     starts: Indices
     ends: Indices
 
-    def select(self, indices: Indices) -> Self:
+    def select(self, indices: Indices | slice) -> Self:
         """The ids at `indices`, in that order; they share the data."""
         return replace(self, starts=self.starts[indices], ends=self.ends[indices])
 
@@ -132,13 +138,8 @@ class EncodedIds(Names):
     def __len__(self) -> int:
         return len(self.starts)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Self: ...
-    def __getitem__(self, index: int | slice) -> str | Self:
-        if isinstance(index, slice):
-            return replace(self, starts=self.starts[index], ends=self.ends[index])
+    def one(self, index: int) -> str:
+        """The id at `index`."""
         return str(self.data.data[self.starts.item(index) : self.ends.item(index)], "utf-8", "surrogateescape")
 
 

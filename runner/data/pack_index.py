@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Self, overload
+from typing import Self
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from runner.errors import DataError, reason
 AGAIN = "copy it once more, or pack the data again"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MemberNames(Names):
     """The names of members, made from numbers when one is needed."""
 
@@ -39,20 +39,15 @@ class MemberNames(Names):
         pairs = zip(self.positions[indices].tolist(), self.codes[indices].tolist(), strict=True)
         return [member_name(position, self.word, self.suffixes[code]) for position, code in pairs]
 
-    def select(self, indices: Indices) -> Self:
+    def select(self, indices: Indices | slice) -> Self:
         """The names of the members at `indices`, in that order."""
         return replace(self, positions=self.positions[indices], codes=self.codes[indices])
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Self: ...
-    def __getitem__(self, index: int | slice) -> str | Self:
-        if isinstance(index, slice):
-            return replace(self, positions=self.positions[index], codes=self.codes[index])
+    def one(self, index: int) -> str:
+        """The name of the member at `index`."""
         return member_name(self.positions.item(index), self.word, self.suffixes[self.codes.item(index)])
 
 

@@ -36,6 +36,6 @@ def _count(environment: Mapping[str, str], name: str) -> int:
 
 def _apart(got: str, mend: str) -> str:
     return (
-        f"a run must be started as one process, got {got}: each process would train a model of its own, without a "
-        f"word; start it {mend}, and give backend=jax distribute.devices=all to train on several devices"
+        f"a run must be started as one process, got {got}: each process would train a model of its own; "
+        f"start it {mend}, and give backend=jax distribute.devices=all to train on several devices"
     )

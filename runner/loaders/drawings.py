@@ -189,8 +189,8 @@ def _rounds_text(counts: Indices) -> str:
     each, classes = -(-int(counts.sum()) // len(counts)), plural(len(counts), "class", "classes")
     large, small = each / int(counts.max()), each / int(counts.min())
     return (
-        f"balanced: an epoch draws each of {classes} {plural(each, 'time')}, {each * len(counts):,} samples; a sample "
-        f"of the largest class comes {large:.2g} times per epoch, one of the smallest {small:.2g} times"
+        f"balanced: an epoch draws each of {classes} {plural(each, 'time')}, {each * len(counts):,} samples; on "
+        f"average {large:.2g} draws of each sample of the largest class, and {small:.2g} of the smallest"
     )
 
 
