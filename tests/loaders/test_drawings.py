@@ -101,7 +101,7 @@ def test_every_loader_gives_the_same_draws(way, key, configured, tmp_path):
 def test_summary_says_what_is_drawn(configured):
     dataset = open_dataset(configured("loader.balance=classes"))
     notes, each = dataset.notes, -(-len(dataset.splits["train"]) // 3)
-    told = f"balanced: an epoch draws each of 3 classes {each} times, {3 * each} samples; a sample of the largest"
+    told = f"balanced: an epoch draws each of 3 classes {each} times, {3 * each} samples; on average"
     assert told in notes[0]
     assert notes[1].startswith("the model learns this mix: predicted probabilities are not those of the natural mix")
     by_column = open_dataset(configured("loader.draw_by=often", table=True))
