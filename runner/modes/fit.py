@@ -19,14 +19,15 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Wait
 from runner.machine import available_bytes
 from runner.messages import plural
-from runner.models.base import Task, task_of
+from runner.models.base import Task
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait
+from runner.modes.model import build_model
 from runner.modes.open_data import data_section, open_dataset, open_repeated
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data
-from runner.modes.summary import resource_lines, training_lines
+from runner.modes.summary import resource_lines
 from runner.modes.terminal import TrainingPace
 from runner.records.bad_samples import Notes
 from runner.records.folder import CHECKPOINTS, MODEL
@@ -56,7 +57,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
     with naming_refusals(deterministic=run.config.deterministic), ExitStack() as closing:
         with run.record.stage("build"):
             steps = steps_per_pass(run.config, settings, dataset)
-            task, model = _build(run, dataset, steps)
+            task, model = build_model(run, dataset, steps)
             start = None if resumed is None else _read_start(run, resumed, model, steps)
         splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)
         loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
@@ -105,62 +106,6 @@ def _begin_again(run: RunContext, dataset: Dataset, notes: Notes, start: State |
         shutil.rmtree(folder / name, ignore_errors=True)
     keep_states(folder / CHECKPOINTS, start)
     picture_data(folder, dataset)
-
-
-def _build(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple[Task, keras.Model]:
-    """The task that the data sets, and a model for it, compiled."""
-    from runner.distribute.devices import variables_on
-    from runner.models.compile import compile_model
-    from runner.models.layers import precision
-
-    settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
-    steps = settings.steps_per_epoch or steps_per_pass
-    with precision(settings.precision), variables_on(run.config.distribute):
-        model = run.config.model.build(task)
-        by_user = model.compiled
-        if by_user:
-            _refuse_without_effect(run, model)
-        else:
-            counted = _countable(run, task, dataset, steps)
-            optimizer = settings.build_optimizer(settings.epochs * steps)
-            compile_model(model, counted, optimizer=optimizer, jit_compile=settings.jit_compile)
-    run.config.model.refuse_unsavable(model)
-    run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
-    return task, model
-
-
-def _countable(run: RunContext, task: Task, dataset: Dataset, steps: int) -> Task:
-    """`task` without metrics that Keras would get wrong in epochs as long as those of this run."""
-    from runner.models.compile import MOST_COUNTED, countable
-
-    if (batches := dataset.batches) is not None:
-        most = max(steps, *batches.steps.values()) * batches.size
-    else:
-        most = max(steps * run.config.loader.batch_size, *map(len, dataset.splits.values()))
-    counted = countable(task, most)
-    if counted != task:
-        run.terminal.note(
-            f"mean_iou is not computed in training: Keras counts up to {MOST_COUNTED:,} pixels on "
-            f"backend={run.config.backend}, and an epoch has more; the evaluation counts them all"
-        )
-    return counted
-
-
-def _refuse_without_effect(run: RunContext, model: keras.Model) -> None:
-    """Raise `ConfigurationError` if keys were set that change nothing in a model that its function compiled."""
-    from runner.models.compile import refuse_own_schedule
-
-    document, settings = run.record.document, run.config.train
-    repeats = run.config.resume is not None or run.config.rerun is not None
-    typed = document["resumed"][-1]["overrides"] if run.config.resume is not None else document["overrides"]
-    if keys := settings.without_effect(typed, repeats=repeats):
-        target = run.config.model.document().get("target")
-        raise ConfigurationError(
-            f"{' and '.join(keys)} must be left out: {target} compiles its model, which keeps its own optimizer and "
-            "learning rate; or leave compiling to the runner, or give model.arguments for them"
-        )
-    if settings.reduce_lr_on_plateau is not None:
-        refuse_own_schedule(model)
 
 
 def _first_loss(run: RunContext, model: keras.Model, loader: Loader) -> float | None:
