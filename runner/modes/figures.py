@@ -15,7 +15,7 @@ from runner.records.pictures import write_class_counts, write_pictures, write_ti
 from runner.records.trace import Lane, write_trace
 from runner.reports.page import MOST_PREDICTIONS_BYTES
 from runner.reports.scores import predictions_bytes, score_predictions
-from runner.reports.timeline import draw_timeline
+from runner.reports.timeline_picture import draw_timeline
 
 
 def class_counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:

@@ -17,7 +17,6 @@ from runner.records.files import read_table, replacing, write_table
 from runner.watchdog import watched
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 FIGURES = "figures"
@@ -71,11 +70,11 @@ def write_images(folder: Path, name: str, split: str, images: Iterable[tuple[Ima
         write_table(folder / FIGURES / f"{name}.csv", [_header(), *map(astuple, pictures)])
 
 
-def write_timeline(folder: Path, figure: Figure) -> None:
-    """Write a figure to figures/timeline.png; an earlier one is replaced."""
+def write_timeline(folder: Path, picture: Image) -> None:
+    """Write a picture to figures/timeline.png; an earlier one is replaced."""
     (folder / FIGURES).mkdir(exist_ok=True)
     with replacing(folder / FIGURES / TIMELINE, overwrite=True) as temporary:
-        figure.savefig(temporary, dpi=150, facecolor="white")
+        picture.save(temporary, "png")
 
 
 def read_pictures(folder: Path, name: str) -> dict[str, Picture]:

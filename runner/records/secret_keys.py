@@ -21,7 +21,9 @@ WORDS = frozenset(
     ("token", "password", "passwd", "passphrase", "pwd", "secret", "key", "apikey", "credential", "credentials", "auth")
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_NAME, _VALUE = rf"([\w.-]*(?:{'|'.join(sorted(WORDS))})[\w.-]*)", r"""('[^']*'|"[^"]*"|[^\s,{}\[\]]+)"""
+# It looks from the beginning of a word only: from each letter, a digest would take 64 times as long.
+_NAME = rf"(?<![\w.-])([\w.-]*(?:{'|'.join(sorted(WORDS))})[\w.-]*)"
+_VALUE = r"""('[^']*'|"[^"]*"|[^\s,{}\[\]]+)"""
 _SETTING = re.compile(rf"{_NAME}(=){_VALUE}", re.IGNORECASE)
 _ENTRY = re.compile(rf"{_NAME}(\s*[:=]\s*){_VALUE}", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")

@@ -1,83 +1,57 @@
-"""Charts of a page, drawn as SVG that takes its colours and its font from the page.
-
-There are learning curves, from the metrics of a run, and scatter plots of predicted over true values. The parts that
-they share, such as axes, lines and legends, also serve the charts of a sweep.
-"""
+"""Charts of the page of a run: learning curves from its metrics, and predicted over true values."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from math import isnan
+from typing import Any
 
 from markupsafe import Markup
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
+from runner.records.columns import Objective
+from runner.reports.axes import can_draw, value_axis, whole_axis
+from runner.reports.plot import Line, Plot, Style, key_svg
 
-INK, MUTED, GRID, FIRST, SECOND = "#100001", "#100002", "#100003", "#100004", "#100005"
-COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--line", FIRST: "--first", SECOND: "--second"}
-"""Placeholders for the colours of the page, which differ in light and dark mode."""
-
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "runner",
-    "font.size": 9,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "axes.formatter.useoffset": False,
-}
-DASHED = (0, (4, 2.5))
-SIZE_INCHES = (3.6, 2.3)
-PAD_INCHES = 0.04
-"""The least distance between a label and the edge of its chart."""
-
-MIDDLE = (0.1, 0.1, 0.8, 0.8)
-"""Where axes are until their labels are known."""
-
-MAX_MARKED_EPOCHS = 30
-"""Epochs up to which each one has a marker."""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart: its title, the columns it shows, the drawing, and a description for those who cannot see it."""
-
-    title: str
-    columns: tuple[str, ...]
-    svg: Markup
-    description: str
+Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """A sample of a line or marker, and what it stands for."""
+    """A sample of a line or mark, and what it stands for."""
 
     svg: Markup
     text: str
 
 
-SPLIT_LINES: tuple[dict[str, Any], ...] = (
-    {"color": FIRST, "linestyle": "-", "marker": "o"},
-    {"color": SECOND, "linestyle": DASHED, "marker": "s"},
-)
-"""Training, then validation: they differ in dash and marker, not only in colour."""
+@dataclass(frozen=True)
+class Chart:
+    """A chart: its title, the columns it shows, the plot, and a description for those who cannot see it.
+
+    `unit`: what stands behind its numbers; `legend`: its lines, where the page has no legend for all charts.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    plot: Plot
+    description: str
+    unit: str = ""
+    legend: Sequence[LegendEntry] = ()
+
+    @property
+    def svg(self) -> Markup:
+        """The still drawing."""
+        return self.plot.svg
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script of the page draws."""
+        return {**self.plot.data(), "unit": self.unit}
+
+
+TRAINING, VALIDATION = Style("first", "circle"), Style("second", "square")
+DOTS, EQUAL = Style("dots", "circle"), Style("equal")
 
 SINGLE_COLUMNS = {
     "learning_rate": "learning rate",
@@ -88,160 +62,114 @@ SINGLE_COLUMNS = {
 
 COLUMNS_NOT_DRAWN = ("epoch", "seconds", "samples_seen")
 
+MAX_EPOCHS = 2000
+"""The most epochs of a curve; a screen has no room for more."""
 
-def learning_curves(rows: Sequence[Mapping[str, float | None]]) -> list[Chart]:
-    """A chart for the loss and each metric, training and validation together; then learning rate, speed and waiting."""
-    columns = list(dict.fromkeys(name for row in rows for name in row if name not in COLUMNS_NOT_DRAWN))
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """The charts of a table of metrics, and by title the columns without one, with the value that they have."""
+
+    charts: Sequence[Chart]
+    constant: Sequence[tuple[str, float]]
+    best: Mapping[str, Any] | None
+    every: int
+    """1 where all epochs are drawn, 3 where 1 of every 3 is."""
+
+
+def learning_curves(rows: Rows, objective: Objective | None = None) -> LearningCurves:
+    """A chart for the loss and each metric, training and validation together; then learning rate, speed and waiting.
+
+    A column with one value gets no chart, so a table of one row gets none. The best epoch by `objective` is marked.
+    """
+    best = None if objective is None else best_row(rows, objective)
+    every = -(-len(rows) // MAX_EPOCHS) or 1
+    kept = [row for number, row in enumerate(rows) if number % every == 0 or row is best or number == len(rows) - 1]
+    columns = list(dict.fromkeys(name for row in kept for name in row if name not in COLUMNS_NOT_DRAWN))
     bases = [name for name in columns if name not in SINGLE_COLUMNS and not name.startswith("val_")]
     groups = [tuple(name for name in (base, f"val_{base}") if name in columns) for base in bases]
     groups += [(name,) for name in SINGLE_COLUMNS if name in columns]
+    folded = [group for group in groups if len(rows) == 1 or _is_constant(rows, group)]
+    return LearningCurves(
+        [_learning_curve(group, kept, rows, best) for group in groups if group not in folded],
+        [(column, value) for group in folded for column in group if (value := rows[-1].get(column)) is not None],
+        best,
+        every,
+    )
+
+
+def best_row(rows: Rows, objective: Objective) -> Mapping[str, Any] | None:
+    """The first row with the best value of the objective; None if no row has one, or only one row."""
+    known = [row for row in rows if (value := row.get(objective.key)) is not None and not isnan(value)]
+    choose = max if objective.goal == "max" else min
+    return choose(known, key=lambda row: float(row[objective.key])) if known and len(rows) > 1 else None
+
+
+def _is_constant(rows: Rows, group: tuple[str, ...]) -> bool:
+    values = [{row.get(name) for row in rows if row.get(name) is not None} for name in group]
+    return all(len(found) == 1 and can_draw(next(iter(found))) for found in values)
+
+
+def _learning_curve(group: tuple[str, ...], rows: Rows, all_rows: Rows, best: Mapping[str, Any] | None) -> Chart:
     epochs = [row["epoch"] or 0 for row in rows]
-    values = {name: [row.get(name) for row in rows] for name in columns}
-    figure, axes = new_axes()
-    return [_learning_curve(figure, axes, number, group, epochs, values) for number, group in enumerate(groups)]
-
-
-def split_legend() -> list[LegendEntry]:
-    """The lines of training and validation."""
-    return legend("split", dict(zip(("training", "validation"), SPLIT_LINES, strict=True)))
-
-
-def _learning_curve(
-    figure: Figure,
-    axes: Axes,
-    number: int,
-    group: tuple[str, ...],
-    epochs: Sequence[float],
-    values: dict[str, list[Any]],
-) -> Chart:
-    """A chart on axes that all curves share, as it takes as long to make them as to draw; they are left empty."""
-    from matplotlib.ticker import MaxNLocator
-
-    lines = [draw_line(axes, epochs, values[column], line) for column, line in zip(group, SPLIT_LINES, strict=False)]
-    label_epochs(axes)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    svg = chart_svg(figure, axes, f"panel-{number}")
-    for line in lines:
-        line.remove()
-    axes.relim()
-    axes.set_xlim(0, 1, auto=True)  # for a chart without a value
-    axes.set_ylim(0, 1, auto=True)
+    names = ("training", "validation") if group[0] not in SINGLE_COLUMNS else ("",)
+    factor, unit = (100, "%") if group[0] == "wait_share" else (1, "")
+    columns = [[None if (value := row.get(name)) is None else value * factor for row in rows] for name in group]
+    lines = [
+        Line(name, epochs, values, style)
+        for name, values, style in zip(names, columns, (TRAINING, VALIDATION), strict=False)
+    ]
     title = SINGLE_COLUMNS.get(group[0], group[0].replace("_", " "))
-    return Chart(title, group, svg, _describe(group, values))
+    plot = Plot(
+        whole_axis(epochs, "epoch"),
+        value_axis([y for line in lines for _, y in line.points()]),
+        lines,
+        kind="curves",
+        best=None if best is None else best["epoch"],
+        times=_times(rows, all_rows),
+    )
+    legend = [LegendEntry(key_svg(line.style), line.name) for line in lines]
+    return Chart(title, group, plot, _describe(group, all_rows), unit, legend)
 
 
-def _describe(group: tuple[str, ...], values: dict[str, list[Any]]) -> str:
+def _times(rows: Rows, all_rows: Rows) -> list[float]:
+    """The seconds of training until the end of each epoch; nothing where they are not known."""
+    seconds = [float(row["seconds"]) for row in all_rows if can_draw(row.get("seconds"))]
+    if len(seconds) < len(all_rows):
+        return []
+    until = dict(zip((row["epoch"] for row in all_rows), accumulate(seconds), strict=True))
+    return [until[row["epoch"]] for row in rows]
+
+
+def _describe(group: tuple[str, ...], rows: Rows) -> str:
     texts = []
     for column in group:
-        known = [value for value in values[column] if value is not None]
+        known = [value for row in rows if (value := row.get(column)) is not None]
         if known:
             ends = f"{column} goes from {known[0]:.4g} to {known[-1]:.4g}"
             texts.append(f"{ends} (lowest {min(known):.4g}, highest {max(known):.4g})")
     return "; ".join(texts)
 
 
-def scatter(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Markup:
-    """Predicted over true values, one point per sample, with the line on which they are equal."""
-    figure, axes = new_axes()
-    low, high = min(*truth, *predicted), max(*truth, *predicted)
-    axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, linestyle=DASHED)
-    axes.plot(truth, predicted, linestyle="", marker="o", markersize=3, markeredgewidth=0, color=FIRST, alpha=0.6)
-    axes.set_xlabel("true value")
-    axes.set_ylabel("predicted value")
-    return chart_svg(figure, axes, f"scatter-{re.sub('[^A-Za-z0-9]', '-', name)}")
-
-
-def residuals(name: str, truth: Sequence[float], predicted: Sequence[float]) -> Markup:
-    """Predicted minus true values over the true ones, one point per sample, with the line without error."""
-    figure, axes = new_axes()
-    axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=DASHED)
+def scatters(name: str, truth: Sequence[float], predicted: Sequence[float], ids: Sequence[str]) -> tuple[Chart, Chart]:
+    """One point per sample: predicted over true values, and predicted minus true values over the true ones."""
     errors = [guess - value for value, guess in zip(truth, predicted, strict=True)]
-    axes.plot(truth, errors, linestyle="", marker="o", markersize=3, markeredgewidth=0, color=FIRST, alpha=0.6)
-    axes.set_xlabel("true value")
-    axes.set_ylabel("predicted − true")
-    return chart_svg(figure, axes, f"residuals-{re.sub('[^A-Za-z0-9]', '-', name)}")
-
-
-def new_axes() -> tuple[Figure, Axes]:
-    """An empty chart; `chart_svg` places its axes."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=SIZE_INCHES)
-        return figure, figure.add_axes(MIDDLE)
-
-
-def draw_line(axes: Axes, epochs: Sequence[float], values: Sequence[float | None], line: dict[str, Any]) -> Line2D:
-    """Draw a curve over the epochs that have a value; with few epochs, each has a marker."""
-    known = [(epoch, value) for epoch, value in zip(epochs, values, strict=True) if value is not None]
-    marker = line["marker"] if len(known) <= MAX_MARKED_EPOCHS else ""
-    (drawn,) = axes.plot(
-        *zip(*known, strict=True) if known else ((), ()), **{"markersize": 4, **line, "marker": marker}
+    drawn = [value for value in (*truth, *predicted) if can_draw(value)] or [0, 1]
+    ends = [min(drawn), max(drawn)]
+    known = [value for value in truth if can_draw(value)] or [0, 1]
+    across = [min(known), max(known)]
+    return (
+        _points(name, "predicted value", (truth, predicted, ids), Line("", ends, ends, EQUAL)),
+        _points(f"{name}: errors", "predicted − true", (truth, errors, ids), Line("", across, [0, 0], EQUAL)),
     )
-    return drawn
 
 
-def label_epochs(axes: Axes) -> None:
-    """Put whole epochs on the horizontal axis."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.margins(x=0.03, y=0.08)
-
-
-def legend(prefix: str, lines: Mapping[str, dict[str, Any]]) -> list[LegendEntry]:
-    """An entry for each line, by its text."""
-    return [
-        LegendEntry(_line_sample(f"{prefix}-{number}", line), text) for number, (text, line) in enumerate(lines.items())
-    ]
-
-
-def _line_sample(prefix: str, line: dict[str, Any]) -> Markup:
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    figure = Figure(figsize=(0.5, 0.17))
-    figure.add_artist(Line2D([0.05, 0.5, 0.95], [0.5, 0.5, 0.5], **line, markevery=[1]))
-    return inline_svg(figure, prefix)
-
-
-def chart_svg(figure: Figure, axes: Axes, prefix: str) -> Markup:
-    """The chart as `inline_svg` gives it, with the room that its labels need."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        make_room(figure, axes)
-    return inline_svg(figure, prefix)
-
-
-def make_room(figure: Figure, axes: Axes) -> None:
-    """Place the axes so that they fill the figure together with their labels.
-
-    It measures the labels once; Matplotlib's own layouts do so four times, which takes half the time of a chart.
-    """
-    inner = axes.get_window_extent()
-    outer = axes.get_tightbbox() or inner
-    (width, height), pad = figure.bbox.size, PAD_INCHES * figure.dpi
-    left, bottom = max(0, inner.x0 - outer.x0) + pad, max(0, inner.y0 - outer.y0) + pad
-    right, top = max(0, outer.x1 - inner.x1) + pad, max(0, outer.y1 - inner.y1) + pad
-    axes.set_position((left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height))
-
-
-def inline_svg(figure: Figure, prefix: str) -> Markup:
-    """The figure as an SVG element for a page, without metadata or a fixed size; `prefix` makes its ids unique."""
-    from matplotlib import rc_context
-
-    file = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None})
-    text = file.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    for colour, name in COLOURS.items():
-        text = text.replace(colour, f"var({name})")
-    # The page sets the font, and the width of the chart scales its text.
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
-    return Markup(text)
+def _points(title: str, label: str, table: tuple[Sequence[float], Sequence[float], Sequence[str]], line: Line) -> Chart:
+    truth, values, ids = table
+    texts = [f"{each}: true {x:.5g}, {label} {y:.5g}" for x, y, each in zip(truth, values, ids, strict=True)]
+    points = Line("", truth, values, DOTS, only_marks=True, texts=texts)
+    places = [*line.points(), *points.points()]
+    x_axis = value_axis([x for x, _ in places], "true value")
+    plot = Plot(x_axis, value_axis([y for _, y in places], label), [line, points])
+    description = "predicted over true values" if label == "predicted value" else "errors over true values"
+    return Chart(title, (), plot, description)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,13 +22,54 @@ from runner.records.output import csv_text, rounded
 REPORT_HTML = "report.html"
 
 
-def render_page(template: str, **context: Any) -> str:
-    """The page as text, with the style and the script that all pages share."""
-    script = _resource("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = Markup(_resource("page.css"))
+CHART_LIBRARY = ("mpld3", "mpld3/js/d3.v5.min.js")
+"""The package that brings d3, and its file there."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script of a page; the policy of the page allows those with its digest, and no others."""
+
+    text: Markup
+    digest: str
+
+
+def render_page(template: str, *, has_charts: bool, **context: Any) -> str:
+    """The page as text, with the style and the scripts that all pages share; charts need more of them."""
+    library = _library() if has_charts else None
+    scripts = [_script("page.js")] if library is None else [library, _script("page.js"), _script("charts.js")]
+    is_still = has_charts and library is None
     page = _environment().get_template(template)
-    return page.render(**context, style=style, script=Markup(script), script_digest=digest)
+    return page.render(**context, style=_style(), scripts=scripts, is_still=is_still)
+
+
+@cache
+def _library() -> Script | None:
+    """d3, from the package that brings it; None if that is missing, and charts stay still.
+
+    The package is not imported, as it would import Matplotlib.
+    """
+    name, path = CHART_LIBRARY
+    try:
+        return _as_script(Path(str(distribution(name).locate_file(path))).read_text(encoding="utf-8"))
+    except (PackageNotFoundError, OSError):
+        return None
+
+
+@cache
+def _script(name: str) -> Script:
+    return _as_script(_resource(name))
+
+
+def _as_script(text: str) -> Script:
+    # A browser reads every line end as a line feed, before it computes the digest.
+    lines = text.replace("\r\n", "\n")
+    return Script(Markup(lines), base64.b64encode(hashlib.sha256(lines.encode()).digest()).decode())
+
+
+@cache
+def _style() -> Markup:
+    return Markup(_resource("page.css"))
 
 
 def number(value: Any) -> str:

@@ -48,25 +48,31 @@ function text(row) {
   return [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
 }
 
-// A click or Enter on a chart makes it fill the window; a click or Escape closes it.
-const enlarged = document.createElement("dialog");
+// A button at a chart moves it into a dialog that fills the window; Escape, or a click beside it, moves it back.
+const enlarged = document.createElement("dialog"), place = document.createComment("the enlarged chart");
 enlarged.className = "enlarged";
-enlarged.addEventListener("click", () => enlarged.close());
+enlarged.addEventListener("click", (event) => event.target === enlarged && enlarged.close());
+enlarged.addEventListener("close", () => {
+  const figure = enlarged.firstElementChild;
+  place.replaceWith(figure);
+  figure.querySelector(".enlarge").focus();
+});
 document.body.append(enlarged);
 for (const figure of document.querySelectorAll("figure.chart, figure.timeline")) {
-  const [svg, button] = [figure.querySelector("svg"), document.createElement("button")];
-  if (!svg) continue;
+  if (!figure.querySelector("svg")) continue;
+  const button = document.createElement("button"), description = figure.getAttribute("aria-label");
   button.type = "button";
   button.className = "enlarge";
   button.title = "Enlarge";
-  button.setAttribute("aria-label", `Enlarge: ${figure.getAttribute("aria-label")}`);
+  button.setAttribute("aria-label", `Enlarge: ${description}`);
   figure.removeAttribute("role"); // a button within an image is unreachable; the button takes over its description
   figure.removeAttribute("aria-label");
-  svg.replaceWith(button);
-  button.append(svg);
+  figure.prepend(button);
   button.addEventListener("click", () => {
+    if (enlarged.open) return enlarged.close();
     enlarged.setAttribute("aria-label", button.getAttribute("aria-label"));
-    enlarged.replaceChildren(svg.cloneNode(true));
-    enlarged.showModal();
+    figure.replaceWith(place);
+    enlarged.replaceChildren(figure);
+    return enlarged.showModal();
   });
 }

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
+from runner.records.columns import monitored
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked
-from runner.reports.charts import learning_curves, split_legend
+from runner.reports.charts import learning_curves
 from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
 
@@ -46,8 +47,10 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
     """The page as text."""
     predictions, why_no_predictions = prediction_sections(run, max_bytes)
     document = masked({**ABSENT, **run.document}, run.secrets)
+    curves = learning_curves(run.metrics, monitored([run]))
     return render_page(
         "page.html.j2",
+        has_charts=bool(curves.charts or any(head.scatters for head in predictions)),
         name=run.title,
         note=run.value("note"),
         run=run,
@@ -60,8 +63,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         amounts=_amounts(document["data"]),
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
-        curves=learning_curves(run.metrics),
-        legend=split_legend(),
+        curves=curves,
         wait=_or_nothing(wait_section, run),
         predictions=predictions,
         why_no_predictions=why_no_predictions,

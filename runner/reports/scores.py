@@ -210,6 +210,7 @@ class NumberScorer:
         self.head, self.labelled, self.worst, self.num_samples = head, labelled, WorstSamples(), 0
         self.reconstruction = head.mode == "input"
         self.names = ("mean_squared_error",) if self.reconstruction else head.value_names or ("value",)
+        self.ids: list[str] = []
         self.truth: list[list[float]] = []
         self.predicted: list[list[float]] = []
 
@@ -223,6 +224,7 @@ class NumberScorer:
             self.worst.add(ScoredSample(numbers[0], row, sample_id, "", "", detail))
         elif self.labelled:
             truth, predicted = numbers[:width], numbers[width:]
+            self.ids.append(sample_id)
             self.truth.append(truth)
             error = math.sqrt(sum((a - b) ** 2 for a, b in zip(truth, predicted, strict=True)) / width)
             texts = _numbers_text(truth), _numbers_text(predicted)

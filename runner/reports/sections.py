@@ -17,7 +17,7 @@ from runner.records.pictures import FIGURES, Picture, read_class_counts, read_pi
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
-from runner.reports.charts import FIRST, GRID, INK, MUTED, SECOND, inline_svg, residuals, scatter
+from runner.reports.charts import Chart, scatters
 from runner.reports.mask_scorer import MaskClassScore, MaskScorer
 from runner.reports.scored_samples import ScoredSample
 from runner.reports.scores import (
@@ -31,7 +31,7 @@ from runner.reports.scores import (
     predictions_bytes,
     score_predictions,
 )
-from runner.reports.timeline import Palette, describe_timeline, draw_timeline
+from runner.reports.timeline import describe_timeline, timeline_of, timeline_svg
 
 MAX_MATRIX_CLASSES = 30
 """Classes up to which a confusion matrix is readable."""
@@ -39,8 +39,6 @@ MAX_MATRIX_CLASSES = 30
 MAX_ROWS = 1000
 MAX_CONFUSED_PAIRS = 15
 MAX_POINTS = 2000
-PAGE = Palette(INK, MUTED, GRID, FIRST, SECOND)
-"""The colours of the page, light or dark."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class WaitSection:
     stages: Sequence[tuple[str, float, float]]
     svg: Markup | None
     text: str
+    skipped: str
     cpu_seconds: float | None
     peak_memory_bytes: int | None
 
@@ -71,14 +70,16 @@ def wait_section(run: RunFolder) -> WaitSection | None:
     total = sum(wait["reasons"].values()) or 1
     stages = [(stage, seconds, seconds / total) for stage, seconds in wait["reasons"].items()]
     lanes = read_trace(run.path)
+    timeline = timeline_of(lanes) if lanes else None
     return WaitSection(
         wait["share"],
         wait["seconds"],
         wait["first_batch_seconds"],
         wait["advice"],
         stages,
-        inline_svg(draw_timeline(lanes, PAGE), "timeline") if lanes else None,
+        timeline_svg(timeline) if timeline else None,
         describe_timeline(lanes) if lanes else "",
+        timeline.skipped if timeline else "",
         results.get("cpu_seconds"),
         results.get("peak_memory_bytes"),
     )
@@ -155,7 +156,7 @@ class PredictionSection:
     matrix: Sequence[tuple[str, Sequence[MatrixCell]]] = ()
     confused: Sequence[tuple[str, str, int, float | None]] = ()
     predicted: Sequence[tuple[str, int]] = ()
-    scatters: Sequence[tuple[str, str, Markup]] = ()
+    scatters: Sequence[Chart] = ()
     worst: Sequence[WrongSample] = ()
     best: Sequence[WrongSample] = ()
     notes: Sequence[str] = ()
@@ -287,15 +288,10 @@ def _number_section(scorer: NumberScorer, title: str, worst: Sequence[WrongSampl
         return PredictionSection(title, scorer.num_samples, notes=[note])
     scores, step = scorer.scores(), -(-scorer.num_samples // MAX_POINTS) or 1
     columns = zip(*(zip(*table[::step], strict=True) for table in (scorer.truth, scorer.predicted)), strict=True)
-    scatters = [
+    drawn = [
         chart
         for name, (truth, predicted) in zip(scorer.names, columns, strict=True)
-        for chart in (
-            (name, "predicted over true values", scatter(f"{title}-{name}", truth, predicted)),
-            (f"{name}: errors", "errors over true values", residuals(f"{title}-{name}", truth, predicted)),
-        )
+        for chart in scatters(name, truth, predicted, scorer.ids[::step])
     ]
     notes = [f"The charts show 1 of every {step} samples."] if step > 1 else []
-    return PredictionSection(
-        title, scorer.num_samples, number_scores=scores, scatters=scatters, worst=worst, notes=notes
-    )
+    return PredictionSection(title, scorer.num_samples, number_scores=scores, scatters=drawn, worst=worst, notes=notes)

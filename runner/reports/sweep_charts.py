@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from math import isfinite, log10
+from math import isfinite
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.records.columns import in_unit, monitored, title_of
 from runner.records.output import brief, csv_text
 from runner.records.run_folder import Goal, is_number
-from runner.reports.charts import (
-    DASHED,
-    FIRST,
-    INK,
-    MUTED,
-    SECOND,
-    Chart,
-    LegendEntry,
-    chart_svg,
-    draw_line,
-    label_epochs,
-    legend,
-    new_axes,
-)
+from runner.reports.axes import Axis, log_axis, names_axis, setting_axis, spans, value_axis, whole_axis
+from runner.reports.charts import Chart, LegendEntry
+from runner.reports.plot import Line, Plot, Style, key_svg
 from runner.sweeps.results import SweepJob, SweepResults
 from runner.sweeps.results_table import REPEATS, repeats
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-JOB: dict[str, Any] = {"color": FIRST, "linestyle": "", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
-BEST: dict[str, Any] = {"color": INK, "linestyle": "", "marker": "*", "markersize": 8}
-MEAN: dict[str, Any] = {"color": SECOND, "linestyle": "", "marker": "s", "markersize": 4}
+JOB, BEST, MEAN = Style("job", "circle"), Style("best", "star"), Style("mean", "square")
 """A job, the best job, and the mean over the seeds of a setting: they differ in shape, not only in colour."""
 
 SPEED = "images_per_second"
 """The column that has charts next to those of the objective."""
 
-MEAN_OFFSET_POINTS = 7
-"""Points (1/72 inch) between the jobs and their mean."""
-
 SETTING_DECADES, RESULT_DECADES = 1, 2
 """Decades from which an axis is logarithmic; settings are more often chosen on a logarithmic scale than results."""
-
-MIN_TICK_GAP = 0.12
-"""The least distance, as a share of the axis, between values that each have a tick."""
-
-MAX_UPRIGHT_LETTERS = 24
-"""Letters of all names together that fit side by side."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +72,7 @@ def setting_charts(results: SweepResults) -> list[Chart]:
     """For each varied key, charts of the objective and of the speed over its values."""
     pairs = [(key, column) for key in _keys(results) for column in _columns(results)]
     drawn = [setting for pair in pairs if (setting := _setting_results(results, *pair)).jobs]
-    return [_setting_chart(number, setting, results) for number, setting in enumerate(drawn)]
+    return [_setting_chart(setting, results) for setting in drawn]
 
 
 def setting_legend(results: SweepResults) -> list[LegendEntry]:
@@ -109,7 +82,7 @@ def setting_legend(results: SweepResults) -> list[LegendEntry]:
         marks["the best job"] = BEST
     if (over := repeats(results)) and over[0] not in _keys(results):
         marks[f"mean ± standard deviation over {' and '.join(REPEATS[key] for key in over)}"] = MEAN
-    return legend("mark", marks)
+    return [LegendEntry(key_svg(mark, only_marks=True), text) for text, mark in marks.items()]
 
 
 def same_for_all(results: SweepResults) -> float | None:
@@ -140,67 +113,54 @@ def _is_finite(number: float | None) -> bool:
     return number is not None and isfinite(number)
 
 
-def _setting_chart(number: int, setting: _SettingResults, results: SweepResults) -> Chart:
-    figure, axes = new_axes()
-    axes.plot(setting.positions, setting.results, **JOB)
-    if setting.key not in REPEATS:
-        _draw_means(figure, axes, setting)
-    if setting.column == results.objective.key and setting.jobs[0] is results.best:
-        axes.plot(setting.positions[0], setting.results[0], **BEST)
-    _scale_results(axes, setting.results)
+def _setting_chart(setting: _SettingResults, results: SweepResults) -> Chart:
+    is_objective = setting.column == results.objective.key
+    best = [0] if is_objective and setting.jobs[0] is results.best else []
+    lines = [
+        _marks("a job", setting, [index for index in range(len(setting.jobs)) if index not in best], JOB),
+        *([_mean_line(setting)] if setting.key not in REPEATS else []),
+        _marks("the best job", setting, best, BEST),
+    ]
+    x_axis = names_axis(setting.names)
     if setting.is_numeric:
-        _label_numbers(axes, setting.settings)
-    else:
-        _label_names(axes, setting.names)
+        x_axis = setting_axis(setting.settings, logarithmic=spans(setting.settings, SETTING_DECADES))
+    y_axis = _result_axis([end for line in lines for end in _ends(line)])
     title = f"{title_of(setting.column)} by {setting.key}"
-    return Chart(title, (setting.key,), chart_svg(figure, axes, f"setting-{number}"), _describe_setting(setting))
+    return Chart(title, (setting.key,), Plot(x_axis, y_axis, lines), _describe_setting(setting))
 
 
-def _draw_means(figure: Figure, axes: Axes, setting: _SettingResults) -> None:
-    from matplotlib.transforms import offset_copy
-
-    offset = offset_copy(axes.transData, figure, x=MEAN_OFFSET_POINTS, units="points")
-    for group in setting.repeats():
-        values = [setting.results[index] for index in group]
-        position, middle, deviation = setting.positions[group[0]], mean(values), stdev(values)
-        axes.errorbar([position], [middle], [deviation], capsize=2.5, transform=offset, **MEAN)
-        # Matplotlib leaves shifted error bars out of the limits of the axis.
-        axes.update_datalim([(position, middle - deviation), (position, middle + deviation)])
-
-
-def _scale_results(axes: Axes, values: Sequence[float]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    if _spans(values, RESULT_DECADES):
-        axes.set_yscale("log")
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.margins(y=0.1)
+def _marks(name: str, setting: _SettingResults, indices: Sequence[int], style: Style) -> Line:
+    """The jobs with these indices, each with its number, setting and result."""
+    title, jobs = title_of(setting.column), [setting.jobs[index] for index in indices]
+    values = [setting.results[index] for index in indices]
+    texts = [
+        f"job {job.planned.number}: {title} {brief(float(value))} ({job.setting})"
+        for job, value in zip(jobs, values, strict=True)
+    ]
+    return Line(name, [setting.positions[index] for index in indices], values, style, only_marks=True, texts=texts)
 
 
-def _label_numbers(axes: Axes, values: Sequence[float]) -> None:
-    """Put a tick at every value if there is room for the numbers."""
-    logarithmic = _spans(values, SETTING_DECADES)
-    if logarithmic:
-        axes.set_xscale("log")
-    distinct = sorted(set(values))
-    positions = [log10(value) for value in distinct] if logarithmic else distinct
-    gaps = [after - before for before, after in pairwise(positions)]
-    if not gaps or min(gaps) >= MIN_TICK_GAP * sum(gaps):
-        axes.set_xticks(distinct, [f"{value:g}" for value in distinct])
-        axes.set_xticks([], minor=True)
-    axes.margins(x=0.12)
+def _mean_line(setting: _SettingResults) -> Line:
+    """The mean over the seeds of each setting; the page draws it right of its jobs."""
+    groups = setting.repeats()
+    values = [[setting.results[index] for index in group] for group in groups]
+    middles, spread = [mean(each) for each in values], [stdev(each) for each in values]
+    texts = [
+        f"mean of {len(each)} jobs: {brief(float(middle))} ± {brief(float(deviation))}"
+        for each, middle, deviation in zip(values, middles, spread, strict=True)
+    ]
+    places = [setting.positions[group[0]] for group in groups]
+    return Line("mean", places, middles, MEAN, only_marks=True, texts=texts, spread=spread)
 
 
-def _label_names(axes: Axes, names: Sequence[str]) -> None:
-    upright = sum(map(len, names)) <= MAX_UPRIGHT_LETTERS
-    style: dict[str, Any] = {} if upright else {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(len(names)), names, **style)
-    axes.set_xlim(-0.5, len(names) - 0.5)
+def _ends(line: Line) -> Iterator[float]:
+    """The values of a line, with the ends of their bars."""
+    spread = line.spread or [0.0] * len(line.y)
+    yield from (end for (_, y), half in zip(line.points(), spread, strict=True) for end in (y - half, y + half))
 
 
-def _spans(values: Sequence[float], decades: int) -> bool:
-    return min(values) > 0 and max(values) >= 10**decades * min(values)
+def _result_axis(values: Sequence[float]) -> Axis:
+    return log_axis(values) if spans(values, RESULT_DECADES) else value_axis(values)
 
 
 def _describe_setting(setting: _SettingResults) -> str:
@@ -215,16 +175,16 @@ def _range(results: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-BEST_LINES: tuple[dict[str, Any], ...] = (
-    {"color": FIRST, "linestyle": "-", "marker": "*", "markersize": 7, "linewidth": 2.4},
-    {"color": SECOND, "linestyle": DASHED, "marker": "s"},
-    {"color": INK, "linestyle": (0, (1, 1.5)), "marker": "^"},
-    {"color": FIRST, "linestyle": (0, (7, 2, 1.5, 2)), "marker": "D"},
-    {"color": SECOND, "linestyle": (0, (1, 3)), "marker": "v"},
+BEST_LINES = (
+    Style("rank1", "star"),
+    Style("rank2", "square"),
+    Style("rank3", "up"),
+    Style("rank4", "diamond"),
+    Style("rank5", "down"),
 )
-"""The lines of the best jobs, best first: they differ in dash and marker, not only in colour."""
+"""The lines of the best jobs, best first: they differ in dash and mark, not only in colour."""
 
-OTHER_LINE: dict[str, Any] = {"color": MUTED, "linestyle": "-", "marker": "", "linewidth": 0.6, "alpha": 0.7}
+OTHER_LINE = Style("rest")
 """The line of all other jobs."""
 
 MAX_CURVES = 100
@@ -248,7 +208,7 @@ def job_legend(results: SweepResults) -> list[LegendEntry]:
     lines = {f"job {job.planned.number}: {job.setting}": line for job, line in zip(jobs, BEST_LINES, strict=False)}
     if len(jobs) > len(BEST_LINES):
         lines[f"{len(jobs) - len(BEST_LINES)} more"] = OTHER_LINE
-    return legend("job", lines)
+    return [LegendEntry(key_svg(line), text) for text, line in lines.items()]
 
 
 def curves_left_out(results: SweepResults) -> int:
@@ -261,14 +221,19 @@ def _jobs_with_curves(results: SweepResults) -> list[SweepJob]:
 
 
 def _curve_chart(column: str, jobs: Sequence[SweepJob]) -> Chart:
-    figure, axes = new_axes()
-    lines = [*BEST_LINES, *[OTHER_LINE] * len(jobs)]
-    for job, line in reversed(list(zip(jobs, lines, strict=False))):  # draw the best last, on top
-        rows = job.run.metrics
-        draw_line(axes, [row["epoch"] or 0 for row in rows], [row.get(column) for row in rows], line)
-    label_epochs(axes)
-    svg = chart_svg(figure, axes, f"jobs-{column}")
-    return Chart(column.replace("_", " "), (column,), svg, _describe_curves(column, jobs))
+    styles = [*BEST_LINES, *[OTHER_LINE] * len(jobs)]
+    lines = [_curve(column, job, style) for job, style in zip(jobs, styles, strict=False)]
+    values = [y for line in lines for _, y in line.points()]
+    epochs = [x for line in lines for x in line.x]
+    # The best is drawn last, on top.
+    plot = Plot(whole_axis(epochs, "epoch"), value_axis(values), lines[::-1], kind="curves")
+    return Chart(column.replace("_", " "), (column,), plot, _describe_curves(column, jobs))
+
+
+def _curve(column: str, job: SweepJob, style: Style) -> Line:
+    rows = job.run.metrics
+    name = f"job {job.planned.number} ({job.setting})"
+    return Line(name, [row["epoch"] or 0 for row in rows], [row.get(column) for row in rows], style)
 
 
 def _describe_curves(column: str, jobs: Sequence[SweepJob]) -> str:

@@ -59,8 +59,10 @@ def render_sweep(results: SweepResults) -> str:
     objective = results.objective
     best = results.best
     documents = [job.run.document for job in results.jobs if job.run.document.get("versions")]
+    settings, curves = setting_charts(results), job_curves(results)
     return render_page(
         "sweep.html.j2",
+        has_charts=bool(settings or curves),
         name=_name(results),
         status=_status(results),
         counts=results.status_counts(),
@@ -76,10 +78,10 @@ def render_sweep(results: SweepResults) -> str:
         spread=over_repeats(results),
         spread_keys=sum(key not in REPEATS for key in results.plan.varied),
         spread_over=" and ".join(REPEATS[key] for key in repeats(results)),
-        settings=setting_charts(results),
+        settings=settings,
         setting_legend=setting_legend(results),
         same_for_all=same_for_all(results),
-        curves=job_curves(results),
+        curves=curves,
         curve_legend=job_legend(results),
         curves_left_out=curves_left_out(results),
         agreements=list(agreements(results.jobs)),

@@ -4,63 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from statistics import median
+
+from markupsafe import Markup, escape
 
 from runner.messages import plural
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
-from runner.reports.charts import MIDDLE, make_room
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from runner.reports.axes import Axis, whole_axis
+from runner.reports.plot import LETTER
 
 MAX_LANES = 17
 """The most lanes to draw; more would be unreadable."""
 
-INCHES, LANE_INCHES = 9.0, 0.3
-"""The width of the timeline and the height of a lane; axis and legend need another inch."""
+COMPILING = 5
+"""A first step that takes this many times as long as most compiles the model, and is left out."""
+
+WIDTH, TOP, LANE, BELOW = 1240, 28, 26, 40
+"""The width of the drawing, the heights of its legend, of a lane, and of the axis, in the unit of the drawing."""
+
+TITLES = {TRAIN: "model trains", WAIT: "model waits for a batch", PREPARE: "samples are prepared"}
 
 
 @dataclass(frozen=True)
-class Palette:
-    """Colours of the timeline; the defaults suit a white background."""
+class Row:
+    """A row of the timeline: its name, and by kind the bars, from and to a millisecond of the timeline."""
 
-    ink: str = "#1c1d20"
-    muted: str = "#62656c"
-    line: str = "#e3e3df"
-    train: str = "#1f5fa8"
-    prepare: str = "#b4530a"
+    name: str
+    bars: dict[str, list[tuple[float, float]]]
 
 
-def draw_timeline(lanes: Sequence[Lane], palette: Palette = Palette()) -> Figure:
-    """Draw the steps of the model in the top row, and a row below for each worker that prepared samples.
+@dataclass(frozen=True)
+class DrawnSteps:
+    """The rows of a trace within the time of the model's steps, which begin at 0; `skipped`: what is left out."""
 
-    Training is filled, waiting has diagonal lines, preparing horizontal lines, idle time is blank. (Dots would add
-    400 kB to a page.)
+    rows: Sequence[Row]
+    milliseconds: float
+    skipped: str = ""
+
+    @property
+    def axis(self) -> Axis:
+        """The axis of time."""
+        ticks = whole_axis([0, max(self.milliseconds, 1)]).ticks
+        return Axis(0, max(self.milliseconds, 1e-6), ticks, "milliseconds")
+
+
+def timeline_of(lanes: Sequence[Lane]) -> DrawnSteps:
+    """The steps of the model in the top row, and a row below for each worker that prepared samples.
+
+    It begins with the first step, without one that compiled the model: what workers prepared earlier is left out.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    rows, drawn = list(_rows(lanes)), [span for lane in lanes for span in lane.spans]
-    zero = min(span.begin for span in drawn)
-    with rc_context({"font.size": 9, "hatch.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "runner"}):
-        figure = Figure(figsize=(INCHES, 1.2 + LANE_INCHES * len(rows)))
-        axes = figure.add_axes(MIDDLE)
-        for place, (_, spans) in enumerate(rows):
-            _draw_row(axes, place, spans, zero, palette)
-        axes.set_xlim(0, max(span.end - zero for span in drawn) / 1e6)
-        _label(axes, [name for name, _ in rows], palette)
-        make_room(figure, axes)
-    return figure
+    steps = _steps({lane.name: lane.spans for lane in lanes}[MODEL])
+    first, skipped = _first_step(steps)
+    begin, end = steps[first][0], steps[-1][1]
+    rows = [Row(name, _bars(spans, begin, end)) for name, spans in _rows(lanes)]
+    return DrawnSteps(rows, (end - begin) / 1e6, skipped)
 
 
 def describe_timeline(lanes: Sequence[Lane]) -> str:
     """The timeline in words, for those who cannot see it."""
     model = {lane.name: lane.spans for lane in lanes}[MODEL]
     spent = {name: sum(span.end - span.begin for span in model if span.name == name) for name in (WAIT, TRAIN)}
-    steps = len({span.details["step"] for span in model if span.name != PREPARE})
     share = spent[WAIT] / max(1, sum(spent.values()))
-    return f"{plural(steps, 'step')}: the model waited {share:.0%} of the time; {plural(len(lanes) - 1, 'worker')}"
+    steps = plural(len(_steps(model)), "step")
+    return f"{steps}: the model waited {share:.0%} of the time; {plural(len(lanes) - 1, 'worker')}"
+
+
+def _steps(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Begin and end of each step of the model, with its wait."""
+    by_step: dict[int, list[Span]] = {}
+    for span in spans:
+        if span.name != PREPARE:
+            by_step.setdefault(span.details["step"], []).append(span)
+    return [(min(span.begin for span in each), max(span.end for span in each)) for each in by_step.values()]
+
+
+def _first_step(steps: Sequence[tuple[int, int]]) -> tuple[int, str]:
+    """The index of the first step to draw, and why an earlier one is left out."""
+    lengths = [end - begin for begin, end in steps]
+    if len(steps) < 3 or lengths[0] < COMPILING * median(lengths[1:]):
+        return 0, ""
+    return 1, f"The first step, in which the model was compiled, took {lengths[0] / 1e9:.1f} s and is left out."
 
 
 def _rows(lanes: Sequence[Lane]) -> Iterator[tuple[str, list[Span]]]:
@@ -75,48 +98,48 @@ def _rows(lanes: Sequence[Lane]) -> Iterator[tuple[str, list[Span]]]:
             yield "model thread", prepared
 
 
-def _draw_row(axes: Axes, place: int, spans: Sequence[Span], zero: int, palette: Palette) -> None:
-    """Draw all bars of one kind as one shape: thousands of shapes would take megabytes."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
-    for name, style in _styles(palette).items():
-        bars = [
-            Path(
-                [(since, place - 0.38), (to, place - 0.38), (to, place + 0.38), (since, place + 0.38), (since, place)],
-                closed=True,
-            )
-            for since, to in (_milliseconds(span, zero) for span in spans if span.name == name)
-        ]
-        if bars:
-            # `add_patch` would look for limits in every bar, which takes as long as the rest of the drawing.
-            axes.add_artist(PathPatch(Path.make_compound_path(*bars), linewidth=0.4, **style))
+def _bars(spans: Sequence[Span], begin: int, end: int) -> dict[str, list[tuple[float, float]]]:
+    """The bars by kind, cut at both ends of the timeline."""
+    bars: dict[str, list[tuple[float, float]]] = {kind: [] for kind in TITLES}
+    for span in spans:
+        if span.end > begin and span.begin < end:
+            bars[span.name].append(((max(span.begin, begin) - begin) / 1e6, (min(span.end, end) - begin) / 1e6))
+    return bars
 
 
-def _milliseconds(span: Span, zero: int) -> tuple[float, float]:
-    return (span.begin - zero) / 1e6, (span.end - zero) / 1e6
+def timeline_svg(timeline: DrawnSteps) -> Markup:
+    """The drawing for a page: training is filled, waiting has diagonal lines, preparing horizontal ones."""
+    left = 16 + LETTER * max(len(row.name) for row in timeline.rows)
+    bottom = TOP + LANE * len(timeline.rows)
+    axis = timeline.axis
+    scale = (WIDTH - 16 - left) / axis.high
+    parts = [_PATTERNS, *_legend(left)]
+    for value, text in axis.ticks:
+        across = left + scale * value
+        parts.append(f'<path class="ruled" d="M{across:.1f} {TOP}V{bottom}"/>')
+        parts.append(f'<text x="{across:.1f}" y="{bottom + 16}" text-anchor="middle">{text}</text>')
+    parts.append(f'<text x="{(left + WIDTH) / 2:.0f}" y="{bottom + 34}" text-anchor="middle">{axis.label}</text>')
+    for place, row in enumerate(timeline.rows):
+        top = TOP + LANE * place + 4
+        parts.append(f'<text x="{left - 8:.1f}" y="{top + 13}" text-anchor="end">{escape(row.name)}</text>')
+        for kind, bars in row.bars.items():
+            path = "".join(_bar(left + scale * since, top, scale * (to - since)) for since, to in bars)
+            parts.append(f'<path class="bar-{kind}" d="{path}"/>' if path else "")
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {bottom + BELOW}" aria-hidden="true">{"".join(parts)}</svg>')
 
 
-def _styles(palette: Palette) -> dict[str, dict[str, Any]]:
-    return {
-        TRAIN: {"facecolor": palette.train, "edgecolor": palette.train},
-        WAIT: {"facecolor": "none", "edgecolor": palette.ink, "hatch": "//////"},
-        PREPARE: {"facecolor": "none", "edgecolor": palette.prepare, "hatch": "------"},
-    }
+def _bar(x: float, y: float, width: float) -> str:
+    return f"M{x:.1f} {y}h{max(width, 0.2):.1f}v{LANE - 8}h-{max(width, 0.2):.1f}z"
 
 
-def _label(axes: Axes, names: Sequence[str], palette: Palette) -> None:
-    from matplotlib.patches import Patch
+_PATTERNS = (
+    '<defs><pattern id="waiting" width="6" height="6" patternUnits="userSpaceOnUse">'
+    '<path d="M-1 7L7-1M-1 1L1-1M5 7L7 5"/></pattern>'
+    '<pattern id="preparing" width="4" height="4" patternUnits="userSpaceOnUse"><path d="M0 2H4"/></pattern></defs>'
+)
 
-    axes.set_yticks(range(len(names)), names, color=palette.ink)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel("milliseconds since the first batch of the epoch was requested", color=palette.muted)
-    axes.tick_params(length=0, colors=palette.muted, labelcolor=palette.ink)
-    axes.grid(axis="x", color=palette.line, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
-    titles = {TRAIN: "model trains", WAIT: "model waits for a batch", PREPARE: "samples are prepared"}
-    patches = [Patch(label=titles[name], linewidth=0.4, **style) for name, style in _styles(palette).items()]
-    axes.legend(
-        handles=patches, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, labelcolor=palette.ink
-    )
+
+def _legend(left: float) -> Iterator[str]:
+    for number, (kind, title) in enumerate(TITLES.items()):
+        x = left + number * 200
+        yield f'<path class="bar-{kind}" d="M{x:.1f} 3h26v12h-26z"/><text x="{x + 33:.1f}" y="13">{title}</text>'

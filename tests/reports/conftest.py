@@ -1,6 +1,7 @@
 """Real runs, whose pages are read."""
 
 import csv
+import json
 import re
 from html.parser import HTMLParser
 from itertools import product
@@ -14,16 +15,11 @@ from runner.modes.run import run
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
-from runner.reports import charts
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
 
 QUICK = ["train.epochs=2", "loader.workers=2"]
 HOSTILE = "<script>alert(1)</script>"
 """The name of a class of `table`."""
-
-
-CURVES = {}
-"""Those that were drawn, by what was given to draw them."""
 
 
 class Page(HTMLParser):
@@ -33,6 +29,7 @@ class Page(HTMLParser):
         super().__init__()
         self.text, self.elements, self.tables, self._silent = "", [], {}, False
         self._title = self._cell = None
+        self.script_texts, self.captions, self._caption = [], [], False
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
@@ -40,6 +37,10 @@ class Page(HTMLParser):
         self._silent = tag in ("script", "style")
         if tag in ("h2", "h3"):
             self._title = ""
+        if tag == "script":
+            self.script_texts.append((dict(attributes), ""))
+        if tag == "b" and self.elements[-2][0] == "figcaption":
+            self._caption = self.elements[-3][1].get("class") == "chart"
         if tag == "table":
             self.tables[self._title.strip()] = []
         if tag == "tr":
@@ -55,36 +56,31 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self._silent:
+            if self.elements[-1][0] == "script":
+                self.script_texts[-1] = (self.script_texts[-1][0], self.script_texts[-1][1] + data)
             return
+        if self._caption:
+            self.captions.append(data)
+            self._caption = False
         self.text += f" {data}"
         if self._cell is not None:
             self._cell[-1] += data.strip()
         elif self._title is not None:
             self._title = data if self._title == "" else self._title
 
+    @property
+    def scripts(self):
+        """The texts of the scripts that a browser runs."""
+        return [text for attributes, text in self.script_texts if attributes.get("type") != "application/json"]
+
+    @property
+    def charts(self):
+        """What the charts are drawn from, by title."""
+        data = [json.loads(text) for attributes, text in self.script_texts if attributes.get("type")]
+        return dict(zip(self.captions, data, strict=True))
+
     def of(self, tag, **attributes):
         return [found for name, found in self.elements if name == tag and attributes.items() <= found.items()]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def curves_drawn_once():
-    """Draw the curves of equal rows once: one takes 0.1 s, and most pages here are those of few runs."""
-    draw = charts._learning_curve
-
-    def drawn(figure, axes, *given):
-        if repr(given) not in CURVES:
-            CURVES[repr(given)] = draw(figure, axes, *given)
-        return CURVES[repr(given)]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(charts, "_learning_curve", drawn)
-        yield
-
-
-@pytest.fixture
-def drawn_again():
-    """Draw curves in this test, whatever was drawn before."""
-    CURVES.clear()
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +95,7 @@ def read():
     return read
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def started(tmp_path_factory):
     """Makes a run in a folder of its own; its folder."""
 
@@ -111,7 +107,7 @@ def started(tmp_path_factory):
     return start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def digits(started, digits_root):
     """A run over the digits that has learnt something, and not everything."""
     return started(f"data.root={digits_root}", "data.class_mode=sparse", "model.filters=[8]")

@@ -1,104 +1,195 @@
-"""The page in a browser: drawn, sorted and enlarged by the keyboard, silent, and alone."""
+"""The page in a browser: drawn, read by pointing, zoomed, sorted and enlarged by the keyboard, silent, and alone."""
 
 import shutil
 
 import pytest
 
+from runner.records.metrics import MetricsTable
+from runner.records.record import RunRecord
+from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import read_results
+from tests.support.run_files import read_rows
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
-def enlarges(page):
-    """Whether a chart fills the window once Enter is pressed on it; Escape gives the page and its focus back."""
-    chart, dialog = page.locator("figure.chart .enlarge").first, page.locator("dialog.enlarged")
-    small = chart.locator("svg").bounding_box()
-    chart.focus()
-    page.keyboard.press("Enter")
-    large = dialog.locator("svg").bounding_box()
-    assert dialog.get_attribute("aria-label") == chart.get_attribute("aria-label")
-    page.keyboard.press("Escape")
-    assert not dialog.is_visible()
-    assert chart.evaluate("each => each === document.activeElement")
-    return large["height"] > 2 * small["height"]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_page_in_a_browser(digits):
-    said, asked = [], []
+@pytest.fixture(scope="module")
+def browser():
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file in a page of some width; fails at the end if a page said or loaded anything else."""
+    said, asked, files, pages = [], [], set(), []
+
+    def open_page(file, width=390, scheme="light"):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto((digits / "report.html").as_uri())
+        page.goto(file.as_uri())
+        files.add(file.as_uri())
+        pages.append(page)
+        return page
 
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert page.locator("figure.chart svg").first.bounding_box()["height"] > 100
-        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
-
-        table = page.locator("[aria-label='Scores per class'] table")
-        heading = table.locator("th", has_text="recall")
-        column = table.locator("tbody tr td:nth-of-type(2)")
-        for expected in ("ascending", "descending"):
-            heading.locator("button").focus()
-            page.keyboard.press("Enter")
-            values = [float(text.removesuffix("%")) for text in column.all_inner_texts()]
-            assert heading.get_attribute("aria-sort") == expected
-            assert values == sorted(values, reverse=expected == "descending")
-        assert enlarges(page)
-        browser.close()
+    open_page.files = files
+    yield open_page
+    for page in pages:
+        page.close()
     assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [(digits / "report.html").as_uri()]
+    assert {url for url in asked if not url.startswith("data:")} == files
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path):
-    said, asked = [], []
-    file = write_sweep_report(read_results(write_sweep(tmp_path / "sweep")))
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for scheme, paper in (("light", "rgb(253, 253, 252)"), ("dark", "rgb(21, 23, 26)")):
-            page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("request", lambda request: asked.append(request.url))
-            page.goto(file.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") == 390
-            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
-            assert page.locator("figure.chart svg").first.bounding_box()["height"] > 100
+def enlarges(page):
+    """Whether a chart fills the window once Enter is pressed at it; Escape gives the page and its focus back."""
+    figure = page.locator("figure.chart").first
+    button, dialog = figure.locator(".enlarge"), page.locator("dialog.enlarged")
+    said = button.get_attribute("aria-label")
+    button.evaluate("each => { window.opener_ = each; }")
+    small = figure.locator(".plot svg").bounding_box()
+    button.focus()
+    page.keyboard.press("Enter")
+    large = dialog.locator(".plot svg").bounding_box()
+    assert dialog.get_attribute("aria-label") == said
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert button.evaluate("each => each === document.activeElement && each === window.opener_")
+    page.wait_for_function(f"document.querySelector('.plot svg').clientHeight < {small['height'] + 2}")
+    return large["height"] > 2 * small["height"]
 
-        table = page.locator("[aria-label='Jobs of the sweep'] table")
-        heading, losses = table.locator("th", has_text="val_loss"), table.locator("tbody tr td:nth-of-type(5)")
-        assert heading.get_attribute("aria-sort") == "ascending"
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    """The page of a run of 40 epochs, best at epoch 30, with curves on a scale of their own."""
+    folder = tmp_path_factory.mktemp("long")
+    record, table = RunRecord.open(folder, backend="jax"), MetricsTable(folder)
+    for epoch in range(1, 41):
+        loss = 3 / epoch**2 + 0.001 * (epoch % 3)
+        row = {"loss": loss, "accuracy": 1 / (1 + loss), "val_loss": loss + abs(epoch - 30) / 50}
+        table.append(epoch, {**row, "seconds": 2, "wait_share": 0.1 + epoch / 100})
+    record.close("completed")
+    return write_report(folder)
+
+
+def readings(page):
+    """What stands above each chart: its epoch and the values there."""
+    return [
+        (figure.locator(".at").inner_text(), figure.locator(".key-value").all_inner_texts())
+        for figure in page.locator("figure.chart").all()
+    ]
+
+
+def test_pointing_reads_all_curves_at_one_epoch(opened, long_run):
+    page, rows = opened(long_run, 1400), read_rows(long_run.parent / "metrics.csv")
+    assert {epoch for epoch, _ in readings(page)} == {"epoch 30 (best)"}
+    box = page.locator(".plot").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    (loss, *_), *others = readings(page)
+    row = rows[int(loss.removeprefix("epoch ")) - 1]
+    assert 15 < int(row["epoch"]) < 25
+    assert {epoch for epoch, _ in others} == {loss}
+    values = [float(text.removesuffix("%")) for _, texts in readings(page) for text in texts]
+    expected = [float(row[name]) for name in ("loss", "val_loss", "accuracy")] + [100 * float(row["wait_share"])]
+    assert values == pytest.approx(expected, rel=1e-4)
+    crosses = page.locator("path.cross").evaluate_all("all => all.map((each) => each.getAttribute('d').split('V')[0])")
+    assert len(crosses) == 3 and all(crosses)
+
+
+def test_keyboard_walks_through_the_epochs(opened, long_run):
+    page = opened(long_run)
+    page.locator(".plot").nth(1).focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert {epoch for epoch, _ in readings(page)} == {"epoch 3"}
+
+
+def labels(page):
+    return page.locator(".plot").first.locator("text").all_text_contents()
+
+
+def test_dragging_zooms_and_double_click_resets(opened, long_run):
+    page = opened(long_run, 1400)
+    before = labels(page)
+    box = page.locator(".plot").first.bounding_box()
+    for place, act in ((0.5, page.mouse.down), (0.7, page.mouse.up)):
+        page.mouse.move(box["x"] + place * box["width"], box["y"] + 80)
+        act()
+    zoomed = [int(text) for text in labels(page) if text.isdecimal()]
+    assert zoomed and min(zoomed) > 15 and max(zoomed) < 32
+    page.mouse.dblclick(box["x"] + 300, box["y"] + 80)
+    assert labels(page) == before
+
+
+def test_switches_change_axes_and_lines(opened, long_run):
+    page = opened(long_run)
+    page.get_by_label("log axis").focus()
+    page.keyboard.press("Space")
+    assert {"0.01", "0.1"} <= set(labels(page))
+    page.get_by_label("time in place of epochs").check()
+    assert "time of training" in labels(page) and "1 min 0 s" in labels(page)
+    page.get_by_label("smoothing").focus()
+    page.keyboard.press("End")
+    assert page.locator(".plot").first.locator("path.line.raw").count() == 2
+
+
+def test_page_in_a_browser(digits, opened):
+    page = opened(digits / "report.html", scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator("figure.chart .plot svg").first.bounding_box()["height"] > 100
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
+
+    table = page.locator("[aria-label='Scores per class'] table")
+    heading = table.locator("th", has_text="recall")
+    column = table.locator("tbody tr td:nth-of-type(2)")
+    for expected in ("ascending", "descending"):
         heading.locator("button").focus()
         page.keyboard.press("Enter")
-        values = [float(text) for text in losses.all_inner_texts() if text != "–"]
-        assert heading.get_attribute("aria-sort") == "descending"
-        assert values == sorted(values, reverse=True)
+        values = [float(text.removesuffix("%")) for text in column.all_inner_texts()]
+        assert heading.get_attribute("aria-sort") == expected
+        assert values == sorted(values, reverse=expected == "descending")
+    assert enlarges(page)
 
-        memory = table.locator("th", has_text="peak MB")
-        assert "memory" in memory.get_attribute("title")
-        memory.locator("button").click()
-        sizes = [float(text) for text in table.locator("tbody tr td:nth-of-type(11)").all_inner_texts() if text != "–"]
-        assert sizes == sorted(sizes) and len(set(sizes)) == 2
-        table.locator("xpath=..").evaluate("scrolling => { scrolling.scrollLeft = 330; }")
-        assert table.locator("tbody th").first.bounding_box()["x"] >= 0  # the job stays in sight
+
+def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path, opened):
+    file = write_sweep_report(read_results(write_sweep(tmp_path / "sweep")))
+    for scheme, paper in (("light", "rgb(253, 253, 252)"), ("dark", "rgb(21, 23, 26)")):
+        page = opened(file, scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
+        assert page.locator("figure.chart .plot svg").first.bounding_box()["height"] > 100
 
-        assert enlarges(page)
-        page.get_by_label("Filter jobs").fill("Generator failed")
-        assert page.locator(".filter output").inner_text() == "1 of 13"
-        assert table.locator("tbody tr:visible th").all_inner_texts() == ["11"]
-        page.get_by_label("Filter jobs").fill("")
-        assert table.locator("tbody tr:visible").count() == 13
+    table = page.locator("[aria-label='Jobs of the sweep'] table")
+    heading, losses = table.locator("th", has_text="val_loss"), table.locator("tbody tr td:nth-of-type(5)")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    values = [float(text) for text in losses.all_inner_texts() if text != "–"]
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert values == sorted(values, reverse=True)
 
-        table.get_by_role("link", name="8", exact=True).click()
-        assert page.title() == "a job"
-        browser.close()
-    assert said == []
-    pages = {file.as_uri(), (file.parent / "8/report.html").as_uri()}
-    assert {url for url in asked if not url.startswith("data:")} == pages
+    memory = table.locator("th", has_text="peak MB")
+    assert "memory" in memory.get_attribute("title")
+    memory.locator("button").click()
+    sizes = [float(text) for text in table.locator("tbody tr td:nth-of-type(11)").all_inner_texts() if text != "–"]
+    assert sizes == sorted(sizes) and len(set(sizes)) == 2
+    table.locator("xpath=..").evaluate("scrolling => { scrolling.scrollLeft = 330; }")
+    assert table.locator("tbody th").first.bounding_box()["x"] >= 0  # the job stays in sight
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+    assert enlarges(page)
+    page.get_by_label("Filter jobs").fill("Generator failed")
+    assert page.locator(".filter output").inner_text() == "1 of 13"
+    assert table.locator("tbody tr:visible th").all_inner_texts() == ["11"]
+    page.get_by_label("Filter jobs").fill("")
+    assert table.locator("tbody tr:visible").count() == 13
+
+    table.get_by_role("link", name="8", exact=True).click()
+    assert page.title() == "a job"
+    opened.files.add((file.parent / "8/report.html").as_uri())
