@@ -148,11 +148,15 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
     from runner.distribute.launch import refuse_apart
     from runner.modes.resume import resumable
     from runner.records.folder import new_run_folder
-    from runner.settings import READING
+    from runner.settings import READING, TRAINING
 
     if job.settings.mode not in READING:
         refuse_apart(job.settings.backend)
     resumed = resumable(job.settings)
+    if job.settings.mode in TRAINING and job.settings.model.fetches_weights:
+        from runner.modes.initial_weights import fetch_weights
+
+        fetch_weights(job.settings, resumed)
     folder = resumed.path if resumed else new_run_folder()
     os.environ.update(write_hydra_files(job, folder, again=resumed is not None))
     return job, folder

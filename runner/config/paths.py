@@ -21,8 +21,8 @@ def missing_paths(settings: Settings) -> Iterator[Problem]:
         if (missing := missing_module(module) or code_problem(module)) is not None:
             yield Problem("extensions", missing)
     for group in Settings.model_fields:
-        if group == "model" and settings.from_run is not None:
-            continue  # its files were read when it was trained
+        if group == "model" and (settings.from_run or settings.resume) is not None:
+            continue  # its files were read when it was first trained
         component = getattr(settings, group)
         for name, target in component.names() if isinstance(component, Component) else ():
             if (absent := missing_attribute(target)) is not None:
@@ -45,7 +45,9 @@ def _location(group: str, component: Component, key: str) -> tuple[str, ...]:
 
 def _kind(location: tuple[str, ...]) -> str:
     schema = Schema()
-    return schema.expected(schema.resolve(schema.locate(location).node or {})).removeprefix("a ")
+    shapes = schema.shapes(schema.resolve(schema.locate(location).node or {}))
+    paths = [shape for shape in shapes if "path" in shape.get("format", "")]
+    return schema.expected((paths or shapes)[0]).removeprefix("a ")
 
 
 def why_missing(path: Path) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr
 
 from runner.batch import ArraySpec
 from runner.component import File, Fraction, is_file, is_folder
 from runner.errors import ConfigurationError, DataError
 from runner.fields import SampleSpec
-from runner.models.base import ModelSettings, Scaling, Task
+from runner.models.base import ModelSettings, Scaling, Task, WeightsFile
+from runner.records.folder import MODEL
 
 if TYPE_CHECKING:
     import keras
@@ -59,8 +62,9 @@ class Application(ModelSettings):
     name: ApplicationName
     """The network, by its name in `keras.applications`."""
 
-    weights: File | None = None
-    """The initial weights, a file or a run's folder; null: random weights. Nothing is downloaded."""
+    weights: Literal["imagenet"] | File | None = None
+    """The initial weights: imagenet, those of Keras, which it downloads once; a file or a run's folder; null: random
+    weights."""
 
     trainable: bool | Annotated[int, Field(ge=1)] = True
     """Whether the network is trained, or the number of its last layers to train; outputs are always trained."""
@@ -68,22 +72,41 @@ class Application(ModelSettings):
     pooling: Literal["avg", "max"] = "avg"
     """How the network's feature maps become features."""
 
+    _loads: bool = PrivateAttr(default=True)
+    """Whether `build` loads the initial weights."""
+
     dropout: Fraction = 0.2
     """Share of the features to drop in training."""
 
-    @model_validator(mode="after")
-    def _weights_are_a_file(self) -> Self:
-        if self.weights is not None and str(self.weights) == "imagenet":
-            raise ValueError(
-                "weights must be null, a file or a run's folder, got 'imagenet': nothing is downloaded; on a machine "
-                f"with internet access, save keras.applications.{self.name}(include_top=False) as a .keras file"
-            )
-        return self
-
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The weights, if they do not exist."""
-        if self.weights is not None and not (is_file(self.weights) or is_folder(self.weights)):
+        if isinstance(self.weights, Path) and not (is_file(self.weights) or is_folder(self.weights)):
             yield "weights", self.weights
+
+    def initial_weights(self, task: Task) -> WeightsFile | None:
+        """The file that `build` loads weights from; None if they are random. It is downloaded if it has to be."""
+        if not isinstance(self.weights, Path):
+            return self._named(self._images(task)[1].shape) if self.fetches_weights else None
+        return WeightsFile(self.weights / MODEL if is_folder(self.weights) else self.weights)
+
+    def fetch_weights(self, size: tuple[int, int]) -> None:
+        """Download the initial weights for images of `size` (height, width), if they have to be.
+
+        Raises `ConfigurationError` if they cannot be.
+        """
+        with suppress(DataError):  # a size that the network cannot take is refused when it is built
+            self._named((*size, 3))
+
+    @property
+    def fetches_weights(self) -> bool:
+        """Whether the initial weights are chosen by name."""
+        return self.weights == "imagenet"
+
+    def without_initial_weights(self) -> Self:
+        """The settings of the same network whose weights come from elsewhere: `build` reads no file."""
+        other = self.model_copy()
+        other._loads = False
+        return other
 
     def automatic_scaling(self, spec: SampleSpec) -> Scaling:
         """The network's own preprocessing of values from 0 to 255."""
@@ -98,13 +121,18 @@ class Application(ModelSettings):
 
         from runner.models.layers import beside, model_of, scaled_input
 
-        name, spec = task.main_input("application", lambda shape: len(shape) == 3)
-        self._refuse(task, spec)
+        name, spec = self._images(task)
         inputs, scaled = scaled_input(task.spec, task.scaling, image=name or None)
         x = beside(self._network(task, spec)(scaled[name] if name else scaled), scaled, name)
         if self.dropout:
             x = keras.layers.Dropout(self.dropout)(x)
         return model_of(inputs, x, task)
+
+    def _images(self, task: Task) -> tuple[str, ArraySpec]:
+        """Name and spec of the images that the network takes; refuses a task that it cannot have."""
+        name, spec = task.main_input("application", lambda shape: len(shape) == 3)
+        self._refuse(task, spec)
+        return name, spec
 
     def _refuse(self, task: Task, spec: ArraySpec) -> None:
         if len(spec.shape) != 3 or spec.shape[-1] != 3:
@@ -125,25 +153,46 @@ class Application(ModelSettings):
     def _network(self, task: Task, spec: ArraySpec) -> keras.Model:
         import keras
 
+        from runner.models import imagenet
         from runner.models.pretrained import load_weights
 
-        try:
-            network = getattr(keras.applications, self.name)(
-                include_top=False,
-                weights=None,
-                input_shape=spec.shape,
-                pooling=self.pooling,
-                **self._own_scaling(task.scaling),
-            )
-        except ValueError as error:
-            size = "×".join(map(str, spec.shape[:2]))
-            raise DataError(
-                f"model.name={self.name} cannot take images of {size}: {error}; give a larger data.target_size"
-            ) from error
-        if self.weights is not None:
+        build = partial(
+            getattr(keras.applications, self.name),
+            include_top=False,
+            weights="imagenet" if self.fetches_weights else None,
+            input_shape=spec.shape,
+            pooling=self.pooling,
+            **self._own_scaling(task.scaling),
+        )
+        with self._refusing_size(spec.shape):
+            if not self.fetches_weights:
+                network = build()
+            elif self._loads:
+                network = imagenet.with_weights(build, imagenet.fetch(self.name, spec.shape))
+            else:
+                network = imagenet.without_weights(build)
+        if isinstance(self.weights, Path) and self._loads:
             load_weights(network, self.weights)
         self._freeze(network)
         return network
+
+    def _named(self, shape: tuple[int, ...]) -> WeightsFile:
+        """The file of weights by name, for images of `shape`."""
+        from runner.models.imagenet import fetch
+
+        with self._refusing_size(shape):
+            return fetch(self.name, shape)
+
+    @contextmanager
+    def _refusing_size(self, shape: tuple[int, ...]) -> Iterator[None]:
+        """Raise `DataError` if the block finds that the network cannot take images of `shape`."""
+        try:
+            yield
+        except ValueError as error:
+            size = "×".join(map(str, shape[:2]))
+            raise DataError(
+                f"model.name={self.name} cannot take images of {size}: {error}; give a larger data.target_size"
+            ) from error
 
     def _own_scaling(self, scaling: Scaling) -> dict[str, Any]:
         optional = preprocessing(self.name) == "builtin" and takes_any_scaling(self.name)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from runner.batch import ArraySpec
 from runner.component import Component
@@ -142,6 +142,14 @@ class Task:
         return fitting[0]
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of initial weights, and the URL that it comes from if it was chosen by name."""
+
+    file: Path
+    url: str | None = None
+
+
 class ModelSettings(Component):
     """The settings of a model; its input and outputs follow from the data."""
 
@@ -161,6 +169,24 @@ class ModelSettings(Component):
     def missing_paths(self) -> Iterator[tuple[str, Path]]:
         """The keys whose paths do not exist, with those paths."""
         return iter(())
+
+    def initial_weights(self, task: Task) -> WeightsFile | None:
+        """The file that `build` loads weights from; None if they are random. It is downloaded if it has to be."""
+
+    def fetch_weights(self, size: tuple[int, int]) -> None:
+        """Download the initial weights for images of `size` (height, width), if they have to be.
+
+        Raises `ConfigurationError` if they cannot be.
+        """
+
+    @property
+    def fetches_weights(self) -> bool:
+        """Whether the initial weights are chosen by name."""
+        return False
+
+    def without_initial_weights(self) -> Self:
+        """The settings of the same model whose weights come from elsewhere: `build` reads no file."""
+        return self
 
     def import_code(self) -> None:
         """Import the user's own code that a saved model of this kind may need."""

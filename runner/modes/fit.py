@@ -18,7 +18,6 @@ from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Wait
 from runner.machine import available_bytes
-from runner.messages import plural
 from runner.models.base import Task
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait
@@ -26,7 +25,7 @@ from runner.modes.model import build_model
 from runner.modes.open_data import data_section, open_dataset, open_repeated
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
-from runner.modes.resume import fewer_epochs, refuse_other_data
+from runner.modes.resume import fewer_epochs, refuse_other_data, where_to_start
 from runner.modes.summary import resource_lines
 from runner.modes.terminal import TrainingPace
 from runner.records.bad_samples import Notes
@@ -57,8 +56,9 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
     with naming_refusals(deterministic=run.config.deterministic), ExitStack() as closing:
         with run.record.stage("build"):
             steps = steps_per_pass(run.config, settings, dataset)
-            task, model = build_model(run, dataset, steps)
-            start = None if resumed is None else _read_start(run, resumed, model, steps)
+            found = None if resumed is None else read_state(resumed.path / CHECKPOINTS)
+            task, model = build_model(run, dataset, steps, resumed, has_state=found is not None)
+            start = None if resumed is None else _start(run, resumed, found, model, steps)
         splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)
         loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
         with run.record.stage("fit"):
@@ -188,8 +188,10 @@ def _fit(
             return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
 
 
-def _read_start(run: RunContext, resumed: RunFolder, model: keras.Model, steps_per_pass: int) -> State | None:
-    """The state to resume from; None if the run has saved none.
+def _start(
+    run: RunContext, resumed: RunFolder, found: State | None, model: keras.Model, steps_per_pass: int
+) -> State | None:
+    """The state to resume from, which is the one `found`; None if the run has saved none.
 
     Raises `ConfigurationError` if the state is of another model, or of more epochs than are requested now.
     """
@@ -197,25 +199,14 @@ def _read_start(run: RunContext, resumed: RunFolder, model: keras.Model, steps_p
 
     settings = run.config.train
     steps = settings.steps_per_epoch or steps_per_pass
-    found = read_state(resumed.path / CHECKPOINTS)
     start = None if found is None else found.moved_to(steps)
-    run.terminal.summary([("resume", _where(start, steps))])
+    run.terminal.summary([("resume", where_to_start(start, steps))])
     if start is not None:
         build_optimizer(model)
         refuse_other_model(model, start.arrays)
         if start.step > settings.epochs * steps and not run.config.resume_inexact:
             raise ConfigurationError(fewer_epochs(resumed, math.ceil(start.step / steps), settings.epochs))
     return start
-
-
-def _where(start: State | None, steps_per_epoch: int) -> str:
-    """Where a resumed run continues."""
-    if start is None:
-        return "from the beginning: the run has saved no state"
-    epoch, done = divmod(start.step, steps_per_epoch)
-    if start.awaits_validation:
-        return f"from the validation of epoch {epoch}"
-    return f"from epoch {epoch + 1}" + (f", after {done:,} of {plural(steps_per_epoch, 'step')}" if done else "")
 
 
 def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, result: dict[str, Any]) -> None:

@@ -8,14 +8,18 @@ from runner.data.dataset import Dataset
 from runner.errors import ConfigurationError
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext
+from runner.modes.initial_weights import model_to_build
 from runner.modes.summary import training_lines
+from runner.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import keras
 
 
-def build_model(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple[Task, keras.Model]:
-    """The task that the data sets, and a model for it, compiled."""
+def build_model(
+    run: RunContext, dataset: Dataset, steps_per_pass: int, resumed: RunFolder | None, *, has_state: bool
+) -> tuple[Task, keras.Model]:
+    """The task that the data sets, and a model for it, compiled; without initial weights if a state has them."""
     from runner.distribute.devices import variables_on
     from runner.models.compile import compile_model
     from runner.models.layers import precision
@@ -23,7 +27,7 @@ def build_model(run: RunContext, dataset: Dataset, steps_per_pass: int) -> tuple
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or steps_per_pass
     with precision(settings.precision), variables_on(run.config.distribute):
-        model = run.config.model.build(task)
+        model = model_to_build(run, task, resumed, has_state=has_state).build(task)
         by_user = model.compiled
         if by_user:
             _refuse_without_effect(run, model)

@@ -10,6 +10,7 @@ from runner.messages import plural, yaml_text
 from runner.models.schedules import Schedule
 from runner.records.earlier import resume_differences, run_to_resume
 from runner.records.run_folder import RunFolder
+from runner.records.state import State
 from runner.settings import Settings
 
 
@@ -66,6 +67,16 @@ def refuse_other_data(config: Settings, run: RunFolder, data: Mapping[str, Any])
             f"exact resume is impossible: the data of {run.path} had other file names, sizes or modification times "
             f"(fingerprint {before[:12]}, now {fingerprint[:12]}); restore them, or add resume_inexact=true"
         )
+
+
+def where_to_start(start: State | None, steps_per_epoch: int) -> str:
+    """Where a resumed run continues."""
+    if start is None:
+        return "from the beginning: the run has saved no state"
+    epoch, done = divmod(start.step, steps_per_epoch)
+    if start.awaits_validation:
+        return f"from the validation of epoch {epoch}"
+    return f"from epoch {epoch + 1}" + (f", after {done:,} of {plural(steps_per_epoch, 'step')}" if done else "")
 
 
 def _refuse_complete(config: Settings, run: RunFolder, epochs: int) -> None:

@@ -21,6 +21,7 @@ from runner.modes.debug import debug_lines, debugged
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, naming_lost_rank, refuse_alone
+from runner.modes.initial_weights import fetch_weights
 from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
 from runner.modes.pack import pack_data
@@ -98,6 +99,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     first = repeated(config, resumed)
     trained = None if config.from_run is None else runs_to_use(config.from_run)
     refuse_unaveraged(config, trained or ())
+    fetch_weights(config, resumed)
     folder = resumed.path if resumed else folder or new_run_folder()
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None

@@ -273,8 +273,16 @@ def likely_causes(pair: Pair) -> Iterator[str]:
     yield from changed_packages({**before.get("packages", {}), **before["versions"]}, installed)
     yield from changed_code(before["git"], now["git"])
     yield from changed_modules(before.get("code"), now.get("code") or {})
+    yield from _changed_weights(before, now)
     for section in ("environment", "machine"):
         if section in before:
             known = {name: value for name, value in now[section].items() if name in before[section]}
             shared = known if section == "machine" else now[section]
             yield from (text for _, text in changed_keys({section: before[section]}, {section: shared}))
+
+
+def _changed_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """The file of initial weights, if it was another one."""
+    was, weights = (document.get("model", {}).get("weights", {}) for document in (before, now))
+    if was and weights and was["digest"] != weights["digest"]:
+        yield f"the initial weights in {weights['path']} changed ({_from_to(was['digest'], weights['digest'])})"

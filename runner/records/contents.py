@@ -137,7 +137,7 @@ class Contents:
 
     def __init__(self, folder: Path, files: Iterable[Path] = (), *, held: bool = False, forgets: bool = False) -> None:
         self._folder = folder / CONTENTS
-        self._files = {file.name: _file_digest(file) for file in files}
+        self._files = {file.name: file_digest(file) for file in files}
         self._tables: dict[str, ContentsTable] = {}
         self._held, self._forgets = held, forgets
         self._copies: list[Path] = []
@@ -260,7 +260,8 @@ def _known_elsewhere(rows: Array, in_place: Indices) -> Indices:
     return np.flatnonzero(known)
 
 
-def _file_digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """XXH3-128 of the file's bytes, as 32 hexadecimal digits."""
     digest = xxhash.xxh3_128()
     with file.open("rb", buffering=0) as opened:
         while block := opened.read(BLOCK):

@@ -151,7 +151,7 @@ class RunRecord:
             "resumed": [*document["resumed"], resume],
             "verified": {},
             # A record of an earlier version has none of these.
-            **{name: document.get(name, {}) for name in ("tracker", "goals", "distribute")},
+            **{name: document.get(name, {}) for name in ("tracker", "goals", "distribute", "model")},
         }
         return cls(folder, document, open_log(folder, held=True), before=before)
 
@@ -274,6 +274,7 @@ def _first_document(backend: str) -> Document:
         "environment": environment(),
         "git": None,
         "code": {},
+        "model": {},
         "data": {},
         "loader": {},
         "tracker": {},

@@ -114,6 +114,7 @@ class RunDocument(Shape):
     machine: Section = Section()
     environment: Section = Section()
     git: GitSection | None = None
+    model: Section = Section()
     data: DataSection = DataSection()
     loader: Section = Section()
     tracker: dict[str, Section] = {}

@@ -6,7 +6,6 @@ from typing import get_args
 import keras
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from runner.batch import ArraySpec
 from runner.data.labels import Head
@@ -168,13 +167,7 @@ def test_missing_weights_name_their_key(tmp_path):
     file = tmp_path / "nowhere.keras"
     assert list(Application(name="MobileNet", weights=file).missing_paths()) == [("weights", file)]
     assert not list(Application(name="MobileNet").missing_paths())
-
-
-def test_weights_to_be_downloaded_are_refused():
-    with pytest.raises(
-        ValidationError, match="weights must be null, a file or a run's folder, got 'imagenet': nothing is"
-    ):
-        Application(name="VGG16", weights="imagenet")
+    assert not list(Application(name="MobileNet", weights="imagenet").missing_paths())
 
 
 def test_small_images_are_refused_by_keras():
