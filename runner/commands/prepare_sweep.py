@@ -79,11 +79,15 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
 def check_ends(space: SearchedOverrides, library: Library) -> Settings | None:
     """The settings with the first value of every range; None if these have problems.
 
-    Raises `ConfigurationError` with the problems of the keys that are wrong with the last values as well.
+    Raises `ConfigurationError` with the problems of the keys that are wrong with the last values as well, and those of
+    only some seeds and folds.
     """
     first, last = (Check(library, parse(texts, library)[0]).run() for texts in space.ends)
+    others = [Check(library, parse(texts, library)[0]).run() for texts in space.of_members[1:]]
     keys = {problem.key for problem in last.problems}
-    raise_problems([problem.text for problem in first.problems if problem.key in keys])
+    of_members = [[problem.text for problem in check.problems] for check in (first, *others)]
+    wrong = [text for texts in of_members for text in texts if any(text not in each for each in of_members)]
+    raise_problems(list(dict.fromkeys([*(each.text for each in first.problems if each.key in keys), *wrong])))
     return first.settings
 
 
@@ -140,7 +144,7 @@ def _search(overrides: Sequence[Override], settings: SweepSettings, library: Lib
     space = searched_overrides(overrides)
     first = check_ends(space, library)
     objective = {} if settings.objective or first is None else {"objective": _monitored(first)}
-    return Sweep((), settings.model_copy(update=objective), tuple(space.ranges), space)
+    return Sweep((), settings.model_copy(update=objective), tuple(space.keys.values()), space)
 
 
 def _resumed(

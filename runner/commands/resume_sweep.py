@@ -22,7 +22,7 @@ from runner.records.heartbeat import describe_process, is_visible
 from runner.records.run_folder import LATEST, RunFolder, mark_killed
 from runner.settings import Settings
 from runner.sweeps.process import JobAttempt
-from runner.sweeps.results import SweepJob
+from runner.sweeps.results import NOT_RUN, SweepJob
 from runner.sweeps.settings import SweepSettings
 from runner.sweeps.sweep_plan import SWEEP_JSON, SearchPlan, SweepPlan, newest_sweep, read_sweep
 
@@ -81,23 +81,23 @@ def more_trials(plan: SweepPlan, search: SearchPlan, settings: SweepSettings, ex
             f"sweep.objective must stay the one of {plan.folder}, got {settings.objective}; leave it out, or start "
             "another search"
         )
-    trials = settings.trials or search.trials
-    if trials < len(plan.jobs):
+    trials, num_trials = settings.trials or search.trials, plan.num_trials
+    if trials < num_trials:
         raise ConfigurationError(
-            f"sweep.trials must be at least {len(plan.jobs)}, the trials that {plan.folder} has, got {trials}; raise it"
+            f"sweep.trials must be at least {num_trials}, the trials that {plan.folder} has, got {trials}; raise it"
         )
     typed = search.typed
-    if trials > len(plan.jobs):
-        typed = _with_extensions((*typed, *plan.former_overrides()), extensions)
+    if trials > num_trials:
+        typed = _with_extensions((*typed, *plan.former_overrides()), extensions, search.members)
     return replace(plan, search=replace(search, trials=trials, typed=typed))
 
 
-def _with_extensions(typed: Sequence[str], extensions: Sequence[str]) -> tuple[str, ...]:
+def _with_extensions(typed: Sequence[str], extensions: Sequence[str], members: int) -> tuple[str, ...]:
     """The overrides of a search, checked, with these modules in place of those it listed."""
     with open_library() as library:
         kept = [each.input_line or "" for each in parse(typed, library)[0] if each.key_or_group != EXTENSIONS]
         listed = [f"{EXTENSIONS}=[{','.join(extensions)}]"] if extensions else []
-        space = read_searched([*kept, *listed], library)
+        space = read_searched([*kept, *listed], library, members)
         check_ends(space, library)
     return space.overrides
 
@@ -114,7 +114,7 @@ def _folder(name: Path) -> Path:
 
 
 def _attempts(plan: SweepPlan, runs: dict[int, RunFolder]) -> Iterator[JobAttempt]:
-    done = ("completed", "failed", "pruned") if plan.search else ("completed",)
+    done = ("completed", "failed", "pruned", NOT_RUN) if plan.search else ("completed",)
     for number, run in runs.items():
         if SweepJob(plan.jobs[number], run).status not in done:
             was_ended = run.status in ("interrupted", "killed")

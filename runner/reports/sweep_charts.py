@@ -16,7 +16,8 @@ from runner.reports.axes import Axis, log_axis, names_axis, setting_axis, spans,
 from runner.reports.charts import Chart, LegendEntry
 from runner.reports.plot import Line, Plot, Style, key_svg
 from runner.sweeps.results import SweepJob, SweepResults
-from runner.sweeps.results_table import REPEATS, repeats
+from runner.sweeps.results_table import repeats
+from runner.sweeps.sweep_plan import REPEATS
 
 JOB, BEST, MEAN = Style("job", "circle"), Style("best", "star"), Style("mean", "square")
 """A job, the best job, and the mean over the seeds of a setting: they differ in shape, not only in colour."""
@@ -78,7 +79,7 @@ def setting_charts(results: SweepResults) -> list[Chart]:
 def setting_legend(results: SweepResults) -> list[LegendEntry]:
     """The markers of these charts."""
     marks = {"a job": JOB}
-    if results.objective.key in _columns(results):
+    if results.objective.key in _columns(results) and results.plan.members == 1:
         marks["the best job"] = BEST
     if (over := repeats(results)) and over[0] not in _keys(results):
         marks[f"mean ± standard deviation over {' and '.join(REPEATS[key] for key in over)}"] = MEAN

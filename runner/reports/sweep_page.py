@@ -21,7 +21,9 @@ from runner.reports.sweep_charts import (
     setting_legend,
 )
 from runner.sweeps.results import SweepJob, SweepResults
-from runner.sweeps.results_table import REPEATS, agreements, over_repeats, repeats
+from runner.sweeps.results_table import agreements, over_repeats, repeats
+from runner.sweeps.sweep_plan import REPEATS
+from runner.sweeps.trials import best_trial
 
 ENVIRONMENT = ("versions", "machine", "git")
 """Sections of run.json that describe the environment of a job."""
@@ -57,7 +59,7 @@ def write_sweep_report(results: SweepResults) -> Path:
 def render_sweep(results: SweepResults) -> str:
     """The page as text."""
     objective = results.objective
-    best = results.best
+    best = _best(results)
     documents = [job.run.document for job in results.jobs if job.run.document.get("versions")]
     settings, curves = setting_charts(results), job_curves(results)
     return render_page(
@@ -76,7 +78,7 @@ def render_sweep(results: SweepResults) -> str:
         rows=[_row(results, job) for job in results.jobs[:MAX_JOBS]],
         left_out=max(0, len(results.jobs) - MAX_JOBS),
         spread=over_repeats(results),
-        spread_keys=sum(key not in REPEATS for key in results.plan.varied),
+        spread_keys=sum(key not in REPEATS for key in results.plan.varied) + (results.plan.members > 1),
         spread_over=" and ".join(REPEATS[key] for key in repeats(results)),
         settings=settings,
         setting_legend=setting_legend(results),
@@ -89,6 +91,15 @@ def render_sweep(results: SweepResults) -> str:
         environment=sections_of(_shared(documents), ENVIRONMENT),
         differing=_differing(documents),
     )
+
+
+def _best(results: SweepResults) -> tuple[str, float | None] | None:
+    """The best job, or trial of several jobs, in words, and its objective; None if there is none."""
+    if results.plan.members > 1:
+        trial = best_trial(results)
+        return None if trial is None else (f"trial {trial.number} ({trial.setting})", trial.value(results.objective))
+    job = results.best
+    return None if job is None else (f"job {job.planned.number} ({job.setting})", results.objective.value(job.run))
 
 
 def _status(results: SweepResults) -> tuple[str, str]:

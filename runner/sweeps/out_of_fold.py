@@ -12,10 +12,10 @@ from runner.records.files import write_table
 from runner.records.output import csv_text
 from runner.records.predictions import FOLD_CSV, PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
-from runner.sweeps.results import SweepJob, SweepResults
+from runner.sweeps.results import NOT_RUN, SweepJob, SweepResults
+from runner.sweeps.sweep_plan import FOLD
 
 OUT_OF_FOLD_CSV = "out_of_fold.csv"
-FOLD = "data.fold"
 
 
 def write_out_of_fold(results: SweepResults) -> list[Path]:
@@ -31,8 +31,10 @@ def write_out_of_fold(results: SweepResults) -> list[Path]:
 
 
 def fold_notes(results: SweepResults) -> Iterator[str]:
-    """Sentences on folds whose predictions are missing, in each setting."""
-    tables, jobs = _tables(results), _jobs(results)
+    """Sentences on folds whose predictions are missing, in each setting that was not given up."""
+    tables, every = _tables(results), _jobs(results)
+    given_up = {_setting(results, job) for job in every if job.planned.refused or job.status in ("pruned", NOT_RUN)}
+    jobs = [job for job in every if _setting(results, job) not in given_up]
     planned = {job.planned.varied[FOLD] for job in jobs}
     for setting in dict.fromkeys(_setting(results, job) for job in jobs):
         of_setting = [job for job in jobs if _setting(results, job) == setting]

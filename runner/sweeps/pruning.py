@@ -1,15 +1,20 @@
-"""`sweep.prune`: reports each epoch of a trial to the searcher, and prunes trials with little promise."""
+"""`sweep.prune`: reports each epoch of a trial to the searcher, and prunes trials with little promise.
+
+Of a trial of several jobs, its mean is reported after each of them in place of the epochs.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from math import inf
+from statistics import fmean
 
 from runner.records.columns import Objective
 from runner.records.output import brief
 from runner.records.run_folder import RunFolder
 from runner.sweeps.searchers import Searcher
+from runner.sweeps.trials import Trial
 
 READ_SECONDS = 0.5
 """How often to read the files of a running trial."""
@@ -60,4 +65,26 @@ class Pruner:
         return (
             f"pruned after epoch {epoch}: its best {objective.key}, {brief(float(best))}, "
             "is worse than the median of earlier trials"
+        )
+
+
+class MeanPruner:
+    """Reports the mean over the first jobs of a trial, and lets the searcher decide before the next one."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        self.searcher = searcher
+
+    def reason(self, trial: Trial, objective: Objective) -> str | None:
+        """Why the rest of a trial should not run; None if it should, or if all of it has run.
+
+        Only jobs before the first that has not completed count, so the result does not depend on how many run at once.
+        """
+        values, total = trial.values(objective), len(trial.jobs)
+        for count in range(1, len(values) + 1):
+            self.searcher.report(trial.number, count, fmean(values[:count]))
+        if not 0 < len(values) < total or not self.searcher.should_prune(trial.number, latest=True):
+            return None
+        return (
+            f"pruned after {len(values)} of {total} jobs of the trial: their mean {objective.key}, "
+            f"{brief(fmean(values))}, is worse than the median of earlier trials"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,9 @@ from runner.records.secret_keys import masked
 from runner.sweeps.process import MARK, STOPPED_WITH_SWEEP, last_line
 from runner.sweeps.sweep_plan import PlannedJob, SweepPlan, read_sweep
 
+NOT_RUN = "not run"
+"""The status of a job that equals another one, or whose trial failed before it began."""
+
 
 @dataclass(frozen=True)
 class SweepJob:
@@ -26,20 +29,27 @@ class SweepJob:
     @property
     def setting(self) -> str:
         """The varied keys that have an effect, with their values, on one line."""
+        return self.setting_without(())
+
+    def setting_without(self, keys: Container[str]) -> str:
+        """The same without these keys."""
         varied = self.planned.varied.items()
-        return ", ".join(f"{key}={csv_text(value)}" for key, value in varied if value is not None)
+        return ", ".join(f"{key}={csv_text(value)}" for key, value in varied if value is not None and key not in keys)
 
     @cached_property
     def status(self) -> str:
-        """The status of the run; `waiting` if the job was not started, `pruned` if its trial was pruned.
+        """The status of the run; `waiting` if the job was not started, `pruned` if its trial was pruned, or `not run`.
 
         A job that ended before it had a record is `interrupted` if the sweep stopped it, else `failed`. A trial that
         the schema refused is `failed`, too.
         """
         if self.planned.refused is not None:
             return "failed"
-        if self.planned.pruned is not None and self.run.status not in ("completed", "failed", "running"):
-            return "pruned"
+        if self.run.status not in ("completed", "failed", "running"):
+            if self.planned.pruned is not None:
+                return "pruned"
+            if self.planned.skipped is not None:
+                return NOT_RUN
         if not self.run.path.exists():
             return "waiting"
         if self.run.status != UNRECORDED or not self._last_line:
@@ -56,8 +66,8 @@ class SweepJob:
     def _error(self) -> str | None:
         if self.planned.refused is not None:
             return self.planned.refused
-        if self.status == "pruned":
-            return self.planned.pruned
+        if self.status in ("pruned", NOT_RUN):
+            return self.planned.pruned or self.planned.skipped
         if self.status in ("completed", "waiting", "running"):
             return None
         last = self._last_line or ""
@@ -102,10 +112,10 @@ class SweepResults:
 
     @cached_property
     def best(self) -> SweepJob | None:
-        """The best completed job; None if no completed job has the objective."""
+        """The best completed job; None if none has the objective, or if a trial of several jobs would be the best."""
         first = self.jobs[0] if self.jobs else None
         is_best = first is not None and first.status == "completed" and not self.objective.rank(first.run)[0]
-        return first if is_best else None
+        return first if is_best and self.plan.members == 1 else None
 
     @property
     def repeated(self) -> tuple[PlannedJob, ...]:

@@ -19,11 +19,10 @@ from runner.records.earlier import OF_THE_BATCHES
 from runner.records.files import write_atomically, write_table
 from runner.records.output import brief, csv_text, spread, write_rows
 from runner.records.run_folder import RunFolder
-from runner.sweeps.out_of_fold import FOLD, fold_notes, write_out_of_fold
-from runner.sweeps.results import SweepJob, SweepResults
-
-REPEATS = {"seed": "seeds", FOLD: "folds"}
-"""Keys whose values repeat one setting, and what these are called; their results are averaged."""
+from runner.sweeps.out_of_fold import fold_notes, write_out_of_fold
+from runner.sweeps.results import NOT_RUN, SweepJob, SweepResults
+from runner.sweeps.sweep_plan import FOLD, REPEATS
+from runner.sweeps.trials import best_trial, trials_of
 
 SWEEP_CSV, SUMMARY_MD = "sweep.csv", "summary.md"
 
@@ -43,7 +42,7 @@ def report_results(results: SweepResults) -> None:
 
 def _next(results: SweepResults) -> Iterator[str]:
     """The command that runs the jobs again which did not complete; a search leaves its failed trials."""
-    done = ("completed", "pruned", "failed") if results.plan.search else ("completed",)
+    done = ("completed", "pruned", "failed", NOT_RUN) if results.plan.search else ("completed",)
     number = sum(job.status not in done for job in results.jobs)
     if number:
         modules = [word for word in results.plan.argv if word.startswith("extensions=")]
@@ -69,7 +68,8 @@ def repeats(results: SweepResults) -> tuple[str, ...]:
 def over_repeats(results: SweepResults) -> tuple[list[str], TableRows] | None:
     """Column titles and a row for each setting, with mean ± sample standard deviation over its seeds and folds.
 
-    With folds, `n` says of how many. None if neither is varied or no job completed.
+    With folds, `n` says of how many; in a search too, where trials that lack some come last. None if neither is varied
+    or no job completed.
     """
     keys = [key for key in results.plan.varied if key not in REPEATS]
     if not repeats(results):
@@ -79,7 +79,9 @@ def over_repeats(results: SweepResults) -> tuple[list[str], TableRows] | None:
     jobs = [job for job in results.jobs if job.status == "completed"]
     if not jobs:
         return None
-    settings = [_setting(job, keys) for job in jobs]
+    members = results.plan.members
+    trials = [(str(job.planned.number // members),) if members > 1 else () for job in jobs]
+    settings = [(*trial, *_setting(job, keys)) for trial, job in zip(trials, jobs, strict=True)]
     distinct = list(dict.fromkeys(settings))
     table = pd.DataFrame([results.displayed(job) for job in jobs], columns=list(results.columns)).astype(float)
     groups = table.groupby([distinct.index(setting) for setting in settings])
@@ -87,6 +89,8 @@ def over_repeats(results: SweepResults) -> tuple[list[str], TableRows] | None:
     objective = means.get(results.objective.key, counts)
     ascending = results.objective.goal == "min"
     order = objective.sort_values(ascending=ascending, na_position="last", kind="stable").index
+    if members > 1:
+        order = (-counts[order]).sort_values(kind="stable").index
     lines: TableRows = [
         [
             *distinct[group],
@@ -95,7 +99,7 @@ def over_repeats(results: SweepResults) -> tuple[list[str], TableRows] | None:
         ]
         for group in order
     ]
-    return [*keys, "n", *header(results)[2 + len(results.plan.varied) :]], lines
+    return [*(("trial",) if members > 1 else ()), *keys, "n", *header(results)[2 + len(results.plan.varied) :]], lines
 
 
 def _setting(job: SweepJob, keys: Sequence[str]) -> tuple[str, ...]:
@@ -103,7 +107,9 @@ def _setting(job: SweepJob, keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def _count(results: SweepResults, keys: Sequence[str], setting: tuple[str, ...], count: int) -> int | str:
-    """The number of completed jobs of a setting; with folds of how many there must be, planned or not."""
+    """The number of completed jobs of a setting; with folds or in a search, of how many there must be."""
+    if results.plan.members > 1:
+        return f"{count} of {results.plan.members}"
     if FOLD not in results.plan.varied:
         return count
     jobs = [job for job in results.jobs if _setting(job, keys) == setting]
@@ -172,6 +178,10 @@ def notes(results: SweepResults) -> Iterator[str]:
     """Sentences about the sweep as a whole."""
     jobs = f"{plural(len(results.jobs), 'job')}: " if results.jobs else ""
     yield f"{jobs}{results.status_text()}{_order(results)}"
+    if results.plan.members > 1 and results.jobs:
+        statuses = [trial.status for trial in trials_of(results)]
+        counts = ", ".join(f"{statuses.count(status)} {status}" for status in sorted(set(statuses)))
+        yield f"{plural(len(statuses), 'trial')} of {results.plan.members} jobs each: {counts}"
     if results.repeated:
         pairs = ", ".join(f"{job.number} = {job.same_as}" for job in results.repeated)
         number = len(results.repeated)
@@ -181,9 +191,23 @@ def notes(results: SweepResults) -> Iterator[str]:
     yield from agreements(results.jobs)
     if results.plan.search is not None and results.plan.search.prune and _has_other_columns(results):
         yield f"no trial could be pruned: metrics.csv has no column {results.objective.key}"
-    if results.plan.search is not None and results.best is not None:
-        best = results.best.planned
-        yield f"the best is job {best.number}: python -m runner {shlex.join(best.overrides)}"
+    if results.plan.search is not None and (best := best_trial(results)) is not None:
+        planned = best.jobs[0].planned
+        if len(best.jobs) == 1:
+            yield f"the best is job {planned.number}: python -m runner {shlex.join(planned.overrides)}"
+        else:
+            keys, last = repeats(results), best.jobs[-1].planned.number
+            command = shlex.join(_without(planned.overrides, keys))
+            yield (
+                f"the best is trial {best.number}, jobs {planned.number} to {last}; without their "
+                f"{' and '.join(REPEATS[key] for key in keys)}: python -m runner {command}"
+            )
+
+
+def _without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """The overrides without these keys, and without those that need a fold."""
+    left_out = {*keys, *(("data.folds", "data.fold_column") if FOLD in keys else ())}
+    return [text for text in overrides if text.partition("=")[0] not in left_out]
 
 
 def _order(results: SweepResults) -> str:
@@ -199,11 +223,18 @@ def _has_other_columns(results: SweepResults) -> bool:
 
 
 def unfinished_lines(results: SweepResults) -> Iterator[str]:
-    """A line for each job that neither completed nor was pruned: its status, the reason, its folder or overrides."""
+    """A line for each job that neither completed nor was pruned: its status, the reason, its folder or overrides.
+
+    A job that failed takes its trial with it.
+    """
+    members = results.plan.members
     for job in sorted(results.jobs, key=lambda job: job.planned.number):
-        if job.status not in ("completed", "pruned"):
-            where = job.run.path if job.planned.refused is None else " ".join(job.planned.overrides)
-            yield f"job {job.planned.number} {job.status}{f': {job.error}' if job.error else ''} ({where})"
+        if job.status not in ("completed", "pruned", NOT_RUN):
+            number, where = job.planned.number, job.run.path
+            trial = f"trial {number // members} failed with its " if members > 1 and job.status == "failed" else ""
+            shown = where if job.planned.refused is None else " ".join(job.planned.overrides)
+            reason = f": {job.error}" if job.error else ""
+            yield f"{trial}job {number}{'' if trial else f' {job.status}'}{reason} ({shown})"
 
 
 READING_KEYS = ("workers", "use_multiprocessing", "max_queue_size", "timeout_seconds")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,8 +68,8 @@ class Searcher(Protocol):
     def report(self, number: int, epoch: int, value: float) -> None:
         """Take the objective of a trial after `epoch`, counted from 1; a second report of an epoch changes nothing."""
 
-    def should_prune(self, number: int) -> bool:
-        """Whether to stop a trial, given what was reported of it and of the others."""
+    def should_prune(self, number: int, *, latest: bool = False) -> bool:
+        """Whether to stop a trial, given what was reported of it and of the others; of it the best, or the latest."""
 
     def finish(self, number: int, value: float | None, *, pruned: bool = False) -> None:
         """Take the final value of a trial; None if it failed or was `pruned`. A second call changes nothing."""
@@ -91,7 +92,7 @@ class RandomSearch:
     def report(self, number: int, epoch: int, value: float) -> None:
         """Ignore the value."""
 
-    def should_prune(self, number: int) -> bool:
+    def should_prune(self, number: int, *, latest: bool = False) -> bool:
         """False: random search never prunes."""
         return False
 
@@ -164,9 +165,13 @@ class OptunaSearch:
         if not trial.state.is_finished() and epoch not in trial.intermediate_values:
             self._storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
 
-    def should_prune(self, number: int) -> bool:
+    def should_prune(self, number: int, *, latest: bool = False) -> bool:
         """Whether its best epoch is worse than the median of completed trials at that epoch; needs five of them."""
-        return bool(self._study.pruner.prune(self._study, self._study.get_trials(deepcopy=False)[number]))
+        trial = self._study.get_trials(deepcopy=False)[number]
+        if latest and (last := trial.last_step) is not None:
+            trial = copy(trial)
+            trial.intermediate_values = {last: trial.intermediate_values[last]}
+        return bool(self._study.pruner.prune(self._study, trial))
 
     def finish(self, number: int, value: float | None, *, pruned: bool = False) -> None:
         """Finish the trial in the study, unless it is finished."""

@@ -25,6 +25,10 @@ SWEEP_JSON = "sweep.json"
 FROZEN = "frozen"
 """The folder that holds, for each job, its config.yaml and Hydra's files."""
 
+FOLD = "data.fold"
+REPEATS = {"seed": "seeds", FOLD: "folds"}
+"""Keys whose values repeat one setting, and what these are called; their results are averaged."""
+
 
 @dataclass(frozen=True)
 class PlannedJob:
@@ -44,21 +48,33 @@ class PlannedJob:
     pruned: str | None = None
     """Why the job was pruned: this trial of a search had little promise."""
 
+    skipped: str | None = None
+    """Why the job does not run: another job of its trial failed."""
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the job has a configuration that can run."""
+        return self.same_as is None and self.refused is None and self.skipped is None
+
     def masked(self, secrets: Sequence[str] = ()) -> PlannedJob:
         """The job as it is shown, without secrets."""
-        shown = ("overrides", "varied", "refused", "pruned")
+        shown = ("overrides", "varied", "refused", "pruned", "skipped")
         return replace(self, **masked({name: getattr(self, name) for name in shown}, secrets))
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """A search of `trials` jobs in total, in the ranges of the overrides `typed`."""
+    """A search of `trials` in total, in the ranges of the overrides `typed`.
+
+    A trial has `members` jobs, which follow each other: one for each listed seed and fold.
+    """
 
     method: Literal["random", "optuna"]
     trials: int
     seed: int
     typed: tuple[str, ...]
     prune: bool = False
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,20 @@ class SweepPlan:
         return tuple(job for job in self.jobs if job.same_as is None)
 
     @property
+    def members(self) -> int:
+        """How many jobs a trial has; without a search, each job is by itself."""
+        return 1 if self.search is None else self.search.members
+
+    @property
+    def num_trials(self) -> int:
+        """The number of trials so far."""
+        return len(self.jobs) // self.members
+
+    def trial(self, number: int) -> tuple[PlannedJob, ...]:
+        """The jobs of a trial."""
+        return self.jobs[number * self.members : (number + 1) * self.members]
+
+    @property
     def is_running(self) -> bool:
         """Whether the process that runs the jobs is alive."""
         return self.process is not None and is_alive(self.process, self.folder / SWEEP_JSON)
@@ -102,7 +132,7 @@ class SweepPlan:
 
     def former_overrides(self) -> tuple[str, ...]:
         """Overrides that let more jobs do what the version of the sweep did, where later ones have another default."""
-        frozen = next((job.number for job in self.distinct if job.refused is None), None)
+        frozen = next((job.number for job in self.jobs if job.is_frozen), None)
         former = {} if frozen is None else former_values(self._frozen_config(frozen))
         return tuple(f"data.{key}={yaml_text(value)}" for key, value in former.items())
 

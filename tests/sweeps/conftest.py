@@ -1,4 +1,4 @@
-"""Sweeps whose jobs are small scripts in place of the runner: what they do is said by their seed."""
+"""Sweeps whose jobs are small scripts in place of the runner: their seed says what they do."""
 
 import sys
 
@@ -25,7 +25,7 @@ for section in ("packages", "versions", "machine"):  # they take half the time o
 sweep, number = Path(sys.argv[1]), sys.argv[2]
 folder = sweep / number
 config = yaml.safe_load((sweep / "frozen" / number / "config.yaml").read_text())
-seed = config["seed"]
+seed = config["seed"] + config["data"]["split_seed"]  # a search has several seeds in a trial, and searches the other
 print("this is seed", seed, "on", os.environ.get("CUDA_VISIBLE_DEVICES"))
 if seed == 7:
     raise ZeroDivisionError("before the record")

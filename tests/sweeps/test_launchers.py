@@ -238,7 +238,7 @@ def test_refusing_cluster_ends_the_sweep(word, message, sweep, nothing_is_left):
 @pytest.mark.skipif(find_spec("optuna") is None, reason="without optuna")
 def test_search_learns_from_scheduled_trials(launcher, sweep, nothing_is_left, capsys):
     code, folder = sweep(
-        *launcher, "sweep.search=optuna", "sweep.trials=4", "sweep.jobs=2", "seed=int(interval(11,99))"
+        *launcher, "sweep.search=optuna", "sweep.trials=4", "sweep.jobs=2", "data.split_seed=int(interval(11,99))"
     )
     assert code == 0
     plan = read_sweep(folder)
@@ -247,7 +247,7 @@ def test_search_learns_from_scheduled_trials(launcher, sweep, nothing_is_left, c
     with sqlite3.connect(folder / "search.db") as database:
         told = database.execute("select value from trial_values order by trial_id").fetchall()
     database.close()
-    assert [value for (value,) in told] == [job.varied["seed"] / 5 for job in plan.jobs]
+    assert [value for (value,) in told] == [job.varied["data.split_seed"] / 5 for job in plan.jobs]
 
 
 @pytest.mark.parametrize(("method", "slots"), [("random", 30), ("optuna", 10)])
@@ -256,7 +256,7 @@ def test_optuna_queues_its_random_trials(method, slots, sweep, monkeypatch):
     given = []
     monkeypatch.setattr("runner.component.find_spec", find_spec_of_pytest)
     monkeypatch.setattr("runner.commands.search.run_jobs", lambda *_, slots, **__: given.append(slots))
-    sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "seed=int(interval(1,99))")
+    sweep(*RAY, f"sweep.search={method}", "sweep.trials=30", "data.split_seed=int(interval(1,99))")
     assert given == [slots]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -18,23 +19,25 @@ pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 METHODS = ["random", pytest.param("optuna", marks=NEEDS_OPTUNA)]
-SEEDS = "seed=choice(1,2,3,4,5,6)"
+KEY = "data.split_seed"
+EPOCHS = "train.epochs=1,2"
+RANGE = f"{KEY}=choice(1,2,3,4,5,6)"
 
 
 def tried(folder):
-    return [job.varied["seed"] for job in read_sweep(folder).jobs]
+    return [job.varied[KEY] for job in read_sweep(folder).jobs]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_search_tries_the_requested_number(method, hydra_files, sweep, capsys):
     code, folder = sweep(
-        f"sweep.search={method}", "sweep.trials=5", "seed=int(interval(1,6))", "loader=generator,sequence"
+        f"sweep.search={method}", "sweep.trials=5", "data.split_seed=int(interval(1,6))", "loader=generator,sequence"
     )
     assert code == 0
     plan = read_sweep(folder)
     assert len(plan.jobs) == 5
-    assert {job.varied["seed"] for job in plan.jobs} <= set(range(1, 7))
-    best = min(plan.jobs, key=lambda job: job.varied["seed"])
+    assert {job.varied[KEY] for job in plan.jobs} <= set(range(1, 7))
+    best = min(plan.jobs, key=lambda job: job.varied[KEY])
     printed = capsys.readouterr().out
     assert f"the best is job {best.number}: python -m runner {' '.join(best.overrides)}\n" in printed
     with (folder / "sweep.csv").open() as file:
@@ -44,7 +47,7 @@ def test_search_tries_the_requested_number(method, hydra_files, sweep, capsys):
 
 
 def test_more_trials_divide_data_as_the_first(here, sweep):
-    _, folder = sweep("sweep.search=random", "sweep.trials=1", SEEDS)
+    _, folder = sweep("sweep.search=random", "sweep.trials=1", RANGE)
     first, second = (folder / "frozen" / number / "config.yaml" for number in "01")
     first.write_text(first.read_text().replace("  stratify: true\n", ""))  # as the version before wrote it
     assert sweep("sweep.resume=latest", "sweep.trials=2") == (0, folder)
@@ -54,7 +57,7 @@ def test_more_trials_divide_data_as_the_first(here, sweep):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_interrupted_search_ends_like_a_whole_one(method, here, sweep):
-    typed = [f"sweep.search={method}", "seed=int(interval(11,1000000))", "sweep.seed=3"]
+    typed = [f"sweep.search={method}", "data.split_seed=int(interval(11,1000000))", "sweep.seed=3"]
     _, folder = sweep(*typed, "sweep.trials=2")
     before = (folder / "0/run.json").stat().st_mtime_ns
     first = tried(folder)
@@ -70,7 +73,9 @@ def test_interrupted_search_ends_like_a_whole_one(method, here, sweep):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_failed_trials_are_reported(method, sweep, capsys):
-    code, folder = sweep(f"sweep.search={method}", "sweep.trials=8", "seed=choice(1,7,9)", "train.epochs=range(1,9)")
+    code, folder = sweep(
+        f"sweep.search={method}", "sweep.trials=8", "data.split_seed=choice(1,7,9)", "train.epochs=range(1,9)"
+    )
     assert code == 0
     assert {7, 9} & set(tried(folder))
     printed = capsys.readouterr()
@@ -80,7 +85,9 @@ def test_failed_trials_are_reported(method, sweep, capsys):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_refused_proposal_is_a_failed_trial(method, sweep, capsys):
-    code, folder = sweep(f"sweep.search={method}", "sweep.trials=8", "train.epochs=int(interval(-9,9))", "seed=1")
+    code, folder = sweep(
+        f"sweep.search={method}", "sweep.trials=8", "train.epochs=int(interval(-9,9))", "data.split_seed=1"
+    )
     jobs = read_sweep(folder).jobs
     refused = [job for job in jobs if job.refused]
     assert code == 0
@@ -94,7 +101,7 @@ def test_refused_proposal_is_a_failed_trial(method, sweep, capsys):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_configurations_run_once(method, sweep):
-    code, folder = sweep(f"sweep.search={method}", "sweep.trials=6", "seed=choice(1,2)")
+    code, folder = sweep(f"sweep.search={method}", "sweep.trials=6", "data.split_seed=choice(1,2)")
     assert code == 0
     jobs = read_sweep(folder).jobs
     run = [job.number for job in jobs if job.same_as is None]
@@ -105,7 +112,7 @@ def test_equal_configurations_run_once(method, sweep):
 def test_optuna_knows_what_each_trial_came_to(sweep):
     optuna = pytest.importorskip("optuna")
     _, folder = sweep(
-        "sweep.search=optuna", "sweep.trials=8", "seed=choice(1,2,7)", "sweep.objective=evaluate.accuracy"
+        "sweep.search=optuna", "sweep.trials=8", "data.split_seed=choice(1,2,7)", "sweep.objective=evaluate.accuracy"
     )
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/search.db")
     try:
@@ -121,7 +128,7 @@ def test_optuna_knows_what_each_trial_came_to(sweep):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_killed_trial_is_resumed_and_counted(method, here, sweep):
-    _, folder = sweep(f"sweep.search={method}", "sweep.trials=3", "seed=8", "train.epochs=choice(1,2,3)")
+    _, folder = sweep(f"sweep.search={method}", "sweep.trials=3", "data.split_seed=8", "train.epochs=choice(1,2,3)")
     killed = [job.number for job in read_sweep(folder).distinct]
     assert {json.loads((folder / f"{number}/run.json").read_text())["status"] for number in killed} == {"running"}
     code, _ = sweep(f"sweep.resume={folder}")
@@ -130,7 +137,7 @@ def test_killed_trial_is_resumed_and_counted(method, here, sweep):
 
 
 def test_unstarted_trial_is_run_by_resume(sweep):
-    _, folder = sweep("sweep.search=random", "sweep.trials=2", "seed=int(interval(11,99999))")
+    _, folder = sweep("sweep.search=random", "sweep.trials=2", "data.split_seed=int(interval(11,99999))")
     shutil.rmtree(folder / "1")
     sweep(f"sweep.resume={folder}")
     assert (folder / "1/run.json").exists()
@@ -138,7 +145,7 @@ def test_unstarted_trial_is_run_by_resume(sweep):
 
 def test_proposal_survives_a_kill(sweep):
     pytest.importorskip("optuna")
-    _, folder = sweep("sweep.search=optuna", "sweep.trials=3", "seed=int(interval(11,99999))")
+    _, folder = sweep("sweep.search=optuna", "sweep.trials=3", "data.split_seed=int(interval(11,99999))")
     plan, last = read_sweep(folder), tried(folder)[2]
     replace(plan, jobs=plan.jobs[:2]).write()
     shutil.rmtree(folder / "2")
@@ -150,7 +157,7 @@ def test_proposal_survives_a_kill(sweep):
 
 
 def test_search_without_any_value_fails(sweep, capsys):
-    code, _ = sweep("sweep.search=random", "sweep.trials=2", "seed=choice(7,7)")
+    code, _ = sweep("sweep.search=random", "sweep.trials=2", "data.split_seed=choice(7,7)")
     assert code == 1
     assert "error: no trial has a value of loss" in capsys.readouterr().err
 
@@ -159,27 +166,32 @@ def test_search_without_any_value_fails(sweep, capsys):
     ("typed", "message"),
     [
         (["seed=1"], "sweep.search must have a range to search, got none"),
-        (["seed=interval(3,1)"], "must go from a smaller to a larger number"),
+        (["train.epochs=interval(3,1)"], "must go from a smaller to a larger number"),
         (["train.learning_rate=tag(log,interval(0,1))"], "must begin above 0"),
         (["train.learning_rate=tag(half,interval(0.1,1))"], "must have no tag other than log, got half"),
         (["train.learning_rat=interval(0.1,1)"], "unknown key 'train.learning_rat'"),
         (["train.learning_rate=interval(-3,-1)"], "train.learning_rate must be"),
-        (["seed=1,2", "seed=interval(1,2)"], "seed must be given once in a search, got 2"),
+        (["train.epochs=1,2", "train.epochs=interval(1,2)"], "train.epochs must be given once in a search, got 2"),
+        (["seed=0,1,2"], "sweep.search must have a range to search, got only seed=0,1,2; add one"),
         (
-            ["data.folds=3", "data.fold=0,1,2"],
-            "data.fold=0,1,2 must be one fold in a search, which would pick the easiest",
+            [EPOCHS, "seed=range(0,3)"],
+            "seed=range(0,3) must list its values: a search never searches seed, since the easiest would win; write "
+            "seed=0,1,2 to run each trial with all of them",
         ),
+        ([EPOCHS, "data.folds=5", "data.fold=int(interval(0,4))"], "must list its values: a search never searches "),
+        ([EPOCHS, "seed=4,2,4"], "seed=4,2,4 must list each value once, got 4 2 times"),
+        ([EPOCHS, "data.folds=3", "data.fold=0,1,3"], "fold must be from 0 to 2 with folds=3, got 3"),
         (["seed=1,2", "sweep.paired=[[seed,model]]"], "sweep.paired cannot be combined with sweep.search"),
     ],
 )
 def test_unsearchable_ranges_are_refused(typed, message, here, sweep):
-    with pytest.raises(ConfigurationError, match=message.replace("[", r"\[")):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
         sweep("sweep.search=random", *typed)
     assert not (here / "outputs").exists()
 
 
 def test_resumed_search_keeps_its_objective(sweep):
-    _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS)
+    _, folder = sweep("sweep.search=random", "sweep.trials=2", RANGE)
     with pytest.raises(ConfigurationError, match="sweep.trials must be at least 2, the trials that"):
         sweep(f"sweep.resume={folder}", "sweep.trials=1")
     with pytest.raises(ConfigurationError, match="sweep.objective must stay the one of"):
@@ -189,14 +201,14 @@ def test_resumed_search_keeps_its_objective(sweep):
 def test_missing_optuna_explains_installation(sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'keras-runner\[optuna\]', or use sweep.search=random"):
-        sweep("sweep.search=optuna", SEEDS)
+        sweep("sweep.search=optuna", RANGE)
     assert not Path("outputs").exists()
 
 
 def test_search_extensions_must_be_given_again(sweep):
     Path("mine_searched.py").write_text("def build(): ...\n")
     typed = ["extensions=[mine_searched]", "model=custom", "model.target=mine_searched.build"]
-    _, folder = sweep("sweep.search=random", "sweep.trials=2", SEEDS, *typed)
+    _, folder = sweep("sweep.search=random", "sweep.trials=2", RANGE, *typed)
     with pytest.raises(ConfigurationError, match=r"with extensions=\[\]; add 'extensions=\[mine_searched\]'"):
         sweep(f"sweep.resume={folder}", "sweep.trials=4")
     assert len(read_sweep(folder).jobs) == 2
