@@ -74,7 +74,7 @@ class KeptColumns(IndexColumns):
     Raises `OSError` or `ValueError` if there are none of this index and these shards, or they are not whole.
     """
 
-    fit_shards = True
+    are_kept = True
 
     def __init__(self, index: Path, shards: Shards) -> None:
         self._folder = index.with_name(KEPT)

@@ -10,14 +10,17 @@ import numpy as np
 from runner.batch import Array
 from runner.data.ids import EncodedIds
 
+STORED = "stored-"
+"""Begins the name of a column whose rows are in the order in which the members are stored; `row` is where they were."""
+
 
 class IndexColumns(ABC):
     """The columns of an index by name."""
 
     has_weights: bool
     """Whether there is a column of weights."""
-    fit_shards: bool
-    """Whether all members are known to lie in their shards."""
+    are_kept: bool
+    """Whether these were kept: all members lie in their shards, and `STORED` columns are there."""
 
     @abstractmethod
     def array(self, name: str, start: int, end: int) -> Array:
@@ -38,7 +41,7 @@ class IndexColumns(ABC):
 class ParquetColumns(IndexColumns):
     """The columns of an open Parquet file, read one after the other, so that little is in memory that is not kept."""
 
-    fit_shards = False
+    are_kept = False
 
     def __init__(self, opened: Any) -> None:
         self._opened = opened

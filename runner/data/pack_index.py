@@ -15,10 +15,10 @@ from runner.batch import Array, Indices
 from runner.data.ids import EncodedIds, Names
 from runner.data.kept_columns import KEPT_FROM, KeptColumns, keep_columns
 from runner.data.labels import Labels
-from runner.data.pack_columns import IndexColumns, ParquetColumns
+from runner.data.pack_columns import STORED, IndexColumns, ParquetColumns
 from runner.data.pack_document import PackDocument
 from runner.data.pack_format import INDEX, column_name, member_name, padded_sizes
-from runner.data.places import MemberPlaces
+from runner.data.places import MemberPlaces, Stored
 from runner.errors import DataError, reason
 
 AGAIN = "copy it once more, or pack the data again"
@@ -89,10 +89,11 @@ def _read_parquet(root: Path, document: PackDocument, file: Path) -> dict[str, P
             found = _splits(root, document, columns)
             if rows >= KEPT_FROM:
                 kept = [name for name in (*_numbers(document), *_texts(document), "weight") if name in names]
+                arrays = {name: columns.array(name, 0, rows) for name in kept}
                 keep_columns(
                     file,
                     document.shards,
-                    {name: columns.array(name, 0, rows) for name in kept},
+                    {**arrays, **_as_stored(file, document, arrays)},
                     {name: columns.texts(name) for name in _texts(document)},
                     {split: of_split.ids for split, of_split in found.items()},
                 )
@@ -111,10 +112,34 @@ def _refuse_other(file: Path, document: PackDocument, rows: int, names: Sequence
         raise DataError(f"{file} does not fit its pack: it has no column {missing[0]}; {AGAIN}")
 
 
+def _as_stored(file: Path, document: PackDocument, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Rows, offsets and sizes in the order in which the members of each split are stored.
+
+    Taken from the rows each time, those of 27 million members would take a second before the first block is read.
+    """
+    rows = np.full(len(arrays["position"]), -1, np.int32)
+    for start, end in _bounds(document):
+        positions = arrays["position"][start:end]
+        if len(positions) and positions.min() >= 0 and positions.max() < end - start:
+            rows[start:end][positions] = np.arange(end - start, dtype=np.int32)
+    if (rows < 0).any():
+        raise DataError(f"{file} does not fit its shards: positions of members are not unique; {AGAIN}")
+    stored = {f"{STORED}row": rows}
+    for name in _extents(document):
+        parts = [arrays[name][start:end].take(rows[start:end]) for start, end in _bounds(document)]
+        stored[f"{STORED}{name}"] = np.concatenate(parts)
+    return stored
+
+
+def _extents(document: PackDocument) -> Iterator[str]:
+    """The columns that say where members are in their shard."""
+    yield "offset"
+    yield from (column_name("size", field.word) for field in document.packed_fields)
+
+
 def _numbers(document: PackDocument) -> Iterator[str]:
     """The columns of numbers that every row needs."""
-    yield from ("shard", "offset", "position")
-    yield from (column_name("size", field.word) for field in document.packed_fields)
+    yield from ("shard", "position", *_extents(document))
     yield from (column_name("label", head.name) for head in document.packed_heads if head.has_column)
 
 
@@ -126,12 +151,17 @@ def _texts(document: PackDocument) -> Iterator[str]:
 def _splits(root: Path, document: PackDocument, columns: IndexColumns) -> dict[str, PackedRows]:
     """The rows of each split. Raises `ValueError` if a column is not whole."""
     names = [*_numbers(document), *_texts(document), *(["weight"] if columns.has_weights else [])]
-    ends = list(accumulate(map(document.num_samples, document.shards), initial=0))
+    names += [f"{STORED}{name}" for name in ("row", *_extents(document))] if columns.are_kept else []
     found = {}
-    for split, (start, end) in zip(document.shards, pairwise(ends), strict=True):
+    for split, (start, end) in zip(document.shards, _bounds(document), strict=True):
         arrays = {name: columns.array(name, start, end) for name in names}
         found[split] = _rows(root, document, split, arrays, columns, columns.ids(split, start, end))
     return found
+
+
+def _bounds(document: PackDocument) -> Iterator[tuple[int, int]]:
+    """The first row of each split, and the one after its last."""
+    return pairwise(accumulate(map(document.num_samples, document.shards), initial=0))
 
 
 def _rows(
@@ -139,19 +169,30 @@ def _rows(
 ) -> PackedRows:
     shards, members = document.shards[split], []
     files = tuple(str(root / one.file) for one in shards)
-    offset = arrays["offset"]
-    for field in document.packed_fields:
-        size, suffix = arrays[column_name("size", field.word)], column_name("suffix", field.word)
+    fields, places = document.packed_fields, _places(document, arrays)
+    stored = _places(document, arrays, STORED) if columns.are_kept else [None] * len(fields)
+    for field, place, of_field in zip(fields, places, stored, strict=True):
+        suffix = column_name("suffix", field.word)
         names = MemberNames(arrays["position"], field.word, arrays[suffix], columns.texts(suffix))
-        members.append(MemberPlaces(files, arrays["shard"], offset, size, names, rank=arrays["position"]))
-        offset = offset + padded_sizes(size) if len(members) < len(document.fields) else offset
-    if not columns.fit_shards:
+        in_order = None if of_field is None else Stored(arrays[f"{STORED}row"], *of_field)
+        members.append(MemberPlaces(files, arrays["shard"], *place, names, in_order))
+    if not columns.are_kept:
         _refuse_unfit(root, split, members[-1], np.array([one.bytes for one in shards]))
     labels = tuple(
         arrays[column_name("label", head.name)] if head.has_column else np.empty(0, np.int64)
         for head in document.packed_heads
     )
     return PackedRows(ids, tuple(members), Labels(document.packed_heads, labels, arrays.get("weight")))
+
+
+def _places(document: PackDocument, arrays: Mapping[str, Array], begin: str = "") -> Iterator[tuple[Array, Array]]:
+    """Offsets and sizes of the members of each field, from columns whose names begin so."""
+    offset = arrays[f"{begin}offset"]
+    for number, field in enumerate(document.packed_fields):
+        size = arrays[begin + column_name("size", field.word)]
+        yield offset, size
+        if number + 1 < len(document.fields):
+            offset = offset + padded_sizes(size)
 
 
 def _refuse_unfit(root: Path, split: str, last: MemberPlaces, sizes: Array) -> None:

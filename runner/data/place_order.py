@@ -12,28 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.batch import Indices
+from runner.data.places import Spans, Stored
 from runner.data.source import Source
 
 BITS = 63
 """Bits of a number that is not negative."""
 
 
-def by_place(
-    file: NDArray[np.signedinteger], offset: NDArray[np.signedinteger], rank: NDArray[np.signedinteger] | None = None
-) -> tuple[Indices, Indices]:
+def by_place(file: NDArray[np.signedinteger], offset: NDArray[np.signedinteger]) -> tuple[Indices, Indices]:
     """The indices of samples by number of file, then offset, then index; and their offsets in this order.
-
-    With `rank`, the position of each sample in this order, nothing needs to be sorted.
 
     >>> by_place(np.array([1, 0, 0]), np.array([512, 4096, 1024]))
     (array([2, 1, 0], dtype=int32), array([1024, 4096,  512]))
     """
     if not len(file):
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
-    if rank is not None:
-        indices = np.empty(len(rank), _index_type(file))
-        indices[rank] = np.arange(len(rank), dtype=indices.dtype)
-        return indices, np.asarray(offset).take(indices.astype(np.int64))  # twice as fast as by int32
     zeros = _common_zeros(offset)
     of_file, of_offset, of_index = (int(most).bit_length() for most in (file.max(), offset.max() >> zeros, len(file)))
     if of_file + of_offset + of_index > BITS:
@@ -59,7 +52,15 @@ def stored_order(source: Source) -> Indices:
     A disk that seeks slowly reads a gigabyte in this order in 5 seconds, and in another in minutes.
     """
     spans = source.spans()
-    return np.arange(len(source)) if spans is None else by_place(spans.file, spans.offset, spans.rank)[0]
+    return np.arange(len(source)) if spans is None else as_stored(spans).indices
+
+
+def as_stored(spans: Spans) -> Stored:
+    """The samples of `spans` by file, then offset, then index."""
+    if spans.stored is not None:
+        return spans.stored
+    indices, offset = by_place(spans.file, spans.offset)
+    return Stored(indices, offset, np.asarray(spans.size).take(indices.astype(np.int64)))  # twice as fast as by int32
 
 
 def _common_zeros(offset: NDArray[np.signedinteger]) -> int:

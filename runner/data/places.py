@@ -17,17 +17,25 @@ from runner.data.ids import names_at, select_ids
 from runner.place import Place
 
 
+class Stored(NamedTuple):
+    """Samples in the order in which they are stored, by file and offset: their indices, offsets and sizes."""
+
+    indices: Indices
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+
 class Spans(NamedTuple):
     """The parts of large files that samples lie in: of each sample the number of its file, offset and size in bytes.
 
-    `rank` is the position of each sample in the order of files and offsets, where that is known.
+    `stored` has them in the order in which they are stored, where that is known.
     """
 
     files: tuple[str, ...]
     file: NDArray[np.int32]
     offset: NDArray[np.int64]
     size: NDArray[np.int64]
-    rank: NDArray[np.signedinteger] | None = None
+    stored: Stored | None = None
 
     def take(self, indices: Indices) -> Spans:
         """Those of the samples at `indices`."""
@@ -35,9 +43,17 @@ class Spans(NamedTuple):
 
     def over(self, other: Spans) -> Spans:
         """Of each sample the part from the first to the last byte of both; they lie in the same files."""
-        begin = np.minimum(self.offset, other.offset)
-        end = np.maximum(self.offset + self.size, other.offset + other.size)
-        return self._replace(offset=begin, size=end - begin)
+        stored = None
+        if self.stored is not None and other.stored is not None:
+            stored = Stored(self.stored.indices, *_over(self.stored, other.stored))
+        offset, size = _over(self, other)
+        return Spans(self.files, self.file, offset, size, stored)
+
+
+def _over(one: Spans | Stored, other: Spans | Stored) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Offset and size of the part from the first to the last byte of both."""
+    begin = np.minimum(one.offset, other.offset)
+    return begin, np.maximum(one.offset + one.size, other.offset + other.size) - begin
 
 
 def joined(parts: Sequence[Spans]) -> Spans:
@@ -106,8 +122,8 @@ class MemberPlaces:
     size: NDArray[np.int64]
     names: Sequence[str]
     """What messages call each member."""
-    rank: NDArray[np.signedinteger] | None = None
-    """The position of each member in the order of files and offsets, if it is known."""
+    stored: Stored | None = None
+    """The members in the order in which they are stored, if that is known."""
 
     def __getitem__(self, index: int) -> Place:
         """The member of sample `index`."""
@@ -124,8 +140,8 @@ class MemberPlaces:
         """The members of the samples at `indices`."""
         spans = self.spans().take(indices)
         names = select_ids(self.names, indices)
-        return replace(self, file=spans.file, offset=spans.offset, size=spans.size, names=names, rank=None)
+        return replace(self, file=spans.file, offset=spans.offset, size=spans.size, names=names, stored=None)
 
     def spans(self) -> Spans:
         """The parts of the files."""
-        return Spans(self.files, self.file, self.offset, self.size, self.rank)
+        return Spans(self.files, self.file, self.offset, self.size, self.stored)

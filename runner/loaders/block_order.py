@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from xxhash import xxh3_128_intdigest
 
 from runner.batch import Indices
-from runner.data.place_order import by_place
+from runner.data.place_order import as_stored
 from runner.data.places import Spans
 from runner.loaders.permutation import Permutation
 from runner.seeds import Purpose, derive
@@ -55,16 +55,14 @@ class BlockTable:
 
         A file is cut every `block_bytes` bytes; a sample belongs to the block in which it begins, and is never divided.
         """
-        members, offsets = by_place(spans.file, spans.offset, spans.rank)
-        counts, sizes = [], []
+        stored, counts, sizes = as_stored(spans), [], []
         for begin, end in pairwise(np.cumsum([0, *np.bincount(spans.file)]).tolist()):
-            begins, of_file = offsets[begin:end], members[begin:end]
+            begins = stored.offset[begin:end]
             parts = np.diff(np.flatnonzero(np.diff(begins // block_bytes, prepend=-1, append=-1)))
             counts.append(parts)
-            of_members = spans.size.take(of_file.astype(np.int64))  # by int64, NumPy takes in half the time
-            sizes.append(_bytes_read(begins, begins + of_members, parts))
+            sizes.append(_bytes_read(begins, begins + stored.size[begin:end], parts))
         firsts = np.cumsum(np.concatenate([[0], *counts]), dtype=np.int64)
-        return cls(members, firsts, np.concatenate(sizes).astype(np.int64), window_bytes)
+        return cls(stored.indices, firsts, np.concatenate(sizes).astype(np.int64), window_bytes)
 
     @property
     def num_samples(self) -> int:
@@ -102,6 +100,10 @@ def _bytes_read(begins: Indices, ends: Indices, counts: Indices) -> Indices:
     if not len(begins):
         return np.zeros(0, np.int64)
     firsts = np.cumsum(counts) - counts
+    in_a_row: Indices = ends[firsts + counts - 1] - begins[firsts]
+    between = begins[1:] - ends[:-1]
+    if not len(between) or (between.min() >= 0 and between.max() <= SEEK_BYTES):  # as in every pack
+        return in_a_row
     lasts = np.maximum.accumulate(ends)
     gaps = np.maximum(begins - np.concatenate([begins[:1], lasts[:-1]]), 0)
     gaps[(gaps <= SEEK_BYTES)] = 0

@@ -12,7 +12,7 @@ from PIL import Image
 
 from runner import compose
 from runner.data.ids import EncodedIds
-from runner.data.place_order import by_place
+from runner.data.place_order import as_stored
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.fields import arrays_of
 from tests.support.masks import disc_image, write_discs
@@ -353,8 +353,6 @@ def test_kept_columns_hold_what_the_index_holds(kept, monkeypatch):
     monkeypatch.setattr("runner.data.pack_index.ParquetColumns", no_parquet)
     again = of(pack).open().splits
     assert list(again) == list(first) == ["train", "validation"]
-    by_rank, _ = by_place(*again["train"].spans()[1:3], again["train"].spans().rank)
-    assert by_rank.tolist() == by_place(*first["train"].spans()[1:3])[0].tolist()
     for split, source in first.items():
         same_samples(again[split], source)
         assert [again[split].places(index) for index in range(len(source))] == list(
@@ -362,7 +360,31 @@ def test_kept_columns_hold_what_the_index_holds(kept, monkeypatch):
         )
 
 
-@pytest.mark.parametrize("damage", ["offset.npy", "train.ids.npy", "train.edges.npy", "state.json", "suffix.npy"])
+@pytest.mark.parametrize("make_keys", [dataframe_keys, mask_keys])
+def test_kept_order_is_that_of_the_shards(tmp_path, monkeypatch, make_keys):
+    pack = of(write_pack(tmp_path, *make_keys(tmp_path), "data.validation_split=0.3"))
+    monkeypatch.setattr("runner.data.pack_index.KEPT_FROM", 0)
+    first, again = (pack.open().splits for _ in range(2))
+    for split, source in again.items():
+        kept, spans = source.spans(), first[split].spans()
+        assert kept.stored is not None and spans.stored is None
+        assert [part.tolist() for part in kept.stored] == [part.tolist() for part in as_stored(spans)]
+
+
+def test_positions_that_repeat_are_refused(tmp_path, monkeypatch, photos):
+    pack = write_pack(tmp_path, *photos)
+    table = parquet.read_table(pack / "index.parquet")
+    number = table.column_names.index("position")
+    repeated = np.zeros(len(table), table["position"].to_numpy().dtype)
+    parquet.write_table(table.set_column(number, table.schema.field(number), [repeated]), pack / "index.parquet")
+    monkeypatch.setattr("runner.data.pack_index.KEPT_FROM", 0)
+    with pytest.raises(DataError, match=r"index\.parquet does not fit its shards: positions of members are not unique"):
+        of(pack).open()
+
+
+@pytest.mark.parametrize(
+    "damage", ["offset.npy", "stored-row.npy", "train.ids.npy", "train.edges.npy", "state.json", "suffix.npy"]
+)
 def test_damaged_columns_are_made_again(kept, damage):
     pack, first = kept
     file = pack / ".columns" / damage

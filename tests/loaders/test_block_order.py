@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.data.places import Spans
+from runner.data.places import Spans, Stored
 from runner.loaders.block_order import SEEK_BYTES, BlockTable, reads
 from runner.loaders.plan import BLOCK, Plan
 
@@ -132,8 +132,9 @@ def test_bytes_of_a_block_are_those_of_its_reads(found, random):
     spans = Spans(tuple("abcde"), file.astype(np.int32), offset, size)
     table = BlockTable.cut(spans, block_bytes=4 * SEEK_BYTES, window_bytes=1)
     assert sorted(table.members.tolist()) == list(range(len(file)))
-    ranked = spans._replace(rank=np.argsort(np.lexsort((offset, file))))
-    assert BlockTable.cut(ranked, block_bytes=4 * SEEK_BYTES, window_bytes=1) == table
+    order = np.lexsort((offset, file))
+    stored = spans._replace(stored=Stored(order.astype(np.int32), offset[order], size[order]))
+    assert BlockTable.cut(stored, block_bytes=4 * SEEK_BYTES, window_bytes=1) == table
     for block in range(len(table.num_bytes)):
         members = table.members_of(block)
         assert len(set(file[members])) == 1
