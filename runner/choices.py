@@ -1,7 +1,8 @@
-"""The choices of each configuration group: the settings classes that `kind` chooses among."""
+"""The choices of each configuration group: the settings classes that `kind` chooses among, and where the files are."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -44,3 +45,9 @@ AnyModel = Annotated[MLP | CNN | CNN3D | UNet | Application | CustomModel, Field
 
 AnyTracker = Annotated[NoTracker | TensorBoard | MLflow | WandB, Field(discriminator="kind")]
 """`tracker=…`: where else results go."""
+
+
+def our_conf() -> Path:
+    """The folder of the runner's own files: inside the package in a wheel, next to it in a checkout."""
+    inside = Path(__file__).resolve().parent / "conf"
+    return inside if inside.is_dir() else inside.parents[1] / "conf"

@@ -16,6 +16,7 @@ from hydra.plugins.config_source import ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.choices import our_conf
 from runner.errors import ConfigurationError
 from runner.settings import Settings
 
@@ -24,12 +25,6 @@ PRIMARY = "config"
 
 USER = "user"
 """Hydra's name for the source of the user's files."""
-
-
-def our_conf() -> Path:
-    """The folder of the runner's own files: inside the package in a wheel, next to it in a checkout."""
-    inside = Path(__file__).resolve().parents[1] / "conf"
-    return inside if inside.is_dir() else inside.parents[1] / "conf"
 
 
 def our_plugins() -> Path:

@@ -21,13 +21,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.choices import our_conf
 from runner.config.config_file import (
     PRIMARY,
     ConfigFile,
     describe,
     file_problem,
     nested,
-    our_conf,
     path_in,
     read_file,
     shown,

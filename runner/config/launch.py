@@ -10,7 +10,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from runner.config.config_file import PRIMARY, describe, our_conf
+from runner.choices import our_conf
+from runner.config.config_file import PRIMARY, describe
 from runner.config.files import COMPOSITION_ERRORS, VERSION_BASE, open_hydra, without_hydra
 from runner.config.jobs import Job
 from runner.config.user_source import offer_user_files

@@ -14,7 +14,8 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from runner.config.config_file import USER, our_conf, user_conf
+from runner.choices import our_conf
+from runner.config.config_file import USER, user_conf
 
 SUFFIX = ".yaml"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from runner.data.dataset import Dataset
@@ -36,6 +37,7 @@ def build_model(
             optimizer = settings.build_optimizer(settings.epochs * steps)
             compile_model(model, counted, optimizer=optimizer, jit_compile=settings.jit_compile)
     run.config.model.refuse_unsavable(model)
+    run.record.update(network=network_section(model))
     run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
     return task, model
 
@@ -72,3 +74,10 @@ def _refuse_without_effect(run: RunContext, model: keras.Model) -> None:
         )
     if settings.reduce_lr_on_plateau is not None:
         refuse_own_schedule(model)
+
+
+def network_section(model: keras.Model) -> dict[str, int]:
+    """The section `network` of run.json: layers that have an output of their own, weights, and those that train."""
+    layers = sum(type(layer).__name__ != "InputLayer" for layer in model.layers)
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return {"layers": layers, "weights": model.count_params(), "trainable_weights": trainable}

@@ -18,6 +18,7 @@ from runner.modes.bench import bench_loaders
 from runner.modes.check import check_data
 from runner.modes.context import RunContext
 from runner.modes.debug import debug_lines, debugged
+from runner.modes.defaults import chosen_keys
 from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, naming_lost_rank, refuse_alone
@@ -159,7 +160,9 @@ def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFol
     seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
     rerun = {} if config.rerun is None else {"path": config.rerun}
     code = code_digests(config.extensions)
-    return RunRecord.open(folder, backend=config.backend, seeds=seeds, rerun=rerun, code=code, **vars(origin))
+    changed = masked(chosen_keys(config), secret_values(config.document()))
+    sections = {"seeds": seeds, "rerun": rerun, "code": code, "changed": changed}
+    return RunRecord.open(folder, backend=config.backend, **sections, **vars(origin))
 
 
 @contextmanager

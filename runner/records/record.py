@@ -28,6 +28,9 @@ Document = dict[str, Any]
 OWN_SECTIONS = ("status", "stage", "error", "started", "finished", "process", "resumed")
 """The sections that a record writes itself; `RunRecord.update` takes all others."""
 
+LATER_SECTIONS = ("tracker", "goals", "distribute", "model", "changed", "network")
+"""Sections that a record of an earlier version lacks."""
+
 log = logging.getLogger("runner.record")
 
 LOGGER = "runner"
@@ -150,8 +153,7 @@ class RunRecord:
             "process": process_identity(),
             "resumed": [*document["resumed"], resume],
             "verified": {},
-            # A record of an earlier version has none of these.
-            **{name: document.get(name, {}) for name in ("tracker", "goals", "distribute", "model")},
+            **{name: document.get(name, {}) for name in LATER_SECTIONS},
         }
         return cls(folder, document, open_log(folder, held=True), before=before)
 
@@ -262,6 +264,7 @@ def _first_document(backend: str) -> Document:
         "debug": {},
         "from_run": {},
         "rerun": {},
+        "changed": {},
         "started": _now(),
         "resumed": [],
         "finished": None,
@@ -280,6 +283,7 @@ def _first_document(backend: str) -> Document:
         "tracker": {},
         "digests": {},
         "distribute": {},
+        "network": {},
         "goals": {},
         "results": {},
         "verified": {},

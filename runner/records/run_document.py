@@ -103,6 +103,7 @@ class RunDocument(Shape):
     debug: Section = Section()
     from_run: FromRunSection = FromRunSection()
     rerun: Section = Section()
+    changed: Section = Section()
     started: str = ""
     resumed: list[ResumeSection] = []
     finished: str | None = None
@@ -119,6 +120,7 @@ class RunDocument(Shape):
     loader: Section = Section()
     tracker: dict[str, Section] = {}
     distribute: Section = Section()
+    network: Section = Section()
     digests: Section = Section()
     results: dict[str, ResultSection] = {}
     verified: Section = Section()

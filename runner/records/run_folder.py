@@ -31,7 +31,7 @@ LATEST = "latest"
 UNRECORDED, DAMAGED = "unrecorded", "damaged"
 """The status of a folder without run.json, and of one whose run.json cannot be read."""
 
-CONFIGURED = ("data", "loader", "backend", "from_run", "rerun")
+CONFIGURED = ("data", "loader", "model", "backend", "from_run", "rerun")
 """Words that config.yaml and run.json both use; `RunFolder.value` takes the value that was configured."""
 
 MODELS = (f"{CHECKPOINTS}/best.keras", MODEL)

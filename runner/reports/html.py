@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -101,6 +102,14 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
 
+HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)</h2>')
+
+
+def headings(content: Markup) -> list[tuple[str, Markup]]:
+    """The ids and titles of the sections of a page."""
+    return [(id_, Markup(title)) for id_, title in HEADING.findall(content)]
+
+
 def breakable(text: str) -> Markup:
     """A dotted key that may break after each dot."""
     return escape(text).replace(".", Markup(".<wbr>"))
@@ -136,7 +145,9 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters = {"number": number, "share": share, "seconds": seconds, "plain": csv_text, "plural": plural}
-    environment.filters.update(filters, breakable=breakable, title=lambda text: text.replace("_", " "))
+    environment.filters.update(
+        filters, breakable=breakable, headings=headings, title=lambda text: text.replace("_", " ")
+    )
     return environment
 
 

@@ -76,3 +76,40 @@ for (const figure of document.querySelectorAll("figure.chart, figure.timeline"))
     return enlarged.showModal();
   });
 }
+
+// A button copies a command.
+for (const command of document.querySelectorAll("pre[data-copy]")) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "copy" });
+  button.addEventListener("click", async () => {
+    const code = command.querySelector("code");
+    getSelection().selectAllChildren(code);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      document.execCommand("copy"); // where a page from disk has no clipboard
+    }
+    button.textContent = "copied";
+  });
+  command.append(button);
+}
+
+// A map of many classes: the classes and the samples of the pixel that the pointer is at.
+for (const figure of document.querySelectorAll("figure.confusion")) {
+  const { names, cells } = JSON.parse(figure.querySelector("script").textContent);
+  const counts = new Map(cells.map(([row, column, count]) => [row * names.length + column, count]));
+  const totals = names.map(() => 0), image = figure.querySelector("img"), tip = document.createElement("div");
+  for (const [row, , count] of cells) totals[row] += count;
+  Object.assign(tip, { className: "tip", hidden: true });
+  figure.append(tip);
+  image.addEventListener("pointermove", (event) => {
+    const at = (place, size) => Math.min(names.length - 1, Math.max(0, Math.floor((place / size) * names.length)));
+    const row = at(event.offsetY, image.clientHeight), column = at(event.offsetX, image.clientWidth);
+    const count = counts.get(row * names.length + column) ?? 0;
+    tip.hidden = false;
+    tip.textContent = `${names[row]} predicted as ${names[column]}: ${count} of ${totals[row]}`;
+    const most = figure.clientWidth - tip.offsetWidth;
+    tip.style.left = `${Math.max(0, Math.min(most, event.offsetX + 14))}px`;
+    tip.style.top = `${event.offsetY + 14}px`;
+  });
+  image.addEventListener("pointerleave", () => { tip.hidden = true; });
+}

@@ -16,6 +16,8 @@ from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked
 from runner.reports.charts import learning_curves
 from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
+from runner.reports.next_step import next_step
+from runner.reports.overview import changed, facts, figures, progress
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
 
 LOG = "run.log"
@@ -24,6 +26,7 @@ LOG_LINES = 60
 ABSENT: Mapping[str, Any] = {
     **dict.fromkeys(("stage", "error", "finished", "git")),
     **{name: {} for name in ("data", "results", "seconds", "from_run", "rerun", "verified", "distribute")},
+    **{name: {} for name in ("changed", "network", "loader", "seeds")},
     **dict.fromkeys(("overrides", "foreign_files"), ()),
 }
 """Stand-ins for sections that a half-written run.json lacks."""
@@ -47,7 +50,8 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
     """The page as text."""
     predictions, why_no_predictions = prediction_sections(run, max_bytes)
     document = masked({**ABSENT, **run.document}, run.secrets)
-    curves = learning_curves(run.metrics, monitored([run]))
+    objective = monitored([run])
+    curves = learning_curves(run.metrics, objective)
     return render_page(
         "page.html.j2",
         has_charts=bool(curves.charts or any(head.scatters for head in predictions)),
@@ -58,7 +62,10 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         config=dict(flat(masked(run.config, run.secrets))),
         command=shlex.join(["python", "-m", "runner", *map(str, document.get("overrides") or ())]),
         subtitle=_subtitle(run),
-        headline=_headline(document),
+        figures=_or_nothing(figures, run, document, curves.best),
+        made_of=_or_nothing(facts, run, document),
+        changed=changed(document),
+        next_step=next_step(run, document, curves.best, objective),
         log=masked(_log(run), run.secrets) if run.status != "completed" else None,
         amounts=_amounts(document["data"]),
         classes=_or_nothing(class_tables, run),
@@ -77,7 +84,7 @@ def _subtitle(run: RunFolder) -> list[str]:
     parts = [*folder, *tags, run.value("model"), run.value("data"), run.value("loader"), run.value("backend")]
     names = [part for part in parts if isinstance(part, str)]
     took = run.value("seconds.total")
-    return [*names, *([seconds(took)] if took is not None else []), *_start_date(run)]
+    return [*names, *progress(run), *([seconds(took)] if took is not None else []), *_start_date(run)]
 
 
 def _amounts(data: Mapping[str, Any]) -> dict[str, str]:
@@ -98,14 +105,6 @@ def _start_date(run: RunFolder) -> list[str]:
     return [f"{started.day} {started:%B %Y, %H:%M} UTC"]
 
 
-def _headline(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The numbers of the evaluation, the loss last."""
-    evaluated = (document.get("results") or {}).get("evaluate") or {}
-    numbers = [(name, value) for name, value in evaluated.items() if isinstance(value, int | float)]
-    named = [(f"{evaluated.get('split', '')} {name.replace('_', ' ')}".strip(), value) for name, value in numbers]
-    return sorted(named, key=lambda entry: entry[0].endswith("loss"))
-
-
 def _log(run: RunFolder) -> str | None:
     try:
         lines = (run.path / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -114,9 +113,9 @@ def _log(run: RunFolder) -> str | None:
     return "\n".join(lines[-LOG_LINES:]) or None
 
 
-def _or_nothing(section: Any, run: RunFolder) -> Any:
+def _or_nothing(section: Any, *given: Any) -> Any:
     """The section, or nothing if its files are damaged: the page shows what it can."""
     try:
-        return section(run)
-    except (RunnerError, LookupError, ValueError):
+        return section(*given)
+    except (RunnerError, LookupError, ValueError, TypeError, AttributeError):
         return []

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
 from runner.errors import RunnerError
-from runner.messages import shape_text
+from runner.messages import plural, shape_text
 from runner.records.mask_pictures import pictures_name
 from runner.records.pictures import FIGURES, Picture, read_class_counts, read_pictures
 from runner.records.predictions import PREDICTIONS_CSV
 from runner.records.run_folder import RunFolder
 from runner.records.trace import read_trace
 from runner.reports.charts import Chart, scatters
+from runner.reports.confusion import (
+    ConfusionMap,
+    MatrixCell,
+    MeanScore,
+    confused_pairs,
+    confusion_map,
+    matrix,
+    mean_scores,
+)
 from runner.reports.mask_scorer import MaskClassScore, MaskScorer
 from runner.reports.scored_samples import ScoredSample
 from runner.reports.scores import (
@@ -33,11 +42,7 @@ from runner.reports.scores import (
 )
 from runner.reports.timeline import describe_timeline, timeline_of, timeline_svg
 
-MAX_MATRIX_CLASSES = 30
-"""Classes up to which a confusion matrix is readable."""
-
 MAX_ROWS = 1000
-MAX_CONFUSED_PAIRS = 15
 MAX_POINTS = 2000
 
 
@@ -87,13 +92,17 @@ def wait_section(run: RunFolder) -> WaitSection | None:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The number of samples per class of one head, in each split; `most`: the largest of them, for the bars."""
+    """The number of samples per class of one head, in each split; `most`: the largest of them, for the bars.
+
+    `text`: the least and the most samples that a class has in all splits together.
+    """
 
     head: str
     splits: Sequence[str]
     rows: Sequence[tuple[str, Sequence[int]]]
     most: int
     left_out: int
+    text: str
 
 
 def class_tables(run: RunFolder) -> list[ClassTable]:
@@ -107,7 +116,10 @@ def class_tables(run: RunFolder) -> list[ClassTable]:
 def _class_table(head: str, rows: Sequence[tuple[str, dict[str, int]]]) -> ClassTable:
     most = max((count for _, counts in rows for count in counts.values()), default=0)
     shown = [(name, list(counts.values())) for name, counts in rows[:MAX_ROWS]]
-    return ClassTable(head, list(rows[0][1]), shown, max(most, 1), len(rows) - len(shown))
+    totals = sorted(sum(counts.values()) for _, counts in rows)
+    size = f"{totals[0]:,}" if totals[0] == totals[-1] else f"{totals[0]:,} to {totals[-1]:,}"
+    text = f"{plural(len(rows), 'class', 'classes')} of {size} samples"
+    return ClassTable(head, list(rows[0][1]), shown, max(most, 1), len(rows) - len(shown), text)
 
 
 def examples(run: RunFolder) -> dict[str, list[tuple[str, str]]]:
@@ -128,14 +140,6 @@ def _data_url(folder: Path, picture: Picture) -> str:
 
 
 @dataclass(frozen=True)
-class MatrixCell:
-    """A cell of a confusion matrix: its samples, and their share of the true class."""
-
-    count: int
-    share: float
-
-
-@dataclass(frozen=True)
 class WrongSample:
     """One of the most wrong samples; `picture`: its data URL, or None."""
 
@@ -150,10 +154,12 @@ class PredictionSection:
     title: str
     num_samples: int
     class_scores: Sequence[ClassScore] = ()
+    mean_scores: Sequence[MeanScore] = ()
     number_scores: Sequence[NumberScore] = ()
     mask_scores: Sequence[MaskClassScore] = ()
     is_scored: bool = True
     matrix: Sequence[tuple[str, Sequence[MatrixCell]]] = ()
+    confusion_map: ConfusionMap | None = None
     confused: Sequence[tuple[str, str, int, float | None]] = ()
     predicted: Sequence[tuple[str, int]] = ()
     scatters: Sequence[Chart] = ()
@@ -200,18 +206,19 @@ def _section(run: RunFolder, scorer: AnyScorer, pictures: Mapping[str, Picture])
     scores = scorer.scores()[:MAX_ROWS]
     if isinstance(scorer, LabelSetScorer):
         note = "A sample may have several classes, so there is no confusion matrix."
-        return PredictionSection(title, scorer.num_samples, class_scores=scores, worst=worst, notes=[note])
-    names = scorer.head.class_names
-    readable = len(names) <= MAX_MATRIX_CLASSES
-    notes = [] if readable else [f"There is no confusion matrix, as {len(names):,} classes would make it unreadable."]
+        means = mean_scores(scorer.scores())
+        return PredictionSection(
+            title, scorer.num_samples, class_scores=scores, mean_scores=means, worst=worst, notes=[note]
+        )
     return PredictionSection(
         title,
         scorer.num_samples,
         class_scores=scores,
-        matrix=_matrix(scorer) if readable else (),
-        confused=list(_confused_pairs(scorer)),
+        mean_scores=mean_scores(scorer.scores()),
+        matrix=matrix(scorer),
+        confusion_map=confusion_map(scorer),
+        confused=list(confused_pairs(scorer)),
         worst=worst,
-        notes=notes,
     )
 
 
@@ -255,20 +262,6 @@ def _predicted_counts(scorer: ClassScorer) -> Counter[str]:
     for (_, predicted), count in scorer.pairs.items():
         counts[predicted] += count
     return counts
-
-
-def _matrix(scorer: ClassScorer) -> list[tuple[str, list[MatrixCell]]]:
-    names = scorer.head.class_names
-    rows = ((name, [scorer.pairs[name, other] for other in names]) for name in names)
-    return [(name, [MatrixCell(count, count / max(1, sum(counts))) for count in counts]) for name, counts in rows]
-
-
-def _confused_pairs(scorer: ClassScorer) -> Iterator[tuple[str, str, int, float | None]]:
-    """True and predicted class of the most frequent confusions, their samples, and the share of the true class."""
-    support = {score.name: score.support for score in scorer.scores()}
-    wrong = [(count, pair) for pair, count in scorer.pairs.items() if pair[0] and pair[0] != pair[1]]
-    for count, (truth, predicted) in sorted(wrong, key=lambda entry: (-entry[0], entry[1]))[:MAX_CONFUSED_PAIRS]:
-        yield truth, predicted, count, count / support[truth] if support.get(truth) else None
 
 
 def _array_section(scorer: ArrayScorer, title: str, worst: Sequence[WrongSample]) -> PredictionSection:

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.config.config_file import our_conf, shown
+from runner.choices import our_conf
+from runner.config.config_file import shown
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from runner.__main__ import FLAGS, execute
-from runner.config.config_file import our_conf
+from runner.choices import our_conf
 from runner.config.file_schema import KINDS, file_schema
 
 CHOICES = sorted(file for file in our_conf().rglob("*.yaml") if file.parent != our_conf())

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from runner import compose
-from runner.config.config_file import our_conf
+from runner.choices import our_conf
 from runner.config.schema import Schema
 
 FILES = sorted(our_conf().rglob("*.yaml"))

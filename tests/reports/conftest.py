@@ -71,12 +71,14 @@ class Page(HTMLParser):
     @property
     def scripts(self):
         """The texts of the scripts that a browser runs."""
-        return [text for attributes, text in self.script_texts if attributes.get("type") != "application/json"]
+        return [text for attributes, text in self.script_texts if "type" not in attributes]
 
     @property
     def charts(self):
         """What the charts are drawn from, by title."""
-        data = [json.loads(text) for attributes, text in self.script_texts if attributes.get("type")]
+        data = [
+            json.loads(text) for attributes, text in self.script_texts if attributes == {"type": "application/json"}
+        ]
         return dict(zip(self.captions, data, strict=True))
 
     def of(self, tag, **attributes):

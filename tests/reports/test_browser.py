@@ -47,22 +47,21 @@ def opened(browser):
     assert {url for url in asked if not url.startswith("data:")} == files
 
 
-def enlarges(page):
-    """Whether a chart fills the window once Enter is pressed at it; Escape gives the page and its focus back."""
+def enlarge(page):
+    """Press Enter at a chart, which fills the window; Escape gives the page and its focus back."""
     figure = page.locator("figure.chart").first
     button, dialog = figure.locator(".enlarge"), page.locator("dialog.enlarged")
-    said = button.get_attribute("aria-label")
-    button.evaluate("each => { window.opener_ = each; }")
-    small = figure.locator(".plot svg").bounding_box()
+    said, height = button.get_attribute("aria-label"), "document.querySelector('{} .plot svg')?.clientHeight"
+    small = page.evaluate(height.format("figure.chart"))
+    button.evaluate("each => { window.pressed = each; }")
     button.focus()
     page.keyboard.press("Enter")
-    large = dialog.locator(".plot svg").bounding_box()
+    page.wait_for_function(f"{height.format('dialog')} > {2 * small}")
     assert dialog.get_attribute("aria-label") == said
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
-    assert button.evaluate("each => each === document.activeElement && each === window.opener_")
-    page.wait_for_function(f"document.querySelector('.plot svg').clientHeight < {small['height'] + 2}")
-    return large["height"] > 2 * small["height"]
+    assert page.evaluate("document.activeElement === window.pressed")
+    page.wait_for_function(f"{height.format('figure.chart')} === {small}")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +153,7 @@ def test_page_in_a_browser(digits, opened):
         values = [float(text.removesuffix("%")) for text in column.all_inner_texts()]
         assert heading.get_attribute("aria-sort") == expected
         assert values == sorted(values, reverse=expected == "descending")
-    assert enlarges(page)
+    enlarge(page)
 
 
 def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path, opened):
@@ -183,7 +182,7 @@ def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path, opened):
     assert table.locator("tbody th").first.bounding_box()["x"] >= 0  # the job stays in sight
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
-    assert enlarges(page)
+    enlarge(page)
     page.get_by_label("Filter jobs").fill("Generator failed")
     assert page.locator(".filter output").inner_text() == "1 of 13"
     assert table.locator("tbody tr:visible th").all_inner_texts() == ["11"]

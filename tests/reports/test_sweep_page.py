@@ -71,7 +71,7 @@ def test_failed_and_waiting_jobs_are_rows(folder, read):
 def test_only_jobs_with_a_page_are_linked(folder, read):
     write_sweep_report(read_results(folder))
     page = read(folder)
-    assert [link["href"] for link in page.of("a")] == [
+    assert [link["href"] for link in page.of("a") if not link["href"].startswith("#")] == [
         f"{number}/report.html" for number in (8, 10, 9, 4, 6, 5, 7, 0, 2, 1, 3)
     ]
     loaded = [a[name] for tag, a in page.elements for name in ("src", "href", "xlink:href") if name in a and tag != "a"]

@@ -1,0 +1,108 @@
+"""What to do with a run next: one sentence and one command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.messages import plural
+from runner.records.columns import Objective
+from runner.records.folder import CHECKPOINTS
+from runner.records.run_folder import RunFolder
+
+LONG_WAIT = 0.1
+"""The share of waiting from which on the loader comes first."""
+
+OF_THE_USER = ("ConfigurationError", "DataError", "TrainingError")
+"""Errors that the same run would meet again."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A sentence, and the words of a command after `python -m runner`; none where there is nothing to type."""
+
+    sentence: str
+    words: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command to type; empty if there is none."""
+        return shlex.join(["python", "-m", "runner", *self.words]) if self.words else ""
+
+
+def next_step(
+    run: RunFolder, document: Mapping[str, Any], best: Mapping[str, Any] | None, objective: Objective
+) -> NextStep | None:
+    """What helps most: to continue a run that stopped, to wait less, to train longer, or to use the model."""
+    trains = run.config.get("mode") in ("run", "fit") and not run.is_debug
+    if run.status in ("failed", "interrupted", "killed"):
+        return _after_stop(run, document) if trains else _again(document)
+    if run.status != "completed" or not trains or not run.metrics or run.path.resolve().parent.name != "runs":
+        return None
+    return _wait_less(document) or _train_longer(run, best, objective) or _use(run, best, objective)
+
+
+def _after_stop(run: RunFolder, document: Mapping[str, Any]) -> NextStep:
+    from runner.records.state import newest_step  # imports NumPy
+
+    if "/" in run.name:
+        sweep = run.name.partition("/")[0]
+        return NextStep("Once its cause is gone, run the jobs that did not end:", ("-m", f"sweep.resume={sweep}"))
+    if (document["error"] or {}).get("type") in OF_THE_USER:
+        return _again(document)
+    step = newest_step(run.path / CHECKPOINTS)
+    if step is None and not run.metrics:
+        return _again(document)
+    start = "starts again, as it has no state yet" if step is None else f"continues after {plural(step, 'step')}"
+    return NextStep(f"This command {start}:", _resume(run, document))
+
+
+def _again(document: Mapping[str, Any]) -> NextStep:
+    words = _typed(document)
+    return NextStep(f"Change what the message says, then start it again{':' if words else '.'}", words)
+
+
+def _typed(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The overrides of the command line."""
+    return tuple(map(str, document["overrides"] or ()))
+
+
+def _resume(run: RunFolder, document: Mapping[str, Any], *more: str) -> tuple[str, ...]:
+    extensions = run.config.get("extensions") or ()
+    listed = (f"extensions=[{','.join(extensions)}]",) if extensions else ()
+    inexact = ("resume_inexact=true",) if run.value("loader.kind") == "custom" else ()
+    bad = ("data.on_bad=skip",) if (document["error"] or {}).get("type") == "BadSampleError" else ()
+    return (f"resume={run.name}", *listed, *bad, *inexact, *more)
+
+
+SET = re.compile(r"(?:set|choose) (loader(?:\.\w+)?=\w+)")
+RAISE = re.compile(r"raise loader\.workers \(now \d+; this machine has (\d+)")
+"""Keys in the advice of `runner.loaders.advice`."""
+
+
+def _wait_less(document: Mapping[str, Any]) -> NextStep | None:
+    wait = (document["results"].get("fit") or {}).get("wait") or {}
+    advice = str(wait.get("advice") or "")
+    if (wait.get("share") or 0) < LONG_WAIT or not advice:
+        return None
+    raised = [f"loader.workers={found[1]}" for found in RAISE.finditer(advice)]
+    keys = [*(found[1] for found in SET.finditer(advice)), *raised]
+    sentence = f"{advice[0].upper()}{advice[1:]}"
+    return NextStep(f"{sentence}:", (*_typed(document), keys[0])) if keys else NextStep(f"{sentence}.")
+
+
+def _train_longer(run: RunFolder, best: Mapping[str, Any] | None, objective: Objective) -> NextStep | None:
+    last, epochs = run.metrics[-1], (run.final_config.get("train") or {}).get("epochs")
+    if best is None or not isinstance(epochs, int) or not best["epoch"] == last["epoch"] == epochs:
+        return None
+    sentence = f"{objective.key} was best in the last epoch, so more epochs may help:"
+    return NextStep(sentence, _resume(run, {"error": None}, f"train.epochs={2 * epochs}"))
+
+
+def _use(run: RunFolder, best: Mapping[str, Any] | None, objective: Objective) -> NextStep:
+    of_best = "" if best is None else f" with the weights of epoch {best['epoch']}, the best by {objective.key}"
+    words = ("mode=predict", f"from_run={run.name}", "data=directory", "data.root=FOLDER", "data.class_mode=null")
+    return NextStep(f"To predict other images{of_best}:", words)
