@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from fractions import Fraction as Ratio
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -21,6 +19,7 @@ from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.labels import Head
 from runner.data.masks import MaskFileSettings
+from runner.data.mixed import Mixed, slots_of
 from runner.data.npy import Npy
 from runner.data.pack import Pack
 from runner.data.tar import Tar
@@ -90,11 +89,7 @@ class Mix(Data):
     @property
     def slots(self) -> tuple[int, ...]:
         """Draws of each part in a round, as few as the shares allow; empty without shares."""
-        shares = [Ratio(str(part.share)) for part in self.parts.values() if part.share is not None]
-        if len(shares) < len(self.parts):
-            return ()
-        whole = [int(share * math.lcm(*(one.denominator for one in shares))) for share in shares]
-        return tuple(number // math.gcd(*whole) for number in whole)
+        return slots_of([part.share for part in self.parts.values()])
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Pairs of a key and the dotted name of user code that it holds."""
@@ -166,13 +161,11 @@ class Mix(Data):
         (first, one), *others = opened.items()
         for name, dataset in others:
             refuse_others(first, one, name, dataset)
-        from runner.data.mixed import Mixed  # the configuration imports this module
-
         sources = {
             split: {name: dataset.splits[split] for name, dataset in opened.items() if split in dataset.splits}
             for split in SPLITS
         }
-        splits = {split: Mixed.of(parts) for split, parts in sources.items() if parts}
+        splits = {split: Mixed.of(parts, self.slots) for split, parts in sources.items() if parts}
         notes = [f"{name}: {note}" for name, dataset in opened.items() for note in dataset.notes]
         notes += [
             f"{split}: no samples of {first_few(lacking)}"

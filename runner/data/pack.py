@@ -111,6 +111,7 @@ class Pack(Data):
 
     def _open(self, classes: tuple[str, ...]) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
+        from runner.data.mixed import PackedMix
         from runner.data.pack_document import read_pack
         from runner.data.pack_index import read_index
         from runner.data.pack_sources import PackSources
@@ -122,6 +123,8 @@ class Pack(Data):
         order = classes if has_masks else ()
         has_targets = self.class_mode not in (None, "input")
         opened = PackSources(document, rows, pixels, order, has_targets).open(self.first_readable)
+        if parts := document.data.get("parts"):
+            opened = {split: PackedMix.of(source, parts) for split, source in opened.items()}
         sources = {split: self._labelled(source, heads) for split, source in opened.items()}
         return self.dataset(sources, sources["train"].labels.heads, (self.root / PACK_JSON,))
 

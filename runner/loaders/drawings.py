@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from runner.batch import Indices
 from runner.data.dataframe import DataFrame
 from runner.data.dataset import Data
 from runner.data.labels import Head
 from runner.data.mix import Mix
-from runner.data.mixed import part_codes
+from runner.data.mixed import PartCodes, part_codes
 from runner.data.source import Source
 from runner.errors import DataError
 from runner.loaders.settings import LoaderKeys
@@ -69,8 +67,9 @@ def refuse_unfit_draws(loader: LoaderKeys, data: Data, class_weight: object) -> 
 def _refuse_no_class(data: Data) -> None:
     modes = getattr(data, "class_mode", None)
     several = [*modes.values()] if isinstance(modes, dict) else [head.mode for head in data.named_outputs()]
-    if (several or [modes]) not in [[mode] for mode in (*CODED, "packed")]:
-        raise ValueError(f"{_needs_a_class()}, got data.class_mode={yaml_text(modes)}; leave loader.balance out")
+    if len([mode for mode in several or [modes] if mode in (*CODED, "packed")]) != 1:
+        weigh = ", or give a column of numbers to draw by, loader.draw_by" if isinstance(data, DataFrame) else ""
+        raise ValueError(f"{_needs_a_class()}, got data.class_mode={yaml_text(modes)}; leave loader.balance out{weigh}")
 
 
 def _refuse_with_shares(loader: LoaderKeys, class_weight: object) -> None:
@@ -99,17 +98,18 @@ def table_bytes(loader: LoaderKeys, num_samples: int) -> int:
 
 
 def class_members(source: Source) -> Members:
-    """The samples of each class. Raises `DataError` unless each sample has one."""
+    """The samples of each class, of the only target that has classes. Raises `DataError` unless each sample has one."""
     from runner.loaders.members import Members
 
     labels = source.labels
-    if len(labels.heads) != 1 or labels.heads[0].mode not in CODED:
+    coded = [number for number, head in enumerate(labels.heads) if head.mode in CODED]
+    if len(coded) != 1:
         got = ", ".join(map(_head_text, labels.heads)) or "no target"
         raise DataError(f"{_needs_a_class()}, got {got}; leave loader.balance out")
-    codes = labels.columns[0]
+    codes, head = labels.columns[coded[0]], labels.heads[coded[0]]
     if not len(codes) or codes.min() < 0:
         raise DataError(f"{_needs_a_class()}, got samples without one; leave loader.balance out")
-    return Members.of_codes(codes, len(labels.heads[0].class_names))
+    return Members.of_codes(codes, len(head.class_names))
 
 
 def drawing_of(loader: LoaderKeys, data: Data, source: Source, seed: int) -> Drawing | None:
@@ -125,27 +125,43 @@ def drawing_of(loader: LoaderKeys, data: Data, source: Source, seed: int) -> Dra
         from runner.loaders.weighted_draw import WeightedDraw
 
         return WeightedDraw.of(data.draw_weights(loader.draw_by, source.ids), seed)
-    if isinstance(data, Mix) and data.slots:
+    if (parts := drawn_parts(loader, source)) is not None:
         from runner.loaders.rounds import Rounds
 
-        return Rounds(part_members(data, source), data.slots)
+        return Rounds(part_members(parts), parts.slots)
     return None
 
 
-def members_of(loader: LoaderKeys, data: Data, source: Source) -> Members | None:
+def members_of(loader: LoaderKeys, source: Source) -> Members | None:
     """The samples that may take each other's place where the shares of classes or parts are set; None: all."""
     if loader.balance is not None:
         return class_members(source)
-    return part_members(data, source) if isinstance(data, Mix) and data.slots else None
+    parts = drawn_parts(loader, source)
+    return None if parts is None else part_members(parts)
 
 
-def part_members(data: Mix, source: Source) -> Members:
+def drawn_parts(loader: LoaderKeys, source: Source) -> PartCodes | None:
+    """The parts that training draws in shares; None if there are none, or where another key decides the order.
+
+    A mix with shares is refused with such a key; of a pack of one, the shares then do not count.
+    """
+    parts = part_codes(source)
+    return None if parts is None or not parts.slots or _order_key(loader) else parts
+
+
+def _order_key(loader: LoaderKeys) -> str:
+    """The setting that decides the order of training without the shares of parts; empty if there is none."""
+    if key := drawing_key(loader):
+        return f"loader.{key}"
+    return "loader.shuffle=false" if not loader.shuffle else "loader.order=blocks" if loader.order == "blocks" else ""
+
+
+def part_members(parts: PartCodes) -> Members:
     """The samples of each part. Raises `DataError` if a part has none."""
     from runner.loaders.members import Members
 
-    found = part_codes(source)
-    members = Members.of_codes(np.empty(0, np.int64) if found is None else found.codes, len(data.parts))
-    if empty := [name for name, size in zip(data.parts, members.sizes.tolist(), strict=True) if not size]:
+    members = Members.of_codes(parts.codes, len(parts.names))
+    if empty := [name for name, size in zip(parts.names, members.sizes.tolist(), strict=True) if not size]:
         raise DataError(
             f"data.parts with shares must have training samples each, got none of {first_few(empty)}; raise "
             "data.limit, or leave the shares out"
@@ -153,7 +169,7 @@ def part_members(data: Mix, source: Source) -> Members:
     return members
 
 
-def draw_notes(loader: LoaderKeys, data: Data, source: Source) -> Iterator[str]:
+def draw_notes(loader: LoaderKeys, source: Source) -> Iterator[str]:
     """How training draws the samples of `source`, and what that means for predictions; nothing if each comes once.
 
     Raises `DataError` as `drawing_of` does for samples without classes.
@@ -163,8 +179,11 @@ def draw_notes(loader: LoaderKeys, data: Data, source: Source) -> Iterator[str]:
         yield _rounds_text(sizes[sizes > 0])
     if loader.draw_by is not None:
         yield f"training draws {plural(len(source), 'sample')} per epoch, each as often as its {loader.draw_by} says"
-    if isinstance(data, Mix) and data.slots:
-        yield _shares_text(data, part_members(data, source))
+    if (parts := part_codes(source)) is not None and parts.slots:
+        if key := _order_key(loader):
+            yield f"{key} draws without the shares of the packed parts {first_few(parts.names)}"
+        else:
+            yield _shares_text(parts)
     if drawing_key(loader):
         yield (
             "the model learns this mix: predicted probabilities are not those of the natural mix of the data, which "
@@ -172,13 +191,13 @@ def draw_notes(loader: LoaderKeys, data: Data, source: Source) -> Iterator[str]:
         )
 
 
-def _shares_text(data: Mix, members: Members) -> str:
+def _shares_text(parts: PartCodes) -> str:
     """The share of each part, and how many epochs one pass over it takes."""
     from runner.loaders.rounds import Rounds
 
-    rounds, texts = Rounds(members, data.slots), []
-    for number, (name, size) in enumerate(zip(data.parts, rounds.sizes, strict=True)):
-        share = data.slots[number] / sum(data.slots)
+    rounds, texts = Rounds(part_members(parts), parts.slots), []
+    for number, (name, size) in enumerate(zip(parts.names, rounds.sizes, strict=True)):
+        share = parts.slots[number] / sum(parts.slots)
         texts.append(
             f"{100 * share:.3g}% from {name}, of which a pass takes {size / rounds.draws_of(number):.3g} epochs"
         )

@@ -46,7 +46,7 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
     data = samples_of(config)
     dataset = with_class_notes(data.open(), limited=data.limit is not None) if heads is None else data.open_for(heads)
     if config.mode in DRAWING:
-        dataset = replace(dataset, notes=(*dataset.notes, *draw_notes(config.loader, data, dataset.splits["train"])))
+        dataset = replace(dataset, notes=(*dataset.notes, *draw_notes(config.loader, dataset.splits["train"])))
     if (original := original_of(config)) is not None:
         original.refuse_unfit(dataset.heads if heads is None else heads)
     return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))

@@ -237,7 +237,7 @@ def _on_bad(config: Settings, settings: LoaderSettings, source: Source, *, train
     """
     choice = samples_of(config).on_bad
     if training and choice == "substitute":
-        return OnBad(choice, config.seed, members_of(settings, samples_of(config), source))
+        return OnBad(choice, config.seed, members_of(settings, source))
     if training or choice == "raise":
         return OnBad(choice, config.seed)
     return OnBad("skip")

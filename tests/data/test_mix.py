@@ -244,6 +244,24 @@ def test_pack_of_a_mix_has_its_samples(configured, tmp_path):
         assert other.labels.columns[0].tolist() == source.labels.columns[0].tolist()
 
 
+def test_packed_mix_is_drawn_in_its_shares(configured, tmp_path):
+    config = configured(old="share: 2", new="share: 1")
+    packed = compose(
+        ["data=pack", f"data.root={write_pack(tmp_path, *config.composed.overrides)}", "loader.batch_size=8"]
+    )
+    with build_loader(config) as files, build_loader(packed) as pack:
+        assert files.plan.drawing is not None
+        for epoch in range(2):
+            batches = zip(files.epoch(epoch), pack.epoch(epoch), strict=True)
+            assert all(list(one.ids) == list(other.ids) for one, other in batches)
+    (note,) = [note for note in open_dataset(packed).notes if note in open_dataset(config).notes]
+    assert note.startswith("training draws ")
+    ordered = compose([*packed.composed.overrides, "loader.shuffle=false"])
+    assert "loader.shuffle=false draws without the shares of the packed parts old, new" in open_dataset(ordered).notes
+    with build_loader(ordered) as loader:
+        assert loader.plan.drawing is None
+
+
 def test_undivided_parts_hold_nothing_out(configured):
     data = configured(old="", new="test_split: 0.5").data.undivided()
     assert list(data.open().splits) == ["train"]

@@ -138,6 +138,13 @@ def test_tables_count_as_memory_of_a_loader(configured):
     assert [size - plain for size in others] == [4 * len(dataset.splits["train"]), 12 * len(dataset.splits["train"])]
 
 
+def test_only_target_with_classes_is_balanced(configured):
+    targets = ["data.label_columns=[often,label]", "data.class_mode={often: raw, label: sparse}"]
+    with build_loader(configured("loader.balance=classes", *targets, table=True)) as loader:
+        names = [name.partition("/")[0] for name in names_of(loader, 0)]
+        assert len({names.count(name) for name in COUNTS}) == 1
+
+
 CUSTOM = ["data=none", "loader=custom", "loader.target=m.f", "extensions=[m]"]
 REFUSED = [
     (["loader.balance=classes", "loader.shuffle=false"], "balance must be null with shuffle=false, got classes"),
@@ -154,7 +161,7 @@ REFUSED = [
     ([*TABLE, "loader.balance=classes", "data.class_mode=raw"], "got data.class_mode=raw; leave loader.balance out"),
     (["loader.balance=classes", "data.class_mode=null"], "got data.class_mode=null; leave loader.balance out"),
     ([*TABLE, "loader.balance=classes", "data.label_columns=[a,b]"], "loader.balance needs one target with one class"),
-    ([*TABLE, "loader.balance=classes", "data.class_mode={a: sparse, b: raw}"], "needs one target with one class per"),
+    ([*TABLE, "loader.balance=classes", "data.class_mode={a: raw, b: raw}"], "needs one target with one class per"),
 ]  # fmt: skip
 
 
