@@ -99,6 +99,20 @@ def test_copied_data_is_known_by_its_bytes(photos, tmp_path):
     assert notes(photos("data.split_seed=1", folder=tmp_path / "others"), run) == []
 
 
+def test_parts_of_a_mix_are_its_samples(photos, tmp_path):
+    write_photos(tmp_path / "others", ["cat", "dog", "owl"], 4, seed=1)
+    keys = "kind: directory, target_size: [4, 4], test_split: 0.2"
+    parts = [f"{name}: {{{keys}, root: {tmp_path / name}}}" for name in ("photos", "others")]
+    alone = photos("data.split_seed=1")
+    mix = compose(["data=mix", f"data.parts={{{', '.join(parts)}}}"])
+    for number, (before, now) in enumerate([(mix, alone), (alone, mix)]):
+        run = trained(tmp_path / f"run-{number}", before)
+        ids = [[name.removeprefix("photos/") for name in config.data.open().splits[split].ids]
+               for config, split in ((before, "train"), (now, "test"))]  # fmt: skip
+        known = len(set(ids[0]) & set(ids[1]))
+        assert known and [note.split()[0] for note in notes(now, run, "test")] == [str(known)]
+
+
 def test_old_data_that_is_gone_says_nothing(arrays, photos, tmp_path):
     run = trained(tmp_path / "run", photos())
     shutil.rmtree(tmp_path / "photos")
