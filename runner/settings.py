@@ -173,7 +173,7 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _extensions_are_listed(self) -> Self:
-        groups = {"data": self.data, "loader": self.loader, "model": self.model}
+        groups = {"data": self.data, "loader": self.loader, "model": self.model, "train": self.train}
         named = {f"{group}.{key}": name for group, part in groups.items() for key, name in part.names()}
         foreign = {key: name for key, name in named.items() if module_of(name) not in self.extensions}
         if foreign:

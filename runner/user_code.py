@@ -89,14 +89,22 @@ def load(name: str) -> Any:
     return getattr(imported, attribute)
 
 
-def call(name: str, group: str, arguments: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Any:
+def call(
+    name: str,
+    group: str,
+    arguments: Mapping[str, Any],
+    offered: Mapping[str, Any] | None = None,
+    *,
+    key: str = "target",
+) -> Any:
     """Call the function or class `name` with `arguments`, and with those of `offered` that it has parameters for.
 
-    Raises `ConfigurationError`, with the keys of the component `group`, if it cannot be called with these.
+    Raises `ConfigurationError`, with the keys of the component `group`, if it cannot be called with these; `key` is the
+    one that names the function.
     """
     function, offered = load(name), offered or {}
     if not callable(function):
-        raise ConfigurationError(f"{group}.target must be a function or class, got {name}: {kind_of(function)}")
+        raise ConfigurationError(f"{group}.{key} must be a function or class, got {name}: {kind_of(function)}")
     signature = inspect.signature(function)
     values = {key: value for key, value in offered.items() if key in signature.parameters} | dict(arguments)
     try:
@@ -104,7 +112,7 @@ def call(name: str, group: str, arguments: Mapping[str, Any], offered: Mapping[s
     except TypeError as error:
         also = f"the data offers {', '.join(offered)}, and {group}.arguments gives the rest" if offered else ""
         raise ConfigurationError(
-            f"{group}.target={name} must accept the arguments ({', '.join(values)}): {error}; "
+            f"{group}.{key}={name} must accept the arguments ({', '.join(values)}): {error}; "
             f"{also or f'{group}.arguments must be those of {name}{signature}'}"
         ) from error
     return function(**values)

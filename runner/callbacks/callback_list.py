@@ -6,9 +6,13 @@ weights (`use_ema`) over these calls. `PacedCallbacks` keeps JAX from running ah
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+from runner.data.labels import Head
+from runner.models.score_columns import in_columns
 
 
 class PacedCallbacks(keras.callbacks.CallbackList):  # type: ignore[misc]
@@ -81,8 +85,17 @@ class RunCallbacks(PacedCallbacks):
     averages replace the weights (`use_ema`) only at the end of the run.
     """
 
-    def __init__(self, callbacks: list[keras.callbacks.Callback], model: keras.Model, **params: Any) -> None:
+    def __init__(
+        self,
+        callbacks: list[keras.callbacks.Callback],
+        model: keras.Model,
+        *,
+        heads: Sequence[Head] = (),
+        **params: Any,
+    ) -> None:
         super().__init__(callbacks, add_history=True, model=model, verbose=0, **params)
+        self.heads = heads
+        """What the labels are for: the names of their classes are those of columns."""
         self._begun = False
         self._logs: Any = None
         self.step_logs: Any = None
@@ -107,7 +120,7 @@ class RunCallbacks(PacedCallbacks):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """End the epoch; then keep `fit` from replacing the weights by their averages, which it would do next."""
-        super().on_epoch_end(epoch, logs)
+        super().on_epoch_end(epoch, in_columns(logs, self.heads))
         self._averages.suspend()
 
     def on_train_end(self, logs: Any = None) -> None:

@@ -13,6 +13,7 @@ from runner.callbacks.terminate_on_nan import refuse_no_numbers
 from runner.callbacks.training_state import build_variables, refuse_other_model, restore, take
 from runner.exit import Interruption
 from runner.feeds.delivery import RecordedDelivery
+from runner.models.score_columns import in_columns
 from runner.records.digests import IdStream
 from runner.records.state import State, StateWriter
 
@@ -128,7 +129,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         if self.epoch_logs is None:
             self._callbacks.flush()
             self.advance(self._end)
-            self.epoch_logs = _training_logs(self.model, self._callbacks.step_logs)
+            logs = _training_logs(self.model, self._callbacks.step_logs)
+            self.epoch_logs = {name: float(value) for name, value in in_columns(logs, self._callbacks.heads).items()}
         if self._is_due(self.step, time.monotonic() - self._saved_at):
             self.save()
 
@@ -180,9 +182,9 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._saved_at, self._saved = time.monotonic(), self._position
 
 
-def _training_logs(model: keras.Model, step_logs: Any) -> dict[str, float]:
+def _training_logs(model: keras.Model, step_logs: Any) -> Mapping[str, Any]:
     """The logs of an epoch of training as `fit` computes them before validation."""
-    logs = model.get_metrics_result()
-    if not (isinstance(step_logs, dict) and step_logs.keys() == logs.keys()):
-        logs = step_logs or {}  # of a training step of the user's own
-    return {name: float(value) for name, value in logs.items()}
+    logs: Mapping[str, Any] = model.get_metrics_result()
+    if isinstance(step_logs, dict) and step_logs.keys() == logs.keys():
+        return logs
+    return step_logs or {}  # of a training step of the user's own

@@ -106,10 +106,10 @@ def build_optimizer(model: keras.Model) -> None:
             model.optimizer.build(model.trainable_variables)
 
 
-def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
+def build_variables(model: keras.Model, batch: Batch) -> Mapping[str, Any]:
     """Make the model create the variables of its optimizer and metrics, as its first step would.
 
-    Evaluates two samples of `batch`, from which the model does not learn. Returns the names of the metrics.
+    Evaluates two samples of `batch`, from which the model does not learn. Returns the values of the metrics.
 
     `TensorFlowBatches` builds variables in another way, by a symbolic step, and neither can replace the other. Only a
     real step creates the variables, and returns the names, of metrics in a `test_step` of the user's own. And a real
@@ -118,7 +118,8 @@ def build_variables(model: keras.Model, batch: Batch) -> tuple[str, ...]:
     build_optimizer(model)
     if (place := Placement.of(model)) is not None:
         place.build((_first_two(batch.x), _first_two(batch.y)))
-    return tuple(model.test_on_batch(_first_two(batch.x), _first_two(batch.y), return_dict=True))
+    values: Mapping[str, Any] = model.test_on_batch(_first_two(batch.x), _first_two(batch.y), return_dict=True)
+    return values
 
 
 def _first_two(arrays: Targets) -> Targets:

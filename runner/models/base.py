@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -42,6 +42,10 @@ class Output:
     reconstruction: bool = False
     ignored: int | None = None
     """The code in `y` of pixels that count neither in the loss nor in metrics."""
+    mode: str = "raw"
+    """The class mode of its labels."""
+    names: tuple[str, ...] = ()
+    """The names of its classes, or of the numbers that it predicts."""
 
     @property
     def units(self) -> int:
@@ -56,6 +60,11 @@ class Output:
 
 def output_of(head: Head, target_shape: tuple[int, ...]) -> Output:
     """The output that predicts `head`; `target_shape` is that of a mask or a reconstruction."""
+    output = _output_of(head, target_shape)
+    return replace(output, mode=head.mode, names=head.class_names or head.value_names)
+
+
+def _output_of(head: Head, target_shape: tuple[int, ...]) -> Output:
     name, num_classes = head.name or "label", len(head.class_names)
     match head.mode:
         case "categorical":

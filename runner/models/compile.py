@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,21 @@ from runner.errors import ConfigurationError
 from runner.fields import Layout, named_specs
 from runner.models.base import DICE, JitCompile, Output, Scaling, Task
 
+NO_PARTS: Mapping[str, Any] = {}
+
 
 def compile_model(
-    model: keras.Model, task: Task, *, optimizer: keras.Optimizer | str, jit_compile: JitCompile = "auto"
+    model: keras.Model,
+    task: Task,
+    *,
+    optimizer: keras.Optimizer | str,
+    jit_compile: JitCompile = "auto",
+    losses: Mapping[str, Any] = NO_PARTS,
+    metrics: Mapping[str, Any] = NO_PARTS,
 ) -> None:
     """Compile `model` with its optimizer, and the loss and metrics of each output.
+
+    `losses` and `metrics`, by output, take the place of those that follow from the class mode.
 
     Raises `ConfigurationError` if `jit_compile` is true and XLA cannot compile the model; Keras would only warn.
     """
@@ -28,8 +38,10 @@ def compile_model(
         warnings.filterwarnings("ignore", "Model doesn't support `jit_compile=True`")
         model.compile(
             optimizer=optimizer,
-            loss=_per_output(task.outputs, _loss),
-            metrics=_per_output(task.outputs, _metrics),
+            loss=_per_output(task.outputs, lambda output: losses.get(output.name) or _loss(output)),
+            metrics=_per_output(
+                task.outputs, lambda output: metrics[output.name] if output.name in metrics else _metrics(output)
+            ),
             jit_compile=jit_compile,
         )
     if jit_compile is True and not model.jit_compile:

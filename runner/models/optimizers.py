@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
-from runner.component import Component, Fraction, PositiveInt
+from runner.component import Arguments, Component, DottedName, Fraction, PositiveInt
+from runner.errors import ConfigurationError
+from runner.models.parts import own_target
+from runner.user_code import call, kind_of, module_of
 
 if TYPE_CHECKING:
     import keras
@@ -252,13 +255,55 @@ class Muon(Optimizer):
     """The root mean square that updates are scaled to; null: no scaling."""
 
 
+class OwnOptimizer(Component):
+    """An optimizer of yours."""
+
+    name: Literal["custom"] = "custom"
+    target: DottedName
+    """The class, or the function that makes it, my_module.f; it gets learning_rate."""
+
+    arguments: Arguments = Field(default={})
+    """Its further arguments."""
+
+    def build(self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule) -> keras.Optimizer:
+        """The optimizer, with this learning rate.
+
+        Raises `ConfigurationError` if it makes no optimizer, or one that a saved model could not hold.
+        """
+        import keras
+
+        from runner.models.savable import refuse_unloadable
+
+        given = {"learning_rate": learning_rate, **self.arguments}
+        made = call(self.target, "train.optimizer", given)
+        if not isinstance(made, keras.Optimizer):
+            raise ConfigurationError(
+                f"train.optimizer.target={self.target} must make a keras.Optimizer, got {kind_of(made)}"
+            )
+        refuse_unloadable(made, f"train.optimizer.target={self.target}", module_of(self.target), self.arguments)
+        return made
+
+
 def _named(value: Any) -> Any:
     # Without a name it is Adam, so that `train.optimizer.weight_decay=0.01` needs no name.
-    return {"name": "adam", **value} if isinstance(value, dict) else value
+    return {"name": "adam", **value} if isinstance(value, dict) and "name" not in value else own_target(value)
 
 
 AnyOptimizer = Annotated[
-    SGD | RMSprop | Adam | AdamW | Adamax | Nadam | Lamb | Lion | Adadelta | Adagrad | Adafactor | Ftrl | Muon,
+    SGD
+    | RMSprop
+    | Adam
+    | AdamW
+    | Adamax
+    | Nadam
+    | Lamb
+    | Lion
+    | Adadelta
+    | Adagrad
+    | Adafactor
+    | Ftrl
+    | Muon
+    | OwnOptimizer,
     Field(discriminator="name"),
     BeforeValidator(_named),
 ]

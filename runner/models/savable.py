@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,6 +47,31 @@ def refuse_unsavable(model: keras.Model, called: str, module: str) -> None:
             f"{called} must return a model that can be saved and loaded again, got one that loads with other weights; "
             "create the weights of a layer in its build(), and layers in __init__()"
         )
+
+
+def refuse_unloadable(part: Any, called: str, module: str, arguments: Mapping[str, Any]) -> None:
+    """Raise `ConfigurationError` unless a process that imports only `module` can load a model that holds `part`.
+
+    `part` is a function or an object that a model is compiled with. It is written as `model.save` writes it, and read
+    as `load_model` reads it, which finds a class or function of the user's by what importing its module registers, and
+    in no other way. So a new process would find the same.
+    """
+    if getattr(part, "__name__", "") == "<lambda>":
+        raise ConfigurationError(f"{called} must be no lambda, which no file can hold; write a function with def")
+    try:
+        with _trying():
+            text = json.dumps(keras.saving.serialize_keras_object(part))
+            loaded = keras.saving.deserialize_keras_object(json.loads(text))
+    except Exception as error:  # Keras passes on the errors of the user's classes
+        raise ConfigurationError(
+            f"{called} must be loadable with a saved model, got {_reason(str(error), module)}"
+        ) from error
+    for name in arguments:
+        if hasattr(part, name) and repr(getattr(part, name)) != repr(getattr(loaded, name, None)):
+            raise ConfigurationError(
+                f"{called} must be loadable with a saved model, got one that loads with another {name}; give it a "
+                f"method get_config() that returns {{**super().get_config(), {name!r}: self.{name}}}"
+            )
 
 
 @contextmanager

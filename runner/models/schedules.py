@@ -9,9 +9,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Strict, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Strict, Tag, model_validator
 
-from runner.component import Component, Count, PositiveInt
+from runner.component import Arguments, Component, Count, DottedName, PositiveInt
+from runner.errors import ConfigurationError
+from runner.models.parts import own_target
+from runner.user_code import call, kind_of, module_of
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +29,7 @@ class Schedule(Component):
     name: str
 
     @abstractmethod
-    def arguments(self, num_steps: int) -> dict[str, Any]:
+    def keras_arguments(self, num_steps: int) -> dict[str, Any]:
         """Keras's arguments, for a run of `num_steps` steps."""
 
     def build(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -34,7 +37,7 @@ class Schedule(Component):
         import keras
 
         made = getattr(keras.optimizers.schedules, type(self).__name__)
-        return made(**self.arguments(num_steps))
+        return made(**self.keras_arguments(num_steps))
 
 
 class Decay(Schedule):
@@ -46,7 +49,7 @@ class Decay(Schedule):
     decay_steps: PositiveInt | None = None
     """Steps of the decay; null: all steps of the run."""
 
-    def arguments(self, num_steps: int) -> dict[str, Any]:
+    def keras_arguments(self, num_steps: int) -> dict[str, Any]:
         """The fields, with `decay_steps` filled in."""
         return {**self.model_dump(exclude={"name"}), "decay_steps": self.decay_steps or num_steps}
 
@@ -74,9 +77,9 @@ class CosineDecay(Decay):
             )
         return self
 
-    def arguments(self, num_steps: int) -> dict[str, Any]:
+    def keras_arguments(self, num_steps: int) -> dict[str, Any]:
         """The fields; without `decay_steps`, the decay takes the steps after the warm-up."""
-        return super().arguments(max(num_steps - self.warmup_steps, 1))
+        return super().keras_arguments(max(num_steps - self.warmup_steps, 1))
 
 
 class ExponentialDecay(Decay):
@@ -138,7 +141,7 @@ class CosineDecayRestarts(Schedule):
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The last rate of a decay, as a share of its first."""
 
-    def arguments(self, num_steps: int) -> dict[str, Any]:
+    def keras_arguments(self, num_steps: int) -> dict[str, Any]:
         """The fields."""
         return self.model_dump(exclude={"name"})
 
@@ -165,13 +168,52 @@ class PiecewiseConstantDecay(Schedule):
             )
         return self
 
-    def arguments(self, num_steps: int) -> dict[str, Any]:
+    def keras_arguments(self, num_steps: int) -> dict[str, Any]:
         """The fields, as lists."""
         return {"boundaries": list(self.boundaries), "values": list(self.values)}
 
 
+class OwnSchedule(Schedule):
+    """A schedule of yours."""
+
+    name: Literal["custom"] = "custom"
+    target: DottedName
+    """The class, or the function that makes it, my_module.f; it gets num_steps if it takes that."""
+
+    arguments: Arguments = Field(default={})
+    """Its further arguments."""
+
+    def keras_arguments(self, num_steps: int) -> dict[str, Any]:
+        """The user's arguments, and the steps of the run."""
+        return {"num_steps": num_steps, **self.arguments}
+
+    def build(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The schedule, for a run of `num_steps` steps.
+
+        Raises `ConfigurationError` if it makes no schedule, or one that a saved model could not hold.
+        """
+        import keras
+
+        from runner.models.savable import refuse_unloadable
+
+        made = call(self.target, "train.learning_rate", self.arguments, {"num_steps": num_steps})
+        if not isinstance(made, keras.optimizers.schedules.LearningRateSchedule):
+            raise ConfigurationError(
+                f"train.learning_rate.target={self.target} must make a "
+                f"keras.optimizers.schedules.LearningRateSchedule, got {kind_of(made)}"
+            )
+        refuse_unloadable(made, f"train.learning_rate.target={self.target}", module_of(self.target), self.arguments)
+        return made
+
+
 AnySchedule = Annotated[
-    CosineDecay | CosineDecayRestarts | ExponentialDecay | InverseTimeDecay | PiecewiseConstantDecay | PolynomialDecay,
+    CosineDecay
+    | CosineDecayRestarts
+    | ExponentialDecay
+    | InverseTimeDecay
+    | PiecewiseConstantDecay
+    | PolynomialDecay
+    | OwnSchedule,
     Field(discriminator="name"),
 ]
 
@@ -182,5 +224,7 @@ def _form(value: Any) -> str:
 
 # Chosen by form, so that a mistake in one of them is not also reported as a mistake in the other.
 AnyLearningRate = Annotated[
-    Annotated[Rate, Tag("constant")] | Annotated[AnySchedule, Tag("schedule")], Discriminator(_form)
+    Annotated[Rate, Tag("constant")] | Annotated[AnySchedule, Tag("schedule")],
+    Discriminator(_form),
+    BeforeValidator(own_target),
 ]

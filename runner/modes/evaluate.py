@@ -143,6 +143,7 @@ def _load(run: RunContext, trained: RunFolder) -> keras.Model:
     from runner.training.model_file import load, model_digest
 
     run.config.model.import_code()
+    run.config.train.import_code()
     with variables_on(run.config.distribute):
         model = load(trained.path / trained.model)
     refuse_no_numbers(model, f"in {trained.path / trained.model}")

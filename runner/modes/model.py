@@ -24,9 +24,12 @@ def build_model(
     from runner.distribute.devices import variables_on
     from runner.models.compile import compile_model
     from runner.models.layers import precision
+    from runner.training.objectives import objectives_of
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or steps_per_pass
+    objectives = objectives_of(settings, task)
+    task = objectives.task
     with precision(settings.precision), variables_on(run.config.distribute):
         model = model_to_build(run, task, resumed, has_state=has_state).build(task)
         by_user = model.compiled
@@ -35,7 +38,9 @@ def build_model(
         else:
             counted = _countable(run, task, dataset, steps)
             optimizer = settings.build_optimizer(settings.epochs * steps)
-            compile_model(model, counted, optimizer=optimizer, jit_compile=settings.jit_compile)
+            metrics = (objectives if counted == task else objectives.without_overlaps()).renewed()
+            parts = {"losses": objectives.losses, "metrics": metrics}
+            compile_model(model, counted, optimizer=optimizer, jit_compile=settings.jit_compile, **parts)
     run.config.model.refuse_unsavable(model)
     run.record.update(network=network_section(model))
     run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))

@@ -61,6 +61,7 @@ def predict_mean(run: RunContext, runs: Sequence[RunFolder], loader: Loader, spl
     heads, source, used = runs[0].heads, loader.source, []
     means = [np.zeros((), np.float64) for _ in heads]
     run.config.model.import_code()
+    run.config.train.import_code()
     for one in runs:
         file = one.path / one.model
         model = load(file)

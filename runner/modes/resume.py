@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.errors import ConfigurationError, DataError
 from runner.messages import plural, yaml_text
-from runner.models.schedules import Schedule
+from runner.models.schedules import OwnSchedule, Schedule
 from runner.records.earlier import resume_differences, run_to_resume
 from runner.records.run_folder import RunFolder
 from runner.records.state import State
@@ -99,8 +99,14 @@ def _restarted(config: Settings) -> Iterator[str]:
 
 def _stretched(config: Settings, epochs: int) -> Iterator[str]:
     rate = config.train.learning_rate
-    if config.train.epochs != epochs and isinstance(rate, Schedule) and rate.arguments(1) != rate.arguments(2):
+    if (
+        config.train.epochs != epochs
+        and isinstance(rate, Schedule)
+        and rate.keras_arguments(1) != rate.keras_arguments(2)
+    ):
+        own = isinstance(rate, OwnSchedule)
+        mend = "give it the steps as an argument" if own else "set train.learning_rate.decay_steps"
         yield (
             f"train.epochs is {config.train.epochs}, and was {epochs}: the learning rate would decay over another "
-            "number of steps; next time, set train.learning_rate.decay_steps"
+            f"number of steps; next time, {mend}"
         )

@@ -14,6 +14,7 @@ from runner.loaders.auto import Choice
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import Readers
 from runner.messages import first_few, format_bytes, plural, yaml_text
+from runner.models.parts import parts_of
 from runner.records.bad_samples import BAD_SAMPLES_CSV
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
@@ -98,10 +99,15 @@ def training_lines(
 ) -> Iterator[Line]:
     """The model and how it is trained."""
     train = config.train
-    optimizer = "compiled by the function" if compiled_by_user else f"{train.optimizer.name} at {train.describe_rate()}"
+    optimizer = (
+        "compiled by the function" if compiled_by_user else f"{train.describe_optimizer()} at {train.describe_rate()}"
+    )
     epochs = f"{plural(train.epochs, 'epoch')} of {plural(steps_per_epoch, 'step')}"
     yield "model", f"{_named(config.model)}: {plural(num_weights, 'weight')}"
     yield "train", f"{epochs}, {optimizer}, seed {config.seed}, {config.backend}"
+    for key in ("loss", "metrics"):
+        if names := [part.name for _, part in parts_of(getattr(train, key), key)]:
+            yield "", f"{key}: {first_few(names)}"
 
 
 def resource_lines(result: Mapping[str, Any]) -> Iterator[Line]:

@@ -17,6 +17,10 @@ TIMING = ("seconds", "images_per_second", "wait_share")
 """Columns that differ between any two runs, however exactly one repeats the other."""
 
 
+FACTS = ("learning_rate", "seconds", "samples_seen", "images_per_second", "wait_share")
+"""Columns of every run after those of the loss and the metrics."""
+
+
 class MetricsTable:
     """The table of one run; the file is rewritten with each row, so that a kill leaves a whole table.
 

@@ -20,6 +20,7 @@ from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.feeds.targets import encoder_of
 from runner.loaders.loader import Loader
 from runner.models.base import Output
+from runner.models.score_columns import in_columns
 from runner.records.predictions import write_predictions
 
 
@@ -29,7 +30,7 @@ def evaluate(model: keras.Model, loader: Loader) -> dict[str, float]:
     data = feed(delivery, model=model if delivery.place else None)
     with delivery.raising_failures():
         results = model.evaluate(data.data, steps=data.steps, callbacks=PacedCallbacks(), return_dict=True, verbose=0)
-    return {name: float(value) for name, value in results.items()}
+    return {name: float(value) for name, value in in_columns(results, loader.source.labels.heads).items()}
 
 
 def predict(model: keras.Model, outputs: tuple[Output, ...], loader: Loader) -> tuple[list[Array], Source]:

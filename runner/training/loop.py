@@ -17,6 +17,7 @@ from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.data.labels import Head
 from runner.distribute.devices import Placement
 from runner.errors import ConfigurationError
 from runner.exit import interruptible
@@ -62,6 +63,11 @@ class Training:
     def validates(self, epoch: int) -> bool:
         """Whether `epoch`, counted from 0, ends with validation."""
         return (epoch + 1) % self.settings.validation_every == 0 or epoch + 1 == self.settings.epochs
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What the labels are for."""
+        return self.train.source.labels.heads
 
     @property
     def monitor(self) -> str:
@@ -121,6 +127,7 @@ def fit(
         callbacks = RunCallbacks(
             [*monitoring, timer, progress],
             training.model,
+            heads=training.heads,
             epochs=training.settings.epochs,
             steps=training.steps_per_epoch,
         )
@@ -137,7 +144,7 @@ def fit(
                     _validate_epoch(training, callbacks, progress)
             _end_epoch(training, progress, observer, results[-1], samples_before)
             if len(results) == 1:
-                observer.on_goals(metric_goals(training.model))
+                observer.on_goals(metric_goals(training.model, training.heads))
             delivery.forget()
         callbacks.finish()
     epochs = progress.step // training.steps_per_epoch
@@ -237,9 +244,16 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
 
     Raises `ConfigurationError` if the model does not report that value.
     """
-    stopping, plateau = training.settings.early_stopping, training.settings.reduce_lr_on_plateau
-    monitor, validated = training.monitor, training.validation is not None
-    mode = better(training.model, monitor, validated=validated, first=training.train.first_batch)
+    settings, monitor = training.settings, training.monitor
+    stopping, plateau = settings.early_stopping, settings.reduce_lr_on_plateau
+    mode = better(
+        training.model,
+        monitor,
+        validated=training.validation is not None,
+        first=training.train.first_batch,
+        heads=training.heads,
+        mode=settings.monitor_mode,
+    )
     return [
         *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
         *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),

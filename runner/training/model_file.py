@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+import runner.models.encoded_metric  # noqa: F401 - registers what a saved model may hold
 from runner.errors import RunnerError
 from runner.models.layers import any_input_names
 from runner.records.digests import weights_digest

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.component import Component, Count, PositiveInt
+from runner.component import Component, Count, Fraction, PositiveInt
 from runner.models.base import JitCompile, Precision
-from runner.models.optimizers import Adam, AnyOptimizer
-from runner.models.schedules import AnyLearningRate, Schedule
+from runner.models.optimizers import Adam, AnyOptimizer, OwnOptimizer
+from runner.models.parts import KNOWN_LOSSES, KNOWN_METRICS, AnyLoss, AnyMetrics, parts_of, unknown_name
+from runner.models.schedules import AnyLearningRate, OwnSchedule, Schedule
+from runner.user_code import load
 
 if TYPE_CHECKING:
     import keras
@@ -70,7 +72,7 @@ class CheckpointEvery(Component):
         return any(interval and step % interval == 0 for interval in intervals)
 
 
-OF_COMPILING = ("optimizer", "learning_rate", "jit_compile")
+OF_COMPILING = ("loss", "label_smoothing", "metrics", "optimizer", "learning_rate", "jit_compile")
 """Keys that only a model that is not compiled yet takes."""
 
 
@@ -83,11 +85,22 @@ class Train(Component):
     steps_per_epoch: PositiveInt | None = None
     """Steps between two reports; null: one pass over the data. No sample is skipped or repeated."""
 
+    loss: AnyLoss | None = None
+    """The loss: its name in Keras, with arguments as in {name: huber, delta: 2.0}, or my_module.f of yours; of several
+    outputs one for each by name. null: that of the class mode."""
+
+    label_smoothing: Fraction = 0.0
+    """Share of each label that is spread over all classes, in losses that have it."""
+
+    metrics: AnyMetrics | None = None
+    """Metrics in place of those of the class mode: [accuracy, auc, {name: top_k_categorical_accuracy, k: 5}], or
+    my_module.f of yours; of several outputs by name. null: those of the class mode."""
+
     optimizer: AnyOptimizer = Adam()
-    """The optimizer: its name, and arguments as in Keras."""
+    """The optimizer: its name, and arguments as in Keras; or my_module.f of yours."""
 
     learning_rate: AnyLearningRate = 0.001
-    """The learning rate: a number, or a schedule with its name, and arguments as in Keras."""
+    """The learning rate: a number; or a schedule with its name, and arguments as in Keras; or my_module.f of yours."""
 
     reduce_lr_on_plateau: ReduceLROnPlateauSettings | None = None
     """Lower the learning rate once the monitored value stops improving; null: never."""
@@ -104,6 +117,9 @@ class Train(Component):
 
     monitor: str = "auto"
     """The value that decides the best epoch, for checkpoints and early stopping; auto: val_loss, else loss."""
+
+    monitor_mode: Literal["auto", "min", "max"] = "auto"
+    """Whether lower (min) or higher (max) values of it are better; auto: as its metric says, else its name."""
 
     validation_every: PositiveInt = 1
     """Epochs between two validations; the last epoch is always validated."""
@@ -127,6 +143,31 @@ class Train(Component):
             )
         return self
 
+    @model_validator(mode="after")
+    def _parts_are_known(self) -> Self:
+        problems = [
+            problem
+            for key, known in (("loss", KNOWN_LOSSES), ("metrics", KNOWN_METRICS))
+            for name, part in parts_of(getattr(self, key), key)
+            if (problem := unknown_name(part, name, known)) is not None
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """The keys that name the user's own code, and these names."""
+        for key in ("loss", "metrics"):
+            yield from ((name, part.name) for name, part in parts_of(getattr(self, key), key) if part.is_own)
+        for key, component in (("optimizer", self.optimizer), ("learning_rate", self.learning_rate)):
+            if isinstance(component, OwnOptimizer | OwnSchedule):
+                yield f"{key}.target", component.target
+
+    def import_code(self) -> None:
+        """Import the modules of the user's own parts: a saved model may need what they register."""
+        for _, name in self.names():
+            load(name)
+
     def without_effect(self, typed: Iterable[str], *, repeats: bool) -> list[str]:
         """The keys of compiling that the user has set, which change nothing in a model that is compiled already.
 
@@ -149,7 +190,14 @@ class Train(Component):
 
     def describe_rate(self) -> str:
         """The learning rate, or the schedule's name, for the summary of a run."""
-        return self.learning_rate.name if isinstance(self.learning_rate, Schedule) else f"{self.learning_rate:g}"
+        rate = self.learning_rate
+        if isinstance(rate, OwnSchedule):
+            return rate.target
+        return rate.name if isinstance(rate, Schedule) else f"{rate:g}"
+
+    def describe_optimizer(self) -> str:
+        """The optimizer's name, for the summary of a run."""
+        return self.optimizer.target if isinstance(self.optimizer, OwnOptimizer) else self.optimizer.name
 
 
 class Predict(Component):

@@ -56,7 +56,7 @@ ONE_PROBLEM = {
     "model.dropout=1": "model.dropout must be a number of at least 0 and below 1, got 1",
     "loader.timeout_seconds=0": "loader.timeout_seconds must be a number above 0, got 0",
     "train.optimizer.name=adm": "train.optimizer.name must be one of adadelta, adafactor, adagrad, adam, adamax, "
-    "adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean 'adam'?",
+    "adamw, custom, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean 'adam'?",
     "data.root=3": "data.root must be a folder, got 3",
     "data.limit=0": "data.limit must be a whole number of at least 1, or null, got 0",
     "data.augment.flip=both": "data.augment.flip must be one of horizontal, vertical, horizontal_and_vertical, null, "

@@ -1,0 +1,98 @@
+"""`train.metrics`: the metrics of each output, checked against its labels, and the columns that they fill."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from runner.errors import ConfigurationError
+from runner.messages import plural
+from runner.models.base import DICE, Output
+from runner.models.encoded_metric import EncodedMetric
+from runner.models.own_parts import class_of, construct, example, own_part, refuse_uncomputable, uncomputable
+from runner.models.parts import METRICS, OF_CLASSES, OVERLAPS, Part, known_name, unfit_name
+
+SCORES = ("f1_score", "fbeta_score")
+OF_COLUMNS = ("r2_score", "pearson_correlation", "concordance_correlation", "binary_crossentropy")
+"""Metrics that take a column of numbers, where Keras has no shape of its own for one number per sample."""
+
+
+def metrics_of(parts: tuple[Part, ...], output: Output, key: str) -> list[keras.metrics.Metric]:
+    """The metrics that `parts` name. Raises `ConfigurationError` if one means nothing for the labels of the output."""
+    problems = [unfit_name(part, key, output.mode, METRICS[output.mode]) for part in parts]
+    if found := [problem for problem in problems if problem is not None]:
+        raise ConfigurationError(found)
+    return [_own(part, output, key) if part.is_own else _of_keras(part, output, key) for part in parts]
+
+
+def columns_of(metric: keras.metrics.Metric, output: Output, key: str) -> list[str]:
+    """The names of the values of `metric`: its own; with several, one for each class of the output.
+
+    Computes it for a few samples, which changes it. Raises `ConfigurationError` if that fails, or if it has several
+    values that are not those of classes.
+    """
+    try:
+        with keras.device("cpu"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metric.update_state(*example(output))
+            value = np.asarray(keras.ops.convert_to_numpy(metric.result()))
+    except Exception as error:  # of the user's own code, or of the backend
+        raise ConfigurationError(uncomputable(key, output, error)) from error
+    if value.ndim == 0:
+        return [metric.name]
+    names = output.names or tuple(map(str, range(output.units)))
+    if value.shape != (len(names),):
+        raise ConfigurationError(
+            f"{key} must have one value, or one for each of {plural(len(names), 'class', 'classes')}, got "
+            f"{plural(value.size, 'value')}"
+        )
+    return [f"{metric.name}_{name}" for name in names]
+
+
+def _own(part: Part, output: Output, key: str) -> keras.metrics.Metric:
+    found = own_part(part, key, keras.metrics.Metric)
+    if isinstance(found, keras.metrics.Metric):
+        return found
+    refuse_uncomputable(found, output, f"{key}={part.name}")
+    return keras.metrics.MeanMetricWrapper(found, name=found.__name__)
+
+
+def _of_keras(part: Part, output: Output, key: str) -> keras.metrics.Metric:
+    name = known_name(part.name, METRICS[output.mode]) or part.name
+    called, known = _called(name, output, key)
+    if "top_k" in name and (k := part.arguments.get("k", 5)) >= output.num_classes:
+        raise ConfigurationError(
+            f"{key}: {part.name} must have k below the number of classes, {output.num_classes}, got {k}: it would "
+            f"always be 1; write {{name: {part.name}, k: 2}}"
+        )
+    column = part.name if part.name.islower() else name  # as Keras, which keeps what was typed
+    metric = construct(class_of(keras.metrics, called), {"name": column, **known, **part.arguments}, key, part.name)
+    is_sparse = output.mode == "sparse" and called in (*OF_CLASSES, "kl_divergence")
+    is_column = output.shape == (1,) and called in (*SCORES, *OF_COLUMNS)
+    if is_sparse or is_column:
+        return EncodedMetric(metric, output.num_classes if is_sparse else 1)
+    return metric
+
+
+def _called(name: str, output: Output, key: str) -> tuple[str, dict[str, Any]]:
+    """The metric of Keras that `name` means for the labels of an output, and arguments that follow from the task."""
+    has_codes = output.mode == "sparse" or (output.mode == "mask" and output.loss != DICE)
+    if output.ignored is not None and (name not in OVERLAPS or not has_codes):
+        raise ConfigurationError(
+            f"{key} must leave out {name} for masks with ignored pixels, which it would count as wrong; mean_iou with "
+            "the loss sparse_categorical_crossentropy leaves them out"
+        )
+    if name in OVERLAPS:
+        known = {"num_classes": output.num_classes, "sparse_y_true": has_codes, "sparse_y_pred": False}
+        return name, known | ({"ignore_class": output.ignored} if output.is_mask else {})
+    if name == "accuracy":
+        kinds = {"binary": "binary_accuracy", "categorical": "categorical_accuracy"}
+        return kinds.get(output.mode, "sparse_categorical_accuracy" if has_codes else "categorical_accuracy"), {}
+    if name == "top_k_categorical_accuracy" and has_codes:
+        return "sparse_top_k_categorical_accuracy", {}
+    if name in SCORES and output.activation == "sigmoid":
+        return name, {"threshold": 0.5, **({"average": "micro"} if output.shape == (1,) else {})}
+    return name, {}
