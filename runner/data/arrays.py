@@ -29,7 +29,6 @@ from runner.data.masks import FIRST_MASKS, IMAGE, MASK, MaskSettings, mask_label
 from runner.data.numbers import SAMPLE, TARGET, NumberSettings, numbers_head
 from runner.data.source import Source
 from runner.errors import DataError
-from runner.finite import first_not_finite, narrowed, not_finite_text
 from runner.messages import first_few, plural, shape_text
 
 if TYPE_CHECKING:
@@ -221,6 +220,8 @@ class Arrays(Data, MaskSettings, NumberSettings):
                 f"{self.path}: {name} must hold one number or one row of numbers per sample, of shape ({num_samples},) "
                 f"or ({num_samples}, values); got shape {values.shape} of {values.dtype}"
             )
+        from runner.finite import first_not_finite, narrowed, not_finite_text  # no configuration needs it
+
         column: Array = narrowed(values.astype(np.float64)).astype(np.float32)
         if (row := first_not_finite(column)) is not None:
             raise DataError(f"{self.path}: {name} must hold numbers, got {not_finite_text(column[row])} in row {row}")

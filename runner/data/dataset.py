@@ -23,7 +23,6 @@ from runner.errors import BadSampleError, DataError, UserReadError, reason
 from runner.fields import SampleSpec
 from runner.place import Place
 from runner.transforms.settings import Augment
-from runner.watchdog import watched
 
 Scale = Literal["auto", "none", "unit", "signed"]
 OnBadChoice = Literal["raise", "skip", "substitute"]
@@ -218,6 +217,8 @@ class Data(Division):
 
 
 def _limited(read: Callable[[int], T], index: int) -> T:
+    from runner.watchdog import watched  # no configuration needs it
+
     with watched(lambda: "the first training sample"):
         return read(index)
 

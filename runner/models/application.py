@@ -15,7 +15,6 @@ from runner.component import File, Fraction, is_file, is_folder
 from runner.errors import ConfigurationError, DataError
 from runner.fields import SampleSpec
 from runner.models.base import ModelSettings, Scaling, Task, WeightsFile
-from runner.records.folder import MODEL
 
 if TYPE_CHECKING:
     import keras
@@ -87,6 +86,8 @@ class Application(ModelSettings):
         """The file that `build` loads weights from; None if they are random. It is downloaded if it has to be."""
         if not isinstance(self.weights, Path):
             return self._named(self._images(task)[1].shape) if self.fetches_weights else None
+        from runner.records.folder import MODEL  # no configuration needs it
+
         return WeightsFile(self.weights / MODEL if is_folder(self.weights) else self.weights)
 
     def fetch_weights(self, size: tuple[int, int]) -> None:

@@ -63,7 +63,8 @@ def _own(part: Part, output: Output, key: str) -> keras.metrics.Metric:
 def _of_keras(part: Part, output: Output, key: str) -> keras.metrics.Metric:
     name = known_name(part.name, METRICS[output.mode]) or part.name
     called, known = _called(name, output, key)
-    if "top_k" in name and (k := part.arguments.get("k", 5)) >= output.num_classes:
+    k = part.arguments.get("k", 5)
+    if "top_k" in name and isinstance(k, int) and k >= output.num_classes:
         raise ConfigurationError(
             f"{key}: {part.name} must have k below the number of classes, {output.num_classes}, got {k}: it would "
             f"always be 1; write {{name: {part.name}, k: 2}}"
