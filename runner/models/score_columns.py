@@ -11,7 +11,11 @@ from runner.data.labels import Head
 
 
 def in_columns(logs: Mapping[str, Any] | None, heads: Sequence[Head]) -> dict[str, Any]:
-    """The logs of Keras with one number per column, in their order; numbers stay as they are."""
+    """The logs of Keras with one number per column, in their order; numbers stay as they are.
+
+    >>> in_columns({"loss": 0.5, "f1": np.array([1.0, 0.5])}, [Head("", "sparse", ("cat", "dog"))])
+    {'loss': 0.5, 'f1_cat': 1.0, 'f1_dog': 0.5}
+    """
     return {column: value for name, item in (logs or {}).items() for column, value in _columns(name, item, heads)}
 
 
