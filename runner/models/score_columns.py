@@ -1,4 +1,7 @@
-"""Columns of metrics with several values: one for each class, as in `f1_score_cat`."""
+"""Columns of metrics with several values: one for each class, as in `f1_score_cat`.
+
+Keras leaves the values of such a metric in one array, which neither a table nor a callback takes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from runner.data.labels import Head
 
 def in_columns(logs: Mapping[str, Any] | None, heads: Sequence[Head]) -> dict[str, Any]:
     """The logs of Keras with one number per column, in their order; numbers stay as they are.
+
+    `heads` are those of the model's outputs: they know the classes.
 
     >>> in_columns({"loss": 0.5, "f1": np.array([1.0, 0.5])}, [Head("", "sparse", ("cat", "dog"))])
     {'loss': 0.5, 'f1_cat': 1.0, 'f1_dog': 0.5}
