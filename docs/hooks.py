@@ -30,7 +30,7 @@ KEYS_HEADER = """\
 # Every key
 
 Generated from the schema of this version. A key is set on the command line, `train.epochs=5`, or in a
-[file of your own](../how-to/configuration.md). `python -m runner --help` prints the keys of the choices you give with
+[file of your own](../how-to/configuration.md). `python -m runner --help data=arrays` prints the keys of a choice with
 their present values; `python -m runner --schema` prints a JSON schema for editors.
 
 A default of `…` means that the key must be given.

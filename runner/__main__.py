@@ -38,19 +38,25 @@ SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examp
 
 YES: dict[str, Any] = {"action": "store_true"}
 FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
-    ("-h", "--help"): YES | {"help": "print this page; it lists the keys of the choices given with it"},
-    ("-m", "--multirun"): YES | {"help": "start a sweep: one run for each combination of values, as in seed=0,1"},
-    ("-c", "--cfg"): {"choices": ["job"], "help": "print the configuration that would run, and stop"},
+    ("-h", "--help"): YES | {"help": "print this page, or what it has about a word"},
+    ("-m", "--multirun"): YES | {"help": "start a sweep: a run for each of several values"},
+    ("-c", "--cfg"): {"choices": ["job"], "metavar": "job", "help": "print the configuration that would run"},
     ("--schema",): {
         "nargs": "?",
         "const": "all",
         "choices": ["all", "experiment", "data", "loader", "model", "train", "tracker"],
-        "help": "print the JSON schema of the whole configuration; for editors that of files: experiment, data, …",
+        "metavar": "GROUP",
+        "help": "print the JSON schema of all keys or of files",
     },
     ("--version",): YES | {"help": "print the version"},
-    ("-i", "--info"): {"nargs": "?", "const": "all", "help": "print details from Hydra: searchpath, defaults-tree, …"},
+    ("-i", "--info"): {
+        "nargs": "?",
+        "const": "all",
+        "metavar": "TOPIC",
+        "help": "print what Hydra knows, as searchpath",
+    },
     ("--hydra-help",): YES | {"help": "print Hydra's own help"},
-    ("-sc", "--shell-completion"): YES | {"help": "install completion for keras-runner: install=bash"},
+    ("-sc", "--shell-completion"): YES | {"help": "install=bash: let the shell complete keras-runner"},
 }
 
 REFUSED = {
@@ -190,6 +196,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m runner", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    parser.formatter_class = partial(argparse.HelpFormatter, max_help_position=32)
     parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
     group = parser.add_argument_group("flags")
     for names, options in FLAGS.items():

@@ -81,7 +81,7 @@ def defaults_of(texts: Sequence[str], library: Library) -> dict[str, Any]:
     """
     overrides, _ = usable(texts, library)
     check = Check(library, [override for override in overrides if not override.is_sweep_override()]).run()
-    return check.document if check.settings is None else check.settings.document()
+    return check.document if check.settings is None or check.texts else check.settings.document()
 
 
 def _job(check: Check, texts: Sequence[str], problems: Sequence[str] = ()) -> Job:

@@ -73,6 +73,15 @@ class KeyPlace:
     tag: str | None = None
 
 
+@dataclass(frozen=True)
+class AnyKey:
+    """A key and its node; `choice` is the component that has it, such as data=arrays, if not all have."""
+
+    key: str
+    node: Node
+    choice: str = ""
+
+
 class Schema:
     """Walks through the JSON schema of the configuration."""
 
@@ -154,19 +163,37 @@ class Schema:
     def elsewhere(self, name: str) -> str:
         """The end of a message about an unknown key: the keys with this name in other groups; nothing if none."""
         wanted = OTHER_NAMES.get(name, name)
-        named = {key for key in self._all_keys(self.root, "") if key.rpartition(".")[2] == wanted}
+        named = {found.key for found in self.all_keys() if found.key.rpartition(".")[2] == wanted}
         depth = min((key.count(".") for key in named), default=0)
         found = sorted(key for key in named if key.count(".") == depth)
         return f"; did you mean {' or '.join(map(repr, found))}?" if 0 < len(found) <= MOST_SUGGESTIONS else ""
 
-    def _all_keys(self, node: Node, prefix: str) -> Iterator[str]:
-        """Every key below a node, whatever is chosen; a key of several components comes several times."""
-        for shape in self.shapes(self.resolve(node)):
-            variants = self.variants(shape)
-            for component in (shape,) if variants is None else variants.components.values():
-                for name, child in component.get("properties", {}).items():
-                    yield f"{prefix}{name}"
-                    yield from self._all_keys(child, f"{prefix}{name}.")
+    def all_keys(self) -> Iterator[AnyKey]:
+        """Every key, whatever is chosen, but `kind`; a key of several components comes several times."""
+        return self._below(AnyKey("", self.root))
+
+    def _below(self, above: AnyKey) -> Iterator[AnyKey]:
+        variants = self.variants(above.node)
+        if variants is not None:
+            yield from self._of_variants(above, variants)
+            return
+        for shape in self.shapes(self.resolve(above.node)):
+            if self.variants(shape) is not None:
+                yield from self._below(AnyKey(above.key, shape, above.choice))
+            for name, child in shape.get("properties", {}).items():
+                found = AnyKey(f"{above.key}.{name}".removeprefix("."), child, above.choice)
+                yield found
+                yield from self._below(found)
+
+    def _of_variants(self, above: AnyKey, variants: Variants) -> Iterator[AnyKey]:
+        tag_key = above.key
+        if variants.property != "kind":
+            tag_key, node = f"{above.key}.{variants.property}", {"enum": list(variants.components)}
+            yield AnyKey(tag_key, {**node, "description": above.node.get("description", "")}, above.choice)
+        for tag, component in variants.components.items():
+            for found in self._below(AnyKey(above.key, component, f"{tag_key}={tag}")):
+                if found.key != f"{above.key}.{variants.property}":
+                    yield found
 
     def options(self, node: Node) -> list[Any]:
         """The values a key can have, if it is limited to a few."""

@@ -131,7 +131,7 @@ def test_sweep_may_go_over_runs(earlier):
 
 def test_help_shows_the_runs_values(earlier):
     earlier("loader=generator", "loader.batch_size=7")
-    assert "loader.batch_size=7" in help_text(["mode=evaluate", f"from_run={RUN}"], "")
+    assert "loader.batch_size=7" in help_text(["mode=evaluate", f"from_run={RUN}", "loader"], "")
 
 
 def test_mode_without_a_run_suggests_a_fix(problems):

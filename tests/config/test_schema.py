@@ -1,4 +1,4 @@
-"""The schema asked by key, and the page of `--help` made from it."""
+"""The schema asked by key."""
 
 import json
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import schema
-from runner.config.help import help_text
 from runner.config.schema import Schema, json_schema
 from runner.config.validation import validate
 from runner.messages import did_you_mean, nearest, yaml_text
@@ -99,25 +98,6 @@ def test_values_are_shown_as_yaml_has_them(value, text):
     assert yaml_text(value) == text
 
 
-def test_help_names_groups_choices_and_keys(workplace):
-    page = help_text([], "flags\n")
-    assert "  loader    auto, custom, directory_flow, generator, in_memory, [sequence]\n" in page
-    assert "loader.batch_size=32            Samples per training step. (a whole number of at least 1)"[:40] in page
-    assert "  python -m runner -m loader=sequence,generator" in page
-
-
-def test_help_is_about_what_was_chosen(workplace):
-    page = help_text(["model=mlp", "loader.workers=7", "train.early_stopping.patience=3"], "")
-    assert "model.hidden_units=[128]" in page
-    assert "loader.workers=7" in page
-    assert "train.early_stopping.patience=3" in page
-    assert "model.filters" not in page
-
-
-def test_help_survives_mistakes(workplace):
-    assert "loader.batch_size=32" in help_text(["loader=sequense", "zzz=3", "[", "data=directory"], "")
-
-
 def test_errors_need_no_texts_of_keys(problems, monkeypatch):
     def read(module):
         raise NotImplementedError(module)
@@ -126,9 +106,3 @@ def test_errors_need_no_texts_of_keys(problems, monkeypatch):
     assert problems("loader.batch_sise=2") == [
         "unknown key 'loader.batch_sise' for loader=sequence; did you mean 'loader.batch_size'?"
     ]
-
-
-@pytest.mark.parametrize(("choice", "key"), [("data=dataframe", "data.manifest=…"), ("model=custom", "model.target=…")])
-def test_help_lists_keys_of_unfinished_choices(workplace, choice, key):
-    page = help_text([choice], "")
-    assert f"\n  {choice}: " in page and f"\n  {key} " in page

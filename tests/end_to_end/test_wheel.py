@@ -41,7 +41,7 @@ def test_wheel_brings_every_configuration_file(unpacked):
 
 
 def test_wheel_runs_and_names_console_script(unpacked, tmp_path):
-    assert "loader=sequence" in run_from(unpacked, "-m", "runner", "--help", cwd=tmp_path)
+    assert "[sequence]" in run_from(unpacked, "-m", "runner", "--help", cwd=tmp_path)
     (metadata,) = unpacked.glob("*.dist-info")
     assert "keras-runner = runner.__main__:main" in (metadata / "entry_points.txt").read_text()
     assert (metadata / "licenses" / "LICENSE").exists()
