@@ -9,18 +9,19 @@ from pathlib import Path
 from runner.config.words import read_words
 from runner.errors import ConfigurationError
 from runner.exit import guarded, run_command
+from runner.messages import plural
 from runner.records.run_folder import find_run
 from runner.reports.page import write_report
-from runner.reports.sweep_page import write_sweep_report
+from runner.reports.sweep_page import write_job_pages, write_sweep_report
 from runner.sweeps.results import read_results
 from runner.sweeps.results_table import report_results
 from runner.sweeps.sweep_plan import SWEEP_JSON
 
 HELP = """\
-usage: python -m runner.report RUN|SWEEP_DIR [root=outputs]
+usage: python -m runner.report RUN|SWEEP [root=outputs]
 
-Draw report.html of a run again, from the files in its folder. For the folder of a sweep, write report.html, sweep.csv
-and summary.md again.
+Draw report.html of a run again, from the files in its folder. For a sweep, given by its folder or its name, write
+report.html, sweep.csv and summary.md again, and the pages of all jobs; SWEEP/NUMBER draws the page of one job.
 
 run
   a folder, latest, or any part of a run's name that no other run has
@@ -49,13 +50,21 @@ def _draw(texts: Sequence[str]) -> None:
         problems.append(f"report takes 1 run, got {len(words.names)}; see --help")
     if problems:
         raise ConfigurationError(problems)
-    if (Path(words.names[0]) / SWEEP_JSON).exists():
-        results = read_results(Path(words.names[0]))
-        report_results(results)
-        sys.stdout.write(f"report    {write_sweep_report(results)}\n")
-        return
-    run = find_run(Path(str(words.options.get("root", "outputs"))), words.names[0])
+    root, name = Path(str(words.options.get("root", "outputs"))), words.names[0]
+    for folder in (Path(name), root / "sweeps" / name):
+        if (folder / SWEEP_JSON).exists():
+            _draw_sweep(folder)
+            return
+    run = find_run(root, name)
     sys.stdout.write(f"report    {write_report(run.path)}\n")
+
+
+def _draw_sweep(folder: Path) -> None:
+    """Write the table of a sweep, the pages of all its jobs, and its own page, which links them."""
+    results = read_results(folder)
+    report_results(results)
+    sys.stdout.write(f"pages     of {plural(write_job_pages(results), 'job')} drawn\n")
+    sys.stdout.write(f"report    {write_sweep_report(results)}\n")
 
 
 if __name__ == "__main__":

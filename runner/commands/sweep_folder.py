@@ -15,7 +15,7 @@ from runner.config.jobs import Job
 from runner.config.launch import write_hydra_files
 from runner.loaders.settings import LoaderSettings
 from runner.records.dotted import value_at
-from runner.reports.sweep_page import write_sweep_report
+from runner.reports.sweep_page import MOST_DRAWN, write_job_pages, write_sweep_report
 from runner.settings import Settings
 from runner.sweeps.results import SweepResults, read_results
 from runner.sweeps.results_table import report_results
@@ -92,8 +92,9 @@ def report_end(folder: Path) -> SweepResults:
 
 
 def _draw(results: SweepResults) -> None:
-    """Draw the page. A page that cannot be drawn fails no sweep."""
+    """Draw the page, and before it those of the jobs, if they are few. One that cannot be drawn fails no sweep."""
     try:
+        write_job_pages(results, MOST_DRAWN)
         sys.stdout.write(f"report    {write_sweep_report(results)}\n")
     except Exception as error:
         sys.stdout.write(f"cannot write the report: {type(error).__name__}: {error}\n")

@@ -42,6 +42,7 @@ from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.sweeps.members import runs_to_use
+from runner.sweeps.sweep_plan import SWEEP_JSON
 from runner.training.backend import require_backend
 from runner.watchdog import Watchdog
 
@@ -165,13 +166,18 @@ def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFol
     return RunRecord.open(folder, backend=config.backend, **sections, **vars(origin))
 
 
+def _is_drawn_later(config: Settings, record: RunRecord) -> bool:
+    """Whether this is a job of a sweep, whose end draws its page; a tracker takes the page at the end of the run."""
+    return (record.path.parent / SWEEP_JSON).exists() and config.tracker.kind == "none"
+
+
 @contextmanager
 def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
     """Write the run's page after the block, also after an error. A page that cannot be written fails no run."""
     try:
         yield
     finally:
-        if config.mode not in READING and not record.is_held:
+        if config.mode not in READING and not record.is_held and not _is_drawn_later(config, record):
             try:
                 terminal.path("report", write_report(record.path, max_bytes=MOST_PREDICTIONS_BYTES))
             except Exception as error:

@@ -38,10 +38,10 @@ class Script:
 def render_page(template: str, *, has_charts: bool, **context: Any) -> str:
     """The page as text, with the style and the scripts that all pages share; charts need more of them."""
     library = _library() if has_charts else None
-    scripts = [_script("page.js")] if library is None else [library, _script("page.js"), _script("charts.js")]
+    scripts = [] if library is None else [library, *map(_script, ("charts.js", "parallel.js"))]
     is_still = has_charts and library is None
     page = _environment().get_template(template)
-    return page.render(**context, style=_style(), scripts=scripts, is_still=is_still)
+    return page.render(**context, style=_style(), scripts=[*scripts, _script("page.js")], is_still=is_still)
 
 
 @cache
@@ -86,6 +86,30 @@ def number(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(number, value))}]"
     return str(value)
+
+
+def aligned(values: Sequence[Any]) -> list[str]:
+    """The numbers of a column as text, with spaces behind them, so that their decimal points are below each other.
+
+    >>> [text.replace("\u2007", "_").replace("\u2008", ",") for text in aligned([2.5, 10, 0.125])]
+    ['2.5__', '10,___', '0.125']
+    """
+    texts = list(map(number, values))
+    most = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return [_padded(text, most) for text in texts]
+
+
+def _padded(text: str, decimals: int) -> str:
+    if text == "–":
+        return text
+    missing = decimals - len(text.partition(".")[2])
+    point = "\u2008" if decimals and "." not in text else ""  # as wide as a point; the others are as wide as a digit
+    return text + point + "\u2007" * missing
+
+
+def setting(value: Any) -> str:
+    """The value of a varied key as text: a number with four significant digits, anything else whole."""
+    return f"{value:.4g}" if isinstance(value, float) else csv_text(value)
 
 
 def share(value: float | None) -> str:
@@ -144,10 +168,9 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = {"number": number, "share": share, "seconds": seconds, "plain": csv_text, "plural": plural}
-    environment.filters.update(
-        filters, breakable=breakable, headings=headings, title=lambda text: text.replace("_", " ")
-    )
+    filters = {"number": number, "share": share, "seconds": seconds, "plural": plural, "setting": setting}
+    environment.filters.update(filters, breakable=breakable, headings=headings)
+    environment.filters["title"] = lambda text: text.replace("_", " ")
     return environment
 
 

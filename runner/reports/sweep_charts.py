@@ -71,7 +71,7 @@ class _SettingResults:
 
 def setting_charts(results: SweepResults) -> list[Chart]:
     """For each varied key, charts of the objective and of the speed over its values."""
-    pairs = [(key, column) for key in _keys(results) for column in _columns(results)]
+    pairs = [(key, column) for key in keys_with_charts(results) for column in _columns(results)]
     drawn = [setting for pair in pairs if (setting := _setting_results(results, *pair)).jobs]
     return [_setting_chart(setting, results) for setting in drawn]
 
@@ -81,7 +81,7 @@ def setting_legend(results: SweepResults) -> list[LegendEntry]:
     marks = {"a job": JOB}
     if results.objective.key in _columns(results) and results.plan.members == 1:
         marks["the best job"] = BEST
-    if (over := repeats(results)) and over[0] not in _keys(results):
+    if (over := repeats(results)) and over[0] not in keys_with_charts(results):
         marks[f"mean ± standard deviation over {' and '.join(REPEATS[key] for key in over)}"] = MEAN
     return [LegendEntry(key_svg(mark, only_marks=True), text) for text, mark in marks.items()]
 
@@ -93,11 +93,25 @@ def same_for_all(results: SweepResults) -> float | None:
 
 
 def _columns(results: SweepResults) -> list[str]:
-    columns = dict.fromkeys((results.objective.key, SPEED))
+    columns = dict.fromkeys(filter(None, (results.objective.key, accuracy_of(results), SPEED)))
     return [column for column in columns if same_for_all(results) is None or column != results.objective.key]
 
 
-def _keys(results: SweepResults) -> list[str]:
+def accuracy_of(results: SweepResults) -> str | None:
+    """The column of an accuracy that differs between jobs and is not the objective, that of the evaluation first."""
+    columns = [column for column in results.columns if column.endswith("accuracy") and column != results.objective.key]
+    jobs = [job.run for job in results.jobs if job.status == "completed"]
+    differing = [column for column in columns if len({run.value(column) for run in jobs}) > 1]
+    return next(iter(sorted(differing, key=lambda column: not column.startswith("evaluate."))), None)
+
+
+def searched_log(results: SweepResults, key: str) -> bool:
+    """Whether a search drew the values of a key on a logarithmic scale: `key=tag(log,interval(1e-5,1e-1))`."""
+    search = results.plan.search
+    return search is not None and any(text.startswith(f"{key}=tag(log,") for text in search.typed)
+
+
+def keys_with_charts(results: SweepResults) -> list[str]:
     """The keys that have a chart; seed and fold only if no other key is varied."""
     return [key for key in results.plan.varied if key not in REPEATS] or list(results.plan.varied)
 
@@ -124,7 +138,8 @@ def _setting_chart(setting: _SettingResults, results: SweepResults) -> Chart:
     ]
     x_axis = names_axis(setting.names)
     if setting.is_numeric:
-        x_axis = setting_axis(setting.settings, logarithmic=spans(setting.settings, SETTING_DECADES))
+        is_log = searched_log(results, setting.key) and min(setting.settings) > 0
+        x_axis = setting_axis(setting.settings, logarithmic=is_log or spans(setting.settings, SETTING_DECADES))
     y_axis = _result_axis([end for line in lines for end in _ends(line)])
     title = f"{title_of(setting.column)} by {setting.key}"
     return Chart(title, (setting.key,), Plot(x_axis, y_axis, lines), _describe_setting(setting))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 from runner.records.columns import meanings, title_of
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
-from runner.reports.html import REPORT_HTML, render_page, sections_of
+from runner.records.record import RUN_JSON
+from runner.reports.html import REPORT_HTML, aligned, render_page, sections_of
+from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
+from runner.reports.parallel import parallel_plot
 from runner.reports.sweep_charts import (
     curves_left_out,
     job_curves,
@@ -21,7 +25,7 @@ from runner.reports.sweep_charts import (
     setting_legend,
 )
 from runner.sweeps.results import SweepJob, SweepResults
-from runner.sweeps.results_table import agreements, over_repeats, repeats
+from runner.sweeps.results_table import agreements, best_command, over_repeats, repeats
 from runner.sweeps.sweep_plan import REPEATS
 from runner.sweeps.trials import best_trial
 
@@ -30,6 +34,9 @@ ENVIRONMENT = ("versions", "machine", "git")
 
 MAX_JOBS = 1000
 """The most rows of the table; sweep.csv has all jobs."""
+
+MOST_DRAWN = 20
+"""The most jobs whose pages are drawn when their sweep ends, in about a second."""
 
 DIRECTIONS = {"min": "ascending", "max": "descending"}
 
@@ -42,7 +49,7 @@ class JobRow:
     link: str | None
     status: str
     varied: Sequence[Any]
-    results: Sequence[Any]
+    results: Sequence[tuple[Any, str]]
     error: str | None
 
 
@@ -56,12 +63,26 @@ def write_sweep_report(results: SweepResults) -> Path:
     return path
 
 
+def write_job_pages(results: SweepResults, most: int | None = None) -> int:
+    """Draw the page of each job that has a record; none if there are more than `most`. Returns how many were drawn.
+
+    A page that cannot be drawn is passed over.
+    """
+    ended = [job.run.path for job in results.jobs if (job.run.path / RUN_JSON).exists()]
+    drawn = 0
+    for folder in ended if most is None or len(ended) <= most else ():
+        with suppress(Exception):
+            write_report(folder, max_bytes=MOST_PREDICTIONS_BYTES)
+            drawn += 1
+    return drawn
+
+
 def render_sweep(results: SweepResults) -> str:
     """The page as text."""
     objective = results.objective
     best = _best(results)
     documents = [job.run.document for job in results.jobs if job.run.document.get("versions")]
-    settings, curves = setting_charts(results), job_curves(results)
+    settings, curves, parallel = setting_charts(results), job_curves(results), parallel_plot(results)
     return render_page(
         "sweep.html.j2",
         has_charts=bool(settings or curves),
@@ -75,7 +96,9 @@ def render_sweep(results: SweepResults) -> str:
         meanings=meanings(results.columns),
         varied=[(key, _is_numeric(results, key)) for key in results.plan.varied],
         sorted={title_of(objective.key): DIRECTIONS[objective.goal]} if best else {},
-        rows=[_row(results, job) for job in results.jobs[:MAX_JOBS]],
+        rows=_rows(results),
+        undrawn=_undrawn(results),
+        parallel=parallel,
         left_out=max(0, len(results.jobs) - MAX_JOBS),
         spread=over_repeats(results),
         spread_keys=sum(key not in REPEATS for key in results.plan.varied) + (results.plan.members > 1),
@@ -93,13 +116,18 @@ def render_sweep(results: SweepResults) -> str:
     )
 
 
-def _best(results: SweepResults) -> tuple[str, float | None] | None:
-    """The best job, or trial of several jobs, in words, and its objective; None if there is none."""
+def _best(results: SweepResults) -> tuple[str, float | None, str] | None:
+    """The best job, or trial of several jobs, in words, its objective, and its command; None if there is none."""
     if results.plan.members > 1:
         trial = best_trial(results)
-        return None if trial is None else (f"trial {trial.number} ({trial.setting})", trial.value(results.objective))
+        if trial is None:
+            return None
+        return f"trial {trial.number} ({trial.setting})", trial.value(results.objective), best_command(results)
     job = results.best
-    return None if job is None else (f"job {job.planned.number} ({job.setting})", results.objective.value(job.run))
+    if job is None:
+        return None
+    name = f"job {job.planned.number} ({job.setting})"
+    return name, results.objective.value(job.run), best_command(results)
 
 
 def _status(results: SweepResults) -> tuple[str, str]:
@@ -124,10 +152,26 @@ def _name(results: SweepResults) -> str:
     return folder if name is None else f"{name} ({folder})"
 
 
-def _row(results: SweepResults, job: SweepJob) -> JobRow:
+def _undrawn(results: SweepResults) -> str | None:
+    """The command that draws the pages of the jobs, if some of them have none."""
+    ended = [job for job in results.jobs if (job.run.path / RUN_JSON).exists()]
+    if all((job.run.path / REPORT_HTML).exists() for job in ended):
+        return None
+    return shlex.join(["python", "-m", "runner.report", results.plan.folder.resolve().name])
+
+
+def _rows(results: SweepResults) -> list[JobRow]:
+    jobs = results.jobs[:MAX_JOBS]
+    displayed = [results.displayed(job) for job in jobs]
+    columns = [list(zip(column, aligned(column), strict=True)) for column in zip(*displayed, strict=True)]
+    shown: list[tuple[tuple[Any, str], ...]] = list(zip(*columns, strict=True)) or [()] * len(jobs)
+    return [_row(results, job, values) for job, values in zip(jobs, shown, strict=True)]
+
+
+def _row(results: SweepResults, job: SweepJob, values: Sequence[tuple[Any, str]]) -> JobRow:
     link = f"{job.planned.number}/{REPORT_HTML}" if (job.run.path / REPORT_HTML).exists() else None
     varied = [job.planned.varied.get(key) for key in results.plan.varied]
-    return JobRow(job.planned.number, link, job.status, varied, results.displayed(job), job.error)
+    return JobRow(job.planned.number, link, job.status, varied, values, job.error)
 
 
 def _entries(document: Mapping[str, Any]) -> dict[str, Any]:

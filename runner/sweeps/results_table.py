@@ -194,14 +194,23 @@ def notes(results: SweepResults) -> Iterator[str]:
     if results.plan.search is not None and (best := best_trial(results)) is not None:
         planned = best.jobs[0].planned
         if len(best.jobs) == 1:
-            yield f"the best is job {planned.number}: python -m runner {shlex.join(planned.overrides)}"
+            yield f"the best is job {planned.number}: {best_command(results)}"
         else:
             keys, last = repeats(results), best.jobs[-1].planned.number
-            command = shlex.join(_without(planned.overrides, keys))
             yield (
                 f"the best is trial {best.number}, jobs {planned.number} to {last}; without their "
-                f"{' and '.join(REPEATS[key] for key in keys)}: python -m runner {command}"
+                f"{' and '.join(REPEATS[key] for key in keys)}: {best_command(results)}"
             )
+
+
+def best_command(results: SweepResults) -> str:
+    """The command that runs the best job again; of a trial of several jobs without what they repeat; else empty."""
+    best = best_trial(results)
+    if best is None:
+        return ""
+    overrides = best.jobs[0].planned.overrides
+    words = overrides if len(best.jobs) == 1 else _without(overrides, repeats(results))
+    return shlex.join(["python", "-m", "runner", *words])
 
 
 def _without(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:

@@ -173,6 +173,19 @@ def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path, opened):
     assert heading.get_attribute("aria-sort") == "descending"
     assert values == sorted(values, reverse=True)
 
+    page.set_viewport_size({"width": 1400, "height": 900})
+    lines = page.locator(".parallel .lines")
+    lines.scroll_into_view_if_needed()
+    place = page.evaluate("""() => {
+        const path = document.querySelector(".parallel path.rank1"), box = path.closest("svg").getBoundingClientRect();
+        const point = path.getPointAtLength(12);
+        return [box.x + point.x, box.y + point.y];
+    }""")
+    page.mouse.move(*place)
+    assert page.locator(".parallel .tip").inner_text().startswith("job 8: val_loss 0.3212")
+    assert page.locator(".parallel path.chosen").count() == 1
+    page.set_viewport_size({"width": 390, "height": 800})
+
     memory = table.locator("th", has_text="peak MB")
     assert "memory" in memory.get_attribute("title")
     memory.locator("button").click()

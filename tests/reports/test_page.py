@@ -239,7 +239,7 @@ def test_without_its_library_a_page_is_still(copy, read, monkeypatch):
 
 def test_hostile_class_is_text(started, table, read):
     page = read(started(*table, "data.label_columns=[multi]"))
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     assert HOSTILE in [row[0] for row in page.tables["Per class"]]
     assert "a&b" in [row[0] for row in page.tables["Samples per class"]]
 

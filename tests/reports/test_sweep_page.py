@@ -8,11 +8,12 @@ import pytest
 
 from runner import report
 from runner.records.columns import BY_KEY
-from runner.reports.html import REPORT_HTML
+from runner.reports.html import REPORT_HTML, aligned
+from runner.reports.parallel import parallel_plot
 from runner.reports.sweep_charts import BEST_LINES, job_curves, job_legend, setting_charts, setting_legend
-from runner.reports.sweep_page import write_sweep_report
+from runner.reports.sweep_page import write_job_pages, write_sweep_report
 from runner.sweeps.results import SweepResults, read_results
-from runner.sweeps.sweep_plan import PlannedJob, SweepPlan
+from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan
 
 HOSTILE = "<script>alert(1)</script>"
 """The failed job's error."""
@@ -53,8 +54,8 @@ def test_column_headings_are_explained(folder, read):
 def test_objective_is_drawn_in_its_unit(written):
     results = read_results(written)
     panels = setting_charts(SweepResults(replace(results.plan, objective="fit.peak_memory_bytes")))
-    assert panels[2].title == "peak MB by loader"
-    assert panels[2].description == "sequence: 820.3; generator: 821.3"
+    assert panels[3].title == "peak MB by loader"
+    assert panels[3].description == "sequence: 820.3; generator: 821.3"
 
 
 def test_failed_and_waiting_jobs_are_rows(folder, read):
@@ -62,7 +63,7 @@ def test_failed_and_waiting_jobs_are_rows(folder, read):
     page = read(folder)
     told = {row[0]: row[4] for row in page.tables["Jobs"][1:]}
     assert (told["11"], told["12"]) == (f"failedValueError: no {HOSTILE} left", "waiting")
-    assert len(page.scripts) == 3
+    assert len(page.scripts) == 4
     assert HOSTILE not in "".join(text for _, text in page.script_texts)
     assert page.of("span", **{"class": "status failed"})
     assert "11 completed, 1 failed, 1 waiting" in page.text
@@ -117,18 +118,19 @@ def test_means_over_seeds_are_tabled_and_drawn(folder, read):
     assert all('class="mark mean"' in panel.svg for panel in setting_charts(read_results(folder)))
 
 
-def test_every_key_has_two_charts(written):
+def test_every_key_has_charts_of_each_result(written):
     panels = setting_charts(read_results(written))
     assert [panel.title for panel in panels] == [
-        "val_loss by train.learning_rate", "images/s by train.learning_rate",
-        "val_loss by loader", "images/s by loader",
+        "val_loss by train.learning_rate", "evaluate.accuracy by train.learning_rate",
+        "images/s by train.learning_rate",
+        "val_loss by loader", "evaluate.accuracy by loader", "images/s by loader",
     ]  # fmt: skip
     assert panels[0].description == "0.1: 0.3212 to 0.3762; 0.01: 0.7661 to 0.8211; 0.001: 2.043 to 2.098"
-    assert panels[3].description == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
+    assert panels[5].description == "sequence: 6,000 to 6,030; generator: 6,500 to 6,530"
 
 
 def test_numbers_get_axes_and_names_get_groups(written):
-    by_rate, _, by_loader, _ = setting_charts(read_results(written))
+    by_rate, _, _, by_loader, *_ = setting_charts(read_results(written))
     assert [text for text in labels(by_rate) if (text.startswith("0.0") and text != "0.0") or text == "0.1"] == [
         "0.001",
         "0.01",
@@ -159,7 +161,7 @@ def test_seed_has_a_chart_when_nothing_else_varies(write_sweep, tmp_path):
     results = read_results(folder)
     plan = SweepPlan(folder, (), ("seed",), results.plan.jobs)
     panels = setting_charts(type(results)(plan))
-    assert [panel.title for panel in panels] == ["val_loss by seed", "images/s by seed"]
+    assert [panel.title for panel in panels] == ["val_loss by seed", "evaluate.accuracy by seed", "images/s by seed"]
     assert not any("mean" in panel.svg for panel in panels)
 
 
@@ -194,3 +196,68 @@ def test_page_is_drawn_again_by_the_command(folder, capsys):
     first = (folder / REPORT_HTML).read_text()
     report.execute([str(folder)])
     assert (folder / REPORT_HTML).read_text() == first
+
+
+def test_numbers_of_a_column_are_aligned(folder):
+    write_sweep_report(read_results(folder))
+    waits = re.findall(r'data-value="(2[.]\d+)">([^<]*)</td>', (folder / REPORT_HTML).read_text())
+    assert {text for _, text in waits} >= {"2.5\u2007\u2007", "2.222"}
+    assert aligned([None, 3, 0.25]) == ["–", "3\u2008\u2007\u2007", "0.25"]
+
+
+def test_best_job_has_its_command(write_sweep, tmp_path, read):
+    folder = write_sweep(tmp_path / "sweep", rates=(0.01,), loaders=("sequence",))
+    plan = read_results(folder).plan
+    jobs = tuple(replace(job, overrides=("model=mlp", f"seed={job.number}")) for job in plan.jobs)
+    write_sweep_report(SweepResults(replace(plan, jobs=jobs)))
+    page = read(folder)
+    assert "To run job 0 again: python -m runner model=mlp seed=0" in page.text
+
+
+def test_pages_of_jobs_are_drawn_when_few_or_asked(folder, capsys, monkeypatch):
+    for page in folder.glob("*/report.html"):
+        page.unlink()
+    results = read_results(folder)
+    assert write_job_pages(results, most=11) == 0
+    write_sweep_report(results)
+    text = (folder / REPORT_HTML).read_text()
+    assert f"<code>python -m runner.report {folder.name}</code>" in text
+    assert 'href="8/report.html"' not in text
+    (folder.parent / "sweeps").mkdir()
+    folder.rename(folder.parent / "sweeps" / folder.name)
+    assert report.execute([folder.name, f"root={folder.parent}"]) == 0
+    assert "pages     of 12 jobs drawn" in capsys.readouterr().out
+    moved = folder.parent / "sweeps" / folder.name
+    assert 'href="8/report.html"' in (moved / REPORT_HTML).read_text()
+    assert "completed" in (moved / "8" / REPORT_HTML).read_text()
+
+
+def test_parallel_plot_has_a_line_per_job(written, read, folder):
+    plot = parallel_plot(read_results(written))
+    rate, loader, accuracy, loss = plot.coordinates
+    assert [each.title for each in plot.coordinates] == [
+        "train.learning_rate", "loader", "evaluate.accuracy", "val_loss",
+    ]  # fmt: skip
+    assert rate.axis.scale == "log"
+    assert len(set(rate.values)) == 3
+    assert len(set(loader.values)) == 2
+    assert plot.texts[0] == "job 8: val_loss 0.3212 (train.learning_rate=0.1, loader=sequence, seed=0)"
+    assert (min(loss.values), max(accuracy.values)) == (loss.values[0], accuracy.values[0])
+    assert plot.svg.count('class="line rest"') == 10
+    assert plot.svg.count('class="line rank1"') == 1
+
+
+def test_searched_scale_is_that_of_the_axis(written):
+    results = read_results(written)
+    jobs = tuple(
+        replace(job, varied={"a": 1 + job.number / 9, "b": job.number % 2 + 1}) for job in results.plan.jobs[:11]
+    )
+    search = SearchPlan("random", 11, 0, ("a=tag(log,interval(1,3))", "b=choice(1,2)"))
+    plot = parallel_plot(SweepResults(replace(results.plan, varied=("a", "b"), jobs=jobs, search=search)))
+    assert [each.axis.scale for each in plot.coordinates] == ["log", "linear", "linear", "linear"]
+
+
+def test_one_key_needs_no_parallel_plot(write_sweep, tmp_path):
+    folder = write_sweep(tmp_path / "sweep", rates=(0.01, 0.1), loaders=("sequence",))
+    results = read_results(folder)
+    assert parallel_plot(SweepResults(replace(results.plan, varied=("train.learning_rate",)))) is None

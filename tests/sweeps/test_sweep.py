@@ -68,6 +68,7 @@ def test_successful_sweep_exits_with_0(sweep, drawn, capsys):
         ("2", "sequence", "0.4"),
     ]
     assert "Best by lowest val_loss: job" in (folder / "report.html").read_text()
+    assert all("completed" in (folder / str(number) / "report.html").read_text() for number in range(4))
     summary = (folder / "summary.md").read_text()
     assert "| loader | n | val_loss | evaluate.accuracy | images/s | seconds |" in summary
     assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100 ± 0 |" in summary
