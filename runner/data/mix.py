@@ -40,6 +40,9 @@ MOST_SLOTS = 1000
 OF_THE_MIX = ("augment", "transform", "transform_on", "scale", "on_bad", "max_bad")
 """Keys that hold for all samples, whatever their part."""
 
+FOLDS = ("folds", "fold")
+"""Keys that each part may have, or the mix for all of them."""
+
 
 class Mix(Data):
     """The samples of several data components, each with splits of its own; training may draw them in shares."""
@@ -51,7 +54,7 @@ class Mix(Data):
     directory, root: b, share: 0.3}}. A name stands before the ids of its part. Without shares training has each sample
     once per epoch."""
 
-    OWN: ClassVar[tuple[str, ...]] = (*OF_THE_MIX, "kind", "parts", "limit")
+    OWN: ClassVar[tuple[str, ...]] = (*OF_THE_MIX, *FOLDS, "kind", "parts", "limit")
 
     @model_validator(mode="after")
     def _names_can_be_typed(self) -> Self:
@@ -72,6 +75,13 @@ class Mix(Data):
         for name, part in self.parts.items():
             for key in (key for key in OF_THE_MIX if not _is_default(part, key)):
                 raise ValueError(f"parts.{name}.{key} must be left out, as it holds for all parts; set data.{key}")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_have_one_owner(self) -> Self:
+        for name, part in self.parts.items() if self.folds is not None else ():
+            for key in (key for key in (*FOLDS, "validation_split") if not _is_default(part, key)):
+                raise ValueError(f"parts.{name}.{key} must be left out with data.folds, which divides all parts")
         return self
 
     @model_validator(mode="after")
@@ -113,7 +123,8 @@ class Mix(Data):
 
     def undivided(self) -> Self:
         """The same parts, of which nothing is held out."""
-        return self.model_copy(update={"parts": {name: part.undivided() for name, part in self.parts.items()}})
+        parts = {name: part.undivided() for name, part in self.parts.items()}
+        return self.model_copy(update={"parts": parts, "folds": None, "fold": None})
 
     def open(self) -> Dataset:
         """Open all parts. Raises `DataError` if a part does, or if samples or targets of two parts differ."""
@@ -153,9 +164,10 @@ class Mix(Data):
         return {**masks, **(settings or {}), **self.document()}
 
     def _opened(self) -> Iterator[tuple[str, Data]]:
-        """The parts, which treat bad samples as the mix does."""
+        """The parts, which treat bad samples as the mix does, and have its folds."""
+        folds = {} if self.folds is None else {"folds": self.folds, "fold": self.fold}
         for name, part in self.parts.items():
-            yield name, part.model_copy(update={"on_bad": self.on_bad})
+            yield name, part.model_copy(update={"on_bad": self.on_bad, **folds})
 
     def _mixed(self, opened: Mapping[str, Dataset]) -> Dataset:
         (first, one), *others = opened.items()

@@ -262,6 +262,21 @@ def test_packed_mix_is_drawn_in_its_shares(configured, tmp_path):
         assert loader.plan.drawing is None
 
 
+def test_folds_of_a_mix_are_those_of_its_parts(configured, roots):
+    alone = compose(["data=directory", f"data.root={roots['old']}", "data.folds=3", "data.fold=2"]).data.open()
+    keys = "target_size: [5, 4], test_split: 0"
+    parts = ", ".join(f"{name}: {{kind: directory, root: {roots[name]}, {keys}}}" for name in ("old", "new"))
+    mix = [compose(["data=mix", f"data.parts={{{parts}}}", "data.folds=3", f"data.fold={fold}"]) for fold in range(3)]
+    held_out = [list(open_dataset(config).splits["validation"].ids) for config in mix]
+    assert sorted(name for fold in held_out for name in fold) == sorted(
+        mix[0].data.undivided().open().splits["train"].ids
+    )
+    expected = [f"old/{name}" for name in alone.splits["validation"].ids]
+    assert [name for name in held_out[2] if name.startswith("old/")] == expected
+    with pytest.raises(ConfigurationError, match="parts.old.validation_split must be left out with data.folds"):
+        configured("data.folds=3", "data.fold=0", old="", new="")
+
+
 def test_undivided_parts_hold_nothing_out(configured):
     data = configured(old="", new="test_split: 0.5").data.undivided()
     assert list(data.open().splits) == ["train"]
