@@ -1,7 +1,8 @@
 """Samples that change their split, or their fold, when one file is added: scikit-learn's splitters and ours.
 
 3,000 samples in 20 classes and 200 groups; one file is added to a random class and group, at a random place in the
-sorted list. Means of several added files.
+sorted list. Means of several added files. The labels of multi-label samples, 20 as well, have the probabilities 0.5,
+0.25, 0.17, ….
 
 python benchmarks/splits.py [--rounds 20]
 """
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold, train_test_split
 
 from runner.data.groups import Groups
+from runner.data.labels import Head, Labels
 from runner.data.shares import Fold, Shares
 from runner.data.splits import divide
-from runner.data.strata import Strata
+from runner.data.strata import Strata, strata_of
 
 CLASSES, GROUPS, SAMPLES, FOLDS, SHARE = 20, 200, 3000, 5, 0.2
 Codes = NDArray[np.int64]
@@ -44,9 +46,16 @@ class Samples:
     def with_one_more(self, random: np.random.Generator) -> Samples:
         """These samples and one more, somewhere among them."""
         place, twin = int(random.integers(SAMPLES)), int(random.integers(SAMPLES))
-        ids = [*self.ids[:place], "new", *self.ids[place:]]
+        ids = [*self.ids[:place], f"new/{twin:05}", *self.ids[place:]]
         columns = (np.insert(column, place, column[twin]) for column in (self.classes, self.groups))
         return Samples(ids, *columns)
+
+
+def several_labels(samples: Samples) -> NDArray[np.int8]:
+    """The labels of multi-label samples, shape `(samples, classes)`; those of a sample follow from its id."""
+    chances = 0.5 / np.arange(1, CLASSES + 1)
+    seeds = (int.from_bytes(name.encode(), "little") for name in samples.ids)
+    return np.array([np.random.default_rng(seed).random(CLASSES) < chances for seed in seeds], np.int8)
 
 
 Rule = Callable[[Samples], Codes]
@@ -66,6 +75,32 @@ def ours(*, folds: bool, stratify: bool, grouped: bool) -> Rule:
         return codes
 
     return assign
+
+
+def rarest_label(samples: Samples) -> Codes:
+    """The rule of keras-runner for several labels."""
+    head = Head("", "multi_label", tuple(f"c{code:02}" for code in range(CLASSES)))
+    strata = strata_of(Labels((head,), (several_labels(samples),)))
+    codes = np.zeros(len(samples.ids), np.int64)
+    codes[divide(samples.ids, Shares(SHARE), 0, strata).parts["validation"]] = 1
+    return codes
+
+
+def iterative(samples: Samples) -> Codes:
+    """Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011): the rarest label first, where it lacks most."""
+    labels = several_labels(samples).astype(bool)
+    codes, shares = np.full(len(labels), -1), np.array([1 - SHARE, SHARE])
+    wanted, room = shares[:, None] * labels.sum(0), shares * len(labels)
+    while (left := labels[codes < 0].sum(0)).any():
+        label = int(np.argmin(np.where(left, left, len(labels) + 1)))
+        for index in np.flatnonzero((codes < 0) & labels[:, label]).tolist():
+            codes[index] = max((0, 1), key=lambda split: (wanted[split, label], room[split]))
+            wanted[codes[index], labels[index]] -= 1
+            room[codes[index]] -= 1
+    for index in np.flatnonzero(codes < 0).tolist():
+        codes[index] = int(np.argmax(room))
+        room[codes[index]] -= 1
+    return codes
 
 
 def splitter(make: Callable[[], StratifiedKFold | GroupKFold | StratifiedGroupKFold]) -> Rule:
@@ -130,6 +165,8 @@ def main() -> None:
         "split: Keras, ImageDataGenerator": sorted_head,
         "split: Keras, image_dataset_from_directory": shuffled_tail,
         "split: scikit-learn, train_test_split(stratify)": stratified_cut,
+        "split of several labels: data.stratify=true": rarest_label,
+        "split of several labels: iterative stratification": iterative,
         "5 folds: data.stratify=true": ours(folds=True, stratify=True, grouped=False),
         "5 folds: scikit-learn, StratifiedKFold": splitter(lambda: StratifiedKFold(FOLDS)),
         "5 folds: scikit-learn, StratifiedKFold(shuffle)": splitter(
