@@ -19,7 +19,8 @@ KEPT_PASSES = 32
 """Passes whose arrays are kept: those of the batches that a few loaders read ahead."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen: that would take as long again as all of `of_pass`, which is called for every batch.
+@dataclass(slots=True, eq=False)
 class Draw:
     """The samples at `indices` of a split, each in its pass: two arrays of shape `(size,)`, int64.
 
