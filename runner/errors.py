@@ -8,7 +8,7 @@
     │   └── StorageError                      all samples at once: their storage is gone
     ├── TrainingError           exit code 1   training cannot continue
     ├── JobError                exit code 1   a job of a sweep did not complete
-    ├── VerifyError             exit code 3   a rerun differs from the run it repeats
+    ├── VerifyError             exit code 3   a rerun, or an exported model, differs
     └── WorkerError             exit code 1   a worker died or stalled
 
     KeyboardInterrupt           exit code 130 Ctrl-C
@@ -91,7 +91,7 @@ class JobError(RunnerError):
 
 
 class VerifyError(RunnerError):
-    """A rerun differs from the run it repeats."""
+    """A rerun differs from the run it repeats, or an exported model from the model."""
 
     exit_code = 3
 

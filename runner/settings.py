@@ -18,30 +18,23 @@ from runner.data.directory import Directory
 from runner.data.mix import Mix
 from runner.data.pack_format import pyarrow_for
 from runner.errors import DataError
+from runner.loaders.settings import Bench
 from runner.models.base import output_of, refuse_shared_columns
 from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.training.backend import Backend, package_of
-from runner.training.settings import Distribute, Predict, Train
+from runner.training.settings import Distribute, Export, Predict, Train
 from runner.user_code import module_of
 
-
-class Bench(Component):
-    """How `mode=bench` measures loaders."""
-
-    seconds: Annotated[float, Field(gt=0)] = 2.0
-    """Seconds that each loader is timed for after its warm-up, on as many samples as one thread reads in that time."""
-
-
-Mode = Literal["run", "fit", "evaluate", "predict", "check", "bench", "pack"]
+Mode = Literal["run", "fit", "evaluate", "predict", "export", "check", "bench", "pack"]
 READING: tuple[Mode, ...] = ("check", "bench", "pack")
 """Modes that read the data without a model."""
 
 TRAINING: tuple[Mode, ...] = ("run", "fit")
 """Modes that train a model."""
 
-USING: tuple[Mode, ...] = ("evaluate", "predict")
+USING: tuple[Mode, ...] = ("evaluate", "predict", "export")
 """Modes that use the model of an earlier run."""
 
 DRAWING: tuple[Mode, ...] = (*TRAINING, "check", "bench")
@@ -65,11 +58,11 @@ class Settings(Component):
     _composed: Composed = PrivateAttr(default=Composed())
 
     mode: Mode = "run"
-    """What to do: fit, evaluate and predict (`run`), one of these, read the data (`check`), time loaders (`bench`),
-    write the data into large files (`pack`)."""
+    """What to do: fit, evaluate and predict (`run`), one of these, write a model in other formats (`export`), read the
+    data (`check`), time loaders (`bench`), write the data into large files (`pack`)."""
 
     from_run: Folder | None = None
-    """The run whose model and settings `mode=evaluate` and `predict` use; `latest`: the newest that trained.
+    """The run whose model and settings `mode=evaluate`, `predict` and `export` use; `latest`: the newest that trained.
     The folder of a sweep over seeds or folds: `predict` writes the mean of its models."""
 
     resume: Folder | None = None
@@ -91,7 +84,8 @@ class Settings(Component):
     """A quick try: run one batch of each split (`fast`), memorise one batch (`overfit`), or profile an epoch."""
 
     split: Literal["train", "validation", "test"] | None = None
-    """The split for `mode=evaluate` and `predict`; null: test, else validation; all samples if they have no labels."""
+    """The split for `mode=evaluate`, `predict` and `export`; null: test, else validation; all samples if they have no
+    labels."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """The seed of everything random: initial weights, dropout, order of the samples."""
@@ -137,6 +131,9 @@ class Settings(Component):
 
     pack: PackSettings = PackSettings()
     """How `mode=pack` writes a pack."""
+
+    export: Export = Export()
+    """How `mode=export` writes a model."""
 
     predict: Predict = Predict()
     """How predictions are written."""
@@ -252,12 +249,13 @@ class Settings(Component):
             )
         if not using and self.from_run is not None:
             raise ValueError(
-                f"from_run must go with mode=evaluate or mode=predict, got mode={self.mode}; "
+                f"from_run must go with mode=evaluate, predict or export, got mode={self.mode}; "
                 "add mode=evaluate, or leave from_run out"
             )
         if not using and self.split is not None:
             raise ValueError(
-                f"split must go with mode=evaluate or mode=predict, got mode={self.mode}; leave split={self.split} out"
+                f"split must go with mode=evaluate, predict or export, got mode={self.mode}; leave split={self.split} "
+                "out"
             )
         return self
 
@@ -308,7 +306,9 @@ class Settings(Component):
 
     def packages(self) -> Iterator[Package]:
         """The optional packages of all parts that this run uses; not TensorFlow, which is always a dependency."""
-        if self.backend != "tensorflow" and self.mode not in READING:
+        if self.mode == "export":
+            yield from self.export.packages()
+        elif self.backend != "tensorflow" and self.mode not in READING:
             yield package_of(self.backend)
         yield from self.data.packages()
         if self.mode == "pack":

@@ -34,13 +34,14 @@ LAYERS = [
     {"feeds", "packs", "reports"},
     {"callbacks"},
     {"training"},
+    {"exports"},
     {"choices"},
     {"settings"},
     {"config", "modes"},
-    {"commands", "examples", "job", "rank", "report", "runs"},
+    {"commands", "examples", "exporter", "job", "rank", "report", "runs"},
     {"__main__"},
 ]
-KERAS_LAYERS = {"distribute", "feeds", "models", "callbacks", "training"}
+KERAS_LAYERS = {"distribute", "feeds", "models", "callbacks", "training", "exports"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py") if "conf" not in file.parts[:-1])
 
@@ -187,7 +188,7 @@ SINGLE_IMPORTER = {
 }  # fmt: skip
 """Modules under 60 lines that one other module imports: each keeps a framework or a feature apart."""
 
-STARTED = {"__main__.py", "job.py", "rank.py", "runs/__main__.py"}
+STARTED = {"__main__.py", "exporter.py", "job.py", "rank.py", "runs/__main__.py"}
 """Modules that a process is started with; nothing imports them."""
 
 DOUBLE_CLASSES = {"Custom", "EarlyStopping", "ReduceLROnPlateau"}

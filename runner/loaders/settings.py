@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -85,6 +85,13 @@ class LoaderKeys(Component):
                 "once: set order=random"
             )
         return self
+
+
+class Bench(Component):
+    """How `mode=bench` measures loaders."""
+
+    seconds: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds that each loader is timed for after its warm-up, on as many samples as one thread reads in that time."""
 
 
 class LoaderSettings(LoaderKeys):

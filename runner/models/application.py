@@ -84,9 +84,10 @@ class Application(ModelSettings):
 
     def initial_weights(self, task: Task) -> WeightsFile | None:
         """The file that `build` loads weights from; None if they are random. It is downloaded if it has to be."""
+        from runner.records.folder import MODEL
+
         if not isinstance(self.weights, Path):
             return self._named(self._images(task)[1].shape) if self.fetches_weights else None
-        from runner.records.folder import MODEL  # no configuration needs it
 
         return WeightsFile(self.weights / MODEL if is_folder(self.weights) else self.weights)
 

@@ -45,8 +45,8 @@ def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
     """
     mode, trained = run.config.mode, runs[0]
     with data_stage(run):
-        dataset, config = _open(run.config, trained, held_out=len(runs) > 1)
-        split, section = _split(run, dataset), data_section(dataset)
+        dataset, config = open_to_use(run.config, trained, held_out=len(runs) > 1)
+        split, section = split_to_use(run, dataset), data_section(dataset)
         if dataset.batches is None and (split in HELD_OUT or (len(runs) > 1 and split == ALL)):
             source, fingerprint = dataset.splits[split], section["fingerprint"]
             known = [note for one in runs for note in notes_on_trained(config, one, split, source, fingerprint)]
@@ -55,7 +55,7 @@ def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
             dataset = replace(dataset, notes=(*dataset.notes, *known))
         settings = prepare_loading(run, dataset, (split,), {**section, "notes": dataset.notes})
         for one in runs:
-            _refuse_unfit(run.config, one, dataset, split)
+            refuse_unfit(run.config, one, dataset, split)
         picture_data(run.record.path, replace(dataset, splits={split: dataset.splits[split]}))
     with open_loaders(run, settings, dataset, (split,), training=False) as loaders:
         if len(runs) > 1:
@@ -71,7 +71,7 @@ def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
     return dataset
 
 
-def _open(config: Settings, trained: RunFolder, *, held_out: bool) -> tuple[Dataset, Settings]:
+def open_to_use(config: Settings, trained: RunFolder, *, held_out: bool = False) -> tuple[Dataset, Settings]:
     """The data with the model's classes, and its settings.
 
     It is one split if no split is requested and it has no labels; or with `held_out`, which may only be samples that
@@ -86,12 +86,14 @@ def _open(config: Settings, trained: RunFolder, *, held_out: bool) -> tuple[Data
     return replace(dataset, splits={ALL: join(tuple(dataset.splits.values()))}, notes=()), undivided
 
 
-def _split(run: RunContext, dataset: Dataset) -> str:
+def split_to_use(run: RunContext, dataset: Dataset) -> str:
     """The split to read: the requested one, else one that was held out from training."""
     requested, existing = run.config.split, list(dataset.splits)
     if requested is not None and requested not in existing:
         raise DataError(f"split must be one of {', '.join(existing)}, got {requested!r}: the data has no such split")
     split: str | None = requested or next((name for name in (ALL, "test", "validation") if name in existing), None)
+    if split is None and run.config.mode == "export":
+        return "train"
     if split is None:
         raise DataError(
             "the data has no test or validation split; add split=train to use samples that the model may have "
@@ -102,7 +104,7 @@ def _split(run: RunContext, dataset: Dataset) -> str:
     return split
 
 
-def _refuse_unfit(config: Settings, trained: RunFolder, dataset: Dataset, split: str) -> None:
+def refuse_unfit(config: Settings, trained: RunFolder, dataset: Dataset, split: str) -> None:
     """Raise `DataError` if the split has no labels to evaluate on, or the model cannot take its samples."""
     if config.mode == "evaluate" and not dataset.splits[split].labels.heads:
         raise DataError("mode=evaluate needs labels, and the data has none; use mode=predict")

@@ -20,6 +20,7 @@ from runner.modes.context import RunContext
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.defaults import chosen_keys
 from runner.modes.evaluate import use_model
+from runner.modes.export import export_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, naming_lost_rank, refuse_alone
 from runner.modes.initial_weights import fetch_weights
@@ -94,7 +95,9 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     given, config = config, debugged(config)
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())
-    if config.mode not in READING:
+    if config.mode == "export":
+        config = config.model_copy(update={"backend": "tensorflow"})
+    elif config.mode not in READING:
         refuse_apart(config.backend)
         require_backend(config.backend)
     resumed = resumable(config)
@@ -126,6 +129,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
             bench_loaders(config, record, terminal)
         elif config.mode == "pack":
             pack_data(config, record, terminal)
+        elif config.mode == "export" and trained is not None:
+            difference = export_model(context, trained[0])
         else:
             dataset = train_model(context, resumed) if trained is None else use_model(context, trained)
             if rank.world > 1:

@@ -34,6 +34,7 @@ FREE = (
     "rerun",
     "verify",
     "bench",
+    "export",
     "pack",
     "predict",
     "tracker",

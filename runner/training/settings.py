@@ -1,13 +1,13 @@
-"""The settings of training, the group `train`, of its devices, `distribute`, and of predictions, `predict`."""
+"""The settings of training, `train`, of its devices, `distribute`, and of models in use, `predict` and `export`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
-from runner.component import Component, Count, Fraction, PositiveInt
+from runner.component import Component, Count, Fraction, Package, PositiveInt
 from runner.models.base import JitCompile, Precision
 from runner.models.optimizers import Adam, AnyOptimizer, OwnOptimizer
 from runner.models.parts import KNOWN_LOSSES, KNOWN_METRICS, AnyLoss, AnyMetrics, parts_of, unknown_name
@@ -198,6 +198,30 @@ class Train(Component):
     def describe_optimizer(self) -> str:
         """The optimizer's name, for the summary of a run."""
         return self.optimizer.target if isinstance(self.optimizer, OwnOptimizer) else self.optimizer.name
+
+
+Format = Literal["onnx", "litert", "saved_model"]
+
+NEEDED: dict[Format, tuple[str, ...]] = {
+    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+    "litert": ("ai_edge_litert",),
+    "saved_model": (),
+}
+"""The packages that write a format, or read it for the proof."""
+
+
+class Export(Component):
+    """Keys of `mode=export`."""
+
+    formats: Annotated[tuple[Format, ...], Strict(False), Field(min_length=1)] = ("saved_model",)
+    """The formats to write: `onnx`, for ONNX Runtime; `litert`, for LiteRT on phones and small devices; `saved_model`,
+    for TensorFlow Serving."""
+
+    def packages(self) -> Iterator[Package]:
+        """The optional packages of the formats."""
+        for one in dict.fromkeys(self.formats):
+            for name in NEEDED[one]:
+                yield Package(f"export.formats=[{one}]", name, one, f"leave {one} out of export.formats")
 
 
 class Predict(Component):

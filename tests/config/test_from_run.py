@@ -144,14 +144,14 @@ def test_mode_without_a_run_suggests_a_fix(problems):
 def test_run_without_its_mode_is_refused(mode, earlier, problems):
     earlier()
     assert problems(f"mode={mode}", f"from_run={RUN}") == [
-        f"from_run must go with mode=evaluate or mode=predict, got mode={mode}; "
+        f"from_run must go with mode=evaluate, predict or export, got mode={mode}; "
         "add mode=evaluate, or leave from_run out"
     ]
 
 
 def test_split_without_its_mode_is_refused(problems):
     assert problems("split=test") == [
-        "split must go with mode=evaluate or mode=predict, got mode=run; leave split=test out"
+        "split must go with mode=evaluate, predict or export, got mode=run; leave split=test out"
     ]
 
 

@@ -33,10 +33,10 @@ def overrides(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(home, overrides, tmp_path_factory, eager):
-    """A run of two epochs, whose weights then went away."""
+    """A run of one epoch, whose weights then went away."""
     home.make(home.file)
     folder = tmp_path_factory.mktemp("first")
-    run(compose([*overrides, "train.epochs=2"]), folder=folder)
+    run(compose([*overrides, "train.epochs=1"]), folder=folder)
     home.file.rename(home.file.with_name("away"))
     return folder
 
@@ -58,10 +58,10 @@ def test_missing_weights_end_before_data_are_read(first, overrides, tmp_path, mo
 
 def test_resume_needs_no_weights(first, tmp_path):
     folder = shutil.copytree(first, tmp_path / "resumed")
-    run(compose([f"resume={folder}", "train.epochs=3"]))
+    run(compose([f"resume={folder}", "train.epochs=2"]))
     document = read_run(folder)
-    assert document["digests"]["weights_per_epoch"][:2] == read_run(first)["digests"]["weights_per_epoch"]
-    assert len(document["digests"]["weights_per_epoch"]) == 3
+    assert document["digests"]["weights_per_epoch"][:1] == read_run(first)["digests"]["weights_per_epoch"]
+    assert len(document["digests"]["weights_per_epoch"]) == 2
     assert document["model"] == read_run(first)["model"]
 
 
@@ -71,7 +71,7 @@ def test_other_weights_are_named(first, home, tmp_path):
         state.unlink()
     home.make(home.file, seed=1)
     with pytest.raises(ConfigurationError, match=rf"{FILE} had other weights when the run began \(digest"):
-        run(compose([f"resume={stateless}", "train.epochs=3"]))
+        run(compose([f"resume={stateless}", "train.epochs=2"]))
     (tmp_path / "again").mkdir()
     with pytest.raises(VerifyError, match=rf"likely cause: the initial weights in {home.file} changed"):
         run(compose([f"rerun={first}", "verify=true"]), folder=tmp_path / "again")

@@ -116,6 +116,5 @@ def test_file_depends_on_the_size_of_images(monkeypatch, tmp_path):
 
     monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path))
     monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", "http://127.0.0.1:9/")
-    for size, rows in ((128, 128), (64, 224)):
-        with pytest.raises(ConfigurationError, match=rf"needs mobilenet_1_0_{rows}_tf_no_top.h5 for MobileNet"):
-            fetch("MobileNet", (size, size, 3))
+    with pytest.raises(ConfigurationError, match=r"needs mobilenet_1_0_128_tf_no_top.h5 for MobileNet"):
+        fetch("MobileNet", (128, 128, 3))
