@@ -165,7 +165,8 @@ def _fit(
     metrics = MetricsTable(path)
     pace = TrainingPace(settings.batch_size, lambda: clock.waited_seconds)
     profiling = profiled(path / PROFILE_PSTATS) if run.config.debug == "profile" else nullcontext()
-    with run.terminal.training(epochs=run.config.train.epochs, steps_per_epoch=steps, pace=pace) as view:
+    train = run.config.train
+    with run.terminal.training(epochs=train.epochs, steps_per_epoch=steps, pace=pace, monitor=train.monitor) as view:
 
         def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
             metrics.append(epoch, row)

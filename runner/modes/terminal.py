@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from runner.messages import format_bytes, printable
+from runner.records.output import UNBOUNDED, fitting
 from runner.records.run_folder import is_number
 
 log = logging.getLogger("runner.terminal")
@@ -35,9 +36,6 @@ def shown(text: str) -> str:
 
 Line = tuple[str, str]
 """A label, and the text after it; lines without a label continue the one before."""
-
-UNBOUNDED = 10_000
-"""Columns of an output that is no terminal: nothing is wrapped there."""
 
 
 class Terminal:
@@ -86,12 +84,18 @@ class Terminal:
         return self._console.status(text) if self._console.is_terminal else contextlib.nullcontext()
 
     @contextlib.contextmanager
-    def training(self, *, epochs: int, steps_per_epoch: int, pace: TrainingPace) -> Iterator[TrainingView]:
-        """Show progress over the whole run, and print a line for every epoch."""
-        columns = (*_columns("fit", "steps"), TextColumn("{task.fields[pace]}"))
+    def training(
+        self, *, epochs: int, steps_per_epoch: int, pace: TrainingPace, monitor: str = ""
+    ) -> Iterator[TrainingView]:
+        """Show progress over the whole run, and print a line for every epoch, which always has the value `monitor`."""
+        columns = (
+            *_columns("fit", "steps"),
+            TextColumn(" epoch {task.fields[epoch]}"),
+            TextColumn("{task.fields[pace]}"),
+        )
         live = self._console.is_terminal
         with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
-            yield TrainingView(self._console, progress, epochs, steps_per_epoch, pace)
+            yield TrainingView(EpochTable(self._console, epochs, monitor), progress, steps_per_epoch, pace)
 
     @contextlib.contextmanager
     def counting(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
@@ -134,7 +138,8 @@ class Terminal:
 
 def _columns(label: str, unit: str) -> tuple[ProgressColumn, ...]:
     title = TextColumn(f"[bold]{label:<9}[/bold]")
-    return title, BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn()
+    steps = (BarColumn(bar_width=12), MofNCompleteColumn(), TextColumn(unit))
+    return title, *steps, TimeRemainingColumn(compact=True), TextColumn("left")
 
 
 class TrainingPace:
@@ -174,41 +179,67 @@ LIVE_SECONDS, PLAIN_SECONDS = 0.5, 60.0
 class TrainingView:
     """The live part of the summary, while the model trains."""
 
-    def __init__(
-        self, console: Console, progress: Progress, epochs: int, steps_per_epoch: int, pace: TrainingPace
-    ) -> None:
-        self._console, self._progress, self._epochs, self._pace = console, progress, epochs, pace
-        self._total = epochs * steps_per_epoch
-        self._task = progress.add_task("fit", total=self._total, pace="")
+    def __init__(self, table: EpochTable, progress: Progress, steps_per_epoch: int, pace: TrainingPace) -> None:
+        self._table, self._progress, self._steps, self._pace = table, progress, steps_per_epoch, pace
+        self._total = table.epochs * steps_per_epoch
+        self._task = progress.add_task("fit", total=self._total, pace="", epoch="")
         self._every = PLAIN_SECONDS if progress.disable else LIVE_SECONDS
-        self._has_header = False
 
     def on_step(self, step: int) -> None:
         """Show progress: batch `step` is on its way to the model."""
-        self._progress.update(self._task, completed=step + 1)
+        self._progress.update(self._task, completed=step + 1, epoch=f"{step // self._steps + 1}/{self._table.epochs}")
         if self._pace.seconds(step) >= self._every:
             pace = self._pace.text(step)
             self._progress.update(self._task, pace=pace)
             if self._progress.disable:
                 left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))
-                self._console.print(f"{'':<10}step {step:,} of {self._total:,}  {pace}  {left} left")
+                self._progress.console.print(f"{'':<10}step {step:,} of {self._total:,}  {pace}  {left} left")
             self._pace.mark(step)
 
     def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
         """Print the epoch's line. Its validation does not count in the pace."""
         self._pace.mark(None)
-        if not self._has_header:
-            self._console.print(_epoch_header(row))
-            self._has_header = True
-        self._console.print(_epoch_line(epoch, row, self._epochs))
+        self._table.line(epoch, row)
 
 
 HIDDEN = ("learning_rate", "samples_seen")
 """Columns of metrics.csv that the terminal does not show."""
 
+KEPT = ("loss", "val_loss", "wait_share")
+"""Columns that every terminal shows, next to the value that decides the best epoch."""
 
-def _visible(row: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: value for name, value in row.items() if name not in HIDDEN}
+FIRST_LEFT_OUT = ("seconds", "images_per_second")
+"""Columns that a narrow terminal leaves out first; then metrics, the last one first."""
+
+
+class EpochTable:
+    """A line for every epoch; where a terminal is too narrow for all columns, a line names those that are left out."""
+
+    def __init__(self, console: Console, epochs: int, monitor: str) -> None:
+        self._console, self.epochs, self._kept = console, epochs, (*KEPT, monitor)
+        self._names: list[str] = []
+
+    def line(self, epoch: int, row: Mapping[str, float | None]) -> None:
+        """Print the line of an epoch; before the first one, the titles."""
+        if not self._names:
+            every = [name for name in row if name not in HIDDEN]
+            self._names = self._fitting(every) if self._console.is_terminal else every
+            titles = "".join(f"  {_title(name):>{_width(name)}}" for name in self._names)
+            if left_out := [_title(name) for name in every if name not in self._names]:
+                self._console.print(f"[dim]{'':<9}  left out: {shown(', '.join(left_out))}; metrics.csv has all[/dim]")
+            self._console.print(f"[bold]{'epoch':<9}[/bold][dim]{titles}[/dim]")
+        number = f"{epoch:>{len(str(self.epochs))}}/{self.epochs}"
+        cells = "".join(f"  {_number(name, row.get(name)):>{_width(name)}}" for name in self._names)
+        self._console.print(f"{number:<9}{cells}")
+
+    def _fitting(self, names: Sequence[str]) -> list[str]:
+        """The columns that fit next to the number of the epoch, in their order."""
+        kept = [name for name in names if name in self._kept]
+        last = [name for name in FIRST_LEFT_OUT[::-1] if name in names and name not in kept]
+        order = [*kept, *(name for name in names if name not in (*kept, *last)), *last]
+        numbers = fitting([9, *map(_width, order)], self._console.width, stay=range(len(kept) + 1))
+        chosen = {order[number - 1] for number in numbers[1:]}
+        return [name for name in names if name in chosen]
 
 
 def _title(name: str) -> str:
@@ -218,18 +249,6 @@ def _title(name: str) -> str:
 def _width(name: str) -> int:
     """The width of a column; with loss, accuracy and validation, a line has 79 characters."""
     return max(len(_title(name)), 6 if name == "wait_share" else 7)
-
-
-def _epoch_header(row: Mapping[str, float | None]) -> str:
-    names = "".join(f"  {_title(name):>{_width(name)}}" for name in _visible(row))
-    return f"[bold]{'epoch':<9}[/bold][dim]{names}[/dim]"
-
-
-def _epoch_line(epoch: int, row: Mapping[str, float | None], epochs: int) -> str:
-    number = f"{epoch:>{len(str(epochs))}}/{epochs}"
-    return f"{number:<9}" + "".join(
-        f"  {_number(name, value):>{_width(name)}}" for name, value in _visible(row).items()
-    )
 
 
 def _number(name: str, value: float | None) -> str:

@@ -6,10 +6,11 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Literal
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from runner.messages import printable
@@ -28,8 +29,18 @@ UNBOUNDED = 10_000
 """The width where stdout is not a terminal: nothing is wrapped or cut there."""
 
 
-def write_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format) -> None:
-    """Write `rows` to stdout: a table with rounded numbers, or CSV or a JSON list of objects with all digits."""
+TEXT_WIDTH = 20
+"""The least width of a column of texts, which are folded; numbers never are."""
+
+
+def write_rows(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format, *, kept: Sequence[str] = ()
+) -> None:
+    """Write `rows` to stdout: a table with rounded numbers, or CSV or a JSON list of objects with all digits.
+
+    A table that is wider than the terminal leaves columns out, from the right, and names them; the first column and
+    those in `kept` stay.
+    """
     if form == "json":
         sys.stdout.write(to_json([dict(zip(columns, row, strict=True)) for row in rows]))
     elif form == "csv":
@@ -39,7 +50,7 @@ def write_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Form
         )
         sys.stdout.write(text.getvalue())
     else:
-        _write_table(columns, rows)
+        _write_table(columns, rows, kept)
 
 
 def brief(value: Any) -> str:
@@ -92,26 +103,65 @@ def csv_text(value: Any) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], kept: Sequence[str]) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=UNBOUNDED)
     table = _table(columns, rows)
-    is_too_wide = console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum > console.width
-    console.print(_table(columns, rows, narrow=True) if is_too_wide else table)
+    if console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum <= console.width:
+        console.print(table)
+        return
+    stay = [number for number, name in enumerate(columns) if not number or name in kept]
+    chosen = fitting([_least_width(columns, rows, number) for number in range(len(columns))], console.width, stay)
+    console.print(
+        _table([columns[each] for each in chosen], [[row[each] for each in chosen] for row in rows], narrow=True)
+    )
+    if left_out := [name for number, name in enumerate(columns) if number not in chosen]:
+        console.print(f"left out: {', '.join(left_out)}; format=csv shows all", soft_wrap=True)
+
+
+def fitting(widths: Sequence[int], width: int, stay: Container[int], gap: int = 2) -> list[int]:
+    """The columns of a table that fit into `width`: those that do not stay are left out from the right.
+
+    >>> fitting([3, 9, 9, 7], 24, stay=[0, 3]), fitting([3, 9], 80, stay=[0])
+    ([0, 1, 3], [0, 1])
+    """
+    chosen = list(range(len(widths)))
+    for number in reversed(range(len(widths))):
+        if sum(widths[each] + gap for each in chosen) - gap > width and number not in stay:
+            chosen.remove(number)
+    return chosen
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[Any]], number: int) -> int:
+    """The width of a column in a narrow table."""
+    cells = [columns[number], *(brief(row[number]) for row in rows)]
+    if not _is_numeric(rows, number):
+        widest = max(map(cell_len, cells))
+        return widest if number == 0 else min(widest, TEXT_WIDTH)
+    lines = [_in_two_lines(cells[0]), *map(_above_deviation, cells[1:])]
+    return max(cell_len(part) for line in lines for part in line.split("\n"))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, narrow: bool = False) -> Table:
     """The table; if `narrow`, long titles, and a mean with its deviation, take two lines."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        numeric = all(_is_number(row[number]) for row in rows)
+        numeric = _is_numeric(rows, number)
         title = _in_two_lines(column) if narrow else column
-        table.add_column(title, justify="right" if numeric else "left", overflow="fold", no_wrap=number == 0)
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=number == 0 or numeric)
     for row in rows:
-        cells = map(brief, row)
-        table.add_row(*(cell.replace(PLUS_MINUS, f"\n{PLUS_MINUS.lstrip()}") if narrow else cell for cell in cells))
+        table.add_row(*(_above_deviation(cell) if narrow else cell for cell in map(brief, row)))
     return table
+
+
+def _above_deviation(cell: str) -> str:
+    return cell.replace(PLUS_MINUS, f"\n{PLUS_MINUS.lstrip()}")
+
+
+def _is_numeric(rows: Sequence[Sequence[Any]], number: int) -> bool:
+    return all(_is_number(row[number]) for row in rows)
 
 
 def _is_number(value: Any) -> bool:

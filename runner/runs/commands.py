@@ -43,13 +43,13 @@ def list_runs(query: Query) -> None:
     if query.columns is None:
         rows = [[*row, _overrides(run)] for row, run in zip(rows, runs, strict=True)]
         shown = [*shown, "overrides"]
-    write_rows(["run", *shown], rows, query.format)
+    write_rows(["run", *shown], rows, query.format, kept=("status", "overrides"))
 
 
 def compare(query: Query) -> None:
     """Print the keys in which runs differ, their results, and the columns that compare loaders.
 
-    Raises `RunnerError` for fewer than two runs.
+    A table has a line for each of these, and a column for each run. Raises `RunnerError` for fewer than two runs.
     """
     runs = query.runs()
     if len(runs) < 2:
@@ -60,8 +60,12 @@ def compare(query: Query) -> None:
     shown = ["status", *keys, *_results(runs), *columns]
     rows = [[run.name, *(_shown(run, key, _plain_value(run, key)) for key in shown)] for run in runs]
     if query.format == "table":
-        rows = [[name, *map(in_unit, shown, values)] for name, *values in rows]
-        shown = [*map(title_of, shown)]
+        lines = [
+            [title_of(key), *(brief(in_unit(key, value)) for value in values)]
+            for key, *values in zip(shown, *(row[1:] for row in rows), strict=True)
+        ]
+        write_rows(["run", *(name for name, *_ in rows)], lines, query.format)
+        return
     write_rows(["run", *shown], rows, query.format)
 
 

@@ -1,6 +1,7 @@
 """The summary on the terminal."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ ROW = {
 }
 
 
-def printed(act, *, terminal=False):
+def printed(act, *, terminal=False, width=100):
     out = io.StringIO()
-    act(Terminal(Console(file=out, width=100, force_terminal=terminal, highlight=False, soft_wrap=True)))
+    console = Console(file=out, width=width, force_terminal=terminal, highlight=False, soft_wrap=True)
+    act(Terminal(console))
     return out.getvalue()
 
 
@@ -45,12 +47,32 @@ def test_epochs_are_a_table_under_one_header():
     assert len(header) == len(first) == len(second)
 
 
+ESCAPES = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
+WIDE = {"loss": 0.5, "bi_accuracy": 0.75, "multi_accuracy": 0.5, "val_loss": 0.6, "val_bi_accuracy": 0.7}
+WIDE |= {"val_multi_accuracy": 0.4, "learning_rate": 0.1, "seconds": 1.5, "images_per_second": 12.0, "wait_share": 0.1}
+
+
+def test_narrow_terminal_keeps_what_decides():
+    def act(terminal):
+        pace = TrainingPace(8, lambda: 0.0)
+        with terminal.training(epochs=2, steps_per_epoch=3, pace=pace, monitor="val_multi_accuracy") as view:
+            view.on_epoch(1, WIDE)
+
+    plain = ESCAPES.sub("", printed(act, terminal=True, width=70))
+    lines = [line.strip() for line in plain.splitlines() if line.strip() and not line.strip().startswith("fit")]
+    assert lines[0] == "left out: multi_accuracy, val_bi_accuracy, seconds, images/s; metrics.csv has all"
+    assert lines[1].split() == ["epoch", "loss", "bi_accuracy", "val_loss", "val_multi_accuracy", "wait"]
+    assert lines[2].split() == ["1/2", "0.5000", "0.7500", "0.6000", "0.4000", "10.0%"]
+    assert max(map(len, lines[1:])) <= 70
+
+
 def test_progress_shows_the_runs_total():
     def act(terminal):
         with terminal.training(epochs=2, steps_per_epoch=3, pace=TrainingPace(8, lambda: 0.0)) as view:
             view.on_step(3)
 
-    assert "4/6" in printed(act, terminal=True)
+    shown = ESCAPES.sub("", printed(act, terminal=True))
+    assert "4/6 steps" in shown and "left  epoch 2/2" in shown
 
 
 def test_paths_are_never_wrapped():
@@ -92,7 +114,7 @@ def test_pace_is_one_line_a_minute_in_a_pipe(clock):
 def test_pace_updates_in_place_on_a_terminal(clock):
     told = steps_of_half_a_second(clock, 5, terminal=True)
     assert "16 images/s  waits 20%" in told
-    assert "left" not in told
+    assert " of 300" not in told
 
 
 def test_pace_of_an_idle_clock_divides_by_nothing(clock):

@@ -102,3 +102,24 @@ def test_wide_table_splits_headings(printed):
         "  1            0.1              0.0312  failed",
         "                                   ± 0",
     ]
+
+
+def test_narrow_table_leaves_columns_out(printed):
+    lines = printed(40)
+    assert lines[:3] == [
+        "            train.  evaluate.    first",
+        "job  learning_rate   accuracy  batch s",
+        "  0           0.01     0.9750      1.5",
+    ]
+    assert lines[-1] == "left out: status; format=csv shows all"
+
+
+def test_columns_that_stay_are_folded_not_cut(monkeypatch):
+    file = io.StringIO()
+    made = partial(Console, file=file, force_terminal=True, width=44, color_system=None)
+    monkeypatch.setattr(output, "Console", made)
+    rows = [["2026-01-03_00-00-00_cccccc", 0.123456, 0.5, "loader=sequence data.root=photos"]]
+    write_rows(["run", "evaluate.loss", "evaluate.accuracy", "overrides"], rows, "table", kept=["overrides"])
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert lines[1:3] == ["2026-01-03_00-00-00_cccccc  loader=sequence", "                            data.root=photos"]
+    assert lines[3] == "left out: evaluate.loss, evaluate.accuracy; format=csv shows all"
