@@ -97,27 +97,15 @@ def _execute(arguments: Sequence[str]) -> int:
         if flags.multirun:
             return _sweep(flags.overrides, arguments)
         job, folder = _begin(flags.overrides)
-        if job.settings.distribute.processes > 1 and job.settings.mode in ("run", "fit"):
-            return _train_together(job, folder, arguments)
-        from runner.modes.run import Origin, run
+        from runner.modes.together import Origin, is_together, run_together
 
-        run(job.settings, folder=folder, origin=Origin(arguments, job.plain_overrides, job.foreign_files))
+        origin = Origin(arguments, job.plain_overrides, job.foreign_files)
+        if is_together(job.settings):
+            return run_together(job.settings, folder, origin)
+        from runner.modes.run import run
+
+        run(job.settings, folder=folder, origin=origin)
         return 0
-
-
-def _train_together(job: Job, folder: Path, arguments: Sequence[str]) -> int:
-    """Start the ranks of a run, and watch them; after the death of one, the group resumes the run."""
-    from runner.distribute.group import supervise
-
-    settings = {**job.settings.document(), "resume_takeover": job.settings.resume_takeover}
-    files = [str(file) for file in job.foreign_files]
-    order = {"folder": str(folder), "argv": [*arguments], "overrides": [*job.plain_overrides], "foreign_files": files}
-
-    def order_of(attempt: int) -> bytes:
-        again = {"resume": str(folder), "rerun": None} if attempt and (folder / "run.json").exists() else {}
-        return json.dumps({**order, "settings": {**settings, **again}}).encode()
-
-    return supervise(job.settings.distribute.processes, job.settings.distribute.restarts, order_of, folder)
 
 
 def _answer(flags: argparse.Namespace) -> str:

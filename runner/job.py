@@ -34,13 +34,18 @@ def execute(words: Sequence[str]) -> int:
 
 
 def _do(sweep: Path, number: int, *, resume: bool) -> int:
-    from runner.modes.run import Origin, run
+    from runner.modes.together import Origin, is_together, run_together
     from runner.settings import Settings
 
     plan = read_sweep(sweep)
     job, folder = plan.jobs[number], plan.job_folder(number)
     settings = Settings.model_validate_json(json.dumps(plan.config(number, resume=resume)))
-    run(settings, folder=folder, origin=Origin(plan.argv, job.overrides, tuple(map(Path, job.foreign_files))))
+    origin = Origin(plan.argv, job.overrides, tuple(map(Path, job.foreign_files)))
+    if is_together(settings):
+        return run_together(settings, folder, origin)
+    from runner.modes.run import run
+
+    run(settings, folder=folder, origin=origin)
     return 0
 
 

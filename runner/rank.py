@@ -1,4 +1,4 @@
-"""One rank of a run that several processes train together: `python -m runner.rank NUMBER ADDRESS`, the run on stdin."""
+"""One rank of a run that several processes do together: `python -m runner.rank NUMBER ADDRESS`, the run on stdin."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from runner.distribute.exchange import note_error
 from runner.distribute.group import DONE, NOT_CONNECTED
 from runner.distribute.ranks import Rank
 from runner.exit import guarded, leave, terminable
@@ -19,24 +20,27 @@ STDIN = 0
 
 
 def main() -> int:
-    """Train as one of several processes; the exit code."""
+    """Do a run as one of several processes; the exit code."""
     number, address = int(sys.argv[1]), sys.argv[2]
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
     with terminable():
-        code = guarded(lambda: _train(number, address, order))
+        code = guarded(lambda: _take_part(number, address, order))
+    if code and number:
+        note_error(Path(order["folder"]), number)
     leave(code)
     return code
 
 
-def _train(number: int, address: str, order: dict[str, Any]) -> int:
-    """Connect to the other ranks, train, and leave together with them."""
+def _take_part(number: int, address: str, order: dict[str, Any]) -> int:
+    """Connect to the other ranks, do the run, and leave together with them."""
     from runner.training.backend import require_backend
 
     require_backend("jax")
     from runner.distribute.devices import connect, disconnect
     from runner.modes.follow import follow
-    from runner.modes.run import Origin, run
+    from runner.modes.run import run
+    from runner.modes.together import Origin
     from runner.settings import Settings
 
     settings = Settings.model_validate_json(json.dumps(order["settings"]))

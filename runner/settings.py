@@ -162,7 +162,7 @@ class Settings(Component):
                 "train.jit_compile must be auto or false with deterministic=true on tensorflow, got true; "
                 "Keras turns XLA off in that case; set deterministic=false"
             )
-        on_bad = self.data.on_bad if isinstance(self.data, Data) else "raise"
+        on_bad = self.data.on_bad if isinstance(self.data, Data) and self.mode in TRAINING else "raise"
         unshared = self.distribute.unshared(self.loader.kind, self.loader.order, on_bad)
         if (problem := self.distribute.problem(self.backend) or unshared) is not None:
             raise ValueError(problem)

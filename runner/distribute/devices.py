@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 import keras
@@ -38,7 +39,7 @@ def chosen_devices(settings: DeviceChoice) -> list[str]:
     Raises `ConfigurationError` if there are fewer. Starts JAX.
     """
     if settings.processes > 1 and (of_each := _of_each_process(settings)):
-        return of_each
+        return list(chain.from_iterable(of_each))
     if settings.devices is None:
         return []
     there: list[str] = keras.distribution.list_devices()
@@ -49,7 +50,7 @@ def chosen_devices(settings: DeviceChoice) -> list[str]:
     return there[: settings.devices]
 
 
-def _of_each_process(settings: DeviceChoice) -> list[str]:
+def _of_each_process(settings: DeviceChoice) -> list[list[str]]:
     """The first devices of each process; none in a process that is no rank of a group."""
     import jax
 
@@ -61,8 +62,8 @@ def _of_each_process(settings: DeviceChoice) -> list[str]:
         if len(devices) < num:
             there = [f"{device.platform}:{device.id}" for device in devices]
             raise ConfigurationError(_too_many(num, there))
-        chosen += devices[:num]
-    return [f"{device.platform}:{device.id}" for device in chosen]
+        chosen.append([f"{device.platform}:{device.id}" for device in devices[:num]])
+    return chosen
 
 
 def connect(rank: Rank, address: str, settings: DeviceChoice) -> None:
@@ -112,6 +113,17 @@ def variables_on(settings: DeviceChoice) -> Iterator[None]:
     """
     devices = chosen_devices(settings)
     with _scope(devices) if devices else nullcontext():
+        yield
+
+
+@contextmanager
+def variables_on_own(settings: DeviceChoice) -> Iterator[None]:
+    """Within the block, Keras makes variables on the devices of this rank alone: its model needs no other rank."""
+    import jax
+
+    of_each = _of_each_process(settings)
+    own = of_each[jax.process_index()] if of_each else []
+    with _scope(own) if len(own) > 1 else nullcontext():
         yield
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ RANKS = "ranks"
 
 DONE = f"{RANKS}/done"
 """The file that rank 0 makes once the run is closed."""
+
+HANDED_IN = ".handed-in"
+"""The suffix of files in which the other ranks give rank 0 what they have found."""
 
 START = "-- start\n"
 """A line of a log before those of each attempt."""
@@ -136,16 +140,17 @@ def _started(number: int, address: str, order: bytes, folder: Path) -> subproces
     return rank
 
 
-def supervise(world: int, restarts: int, order_of: Callable[[int], Any], folder: Path) -> int:
-    """Train with `world` ranks; the exit code.
+def supervise(world: int, restarts: int | None, order_of: Callable[[int], Any], folder: Path) -> int:
+    """Do a run with `world` ranks; the exit code.
 
     `order_of` gives the run for each attempt, as bytes on one line. After the death of a rank the group is started
-    again, at most `restarts` times; an error of the run ends it.
+    again, at most `restarts` times, None if the run keeps no state; an error of the run ends it.
     """
-    (folder / RANKS).mkdir(exist_ok=True)
+    (folder / RANKS).mkdir(parents=True, exist_ok=True)
     attempt = ports = 0
     while True:
-        (folder / DONE).unlink(missing_ok=True)
+        for old in ((folder / DONE), *(folder / RANKS).glob(f"*{HANDED_IN}")):
+            old.unlink(missing_ok=True)
         group = RankGroup(world, f"127.0.0.1:{_free_port()}", order_of(attempt), folder)
         try:
             with _passing_on(group) as passed:
@@ -159,20 +164,24 @@ def supervise(world: int, restarts: int, order_of: Callable[[int], Any], folder:
             return end.code if end.code >= 0 else 128 - end.code
         attempt += 1
         how = f"was killed by {signal.Signals(-end.code).name}"
-        if attempt > restarts:
-            sys.stderr.write(
-                f"error: rank {end.rank} {how}, after {plural(restarts, 'restart')} (distribute.restarts)\n"
-            )
+        if restarts is None or attempt > restarts:
+            after = "" if restarts is None else f", after {plural(restarts, 'restart')} (distribute.restarts)"
+            sys.stderr.write(f"error: rank {end.rank} {how}{after or '; start the run again'}\n")
             return 1
         sys.stderr.write(f"rank {end.rank} {how}: all ranks start again from the newest state\n")
 
 
 def error_of(folder: Path, number: int) -> list[str]:
-    """The lines of the error that ended a rank in its last attempt; none if it wrote no error."""
+    """The lines of the error that ended a rank in its last attempt; none if it wrote no error.
+
+    Of an exception that is no error of the run, the last line of its traceback.
+    """
     file = folder / RANKS / f"{number}.log"
     lines = file.read_text(encoding="utf-8", errors="replace").rpartition(START)[2].splitlines()
     starts = [row for row, line in enumerate(lines) if line.startswith("error: ")]
-    return lines[starts[-1] :] if starts else []
+    if starts:
+        return lines[starts[-1] :]
+    return [f"error: {lines[-1]}"] if any(line.startswith("Traceback (") for line in lines) else []
 
 
 def _say_cause(end: GroupEnd, folder: Path) -> None:
@@ -184,8 +193,14 @@ def _say_cause(end: GroupEnd, folder: Path) -> None:
 
 @contextmanager
 def _passing_on(group: RankGroup) -> Iterator[Sequence[int]]:
-    """Within the block, pass SIGINT and SIGTERM on to rank 0; gives a list of those that were."""
+    """Within the block, pass SIGINT and SIGTERM on to rank 0; gives a list of those that were.
+
+    Python delivers signals to the main thread only; in other threads the block changes nothing.
+    """
     passed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield passed
+        return
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         passed.append(number)

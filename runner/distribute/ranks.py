@@ -18,6 +18,14 @@ class Rank:
         """Whether this process writes the files of the run."""
         return self.number == 0
 
+    def steps(self, num_steps: int) -> range:
+        """The batches that this rank predicts alone, of `num_steps`: each has about as many, in their order.
+
+        >>> [Rank(number, world=3).steps(8) for number in range(3)]
+        [range(0, 2), range(2, 5), range(5, 8)]
+        """
+        return range(num_steps * self.number // self.world, num_steps * (self.number + 1) // self.world)
+
     def share(self, num_devices: int) -> Share | None:
         """What this rank reads of each batch, for as many devices of all ranks together; None for a single process."""
         return None if self.world == 1 else Share(self, num_devices)

@@ -105,14 +105,9 @@ class LoaderDataset(keras.utils.PyDataset, DataAdapter):  # type: ignore[misc]
         return place.batches(self, self._num_rows(), build=unbuilt is not None)
 
     def _num_rows(self) -> Iterator[int | None]:
-        """The rows of each whole batch, of which this process has a share; None where it has all."""
-        loader = self._delivery.loader
-        for step in range(self._first_step, self._first_step + self._num_steps):
-            if loader.share is None:
-                yield None
-            else:
-                start, stop = loader.plan.positions(step % len(loader))
-                yield stop - start
+        """The rows of each whole batch, once it is taken."""
+        while True:
+            yield self._delivery.num_rows
 
     def get_tf_dataset(self) -> Any:
         """The batches of the current epoch; the first one builds `model`."""

@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from runner.batch import Batch, Targets
 from runner.data.ids import names_at
 from runner.errors import DataError
 from runner.feeds.targets import Encode, as_they_are
+from runner.loaders.draw import Draw
 from runner.loaders.loader import NOTHING_READABLE, Loader
 from runner.messages import plural
 from runner.records.digests import IdStream, array_digest
@@ -44,6 +47,8 @@ class Delivery:
     ) -> None:
         self.loader, self.place = loader, place
         self.failure: Exception | None = None
+        self.num_rows: int | None = None
+        """The rows that all processes together have of the batch given last; None for a process alone."""
         self._on_step, self._weigh = on_step, weigh
         self._end, self._encode = end, encode
         self._stream: Iterator[Batch] = iter(())
@@ -62,7 +67,7 @@ class Delivery:
         self._begun_at, self._begun_end, self._num_delivered, self._left_out = first_step, end, 0, []
         with self._remembering_failure():
             for step in range(first_step, end):
-                batch = self._batch(step, max(self._end, end))
+                batch = self._shared(step, self._batch(step, max(self._end, end)))
                 handed_over = self.hand_over(step, batch)
                 if len(batch):
                     self._num_delivered += 1
@@ -71,6 +76,11 @@ class Delivery:
                     self._left_out.append(step)
             if not self._num_delivered:
                 raise DataError(self._nothing(num_steps))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all samples of the steps that `steps` gave last are bad."""
+        return len(self._left_out) == self._begun_end - self._begun_at
 
     def step_of(self, number: int) -> int:
         """The global step of batch `number` that `steps` gave: steps without a sample are not among them."""
@@ -112,6 +122,24 @@ class Delivery:
             batch = next(self._stream)
         self._next_step = step + 1
         self._first = {**self._first, step: batch} if is_new or len(self._first) == 1 else {}
+        return batch
+
+    def _shared(self, step: int, batch: Batch) -> Batch:
+        """The batch as this process gives it to the model: all of it once a process has left out rows of its share."""
+        loader = self.loader
+        if loader.share is None:
+            return batch
+        start, stop = loader.plan.positions(step % len(loader))
+        self.num_rows = stop - start
+        if loader.reader.on_bad.choice != "skip":
+            return batch
+        if loader.share.divides(self.num_rows):
+            from runner.distribute.devices import gathered
+
+            if gathered(np.array([len(batch)])).sum() == self.num_rows:
+                return batch
+            batch = loader.batch(*divmod(step, len(loader)))
+        self.num_rows = len(batch)
         return batch
 
     def close(self) -> None:
@@ -175,15 +203,28 @@ class RecordedDelivery(Delivery):
         """As in `Delivery`; remembers the ids, and the digest of some batches."""
         share, loader = self.loader.share, self.loader
         draw = None if share is None else loader.plan.batch(*divmod(step, len(loader)))
-        self._ids[step] = batch.ids if draw is None else tuple(names_at(loader.source.ids, draw.indices))
+        is_shared = draw is not None and share is not None and share.divides(len(draw))
+        self._ids[step] = batch.ids if draw is None or not is_shared else self._ids_of_all(draw, batch)
         if step % PIXELS_EVERY == 0:
             values = [batch.x, *([batch.y] if loader.source.labels.fields else [])]  # arrays of the samples, too
-            if draw is not None and share is not None and share.divides(len(draw)):
+            if is_shared:
                 from runner.distribute.devices import gathered
 
                 values = gathered(values)
             self._pixels[step] = array_digest(*values)
         return super().hand_over(step, batch)
+
+    def _ids_of_all(self, draw: Draw, batch: Batch) -> tuple[str, ...]:
+        """The ids of a batch, of which each process has a share; only substitutes are not known from its draw."""
+        source, on_bad, share = self.loader.source, self.loader.reader.on_bad, self.loader.share
+        if on_bad.choice != "substitute" or share is None:
+            return tuple(names_at(source.ids, draw.indices))
+        from runner.distribute.devices import gathered
+
+        own = zip(share.of(draw).indices.tolist(), batch.ids, strict=True)
+        numbers = [on_bad.number_of(index, source.ids, name) for index, name in own]
+        tried = zip(draw.indices.tolist(), gathered(np.array(numbers)).tolist(), strict=True)
+        return tuple(source.ids[on_bad.candidate(index, len(source), number)] for index, number in tried)
 
     def ids(self, step: int) -> tuple[str, ...]:
         """The ids of a delivered batch that is not settled."""

@@ -69,6 +69,15 @@ class OnBad:
             others = (drawn if alike is None else alike[drawn]).tolist()
             yield from islice((other for other in others if other != index), MOST_SUBSTITUTES)
 
+    def candidate(self, index: int, num_samples: int, number: int) -> int:
+        """The candidate `number` for sample `index`: 0 is the sample itself."""
+        return next(islice(self.candidates(index, num_samples), number, None))
+
+    def number_of(self, index: int, ids: Sequence[str], name: str) -> int:
+        """Which candidate for sample `index` has the id `name`, as number for `candidate`."""
+        named = (number for number, one in enumerate(self.candidates(index, len(ids))) if ids[one] == name)
+        return next(named)
+
     def without_substitutes(self) -> OnBad:
         """Skip in place of substitute, for samples that are read once and kept in memory."""
         return self if self.choice == "raise" else OnBad("skip")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from runner.data.dataset import Data, Dataset
-from runner.distribute.ranks import ALONE, Rank, Share
+from runner.distribute.exchange import WITHOUT_OTHERS, Exchange, rank_folders
+from runner.distribute.ranks import Rank, Share
 from runner.loaders.blocks import gap_note
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
@@ -34,8 +36,13 @@ class RunContext:
     record: RunRecord
     terminal: Terminal
     tracking: Tracking
-    rank: Rank = ALONE
-    """This process, if several train the model together."""
+    exchange: Exchange = WITHOUT_OTHERS
+    """With the other processes, if several do the run together."""
+
+    @property
+    def rank(self) -> Rank:
+        """Which of the processes that do the run together this one is."""
+        return self.exchange.rank
 
     def begin(self) -> None:
         """Write the record, if it is held; point `latest` to the run, and begin it on the tracker."""
@@ -82,8 +89,8 @@ def _note_devices(run: RunContext) -> None:
     run.record.update(distribute={"attempts": [*attempts, attempt]})
 
 
-def _share(run: RunContext) -> Share | None:
-    """What this process reads of each batch; None for all of it."""
+def share_of(run: RunContext) -> Share | None:
+    """What this process reads of each batch that all compute together; None for all of it."""
     if run.rank.world == 1:
         return None
     from runner.distribute.devices import chosen_devices
@@ -109,12 +116,34 @@ def prepare_loading(
 def open_notes(run: RunContext, dataset: Dataset, *, forgets: bool = False) -> Notes:
     """The notes of a run on what it reads, held as long as its record is; bad samples are reported.
 
-    With `forgets`, digests of files that an earlier part of the run has noted are dropped.
+    With `forgets`, digests of files that an earlier part of the run has noted are dropped. A process that does not lead
+    notes in a folder of its own.
     """
-    folder, held = run.record.path, run.record.is_held
+    held, exchange = run.record.is_held, run.exchange
+    folder = run.record.path if run.rank.leads else exchange.own_folder
+    if forgets:
+        for old in rank_folders(folder) if run.rank.leads else [folder]:
+            if not run.rank.leads or int(old.name) >= run.rank.world:
+                shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
     most = run.config.data.max_bad if isinstance(run.config.data, Data) else None
     contents = Contents(folder, dataset.files, held=held, forgets=forgets)
-    return Notes(contents, BadSamples(folder, most, run.terminal.note, held=held))
+    return Notes(contents, BadSamples(folder, most, run.terminal.note, held=held, others=exchange.other_folders))
+
+
+def _end_notes(run: RunContext, notes: Notes, *, completed: bool) -> None:
+    """Record what was read. The process that leads takes the notes of all others; once all is read, it removes theirs.
+
+    What others have noted before an error stays there, too: a resume continues it.
+    """
+    if completed:
+        for _ in run.exchange.gather([None]):  # each has closed its loaders
+            continue
+    for folder in () if run.record.is_held or not run.rank.leads else rank_folders(run.record.path):
+        notes.take(folder)
+        if completed:
+            shutil.rmtree(folder, ignore_errors=True)
+    run.record.update(data=notes.section())
 
 
 @contextmanager
@@ -131,10 +160,10 @@ def open_loaders(
 
     `notes` are taken of what they read, new ones by default.
     """
-    notes, share = notes or open_notes(run, dataset), _share(run)
+    notes, share = notes or open_notes(run, dataset), share_of(run)
     with ExitStack() as closing:
         closing.callback(notes.contents.close)
-        closing.callback(lambda: run.record.update(data=notes.section()))
+        closing.push(lambda kind, error, trace: _end_notes(run, notes, completed=kind is None))
         loaders: dict[str, Loader] = {}
         for split in splits:
             trains = training and split == "train"

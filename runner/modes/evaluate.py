@@ -19,7 +19,7 @@ from runner.modes.figures import picture_data
 from runner.modes.model_means import predict_mean, refuse_known
 from runner.modes.open_data import data_section, open_dataset, samples_of
 from runner.modes.results import predict_split, predicted_section
-from runner.modes.scores import evaluate_parts, evaluate_split
+from runner.modes.scores import evaluate_parts, evaluate_split, model_of_rank
 from runner.modes.summary import model_lines
 from runner.modes.trained_samples import notes_on_trained
 from runner.records.mask_files import PREDICTIONS
@@ -63,11 +63,16 @@ def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
                 predict_mean(run, runs, loaders[split], split)
             return dataset
         with run.record.stage("load"):
-            model = _load(run, trained)
+            model = own = _load(run, trained)
+            if mode == "evaluate" and any(head.mode == "mask" for head in trained.heads):
+                own = model_of_rank(run, model, trained.path / trained.model)
         with run.record.stage(mode):
-            (_evaluate if mode == "evaluate" else _predict)(run, trained, model, loaders[split], split)
+            if mode == "evaluate":
+                _evaluate(run, trained, model, own, loaders[split], split)
+            else:
+                _predict(run, trained, own, loaders[split], split)
         if mode == "evaluate":
-            evaluate_parts(run, model, dataset, settings, split)
+            evaluate_parts(run, model, own, dataset, settings, split)
     return dataset
 
 
@@ -141,12 +146,13 @@ def _refuse_other_values(takes: str, name: str, spec: ArraySpec, before: Mapping
 
 def _load(run: RunContext, trained: RunFolder) -> keras.Model:
     from runner.callbacks.terminate_on_nan import refuse_no_numbers
-    from runner.distribute.devices import variables_on
+    from runner.distribute.devices import variables_on, variables_on_own
     from runner.training.model_file import load, model_digest
 
     run.config.model.import_code()
     run.config.train.import_code()
-    with variables_on(run.config.distribute):
+    predicts_alone = run.config.mode == "predict" and run.rank.world > 1
+    with (variables_on_own if predicts_alone else variables_on)(run.config.distribute):
         model = load(trained.path / trained.model)
     refuse_no_numbers(model, f"in {trained.path / trained.model}")
     run.terminal.summary(model_lines(trained, model.count_params()))
@@ -155,11 +161,13 @@ def _load(run: RunContext, trained: RunFolder) -> keras.Model:
     return model
 
 
-def _evaluate(run: RunContext, trained: RunFolder, model: keras.Model, loader: Loader, split: str) -> None:
+def _evaluate(
+    run: RunContext, trained: RunFolder, model: keras.Model, own: keras.Model, loader: Loader, split: str
+) -> None:
     from runner.models.base import outputs_of
 
     heads = trained.heads
-    results = evaluate_split(model, loader, heads=heads, outputs=outputs_of(heads, loader.spec))
+    results = evaluate_split(run, model, own, loader, heads=heads, outputs=outputs_of(heads, loader.spec))
     run.terminal.results(split, results)
     run.record.update(results={"evaluate": {"split": split, "model": trained.model, **results}})
 

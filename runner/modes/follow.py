@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner.distribute.group import RANKS, error_of
+from runner.distribute.exchange import Exchange
+from runner.distribute.group import error_of
 from runner.distribute.ranks import Rank
-from runner.errors import ConfigurationError, RunnerError
+from runner.errors import RunnerError
 from runner.modes.context import RunContext
 from runner.modes.debug import debugged
+from runner.modes.evaluate import use_model
 from runner.modes.fit import train_model
 from runner.modes.stop import end_process
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
-from runner.records.files import write_atomically
 from runner.records.metrics import read_metrics
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
-from runner.settings import TRAINING, Settings
+from runner.settings import Settings
+from runner.sweeps.members import runs_to_use
 from runner.trackers.base import NoTracker
 from runner.watchdog import Watchdog
 
-PATIENCE_SECONDS = 10.0
-"""How long rank 0 waits for what the others have measured; they end training when it does."""
-
 
 def follow(config: Settings, rank: Rank, led: Path) -> None:
-    """Train as rank 0 does, with other rows of each batch; what a run leaves is written to a folder that is removed.
+    """Do what rank 0 does, with other rows of each batch; what a run leaves is written to a folder that is removed.
 
     What this process measured is left for rank 0 in the folder of the run, `led`.
     """
@@ -43,9 +40,13 @@ def follow(config: Settings, rank: Rank, led: Path) -> None:
         record = RunRecord.open(Path(folder), backend=config.backend)
         watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
         with closing(watchdog), watchdog.watching():
-            train_model(RunContext(config, record, terminal, Tracking(config, terminal), rank), resumed)
+            context = RunContext(config, record, terminal, Tracking(config, terminal), Exchange(rank, led))
+            if config.from_run is None:
+                train_model(context, resumed)
+                gather_ranks(context)
+            else:
+                use_model(context, runs_to_use(config.from_run))
         record.close("completed")
-        write_atomically(_file(led, rank.number), json.dumps(_measured(record)), overwrite=True)
 
 
 LOST = ("Gloo", "NCCL", "coordination service", "Connection reset by peer")
@@ -71,16 +72,9 @@ def naming_lost_rank(rank: Rank, folder: Path) -> Iterator[None]:
 
 def gather_ranks(run: RunContext) -> None:
     """Report and record how long each rank waited for data, once all have trained."""
-    found, deadline = [_measured(run.record)], time.monotonic() + PATIENCE_SECONDS
-    for number in range(1, run.rank.world):
-        file = _file(run.record.path, number)
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if file.exists():
-            found.append(json.loads(file.read_text(encoding="utf-8")))
-            file.unlink()
-    ranks = [{"rank": number, **measured} for number, measured in enumerate(found) if measured]
-    if len(ranks) == run.rank.world:
+    gathered = run.exchange.gather([_measured(run.record)])
+    ranks = [{"rank": number, **measured} for number, measured in enumerate(gathered) if measured]
+    if run.rank.leads and len(ranks) == run.rank.world:
         slowest = max(ranks, key=lambda rank: rank["wait_seconds"])
         shares = ", ".join(f"{rank['wait_share']:.1%}" for rank in ranks)
         run.terminal.summary([("ranks", f"waited {shares} of the time; longest rank {slowest['rank']}")])
@@ -97,16 +91,3 @@ def _measured(record: RunRecord) -> dict[str, float]:
     seconds = sum(float(row["seconds"] or 0) for row in later) / max(1.0, steps)
     wait = result["wait"]
     return {"wait_share": wait["share"], "wait_seconds": wait["seconds"], "step_seconds": round(seconds, 6)}
-
-
-def _file(folder: Path, number: int) -> Path:
-    return folder / RANKS / f"{number}.json"
-
-
-def refuse_alone(config: Settings, rank: Rank) -> None:
-    """Raise `ConfigurationError` if one process is to do what `distribute.processes` do together."""
-    if config.distribute.processes > 1 and rank.world == 1 and config.mode in TRAINING:
-        raise ConfigurationError(
-            f"distribute.processes must be 1 in a sweep or from Python, got {config.distribute.processes}; start the "
-            "run with python -m runner, or give distribute.devices=all in place of processes"
-        )

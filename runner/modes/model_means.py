@@ -62,15 +62,18 @@ def predict_mean(run: RunContext, runs: Sequence[RunFolder], loader: Loader, spl
     means = [np.zeros((), np.float64) for _ in heads]
     run.config.model.import_code()
     run.config.train.import_code()
+    loader.share = None
     for one in runs:
         file = one.path / one.model
-        model = load(file)
+        model = load(file)  # on a device of this process alone
         refuse_no_numbers(model, f"in {file}")
-        predicted, source = predict(model, outputs_of(heads, loader.spec), loader)
+        predicted, source = predict(model, outputs_of(heads, loader.spec), loader, run.exchange)
         means = [mean + rows.astype(np.float64) / len(runs) for mean, rows in zip(means, predicted, strict=True)]
         used.append({"path": one.path, "model": one.model, "weights": model_digest(model)})
         del model
         gc.collect()  # before the next one is loaded
+    if not run.rank.leads:
+        return
     codes = source.labels.columns if source.labels.heads else None
     outputs = [mean.astype(np.float32) for mean in means]
     write_predictions(run.record.path / PREDICTIONS_CSV, source.ids, heads=heads, outputs=outputs, codes=codes)

@@ -13,7 +13,7 @@ from runner.models.base import Output, Task
 from runner.modes.context import RunContext
 from runner.modes.figures import picture_worst
 from runner.modes.open_data import original_of
-from runner.modes.scores import evaluate_parts
+from runner.modes.scores import evaluate_parts, model_of_rank
 from runner.records.folder import MODEL
 from runner.records.predictions import FOLD_CSV, PREDICTIONS_CSV
 from runner.settings import Settings
@@ -31,19 +31,25 @@ def predict_split(
     heads: tuple[Head, ...],
     outputs: tuple[Output, ...],
 ) -> tuple[int, dict[str, Any]]:
-    """Write predictions, and pictures of the worst. Returns the number of samples, and the scores of masks."""
+    """Write predictions, and pictures of the worst. Returns the number of samples, and the scores of masks.
+
+    The ranks of a group each predict some batches, with a `model` of their own; rank 0 writes all.
+    """
     from runner.training.inference import predict_to
     from runner.training.segmentation import Segmentation, has_arrays
 
-    folder = run.record.path
+    folder, exchange, loader.share = run.record.path, run.exchange, None
     if not has_arrays(heads):
-        predicted = predict_to(folder / PREDICTIONS_CSV, model, loader, heads=heads, outputs=outputs)
-        picture_worst(folder, split, predicted, heads)
+        file = folder / PREDICTIONS_CSV
+        predicted = predict_to(file, model, loader, heads=heads, outputs=outputs, exchange=exchange)
+        if exchange.rank.leads:
+            picture_worst(folder, split, predicted, heads)
         return len(predicted), {}
     original = original_of(run.config)
-    segmentation = Segmentation(model, loader, heads=heads, outputs=outputs, original=original)
+    segmentation = Segmentation(model, loader, heads=heads, outputs=outputs, original=original, exchange=exchange)
     segmentation.write(folder)
-    segmentation.write_pictures(folder, split)
+    if exchange.rank.leads:
+        segmentation.write_pictures(folder, split)
     kind = "masks" if any(head.mode == "mask" for head in heads) else "arrays"
     run.record.update(digests={kind: segmentation.digest})
     return segmentation.num_samples, segmentation.scores
@@ -64,7 +70,6 @@ def evaluate_and_predict(
 ) -> None:
     """Evaluate and predict the test split; without one, the validation split. `settings` are those of the loaders."""
     from runner.training.inference import evaluate
-    from runner.training.model_file import load
 
     split = next((name for name in ("test", "validation") if name in loaders), None)
     if split is None:
@@ -74,22 +79,17 @@ def evaluate_and_predict(
         run.terminal.note("no test split: evaluating on validation")
     with run.record.stage("evaluate"):
         results = evaluate(model, loaders[split])
-    if not run.rank.leads:
-        return  # the process that leads predicts
     with run.record.stage("predict"):
-        if run.rank.world > 1:
-            model = load(run.record.path / MODEL)
-            for loader in loaders.values():
-                loader.share = None
-        _, scores = predict_split(run, model, loaders[split], split, heads=dataset.heads, outputs=task.outputs)
+        own = model_of_rank(run, model, run.exchange.run / MODEL)
+        _, scores = predict_split(run, own, loaders[split], split, heads=dataset.heads, outputs=task.outputs)
         if split == "test" and getattr(run.config.data, "fold", None) is not None:
-            _predict_fold(run, model, task, dataset, loaders["validation"])
+            _predict_fold(run, own, task, dataset, loaders["validation"])
     results |= scores
     run.terminal.results(split, results)
     run.record.update(
         results={"evaluate": {"split": split, **results}, "predict": predicted_section(run.config, split)}
     )
-    evaluate_parts(run, model, dataset, settings, split)
+    evaluate_parts(run, model, own, dataset, settings, split)
 
 
 def _predict_fold(run: RunContext, model: keras.Model, task: Task, dataset: Dataset, loader: Loader) -> None:
@@ -98,4 +98,5 @@ def _predict_fold(run: RunContext, model: keras.Model, task: Task, dataset: Data
     from runner.training.segmentation import has_arrays
 
     if not has_arrays(dataset.heads):
-        predict_to(run.record.path / FOLD_CSV, model, loader, heads=dataset.heads, outputs=task.outputs)
+        file, loader.share = run.record.path / FOLD_CSV, None
+        predict_to(file, model, loader, heads=dataset.heads, outputs=task.outputs, exchange=run.exchange)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from runner.component import require
+from runner.distribute.exchange import Exchange
 from runner.distribute.launch import refuse_apart
 from runner.distribute.ranks import ALONE, Rank
 from runner.errors import DataError
@@ -22,7 +23,7 @@ from runner.modes.defaults import chosen_keys
 from runner.modes.evaluate import use_model
 from runner.modes.export import export_model
 from runner.modes.fit import train_model
-from runner.modes.follow import gather_ranks, naming_lost_rank, refuse_alone
+from runner.modes.follow import gather_ranks, naming_lost_rank
 from runner.modes.initial_weights import fetch_weights
 from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
@@ -32,6 +33,7 @@ from runner.modes.resume import resumable
 from runner.modes.stop import closing_record, end_process
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
+from runner.modes.together import Origin, is_together, recorded_together
 from runner.modes.tracker import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
@@ -46,15 +48,6 @@ from runner.sweeps.members import runs_to_use
 from runner.sweeps.sweep_plan import SWEEP_JSON
 from runner.training.backend import require_backend
 from runner.watchdog import Watchdog
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a run comes from: the command line, its overrides, and the user's own configuration files."""
-
-    argv: Sequence[str] = ()
-    overrides: Sequence[str] = ()
-    foreign_files: tuple[Path, ...] = ()
 
 
 def build_loader(config: Settings, split: str = "train") -> Loader:
@@ -86,12 +79,13 @@ def _for_keras(loader: Loader) -> Loader:
 def run(config: Settings, *, folder: Path | None = None, origin: Origin | None = None, rank: Rank = ALONE) -> RunRecord:
     """Do what `config.mode` says. Returns the closed record, whose `path` is the run's folder.
 
+    With `distribute.processes`, other processes do it, of which `rank` is one.
+
     Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
     failed, Ctrl-C as interrupted; both are raised again. A resume that ends before its first step changes nothing in
     the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the data, and
     `VerifyError` if `verify` found a difference.
     """
-    refuse_alone(config, rank)
     given, config = config, debugged(config)
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())
@@ -106,6 +100,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     refuse_unaveraged(config, trained or ())
     fetch_weights(config, resumed)
     folder = resumed.path if resumed else folder or new_run_folder()
+    if rank.world == 1 and is_together(given):
+        return recorded_together(given, folder, origin)
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     record = _open_record(config, folder, origin, resumed)
@@ -120,7 +116,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     ):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
-        context = RunContext(config, record, terminal, tracking, rank)
+        context = RunContext(config, record, terminal, tracking, Exchange(rank, folder))
         if resumed is None:
             context.begin()
         if config.mode == "check":
@@ -133,7 +129,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
             difference = export_model(context, trained[0])
         else:
             dataset = train_model(context, resumed) if trained is None else use_model(context, trained)
-            if rank.world > 1:
+            if rank.world > 1 and trained is None:
                 gather_ranks(context)
             if first is not None:
                 difference = verify(config, first, record, dataset, terminal)

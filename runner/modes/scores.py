@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,23 +16,45 @@ from runner.data.views import select
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.models.base import Output
-from runner.modes.context import RunContext
+from runner.modes.context import RunContext, share_of
 from runner.modes.pipeline import open_loader, streaming
 
 if TYPE_CHECKING:
     import keras
 
 
+def model_of_rank(run: RunContext, model: keras.Model, file: Path) -> keras.Model:
+    """The model of `file` for this process alone, without whose others it may be used; alone it is `model` itself."""
+    from runner.distribute.devices import variables_on_own
+    from runner.training.model_file import load
+
+    if run.rank.world == 1:
+        return model
+    with variables_on_own(run.config.distribute):
+        return load(file)
+
+
 def evaluate_split(
-    model: keras.Model, loader: Loader, *, heads: tuple[Head, ...], outputs: tuple[Output, ...]
+    run: RunContext,
+    model: keras.Model,
+    own: keras.Model,
+    loader: Loader,
+    *,
+    heads: tuple[Head, ...],
+    outputs: tuple[Output, ...],
 ) -> dict[str, Any]:
-    """Loss and metrics; of masks also the overlap of each class, counted exactly in a second pass."""
+    """Loss and metrics; of masks also the overlap of each class, counted exactly in a second pass.
+
+    All processes of a run compute `model` together, and `own` each for itself.
+    """
     from runner.training.inference import evaluate
     from runner.training.segmentation import Segmentation
 
+    loader.share = share_of(run)
     results: dict[str, Any] = evaluate(model, loader)
     if any(head.mode == "mask" for head in heads):
-        segmentation = Segmentation(model, loader, heads=heads, outputs=outputs)
+        loader.share = None
+        segmentation = Segmentation(own, loader, heads=heads, outputs=outputs, exchange=run.exchange)
         segmentation.score()
         results |= segmentation.scores
     return results
@@ -41,9 +64,14 @@ SAMPLES = "samples"
 """The key of a part's number of samples, next to its metrics."""
 
 
-def evaluate_parts(run: RunContext, model: keras.Model, dataset: Dataset, settings: LoaderSettings, split: str) -> None:
-    """Evaluate each part of `data=mix` that the split has samples of; report and record it. Nothing for other data."""
-    found = dict(_evaluated(run, model, dataset, settings, split))
+def evaluate_parts(
+    run: RunContext, model: keras.Model, own: keras.Model, dataset: Dataset, settings: LoaderSettings, split: str
+) -> None:
+    """Evaluate each part of `data=mix` that the split has samples of; report and record it. Nothing for other data.
+
+    Models as in `evaluate_split`.
+    """
+    found = dict(_evaluated(run, model, own, dataset, settings, split))
     for name, results in found.items():
         metrics = {key: value for key, value in results.items() if key != SAMPLES}
         run.terminal.results(f"{split} of {name}", metrics)
@@ -52,7 +80,7 @@ def evaluate_parts(run: RunContext, model: keras.Model, dataset: Dataset, settin
 
 
 def _evaluated(
-    run: RunContext, model: keras.Model, dataset: Dataset, settings: LoaderSettings, split: str
+    run: RunContext, model: keras.Model, own: keras.Model, dataset: Dataset, settings: LoaderSettings, split: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     from runner.models.base import outputs_of
 
@@ -64,4 +92,5 @@ def _evaluated(
             part = replace(dataset, splits={split: select(source, indices)})
             with open_loader(run.config, streaming(settings), part, split) as loader:
                 outputs = outputs_of(heads, loader.spec)
-                yield name, {SAMPLES: len(indices), **evaluate_split(model, loader, heads=heads, outputs=outputs)}
+                results = evaluate_split(run, model, own, loader, heads=heads, outputs=outputs)
+                yield name, {SAMPLES: len(indices), **results}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ HEADER = ("split", "id", "path", "reason")
 SHOWN = 10
 """The number of bad samples that are reported one by one; the file lists all."""
 
+Key = tuple[str, str]
+"""A split, and an id in it."""
+
+Values = tuple[str, str]
+"""The path of a bad sample, or its id, and the reason."""
+
 Notify = Callable[[str], None]
 """Shows a text to the user at once."""
 
@@ -30,7 +37,8 @@ class BadSamples:
     """Counts, reports and lists bad samples as they are found; threads may share it.
 
     A resumed run continues the list in `folder`; without a folder there is no list. More than `most` bad samples in
-    all splits together are an error. If `held`, the list is not written before `begin`.
+    all splits together are an error, with those that other processes of the run list in the folders `others`. If
+    `held`, the list is not written before `begin`.
     """
 
     def __init__(
@@ -40,10 +48,12 @@ class BadSamples:
         notify: Notify = lambda text: None,
         *,
         held: bool = False,
+        others: Sequence[Path] = (),
     ) -> None:
         self._file, self._held = None if folder is None else folder / BAD_SAMPLES_CSV, held
+        self._others = others
         self._most, self._notify = most, notify
-        self._known: dict[tuple[str, str], tuple[str, str]] = dict(self._read())
+        self._known: dict[Key, Values] = dict(self._read())
         self._lock = threading.Lock()
 
     def note(self, split: str, sample_id: str, path: str, reason: str) -> None:
@@ -52,12 +62,25 @@ class BadSamples:
         Raises `DataError`, which lists all, if there are more than allowed.
         """
         with self._lock:
-            if (split, sample_id) not in self._known:
-                self._known[split, sample_id] = path, reason
-                self._append((split, sample_id, path, reason))
-                self._report(f"{path}: {reason}")
-        if self._most is not None and len(self._known) > self._most:
-            raise DataError(self._too_many(self._most))
+            is_new = (split, sample_id) not in self._known
+            if is_new:
+                self._add((split, sample_id), (path, reason))
+            # Looked up after the own one is listed: the process that lists the last one finds all.
+            all_known = {**self._known, **dict(chain.from_iterable(map(_listed, self._others)))} if is_new else {}
+        if self._most is not None and max(len(self._known), len(all_known)) > self._most:
+            raise DataError(_too_many(self._most, all_known or self._known))
+
+    def take(self, folder: Path) -> None:
+        """Note the bad samples that another process of the run lists in `folder`."""
+        with self._lock:
+            for key, values in _listed(folder):
+                if key not in self._known:
+                    self._add(key, values)
+
+    def _add(self, key: Key, values: Values) -> None:
+        self._known[key] = values
+        self._append((*key, *values))
+        self._report(": ".join(values))
 
     def begin(self) -> None:
         """Write what was held, and each bad sample from now on; nothing happens if nothing is held."""
@@ -71,15 +94,14 @@ class BadSamples:
         """The number of bad samples in each split."""
         return Counter(split for split, _ in self._known)
 
-    def _read(self) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    def _read(self) -> Iterator[tuple[Key, Values]]:
         """The samples listed before a resume; an incomplete line, left by a power cut, is removed from the file."""
         if self._file is None or not self._file.exists():
             return
-        rows = [row for row in read_table(self._file)[1:] if len(row) == len(HEADER)]
+        listed = list(_listed(self._file.parent))
         if not self._held:
-            write_table(self._file, [HEADER, *rows], overwrite=True)
-        for split, sample_id, path, reason in rows:
-            yield (split, sample_id), (path, reason)
+            write_table(self._file, [HEADER, *((*key, *values) for key, values in listed)], overwrite=True)
+        yield from listed
 
     def _append(self, row: tuple[str, ...]) -> None:
         if self._file is None or self._held:
@@ -102,10 +124,20 @@ class BadSamples:
         log.warning("%s", text)
         self._notify(text)
 
-    def _too_many(self, most: int) -> str:
-        lines = [f"{path}: {reason}" for path, reason in self._known.values()]
-        first = f"data.max_bad={most} must cover all bad samples, got {len(lines)}; fix them, or raise the limit:"
-        return "\n".join((first, *lines))
+
+def _listed(folder: Path) -> Iterator[tuple[Key, Values]]:
+    """The bad samples in the list of a folder, if there is one; without a line that is incomplete."""
+    file = folder / BAD_SAMPLES_CSV
+    for row in read_table(file)[1:] if file.exists() else ():
+        if len(row) == len(HEADER):
+            split, sample_id, path, reason = row
+            yield (split, sample_id), (path, reason)
+
+
+def _too_many(most: int, known: Mapping[Key, Values]) -> str:
+    lines = [f"{path}: {reason}" for path, reason in known.values()]
+    first = f"data.max_bad={most} must cover all bad samples, got {len(lines)}; fix them, or raise the limit:"
+    return "\n".join((first, *lines))
 
 
 @dataclass(frozen=True)
@@ -114,6 +146,11 @@ class Notes:
 
     contents: Contents
     bad: BadSamples
+
+    def take(self, folder: Path) -> None:
+        """Note what another process of the run has noted in `folder`."""
+        self.contents.take(folder)
+        self.bad.take(folder)
 
     def begin(self) -> None:
         """Write what was held back; nothing happens if nothing was."""

@@ -86,6 +86,16 @@ class ContentsTable:
             self._shared.write(row, self._begin + index * ROW.itemsize)
         self._known.array[index] = True
 
+    def take(self, rows: Array) -> None:
+        """Note what another table of the same samples knows; while nothing else is noted."""
+        for start in range(0, len(rows), BLOCK):
+            own, others = self._rows(start).copy(), rows[start : start + BLOCK]
+            new = (own["name"] == 0) & (others["name"] != 0)
+            own[new] = others[new]
+            with _reporting_errors(self.file):
+                self._shared.write(own.tobytes(), self._begin + start * ROW.itemsize)
+            self._known.array[start : start + len(own)] |= new
+
     def blocks(self) -> Iterator[Array]:
         """All rows, dtype `ROW`, `BLOCK` of them at a time."""
         return map(self._rows, range(0, self._num_samples, BLOCK))
@@ -147,6 +157,12 @@ class Contents:
         file = self._file(split)
         self._tables[split] = ContentsTable.open(self._copy(file) if self._held else file, num_samples)
         return self._tables[split]
+
+    def take(self, folder: Path) -> None:
+        """Note what the tables of the same splits in another folder know."""
+        for split, rows in read_contents(folder).items():
+            if split in self._tables and len(rows) == len(self._tables[split]):
+                self._tables[split].take(rows)
 
     def begin(self) -> None:
         """Put the tables that were held in place of those that are there; a second call does nothing."""

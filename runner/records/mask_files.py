@@ -8,6 +8,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,7 +54,11 @@ class MaskFiles:
         """
         return self._write(sample_id, ".npy", lambda path: np.save(path, array), folder)
 
-    def _write(self, sample_id: str, suffix: str, save: Callable[[Path], None], folder: str) -> str:
+    def take(self, unnamed: UnnamedFile) -> str:
+        """Move a file that another process has written, as if it were written here now; returns what `write` does."""
+        return self._write(unnamed.name, unnamed.suffix, unnamed.path.replace, "")
+
+    def _write(self, sample_id: str, suffix: str, save: Callable[[Path], object], folder: str) -> str:
         name = self._names.of(f"{folder}/{sample_id}" if folder else sample_id, suffix)
         path = self._folder / name
         try:
@@ -61,6 +67,32 @@ class MaskFiles:
         except OSError as error:
             raise RunnerError(f"cannot write {path}: {error.strerror or error}") from error
         return f"{PREDICTIONS}/{name}"
+
+
+@dataclass(frozen=True)
+class UnnamedFile:
+    """A written mask or array that gets its name later: names depend on all samples before, which others predict."""
+
+    path: Path
+    name: str
+    """The sample's id, below the folder of its head."""
+    suffix: str
+
+
+class UnnamedFiles(MaskFiles):
+    """Writes predicted masks and arrays as numbered files, for `MaskFiles.take` of the process that names them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._numbers = count()
+
+    def _write(self, sample_id: str, suffix: str, save: Callable[[Path], object], folder: str) -> Any:
+        path = self._folder / f"{next(self._numbers)}{suffix}"
+        try:
+            save(path)
+        except OSError as error:
+            raise RunnerError(f"cannot write {path}: {error.strerror or error}") from error
+        return UnnamedFile(path, f"{folder}/{sample_id}" if folder else sample_id, suffix)
 
 
 @contextmanager

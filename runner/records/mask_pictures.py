@@ -67,6 +67,12 @@ class MaskPictures:
                 push = heapq.heappush if len(heap) < most else heapq.heappushpop
                 push(heap, _Kept(rank, row, sample_id, drawn))
 
+    def join(self, other: MaskPictures) -> None:
+        """Keep the worst and best of both passes, over other rows of the same samples."""
+        for heap, others, most in ((self._worst, other._worst, MOST_WORST), (self._best, other._best, MOST_BEST)):
+            heap[:] = heapq.nlargest(most, [*heap, *others])
+            heapq.heapify(heap)
+
     def write(self, folder: Path, split: str, number: int) -> None:
         """Write the pictures of the head with this number to figures/."""
         pictures = {kept.row: kept for heap in (self._worst, self._best) for kept in sorted(heap, reverse=True)}

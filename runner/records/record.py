@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -156,6 +157,12 @@ class RunRecord:
             **{name: document.get(name, {}) for name in LATER_SECTIONS},
         }
         return cls(folder, document, open_log(folder, held=True), before=before)
+
+    @classmethod
+    def closed(cls, folder: Path) -> RunRecord:
+        """The record of a run that other processes have written; nothing is written to it."""
+        content = (folder / RUN_JSON).read_bytes()
+        return cls(folder, json.loads(content), logging.NullHandler(), before=content)
 
     @property
     def is_held(self) -> bool:

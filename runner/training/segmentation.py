@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,12 +13,13 @@ import numpy as np
 from runner.batch import Array, Batch
 from runner.data.labels import Head
 from runner.distribute.devices import Placement
+from runner.distribute.exchange import WITHOUT_OTHERS, Exchange
 from runner.errors import DataError, RunnerError
 from runner.fields import arrays_of
 from runner.loaders.loader import NOTHING_READABLE, Loader
 from runner.models.base import Output
 from runner.records.digests import IdStream, array_digest
-from runner.records.mask_files import MaskFiles, mask_files
+from runner.records.mask_files import PREDICTIONS, MaskFiles, UnnamedFile, UnnamedFiles, mask_files, remove
 from runner.records.mask_pictures import MaskPictures
 from runner.records.mask_scores import MaskScores
 from runner.records.original_masks import Original, OriginalMasks
@@ -75,29 +76,39 @@ class MaskPass:
         self.scores = (self.scores or MaskScores.empty(num_classes)) + scores
         return scores
 
-    def rows(
-        self, batch: Batch, predicted: Array, truth: Array | None, files: MaskFiles, digest: IdStream, first: int
-    ) -> Iterator[list[object]]:
-        """Score, picture and write the masks of a batch, whose first sample is number `first` of the pass.
+    def join(self, scores: MaskScores | None, pictures: MaskPictures) -> None:
+        """Add the scores and pictures of other samples of the same pass."""
+        if scores is not None:
+            self.scores = (self.scores or MaskScores.empty(len(self.head.class_names))) + scores
+        self.pictures.join(pictures)
 
-        The cells of predictions.csv for each.
-        """
+    def rows(
+        self, batch: Batch, predicted: Array, truth: Array | None, files: MaskFiles, first: int
+    ) -> Iterator[Cells]:
+        """Score, picture and write the masks of a batch, whose first sample is number `first` of the pass."""
         images = next(array for _, array in arrays_of(batch.x) if array.ndim > 2)
         for row, (sample_id, mask) in enumerate(zip(batch.ids, predicted, strict=True)):
             true_mask = None if truth is None else truth[row]
             scores = self.score(mask, true_mask)
             self.pictures.add(first + row, sample_id, images[row], mask, true_mask, scores.mean_iou)
-            digest.update([sample_id, array_digest(mask)])
             written = mask if self._resized is None else self._resized.mask_of_file(sample_id, mask)
             file = files.write(self._head_of_files, sample_id, written, folder=self._folder)
-            yield mask_cells(file, written, scores, labelled=truth is not None)
+            yield Cells(mask_cells(file, written, scores, labelled=truth is not None), (sample_id, array_digest(mask)))
+
+
+class Cells(NamedTuple):
+    """Cells of predictions.csv for one sample, and what they add to the digest of all masks and arrays."""
+
+    cells: Sequence[object]
+    digested: tuple[str, ...] = ()
 
 
 class Segmentation:
     """A pass of a model over samples whose masks or arrays it predicts, perhaps next to others; it can be done once.
 
     Memory does not grow with the number of samples, but for the names of files. With `original`, files of masks have
-    the size of their images; scores and digests are those of the masks that the model predicts.
+    the size of their images; scores and digests are those of the masks that the model predicts. The ranks of a group
+    divide the batches of the pass, each with a model of its own; rank 0 gets the whole.
     """
 
     def __init__(
@@ -108,9 +119,11 @@ class Segmentation:
         heads: tuple[Head, ...],
         outputs: tuple[Output, ...],
         original: Original | None = None,
+        exchange: Exchange = WITHOUT_OTHERS,
     ) -> None:
         if loader.plan.shuffle:
             raise RunnerError("predictions need the source's order; build the loader with shuffle=False")
+        self._exchange, self._steps = exchange, exchange.rank.steps(len(loader))
         self._model, self._loader, self._place = ClassChoice(model, outputs), loader, Placement.of(model)
         self._heads, self._outputs = heads, outputs
         self._several = sum(head.mode == "mask" or bool(head.shape) for head in heads) > 1
@@ -128,21 +141,31 @@ class Segmentation:
 
     def score(self) -> None:
         """Score all samples, and write nothing. Raises `DataError` if no sample can be read."""
-        for batch, predicted in self._batches():
+        for _, batch, predicted in self._batches():
             targets = self._targets(batch)
             for number, mask_pass in self._masks.items():
                 pairs = zip(predicted[self._outputs[number].name], targets[mask_pass.head.name], strict=True)
                 for mask, truth in pairs:
                     mask_pass.score(mask, truth)
+        self._join()
 
     def write(self, folder: Path) -> None:
         """Write predictions.csv, and the masks to predictions/, of the run in `folder`.
 
-        Raises `RunnerError` if a file cannot be written, `DataError` if no sample can be read.
+        All ranks of a group must call it; only rank 0 writes there. Raises `RunnerError` if a file cannot be written,
+        `DataError` if no sample can be read.
         """
+        if not self._exchange.rank.leads:
+            made = self._exchange.own_folder / PREDICTIONS
+            remove(made)
+            made.mkdir(parents=True)
+            self._exchange.gather(self._rows(UnnamedFiles(made)))
+            self._join()
+            return
         labelled = bool(self._loader.source.labels.heads)
         with mask_files(folder) as files:
-            write_prediction_rows(folder / PREDICTIONS_CSV, self._heads, self._rows(files), labelled=labelled)
+            rows = self._written(self._exchange.gather(self._rows(files)), files)
+            write_prediction_rows(folder / PREDICTIONS_CSV, self._heads, rows, labelled=labelled)
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -159,40 +182,58 @@ class Segmentation:
         for number, mask_pass in self._masks.items():
             mask_pass.pictures.write(folder, split, number)
 
-    def _batches(self) -> Iterator[tuple[Batch, Mapping[str, Array]]]:
-        """The batches of the pass, each with the outputs of the model by name."""
-        for batch in self._loader.stream(0, len(self._loader)):
+    def _batches(self) -> Iterator[tuple[int, Batch, Mapping[str, Array]]]:
+        """The batches of this rank, each with the number of its first sample, and the outputs of the model by name."""
+        steps, size = self._steps, self._loader.plan.batch_size
+        for step, batch in zip(steps, self._loader.stream(steps.start, len(steps)), strict=True):
             if len(batch):  # 0 where all its samples are bad
-                yield batch, self._model.predict_on_batch(self._place.put(batch.x) if self._place else batch.x)
+                predicted = self._model.predict_on_batch(self._place.put(batch.x) if self._place else batch.x)
+                yield step * size, batch, predicted
                 self.num_samples += len(batch)
-        if not self.num_samples:
+
+    def _join(self) -> None:
+        """Add what the other ranks have counted. Raises `DataError` if no sample can be read."""
+        own = {number: (one.scores, one.pictures) for number, one in self._masks.items()}
+        for masks, num_samples in islice(self._exchange.gather([(own, self.num_samples)]), 1, None):
+            self.num_samples += num_samples
+            for number, counted in masks.items():
+                self._masks[number].join(*counted)
+        if self._exchange.rank.leads and not self.num_samples:
             raise DataError(NOTHING_READABLE)
 
-    def _rows(self, files: MaskFiles) -> Iterator[Iterable[object]]:
-        """The rows of predictions.csv, in the order of the loader."""
-        for batch, predicted in self._batches():
+    def _written(self, rows: Iterable[Sequence[Cells]], files: MaskFiles) -> Iterator[Iterable[object]]:
+        """The rows of predictions.csv, whose arrays are digested and whose files have their names."""
+        for row in rows:
+            self._digest.update(chain.from_iterable(part.digested for part in row))
+            cells = chain.from_iterable(part.cells for part in row)
+            yield (files.take(cell) if isinstance(cell, UnnamedFile) else cell for cell in cells)
+        self._join()
+
+    def _rows(self, files: MaskFiles) -> Iterator[Sequence[Cells]]:
+        """The rows of predictions.csv that this rank predicts, in the order of the loader."""
+        for first, batch, predicted in self._batches():
             targets = self._targets(batch)
-            columns: list[Iterable[Iterable[object]]] = []
+            columns: list[Iterable[Cells]] = []
             for number, (head, output) in enumerate(zip(self._heads, self._outputs, strict=True)):
                 given, truth = predicted[output.name], targets.get(head.name)
                 if mask_pass := self._masks.get(number):
-                    columns.append(mask_pass.rows(batch, given, truth, files, self._digest, self.num_samples))
+                    columns.append(mask_pass.rows(batch, given, truth, files, first))
                 elif head.shape:
                     columns.append(self._array_rows(head, batch, given, truth, files))
                 else:
-                    columns.append(zip(*_cells(head, batch, given, truth), strict=True))
-            for sample_id, *cells in zip(batch.ids, *columns, strict=True):
-                yield chain([sample_id], *cells)
+                    columns.append(map(Cells, zip(*_cells(head, batch, given, truth), strict=True)))
+            for sample_id, *parts in zip(batch.ids, *columns, strict=True):
+                yield [Cells([sample_id]), *parts]
 
     def _array_rows(
         self, head: Head, batch: Batch, predicted: Array, truth: Array | None, files: MaskFiles
-    ) -> Iterator[list[object]]:
-        """Write the predicted arrays of a batch; the cells of predictions.csv for each."""
+    ) -> Iterator[Cells]:
+        """Write the predicted arrays of a batch."""
         folder = head.name if self._several else ""
         for row, (sample_id, array) in enumerate(zip(batch.ids, predicted, strict=True)):
-            self._digest.update([sample_id, array_digest(array)])
             error = [] if truth is None else [np.square(truth[row].astype(np.float64) - array).mean()]
-            yield [*error, files.write_array(sample_id, array, folder=folder)]
+            file = files.write_array(sample_id, array, folder=folder)
+            yield Cells([*error, file], (sample_id, array_digest(array)))
 
     def _targets(self, batch: Batch) -> Mapping[str, Array]:
         """The targets of a batch by the names of their heads; none without labels."""

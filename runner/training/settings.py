@@ -240,7 +240,7 @@ class Distribute(Component):
 
     processes: PositiveInt = 1
     """Processes on this host that train one model together, each with devices of its own; they read their own rows of
-    each batch. Other modes than run and fit use one."""
+    each batch, and predict their share of the batches. The modes check, bench and pack use one."""
 
     restarts: Count = 2
     """How often the processes are started again from the newest state after one of them has died."""
@@ -268,10 +268,11 @@ class Distribute(Component):
         why = {
             "loader=custom": loader == "custom" and "whose batches each process would make as a whole",
             "loader.order=blocks": order == "blocks" and "which reads whole blocks in each process",
-            f"data.on_bad={on_bad}": on_bad != "raise" and "as the processes would have batches of different sizes",
+            "data.on_bad=skip": on_bad == "skip" and "as the processes would have batches of different sizes",
         }
         got = next((f"{what}, {reason}" for what, reason in why.items() if reason), None)
+        substitute = "set data.on_bad=substitute" if got and "on_bad" in got else "leave one of them out"
         return got and (
-            f"distribute.processes must be 1 with {got}, got {self.processes}; leave one of them out, or give "
+            f"distribute.processes must be 1 with {got}, got {self.processes}; {substitute}, or give "
             "distribute.devices=all in place of processes"
         )

@@ -1,10 +1,14 @@
 """The keys of training on several devices, and what they cannot go with."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from runner import compose
 from runner.distribute.launch import refuse_apart
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, DataError, RunnerError, Terminated
+from runner.modes.together import Origin, is_together, run_together
 
 
 @pytest.mark.parametrize("devices", ["all", 1, 4])
@@ -100,10 +104,79 @@ def test_processes_that_cannot_share_are_refused(keys, reason):
         compose([*keys, "distribute.processes=2"])
 
 
-def test_processes_are_refused_from_python(tmp_path, digits_root):
+@pytest.fixture
+def ranks(monkeypatch):
+    """What starts the ranks notes their number, leaves this error in a record, and ends with this exit code."""
+
+    class Ranks:
+        code, error, started = 0, None, ()
+
+        def supervise(self, world, restarts, order_of, folder):
+            self.started = (*self.started, (world, restarts, json.loads(order_of(0))["settings"]["mode"]))
+            if self.code in (0, 4):
+                (folder / "run.json").write_text(json.dumps({"error": self.error, "status": "completed"}))
+            return self.code
+
+    made = Ranks()
+    monkeypatch.setattr("runner.modes.together.supervise", made.supervise)
+    return made
+
+
+def from_python(digits_root, folder):
     from runner.modes.run import run
 
-    settings = compose(["backend=jax", "distribute.processes=2", f"data.root={digits_root}"])
-    with pytest.raises(ConfigurationError, match="distribute.processes must be 1 in a sweep or from Python, got 2"):
-        run(settings, folder=tmp_path)
-    assert not list(tmp_path.iterdir())
+    return run(compose(["backend=jax", "distribute.processes=2", f"data.root={digits_root}"]), folder=folder)
+
+
+def test_python_starts_the_ranks_of_a_run(ranks, tmp_path, digits_root):
+    record = from_python(digits_root, tmp_path)
+    assert ranks.started == ((2, 2, "run"),)
+    assert (record.path, record.document["status"]) == (tmp_path, "completed")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (2, ConfigurationError, "ended with exit code 2; see their messages"),
+        (4, DataError, "^a.png: torn$"),
+        (1, RunnerError, "exit code 1"),
+        (130, KeyboardInterrupt, "^$"),
+        (143, Terminated, "^$"),
+    ],
+)
+def test_error_of_the_ranks_is_raised(ranks, tmp_path, digits_root, code, kind, message):
+    ranks.code, ranks.error = code, {"type": "BadSampleError", "message": "a.png: torn"}
+    with pytest.raises(kind, match=message):
+        from_python(digits_root, tmp_path)
+
+
+def test_job_of_a_sweep_starts_its_ranks(ranks, tmp_path, digits_root, monkeypatch):
+    from runner import job
+
+    settings = compose(["backend=jax", "distribute.processes=2", f"data.root={digits_root}"]).document()
+    plan = SimpleNamespace(
+        argv=(),
+        jobs=[SimpleNamespace(overrides=(), foreign_files=())],
+        job_folder=lambda number: tmp_path,
+        config=lambda number, resume: settings,
+    )
+    monkeypatch.setattr(job, "read_sweep", lambda sweep: plan)
+    assert job._do(tmp_path, 0, resume=False) == 0
+    assert ranks.started == ((2, 2, "run"),)
+
+
+def test_command_starts_the_ranks_of_a_run(ranks, tmp_path, digits_root, monkeypatch):
+    from runner.__main__ import execute
+
+    monkeypatch.chdir(tmp_path)
+    ranks.code = 4
+    assert execute(["backend=jax", "mode=fit", "distribute.processes=2", f"data.root={digits_root}"]) == 4
+    assert ranks.started == ((2, 2, "fit"),)
+
+
+@pytest.mark.parametrize(("mode", "together"), [("evaluate", True), ("predict", True), ("check", False)])
+def test_ranks_use_earlier_runs_but_read_no_data(ranks, tmp_path, mode, together):
+    settings = compose(["backend=jax", "distribute.processes=2"]).model_copy(update={"mode": mode})
+    assert is_together(settings) == together
+    run_together(settings, tmp_path, Origin())
+    assert ranks.started == ((2, None, mode),)  # which has no state to start again from

@@ -12,17 +12,21 @@ import sys
 from pathlib import Path
 
 import runner
+from runner.distribute.ranks import Rank
 from runner.errors import ConfigurationError, Terminated
+from runner.modes.follow import follow
+from runner.modes.run import run
 from tests.support.masks import discs
 from tests.support.pages import without_pages
 
 TWO = "distribute.devices=2"
 QUICK = ["backend=jax", "train.epochs=2", "loader.workers=1", "loader.batch_size=50", "data.limit=125"]
 QUICK += ["train.learning_rate=0.01"]
-CNN = [*QUICK, "model=mlp", "model.hidden_units=[8]"]
+CNN = [*QUICK, "model=mlp", "model.hidden_units=[8]", "data.on_bad=substitute"]
 OPTIONS = [*QUICK, "mode=fit", "model=mlp", "model.hidden_units=[8]", "train.precision=mixed_bfloat16"]
 OPTIONS += ["train.optimizer={name: sgd, use_ema: true, gradient_accumulation_steps: 2}", "train.class_weight=balanced"]
 OPTIONS += ["train.reduce_lr_on_plateau={patience: 0, min_delta: 1.0}", "train.epochs=4", "data.limit=60"]
+OPTIONS += ["data.on_bad=substitute"]
 OPTIONS += ["train.early_stopping={patience: 1, min_delta: 1.0, restore_best_weights: true}"]
 PIXELS = ["backend=jax", "model=unet", "model.depth=1", "model.filters=2", "train.epochs=1", "loader.batch_size=4"]
 
@@ -63,6 +67,14 @@ def do(folder, *overrides):
     runner.run(runner.compose(overrides), folder=folder)
 
 
+def predict_by_ranks(folder, *overrides):
+    """What two processes predict, one after the other in this one: each alone, as a prediction needs no other."""
+    config = runner.compose(overrides)
+    (folder / "ranks").mkdir(parents=True)
+    follow(config, Rank(1, 2), folder)
+    run(config, folder=folder, rank=Rank(0, 2))
+
+
 def stop(folder, *overrides, at):
     """A run that a signal stops at a step."""
     from runner.feeds.delivery import RecordedDelivery
@@ -96,6 +108,9 @@ def main(out, digits, photos):
         compiled = list(by_epoch)
         do(out / "evaluate-2", f"from_run={out}/cnn", "mode=evaluate", TWO)
         do(out / "predict-2", f"from_run={out}/cnn", "mode=predict", TWO)
+        of_one = [f"from_run={out}/cnn-2", "mode=predict", "distribute.devices=null"]
+        do(out / "predict-1", *of_one)
+        predict_by_ranks(out / "predict-ranks", *of_one, "distribute.processes=2")
         stop(out / "resumed", *CNN, data, TWO, at=4)
         shutil.copytree(out / "resumed", out / "fewer")
         do(out / "resumed", f"resume={out}/resumed")

@@ -80,6 +80,20 @@ def test_bound_covers_splits_and_resumes(tmp_path):
         BadSamples(tmp_path, most=1).note("train", "a", "/a", "torn")
 
 
+def test_bound_covers_all_processes_of_a_run(tmp_path):
+    folders = [tmp_path, tmp_path / "1"]
+    folders[1].mkdir()
+    first, other = (BadSamples(folder, most=2, others=[folders[1 - n]]) for n, folder in enumerate(folders))
+    first.note("test", "a", "/a", "torn")
+    other.note("test", "a", "/a", "torn")
+    other.note("test", "b", "/b", "torn")
+    with pytest.raises(DataError, match="got 3"):
+        first.note("test", "c", "/c", "torn")
+    first.take(folders[1])
+    first.take(tmp_path / "none")
+    assert [row[1] for row in rows(tmp_path)] == ["id", "a", "c", "b"] and first.counts() == {"test": 3}
+
+
 def test_names_are_listed_as_text_and_known_again(tmp_path):
     name = "=cmd|' /C calc'!A0\n.png"
     BadSamples(tmp_path).note("train", name, f"/photos/{name}", "torn")

@@ -36,6 +36,24 @@ def test_row_written_by_one_is_seen_by_all(tmp_path):
     assert ContentsTable.open(tmp_path / "contents" / "train.npy", 4).num_known == 0
 
 
+def test_tables_of_other_processes_are_taken(tmp_path):
+    digests = [bytes([number] * 16) for number in range(3)]
+    for folder, known in ((tmp_path / "1", [1, 2]), (tmp_path / "2", [0])):
+        folder.mkdir()
+        for number in known:
+            Contents(folder).table("train", 3).note(number, str(number), digests[number])
+        Contents(folder).table("other", 2)
+    contents = Contents(tmp_path)
+    table = contents.table("train", 3)
+    table.note(1, "1", digests[0])  # the file has changed in between: the first to be written stays
+    contents.take(tmp_path / "1")
+    assert contents.section()["known"] == 2 and table.are_known(np.array([0, 1, 2])).tolist() == [False, True, True]
+    contents.take(tmp_path / "2")
+    assert contents.section()["known"] == contents.section()["of"] == 3
+    assert read_contents(tmp_path)["train"]["content"][:, 0].tolist() == [0, 0, 2]
+    assert ContentsTable.open(tmp_path / "contents" / "train.npy", 3).num_known == 3
+
+
 @pytest.mark.parametrize("left", [0, 7, 100, 140])
 def test_table_cut_off_is_written_again(tmp_path, left):
     file = tmp_path / "contents" / "train.npy"

@@ -10,6 +10,8 @@ from PIL import Image
 from runner.batch import ArraySpec
 from runner.data.labels import Head, Labels
 from runner.data.source import Source
+from runner.distribute.exchange import WITHOUT_OTHERS, Exchange
+from runner.distribute.ranks import Rank
 from runner.errors import BadSampleError, DataError, RunnerError
 from runner.fields import Fields, Layout
 from runner.images.original_size import OriginalSize
@@ -67,9 +69,9 @@ def loader_of(source, batch_size=3, *, shuffle=False):
     return loader
 
 
-def segmentation(model, source, heads=(MASK,), original=None, **keys):
-    outputs = outputs_of(heads, source.spec)
-    return Segmentation(model, loader_of(source, **keys), heads=heads, outputs=outputs, original=original)
+def segmentation(model, source, heads=(MASK,), original=None, exchange=WITHOUT_OTHERS, **keys):
+    outputs, loader = outputs_of(heads, source.spec), loader_of(source, **keys)
+    return Segmentation(model, loader, heads=heads, outputs=outputs, original=original, exchange=exchange)
 
 
 def expected(indices):
@@ -152,6 +154,34 @@ def test_other_heads_are_written_next_to_masks(model, tmp_path):
     assert float(rows[0]["kind_b"]) == pytest.approx(0.75)
     assert rows[0]["where_predicted"] == "predictions/f/0.png"
     assert done.scores["where_mean_iou"] == expected(range(7)).mean_iou
+
+
+class Alike(Levels):
+    """Samples whose files would have the same name."""
+
+    def __init__(self, *heads, **keys):
+        super().__init__(*heads, **keys)
+        self.ids = tuple(f"f/{'aA'[number % 2]}.s{number}" for number in range(len(self.ids)))
+
+
+def test_ranks_write_what_one_process_does(model, tmp_path):
+    heads = (Head("where", "mask", NAMES, field="mask", ignored=255), KIND)
+
+    def write(name, exchange=WITHOUT_OTHERS):
+        folder = tmp_path / name
+        folder.mkdir()
+        done = segmentation(model[1], Alike(*heads, count=40, bad=(4, *range(27, 40))), heads, exchange=exchange)
+        done.write(folder)
+        done.write_pictures(folder, "test")
+        return done, {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
+
+    alone, files = write("alone")
+    (tmp_path / "ranks").mkdir()
+    for number in (1, 2):
+        write(f"rank {number}", Exchange(Rank(number, 3), tmp_path))
+    joined, same = write("rank 0", Exchange(Rank(0, 3), tmp_path))
+    assert same == files and len(files) > 26
+    assert (joined.digest, joined.scores, joined.num_samples) == (alone.digest, alone.scores, 26)
 
 
 def test_shuffled_samples_are_refused(model):

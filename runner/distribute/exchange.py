@@ -1,0 +1,97 @@
+"""What the ranks of a group find each for itself, handed to rank 0 in files."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from runner.distribute.group import HANDED_IN, RANKS, error_of
+from runner.distribute.ranks import ALONE, Rank
+from runner.errors import RunnerError
+from runner.records.files import replacing
+
+WATCH_SECONDS = 0.02
+
+
+def rank_folders(run: Path) -> list[Path]:
+    """The folders of all ranks but 0 that are in the folder of a run, also of ranks of an earlier attempt."""
+    return sorted(folder for folder in (run / RANKS).glob("*") if folder.name.isdecimal())
+
+
+def note_error(folder: Path, number: int) -> None:
+    """Leave word for rank 0, which may wait for a file, that another rank ends with an error; its log has it."""
+    _error_file(folder, number).touch()
+
+
+def _error_file(folder: Path, number: int) -> Path:
+    return folder / RANKS / f"{number}-error{HANDED_IN}"
+
+
+class Exchange:
+    """Hands values of all ranks of a run, which is in `folder`, to rank 0; alone it does nothing.
+
+    All ranks gather the same things in the same order. The files are of processes of one run on one host, and removed
+    once they are read.
+    """
+
+    def __init__(self, rank: Rank = ALONE, folder: Path = Path()) -> None:
+        self.rank, self.run = rank, folder
+        self._gathered = 0
+
+    @property
+    def own_folder(self) -> Path:
+        """The folder of this rank for files of its own: that of the run, or one in it."""
+        return self.folder_of(self.rank.number)
+
+    @property
+    def other_folders(self) -> list[Path]:
+        """The folders of all other ranks."""
+        return [self.folder_of(number) for number in range(self.rank.world) if number != self.rank.number]
+
+    def folder_of(self, number: int) -> Path:
+        """The folder of a rank."""
+        return self.run / RANKS / str(number) if number else self.run
+
+    def gather(self, values: Iterable[Any]) -> Iterator[Any]:
+        """In rank 0, `values`, then those of the other ranks, one after the other; in these nothing.
+
+        Raises `RunnerError` in rank 0 if another one has ended with an error.
+        """
+        self._gathered += 1
+        if self.rank.leads:
+            others = (self._file(number) for number in range(1, self.rank.world))
+            return chain(values, chain.from_iterable(map(self._taken, others)))
+        with replacing(self._file(self.rank.number), overwrite=True) as temporary, temporary.open("wb") as file:
+            for value in values:
+                pickle.dump(value, file)
+        return iter(())
+
+    def _file(self, number: int) -> Path:
+        return self.run / RANKS / f"{number}-{self._gathered}{HANDED_IN}"
+
+    def _taken(self, file: Path) -> Iterator[Any]:
+        """The values in a file of another rank, once it is there."""
+        self._await(file)
+        with file.open("rb") as opened:
+            while True:
+                try:
+                    value = pickle.load(opened)
+                except EOFError:
+                    break
+                yield value
+        file.unlink()
+
+    def _await(self, file: Path) -> None:
+        number = int(file.name.partition("-")[0])
+        while not file.exists():
+            time.sleep(WATCH_SECONDS)
+            if _error_file(self.run, number).exists():
+                raise RunnerError(f"rank {number}: {' '.join(error_of(self.run, number)).removeprefix('error: ')}")
+
+
+WITHOUT_OTHERS = Exchange()
+"""The exchange of a process that trains without others."""
