@@ -93,10 +93,10 @@ class Clock:
             self._stages[stage] = self._stages.get(stage, 0) + spent
         self.timeline.add_work(span)
 
-    def wait(self, seconds: float, training_seconds: float) -> Wait:
-        """The summary of a training that waited `seconds` of `training_seconds`, both after its first step."""
+    def wait(self, seconds: float, training_seconds: float, steps: int = 0) -> Wait:
+        """The summary of a training that waited `seconds` of `training_seconds`, in `steps` after its first one."""
         reasons = {stage: spent / 1e9 for stage, spent in self._stages.items()}
-        return Wait(seconds, (self._first_wait or 0) / 1e9, training_seconds, reasons)
+        return Wait(seconds, (self._first_wait or 0) / 1e9, training_seconds, reasons, steps)
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ class Wait:
     first_batch_seconds: float
     training_seconds: float
     reasons: Mapping[str, float]
+    steps: int = 0
+    """The number of steps in this time."""
 
     @property
     def share(self) -> float:
@@ -118,10 +120,12 @@ class Wait:
         return self.seconds / self.training_seconds if self.training_seconds else 0.0
 
     def document(self) -> dict[str, object]:
-        """`wait` in run.json."""
+        """`wait` in run.json; `step_seconds` is the mean time of a step without its wait."""
+        step = {"step_seconds": round((self.training_seconds - self.seconds) / self.steps, 6)} if self.steps else {}
         return {
             "share": round(self.share, 4),
             "seconds": round(self.seconds, 4),
+            **step,
             "first_batch_seconds": round(self.first_batch_seconds, 4),
             "reasons": {stage: round(seconds, 4) for stage, seconds in self.reasons.items()},
         }

@@ -19,7 +19,6 @@ from runner.modes.fit import train_model
 from runner.modes.stop import end_process
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
-from runner.records.metrics import read_metrics
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
@@ -82,12 +81,7 @@ def gather_ranks(run: RunContext) -> None:
 
 
 def _measured(record: RunRecord) -> dict[str, float]:
-    """The wait of one process, and the mean time of its steps after the first epoch; nothing if it did not train."""
-    result, rows = record.document["results"]["fit"], read_metrics(record.path)
-    if not rows or "wait" not in result:
-        return {}
-    later = rows[1:] or rows
-    steps = len(later) * result["steps"] / len(rows)
-    seconds = sum(float(row["seconds"] or 0) for row in later) / max(1.0, steps)
-    wait = result["wait"]
-    return {"wait_share": wait["share"], "wait_seconds": wait["seconds"], "step_seconds": round(seconds, 6)}
+    """The wait of one process, and the mean time of its steps without it; nothing if it did not train."""
+    wait = record.document["results"]["fit"].get("wait", {})
+    names = {"share": "wait_share", "seconds": "wait_seconds", "step_seconds": "step_seconds"}
+    return {name: wait[key] for key, name in names.items()} if names.keys() <= wait.keys() else {}

@@ -18,7 +18,7 @@ OF_ONE_RUN = (
 )
 """Sections of run.json that differ between any two runs, or repeat what config.yaml says."""
 
-COSTS = ("fit.wait.", "fit.cpu_seconds", "fit.peak_memory_bytes")
+COSTS = ("fit.wait.", "fit.ranks", "fit.cpu_seconds", "fit.peak_memory_bytes")
 """Beginnings of keys of `results` that measure time or memory, not the outcome."""
 
 REPEATED = ("digests.weights_per_epoch",)

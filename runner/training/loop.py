@@ -159,6 +159,7 @@ def fit(
         "wait": training.train.clock.wait(
             sum(result.later_wait_seconds for result in results),
             sum(result.later_training_seconds for result in results),
+            sum(result.later_steps for result in results),
         ),
     }
 

@@ -127,6 +127,7 @@ def test_first_batch_wait_is_known():
 
 def test_wait_is_a_share_of_training():
     assert Clock().wait(0.5, 2.0).document()["share"] == 0.25
+    assert Clock().wait(0.5, 2.0, steps=3).document()["step_seconds"] == 0.5
 
 
 def test_wait_that_fails_is_a_wait():

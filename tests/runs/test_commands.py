@@ -149,7 +149,8 @@ def test_diff_keeps_silent_about_what_runs_took(answer, make):
         file = make(name) / "run.json"
         document = json.loads(file.read_text())
         took = {"cpu_seconds": share, "peak_memory_bytes": int(1e9 * share)}
-        document["results"]["fit"] = {"steps": 3, **took, "wait": {"share": share, "advice": name}}
+        ranks = {"ranks": [{"rank": 0, "wait_share": share}]} if name == "two" else {}
+        document["results"]["fit"] = {"steps": 3, **took, "wait": {"share": share, "advice": name}, **ranks}
         file.write_text(json.dumps(document))
     assert answer("diff", "one", "two").endswith("differ only in their times\n")
     assert "fit       steps 3  cpu_seconds 0.1  peak_memory_bytes 100000000\nwait      one\n" in answer("show", "one")
