@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ QUICK += ("train.epochs=40", "train.checkpoint_every.steps=20")
 VIRTUAL = "--xla_force_host_platform_device_count=4"
 PHOTOS, SHORT, LONG = 640, 2, 12
 MOST_SECONDS = 15.0
-"""From a kill to the next attempt."""
+"""From a kill to the end of the last rank."""
 
 
 class Group:
@@ -35,16 +36,20 @@ class Group:
     def __init__(self, place: Path, *overrides: str, flags: str = "") -> None:
         place.mkdir()
         self.place, self.read = place, dict[int, int]()
+        self.is_alone = "distribute.processes=1" in overrides
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
         command = [sys.executable, "-m", "runner", *QUICK, *overrides]
         with (place / "printed").open("wb") as printed:
             self.parent = subprocess.Popen(command, cwd=place, env=environment, stdout=printed, stderr=printed)
 
     def ranks(self) -> dict[int, psutil.Process]:
-        """The processes of the ranks by number."""
+        """The processes of the ranks by number; of a run of one process, that one."""
         found = {}
         try:
-            for child in psutil.Process(self.parent.pid).children():
+            parent = psutil.Process(self.parent.pid)
+            if self.is_alone:
+                return {0: parent}
+            for child in parent.children():
                 words = child.cmdline()
                 if "runner.rank" in words:
                     found[int(words[words.index("runner.rank") + 1])] = child
@@ -77,10 +82,13 @@ class Group:
         return {"status": document["status"], "digests": document["digests"], "metrics": rows}
 
 
-def kill_ranks(group: Group, randomness: random.Random, world: int) -> tuple[int, float]:
-    """Kill random ranks at random moments until the run is done; the kills, and the longest time to a new attempt."""
+def kill_ranks(group: Group, randomness: random.Random, world: int, most: int) -> tuple[int, float]:
+    """Kill random ranks at random moments until the run is done, at most so often.
+
+    Returns the kills, and the longest time from one to the end of all ranks.
+    """
     kills, longest = 0, 0.0
-    while group.parent.poll() is None:
+    while group.parent.poll() is None and kills < most:
         before = group.states()
         while group.parent.poll() is None and (group.states() <= min(before, 1) or len(group.ranks()) < world):
             time.sleep(0.02)
@@ -107,15 +115,22 @@ def write_photos(folder: Path) -> None:
         Image.fromarray(randomness.integers(0, 256, (64, 64, 3), np.uint8)).save(file)
 
 
-def bytes_per_epoch(root: Path, world: int) -> float:
-    """What rank 1 of `world` reads in an epoch: the difference of a long and a short run."""
+def bytes_per_epoch(root: Path, world: int) -> list[float]:
+    """What each rank of `world` reads in an epoch: the difference of a long and a short run."""
     read = []
     for epochs in (SHORT, LONG):
         keys = ("data=directory", f"data.root={root}/photos", "data.target_size=[8,8]", f"train.epochs={epochs}")
         group = Group(root / f"{world}-{epochs}", "mode=fit", *keys, f"distribute.processes={world}")
         group.wait()
-        read.append(group.read[1])
-    return (read[1] - read[0]) / (LONG - SHORT)
+        read.append(group.read)
+    return [(read[1][number] - read[0][number]) / (LONG - SHORT) for number in range(world)]
+
+
+def most_apart(groups: Sequence[Group]) -> float:
+    """The largest relative difference of the losses of two runs."""
+    rows = zip(*(group.outcome()["metrics"] for group in groups), strict=True)
+    pairs = [(float(one[name]), float(other[name])) for one, other in rows for name in ("loss", "val_loss")]
+    return max(abs(one - other) / one for one, other in pairs)
 
 
 def main() -> None:
@@ -131,24 +146,28 @@ def main() -> None:
         virtual = Group(root / "devices", f"distribute.devices={world}", flags=VIRTUAL)
         virtual.wait()
         write_photos(root / "photos")
-        for number in sorted({2, world}):
+        whole_epoch = 0.0
+        for number in (1, 2, 4):
             read = bytes_per_epoch(root, number)
-            print(f"{number} processes: rank 1 reads {read / 1e6:.2f} MB per epoch", flush=True)
+            whole_epoch = whole_epoch or max(read)
+            each = ", ".join(f"{one / 1e6:.2f}" for one in read)
+            most = f"{max(read) / whole_epoch:.3f} of one process, expected {1 / number:.3f}"
+            print(f"{number} processes: each rank reads {each} MB per epoch; most {most}", flush=True)
         whole = Group(root / "whole", f"distribute.processes={world}")
         whole.wait()
-        losses = [[row["loss"] for row in group.outcome()["metrics"]] for group in (virtual, whole)]
-        print(f"{world} devices: last loss {losses[0][-1]}; {world} processes: {losses[1][-1]}", flush=True)
+        alone = Group(root / "alone", "distribute.processes=1")
+        alone.wait()
+        for name, group in ((f"{world} devices", virtual), (f"{world} processes", whole)):
+            print(f"{name}: losses differ by at most {most_apart([alone, group]):.1e} from one device's", flush=True)
         kills = differences = 0
         while kills < arguments.kills:
             group = Group(root / "killed", f"distribute.processes={world}", "distribute.restarts=1000")
-            killed, longest = kill_ranks(group, randomness, world)
+            killed, longest = kill_ranks(group, randomness, world, arguments.kills - kills)
             group.wait()
             differing = [part for part, value in whole.outcome().items() if group.outcome()[part] != value]
             kills, differences = kills + killed, differences + bool(differing)
-            print(
-                f"{killed} kills, new ranks after {longest:.1f} s, {', '.join(differing) or 'nothing'} differs",
-                flush=True,
-            )
+            differs = ", ".join(differing) or "nothing"
+            print(f"{killed} kills, all ranks ended after at most {longest:.1f} s, {differs} differs", flush=True)
             if longest > MOST_SECONDS:
                 differences += 1
             shutil.rmtree(root / "killed")
