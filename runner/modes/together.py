@@ -12,10 +12,10 @@ from runner.distribute.group import supervise
 from runner.errors import ConfigurationError, DataError, RunnerError, Terminated, VerifyError
 from runner.exit import INTERRUPTED
 from runner.records.record import RUN_JSON, RunRecord
-from runner.settings import TRAINING, USING, Mode, Settings
+from runner.settings import TRAINING, Mode, Settings
 
-COMPUTING: tuple[Mode, ...] = (*TRAINING, *USING)
-"""Modes that compute with a model, which several processes can do together."""
+TOGETHER: tuple[Mode, ...] = (*TRAINING, "evaluate", "predict")
+"""Modes that several processes can do together."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Origin:
 
 def is_together(config: Settings) -> bool:
     """Whether several processes do the run."""
-    return config.distribute.processes > 1 and config.mode in COMPUTING
+    return config.distribute.processes > 1 and config.mode in TOGETHER
 
 
 def run_together(config: Settings, folder: Path, origin: Origin) -> int:

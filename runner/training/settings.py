@@ -240,7 +240,7 @@ class Distribute(Component):
 
     processes: PositiveInt = 1
     """Processes on this host that train one model together, each with devices of its own; they read their own rows of
-    each batch, and predict their share of the batches. The modes check, bench and pack use one."""
+    each batch, and predict their share of the batches. The modes export, check, bench and pack use one."""
 
     restarts: Count = 2
     """How often the processes are started again from the newest state after one of them has died."""
