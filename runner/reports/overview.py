@@ -50,9 +50,8 @@ def _best(run: RunFolder, best: Mapping[str, Any] | None) -> Iterator[Figure]:
     """What was monitored, and the metric of validation, in the best epoch."""
     if best is None:
         return
-    names = [name for name in best if name.startswith("val_")] or ["loss"]
-    shown = sorted(names, key=lambda name: name != "val_loss")[:2]
-    for name in shown:
+    metrics = [name for name in best if name.startswith("val_") and not name.endswith("loss")]
+    for name in ["val_loss" if "val_loss" in best else "loss", *metrics[:1]]:
         value = best.get(name)
         if is_number(value):
             yield Figure(name, rounded(float(value)), f"epoch {best['epoch']}, the best")

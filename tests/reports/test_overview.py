@@ -33,7 +33,7 @@ def stored(tmp_path):
         write_config(folder, CONFIG | {"train": CONFIG["train"] | (train or {})})
         record, table = RunRecord.open(folder, backend="jax", overrides=["model=cnn"], **sections), MetricsTable(folder)
         for epoch, loss in enumerate(losses, 1):
-            row = {"loss": loss, "val_loss": loss, "val_accuracy": 1 - loss}
+            row = {"loss": loss, "val_loss": loss, "val_part_loss": loss, "val_accuracy": 1 - loss}
             table.append(epoch, row | {"images_per_second": 1000 * epoch})
         record.close(status, error)
         run = RunFolder(folder)
