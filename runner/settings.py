@@ -139,7 +139,7 @@ class Settings(Component):
     """How predictions are written."""
 
     tracker: AnyTracker = NoTracker()
-    """Where the run is logged, in addition to its own folder."""
+    """Where else the run is logged."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
