@@ -141,7 +141,7 @@ def test_resume_runs_what_a_trial_lacks(sweep, capsys, empty_pages):
 
 
 def test_no_job_follows_a_failed_one(sweep, empty_pages):
-    code, folder = sweep("sweep.search=random", "data.split_seed=choice(4,6)", "seed=1,3,2", "sweep.trials=3")
+    code, folder = sweep("sweep.search=random", "data.split_seed=choice(4,6)", "seed=1,3,2", "sweep.trials=2")
     assert code == 1  # there is no whole trial
     for trial in trials_of(read_results(folder)):
         expected = {4: ["completed", "failed", "not run"], 6: ["failed", "not run", "not run"]}
