@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from runner.callbacks.user_callbacks import UserCallback
 from runner.data.labels import Head
 from runner.models.score_columns import in_columns
 
@@ -85,6 +86,8 @@ class RunCallbacks(PacedCallbacks):
     averages replace the weights (`use_ema`) only at the end of the run.
     """
 
+    callbacks: list[keras.callbacks.Callback]
+
     def __init__(
         self,
         callbacks: list[keras.callbacks.Callback],
@@ -96,6 +99,10 @@ class RunCallbacks(PacedCallbacks):
         super().__init__(callbacks, add_history=True, model=model, verbose=0, **params)
         self.heads = heads
         """What the labels are for: the names of their classes are those of columns."""
+        users = [callback for callback in self.callbacks if isinstance(callback, UserCallback)]
+        self._users_last = [*(callback for callback in self.callbacks if callback not in users), *users]
+        self._last_batch = 0
+        self._is_stopped: bool | None = None
         self._begun = False
         self._logs: Any = None
         self.step_logs: Any = None
@@ -111,15 +118,39 @@ class RunCallbacks(PacedCallbacks):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Keep averages while training."""
         self._averages.resume()
+        self._is_stopped = None
         super().on_epoch_begin(epoch, logs)
+
+    @property
+    def stopped_after(self) -> int | None:
+        """The batch of this `fit` after which a callback stopped the epoch; None if it went on to its end."""
+        return self._last_batch if self._is_stopped else None
+
+    def _end_training(self) -> None:
+        """Note at the end of the epoch's training whether it was stopped: later it may be the run that stops."""
+        if self._is_stopped is None:
+            self._is_stopped = bool(self.model.stop_training)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Begin a step; with the user's callbacks last, as a state that is written now is that from before the step."""
+        for callback in self._users_last:
+            callback.on_train_batch_begin(batch, logs=logs or {})
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Begin a validation; with the user's callbacks last, as before a step."""
+        self._end_training()
+        callbacks, self.callbacks = self.callbacks, self._users_last
+        super().on_test_begin(logs)
+        self.callbacks = callbacks
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Remember the logs of the step."""
-        self.step_logs = logs
+        self.step_logs, self._last_batch = logs, batch
         super().on_train_batch_end(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """End the epoch; then keep `fit` from replacing the weights by their averages, which it would do next."""
+        self._end_training()
         super().on_epoch_end(epoch, in_columns(logs, self.heads))
         self._averages.suspend()
 

@@ -11,6 +11,7 @@ import keras
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.terminate_on_nan import refuse_no_numbers
 from runner.callbacks.training_state import build_variables, refuse_other_model, restore, take
+from runner.callbacks.user_callbacks import UserStates
 from runner.exit import Interruption
 from runner.feeds.delivery import RecordedDelivery
 from runner.models.score_columns import in_columns
@@ -63,6 +64,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.stopped: bool = counts["stopped"]
         self.epoch_logs: dict[str, float] | None = counts.get("epoch_logs")
         """The logs of an epoch that is trained and not validated yet; else None."""
+        self._users = UserStates()
         self._saved_at = time.monotonic()
         self._begun = self.step
         self._saved = self._position
@@ -94,16 +96,21 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._restore()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Restore the state: `fit` has just reset the metrics."""
+        """Restore a state from within an epoch: `fit` has just reset the metrics, and callbacks began the epoch again.
+
+        At the beginning of an epoch nothing has changed since `on_train_begin` but what callbacks have just set.
+        """
         self._first_step = self._begun = self.step
         self._end = (epoch + 1) * self.params["steps"]
-        self._restore()
+        if self.step % self.params["steps"] or self.epoch_logs is not None:
+            self._restore()
         self._start = None
 
     def _restore(self) -> None:
         start = self._start
         if start is not None:
             restore(self.model, self._callbacks.callbacks, start.arrays, start.document["callbacks"])
+            UserStates(start.document.get("users", {}), start.arrays).restore(self._callbacks.callbacks)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Write a state if one is due; Keras calls this between steps, in the training thread on every backend."""
@@ -128,11 +135,21 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         """Write a state if one is due: the epoch is trained, and its validation begins."""
         if self.epoch_logs is None:
             self._callbacks.flush()
-            self.advance(self._end)
+            self.advance(self.trained_to)
+            self.stopped = self.stopped or self._callbacks.stopped_after is not None
             logs = _training_logs(self.model, self._callbacks.step_logs)
             self.epoch_logs = {name: float(value) for name, value in in_columns(logs, self._callbacks.heads).items()}
+        self._users = UserStates.take(self._callbacks.callbacks)
         if self._is_due(self.step, time.monotonic() - self._saved_at):
             self.save()
+
+    @property
+    def trained_to(self) -> int:
+        """The step at which the training of this epoch ends: its last one, unless a callback stopped it before."""
+        if self.stopped:
+            return self.step  # a state from before the validation says so
+        batch = self._callbacks.stopped_after
+        return self._end if batch is None else self._delivery.step_of(batch) + 1
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """End the run on a signal, with a state from before the validation."""
@@ -163,6 +180,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         if self._position == self._saved:
             return
         arrays, callbacks = take(self.model, self._callbacks.callbacks)
+        # A validation is done again as a whole, so its state is that from before it.
+        users = UserStates.take(self._callbacks.callbacks) if self.epoch_logs is None else self._users
         if self._must_be_finite:
             refuse_no_numbers(self.model, f"between step {self._saved[0]:,} and step {self.step:,}")
         counts = {
@@ -178,7 +197,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             counts["pixels"] = self.pixels
         if self.epoch_logs is not None:
             counts["epoch_logs"] = self.epoch_logs
-        self._writer.write(State(self.step, arrays, {"counts": counts, "callbacks": callbacks}))
+        document = {"counts": counts, "callbacks": callbacks, **({"users": users.values} if users.values else {})}
+        self._writer.write(State(self.step, {**arrays, **users.arrays}, document))
         self._saved_at, self._saved = time.monotonic(), self._position
 
 

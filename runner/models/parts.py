@@ -210,6 +210,32 @@ KNOWN_LOSSES = (CROSS_ENTROPY, *dict.fromkeys(name for names in LOSSES.values() 
 KNOWN_METRICS = tuple(dict.fromkeys(name for names in METRICS.values() for name in names))
 
 
+CALLBACKS = ("ModelCheckpoint", "RemoteMonitor", "TensorBoard", "TerminateOnNaN")
+"""Keras's callbacks that a configuration can name; others take functions."""
+
+REPLACED_CALLBACKS: Mapping[str, str] = {
+    "BackupAndRestore": "the runner writes states (train.checkpoint_every), and resume=RUN goes on from them",
+    "EarlyStopping": "give train.early_stopping.patience=5, which a resume knows",
+    "ReduceLROnPlateau": "give train.reduce_lr_on_plateau.patience=10, which a resume knows",
+    "CSVLogger": "metrics.csv of the run holds every epoch",
+    "SwapEMAWeights": "train.optimizer.use_ema=true ends with the averages of the weights",
+}
+"""Keras's callbacks whose work the runner does, and how."""
+
+
+def replaced_callback(name: str) -> str | None:
+    """What to use in place of a callback of Keras's; None if nothing takes its place."""
+    found = known_name(name, tuple(REPLACED_CALLBACKS))
+    return None if found is None else REPLACED_CALLBACKS[found]
+
+
+def unknown_callback(part: Part) -> str | None:
+    """The problem with the name of a callback; None if it is one of Keras's or of the user's code."""
+    if not part.is_own and (replaced := replaced_callback(part.name)) is not None:
+        return f"callbacks must leave out {part.name}: {replaced}"
+    return unknown_name(part, "callbacks", CALLBACKS)
+
+
 def squeezed(name: str) -> str:
     """A name of Keras's in a form that its class and its function have in common: `meaniou` of `mean_io_u`."""
     return name.replace("_", "").lower()

@@ -38,6 +38,8 @@ class RunContext:
     tracking: Tracking
     exchange: Exchange = WITHOUT_OTHERS
     """With the other processes, if several do the run together."""
+    callbacks: Sequence[Any] = ()
+    """Callbacks that a Python program has given."""
 
     @property
     def rank(self) -> Rank:

@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Wait
 from runner.machine import available_bytes
+from runner.messages import first_few
 from runner.models.base import Task
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait
@@ -41,6 +43,7 @@ from runner.training.backend import naming_refusals
 if TYPE_CHECKING:
     import keras
 
+    from runner.callbacks.user_callbacks import UserCallback
     from runner.training.loop import Training
 
 
@@ -59,12 +62,13 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             found = None if resumed is None else read_state(resumed.path / CHECKPOINTS)
             task, model = build_model(run, dataset, steps, resumed, has_state=found is not None)
             start = None if resumed is None else _start(run, resumed, found, model, steps)
+            callbacks = _callbacks(run, start)
         splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)
         loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
             pixels = _pixels(run, settings, dataset, notes)
-            training = _training(run, model, loaders, first_loss, pixels)
+            training = replace(_training(run, model, loaders, first_loss, pixels), callbacks=callbacks)
             begin = None if resumed is None else partial(_begin_again, run, dataset, notes)
             result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
@@ -128,6 +132,21 @@ def _pixels(run: RunContext, settings: LoaderSettings, dataset: Dataset, notes: 
         open_loader(run.config, streaming(settings), dataset, "train", notes=notes) as loader,
     ):
         return count_pixels(head, loader.epoch(0))
+
+
+def _callbacks(run: RunContext, start: State | None) -> tuple[UserCallback, ...]:
+    """The user's callbacks; refuses to go on from `start` without the state of one."""
+    from runner.training.named_callbacks import callbacks_of, lost_states, refuse_lost_states
+
+    callbacks = callbacks_of(run.config.train, run.callbacks)
+    if start is not None and not run.config.resume_inexact:
+        refuse_lost_states(callbacks)
+    if callbacks:
+        names, lost = [callback.name for callback in callbacks], lost_states(callbacks)
+        run.record.update(callbacks={"names": names, "without_state": lost})
+        if lost:
+            run.terminal.note(f"a resume of this run needs resume_inexact=true: {first_few(lost)} has no get_state()")
+    return callbacks
 
 
 def _training(

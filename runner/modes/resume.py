@@ -13,9 +13,13 @@ from runner.records.run_folder import RunFolder
 from runner.records.state import State
 from runner.settings import Settings
 
+NOTHING: Mapping[str, str] = {}
 
-def resumable(config: Settings) -> RunFolder | None:
+
+def resumable(config: Settings, given: Mapping[str, str] = NOTHING) -> RunFolder | None:
     """The run that `config.resume` names; None without `resume`. Reads no data.
+
+    `given` are the digests of what a Python program gives to it.
 
     Raises `ConfigurationError` if that run cannot be resumed, or would not be the same run afterwards.
     """
@@ -31,7 +35,7 @@ def resumable(config: Settings) -> RunFolder | None:
         _refuse_complete(config, run, epochs)
     if (done := len(run.metrics)) > config.train.epochs:
         raise ConfigurationError(fewer_epochs(run, done, config.train.epochs))
-    changed = resume_differences(run.completed(Settings.completed), config.document(), config.backend)
+    changed = resume_differences(run.completed(Settings.completed), config.document(), config.backend, given)
     differences = [*changed, *_stretched(config, epochs), *_restarted(config)]
     if differences and not config.resume_inexact:
         problems = [f"exact resume is impossible: {difference}" for difference in differences]

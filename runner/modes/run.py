@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from runner.component import require
 from runner.distribute.exchange import Exchange
@@ -24,6 +25,7 @@ from runner.modes.evaluate import use_model
 from runner.modes.export import export_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, naming_lost_rank
+from runner.modes.given import callback_digests, with_model
 from runner.modes.initial_weights import fetch_weights
 from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
@@ -76,9 +78,19 @@ def _for_keras(loader: Loader) -> Loader:
     return KerasFlow.of(loader) if isinstance(loader, DirectoryFlowLoader) else loader
 
 
-def run(config: Settings, *, folder: Path | None = None, origin: Origin | None = None, rank: Rank = ALONE) -> RunRecord:
+def run(
+    config: Settings,
+    *,
+    model: Callable[..., Any] | None = None,
+    callbacks: Sequence[Any] = (),
+    folder: Path | None = None,
+    origin: Origin | None = None,
+    rank: Rank = ALONE,
+) -> RunRecord:
     """Do what `config.mode` says. Returns the closed record, whose `path` is the run's folder.
 
+    `model` is a function that builds the model, in place of `model.target`; `callbacks` are further ones of Keras, or
+    of yours. A resume needs them again.
     With `distribute.processes`, other processes do it, of which `rank` is one.
 
     Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
@@ -86,7 +98,8 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the data, and
     `VerifyError` if `verify` found a difference.
     """
-    given, config = config, debugged(config)
+    given = with_model(config, model)
+    digests, config = callback_digests(given, callbacks), debugged(given)
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())
     if config.mode == "export":
@@ -94,7 +107,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     elif config.mode not in READING:
         refuse_apart(config.backend)
         require_backend(config.backend)
-    resumed = resumable(config)
+    resumed = resumable(config, digests)
     first = repeated(config, resumed)
     trained = None if config.from_run is None else runs_to_use(config.from_run)
     refuse_unaveraged(config, trained or ())
@@ -104,7 +117,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
         return recorded_together(given, folder, origin)
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
-    record = _open_record(config, folder, origin, resumed)
+    record = _open_record(config, folder, origin, resumed, digests)
     watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
     with (
         tracking.ending(folder),
@@ -116,7 +129,7 @@ def run(config: Settings, *, folder: Path | None = None, origin: Origin | None =
     ):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
-        context = RunContext(config, record, terminal, tracking, Exchange(rank, folder))
+        context = RunContext(config, record, terminal, tracking, Exchange(rank, folder), callbacks)
         if resumed is None:
             context.begin()
         if config.mode == "check":
@@ -151,8 +164,10 @@ def _report_origin(given: Settings, config: Settings, origin: Origin, record: Ru
     terminal.summary([("rerun", f"of {config.rerun}")] if config.rerun is not None else [])
 
 
-def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None) -> RunRecord:
-    """The run's record; that of a resumed run is held until its training begins."""
+def _open_record(
+    config: Settings, folder: Path, origin: Origin, resumed: RunFolder | None, given: Mapping[str, str]
+) -> RunRecord:
+    """The run's record; that of a resumed run is held until its training begins. `given` are more digests of code."""
     typed = masked({"argv": origin.argv, "overrides": origin.overrides}, secret_values(config.document()))
     origin = replace(origin, **typed)
     if resumed is not None:
@@ -161,7 +176,7 @@ def _open_record(config: Settings, folder: Path, origin: Origin, resumed: RunFol
     write_config(folder, config.document())
     seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
     rerun = {} if config.rerun is None else {"path": config.rerun}
-    code = code_digests(config.extensions)
+    code = {**code_digests(config.extensions), **given}
     changed = masked(chosen_keys(config), secret_values(config.document()))
     sections = {"seeds": seeds, "rerun": rerun, "code": code, "changed": changed}
     return RunRecord.open(folder, backend=config.backend, **sections, **vars(origin))

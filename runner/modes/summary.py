@@ -105,7 +105,7 @@ def training_lines(
     epochs = f"{plural(train.epochs, 'epoch')} of {plural(steps_per_epoch, 'step')}"
     yield "model", f"{_named(config.model)}: {plural(num_weights, 'weight')}"
     yield "train", f"{epochs}, {optimizer}, seed {config.seed}, {config.backend}"
-    for key in ("loss", "metrics"):
+    for key in ("loss", "metrics", "callbacks"):
         if names := [part.name for _, part in parts_of(getattr(train, key), key)]:
             yield "", f"{key}: {first_few(names)}"
 

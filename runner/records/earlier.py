@@ -129,15 +129,20 @@ def _no_model(run: RunFolder) -> str:
     )
 
 
-def resume_differences(run: RunFolder, config: Mapping[str, Any], backend: str) -> Iterator[str]:
-    """Every change since `run` that makes an exact resume with `config` impossible: keys, packages and code."""
+def resume_differences(
+    run: RunFolder, config: Mapping[str, Any], backend: str, given: Mapping[str, str]
+) -> Iterator[str]:
+    """Every change since `run` that makes an exact resume with `config` impossible: keys, packages and code.
+
+    `given` are digests of code in addition to that of the configuration.
+    """
     for key, difference in changed_keys(run.config, config):
         if not (_may_change(key) or (key == "data.on_bad" and _has_no_bad_sample(run))):
             yield difference
     installed, before = versions(backend), run.document["versions"]
     yield from changed_packages({name: version for name, version in before.items() if name in installed}, installed)
     yield from changed_code(run.document["git"], git_state())
-    yield from changed_modules(run.document.get("code"), code_digests(config.get("extensions") or ()))
+    yield from changed_modules(run.document.get("code"), {**code_digests(config.get("extensions") or ()), **given})
 
 
 def _may_change(key: str) -> bool:

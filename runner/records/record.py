@@ -29,7 +29,7 @@ Document = dict[str, Any]
 OWN_SECTIONS = ("status", "stage", "error", "started", "finished", "process", "resumed")
 """The sections that a record writes itself; `RunRecord.update` takes all others."""
 
-LATER_SECTIONS = ("tracker", "goals", "distribute", "model", "changed", "network")
+LATER_SECTIONS = ("callbacks", "tracker", "goals", "distribute", "model", "changed", "network")
 """Sections that a record of an earlier version lacks."""
 
 log = logging.getLogger("runner.record")
@@ -284,6 +284,7 @@ def _first_document(backend: str) -> Document:
         "environment": environment(),
         "git": None,
         "code": {},
+        "callbacks": {},
         "model": {},
         "data": {},
         "loader": {},

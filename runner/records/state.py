@@ -45,8 +45,10 @@ class State:
         return self.document["counts"].get("epoch_logs") is not None
 
     def done_epochs(self, steps_per_epoch: int) -> int:
-        """The number of epochs that are done, validation included."""
-        return self.step // steps_per_epoch - self.awaits_validation
+        """The number of epochs that are done, validation included; one that a callback stopped is done as well."""
+        if self.awaits_validation:
+            return (self.step - 1) // steps_per_epoch
+        return -(-self.step // steps_per_epoch) if self.document["counts"]["stopped"] else self.step // steps_per_epoch
 
     def moved_to(self, steps_per_epoch: int) -> State:
         """The state at the same place of the same epoch where an epoch has `steps_per_epoch` steps.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner.user_code import file_of
 
@@ -38,12 +40,28 @@ def code_digests(extensions: Sequence[str]) -> dict[str, str]:
 def changed_modules(before: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[str]:
     """A line for each module of the user's own that differs; nothing where an earlier version did not record them."""
     for module in dict.fromkeys((*before, *now)) if before is not None else ():
+        what = module if module.startswith("callback ") else f"module {module}"
         if module not in now:
-            yield f"module {module} is not used any more"
+            yield f"{what} is not used any more"
         elif module not in (before or {}):
-            yield f"module {module} is new"
+            yield f"{what} is new"
         elif (before or {})[module] != now[module]:
-            yield f"the code of module {module} changed"
+            yield f"the code of {what} changed"
+
+
+def object_digest(value: Any) -> str:
+    """SHA-256 of the code of an object of the user's: of its class, and of functions that it holds."""
+    held = [item for _, item in sorted(getattr(value, "__dict__", {}).items()) if inspect.isfunction(item)]
+    return hashlib.sha256("\n".join(map(_code_text, (type(value), *held))).encode()).hexdigest()
+
+
+def _code_text(code: Any) -> str:
+    """The source of a class or function; its compiled code where there is no source, as in some notebooks."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        functions = [code] if inspect.isfunction(code) else filter(inspect.isfunction, vars(code).values())
+        return repr([(one.__code__.co_code, one.__code__.co_names) for one in functions])
 
 
 def _python_file(module: str) -> Path | None:

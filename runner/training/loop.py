@@ -17,6 +17,7 @@ from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.callbacks.user_callbacks import UserCallback
 from runner.data.labels import Head
 from runner.distribute.devices import Placement
 from runner.errors import ConfigurationError
@@ -40,7 +41,7 @@ class Training:
 
     Training ends after the first epoch whose loss is at most `enough_loss`. `pixels` counts those of each class for
     `train.class_weight=balanced`; None if targets are not masks. A process of a group that does not lead neither writes
-    states and checkpoints nor ends the training because of a loss.
+    states and checkpoints nor ends the training because of a loss. `callbacks` are the user's.
     """
 
     model: keras.Model
@@ -50,6 +51,7 @@ class Training:
     enough_loss: float = -math.inf
     pixels: Array | None = None
     leads: bool = True
+    callbacks: tuple[UserCallback, ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -116,7 +118,7 @@ def fit(
     cpu_before, finite = cpu_seconds(), FiniteLoss()
     results: list[EpochResult] = []
     must_be_finite = training.settings.terminate_on_nan and training.leads
-    monitoring = [*([finite] if must_be_finite else []), *_monitoring(training, checkpoints)]
+    monitoring = _monitoring(training, checkpoints)
     with (
         interruptible() as interruption,
         closing(StateWriter(checkpoints)) as writer,
@@ -125,7 +127,7 @@ def fit(
         progress = Progress(delivery, writer, training.is_state_due, interruption, start, must_be_finite=must_be_finite)
         timer = EpochClock(training.train.clock, results.append)
         callbacks = RunCallbacks(
-            [*monitoring, timer, progress],
+            [*([finite] if must_be_finite else []), *training.callbacks, *monitoring, timer, progress],
             training.model,
             heads=training.heads,
             epochs=training.settings.epochs,
@@ -135,7 +137,7 @@ def fit(
         observer.on_begin()
         checkpoints.mkdir(exist_ok=True)
         end = training.settings.epochs * training.steps_per_epoch
-        while (progress.step < end or progress.epoch_logs is not None) and not progress.stopped:
+        while progress.epoch_logs is not None or (progress.step < end and not progress.stopped):
             samples_before = progress.samples_seen
             with finite.naming_batch(delivery):
                 if progress.epoch_logs is None:
@@ -147,10 +149,9 @@ def fit(
                 observer.on_goals(metric_goals(training.model, training.heads))
             delivery.forget()
         callbacks.finish()
-    epochs = progress.step // training.steps_per_epoch
     return {
-        "epochs": epochs,
-        "stopped_early": epochs < training.settings.epochs,
+        "epochs": math.ceil(progress.step / training.steps_per_epoch),
+        "stopped_early": progress.step < end,
         "steps": progress.step - delivery.empty_steps - progress.moved,
         **({"empty_steps": delivery.empty_steps} if delivery.empty_steps else {}),
         "samples_seen": progress.samples_seen,
@@ -173,8 +174,9 @@ def _end_epoch(
     training: Training, progress: Progress, observer: TrainingObserver, result: EpochResult, samples_before: int
 ) -> None:
     """Report an epoch that `fit` has just ended, decide whether it is the last one, and save a state if one is due."""
-    progress.advance((result.epoch + 1) * training.steps_per_epoch)
-    progress.stopped = bool(training.model.stop_training) or result.logs["loss"] <= training.enough_loss
+    progress.advance(progress.trained_to)
+    is_enough = bool(training.model.stop_training) or result.logs["loss"] <= training.enough_loss
+    progress.stopped = progress.stopped or is_enough
     row = _row(training, result, progress.samples_seen - samples_before, progress.samples_seen)
     progress.note_weights(result.epoch, model_digest(training.model))
     observer.on_epoch(result.epoch + 1, row)
@@ -226,7 +228,7 @@ def _validating(training: Training) -> Delivery | None:
 
 def _validate_epoch(training: Training, callbacks: RunCallbacks, progress: Progress) -> None:
     """The rest of an epoch whose training was done before the run was stopped: its validation, as `fit` does it."""
-    epoch = progress.step // training.steps_per_epoch - 1
+    epoch = (progress.step - 1) // training.steps_per_epoch
     callbacks.on_train_begin()
     callbacks.on_epoch_begin(epoch)
     logs = dict(progress.epoch_logs or {})
@@ -265,7 +267,9 @@ def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.C
 
 def _row(training: Training, result: EpochResult, samples: int, samples_seen: int) -> dict[str, float | None]:
     """The epoch's row of metrics.csv. Raises `ConfigurationError` if a metric has the name of one of its columns."""
-    scores = _scores(result.logs, validated=training.validation is not None)
+    added = {name: result.logs.get(name) for one in training.callbacks for name in sorted(one.added)}
+    logs = {name: value for name, value in result.logs.items() if name not in added}
+    scores = _scores(logs, validated=training.validation is not None)
     facts: dict[str, float | None] = {
         "learning_rate": result.learning_rate,
         "seconds": round(result.seconds, 4),
@@ -278,7 +282,7 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
             f"metrics of the model must not have the names of other columns of metrics.csv, got "
             f"{', '.join(sorted(taken))}; rename them where the model is compiled"
         )
-    return {**scores, **facts}
+    return {**scores, **added, **facts}
 
 
 def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | None]:

@@ -10,7 +10,16 @@ from pydantic import Field, Strict, model_validator
 from runner.component import Component, Count, Fraction, Package, PositiveInt
 from runner.models.base import JitCompile, Precision
 from runner.models.optimizers import Adam, AnyOptimizer, OwnOptimizer
-from runner.models.parts import KNOWN_LOSSES, KNOWN_METRICS, AnyLoss, AnyMetrics, parts_of, unknown_name
+from runner.models.parts import (
+    KNOWN_LOSSES,
+    KNOWN_METRICS,
+    AnyLoss,
+    AnyMetrics,
+    PartList,
+    parts_of,
+    unknown_callback,
+    unknown_name,
+)
 from runner.models.schedules import AnyLearningRate, OwnSchedule, Schedule
 from runner.user_code import load
 
@@ -131,6 +140,10 @@ class Train(Component):
     """Whether a loss or weights that are NaN or infinite end the run at once, with an error that names the batch or
     epoch; false: only weights, at the end of training."""
 
+    callbacks: PartList = ()
+    """Callbacks of yours: my_module.MyCallback, or {name: my_module.MyCallback, arguments: {…}}; and some of Keras's by
+    their names. They run before checkpoints are written."""
+
     checkpoint_every: CheckpointEvery = CheckpointEvery()
     """When to write a state for `resume`: a crash costs at most the training since the last state."""
 
@@ -151,13 +164,14 @@ class Train(Component):
             for name, part in parts_of(getattr(self, key), key)
             if (problem := unknown_name(part, name, known)) is not None
         ]
+        problems += [problem for part in self.callbacks if (problem := unknown_callback(part)) is not None]
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
     def names(self) -> Iterator[tuple[str, str]]:
         """The keys that name the user's own code, and these names."""
-        for key in ("loss", "metrics"):
+        for key in ("loss", "metrics", "callbacks"):
             yield from ((name, part.name) for name, part in parts_of(getattr(self, key), key) if part.is_own)
         for key, component in (("optimizer", self.optimizer), ("learning_rate", self.learning_rate)):
             if isinstance(component, OwnOptimizer | OwnSchedule):
@@ -261,13 +275,14 @@ class Distribute(Component):
             )
         return None
 
-    def unshared(self, loader: str, order: str, on_bad: str) -> str | None:
-        """Why several processes cannot read their rows of each batch; None if they can."""
+    def unshared(self, loader: str, order: str, on_bad: str, *, callbacks: bool) -> str | None:
+        """Why several processes cannot do the same steps, each with its rows of a batch; None if they can."""
         if self.processes == 1:
             return None
         why = {
             "loader=custom": loader == "custom" and "whose batches each process would make as a whole",
             "loader.order=blocks": order == "blocks" and "which reads whole blocks in each process",
+            "train.callbacks": callbacks and "which could stop one process, or have only one of them compute",
             "data.on_bad=skip": on_bad == "skip" and "as the processes would have batches of different sizes",
         }
         got = next((f"{what}, {reason}" for what, reason in why.items() if reason), None)

@@ -2,15 +2,21 @@
 
 import csv
 import sys
+from importlib import import_module
 
 import pytest
 
 from runner import compose
+from runner.errors import ConfigurationError
 from runner.modes.run import run
+from runner.records.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")
 
 MINE = """
+import inspect
+import signal
+
 import keras
 
 register = keras.saving.register_keras_serializable("mine_p")
@@ -32,6 +38,46 @@ class Focal(keras.losses.Loss):
 @register
 def certainty(y_true, y_pred):
     return keras.ops.max(y_pred, axis=-1)
+
+class Counter(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["batches"] = self.batches
+
+    def get_state(self):
+        return self.batches
+
+    def set_state(self, batches):
+        self.batches = batches
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            signal.raise_signal(signal.SIGINT)
+
+def stop_at_once(batch, logs):
+    for frame in inspect.stack():
+        model = getattr(frame.frame.f_locals.get("self"), "model", None)
+        if isinstance(model, keras.Model):
+            model.stop_training = True
+            return
+
+def build(input_shape, num_classes):
+    return keras.Sequential([
+        keras.Input(input_shape), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),
+        keras.layers.Dense(num_classes, activation="softmax"),
+    ])
 
 @register
 class Slow(keras.optimizers.SGD):
@@ -110,3 +156,38 @@ def test_model_loads_with_and_without_its_module(whole):
         keras.saving.load_model(file)
     again = run(compose(["mode=evaluate", f"from_run={whole.path}", "extensions=[mine_p]", "split=test"]))
     assert again.document["results"]["evaluate"]["auc"] == whole.document["results"]["evaluate"]["auc"]
+
+
+def test_stopped_run_goes_on_with_its_callbacks(keys, whole, digits_root):
+    """The first callback interrupts the run; the state of the second goes on."""
+    stopping = [*keys, "mode=fit", "train.checkpoint_every.steps=1"]
+    with pytest.raises(KeyboardInterrupt):
+        run(compose([*stopping, "train.callbacks=[mine_p.Counter, {name: mine_p.Interrupt, step: 3}]"]))
+    folder = max((whole.path.parent).iterdir())
+    header = [f"resume={folder}", "extensions=[mine_p]"]
+    with pytest.raises(
+        ConfigurationError, match="exact resume is impossible: the callback mine_p.Interrupt begins again"
+    ):
+        run(compose(header))
+    done = run(compose([*header, "train.callbacks=[mine_p.Counter]", "resume_inexact=true"]))
+    assert [float(row["batches"]) for row in rows(done)] == [2, 4]
+    assert [row["auc"] for row in rows(done)] == [row["auc"] for row in rows(whole)]
+    assert done.document["callbacks"] == {"names": ["mine_p.Counter"], "without_state": []}
+    assert done.document["resumed"][-1]["inexact"]
+
+
+def test_python_gives_a_model_and_callbacks(keys, digits_root):
+    import keras
+
+    mine = import_module("mine_p")
+    stop = keras.callbacks.LambdaCallback(on_train_batch_end=mine.stop_at_once)
+    config = compose([f"data.root={digits_root}", "data.limit=60", "mode=fit", "extensions=[mine_p]"])
+    record = run(config, model=mine.build, callbacks=[stop])
+    assert record.document["results"]["fit"]["steps"] == 1
+    assert len(rows(record)) == 1
+    assert RunFolder(record.path).config["model"]["target"] == "mine_p.build"
+    assert set(record.document["code"]) == {"callback 0 (LambdaCallback)", "mine_p"}
+    with pytest.raises(ConfigurationError, match="model must be a function at the top level of a module"):
+        run(config, model=lambda input_shape: None)
+    with pytest.raises(ConfigurationError, match="callbacks must go with mode=run or mode=fit, got mode=check"):
+        run(compose([f"data.root={digits_root}", "mode=check"]), callbacks=[stop])

@@ -100,12 +100,12 @@ class Trained:
     """A training that is over, by an error of the type `ends` if given: its weights, rows, and what it returned."""
 
     def __init__(self, folder, source, settings, *, kind, validation, on_step=lambda step: None, start=None, ends=None,
-                 own_model=False):  # fmt: skip
+                 own_model=False, callbacks=()):  # fmt: skip
         self.folder, self.rows, self.result = folder, [], None
         self._model = build(source, settings) if own_model else lend(source, settings)
         HOLDERS[id(self._model)] = self
         with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
-            training = Training(self._model, loader, held_out if validation else None, settings)
+            training = Training(self._model, loader, held_out if validation else None, settings, callbacks=callbacks)
             observer = TrainingObserver(on_step, lambda epoch, row: self.rows.append(row))
             with pytest.raises(ends) if ends else nullcontext():
                 self.result = fit(training, checkpoints=folder, observer=observer, start=start)
@@ -130,10 +130,11 @@ def train(tmp_path):
     folders = (tmp_path / str(number) for number in count())
 
     def run(source=None, *, kind="sequence", validation=False, on_step=lambda step: None, start=None, ends=None,
-            folder=None, own_model=False, **settings):  # fmt: skip
+            folder=None, own_model=False, user_callbacks=(), **settings):  # fmt: skip
         settings = Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
         return Trained(folder or next(folders), source or Points(), settings, kind=kind, validation=validation,
-                       on_step=on_step, start=start, ends=ends, own_model=own_model)  # fmt: skip
+                       on_step=on_step, start=start, ends=ends, own_model=own_model,
+                       callbacks=user_callbacks)  # fmt: skip
 
     return run
 

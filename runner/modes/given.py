@@ -1,0 +1,46 @@
+"""Objects that a Python program gives to `run`, next to its configuration: a model function, and callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runner.errors import ConfigurationError
+from runner.models.custom import Custom as CustomModel
+from runner.records.user_modules import object_digest
+from runner.settings import TRAINING, Settings
+from runner.user_code import kind_of
+
+
+def with_model(config: Settings, model: Callable[..., Any] | None) -> Settings:
+    """`config` with `model=custom`, whose target is the function `model`; its module joins `extensions`.
+
+    So the run's configuration says how to build the model again. Raises `ConfigurationError` if no name can.
+    """
+    if model is None:
+        return config
+    name, module = getattr(model, "__qualname__", ""), getattr(model, "__module__", "")
+    if not callable(model) or not name.isidentifier() or not module:
+        got = f"{module}.{name}" if name else kind_of(model)
+        raise ConfigurationError(
+            f"model must be a function at the top level of a module, which builds a keras.Model, got {got}: a run must "
+            "be able to build it again"
+        )
+    _refuse_without_training(config, "model")
+    extensions = tuple(dict.fromkeys((*config.extensions, module)))
+    return config.model_copy(update={"model": CustomModel(target=f"{module}.{name}"), "extensions": extensions})
+
+
+def callback_digests(config: Settings, callbacks: Sequence[Any]) -> dict[str, str]:
+    """The digest of the code of each callback, by its number and class. Only a run that trains takes callbacks."""
+    if callbacks:
+        _refuse_without_training(config, "callbacks")
+    return {
+        f"callback {number} ({type(callback).__name__})": object_digest(callback)
+        for number, callback in enumerate(callbacks)
+    }
+
+
+def _refuse_without_training(config: Settings, what: str) -> None:
+    if config.mode not in TRAINING:
+        raise ConfigurationError(f"{what} must go with mode=run or mode=fit, got mode={config.mode}; leave {what} out")
