@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from runner.errors import ConfigurationError
 from runner.models.custom import Custom as CustomModel
-from runner.records.user_modules import object_digest
 from runner.settings import TRAINING, Settings
 from runner.user_code import kind_of
 
@@ -36,11 +37,25 @@ def callback_digests(config: Settings, callbacks: Sequence[Any]) -> dict[str, st
     if callbacks:
         _refuse_without_training(config, "callbacks")
     return {
-        f"callback {number} ({type(callback).__name__})": object_digest(callback)
-        for number, callback in enumerate(callbacks)
+        f"callback {number} ({type(callback).__name__})": _digest(callback) for number, callback in enumerate(callbacks)
     }
 
 
 def _refuse_without_training(config: Settings, what: str) -> None:
     if config.mode not in TRAINING:
         raise ConfigurationError(f"{what} must go with mode=run or mode=fit, got mode={config.mode}; leave {what} out")
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of the code of an object of the user's: of its class, and of functions that it holds."""
+    held = [item for _, item in sorted(getattr(value, "__dict__", {}).items()) if inspect.isfunction(item)]
+    return hashlib.sha256("\n".join(map(_code_text, (type(value), *held))).encode()).hexdigest()
+
+
+def _code_text(code: Any) -> str:
+    """The source of a class or function; its compiled code where there is no source, as in some notebooks."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        functions = [code] if inspect.isfunction(code) else filter(inspect.isfunction, vars(code).values())
+        return repr([(one.__code__.co_code, one.__code__.co_names) for one in functions])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from runner.user_code import file_of
 
@@ -47,21 +45,6 @@ def changed_modules(before: Mapping[str, str] | None, now: Mapping[str, str]) ->
             yield f"{what} is new"
         elif (before or {})[module] != now[module]:
             yield f"the code of {what} changed"
-
-
-def object_digest(value: Any) -> str:
-    """SHA-256 of the code of an object of the user's: of its class, and of functions that it holds."""
-    held = [item for _, item in sorted(getattr(value, "__dict__", {}).items()) if inspect.isfunction(item)]
-    return hashlib.sha256("\n".join(map(_code_text, (type(value), *held))).encode()).hexdigest()
-
-
-def _code_text(code: Any) -> str:
-    """The source of a class or function; its compiled code where there is no source, as in some notebooks."""
-    try:
-        return inspect.getsource(code)
-    except (OSError, TypeError):
-        functions = [code] if inspect.isfunction(code) else filter(inspect.isfunction, vars(code).values())
-        return repr([(one.__code__.co_code, one.__code__.co_names) for one in functions])
 
 
 def _python_file(module: str) -> Path | None:
