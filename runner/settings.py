@@ -163,7 +163,7 @@ class Settings(Component):
                 "Keras turns XLA off in that case; set deterministic=false"
             )
         on_bad = self.data.on_bad if isinstance(self.data, Data) and self.mode in TRAINING else "raise"
-        own, loader = bool(self.train.callbacks), self.loader
+        own, loader = bool(self.train.callbacks) and self.mode in TRAINING, self.loader
         unshared = self.distribute.unshared(loader.kind, loader.order, on_bad, callbacks=own)
         if (problem := self.distribute.problem(self.backend) or unshared) is not None:
             raise ValueError(problem)
