@@ -16,6 +16,9 @@ from runner.errors import RunnerError, WorkerError
 CLOSE_SECONDS = 10.0
 """How long the child may take to end."""
 
+BEGUN = ".begun"
+"""The folder of a model that is being written."""
+
 log = logging.getLogger("runner.export")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from runner.batch import Array
 from runner.errors import ConfigurationError, RunnerError
 from runner.exports.agreement import TOLERANCE, TOLERANCE_OF_16_BITS, Agreement
+from runner.exports.process import BEGUN
 from runner.exports.runtimes import RUNTIMES, Port, Runtime
 from runner.messages import first_few
 from runner.models.layers import any_input_names
@@ -104,7 +105,7 @@ class ExportSession:
 
     def _write(self, one: ExportedModel, x: Inputs) -> None:
         """Write to a temporary folder first: a file with its final name is whole."""
-        begun = self._folder / ".begun"
+        begun = self._folder / BEGUN
         begun.mkdir(parents=True, exist_ok=True)
         try:
             with warnings.catch_warnings():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 from runner.data.labels import Head, heads_document
 from runner.errors import RunnerError, VerifyError
-from runner.exports.process import ExportProcess
+from runner.exports.process import BEGUN, ExportProcess
 from runner.loaders.loader import Loader
 from runner.messages import format_bytes, plural
 from runner.modes.context import RunContext, data_stage, open_loaders, prepare_loading
@@ -42,7 +43,12 @@ def export_model(run: RunContext, trained: RunFolder) -> VerifyError | None:
         settings = prepare_loading(run, dataset, (split,), data_section(dataset))
         refuse_unfit(run.config, trained, dataset, split)
     folder = run.record.path / EXPORT
-    with open_loaders(run, settings, dataset, (split,), training=False) as loaders, ExportProcess() as child:
+    with (
+        ExitStack() as closing,
+        open_loaders(run, settings, dataset, (split,), training=False) as loaders,
+        ExportProcess() as child,
+    ):
+        closing.callback(shutil.rmtree, folder / BEGUN, ignore_errors=True)  # of a process that was ended
         with run.record.stage("load"), run.terminal.waiting("loading the model on TensorFlow"):
             _load(run, trained, child, folder)
         loader = loaders[split]
