@@ -61,6 +61,18 @@ def test_deaths_end_the_run_at_last(supervise, capsys):
     assert "error: rank 0 was killed by SIGKILL, after 1 restart (distribute.restarts)\n" in capsys.readouterr().err
 
 
+def test_death_ends_a_run_that_keeps_no_state(supervise, capsys):
+    assert supervise(["os.kill(os.getpid(), 9)"], restarts=None) == (1, [0])
+    assert "error: rank 0 was killed by SIGKILL; start the run again\n" in capsys.readouterr().err
+
+
+def test_files_of_an_earlier_attempt_are_removed(supervise, tmp_path):
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "ranks" / "1-1.handed-in").touch()
+    assert supervise(["pass"]) == (0, [0])
+    assert not list((tmp_path / "ranks").iterdir())
+
+
 def test_error_ends_the_run_with_its_message(supervise, capsys):
     bad = 'print("error: cat.jpg cannot be read", file=sys.stderr); sys.exit(4)'
     assert supervise([WAIT, bad]) == (4, [0])
