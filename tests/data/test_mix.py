@@ -228,7 +228,7 @@ def test_moved_parts_may_be_resumed():
         config, document = {"data": first}, {"versions": {}, "git": None, "data": {}}
 
     moved = {"data": {**first, "parts": {"a": {"root": "y", "target_size": [5, 9]}}}}
-    differences = [text for text in resume_differences(Run, moved, "tensorflow") if text.startswith("data.")]
+    differences = [text for text in resume_differences(Run, moved, "tensorflow", {}) if text.startswith("data.")]
     assert len(differences) == 1
     assert differences[0].startswith("data.parts.a.target_size changed")
 

@@ -70,11 +70,13 @@ UNSAVABLE = {
 def mine(tmp_path, monkeypatch):
     (tmp_path / "mine_s.py").write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
+    registered, before = keras.saving.get_custom_objects(), dict(keras.saving.get_custom_objects())
     import mine_s
 
     yield mine_s
     sys.modules.pop("mine_s", None)
-    keras.saving.get_custom_objects().clear()
+    registered.clear()
+    registered.update(before)
 
 
 @pytest.mark.parametrize(("make", "message"), UNSAVABLE.values(), ids=UNSAVABLE)

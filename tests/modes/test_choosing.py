@@ -170,7 +170,7 @@ def test_auto_run_records_the_chosen_loader(trained):
 
 
 def _but_for_time(document):
-    untold = ("process", "started", "finished", "argv", "overrides", "seconds", "loader")
+    untold = ("process", "started", "finished", "argv", "overrides", "seconds", "loader", "changed")
     kept = {key: value for key, value in document.items() if key not in untold}
     for cost in ("wait", "cpu_seconds", "peak_memory_bytes"):
         del kept["results"]["fit"][cost]

@@ -19,7 +19,7 @@ CLASSES = ("cat", "dog", "owl")
 MINE = """
 import keras
 
-register = keras.saving.register_keras_serializable("mine_o")
+register = keras.saving.register_keras_serializable("mine_l")
 
 @register
 class Scaled(keras.losses.Loss):
@@ -55,11 +55,11 @@ number = 3
 @pytest.fixture(scope="module", autouse=True)
 def mine(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mine")
-    (folder / "mine_o.py").write_text(MINE)
+    (folder / "mine_l.py").write_text(MINE)
     sys.path.append(str(folder))
     yield
     sys.path.remove(str(folder))
-    sys.modules.pop("mine_o", None)
+    sys.modules.pop("mine_l", None)
 
 
 def objectives(mode, *heads, **train):
@@ -104,7 +104,7 @@ def test_smoothing_is_that_of_keras():
             "must be 0 with the loss kl_divergence, which has no label_smoothing",
         ),
         ("categorical", {"loss": {"name": "ce", "label_smoothing": 0.2}}, "next to the label_smoothing of train.loss"),
-        ("categorical", {"loss": "mine_o.distance"}, "must be 0 with train.loss=mine_o.distance, a loss of yours"),
+        ("categorical", {"loss": "mine_l.distance"}, "must be 0 with train.loss=mine_l.distance, a loss of yours"),
     ],
 )
 def test_smoothing_without_effect_is_refused(mode, train, message):
@@ -121,7 +121,7 @@ def test_logits_and_unknown_arguments_are_refused():
 
 def test_each_head_has_its_own_loss():
     heads = Head("kind", "categorical", CLASSES), Head("size", "raw", (), ("size",)), Head("sex", "binary", ("f", "m"))
-    found = objectives("", *heads, loss={"size": "mine_o.distance", "kind": "kl_divergence"}, metrics={"sex": ["auc"]})
+    found = objectives("", *heads, loss={"size": "mine_l.distance", "kind": "kl_divergence"}, metrics={"sex": ["auc"]})
     assert list(found.losses) == ["kind", "size"]
     assert [metric.name for metric in found.metrics["sex"]] == ["auc"]
     assert "got 'kin'; did you mean 'kind'?" in refusal("", *heads, loss={"kin": "mse"})
@@ -203,23 +203,23 @@ def test_metrics_without_a_column_are_refused(mode, metrics, message):
 
 
 def test_own_parts_are_made_and_tried():
-    loss = one_loss("raw", loss={"name": "mine_o.Scaled", "scale": 3})
+    loss = one_loss("raw", loss={"name": "mine_l.Scaled", "scale": 3})
     assert float(loss(np.zeros((2, 1)), np.ones((2, 1)))) == 3
-    assert one_loss("raw", loss={"name": "mine_o.make", "scale": 2}).scale == 2
-    assert one_loss("categorical", loss="mine_o.distance").__name__ == "distance"
-    assert objectives("categorical", metrics=["mine_o.distance"]).metrics["label"][0].name == "distance"
+    assert one_loss("raw", loss={"name": "mine_l.make", "scale": 2}).scale == 2
+    assert one_loss("categorical", loss="mine_l.distance").__name__ == "distance"
+    assert objectives("categorical", metrics=["mine_l.distance"]).metrics["label"][0].name == "distance"
 
 
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ({"loss": "mine_o.unregistered"}, "write @keras.saving.register_keras_serializable() above `def unregistered`"),
-        ({"loss": "mine_o.short"}, "must be no lambda, which no file can hold"),
-        ({"loss": "mine_o.number"}, "train.loss.name must be a function or class, got mine_o.number"),
-        ({"loss": "mine_o.make"}, "train.loss.name=mine_o.make must accept the arguments ()"),
-        ({"loss": {"name": "mine_o.Scaled", "scale": 3, "forgets": True}}, "one that loads with another scale"),
-        ({"loss": "mine_o.branching"}, "cannot be computed for labels of shape n and outputs of shape n×1"),
-        ({"metrics": ["mine_o.distance"]}, "must give one value for each sample, got one for each pair of samples"),
+        ({"loss": "mine_l.unregistered"}, "write @keras.saving.register_keras_serializable() above `def unregistered`"),
+        ({"loss": "mine_l.short"}, "must be no lambda, which no file can hold"),
+        ({"loss": "mine_l.number"}, "train.loss.name must be a function or class, got mine_l.number"),
+        ({"loss": "mine_l.make"}, "train.loss.name=mine_l.make must accept the arguments ()"),
+        ({"loss": {"name": "mine_l.Scaled", "scale": 3, "forgets": True}}, "one that loads with another scale"),
+        ({"loss": "mine_l.branching"}, "cannot be computed for labels of shape n and outputs of shape n×1"),
+        ({"metrics": ["mine_l.distance"]}, "must give one value for each sample, got one for each pair of samples"),
     ],
 )
 def test_own_parts_that_cannot_work_are_refused(train, message):
