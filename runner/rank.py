@@ -1,4 +1,7 @@
-"""One rank of a run that several processes do together: `python -m runner.rank NUMBER ADDRESS`, the run on stdin."""
+"""One rank of a run that several processes do together: `python -m runner.rank NUMBER ADDRESS SCRATCH`.
+
+The run comes on stdin, as JSON; SCRATCH is a folder for what is removed with the group.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +24,18 @@ STDIN = 0
 
 def main() -> int:
     """Do a run as one of several processes; the exit code."""
-    number, address = int(sys.argv[1]), sys.argv[2]
+    number, address, scratch = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
     with terminable():
-        code = guarded(lambda: _take_part(number, address, order))
+        code = guarded(lambda: _take_part(number, address, scratch, order))
     if code and number:
         note_error(Path(order["folder"]), number)
     leave(code)
     return code
 
 
-def _take_part(number: int, address: str, order: dict[str, Any]) -> int:
+def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any]) -> int:
     """Connect to the other ranks, do the run, and leave together with them."""
     from runner.training.backend import require_backend
 
@@ -57,7 +60,7 @@ def _take_part(number: int, address: str, order: dict[str, Any]) -> int:
             run(settings, folder=folder, origin=origin, rank=rank)
         done.touch()
     else:
-        follow(settings, rank, folder)
+        follow(settings, rank, folder, scratch)
         while not done.exists():  # rank 0 writes predictions and the page
             time.sleep(0.1)
     disconnect()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
@@ -65,11 +66,14 @@ class GroupEnd:
 class RankGroup:
     """The ranks of one attempt, each in a process group of its own: Ctrl-C in the terminal reaches only the parent.
 
-    Each gets the run on stdin, a pipe that stays open: a rank ends once its other end is gone.
+    Each gets the run on stdin, a pipe that stays open: a rank ends once its other end is gone. What ranks but 0 write
+    for themselves is in a temporary folder that is removed with the group: one that is killed removes nothing.
     """
 
     def __init__(self, world: int, address: str, order: bytes, folder: Path) -> None:
-        self.ranks = [_started(number, address, order, folder) for number in range(world)]
+        self._scratch = TemporaryDirectory(prefix="keras-runner-ranks-", ignore_cleanup_errors=True)
+        words = (address, self._scratch.name)
+        self.ranks = [_started(number, words, order, folder) for number in range(world)]
 
     def signal(self, number: int) -> None:
         """Pass a signal on to rank 0, which writes its state after its step."""
@@ -119,11 +123,12 @@ class RankGroup:
             if rank.stdin is not None:
                 with suppress(BrokenPipeError):
                     rank.stdin.close()
+        self._scratch.cleanup()
 
 
-def _started(number: int, address: str, order: bytes, folder: Path) -> subprocess.Popen[bytes]:
+def _started(number: int, words: Sequence[str], order: bytes, folder: Path) -> subprocess.Popen[bytes]:
     """The process of a rank, which has got its order; all but rank 0 write to a log."""
-    command = [*COMMAND, str(number), address]
+    command = [*COMMAND, str(number), *words]
     if number == 0:
         rank = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
     else:

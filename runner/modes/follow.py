@@ -27,15 +27,15 @@ from runner.trackers.base import NoTracker
 from runner.watchdog import Watchdog
 
 
-def follow(config: Settings, rank: Rank, led: Path) -> None:
-    """Do what rank 0 does, with other rows of each batch; what a run leaves is written to a folder that is removed.
+def follow(config: Settings, rank: Rank, led: Path, scratch: Path | None = None) -> None:
+    """Do what rank 0 does, with other rows of each batch; what a run leaves goes to `scratch` and is removed.
 
     What this process measured is left for rank 0 in the folder of the run, `led`.
     """
     config = debugged(config).model_copy(update={"tracker": NoTracker()})
     resumed = None if config.resume is None else RunFolder(config.resume)
     terminal = Terminal()
-    with TemporaryDirectory(prefix="keras-runner-rank-") as folder:
+    with TemporaryDirectory(prefix="keras-runner-rank-", dir=scratch) as folder:
         record = RunRecord.open(Path(folder), backend=config.backend)
         watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
         with closing(watchdog), watchdog.watching():

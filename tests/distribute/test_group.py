@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,13 @@ def supervise(monkeypatch, tmp_path):
 
 def test_group_ends_when_all_ranks_have(supervise):
     assert supervise(["pass", "time.sleep(0.2)"]) == (0, [0])
+
+
+def test_killed_rank_leaves_no_temporary_files(supervise, tmp_path):
+    noted = "Path('scratch').write_text(sys.argv[3]); Path(sys.argv[3], 'half').touch(); os.kill(os.getpid(), 9)"
+    assert supervise(["time.sleep(9)", f"os.chdir({str(tmp_path)!r}); {noted}"], restarts=0)[0] == 1
+    scratch = Path((tmp_path / "scratch").read_text())
+    assert scratch.name.startswith("keras-runner-ranks-") and not scratch.exists()
 
 
 def test_death_starts_all_ranks_again(supervise, capsys):
