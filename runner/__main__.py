@@ -53,7 +53,7 @@ FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
         "nargs": "?",
         "const": "all",
         "metavar": "TOPIC",
-        "help": "print what Hydra knows, as searchpath",
+        "help": "print details from Hydra, such as searchpath",
     },
     ("--hydra-help",): YES | {"help": "print Hydra's own help"},
     ("-sc", "--shell-completion"): YES | {"help": "install=bash: let the shell complete keras-runner"},
@@ -103,8 +103,10 @@ def _execute(arguments: Sequence[str]) -> int:
         if is_together(job.settings):
             return run_together(job.settings, folder, origin)
         from runner.modes.run import run
+        from runner.records.folder import removed_unless_recorded
 
-        run(job.settings, folder=folder, origin=origin)
+        with removed_unless_recorded(folder):
+            run(job.settings, folder=folder, origin=origin)
         return 0
 
 

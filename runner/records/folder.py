@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -42,6 +44,17 @@ def point_latest(root: Path, folder: Path) -> None:
             link.replace(root / "latest")
         finally:
             link.unlink(missing_ok=True)
+
+
+@contextmanager
+def removed_unless_recorded(folder: Path) -> Iterator[None]:
+    """Remove the new folder of a run if the block raises before there is a record in it: a refusal leaves nothing."""
+    try:
+        yield
+    except BaseException:
+        if not (folder / "run.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def put_aside(folder: Path) -> None:

@@ -408,7 +408,9 @@ def test_difference_exits_with_3_and_is_named(first, tmp_path, monkeypatch, caps
     assert "Traceback" not in told
 
 
-def test_run_that_still_runs_is_not_compared_with(copied, capsys):
+def test_run_that_still_runs_is_not_compared_with(copied, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     folder = copied(lambda document: document.update(status="running", process={"host": "far", "pid": 7}))
     assert execute([f"rerun={folder}", "verify=true"]) == 2
     assert "verify must compare with a run that has ended" in capsys.readouterr().err
+    assert not list((tmp_path / "outputs").rglob("*/*"))  # a refusal leaves no folder
