@@ -51,6 +51,12 @@ class Purpose(IntEnum):
     DRAW_START = 10
     """Where in the sum of the weights an epoch starts (`loader.draw_by`); keyed by the epoch."""
 
+    ERASE = 11
+    """The noise in the erased rectangle of one training image; keyed by the pass and the sample's index."""
+
+    MIX = 12
+    """How the samples of a batch are mixed (`data.augment.mixup`, `cutmix`); keyed by the pass and the step."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of a seed, a purpose and a position; never changes between versions.

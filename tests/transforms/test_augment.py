@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from runner.batch import ArraySpec
 from runner.errors import DataError
-from runner.transforms.augment import Draws, augment, symmetric
-from runner.transforms.settings import Augment
+from runner.transforms.augment import augment
+from runner.transforms.draws import Draws, symmetric
+from runner.transforms.settings import Augment, Erasing, GaussianBlur, ResizedCrop
 
 SHARES = st.floats(0, 0.9)
 SETTINGS = st.builds(
@@ -21,6 +22,10 @@ SETTINGS = st.builds(
     brightness=SHARES,
     contrast=SHARES,
     fill_mode=st.sampled_from(["reflect", "wrap", "constant", "nearest"]),
+    resized_crop=st.none() | st.just(ResizedCrop()),
+    shear_x=SHARES,
+    blur=st.none() | st.just(GaussianBlur(kernel_size=5)),
+    erasing=st.none() | st.just(Erasing()),
 )
 
 
@@ -68,7 +73,9 @@ def test_equal_seed_epoch_index_give_equal_pixels(settings, shape, number):
 def test_golden_draws():
     # Change only with a major version; pixels may change by a level or so with OpenCV's interpolation.
     golden = (0.34245, 0.371313, 0.599388, 0.863799, 0.261563, 0.355237, 0.183743, 0.429815, 0.903377, 0.484251)
-    assert tuple(round(draw, 6) for draw in Draws.of(1, 2, 3)) == golden
+    later = (0.327618, 0.035835, 0.904394, 0.812603, 0.018201, 0.433115, 0.824978, 0.636975, 0.626207, 0.951469)
+    last = (0.214728, 0.930088, 0.947465, 0.362969, 0.424951)
+    assert tuple(round(draw, 6) for draw in Draws.of(1, 2, 3)) == golden + later + last
 
 
 @pytest.mark.parametrize(
@@ -81,13 +88,22 @@ def test_golden_draws():
         Augment(zoom=0.2),
         Augment(brightness=0.3),
         Augment(contrast=0.3),
+        Augment(resized_crop=ResizedCrop()),
+        Augment(shear_x=0.2),
+        Augment(shear_y=0.2),
+        Augment(hue=0.5),
+        Augment(saturation=(0.2, 0.8)),
+        Augment(grayscale=0.5),
+        Augment(blur=GaussianBlur(sigma=(1, 3))),
+        Augment(erasing=Erasing()),
     ],
     ids=lambda settings: next(iter(settings.model_dump(exclude_defaults=True))),
 )
 def test_seed_epoch_and_index_change_pixels(settings):
     image = photograph()
     for name in ("seed", "epoch", "index"):
-        assert len({changed(image, settings, **{name: number}).tobytes() for number in range(20)}) > 3
+        least = 1 if settings.grayscale else 3
+        assert len({changed(image, settings, **{name: number}).tobytes() for number in range(20)}) > least
 
 
 @pytest.mark.parametrize(
@@ -219,6 +235,32 @@ def test_draws_ignore_other_settings():
             Augment(crop=(8, 9)),
             ArraySpec((8, 8, 1), np.dtype(np.uint8)),
             "data.augment.crop must fit into samples of 8×8×1 uint8, got 8×9; lower it, or read larger images",
+        ),
+        (
+            Augment(hue=0.1),
+            ArraySpec((8, 8, 3), np.dtype(np.float32)),
+            "data.augment.hue and data.augment.saturation need 8-bit images of 3 channels, got samples of 8×8×3 "
+            "float32; set data.augment.hue=0 and data.augment.saturation=null",
+        ),
+        (
+            Augment(saturation=(0.1, 0.2)),
+            ArraySpec((8, 8), np.dtype(np.uint8)),
+            "need 8-bit images of 3 channels, got samples of 8×8 uint8",
+        ),
+        (
+            Augment(grayscale=0.1),
+            ArraySpec((8, 8, 4), np.dtype(np.uint8)),
+            "data.augment.grayscale needs images of 3 channels, got samples of 8×8×4 uint8; set it to 0",
+        ),
+        (
+            Augment(erasing=Erasing()),
+            ArraySpec((8, 8, 1), np.dtype(np.float32)),
+            "data.augment.erasing.fill_value must be a number for samples of 8×8×1 float32, got null, which is noise",
+        ),
+        (
+            Augment(erasing=Erasing(fill_value=256)),
+            ArraySpec((8, 8, 1), np.dtype(np.uint8)),
+            "data.augment.erasing.fill_value must be from 0 to 255 for samples of 8×8×1 uint8, got 256",
         ),
     ],
 )
