@@ -107,6 +107,8 @@ class RunCallbacks(PacedCallbacks):
         self._logs: Any = None
         self.step_logs: Any = None
         """The logs of the last step of training."""
+        self._newest_logs: Any = None
+        self._ready_logs: Any = None
         self._averages = WeightAverages(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -118,7 +120,7 @@ class RunCallbacks(PacedCallbacks):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Keep averages while training."""
         self._averages.resume()
-        self._is_stopped = None
+        self._is_stopped = self._newest_logs = self._ready_logs = None
         super().on_epoch_begin(epoch, logs)
 
     @property
@@ -144,9 +146,16 @@ class RunCallbacks(PacedCallbacks):
         self.callbacks = callbacks
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Remember the logs of the step."""
+        """Remember the logs of the step; those of the step before are computed once the callbacks were called."""
+        before, self._newest_logs = self._newest_logs, logs
         self.step_logs, self._last_batch = logs, batch
         super().on_train_batch_end(batch, logs)
+        self._ready_logs = before
+
+    def running_values(self) -> dict[str, float]:
+        """Loss and metrics of the epoch so far, after the step before the last one: to read them waits for no step."""
+        logs = self._ready_logs
+        return {name: float(value) for name, value in in_columns(logs, self.heads).items()} if logs else {}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """End the epoch; then keep `fit` from replacing the weights by their averages, which it would do next."""

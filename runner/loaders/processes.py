@@ -138,6 +138,7 @@ class Processes:
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
         self._context = _RememberingContext()
+        clock.processes = self._context.children
         state = (reader, windows, math.ceil(num_reads / num_workers))
         self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=state)
         # Runs at `close`, when the pool is garbage, or at the interpreter's exit.

@@ -6,14 +6,17 @@ by stage, next to the time that the model waited. Its `Timeline` keeps the first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import get_native_id
 from time import perf_counter_ns
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 STAGES = ("fetch", "decode", "augment", "assemble")
 """Stages of preparing samples: fetch bytes (or copy from a cache), decode, augment and transform, build the batch."""
@@ -55,24 +58,31 @@ class Clock:
         self._waited = 0
         self._first_wait: int | None = None
         self._stages = dict.fromkeys(STAGES, 0)
-        self._is_waiting = False
+        self._waits_since: int | None = None
+        self.processes: Sequence[BaseProcess] = ()
+        """The worker processes of the loader so far."""
 
     @property
     def waited_seconds(self) -> float:
         """Total time that batches were waited for."""
         return self._waited / 1e9
 
+    def waiting_seconds(self) -> float:
+        """`waited_seconds` with the wait that is going on; for other threads, a moment inexact as a wait ends."""
+        since = self._waits_since
+        return (self._waited + (0 if since is None else perf_counter_ns() - since)) / 1e9
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Count the block as waiting for a batch, even if it raises. A nested block belongs to the outer wait."""
-        if self._is_waiting:
+        if self._waits_since is not None:
             yield
             return
-        begin, self._is_waiting = perf_counter_ns(), True
+        begin = self._waits_since = perf_counter_ns()
         try:
             yield
         finally:
-            self._is_waiting = False
+            self._waits_since = None
             end = perf_counter_ns()
             self._waited += end - begin
             if self._first_wait is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from runner.modes.open_data import data_section, open_dataset, open_repeated
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data, where_to_start
+from runner.modes.sampler import Sampler
 from runner.modes.summary import resource_lines
 from runner.modes.terminal import TrainingPace
 from runner.records.bad_samples import Notes
@@ -56,7 +57,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
         dataset, settings = _open_data(run, resumed)
         if resumed is None:
             picture_data(run.record.path, dataset)
-    with naming_refusals(deterministic=run.config.deterministic), ExitStack() as closing:
+    with naming_refusals(deterministic=run.config.deterministic), ExitStack() as stack:
         with run.record.stage("build"):
             steps = steps_per_pass(run.config, settings, dataset)
             found = None if resumed is None else read_state(resumed.path / CHECKPOINTS)
@@ -64,7 +65,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             start = None if resumed is None else _start(run, resumed, found, model, steps)
             callbacks = _callbacks(run, start)
         splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)
-        loaders = closing.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
+        loaders = stack.enter_context(open_loaders(run, settings, dataset, splits, training=True, notes=notes))
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
             pixels = _pixels(run, settings, dataset, notes)
@@ -181,14 +182,19 @@ def _fit(
     from runner.training.profile import PROFILE_PSTATS, profiled
 
     path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
-    metrics = MetricsTable(path)
+    metrics, sampler = MetricsTable(path), Sampler(run, training)
     pace = TrainingPace(settings.batch_size, lambda: clock.waited_seconds)
     profiling = profiled(path / PROFILE_PSTATS) if run.config.debug == "profile" else nullcontext()
     train = run.config.train
     with run.terminal.training(epochs=train.epochs, steps_per_epoch=steps, pace=pace, monitor=train.monitor) as view:
 
+        def on_step(step: int) -> None:
+            sampler.on_step(step)
+            view.on_step(step)
+
         def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
             metrics.append(epoch, row)
+            sampler.on_epoch(epoch)
             view.on_epoch(epoch, row)
             run.tracking.epoch(epoch, row)
 
@@ -202,9 +208,10 @@ def _fit(
             if begin is not None:
                 metrics.resume(start.done_epochs(steps) if start else 0)
                 begin(start)
+            sampler.begin(start.step if start else 0, resumed=begin is not None)
 
-        with profiling:
-            observer = TrainingObserver(view.on_step, on_epoch, on_weights, on_begin, on_goals)
+        with profiling, closing(sampler):
+            observer = TrainingObserver(on_step, on_epoch, on_weights, on_begin, on_goals, sampler.on_values)
             return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
 
 

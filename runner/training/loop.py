@@ -85,7 +85,8 @@ class TrainingObserver:
 
     `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known. `on_begin` is
     called before the first step, when nothing can refuse the training any more. `on_goals` gets, after the first epoch,
-    which way each metric is better.
+    which way each metric is better. `on_values` gets, before the first step, a function that returns the loss and the
+    metrics of the epoch so far, from any thread and without waiting for a step.
     """
 
     on_step: Callable[[int], None]
@@ -93,6 +94,7 @@ class TrainingObserver:
     on_weights: Callable[[list[str | None]], None] = lambda digests: None
     on_begin: Callable[[], None] = lambda: None
     on_goals: Callable[[Mapping[str, str]], None] = lambda goals: None
+    on_values: Callable[[Callable[[], Mapping[str, float]]], None] = lambda read: None
 
 
 def fit(
@@ -134,6 +136,7 @@ def fit(
             steps=training.steps_per_epoch,
         )
         progress.begin(callbacks)
+        observer.on_values(callbacks.running_values)
         observer.on_begin()
         checkpoints.mkdir(exist_ok=True)
         end = training.settings.epochs * training.steps_per_epoch

@@ -101,3 +101,14 @@ def test_epoch_clock_reports_once_per_epoch(model):
 
 def test_shortest_reads_back_as_the_same_float32():
     assert shortest(np.float32(0.001)) == 0.001
+
+
+def test_running_values_are_of_the_step_before(model):
+    run, seen = RunCallbacks([], model, epochs=1), []
+    run.on_epoch_begin(0)
+    for batch in range(3):
+        run.on_train_batch_end(batch, {"loss": np.float32(batch), "f1": np.array([0.5, batch])})
+        seen.append(run.running_values())
+    assert seen == [{}, {"loss": 0, "f1_0": 0.5, "f1_1": 0}, {"loss": 1, "f1_0": 0.5, "f1_1": 1}]
+    run.on_epoch_begin(1)
+    assert run.running_values() == {}

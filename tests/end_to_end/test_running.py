@@ -62,7 +62,7 @@ def test_run_leaves_a_complete_folder(ran):
     # A patch is there where the code that runs is not that of its commit.
     assert {file.name for file in folder.iterdir()} - {"code.patch"} == {
         "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints", "figures",
-        "report.html", "trace.json", "contents",
+        "report.html", "trace.json", "contents", "system.csv",
     }  # fmt: skip
     assert {file.name for file in (folder / "checkpoints").iterdir()} == {
         "best.keras",
@@ -84,6 +84,12 @@ def test_run_records_how_it_went(ran):
     assert set(document["seconds"]) == {"data", "import", "build", "fit", "evaluate", "predict", "total"}
     assert document["results"]["fit"]["samples_seen"] == 2 * document["data"]["samples"]["train"]
     assert document["loader"]["kind"] == "sequence"
+
+
+def test_system_table_has_the_loss_at_the_end(ran):
+    last = read_rows(ran().folder / "system.csv")[-1]
+    assert (last["epoch"], last["step"]) == ("2", "6")
+    assert 0 < float(last["loss"]) < 10
 
 
 def test_metrics_have_a_row_per_epoch(ran):

@@ -92,12 +92,13 @@ def test_memory_of_a_failed_batch_is_used_again(obedient):
 
 
 def test_memory_in_use_by_a_process_is_kept(obedient):
-    pool = Processes(SampleReader(obedient("doze", 64)), 1, 60, Clock())
+    pool = Processes(SampleReader(obedient("doze", 64)), 1, 60, clock := Clock())
     try:
         for _ in range(5):
             pool.submit(Draw.of_pass(np.arange(32), 0)).cancel()
             rows = pool.submit(Draw.of_pass(np.arange(32, 64), 0)).result().x
             assert rows[:, 0].tolist() == list(range(32, 64))
+        assert {child.pid for child in clock.processes} == {child.pid for child in multiprocessing.active_children()}
     finally:
         pool.close()
 
