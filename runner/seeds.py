@@ -57,6 +57,9 @@ class Purpose(IntEnum):
     MIX = 12
     """How the samples of a batch are mixed (`data.augment.mixup`, `cutmix`); keyed by the pass and the step."""
 
+    AUGMENT_TRANSFORM = 13
+    """Random numbers for the user's augmentation of a sample; keyed by the pass and the sample's index."""
+
 
 def derive(seed: int, purpose: Purpose, *keys: int) -> np.random.SeedSequence:
     """The stream of a seed, a purpose and a position; never changes between versions.

@@ -144,6 +144,8 @@ class Data(Division):
         """Pairs of a key and the dotted name of user code that it holds."""
         if self.transform is not None:
             yield "transform", self.transform
+        if self.augment.transform is not None:
+            yield "augment.transform", self.augment.transform
 
     def named_outputs(self) -> tuple[Head, ...]:
         """The heads, without classes, of several outputs whose names the settings give."""

@@ -104,7 +104,7 @@ def _findings(
 ) -> list[Finding]:
     """What is wrong with the samples; adds the pixels of each class to those of its split."""
     total, transforms = sum(map(len, dataset.splits.values())), {}
-    if isinstance(config.data, Data) and config.data.transform is not None:
+    if isinstance(config.data, Data) and (config.data.transform or config.data.augment.transform):
         transforms = {
             split: transforms_of(config, dataset, split, source, training=split == "train")
             for split, source in dataset.splits.items()

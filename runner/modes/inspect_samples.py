@@ -167,13 +167,15 @@ def _pixels_by_class(heads: tuple[Head, ...], values: Values) -> Array | None:
 
 def _faulty_values(source: Source, index: int, pixels: Values, transforms: Transforms) -> dict[str, Any]:
     """The fault of a sample that was read, if it cannot be transformed or its values are no numbers."""
+    name = ""
     try:
         for transform in transforms:
+            name = getattr(transform, "key", "data.augment")
             pixels = transform(pixels.copy(), 0, index)
     except DataError as error:
         return {"fault": "unreadable", "reason": str(error)}
     except Exception as error:  # of the user's own function
-        return {"fault": "unreadable", "reason": f"data.transform failed: {error_text(error)}"}
+        return {"fault": "unreadable", "reason": f"{name} failed: {error_text(error)}"}
     once = " once transformed" if transforms else ""
     return {} if all_finite(pixels) else {"fault": "not_finite", "reason": not_finite_text(pixels) + once}
 

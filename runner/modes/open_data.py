@@ -28,7 +28,15 @@ from runner.records.original_masks import Original
 from runner.records.run_folder import RunFolder
 from runner.settings import DRAWING, PREDICTING, Settings
 from runner.transforms.augment import augment
-from runner.transforms.transform import Function, Transforms, UserTransform, informed, transformed_spec
+from runner.transforms.transform import (
+    OF_TRAINING,
+    TRANSFORM,
+    Function,
+    Transforms,
+    UserTransform,
+    informed,
+    transformed_spec,
+)
 from runner.user_code import resolve
 
 
@@ -83,13 +91,18 @@ def _batch_spec(config: Settings, split: str, source: Source) -> SampleSpec:
     """Shape and dtype of a sample of `source`, the samples of `split`, in a batch."""
     augmentation = _augmentation(config, source, training=False)
     reader = SampleReader(source, augmentation, _any_sample(config), checks_values=False)
-    name = samples_of(config).transform
-    if name is None:
+    is_drawn = split == "train" and config.mode in DRAWING
+    name, own = samples_of(config).transform, _own_augmentation(config, split, reader.spec) if is_drawn else ()
+    if name is None and not own:
         return reader.spec
-    function, x = _function(config, name, split, training=split == "train"), allocate(reader.spec, 1)
+    x = allocate(reader.spec, 1)
     index = int(reader.fill(Draw.of_pass(np.zeros(1, np.int64), 0), x).indices[0])
     with naming_sample(source, index):
-        spec = transformed_spec(name, function, x[0], config.seed)
+        for transform in own:
+            transform(x[0].copy(), 0, 0)
+        if name is None:
+            return reader.spec
+        spec = transformed_spec(name, _function(config, name, split, training=split == "train"), x[0], config.seed)
     if original_of(config) and not _sizes(reader.spec).items() <= _sizes(spec).items():
         raise DataError(
             f"data.transform={name} must keep height and width of the samples, {reader.spec}, with "
@@ -120,6 +133,8 @@ def original_of(config: Settings) -> Original | None:
 def transforms_of(config: Settings, dataset: Dataset, split: str, source: Source, *, training: bool) -> Transforms:
     """The transforms of a sample of `split` between its source and a batch: augmentation, then `data.transform`."""
     data, transforms = samples_of(config), _augmentation(config, source, training=training)
+    if training:
+        transforms += _own_augmentation(config, split, transforms[-1].spec if transforms else source.spec)
     if data.transform is None or (data.transform_on == "training" and not training):
         return transforms
     function = _function(config, data.transform, split, training=training)
@@ -132,10 +147,19 @@ def _augmentation(config: Settings, source: Source, *, training: bool) -> Transf
     return augment(samples_of(config).augment, source.spec, config.seed, training=training, masks=masks)
 
 
-def _function(config: Settings, name: str, split: str, *, training: bool) -> Function:
+def _own_augmentation(config: Settings, split: str, spec: SampleSpec) -> Transforms:
+    """The augmentation by a function of the user's, of samples of `spec`, if there is one."""
+    name = samples_of(config).augment.transform
+    if name is None:
+        return ()
+    function = _function(config, name, split, training=True, key=OF_TRAINING)
+    return (UserTransform(name, function, spec, config.seed, True, OF_TRAINING),)
+
+
+def _function(config: Settings, name: str, split: str, *, training: bool, key: str = TRANSFORM) -> Function:
     function = resolve(name, config.extensions)
     if not callable(function):
-        raise ConfigurationError(f"data.transform must be a function, got {name}, which is {function!r}")
+        raise ConfigurationError(f"{key} must be a function, got {name}, which is {function!r}")
     return informed(function, split=split, training=training)
 
 

@@ -138,7 +138,8 @@ def _classes(head: Head, most: int = 10) -> str:
 def _transform_lines(data: Data) -> Iterator[Line]:
     augment = data.augment
     if augment:
-        keys = augment.model_dump(mode="json", exclude_defaults=True)
+        values = augment.model_dump(mode="json")
+        keys = {name: values[name] for name in augment.model_dump(exclude_defaults=True)}
         yield "", f"augmented in training: {', '.join(f'{name} {yaml_text(value)}' for name, value in keys.items())}"
     if data.transform is not None:
         yield "", f"transformed by {data.transform}"

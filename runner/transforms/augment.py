@@ -41,7 +41,7 @@ def augment(
     with the code that fills them outside of the image where `fill_mode` is constant. Raises `DataError` if such samples
     cannot be augmented.
     """
-    if not settings:
+    if not settings.changes_images:
         return ()
     if isinstance(read, Layout):
         return _of_fields(settings, read, seed, training=training, masks=masks)

@@ -131,6 +131,10 @@ class Augment(Component):
     fill_mode: FillMode = "reflect"
     """Fill outside of a moved image: reflect (d c b a|a b c d), wrap (its other side), constant (0), nearest."""
 
+    transform: str | None = None
+    """Your function my_module.f(array, rng) -> array of the same shape and dtype, for training samples alone, after the
+    rest; `extensions` must list my_module. A sample of several arrays is a dict."""
+
     @model_validator(mode="after")
     def _saturation_ascends(self) -> Self:
         _refuse_descending(saturation=self.saturation)
@@ -157,8 +161,13 @@ class Augment(Component):
         """Whether pixels of an image change where they are."""
         return self.tones or self.colors or bool(self.grayscale or self.blur or self.erasing)
 
-    def __bool__(self) -> bool:
+    @property
+    def changes_images(self) -> bool:
+        """Whether images are changed by anything but a function of the user's."""
         return self.moves or self.changes_pixels or bool(self.flip or self.crop)
+
+    def __bool__(self) -> bool:
+        return self.changes_images or self.transform is not None
 
 
 UNCHANGED = (0.5, 0.5)

@@ -1,4 +1,4 @@
-"""Transforms of samples between reading and the batch, and `data.transform`, a function of the user's own."""
+"""Transforms of samples between reading and the batch, and those that are functions of the user's own."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ def informed(function: Callable[..., Any], **facts: Any) -> Function:
     return functools.partial(function, **wanted) if wanted else function
 
 
+TRANSFORM, OF_TRAINING = "data.transform", "data.augment.transform"
+"""The keys that name a function: for the samples of all splits, and for augmented ones."""
+
+STREAMS = {TRANSFORM: Purpose.TRANSFORM, OF_TRAINING: Purpose.AUGMENT_TRANSFORM}
+"""The random numbers of each."""
+
+
 @dataclass(frozen=True)
 class UserTransform:
     """Calls `function(array, rng)`; `rng` depends on the seed, the pass and the index of the sample only.
@@ -72,37 +79,46 @@ class UserTransform:
     spec: SampleSpec
     seed: int
     training: bool
+    key: str = TRANSFORM
+
+    @property
+    def label(self) -> str:
+        """The key and the function, for messages."""
+        return f"{self.key}={self.name}"
 
     def __call__(self, values: Values, number: int, index: int) -> Values:
         """The result of the function; float64 becomes float32.
 
         Raises `DataError` if its shape or dtype differs from that of the first sample.
         """
-        changed = _call(self.name, self.function, values, _rng(self.seed, number if self.training else 0, index))
-        changed = in_order(changed, self.spec)
+        rng = _rng(self.seed, number if self.training else 0, index, self.key)
+        changed = in_order(_call(self.label, self.function, values, rng), self.spec)
         if (spec := spec_of(changed)) != self.spec:
-            raise DataError(
-                f"data.transform={self.name} must return {self.spec} for every sample, as for the first; got {spec}"
-            )
+            like = "as for the first" if self.key == TRANSFORM else "as it gets"
+            raise DataError(f"{self.label} must return {self.spec} for every sample, {like}; got {spec}")
         return changed
 
 
 def transformed_spec(name: str, function: Function, first: Values, seed: int) -> SampleSpec:
     """Shape and dtype of the transformed `first` sample, which all others must have."""
-    return spec_of(_call(name, function, first, _rng(seed, 0, 0)))
+    return spec_of(_call(f"{TRANSFORM}={name}", function, first, _rng(seed, 0, 0, TRANSFORM)))
 
 
-def _rng(seed: int, number: int, index: int) -> np.random.Generator:
-    return np.random.default_rng(derive(seed, Purpose.TRANSFORM, number, index))
+def _rng(seed: int, number: int, index: int, key: str) -> np.random.Generator:
+    return np.random.default_rng(derive(seed, STREAMS[key], number, index))
 
 
-def _call(name: str, function: Function, values: Values, rng: np.random.Generator) -> Values:
-    changed = function(inputs_of(values), rng)
+def _call(label: str, function: Function, values: Values, rng: np.random.Generator) -> Values:
+    try:
+        changed = function(inputs_of(values), rng)
+    except Exception as error:
+        error.add_note(f"in {label}")
+        raise
     if not isinstance(changed, dict):
-        return _checked(f"data.transform={name} must return", changed)
+        return _checked(f"{label} must return", changed)
     if not changed:
-        raise DataError(f"data.transform={name} must return an array, or a dict of arrays by name, got an empty dict")
-    returns = f"data.transform={name} must return for "
+        raise DataError(f"{label} must return an array, or a dict of arrays by name, got an empty dict")
+    returns = f"{label} must return for "
     arrays = {str(field): _checked(f"{returns}{field}", array) for field, array in changed.items()}
     return Fields(arrays) if len(arrays) > 1 else next(iter(arrays.values()))
 

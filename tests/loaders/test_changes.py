@@ -148,7 +148,8 @@ def test_user_function_error_names_the_sample(build, multiprocessing):
     keys = ["data.transform=mine_t.fails", "extensions=[mine_t]", f"loader.use_multiprocessing={multiprocessing}"]
     with build(*keys, "loader.workers=1") as loader, pytest.raises(KeyError, match="seven") as failed:
         list(loader.epoch(0))
-    assert failed.value.__notes__[0].startswith("while transforming sample ")
+    assert failed.value.__notes__[0] == "in data.transform=mine_t.fails"
+    assert failed.value.__notes__[1].startswith("while transforming sample ")
 
 
 def spoils(array, rng):
