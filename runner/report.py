@@ -10,7 +10,7 @@ from runner.config.words import read_words
 from runner.errors import ConfigurationError
 from runner.exit import guarded, run_command
 from runner.messages import plural
-from runner.records.run_folder import find_run
+from runner.records.run_names import find_run
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_job_pages, write_sweep_report
 from runner.sweeps.results import read_results

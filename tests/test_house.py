@@ -239,7 +239,7 @@ CHAINS = [
         "runner.loaders.reader": NUMPY,
         "runner.images.exact": NUMPY | {"PIL"},
     },
-    {"runner.report": NUMPY | {"hydra", "rich"}},
+    {"runner.report": NUMPY | {"rich"}},
 ]
 """One process imports the modules of a chain in turn; each needs all that those before it need."""
 

@@ -18,7 +18,8 @@ from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML
 from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume
 from runner.records.folder import OUTPUTS
-from runner.records.run_folder import LATEST, RunFolder, named_run
+from runner.records.run_folder import LATEST, RunFolder
+from runner.records.run_names import named_run
 from runner.settings import Settings
 
 

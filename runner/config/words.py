@@ -7,10 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString, Transformer
-from hydra.errors import HydraException
-
 WORD = re.compile(r"(?P<key>[A-Za-z_][\w.]*)(?P<sign>!=|<=|>=|=|<|>)(?P<value>.*)", re.DOTALL)
 
 
@@ -45,9 +41,8 @@ def read_words(texts: Sequence[str], options: Sequence[str]) -> CommandWords:
         if match is None:
             names.append(text)
             continue
-        try:
-            values = _values(match["value"])
-        except HydraException:
+        values = _values(match["value"])
+        if values is None:
             problems.append(f"{text} cannot be read; close all brackets and quotes")
             continue
         if match["key"] in options:
@@ -59,17 +54,23 @@ def read_words(texts: Sequence[str], options: Sequence[str]) -> CommandWords:
     return CommandWords(tuple(names), chosen, tuple(comparisons), tuple(problems))
 
 
-def _values(text: str) -> tuple[Any, ...]:
-    (override,) = OverridesParser.create().parse_overrides([f"value={text}"])
-    if override.is_choice_sweep() or override.is_range_sweep():
-        return tuple(map(_plain, override.sweep_iterator(transformer=Transformer.identity)))
-    if override.is_sweep_override():
-        raise HydraException("neither a list nor a range")
-    return (_plain(override.value()),)
+def _values(text: str) -> tuple[Any, ...] | None:
+    """The values in a text; None if it cannot be read, or is neither a list nor a range."""
+    # Imported here: a command without such a word starts in half the time.
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import QuotedString, Transformer
+    from hydra.errors import HydraException
 
+    def plain(value: Any) -> Any:
+        return value.text if isinstance(value, QuotedString) else value
 
-def _plain(value: Any) -> Any:
-    return value.text if isinstance(value, QuotedString) else value
+    try:
+        (override,) = OverridesParser.create().parse_overrides([f"value={text}"])
+        if override.is_choice_sweep() or override.is_range_sweep():
+            return tuple(map(plain, override.sweep_iterator(transformer=Transformer.identity)))
+        return None if override.is_sweep_override() else (plain(override.value()),)
+    except HydraException:
+        return None
 
 
 def _wrong_option(text: str, sign: str, values: tuple[Any, ...]) -> list[str]:

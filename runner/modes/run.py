@@ -43,6 +43,7 @@ from runner.records.folder import new_run_folder
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
+from runner.records.summary import summarize
 from runner.records.user_modules import code_digests
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
@@ -189,7 +190,7 @@ def _is_drawn_later(config: Settings, record: RunRecord) -> bool:
 
 @contextmanager
 def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
-    """Write the run's page after the block, also after an error. A page that cannot be written fails no run."""
+    """Write the run's page and its summary after the block, also after an error. One that cannot be fails no run."""
     try:
         yield
     finally:
@@ -198,3 +199,5 @@ def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Itera
                 terminal.path("report", write_report(record.path, max_bytes=MOST_PREDICTIONS_BYTES))
             except Exception as error:
                 terminal.note(f"cannot write the report: {type(error).__name__}: {error}")
+        if not record.is_held:
+            summarize(RunFolder(record.path), write=True)

@@ -16,12 +16,13 @@ from runner.records.cells import BEGINNINGS, from_cell, to_cell
 
 
 @contextmanager
-def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, overwrite: bool = False, durable: bool = True) -> Iterator[Path]:
     """A temporary path next to `path`, which the block writes; at the block's end it is renamed to `path`.
 
     The temporary name keeps all suffixes, since writers such as Keras depend on them. If the block raises, `path` is
     unchanged and the temporary file is removed; after a kill the temporary file remains, and the next writer replaces
-    it. Raises `RunnerError` if `path` exists (unless `overwrite`) or cannot be written.
+    it. A file that is not `durable` may be lost in a power cut. Raises `RunnerError` if `path` exists (unless
+    `overwrite`) or cannot be written.
     """
     if path.exists() and not overwrite:
         raise RunnerError(f"{path} already exists and is not overwritten; move it away")
@@ -29,9 +30,11 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         temporary.unlink(missing_ok=True)
         yield temporary
-        _flush_file(temporary)
+        if durable:
+            _flush_file(temporary)
         temporary.replace(path)
-        _flush_folder(path.parent)
+        if durable:
+            _flush_folder(path.parent)
     except OSError as error:
         raise RunnerError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -39,7 +42,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = False) -> None:
+def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = False, durable: bool = True) -> None:
     """Write `content`, text as UTF-8, so that a reader always finds the whole old file or the whole new one.
 
     Text that UTF-8 cannot encode (undecodable bytes of a file name) is escaped as Python does.
@@ -47,7 +50,7 @@ def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = Fals
     """
     if isinstance(content, str):
         content = content.encode("utf-8", "backslashreplace")
-    with replacing(path, overwrite=overwrite) as temporary:
+    with replacing(path, overwrite=overwrite, durable=durable) as temporary:
         temporary.write_bytes(content)
 
 

@@ -19,7 +19,8 @@ from runner.records.files import to_json
 from runner.records.folder import CHECKPOINTS, MODEL, point_latest
 from runner.records.heartbeat import is_visible
 from runner.records.output import brief, csv_text, write_rows
-from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, all_runs, is_number
+from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, is_number
+from runner.records.run_names import all_runs
 from runner.records.secret_keys import masked, masked_value
 from runner.runs.query import Query
 from runner.sweeps.sweep_plan import FROZEN

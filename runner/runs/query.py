@@ -17,7 +17,9 @@ from runner.errors import ConfigurationError
 from runner.messages import did_you_mean, plural, yaml_text
 from runner.records.dotted import flat
 from runner.records.output import FORMATS, Format, csv_text
-from runner.records.run_folder import RunFolder, all_runs, find_run, is_number
+from runner.records.run_folder import RunFolder, is_number
+from runner.records.run_names import find_run
+from runner.records.summary import summarized_runs
 
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -81,7 +83,7 @@ class Query:
 
         Raises `ConfigurationError` for a key that no run has.
         """
-        candidates = self.named() or all_runs(self.root)
+        candidates = self.named() or summarized_runs(self.root)
         self._refuse_unknown_keys(candidates)
         runs = [run for run in candidates if all(condition.holds(run) for condition in self.conditions)]
         limit = len(runs) if self.limit is None else self.limit
@@ -93,7 +95,7 @@ class Query:
         keys += [key.removeprefix("-") for key in (self.sort, self.metric) if key is not None]
         keys += self.columns or ()
         missing = [key for key in dict.fromkeys(keys) if all(run.value(key) is None for run in runs)]
-        known = {key for run in runs[-50:] for key in _keys(run)} if missing else set()
+        known = {key for run in runs[-50:] for key in _keys(run.whole)} if missing else set()
         unknown = [key for key in missing if key not in known]
         if unknown and runs:
             raise ConfigurationError([f"no run has the key '{key}'{did_you_mean(key, known)}" for key in unknown])

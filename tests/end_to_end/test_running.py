@@ -14,6 +14,7 @@ import yaml
 from runner import compose
 from runner.errors import BadSampleError, ConfigurationError, DataError
 from runner.modes.run import build_loader, run
+from runner.records.summary import read_summary
 from runner.records.trace import read_trace
 from tests.support.pages import put
 from tests.support.run_files import read_document, read_rows
@@ -62,7 +63,7 @@ def test_run_leaves_a_complete_folder(ran):
     # A patch is there where the code that runs is not that of its commit.
     assert {file.name for file in folder.iterdir()} - {"code.patch"} == {
         "config.yaml", "run.json", "run.log", "metrics.csv", "predictions.csv", "model.keras", "checkpoints", "figures",
-        "report.html", "trace.json", "contents", "system.csv",
+        "report.html", "trace.json", "contents", "summary.json", "system.csv",
     }  # fmt: skip
     assert {file.name for file in (folder / "checkpoints").iterdir()} == {
         "best.keras",
@@ -262,6 +263,7 @@ def test_fit_makes_and_links_its_own_folder(quick, tmp_path, monkeypatch):
     assert (tmp_path / "outputs" / "latest").resolve() == record.path.resolve()
     assert (record.path / "model.keras").exists()
     assert not (record.path / "predictions.csv").exists()
+    assert read_summary(record.path) is not None
 
 
 def test_keys_without_effect_are_said_once(ran):

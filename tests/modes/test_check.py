@@ -223,7 +223,7 @@ def test_record_completes_despite_findings(check, photos):
     assert document["status"] == "completed"
     assert document["results"]["check"] == {kind: int(kind == "empty") for kind in KINDS}
     left = {file.name for file in check.folder.iterdir()} - {"code.patch"}  # of code that is not that of its commit
-    assert left == {"config.yaml", "run.json", "run.log", "check.json"}
+    assert left == {"config.yaml", "run.json", "run.log", "check.json", "summary.json"}
 
 
 def test_findings_exit_with_4_without_keras(photos, tmp_path):

@@ -13,7 +13,8 @@ from runner.errors import RunnerError
 from runner.records import run_folder as reading
 from runner.records.metrics import read_metrics
 from runner.records.record import RunRecord
-from runner.records.run_folder import RunFolder, all_runs, read_run
+from runner.records.run_folder import RunFolder, read_run
+from runner.records.run_names import all_runs
 from runner.runs.__main__ import main as runs_main
 
 CHILD = """

@@ -4,7 +4,8 @@ import json
 import os
 
 from runner.records.folder import point_latest
-from runner.records.run_folder import RunFolder, all_runs
+from runner.records.run_folder import RunFolder
+from runner.records.run_names import all_runs
 from runner.runs.commands import is_unfinished, remove, size_bytes
 
 

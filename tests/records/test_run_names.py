@@ -4,7 +4,7 @@ import pytest
 
 from runner.errors import ConfigurationError
 from runner.records.folder import point_latest
-from runner.records.run_folder import all_runs, find_run
+from runner.records.run_names import all_runs, find_run
 
 
 def test_runs_and_jobs_are_sorted(store):
