@@ -24,6 +24,7 @@ from runner.training.loop import Training, TrainingObserver, fit
 from runner.training.settings import Train
 
 CODES = np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])
+DEFAULTS = {"epochs": 3, "learning_rate": 0.1, "optimizer": {"name": "sgd"}}
 LOADERS = {"generator": Generator(), "in_memory": InMemory(workers=1), "sequence": Sequence(workers=2)}
 
 
@@ -131,7 +132,7 @@ def train(tmp_path):
 
     def run(source=None, *, kind="sequence", validation=False, on_step=lambda step: None, start=None, ends=None,
             folder=None, own_model=False, user_callbacks=(), **settings):  # fmt: skip
-        settings = Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
+        settings = Train.model_validate({**DEFAULTS, **settings})
         return Trained(folder or next(folders), source or Points(), settings, kind=kind, validation=validation,
                        on_step=on_step, start=start, ends=ends, own_model=own_model,
                        callbacks=user_callbacks)  # fmt: skip
@@ -151,7 +152,7 @@ def reference():
         return known[name]
 
     def fit_at_once(**settings):
-        source, settings = Points(), Train.model_validate({"epochs": 3, "learning_rate": 0.1, **settings})
+        source, settings = Points(), Train.model_validate({**DEFAULTS, **settings})
         model = build(source, settings)
         with load(source) as loader:
             batches = [(batch.x, batch.y) for batch in loader.stream(0, 3 * settings.epochs)]

@@ -13,7 +13,7 @@ from runner.models.compile import compile_model
 from runner.training.class_weights import ClassWeights, class_weights, count_pixels
 from runner.training.settings import Train
 
-from .conftest import CODES, LOADERS, Points, build, load
+from .conftest import CODES, DEFAULTS, LOADERS, Points, build, load
 
 NAMES = ("left", "right")
 
@@ -72,22 +72,15 @@ def test_data_without_a_single_class_is_refused(data, got):
         class_weights("balanced", data)
 
 
-@pytest.fixture(scope="module", params=["categorical", "sparse", "binary"])
-def weighted(request):
-    """Data of a class mode, and what Keras itself makes of a model in six steps with class weights."""
-    source = Points(request.param)
-    model = build(source, Train(learning_rate=0.1))
+@pytest.mark.parametrize(("mode", "kind"), [*zip(["categorical", "sparse", "binary"], LOADERS, strict=True)])
+def test_class_weights_match_keras(train, mode, kind):
+    source = Points(mode)
+    model = build(source, Train(**DEFAULTS))
     with load(source) as loader:
         for batch in loader.stream(0, 6):
             model.train_on_batch(batch.x, batch.y, class_weight={0: 0.5, 1: 4.0})
-    return source, model.get_weights()
-
-
-@pytest.mark.parametrize("kind", LOADERS)
-def test_class_weights_match_keras(train, kind, weighted):
-    source, expected = weighted
     trained = train(source, kind=kind, epochs=2, class_weight={"left": 0.5, "right": 4.0})
-    for ours, keras_own in zip(trained.weights, expected, strict=True):
+    for ours, keras_own in zip(trained.weights, model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, keras_own, rtol=1e-5, atol=1e-6)
 
 

@@ -31,7 +31,7 @@ def good_weights():
     with load(source) as loader:
         good = [batch for batch in loader.stream(0, 20) if len(batch)]
     settings = type("Settings", (), {"precision": "float32", "jit_compile": "auto"})
-    settings.build_optimizer = staticmethod(lambda steps: keras.optimizers.Adam(0.1))
+    settings.build_optimizer = staticmethod(lambda steps: keras.optimizers.SGD(0.1))
     model = build(source, settings)
     for start in (0, 7):
         part = good[start : start + 7]
@@ -88,16 +88,16 @@ class Poison(keras.layers.Layer):
         return x
 
 
+def poisoned_build(source, settings):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), Poison(), keras.layers.Dense(2, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
 @pytest.fixture
 def poisoned(monkeypatch):
     """Training of a model with a weight that becomes NaN, while its loss is finite."""
-
-    def poisoned_build(source, settings):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((3,)), Poison(), keras.layers.Dense(2, "softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy")
-        return model
-
     monkeypatch.setattr("tests.training.conftest.build", poisoned_build)
 
 
