@@ -1,6 +1,8 @@
 """Sweeps whose jobs are small scripts in place of the runner: their seed says what they do."""
 
+import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,7 @@ from runner.commands.prepare_sweep import prepare_sweep
 from runner.commands.sweep import run_sweep
 from runner.config.launch import write_hydra_files
 from runner.sweeps import process, schedule
+from tests.support.forked_process import ForkedProcess
 from tests.support.run_store import make, root, store  # noqa: F401
 
 JOB = """
@@ -76,6 +79,19 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "TICK_SECONDS", 0.02)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Jobs are copies of the tests' own process, which has imported what they need."""
+    copied = SimpleNamespace(Popen=ForkedProcess, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+    monkeypatch.setattr(process, "subprocess", copied)
+
+
+@pytest.fixture
+def started(forked, monkeypatch):
+    """Jobs start as processes of their own in this test, as they do for users."""
+    monkeypatch.setattr(process, "subprocess", subprocess)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from runner.sweeps.pruning import Pruner
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # one test looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "forked")  # one test looks at one
 
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 PRUNED = ["sweep.search=optuna", "sweep.prune=true", "seed=0", "train.epochs=3", "train.learning_rate=interval(0.1,1)"]

@@ -15,7 +15,7 @@ import pytest
 from runner.errors import ConfigurationError
 from runner.sweeps.sweep_plan import read_sweep
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "forked")  # no test here looks at one
 
 NEEDS_OPTUNA = pytest.mark.skipif(find_spec("optuna") is None, reason="Optuna is not installed")
 METHODS = ["random", pytest.param("optuna", marks=NEEDS_OPTUNA)]
@@ -31,11 +31,11 @@ def tried(folder):
 @pytest.mark.parametrize("method", METHODS)
 def test_search_tries_the_requested_number(method, hydra_files, sweep, capsys):
     code, folder = sweep(
-        f"sweep.search={method}", "sweep.trials=5", "data.split_seed=int(interval(1,6))", "loader=generator,sequence"
+        f"sweep.search={method}", "sweep.trials=3", "data.split_seed=int(interval(1,6))", "loader=generator,sequence"
     )
     assert code == 0
     plan = read_sweep(folder)
-    assert len(plan.jobs) == 5
+    assert len(plan.jobs) == 3
     assert {job.varied[KEY] for job in plan.jobs} <= set(range(1, 7))
     best = min(plan.jobs, key=lambda job: job.varied[KEY])
     printed = capsys.readouterr().out
@@ -71,10 +71,9 @@ def test_interrupted_search_ends_like_a_whole_one(method, here, sweep):
     assert tried(again) == once_more
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_failed_trials_are_reported(method, sweep, capsys):
+def test_failed_trials_are_reported(sweep, capsys):
     code, folder = sweep(
-        f"sweep.search={method}", "sweep.trials=8", "data.split_seed=choice(1,7,9)", "train.epochs=range(1,9)"
+        "sweep.search=random", "sweep.trials=5", "data.split_seed=choice(1,7,9)", "train.epochs=range(1,9)"
     )
     assert code == 0
     assert {7, 9} & set(tried(folder))
@@ -83,10 +82,9 @@ def test_failed_trials_are_reported(method, sweep, capsys):
     assert printed.err == ""
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_refused_proposal_is_a_failed_trial(method, sweep, capsys):
+def test_refused_proposal_is_a_failed_trial(sweep, capsys):
     code, folder = sweep(
-        f"sweep.search={method}", "sweep.trials=5", "train.epochs=int(interval(-9,9))", "data.split_seed=1"
+        "sweep.search=random", "sweep.trials=5", "train.epochs=int(interval(-9,9))", "data.split_seed=1"
     )
     jobs = read_sweep(folder).jobs
     refused = [job for job in jobs if job.refused]
@@ -101,18 +99,18 @@ def test_refused_proposal_is_a_failed_trial(method, sweep, capsys):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_configurations_run_once(method, sweep):
-    code, folder = sweep(f"sweep.search={method}", "sweep.trials=6", "data.split_seed=choice(1,2)")
+    code, folder = sweep(f"sweep.search={method}", "sweep.trials=3", "data.split_seed=choice(1,2)")
     assert code == 0
     jobs = read_sweep(folder).jobs
     run = [job.number for job in jobs if job.same_as is None]
-    assert len(run) <= 2 and len(jobs) == 6
+    assert len(run) <= 2 and len(jobs) == 3
     assert sorted(int(file.parent.name) for file in folder.glob("[0-9]/run.json")) == run
 
 
 def test_optuna_knows_what_each_trial_came_to(sweep):
     optuna = pytest.importorskip("optuna")
     _, folder = sweep(
-        "sweep.search=optuna", "sweep.trials=8", "data.split_seed=choice(1,2,7)", "sweep.objective=evaluate.accuracy"
+        "sweep.search=optuna", "sweep.trials=6", "data.split_seed=choice(1,2,7)", "sweep.objective=evaluate.accuracy"
     )
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/search.db")
     try:
@@ -120,7 +118,7 @@ def test_optuna_knows_what_each_trial_came_to(sweep):
         assert study.direction == optuna.study.StudyDirection.MAXIMIZE
         values = {7: None, 1: 0.9, 2: 0.8}
         assert [trial.value for trial in study.trials] == [values[seed] for seed in tried(folder)]
-        assert {trial.state.name for trial in study.trials} <= {"COMPLETE", "FAIL"}
+        assert {trial.state.name for trial in study.trials} == {"COMPLETE", "FAIL"}
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -128,7 +126,7 @@ def test_optuna_knows_what_each_trial_came_to(sweep):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_killed_trial_is_resumed_and_counted(method, here, sweep):
-    _, folder = sweep(f"sweep.search={method}", "sweep.trials=3", "data.split_seed=8", "train.epochs=choice(1,2,3)")
+    _, folder = sweep(f"sweep.search={method}", "sweep.trials=2", "data.split_seed=8", "train.epochs=choice(1,2,3)")
     killed = [job.number for job in read_sweep(folder).distinct]
     assert {json.loads((folder / f"{number}/run.json").read_text())["status"] for number in killed} == {"running"}
     code, _ = sweep(f"sweep.resume={folder}")
@@ -145,14 +143,14 @@ def test_unstarted_trial_is_run_by_resume(sweep):
 
 def test_proposal_survives_a_kill(sweep):
     pytest.importorskip("optuna")
-    _, folder = sweep("sweep.search=optuna", "sweep.trials=3", "data.split_seed=int(interval(11,99999))")
-    plan, last = read_sweep(folder), tried(folder)[2]
-    replace(plan, jobs=plan.jobs[:2]).write()
-    shutil.rmtree(folder / "2")
+    _, folder = sweep("sweep.search=optuna", "sweep.trials=2", "data.split_seed=int(interval(11,99999))")
+    plan, last = read_sweep(folder), tried(folder)[1]
+    replace(plan, jobs=plan.jobs[:1]).write()
+    shutil.rmtree(folder / "1")
     sweep(f"sweep.resume={folder}")
-    assert tried(folder)[2] == last
+    assert tried(folder)[1] == last
     with sqlite3.connect(folder / "search.db") as database:
-        assert database.execute("select count(*) from trials").fetchone() == (3,)
+        assert database.execute("select count(*) from trials").fetchone() == (2,)
     database.close()
 
 
@@ -208,10 +206,10 @@ def test_missing_optuna_explains_installation(sweep, monkeypatch):
 def test_search_extensions_must_be_given_again(sweep):
     Path("mine_searched.py").write_text("def build(): ...\n")
     typed = ["extensions=[mine_searched]", "model=custom", "model.target=mine_searched.build"]
-    _, folder = sweep("sweep.search=random", "sweep.trials=2", RANGE, *typed)
+    _, folder = sweep("sweep.search=random", "sweep.trials=1", RANGE, *typed)
     with pytest.raises(ConfigurationError, match=r"with extensions=\[\]; add 'extensions=\[mine_searched\]'"):
-        sweep(f"sweep.resume={folder}", "sweep.trials=4")
-    assert len(read_sweep(folder).jobs) == 2
-    assert sweep(f"sweep.resume={folder}", "sweep.trials=4", "extensions=[mine_searched]") == (0, folder)
-    assert [job.refused for job in read_sweep(folder).jobs] == [None] * 4
+        sweep(f"sweep.resume={folder}", "sweep.trials=2")
+    assert len(read_sweep(folder).jobs) == 1
+    assert sweep(f"sweep.resume={folder}", "sweep.trials=2", "extensions=[mine_searched]") == (0, folder)
+    assert [job.refused for job in read_sweep(folder).jobs] == [None] * 2
     assert sweep(f"sweep.resume={folder}") == (0, folder)  # there is nothing left to try

@@ -22,7 +22,7 @@ from runner.sweeps.launchers import visible_gpus
 from runner.sweeps.results import read_results
 from runner.sweeps.sweep_plan import read_sweep
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # one test looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "forked")  # one test looks at one
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +31,7 @@ def statuses(folder):
     return {int(file.parent.name): json.loads(file.read_text())["status"] for file in folder.glob("[0-9]/run.json")}
 
 
+@pytest.mark.usefixtures("started")
 def test_failing_jobs_do_not_stop_others(sweep, capsys):
     code, folder = sweep("seed=1,7,8,9,2")
     assert code == 1
@@ -115,6 +116,7 @@ def test_objective_missing_in_jobs_is_reported(sweep, capsys):
     assert "2 jobs: 2 completed; no job has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("started")
 def test_resume_runs_only_missing_jobs(here, sweep, capsys):
     _, folder = sweep("seed=1,9,8,2")
     shutil.rmtree(folder / "3")
@@ -161,6 +163,7 @@ def test_sweep_that_runs_cannot_be_resumed(sweep):
         sweep(f"sweep.resume={folder}")
 
 
+@pytest.mark.usefixtures("started")
 def test_fail_fast_stops_all_jobs(sweep):
     code, folder = sweep("seed=10,9,1", "sweep.jobs=2", "sweep.fail_fast=true")
     assert code == 1
@@ -184,6 +187,7 @@ def test_job_that_takes_too_long_is_ended(sweep, capsys):
     assert "job 0 interrupted: stopped after 0.05 min (sweep.timeout_minutes)" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("started")
 def test_unresponsive_job_is_killed(here, sweep, monkeypatch):
     monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
     text = (here / "job.py").read_text()
@@ -192,6 +196,7 @@ def test_unresponsive_job_is_killed(here, sweep, monkeypatch):
     assert code == 1
 
 
+@pytest.mark.usefixtures("started")
 def test_jobs_at_once_have_a_gpu_each(sweep, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     _, folder = sweep("seed=1,2", "sweep.jobs=2")
@@ -212,6 +217,7 @@ def children():
     return [child for child in psutil.Process().children() if "job.py" in " ".join(child.cmdline())]
 
 
+@pytest.mark.usefixtures("started")
 def test_interrupt_ends_jobs_and_prints_table(here, sweep, capsys):
     def interrupt():
         while len(list(here.glob("outputs/sweeps/*/[0-9]/run.json"))) < 2:
