@@ -78,10 +78,13 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session", autouse=True)
 def composed_once():
-    """Compose each choice of the runner's own files once: Hydra takes 0.1 s, and hundreds of tests choose the same."""
+    """Read, list and compose the runner's own files once: Hydra takes 0.1 s, and hundreds of tests choose the same."""
     from runner.config import files
 
+    ours = str(files.our_conf())
     compose, compositions = files.Library._compose, {}
+    read, known = files.read_file, {}
+    list_names, listed = files.Library._list, {}
 
     def remembered(library, overrides):
         if files.user_conf() is not None:
@@ -91,7 +94,24 @@ def composed_once():
             compositions[key] = compose(library, overrides)
         return compositions[key]
 
+    def read_once(source, path):
+        if source.path != ours:
+            return read(source, path)
+        if path not in known:
+            known[path] = read(source, path)
+        return known[path]
+
+    def listed_once(library, group, kind):
+        sources = [source.path for source in library.loader.get_sources()]
+        if not {*sources} <= {ours, "hydra.conf", ""}:  # else files that a test writes are among them
+            return list_names(library, group, kind)
+        if (group, kind) not in listed:
+            listed[group, kind] = list_names(library, group, kind)
+        return listed[group, kind]
+
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files, "read_file", read_once)
+        patched.setattr(files.Library, "_list", listed_once)
         patched.setattr(files.Library, "_compose", remembered)
         yield
 
