@@ -6,6 +6,7 @@ const shown = { log: false, time: false, smoothing: 0, zoom: null, epoch: null }
 const MAX_MARKED = 30, LETTER = 6.4;
 const charts = [...document.querySelectorAll("figure.chart")].map(chartOf).filter(Boolean);
 const curves = charts.filter((chart) => chart.data.kind === "curves");
+const isFine = curves.some(({ data }) => data.lines.some((line) => !line.x.every(Number.isInteger))); // places within epochs
 
 function chartOf(figure) {
   const plot = figure.querySelector(".plot"), json = figure.querySelector("script");
@@ -81,6 +82,10 @@ function number(value) {
   const size = Math.abs(value);
   if (size && (size < 1e-4 || size >= 1e9)) return d3.format(".4~e")(value);
   return d3.format(size >= 1e4 ? ",.0f" : ",.5~r")(value);
+}
+
+function epochText(epoch) {
+  return Number.isInteger(epoch) ? String(epoch) : epoch.toFixed(2);
 }
 
 function clock(seconds) {
@@ -191,6 +196,12 @@ function nearest(sorted, value) {
   return i && value - sorted[i - 1] < sorted[i] - value ? i - 1 : i;
 }
 
+// Where the line has its value of an epoch, or nearest to it where charts show places within epochs; -1: it has none.
+function indexOf(line, epoch) {
+  const at = line.x.indexOf(epoch);
+  return at >= 0 || !isFine ? at : nearest(line.x, epoch);
+}
+
 function leave(chart) {
   shown.epoch = null;
   chart.tip.hidden = true;
@@ -202,7 +213,7 @@ function step(chart, event) {
   const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!move || chart.data.kind !== "curves") return;
   event.preventDefault();
-  const { x } = chart.data.lines[0], from = shown.epoch === null ? (move > 0 ? -1 : x.length) : x.indexOf(shown.epoch);
+  const { x } = chart.data.lines[0], from = shown.epoch === null ? (move > 0 ? -1 : x.length) : indexOf(chart.data.lines[0], shown.epoch);
   shown.epoch = x[Math.max(0, Math.min(x.length - 1, from + move))];
   curves.forEach(show);
 }
@@ -212,27 +223,27 @@ function show(chart) {
   const { data } = chart, first = data.lines[0];
   if (!chart.x || data.kind !== "curves" || !first) return;
   const epoch = shown.epoch ?? data.best ?? first.x[first.x.length - 1], isHover = shown.epoch !== null;
-  const at = first.x.indexOf(epoch), place = chart.x(across(first)[at]);
+  const at = indexOf(first, epoch), place = chart.x(across(first)[at]);
   chart.cross.attr("d", isHover && at >= 0 ? `M${place} 10V${chart.low}` : null);
   data.lines.forEach((line, i) => {
-    const value = line.y[line.x.indexOf(epoch)] ?? null, isDrawn = isHover && value !== null && data.lines.length <= 5;
+    const value = line.y[indexOf(line, epoch)] ?? null, isDrawn = isHover && value !== null && data.lines.length <= 5;
     chart.dots[i].style("display", isDrawn ? null : "none");
     if (isDrawn) chart.dots[i].attr("cx", place).attr("cy", chart.y(value));
     if (chart.keys[i]) chart.keys[i].textContent = value === null ? "–" : number(value) + data.unit;
   });
   if (!chart.at) return;
   const which = isHover ? "" : epoch === data.best ? " (best)" : " (last)";
-  chart.at.textContent = `epoch ${epoch}${which}${shown.time ? `, ${clock(data.times[at])}` : ""}`;
+  chart.at.textContent = `epoch ${epochText(at < 0 ? epoch : first.x[at])}${which}${shown.time ? `, ${clock(data.times[at])}` : ""}`;
 }
 
 function tipOfLine(chart, px, py) {
   let found = null;
   chart.data.lines.forEach((line, i) => {
-    const at = line.x.indexOf(shown.epoch), away = line.y[at] == null ? Infinity : Math.abs(chart.y(line.y[at]) - py);
+    const at = indexOf(line, shown.epoch), away = line.y[at] == null ? Infinity : Math.abs(chart.y(line.y[at]) - py);
     if (away < (found?.away ?? Infinity)) found = { away, i, at, line };
   });
   chart.paths.forEach((group, i) => group.classed("near", i === found?.i));
-  if (found) tip(chart, px, py, `${found.line.name}: ${number(found.line.y[found.at])} at epoch ${shown.epoch}`);
+  if (found) tip(chart, px, py, `${found.line.name}: ${number(found.line.y[found.at])} at epoch ${epochText(found.line.x[found.at])}`);
 }
 
 function tipOfPoint(chart, px, py) {

@@ -19,6 +19,7 @@ from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, secti
 from runner.reports.next_step import next_step
 from runner.reports.overview import changed, facts, figures, progress
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
+from runner.reports.system_charts import system_charts
 
 LOG = "run.log"
 LOG_LINES = 60
@@ -52,9 +53,10 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
     document = masked({**ABSENT, **run.document}, run.secrets)
     objective = monitored([run])
     curves = learning_curves(run.metrics, objective)
+    system = _or_nothing(system_charts, run)
     return render_page(
         "page.html.j2",
-        has_charts=bool(curves.charts or any(head.scatters for head in predictions)),
+        has_charts=bool(curves.charts or system or any(head.scatters for head in predictions)),
         name=run.title,
         note=run.value("note"),
         run=run,
@@ -71,6 +73,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
         curves=curves,
+        system=system,
         wait=_or_nothing(wait_section, run),
         predictions=predictions,
         why_no_predictions=why_no_predictions,

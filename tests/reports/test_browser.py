@@ -6,6 +6,7 @@ import pytest
 
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
+from runner.records.system_table import SystemTable
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import read_results
@@ -99,6 +100,34 @@ def test_pointing_reads_all_curves_at_one_epoch(opened, long_run):
     assert values == pytest.approx(expected, rel=1e-4)
     crosses = page.locator("path.cross").evaluate_all("all => all.map((each) => each.getAttribute('d').split('V')[0])")
     assert len(crosses) == 3 and all(crosses)
+
+
+@pytest.fixture(scope="module")
+def sampled_run(tmp_path_factory):
+    """The page of a run of 8 epochs of 10 s, with a row of system.csv each second."""
+    folder = tmp_path_factory.mktemp("sampled")
+    metrics, table = MetricsTable(folder), SystemTable(folder)
+    for epoch in range(1, 9):
+        metrics.append(epoch, {"loss": 1 / epoch, "seconds": 10})
+        for second in range(10):
+            seconds = {"seconds": 10 * epoch - 9 + second, "epoch": epoch, "epoch_seconds": second + 1}
+            table.append({**seconds, "step": 0, "cpu_percent": 100 + second})
+    table.close()
+    return write_report(folder)
+
+
+def test_pointing_within_an_epoch_reads_the_nearest(opened, sampled_run):
+    page = opened(sampled_run, 1400)
+    charts = page.locator("figure.chart")
+    assert charts.locator("figcaption b").all_inner_texts() == ["loss", "processor, with workers"]
+    charts.last.scroll_into_view_if_needed()
+    box = charts.last.locator(".plot").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)
+    (loss, (value,)), (place, (cores,)) = readings(page)
+    within = float(place.removeprefix("epoch "))
+    assert 3 < within < 5
+    assert loss == f"epoch {round(within)}" and float(value) == pytest.approx(1 / round(within), rel=1e-3)
+    assert float(cores.removesuffix(" cores")) == pytest.approx(1 + ((within * 10 - 1) % 10) / 100, abs=1e-3)
 
 
 def test_keyboard_walks_through_the_epochs(opened, long_run):

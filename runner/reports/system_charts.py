@@ -1,0 +1,133 @@
+"""Charts of what a run used of its machine, on the axis of its learning curves: epochs, or the time of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
+from math import ceil
+
+from runner.records.run_folder import RunFolder, is_number
+from runner.records.system_table import read_system
+from runner.reports.axes import can_draw, value_axis, whole_axis
+from runner.reports.charts import Chart, LegendEntry
+from runner.reports.plot import Line, Plot, Style, key_svg
+
+MOST_POINTS = 400
+"""The most points of a line: the smallest and the largest value of each piece of the table."""
+
+STYLES = (Style("first"), Style("second"), Style("rank3"), Style("rank4"), Style("rank5"))
+
+Rows = Sequence[Mapping[str, float | None]]
+Read = Callable[[Mapping[str, float | None]], float | None]
+
+FEW_EPOCHS = 5
+"""The loss within epochs is drawn as long as fewer are done: later the curve by epoch says more."""
+
+GPU_PERCENT, GPU_MEMORY = "gpu{}_percent", "gpu{}_memory_bytes"
+
+
+def system_charts(run: RunFolder) -> list[Chart]:
+    """Waiting and GPUs, processor, memory, and reads; none without a table of two rows. A line of zeros is left out."""
+    rows = [row for row in read_system(run.path) if is_number(row.get("seconds")) and is_number(row.get("epoch"))]
+    if len(rows) < 2:
+        return []
+    places = _Places(run, rows)
+    gpus = [number for number in range(64) if GPU_PERCENT.format(number) in rows[-1]]
+    names = ["GPU"] if len(gpus) == 1 else [f"GPU {number}" for number in gpus]
+    busy = [(name, _column(GPU_PERCENT.format(number))) for name, number in zip(names, gpus, strict=True)]
+    filled = [(name, _column(GPU_MEMORY.format(number), 1e9)) for name, number in zip(names, gpus, strict=True)]
+    charts = [
+        (f"waiting for data{' and GPU' * bool(gpus)}", "%", [("waiting", _column("wait_share", 0.01)), *busy]),
+        ("processor, with workers", " cores", [("", _column("cpu_percent", 100))]),
+        ("memory, with workers", " GB", [("run" if filled else "", _column("memory_bytes", 1e9)), *filled]),
+        (
+            "reads and network",
+            " MB/s",
+            [
+                ("from files", _column("read_bytes_per_second", 1e6)),
+                ("of it from disks", _column("disk_bytes_per_second", 1e6)),
+                ("received", _column("received_bytes_per_second", 1e6)),
+                ("sent", _column("sent_bytes_per_second", 1e6)),
+            ],
+        ),
+    ]
+    if len(run.metrics) < FEW_EPOCHS:
+        charts.insert(0, ("loss of the epoch so far", "", [("", _column("loss"))]))
+    drawn = (places.chart(title, unit, lines) for title, unit, lines in charts)
+    return [chart for chart in drawn if chart is not None]
+
+
+def _column(name: str, unit: float = 1.0) -> Read:
+    return lambda row: None if (value := row.get(name)) is None or not can_draw(value) else value / unit
+
+
+class _Places:
+    """Where each row is on the axis of epochs, and at which time of training."""
+
+    def __init__(self, run: RunFolder, rows: Rows) -> None:
+        self._rows = rows
+        durations = {int(row["epoch"] or 0): float(row.get("seconds") or 0.0) for row in run.metrics}
+        self._until = {0: 0.0, **dict(zip(durations, accumulate(durations.values()), strict=True))}
+        self._durations, self._steps = durations, _steps_per_epoch(run)
+        self._x = list(accumulate(map(self._epoch, rows), max))
+        self._times = list(accumulate(map(self._time, rows), max))
+
+    def chart(self, title: str, unit: str, columns: Iterable[tuple[str, Read]]) -> Chart | None:
+        """The chart of these columns; None if no row has a value above 0."""
+        read = [(name, [value_of(row) for row in self._rows]) for name, value_of in columns]
+        known = [(name, values) for name, values in read if any(values)]
+        numbers = _numbers([values for _, values in known])
+        places = [round(self._x[number], 4) for number in numbers]
+        lines = [
+            Line(name, places, [values[number] for number in numbers], style)
+            for (name, values), style in zip(known, STYLES, strict=False)
+        ]
+        if not lines:
+            return None
+        x = whole_axis([0, max(1, ceil(self._x[-1]))], "epoch")
+        y = value_axis([0, *(value for line in lines for _, value in line.points())])
+        plot = Plot(x, y, lines, kind="curves", times=[self._times[number] for number in numbers])
+        legend = [LegendEntry(key_svg(line.style), line.name) for line in lines]
+        described = "; ".join(_described(name, values, unit) for name, values in known)
+        return Chart(title, (), plot, described, unit, legend)
+
+    def _epoch(self, row: Mapping[str, float | None]) -> float:
+        """The epochs until a row: by time within an epoch that is over, by steps within one that is not."""
+        epoch = int(row["epoch"] or 1)
+        if duration := self._durations.get(epoch):
+            return epoch - 1 + min(1.0, (row.get("epoch_seconds") or 0.0) / duration)
+        steps = ((row.get("step") or 0) - (epoch - 1) * self._steps) / self._steps if self._steps else 0.0
+        return epoch - 1 + min(1.0, max(0.0, steps))
+
+    def _time(self, row: Mapping[str, float | None]) -> float:
+        epoch, seconds = int(row["epoch"] or 1), row.get("epoch_seconds") or 0.0
+        before = self._until.get(epoch - 1, 0.0)
+        return before + min(seconds, self._durations.get(epoch, seconds))
+
+
+def _numbers(columns: Sequence[Sequence[float | None]]) -> list[int]:
+    """The rows to draw: all, or those with the smallest and the largest value of each column in pieces of the table."""
+    count = len(columns[0]) if columns else 0
+    if count <= MOST_POINTS:
+        return list(range(count))
+    step, numbers = -(-count * 2 * len(columns) // MOST_POINTS), {0, count - 1}
+    for start in range(0, count, step):
+        for values in columns:
+            known = [number for number in range(start, min(start + step, count)) if values[number] is not None]
+            numbers |= {end(known, key=lambda number: values[number] or 0.0) for end in (min, max) if known}
+    return sorted(numbers)
+
+
+def _described(name: str, values: Sequence[float | None], unit: str) -> str:
+    known = [value for value in values if value is not None]
+    return f"{name or 'the run'}: {min(known):.4g} to {max(known):.4g}{unit}"
+
+
+def _steps_per_epoch(run: RunFolder) -> int:
+    """The steps of an epoch; 0 where they are not known."""
+    given = run.value("train.steps_per_epoch")
+    size = (run.document.get("loader") or {}).get("batch_size")
+    samples = (run.document.get("data", {}).get("samples") or {}).get("train")
+    if isinstance(given, int):
+        return given
+    return -(-samples // size) if isinstance(samples, int) and isinstance(size, int) and size else 0
