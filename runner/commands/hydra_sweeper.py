@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 
 from runner.commands.prepare_sweep import Sweep
-from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan, report_end
+from runner.commands.sweep_folder import Numbers, add_jobs, begin_plan, live_page, report_end
 from runner.config.config_file import PRIMARY, our_plugins
 from runner.config.files import Library, open_library
 from runner.config.jobs import check_jobs
@@ -45,7 +45,7 @@ def run_by_sweeper(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepResults, lis
     plan = begin_plan(sweep, new_sweep_folder(), argv)
     outcomes: list[JobOutcome] = []
     try:
-        with plan.running(), open_library() as library:
+        with plan.running(), live_page(plan.folder), open_library() as library:
             batches = Batches(sweep, read_sweep(plan.folder), library, outcomes)
             _multirun(sweep.for_sweeper, plan.folder, batches.run)
     except JobError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.commands.prepare_sweep import Sweep
 from runner.commands.search_space import SearchedOverrides, read_searched
-from runner.commands.sweep_folder import begin_plan, identity, plan_job, report_end
+from runner.commands.sweep_folder import begin_plan, identity, live_page, plan_job, report_end
 from runner.config.files import open_library
 from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
@@ -59,7 +59,7 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[JobAttempt],
     sys.stdout.write(f"search    {plan.folder}: {trials_text} ({search.method}), {count} to run\n")
     sys.stdout.flush()
     try:
-        with plan.running(), view_of(plan, count) as view:
+        with plan.running(), live_page(plan.folder), view_of(plan, count) as view:
             trials = Trials(read_sweep(plan.folder), search, view)
             try:
                 should_prune = trials.should_prune if search.prune else never

@@ -10,7 +10,7 @@ from runner.commands.hydra_sweeper import run_by_sweeper
 from runner.commands.prepare_sweep import Sweep
 from runner.commands.resume_sweep import more_trials, unfinished_jobs
 from runner.commands.search import begin_search, run_search
-from runner.commands.sweep_folder import add_jobs, begin_plan, report_end
+from runner.commands.sweep_folder import add_jobs, begin_plan, live_page, report_end
 from runner.exit import complain
 from runner.messages import plural
 from runner.records.folder import new_sweep_folder
@@ -32,7 +32,7 @@ def run_sweep(sweep: Sweep, argv: Sequence[str]) -> int:
     sys.stdout.write(f"sweep     {plan.folder}: {plural(len(plan.jobs), 'job')}, {len(attempts)} to run\n")
     sys.stdout.flush()
     try:
-        with plan.running(), view_of(plan, len(attempts)) as view:
+        with plan.running(), live_page(plan.folder), view_of(plan, len(attempts)) as view:
             outcomes = run_jobs(plan, attempts, sweep.settings, view, slots=sweep.settings.slots(len(attempts)))
     finally:
         results = report_end(plan.folder)

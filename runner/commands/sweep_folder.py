@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from runner.config.jobs import Job
 from runner.config.launch import write_hydra_files
 from runner.loaders.settings import LoaderSettings
 from runner.records.dotted import value_at
+from runner.reports.live_page import LivePage
 from runner.reports.sweep_page import MOST_DRAWN, write_job_pages, write_sweep_report
 from runner.settings import Settings
 from runner.sweeps.results import SweepResults, read_results
@@ -80,6 +82,11 @@ def varied_values(job: Job, keys: Sequence[str]) -> dict[str, Any]:
         is_group = value is None or (isinstance(value, Mapping) and "kind" in value)
         values[key] = None if key in idle else requested.get(key) if is_group else value
     return values
+
+
+def live_page(folder: Path) -> AbstractContextManager[object]:
+    """Draws the page of the sweep in `folder` while its jobs run."""
+    return closing(LivePage(lambda: write_sweep_report(read_results(folder))))
 
 
 def report_end(folder: Path) -> SweepResults:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
 from runner.records.summary import summarize
 from runner.records.user_modules import code_digests
+from runner.reports.live_page import LivePage
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.sweeps.members import runs_to_use
@@ -188,11 +189,23 @@ def _is_drawn_later(config: Settings, record: RunRecord) -> bool:
     return (record.path.parent / SWEEP_JSON).exists() and config.tracker.kind == "none"
 
 
+def _drawing(config: Settings, record: RunRecord) -> AbstractContextManager[object]:
+    """Draws the page of a run while it goes on; not of a job, whose sweep has a page."""
+
+    def draw() -> None:
+        if not record.is_held:
+            write_report(record.path, max_bytes=MOST_PREDICTIONS_BYTES)
+
+    is_job = (record.path.parent / SWEEP_JSON).exists()
+    return nullcontext() if config.mode in READING or is_job else closing(LivePage(draw))
+
+
 @contextmanager
 def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
     """Write the run's page and its summary after the block, also after an error. One that cannot be fails no run."""
     try:
-        yield
+        with _drawing(config, record):
+            yield
     finally:
         if config.mode not in READING and not record.is_held and not _is_drawn_later(config, record):
             try:

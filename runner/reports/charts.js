@@ -2,7 +2,8 @@
 // in step over all curves; zoom by dragging, double-click resets; switches for a log axis, smoothing, and time.
 "use strict";
 {
-const shown = { log: false, time: false, smoothing: 0, zoom: null, epoch: null };
+const shown = { log: false, time: false, smoothing: 0, zoom: null, ...kept.values.charts, epoch: null };
+kept.save("charts", () => shown);
 const MAX_MARKED = 30, LETTER = 6.4;
 const charts = [...document.querySelectorAll("figure.chart")].map(chartOf).filter(Boolean);
 const curves = charts.filter((chart) => chart.data.kind === "curves");
@@ -286,15 +287,15 @@ function input(type, text, change, options = {}) {
 }
 
 for (const place of document.querySelectorAll(".switches")) {
-  const whole = Object.assign(document.createElement("button"), { type: "button", className: "whole", textContent: "show all epochs", hidden: true });
+  const whole = Object.assign(document.createElement("button"), { type: "button", className: "whole", textContent: "show all epochs", hidden: !shown.zoom });
   whole.addEventListener("click", () => zoom(null));
   place.append(
-    input("checkbox", "log axis", (box) => { shown.log = box.checked; }),
-    input("range", "smoothing", (box) => { shown.smoothing = Number(box.value); }, { min: 0, max: 0.95, step: 0.05, value: 0 }),
+    input("checkbox", "log axis", (box) => { shown.log = box.checked; }, { checked: shown.log }),
+    input("range", "smoothing", (box) => { shown.smoothing = Number(box.value); }, { min: 0, max: 0.95, step: 0.05, value: shown.smoothing }),
   );
   if (curves.length && curves.every((chart) => chart.data.times.length)) {
-    place.append(input("checkbox", "time in place of epochs", (box) => { shown.time = box.checked; zoom(null); }));
-  }
+    place.append(input("checkbox", "time in place of epochs", (box) => { shown.time = box.checked; zoom(null); }, { checked: shown.time }));
+  } else shown.time = false;
   const hint = Object.assign(document.createElement("span"), { textContent: "drag to zoom, double-click for all" });
   place.append(whole, hint);
 }

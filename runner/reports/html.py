@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
@@ -35,13 +36,19 @@ class Script:
     digest: str
 
 
-def render_page(template: str, *, has_charts: bool, **context: Any) -> str:
-    """The page as text, with the style and the scripts that all pages share; charts need more of them."""
+def render_page(template: str, *, key: str, has_charts: bool, is_live: bool = False, **context: Any) -> str:
+    """The page as text, with the style and the scripts that all pages share; charts and live pages need more of them.
+
+    What a reader sets on the page is kept under `key` while it is drawn again; a page of something that `is_live`
+    reloads itself.
+    """
     library = _library() if has_charts else None
-    scripts = [] if library is None else [library, *map(_script, ("charts.js", "parallel.js"))]
+    drawing = [] if library is None else [library, *map(_script, ("charts.js", "parallel.js"))]
+    scripts = [_script("page.js"), *drawing, *([_script("live.js")] if is_live else [])]
+    written = datetime.now(UTC) if is_live else None
     is_still = has_charts and library is None
     page = _environment().get_template(template)
-    return page.render(**context, style=_style(), scripts=[*scripts, _script("page.js")], is_still=is_still)
+    return page.render(**context, key=key, written=written, style=_style(), scripts=scripts, is_still=is_still)
 
 
 @cache

@@ -1,4 +1,23 @@
+// What a reader has set survives a reload, under the name of the run: the page may have been drawn again meanwhile.
+"use strict";
+const kept = (() => {
+  const key = `keras-runner ${document.body.dataset.page}`, savers = {};
+  let values = {};
+  try {
+    values = JSON.parse(sessionStorage.getItem(key)) ?? {};
+  } catch { /* a browser without storage for pages from disk */ }
+  addEventListener("pagehide", () => {
+    const now = Object.fromEntries(Object.entries(savers).map(([name, value]) => [name, value()]));
+    try {
+      sessionStorage.setItem(key, JSON.stringify(now));
+    } catch { /* as above */ }
+  });
+  return { values, save: (name, value) => { savers[name] = value; } };
+})();
+
 // A click or Enter on a column heading sorts the table: numbers by size, text alphabetically, blanks last.
+const orders = kept.values.orders ?? {}, labelOf = (table) => table.closest(".scroll").getAttribute("aria-label");
+kept.save("orders", () => orders);
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
@@ -6,12 +25,15 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
     button.type = "button";
     button.append(...heading.childNodes);
     heading.append(button);
-    button.addEventListener("click", () => {
-      const descending = heading.getAttribute("aria-sort") === "ascending";
+    const order = (descending) => {
       headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       sort(table.tBodies[0], column, descending ? -1 : 1);
-    });
+      orders[labelOf(table)] = [column, descending];
+    };
+    button.addEventListener("click", () => order(heading.getAttribute("aria-sort") === "ascending"));
+    const [before, descending] = orders[labelOf(table)] ?? [];
+    if (before === column) order(descending);
   });
 }
 
@@ -29,6 +51,8 @@ function sort(body, column, sign) {
 }
 
 // The filter shows the rows that contain all words of its input.
+const filters = kept.values.filters ?? {};
+kept.save("filters", () => filters);
 for (const table of document.querySelectorAll("table[data-filter]")) {
   const rows = [...table.tBodies[0].rows];
   const [label, box, count] = ["label", "input", "output"].map((name) => document.createElement(name));
@@ -37,11 +61,15 @@ for (const table of document.querySelectorAll("table[data-filter]")) {
   box.placeholder = "words that a row contains";
   label.append(`Filter ${table.dataset.filter} `, box, " ", count);
   table.closest(".scroll").before(label);
-  box.addEventListener("input", () => {
+  const filter = () => {
+    filters[labelOf(table)] = box.value;
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of rows) row.hidden = !words.every((word) => text(row).includes(word));
     count.textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
-  });
+  };
+  box.addEventListener("input", filter);
+  box.value = filters[labelOf(table)] ?? "";
+  if (box.value) filter();
 }
 
 function text(row) {
@@ -112,4 +140,14 @@ for (const figure of document.querySelectorAll("figure.confusion")) {
     tip.style.top = `${event.offsetY + 14}px`;
   });
   image.addEventListener("pointerleave", () => { tip.hidden = true; });
+}
+
+// Sections that were opened or closed stay so, and a reload keeps the place.
+const sections = [...document.querySelectorAll("details")];
+const nameOf = (each) => `${each.closest("section")?.getAttribute("aria-labelledby")}: ${each.querySelector("summary").textContent}`;
+kept.save("open", () => Object.fromEntries(sections.map((each) => [nameOf(each), each.open])));
+for (const each of sections) each.open = kept.values.open?.[nameOf(each)] ?? each.open;
+kept.save("place", () => scrollY);
+if (performance.getEntriesByType("navigation")[0]?.type === "reload") {
+  addEventListener("load", () => scrollTo(0, kept.values.place ?? 0)); // once the charts are drawn
 }

@@ -56,6 +56,8 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
     system = _or_nothing(system_charts, run)
     return render_page(
         "page.html.j2",
+        key=run.name,
+        is_live=run.status == "running",
         has_charts=bool(curves.charts or system or any(head.scatters for head in predictions)),
         name=run.title,
         note=run.value("note"),

@@ -85,6 +85,8 @@ def render_sweep(results: SweepResults) -> str:
     settings, curves, parallel = setting_charts(results), job_curves(results), parallel_plot(results)
     return render_page(
         "sweep.html.j2",
+        key=results.plan.folder.resolve().name,
+        is_live=results.plan.is_running,
         has_charts=bool(settings or curves),
         name=_name(results),
         status=_status(results),

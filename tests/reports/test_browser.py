@@ -1,9 +1,12 @@
 """The page in a browser: drawn, read by pointing, zoomed, sorted and enlarged by the keyboard, silent, and alone."""
 
+import json
 import shutil
+from datetime import datetime
 
 import pytest
 
+from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
 from runner.records.system_table import SystemTable
@@ -30,8 +33,10 @@ def opened(browser):
     """Opens a file in a page of some width; fails at the end if a page said or loaded anything else."""
     said, asked, files, pages = [], [], set(), []
 
-    def open_page(file, width=390, scheme="light"):
+    def open_page(file, width=390, scheme="light", clock=None):
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        if clock is not None:
+            page.clock.install(time=clock)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
@@ -165,6 +170,88 @@ def test_switches_change_axes_and_lines(opened, long_run):
     page.get_by_label("smoothing").focus()
     page.keyboard.press("End")
     assert page.locator(".plot").first.locator("path.line.raw").count() == 2
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A run that goes on: its folder, and a function that ends an epoch and draws the page."""
+    record, table = RunRecord.open(tmp_path, backend="jax"), MetricsTable(tmp_path)
+    config = {f"key{number}": number for number in range(60)}
+    write_config(tmp_path, {"mode": "fit", "train": {"epochs": 9}, **config})
+
+    def end_epoch(epoch):
+        table.append(epoch, {"loss": 1 / epoch, "accuracy": epoch / 10, "seconds": 2})
+        return write_report(tmp_path)
+
+    for epoch in (1, 2, 3):
+        end_epoch(epoch)
+    yield tmp_path, end_epoch
+    record.close("completed")
+
+
+def pass_time(page, seconds):
+    """Let time pass on the page, where the pointer rests in a corner."""
+    page.mouse.move(0, 0)
+    page.clock.run_for(1000 * seconds)
+
+
+def await_reload(page, seconds):
+    with page.expect_event("load"):
+        pass_time(page, seconds)
+
+
+@pytest.fixture
+def live(opened, running):
+    """The page of the run that goes on, with a clock that stands still, and the function that ends an epoch."""
+    folder, end_epoch = running
+    page = opened(folder / "report.html", clock=datetime.now())
+    return page, end_epoch
+
+
+def test_page_of_a_running_run_reloads_itself(live):
+    page, end_epoch = live
+    assert "3 of 9 epochs" in page.locator(".subtitle").inner_text()
+    page.get_by_label("log axis").check()
+    page.get_by_text("All 62 keys").click()
+    page.evaluate("scrollTo(0, 500)")
+    end_epoch(4)
+    await_reload(page, 12)
+    assert "4 of 9 epochs" in page.locator(".subtitle").inner_text()
+    assert page.get_by_label("log axis").is_checked()
+    assert page.get_by_role("table", name="key0").or_(page.get_by_text("key59")).first.is_visible()
+    assert page.evaluate("scrollY") == 500
+
+
+def test_page_in_use_does_not_reload(live):
+    page, _ = live
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+    page.evaluate("window.isOld = true")
+    pass_time(page, 20)
+    assert page.evaluate("window.isOld")
+    page.evaluate("getSelection().removeAllRanges()")
+    await_reload(page, 2)
+
+
+def test_silent_page_says_since_when(live):
+    page, _ = live
+    assert page.locator(".age").inner_text().startswith("drawn ")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))")
+    page.clock.run_for(200_000)
+    assert "no sign of life since" in page.locator(".age").inner_text()
+    assert "3 min ago" in page.locator(".age").inner_text()
+
+
+def test_ended_page_stays_and_keeps_what_was_set(live, running):
+    page, _ = live
+    page.get_by_label("smoothing").fill("0.5")
+    RunRecord.closed(running[0])
+    document = json.loads((running[0] / "run.json").read_text())
+    (running[0] / "run.json").write_text(json.dumps({**document, "status": "completed"}))
+    write_report(running[0])
+    await_reload(page, 12)
+    assert page.locator(".age").count() == 0
+    assert page.get_by_label("smoothing").input_value() == "0.5"
+    assert page.locator("noscript").count() == 0
 
 
 def test_page_in_a_browser(digits, opened):
