@@ -70,7 +70,9 @@ class GpuUsage:
         row: dict[str, float | None] = {}
         for number, handle in enumerate(self._handles):
             rates = self._read("nvmlDeviceGetUtilizationRates", handle)
-            memory = self._read("nvmlDeviceGetMemoryInfo", handle)
+            # Version 2 leaves out what the driver reserves, as nvidia-smi does; drivers before 510 do not have it.
+            memory = self._read("nvmlDeviceGetMemoryInfo", handle, self._nvml.nvmlMemory_v2)
+            memory = memory or self._read("nvmlDeviceGetMemoryInfo", handle)
             row[f"gpu{number}_percent"] = None if rates is None else rates.gpu
             row[f"gpu{number}_memory_bytes"] = None if memory is None else memory.used
         return row

@@ -30,6 +30,13 @@ def refusing(find):
     return read
 
 
+def memory_of(uuid, version=None):
+    """With what the driver reserves; without it in the second version, which the second GPU does not have."""
+    if version == "v2" and uuid.endswith("2"):
+        raise NvmlError(version)
+    return SimpleNamespace(used=int(uuid[-1]) * 1000 + (0 if version == "v2" else 500))
+
+
 @pytest.fixture
 def nvml(monkeypatch):
     calls = []
@@ -42,7 +49,8 @@ def nvml(monkeypatch):
         nvmlDeviceGetUtilizationRates=refusing(
             {uuid: SimpleNamespace(gpu=percent) for uuid, percent in PERCENTS.items()}.get
         ),
-        nvmlDeviceGetMemoryInfo=lambda uuid: SimpleNamespace(used=int(uuid[-1]) * 1000),
+        nvmlMemory_v2="v2",
+        nvmlDeviceGetMemoryInfo=memory_of,
     )
     monkeypatch.setitem(sys.modules, "pynvml", made)
     return made
@@ -54,7 +62,7 @@ def test_gpus_are_matched_by_uuid(nvml):
         "gpu0_percent": 10,
         "gpu0_memory_bytes": 1000,
         "gpu1_percent": 90,
-        "gpu1_memory_bytes": 2000,
+        "gpu1_memory_bytes": 2500,
     }
     usage.close()
     usage.close()  # does nothing

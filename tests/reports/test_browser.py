@@ -121,7 +121,7 @@ def sampled_run(tmp_path_factory):
     return write_report(folder)
 
 
-def test_pointing_within_an_epoch_reads_the_nearest(opened, sampled_run):
+def test_pointing_in_an_epoch_reads_the_nearest(opened, sampled_run):
     page = opened(sampled_run, 1400)
     charts = page.locator("figure.chart")
     assert charts.locator("figcaption b").all_inner_texts() == ["loss", "processor, with workers"]
