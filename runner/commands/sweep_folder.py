@@ -16,6 +16,7 @@ from runner.config.jobs import Job
 from runner.config.launch import write_hydra_files
 from runner.loaders.settings import LoaderSettings
 from runner.records.dotted import value_at
+from runner.reports.index_page import refresh_index
 from runner.reports.live_page import LivePage
 from runner.reports.sweep_page import MOST_DRAWN, write_job_pages, write_sweep_report
 from runner.settings import Settings
@@ -99,9 +100,14 @@ def report_end(folder: Path) -> SweepResults:
 
 
 def _draw(results: SweepResults) -> None:
-    """Draw the page, and before it those of the jobs, if they are few. One that cannot be drawn fails no sweep."""
+    """Draw the page, before it those of the jobs, if they are few, and then that of all runs.
+
+    One that cannot be drawn fails no sweep.
+    """
     try:
         write_job_pages(results, MOST_DRAWN)
         sys.stdout.write(f"report    {write_sweep_report(results)}\n")
     except Exception as error:
         sys.stdout.write(f"cannot write the report: {type(error).__name__}: {error}\n")
+    if problem := refresh_index(results.plan.folder):
+        sys.stdout.write(f"{problem}\n")

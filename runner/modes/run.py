@@ -45,6 +45,7 @@ from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
 from runner.records.summary import summarize
 from runner.records.user_modules import code_digests
+from runner.reports.index_page import refresh_index
 from runner.reports.live_page import LivePage
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
@@ -202,7 +203,10 @@ def _drawing(config: Settings, record: RunRecord) -> AbstractContextManager[obje
 
 @contextmanager
 def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Iterator[None]:
-    """Write the run's page and its summary after the block, also after an error. One that cannot be fails no run."""
+    """Write the run's page, its summary and the page of all runs after the block, also after an error.
+
+    One that cannot be written fails no run.
+    """
     try:
         with _drawing(config, record):
             yield
@@ -214,3 +218,5 @@ def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Itera
                 terminal.note(f"cannot write the report: {type(error).__name__}: {error}")
         if not record.is_held:
             summarize(RunFolder(record.path), write=True)
+            if problem := refresh_index(record.path):
+                terminal.note(problem)

@@ -149,14 +149,13 @@ def _learnt(run: RunFolder) -> Summary:
     """What metrics.csv says: of each column its ends, the best epoch, and thinned curves."""
     rows, objective = run.metrics, monitored([run])
     names = list(dict.fromkeys(name for row in rows for name in row if name != EPOCH))
-    curves = [name for name in names if name not in FACTS][:MOST_CURVES]
-    places = thinned(len(rows), MOST_POINTS)
+    curves, places = [name for name in names if name not in FACTS][:MOST_CURVES], thinned(len(rows), MOST_POINTS)
     numbers = [
         (value, row[EPOCH]) for row in rows if (value := row.get(objective.key)) is not None and not isnan(value)
     ]
     best = (max if objective.goal == "max" else min)(numbers, key=lambda pair: pair[0], default=None)
     return {
-        "epochs": len(rows),
+        "epochs": [rows[place][EPOCH] for place in places],
         "objective": [objective.key, objective.goal, *best] if best else None,
         "metrics": {name: _ends([value for row in rows if (value := row.get(name)) is not None]) for name in names},
         "curves": {name: [_brief(rows[place].get(name)) for place in places] for name in curves},
@@ -176,11 +175,14 @@ def _brief(value: float | None) -> float | None:
 
 
 def thinned(count: int, most: int) -> list[int]:
-    """At most `most` of `count` places, evenly spread, with the first and the last.
+    """At most `most` of `count` places with the first and the last: every first, second, fourth and so on.
+
+    So curves of unlike lengths have most places in common.
 
     >>> thinned(3, 5), thinned(100, 5)
-    ([0, 1, 2], [0, 24, 49, 74, 99])
+    ([0, 1, 2], [0, 32, 64, 96, 99])
     """
-    if count <= most:
-        return list(range(count))
-    return [place * (count - 1) // (most - 1) for place in range(most)]
+    step = 1
+    while count > most and (count - 2) // step + 2 > most:
+        step *= 2
+    return [*range(0, count - 1, step), *([count - 1] if count else [])]

@@ -5,9 +5,14 @@
 const shown = { log: false, time: false, smoothing: 0, zoom: null, ...kept.values.charts, epoch: null };
 kept.save("charts", () => shown);
 const MAX_MARKED = 30, LETTER = 6.4;
-const charts = [...document.querySelectorAll("figure.chart")].map(chartOf).filter(Boolean);
-const curves = charts.filter((chart) => chart.data.kind === "curves");
-const isFine = curves.some(({ data }) => data.lines.some((line) => !line.x.every(Number.isInteger))); // places within epochs
+const charts = [], curves = [];
+let isFine = false; // whether curves have places within epochs
+
+function collect() {
+  charts.splice(0, charts.length, ...[...document.querySelectorAll("figure.chart")].map(chartOf).filter(Boolean));
+  curves.splice(0, curves.length, ...charts.filter((chart) => chart.data.kind === "curves"));
+  isFine = curves.some(({ data }) => data.lines.some((line) => !line.x.every(Number.isInteger)));
+}
 
 function chartOf(figure) {
   const plot = figure.querySelector(".plot"), json = figure.querySelector("script");
@@ -188,7 +193,7 @@ function point(chart, event) {
     const { x } = chart.data.lines[line];
     shown.epoch = x[nearest(across(chart.data.lines[line]), chart.x.invert(px))];
     curves.forEach(show);
-    if (chart.data.lines.length > 2) tipOfLine(chart, px, py);
+    if (!chart.keys.length) tipOfLine(chart, px, py);
   } else tipOfPoint(chart, px, py);
 }
 
@@ -286,6 +291,7 @@ function input(type, text, change, options = {}) {
   return made;
 }
 
+collect();
 for (const place of document.querySelectorAll(".switches")) {
   const whole = Object.assign(document.createElement("button"), { type: "button", className: "whole", textContent: "show all epochs", hidden: !shown.zoom });
   whole.addEventListener("click", () => zoom(null));
@@ -300,4 +306,5 @@ for (const place of document.querySelectorAll(".switches")) {
   place.append(whole, hint);
 }
 charts.forEach(draw);
+document.addEventListener("charts", () => { collect(); charts.forEach(draw); }); // a page has made others
 }

@@ -36,19 +36,22 @@ class Script:
     digest: str
 
 
-def render_page(template: str, *, key: str, has_charts: bool, is_live: bool = False, **context: Any) -> str:
+def render_page(
+    template: str, *, key: str, has_charts: bool, is_live: bool = False, scripts: Sequence[str] = (), **context: Any
+) -> str:
     """The page as text, with the style and the scripts that all pages share; charts and live pages need more of them.
 
     What a reader sets on the page is kept under `key` while it is drawn again; a page of something that `is_live`
-    reloads itself.
+    reloads itself. `scripts` are the page's own, which begin last.
     """
     library = _library() if has_charts else None
     drawing = [] if library is None else [library, *map(_script, ("charts.js", "parallel.js"))]
-    scripts = [_script("page.js"), *drawing, *([_script("live.js")] if is_live else [])]
+    own = map(_script, (*scripts, *(("live.js",) if is_live else ())))
     written = datetime.now(UTC) if is_live else None
     is_still = has_charts and library is None
     page = _environment().get_template(template)
-    return page.render(**context, key=key, written=written, style=_style(), scripts=scripts, is_still=is_still)
+    all_scripts = [_script("page.js"), *drawing, *own]
+    return page.render(**context, key=key, written=written, style=_style(), scripts=all_scripts, is_still=is_still)
 
 
 @cache

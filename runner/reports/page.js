@@ -86,8 +86,11 @@ enlarged.addEventListener("close", () => {
   figure.querySelector(".enlarge").focus();
 });
 document.body.append(enlarged);
-for (const figure of document.querySelectorAll("figure.chart, figure.timeline")) {
-  if (!figure.querySelector("svg")) continue;
+document.querySelectorAll("figure.chart, figure.timeline").forEach(enlargeable);
+document.addEventListener("charts", () => document.querySelectorAll("figure.chart").forEach(enlargeable));
+
+function enlargeable(figure) {
+  if (!figure.querySelector("svg, script") || figure.querySelector(".enlarge")) return;
   const button = document.createElement("button"), description = figure.getAttribute("aria-label");
   button.type = "button";
   button.className = "enlarge";

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from runner.errors import ConfigurationError
 from runner.exit import guarded, run_command
 from runner.messages import did_you_mean
-from runner.runs.commands import best, clean, compare, diff, list_runs, show
+from runner.runs.commands import best, clean, compare, diff, list_runs, page, show
 from runner.runs.query import Query, read
 
 HELP = """\
@@ -23,6 +23,7 @@ commands
   diff RUN RUN          every difference of two runs: configuration, code, packages, data, digests, results
   best metric=KEY       the folder of the best run, for scripts
   clean                 runs that failed, were killed or left no record; yes=true removes them
+  page                  draw index.html again: all runs in a browser, chosen ones side by side
 
 run
   a folder, latest, or any part of a run's name that no other run has: 7550ad, 2026-11-21_06-20-11_7550ad/3
@@ -48,7 +49,7 @@ examples
   python -m runner.runs compare train.epochs=15 sort=-evaluate.accuracy format=csv
   python -m runner mode=predict from_run=$(python -m runner.runs best metric=val_loss)
 
-exit codes: 0 done; 1 no run matches; 2 the command line is wrong
+exit codes: 0 done; 1 no run matches, or nothing can be drawn; 2 the command line is wrong
 """
 
 COMMANDS: Mapping[str, Callable[[Query], None]] = {
@@ -58,6 +59,7 @@ COMMANDS: Mapping[str, Callable[[Query], None]] = {
     "diff": diff,
     "best": best,
     "clean": clean,
+    "page": page,
 }
 
 

@@ -1,4 +1,4 @@
-"""The commands of `python -m runner.runs`: list, show, compare, diff, best and clean. Each prints its answer."""
+"""The commands of `python -m runner.runs`: list, show, compare, diff, best, clean and page. Each prints its answer."""
 
 from __future__ import annotations
 
@@ -226,10 +226,28 @@ def clean(query: Query) -> None:
     write_rows(["run", "status", "size", "contains"], rows, query.format)
     if query.yes:
         remove(runs, query.root)
+        _redraw(query.root)
     if query.format == "table":
         done = "removed" if query.yes else "would be removed; add yes=true to remove them"
         total = f"\n{plural(len(runs), 'run')}, {format_bytes(sum(sizes))}, {done}\n"
         sys.stdout.write(total if runs else "nothing to clean\n")
+
+
+def page(query: Query) -> None:
+    """Draw the page of all runs again."""
+    from runner.reports.index_page import write_index  # templates, which other commands do without
+
+    if not query.root.is_dir():
+        raise RunnerError(f"there is no folder {query.root}; start a run, or name the folder of runs/ and sweeps/")
+    sys.stdout.write(f"page      {write_index(query.root) or 'is drawn by another process'}\n")
+
+
+def _redraw(root: Path) -> None:
+    """Draw the page of all runs again, if there is one."""
+    if (root / "index.html").exists():
+        from runner.reports.index_page import write_index
+
+        write_index(root)
 
 
 def _models(run: RunFolder) -> str:

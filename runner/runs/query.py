@@ -132,6 +132,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "diff": ("format", "root"),
     "best": ("format", "root", "metric", "goal"),
     "clean": ("format", "root", "yes", "takeover"),
+    "page": ("root",),
 }
 TEXTS: Mapping[str, Callable[[str], Any]] = {"root": Path, "sort": str, "metric": str}
 """Options that take any text, and the conversion of each."""
@@ -144,7 +145,7 @@ ACCEPTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "takeover": ("true or false", lambda value: isinstance(value, bool)),
 }
 """The other options: what they must be, and the check."""
-BY_NAME = {"show": 1, "diff": 2}
+BY_NAME = {"show": 1, "diff": 2, "page": 0}
 """The number of runs of commands that take names; `compare` takes both, all others take conditions."""
 
 

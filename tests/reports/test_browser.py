@@ -10,6 +10,7 @@ from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.record import RunRecord
 from runner.records.system_table import SystemTable
+from runner.reports.index_page import write_index
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import read_results
@@ -270,6 +271,68 @@ def test_page_in_a_browser(digits, opened):
         assert heading.get_attribute("aria-sort") == expected
         assert values == sorted(values, reverse=expected == "descending")
     enlarge(page)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    """The page of ten runs, which differ in seed and length."""
+    root = tmp_path_factory.mktemp("index")
+    for number in range(10):
+        folder = root / "runs" / f"2026-01-{number + 1:02d}_00-00-00_{number:06x}"
+        folder.mkdir(parents=True)
+        write_config(folder, {"seed": number, "loader": {"kind": "sequence"}})
+        record, table = RunRecord.open(folder, backend="jax", overrides=[f"seed={number}"]), MetricsTable(folder)
+        for epoch in range(1, 5 + number):
+            table.append(epoch, {"loss": 1 / (epoch + number), "val_loss": 2 / (epoch + number)})
+        record.close("completed")
+    return write_index(root)
+
+
+def test_ticked_runs_stand_side_by_side(opened, index):
+    page = opened(index, 1400, "dark")
+    boxes, sides = page.locator("table[data-filter] input"), page.locator("#comparison")
+    assert not sides.is_visible() and not page.get_by_role("link", name="Side by side").is_visible()
+    boxes.nth(0).focus()
+    page.keyboard.press("Space")
+    boxes.nth(2).check()
+    assert sides.locator("figure.chart .plot svg").count() == 2
+    assert sides.locator("figure.chart").first.locator("path.line").count() == 2
+    cells = [row.locator("td").all_inner_texts() for row in sides.locator("tbody tr").all()]
+    keys = dict(zip(sides.locator("tbody th").all_inner_texts(), cells))
+    assert keys["seed"] == ["9", "7"] and keys["best loss"] == ["0.045455", "0.055556"]
+    assert sides.locator("td.better").all_inner_texts()[:2] == ["0.045455", "0.090909"]
+    sides.locator(".plot").first.scroll_into_view_if_needed()
+    box = sides.locator(".plot").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert "at epoch" in sides.locator(".tip").first.inner_text()
+    enlarge(page)
+    address = page.url
+    for number in (1, 3, 4, 5, 6, 7):
+        boxes.nth(number).check()
+    assert boxes.nth(8).is_disabled() and boxes.nth(0).is_enabled()
+    page.get_by_role("button", name="untick all").click()
+    assert not sides.is_visible()
+    page.goto(address)
+    page.reload()
+    assert sides.locator("figure.chart").first.locator("path.line").count() == 2  # the address says what is ticked
+
+
+def test_index_sorts_filters_and_fits_a_phone(opened, index):
+    page = opened(index)
+    table = page.locator("[aria-label='All runs'] table")
+    heading = table.locator("th", has_text="best val_loss")
+    heading.locator("button").focus()
+    for descending in (False, True):
+        page.keyboard.press("Enter")
+        values = [float(text) for text in table.locator("tbody tr td:nth-of-type(3)").all_inner_texts()]
+        assert values == sorted(values, reverse=descending) and len(set(values)) == 10
+    page.get_by_label("Filter runs").fill("seed=3")
+    assert table.locator("tbody tr:visible").count() == 1
+    table.locator("tbody tr:visible input").check()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.emulate_media(media="print")
+    assert not table.locator("input").first.is_visible()
+    assert table.locator("xpath=..").evaluate("each => each.scrollHeight === each.clientHeight")
 
 
 def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path, opened):

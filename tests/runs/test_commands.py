@@ -241,7 +241,7 @@ def test_clean_names_and_only_then_removes(answer, store):
 
 
 PROBLEMS = [
-    (["lst"], ["command must be one of list, show, compare, diff, best, clean, got lst; did you mean 'list'?"]),
+    (["lst"], ["command must be one of list, show, compare, diff, best, clean, page, got lst; did you mean 'list'?"]),
     (["list", "loder=x"], ["no run has the key 'loder'; did you mean 'loader'?"]),
     (
         ["list", "columns=[evaluate.acuracy]"],
