@@ -5,13 +5,13 @@ import gc
 import logging
 import os
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import tests.support.children.sitecustomize  # noqa: F401 - Keras is imported in half the time
+from tests.support.once import done_once
 from tests.support.pages import put, without_pages
 
 gc.disable()  # until the first test: imports leave no garbage, and to look for it takes a fifth of their time
@@ -77,53 +77,9 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def composed_once():
-    """Read, list and compose the runner's own files once: Hydra takes 0.1 s, and hundreds of tests choose the same."""
-    from runner.config import files
-
-    ours = str(files.our_conf())
-    compose, compositions = files.Library._compose, {}
-    read, known = files.read_file, {}
-    list_names, listed = files.Library._list, {}
-
-    def remembered(library, overrides):
-        if files.user_conf() is not None:
-            return compose(library, overrides)
-        key = (files.our_conf(), *overrides)
-        if key not in compositions:
-            compositions[key] = compose(library, overrides)
-        return compositions[key]
-
-    def read_once(source, path):
-        if source.path != ours:
-            return read(source, path)
-        if path not in known:
-            known[path] = read(source, path)
-        return known[path]
-
-    def listed_once(library, group, kind):
-        sources = [source.path for source in library.loader.get_sources()]
-        if not {*sources} <= {ours, "hydra.conf", ""}:  # else files that a test writes are among them
-            return list_names(library, group, kind)
-        if (group, kind) not in listed:
-            listed[group, kind] = list_names(library, group, kind)
-        return listed[group, kind]
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(files, "read_file", read_once)
-        patched.setattr(files.Library, "_list", listed_once)
-        patched.setattr(files.Library, "_compose", remembered)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def packages_listed_once():
-    """Every record lists all installed packages, whose files take 0.1 s to read."""
-    from runner.records import record
-
-    with pytest.MonkeyPatch.context() as patched:
-        for name in ("packages", "versions"):
-            patched.setattr(record, name, cache(getattr(record, name)))
+def choices_and_packages_once():
+    """Compose each choice once, and list packages once."""
+    with done_once():
         yield
 
 

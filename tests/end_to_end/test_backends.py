@@ -23,13 +23,14 @@ QUICK = ["train.epochs=1", "loader.workers=2", "loader.batch_size=8", "train.lea
 DENSE = [*QUICK, "model=mlp", "model.hidden_units=[32]"]
 CNN = [*QUICK, "model.filters=[8]", "model.dense_units=32", "loader.batch_size=40"]
 SMALL = ["train.epochs=1", "loader.batch_size=8", "model=mlp", "model.hidden_units=[8]"]
-NOT_EVALUATED = ("predicted", "masks", "masks_in_parts", "masks_predicted")
+NOT_EVALUATED = ("masks", "masks_predicted")
 SCRIPT = """
 import gc, json, sys
 from pathlib import Path
 import runner
+from tests.support.once import done_once
 from tests.support.pages import without_pages
-with without_pages():
+with without_pages(), done_once():
     for folder, overrides in json.loads(sys.argv[2]).items():
         Path(folder).mkdir(exist_ok=True)
         runner.run(runner.compose([f"backend={sys.argv[1]}", *overrides]), folder=Path(folder))
@@ -115,7 +116,11 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
     masks = [*discs(write_discs(place / "discs", 12)), "model=unet", "model.depth=1", "model.filters=2"]
     masks += ["loader.batch_size=6", "mode=fit", "data.validation_split=0"]
     listed = ["data=dataframe", f"data.manifest={data}/photos.csv", "data.target_size=[6,6]", *SMALL]
-    columns = ["data.class_mode={bi: binary, multi: sparse}", "data.weight_column=weight", "data.test_split=0.2"]
+    columns = [
+        "data.class_mode={bi: binary, multi: sparse, value: raw}",
+        "data.weight_column=weight",
+        "data.test_split=0.2",
+    ]
     (place / "own_batches.py").write_text(BATCHES)
     custom = ["extensions=[own_batches]", "data=none", "loader=custom", "loader.target=own_batches.Batches"]
     custom += [f"loader.arguments={{root: {data}/volumes, labels: '${{json:{data}/labels.json}}'}}"]
@@ -123,26 +128,21 @@ def folders(backend, data, trained, digits_root, tmp_path_factory):
         custom.append(f"loader.{split}_arguments.ids=${{json:{data}/partition.json,{split}}}")
     own = ["train.optimizer={name: sgd, use_ema: true}", "train.class_weight=balanced"]
     runs = {
-        "sequence": [digits, *DENSE],
         "processes": [digits, *DENSE, "loader=directory_flow", "loader.workers=1", "loader.use_multiprocessing=true"],
         "changed": [digits, *CNN, *own, "data.augment.rotation=0.05", "train.precision=mixed_bfloat16"],
         "input": [digits, "data.class_mode=input", "data.limit=64", *SMALL],
         "inputs": [digits, "data.limit=64", *SMALL, "extensions=[own_batches]", "data.transform=own_batches.with_mean"],
-        "masks": [*masks, "train.epochs=2"],
-        "masks_in_parts": [*masks, "train.epochs=1"],
+        "masks": [*masks, "train.epochs=1"],
         "masks_predicted": ["mode=predict", f"from_run={place}/masks", "split=train"],
         "npy": ["data=npy", npy, *npy_files, "model=cnn3d", "model.filters=[4]", *SMALL[:1], "loader.batch_size=6"],
-        "both": [*listed, *columns],
-        "value": [*listed, "data.label_columns=[value]", "data.class_mode=raw"],
+        "outputs": [*listed, *columns],
         "batches": [*custom, "loader.workers=2", "train.steps_per_epoch=4", "train.epochs=2", *SMALL[-2:]],
         "evaluated": ["mode=evaluate", f"from_run={trained.path}", "split=test"],
-        "predicted": ["mode=predict", f"from_run={trained.path}", "split=test"],
         "longer": [digits, *DENSE, "train.epochs=2"],
         "killed": [digits, *DENSE, "train.epochs=2", "train.checkpoint_every.steps=5"],
     }
     start(place, backend, {str(place / name): overrides for name, overrides in runs.items()}, killed=place / "killed")
-    resumed = {name: ["train.epochs=2", "loader=in_memory"] for name in ("sequence", "masks_in_parts")}
-    resumed["killed"] = ["loader=in_memory"]
+    resumed = {"processes": ["train.epochs=2", "loader=in_memory"], "killed": ["loader=in_memory"]}
     start(place, backend, {str(place / name): [f"resume={place}/{name}", *more] for name, more in resumed.items()})
     return {name: place / name for name in runs}
 
@@ -160,7 +160,8 @@ def evaluation(document):
 def test_every_batch_and_mode_runs(documents):
     assert {document["status"] for document in documents.values()} == {"completed"}
     assert documents["batches"]["results"]["fit"]["samples_seen"] == 2 * 4 * 3
-    assert evaluation(documents["both"]).keys() >= {"bi_accuracy", "multi_accuracy", "bi_loss", "multi_loss", "loss"}
+    heads = {"bi_accuracy", "multi_accuracy", "value_mean_absolute_error", "bi_loss", "multi_loss", "value_loss"}
+    assert evaluation(documents["outputs"]).keys() >= heads | {"loss"}
     assert np.isfinite([evaluation(documents[name])["loss"] for name in documents if name not in NOT_EVALUATED]).all()
     assert evaluation(documents["longer"])["accuracy"] > 0.7
 
@@ -170,26 +171,17 @@ def test_several_inputs_train_by_name(documents):
     assert fields == {"image": [8, 8, 1], "mean": [1]}
 
 
-def test_processes_train_the_same_model(documents):
-    processes, longer = (documents[name]["digests"] for name in ("processes", "longer"))
-    assert processes["weights_per_epoch"] == longer["weights_per_epoch"][:1]
-
-
-def test_model_of_another_backend_is_reused(documents, folders, trained):
+def test_model_of_another_backend_is_reused(documents, trained):
     accuracy = evaluation(trained.document)["accuracy"]
     assert evaluation(documents["evaluated"])["accuracy"] == pytest.approx(accuracy, abs=2e-3)
-    predicted = read_rows(folders["predicted"] / "predictions.csv")
-    assert [row["id"] for row in predicted] == [row["id"] for row in read_rows(trained.path / "predictions.csv")]
 
 
-def test_masks_are_predicted_and_resumed(documents, folders):
-    whole, resumed = (documents[name] for name in ("masks", "masks_in_parts"))
-    assert whole["digests"]["weights_per_epoch"] == resumed["digests"]["weights_per_epoch"]
+def test_masks_are_predicted(folders):
     rows = read_rows(folders["masks_predicted"] / "predictions.csv")
     assert len(rows) == 12
     assert all((folders["masks_predicted"] / row["predicted"]).exists() for row in rows)
 
 
-@pytest.mark.parametrize("name", ["sequence", "killed"])
+@pytest.mark.parametrize("name", ["processes", "killed"])
 def test_resumed_run_ends_like_uninterrupted(folders, name):
     assert outcome(folders[name]) == outcome(folders["longer"])
