@@ -97,15 +97,18 @@ def _execute(arguments: Sequence[str]) -> int:
         if flags.multirun:
             return _sweep(flags.overrides, arguments)
         job, folder = _begin(flags.overrides)
-        from runner.modes.together import Origin, is_together, run_together
+        from runner.modes.together import Origin, is_together, join, run_together
 
+        if folder is None:
+            return join(job.settings)[0]
         origin = Origin(arguments, job.plain_overrides, job.foreign_files)
-        if is_together(job.settings):
-            return run_together(job.settings, folder, origin)
-        from runner.modes.run import run
         from runner.records.folder import removed_unless_recorded
 
         with removed_unless_recorded(folder):
+            if is_together(job.settings):
+                return run_together(job.settings, folder, origin)
+            from runner.modes.run import run
+
             run(job.settings, folder=folder, origin=origin)
         return 0
 
@@ -133,8 +136,8 @@ def _answer(flags: argparse.Namespace) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(prepare(flags.overrides).settings.document()))
 
 
-def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
-    """The checked job, and its folder with the files that Hydra writes there."""
+def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
+    """The checked job, and its folder with the files that Hydra writes there; None if another host makes the folder."""
     from runner.config.jobs import prepare
 
     job = prepare(overrides)
@@ -147,8 +150,13 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path]:
     from runner.settings import READING, TRAINING
 
     if job.settings.mode not in READING:
-        refuse_apart(job.settings.backend)
+        refuse_apart(job.settings.backend, hosts=job.settings.distribute.hosts)
     resumed = resumable(job.settings)
+    if job.settings.distribute.hosts > 1:
+        from runner.modes.together import joins
+
+        if joins(job.settings):
+            return job, None
     if job.settings.mode in TRAINING and job.settings.model.fetches_weights:
         from runner.modes.initial_weights import fetch_weights
 

@@ -48,6 +48,14 @@ def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
         return 1
 
 
+def error_text(error: BaseException) -> str:
+    """The lines that another process may write about an error of this one."""
+    if isinstance(error, KeyboardInterrupt):
+        return "error: interrupted"
+    problems = error.problems if isinstance(error, ConfigurationError) else [str(error) or type(error).__name__]
+    return "\n".join(f"error: {problem}" for problem in problems)
+
+
 def run_command(arguments: Sequence[str], help_text: str, action: Callable[[Sequence[str]], None]) -> int:
     """Print the help if the first argument requests it, or there is none; else run `action` on them. Returns 0."""
     if not arguments or arguments[0] in HELP_REQUESTS:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.distribute.exchange import note_error
-from runner.distribute.group import DONE, NOT_CONNECTED
+from runner.distribute.group import DONE, NOT_CONNECTED, error_file
 from runner.distribute.ranks import Rank
-from runner.exit import guarded, leave, terminable
+from runner.exit import error_text, guarded, leave, terminable
 
 STDIN = 0
 
@@ -28,11 +28,21 @@ def main() -> int:
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
     with terminable():
-        code = guarded(lambda: _take_part(number, address, scratch, order))
+        code = guarded(lambda: _noting_error(number, address, scratch, order))
     if code and number:
         note_error(Path(order["folder"]), number)
     leave(code)
     return code
+
+
+def _noting_error(number: int, address: str, scratch: Path, order: dict[str, Any]) -> int:
+    """Take part; the terminal that gets the errors of rank 0 is that of its host, so other hosts get them by a file."""
+    try:
+        return _take_part(number, address, scratch, order)
+    except BaseException as error:
+        if number == 0 and order["settings"]["distribute"].get("hosts", 1) > 1:
+            error_file(Path(order["folder"]), 0).write_text(error_text(error) + "\n", "utf-8", "backslashreplace")
+        raise
 
 
 def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any]) -> int:
@@ -41,13 +51,14 @@ def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any]) 
 
     require_backend("jax")
     from runner.distribute.devices import connect, disconnect
-    from runner.modes.follow import follow
+    from runner.modes.follow import await_states, follow
     from runner.modes.run import run
     from runner.modes.together import Origin
     from runner.settings import Settings
 
     settings = Settings.model_validate_json(json.dumps(order["settings"]))
-    rank, folder = Rank(number, settings.distribute.processes), Path(order["folder"])
+    await_states(Path(order["folder"]), order["step"])
+    rank, folder = Rank(number, settings.distribute.world), Path(order["folder"])
     try:
         connect(rank, address, settings.distribute)
     except Exception as error:  # another process took the port

@@ -17,6 +17,7 @@ from runner.data.dataset import Data, NoData
 from runner.data.directory import Directory
 from runner.data.mix import Mix
 from runner.data.pack_format import pyarrow_for
+from runner.distribute.settings import Distribute
 from runner.errors import DataError
 from runner.loaders.settings import Bench
 from runner.models.base import output_of, refuse_shared_columns
@@ -24,7 +25,7 @@ from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.training.backend import Backend, package_of
-from runner.training.settings import Distribute, Export, Predict, Train
+from runner.training.settings import Export, Predict, Train
 from runner.user_code import module_of
 
 Mode = Literal["run", "fit", "evaluate", "predict", "export", "check", "bench", "pack"]
@@ -165,7 +166,7 @@ class Settings(Component):
         on_bad = self.data.on_bad if isinstance(self.data, Data) and self.mode in TRAINING else "raise"
         own, loader = bool(self.train.callbacks) and self.mode in TRAINING, self.loader
         unshared = self.distribute.unshared(loader.kind, loader.order, on_bad, callbacks=own)
-        if (problem := self.distribute.problem(self.backend) or unshared) is not None:
+        if (problem := self.distribute.problem(self.backend, self.mode) or unshared) is not None:
             raise ValueError(problem)
         return self
 

@@ -64,6 +64,8 @@ def check_jobs(jobs: Sequence[Sequence[str]], library: Library, problems: Sequen
     Raises `ConfigurationError` with `problems` and all problems of all jobs. A problem of some jobs names the first.
     """
     checks = [Check(library, parse(job, library)[0]).run() for job in jobs]
+    alone = (check.settings and check.settings.distribute.alone("-m, whose jobs each use one host") for check in checks)
+    problems = [*problems, *(problem for problem in alone if problem)]
     raise_problems([*problems, *_common_problems(jobs, checks)])
     return tuple(map(_job, checks, jobs))
 

@@ -26,6 +26,10 @@ class DeviceChoice(Protocol):
 
     @property
     def processes(self) -> int:
+        """Processes of each host."""
+
+    @property
+    def world(self) -> int:
         """Processes that train together."""
 
 
@@ -38,7 +42,7 @@ def chosen_devices(settings: DeviceChoice) -> list[str]:
 
     Raises `ConfigurationError` if there are fewer. Starts JAX.
     """
-    if settings.processes > 1 and (of_each := _of_each_process(settings)):
+    if settings.world > 1 and (of_each := _of_each_process(settings)):
         return list(chain.from_iterable(of_each))
     if settings.devices is None:
         return []
@@ -74,11 +78,12 @@ def connect(rank: Rank, address: str, settings: DeviceChoice) -> None:
     import jax
 
     num = settings.devices if isinstance(settings.devices, int) else 1
+    local = rank.number % settings.processes
     jax.distributed.initialize(
         address,
         rank.world,
         rank.number,
-        local_device_ids=list(range(rank.number * num, (rank.number + 1) * num)),
+        local_device_ids=list(range(local * num, (local + 1) * num)),
         heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
         shutdown_timeout_seconds=SHUTDOWN_SECONDS,
     )

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from runner.distribute.group import HANDED_IN, RANKS, error_of
+from runner.distribute.group import HANDED_IN, RANKS, error_file, error_of
 from runner.distribute.ranks import ALONE, Rank
 from runner.errors import RunnerError
 from runner.records.files import replacing
@@ -24,18 +24,13 @@ def rank_folders(run: Path) -> list[Path]:
 
 def note_error(folder: Path, number: int) -> None:
     """Leave word for rank 0, which may wait for a file, that another rank ends with an error; its log has it."""
-    _error_file(folder, number).touch()
-
-
-def _error_file(folder: Path, number: int) -> Path:
-    return folder / RANKS / f"{number}-error{HANDED_IN}"
+    error_file(folder, number).touch()
 
 
 class Exchange:
     """Hands values of all ranks of a run, which is in `folder`, to rank 0; alone it does nothing.
 
-    All ranks gather the same things in the same order. The files are of processes of one run on one host, and removed
-    once they are read.
+    All ranks gather the same things in the same order. The files are removed once they are read.
     """
 
     def __init__(self, rank: Rank = ALONE, folder: Path = Path()) -> None:
@@ -89,7 +84,7 @@ class Exchange:
         number = int(file.name.partition("-")[0])
         while not file.exists():
             time.sleep(WATCH_SECONDS)
-            if _error_file(self.run, number).exists():
+            if error_file(self.run, number).exists():
                 raise RunnerError(f"rank {number}: {' '.join(error_of(self.run, number)).removeprefix('error: ')}")
 
 

@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
 
 from runner.messages import plural
 
@@ -63,39 +62,84 @@ class GroupEnd:
         return self.code < 0
 
 
+class NoOthers:
+    """The other hosts of a group: none. `runner.distribute.hosts` has those of several hosts."""
+
+    delay_seconds = 0.0
+    """How long after a rank of another host has ended it may be seen here."""
+
+    def address(self) -> str:
+        """Where rank 0 listens."""
+        return f"127.0.0.1:{free_port()}"
+
+    def begin(self, address: str, order: bytes) -> None:
+        """Have the others start their ranks."""
+
+    def ended(self) -> Mapping[int, int]:
+        """The exit codes of ranks of other hosts that have ended."""
+        return {}
+
+    def signals(self) -> Sequence[Sequence[int]]:
+        """The signals that each of the others has got."""
+        return ()
+
+    def end(self) -> None:
+        """Have the others end their ranks, and wait for that."""
+
+    def say(self, text: str) -> None:
+        """Have the others write a message to their terminals."""
+
+
 class RankGroup:
     """The ranks of one attempt, each in a process group of its own: Ctrl-C in the terminal reaches only the parent.
 
-    Each gets the run on stdin, a pipe that stays open: a rank ends once its other end is gone. What ranks but 0 write
-    for themselves is in a temporary folder that is removed with the group: one that is killed removes nothing.
+    `numbers` are those of this host; `others` has the rest. Each gets the run on stdin, a pipe that stays open: a rank
+    ends once its other end is gone. What ranks but 0 write for themselves is in a temporary folder that is removed with
+    the group: one that is killed removes nothing.
     """
 
-    def __init__(self, world: int, address: str, order: bytes, folder: Path) -> None:
+    def __init__(
+        self, numbers: range, address: str, order: bytes, folder: Path, others: NoOthers | None = None
+    ) -> None:
         self._scratch = TemporaryDirectory(prefix="keras-runner-ranks-", ignore_cleanup_errors=True)
         words = (address, self._scratch.name)
-        self.ranks = [_started(number, words, order, folder) for number in range(world)]
+        self._others = others or NoOthers()
+        self.ranks = {number: _started(number, words, order, folder) for number in numbers}
+        self.num_signals = 0
+        """The signals that rank 0 has got."""
 
-    def signal(self, number: int) -> None:
-        """Pass a signal on to rank 0, which writes its state after its step."""
-        with suppress(ProcessLookupError):
-            os.kill(self.ranks[0].pid, number)
+    def signal(self, numbers: Sequence[int]) -> None:
+        """Pass the last of the signals that a host has got on to rank 0, which writes its state after its step.
+
+        Not if another host has got as many: a scheduler sends a signal to each.
+        """
+        if len(numbers) > self.num_signals:
+            self.num_signals = len(numbers)
+            with suppress(ProcessLookupError):
+                os.kill(self.ranks[0].pid, numbers[-1])
 
     def ended(self) -> dict[int, int]:
-        """The exit codes of the ranks that have ended, by number; negative: of a signal."""
-        return {number: code for number, rank in enumerate(self.ranks) if (code := rank.poll()) is not None}
+        """The exit codes of the ranks of this host that have ended, by number; negative: of a signal."""
+        return {number: code for number, rank in self.ranks.items() if (code := rank.poll()) is not None}
 
-    def wait(self) -> GroupEnd:
-        """Wait until rank 0, or another one with an error, has ended; then end all others."""
-        while 0 not in (ended := self.ended()) and not any(ended.values()):
+    def wait(self, world: int) -> GroupEnd:
+        """Wait until rank 0 of `world`, or another one with an error, has ended; then end all others of this host."""
+        while 0 not in (ended := self._all_ended()) and not any(ended.values()):
+            for numbers in self._others.signals():
+                self.signal(numbers)
             time.sleep(WATCH_SECONDS)
         if any(ended.values()):
-            time.sleep(SETTLE_SECONDS)
-            ended |= self.ended()  # after those that ended first
+            time.sleep(SETTLE_SECONDS + self._others.delay_seconds)
+            ended |= self._all_ended()  # after those that ended first
         end = self._cause(ended)
-        if end.code == 0:
-            self._await_all()
+        limit = time.monotonic() + END_SECONDS
+        while end.code == 0 and len(self._all_ended()) < world and time.monotonic() < limit:
+            time.sleep(WATCH_SECONDS)
         self.close()
         return end
+
+    def _all_ended(self) -> dict[int, int]:
+        return {**self.ended(), **self._others.ended()}
 
     def _cause(self, ended: Mapping[int, int]) -> GroupEnd:
         """What ended the group, given the first to end first: a death before errors, which the others have after it."""
@@ -103,20 +147,15 @@ class RankGroup:
         errors = [GroupEnd(code, rank) for rank, code in ended.items() if code]
         return next(iter([*killed, *errors]), GroupEnd(0, 0))
 
-    def _await_all(self) -> None:
-        limit = time.monotonic() + END_SECONDS
-        while len(self.ended()) < len(self.ranks) and time.monotonic() < limit:
-            time.sleep(WATCH_SECONDS)
-
     def close(self) -> None:
-        """End all ranks that still run."""
-        for rank in self.ranks:
+        """End all ranks of this host that still run."""
+        for rank in self.ranks.values():
             if rank.poll() is None:
                 rank.terminate()
         limit = time.monotonic() + GRACE_SECONDS
         while len(self.ended()) < len(self.ranks) and time.monotonic() < limit:
             time.sleep(WATCH_SECONDS)
-        for rank in self.ranks:
+        for rank in self.ranks.values():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(rank.pid, signal.SIGKILL)  # with processes that it started and left behind
             rank.wait()
@@ -145,35 +184,55 @@ def _started(number: int, words: Sequence[str], order: bytes, folder: Path) -> s
     return rank
 
 
-def supervise(world: int, restarts: int | None, order_of: Callable[[int], Any], folder: Path) -> int:
-    """Do a run with `world` ranks; the exit code.
+@dataclass(frozen=True)
+class World:
+    """How many ranks a group has, on this host and on all together, and its other hosts."""
+
+    local: int
+    size: int
+    others: NoOthers = field(default_factory=NoOthers)
+
+
+def supervise(world: World, restarts: int | None, order_of: Callable[[int], bytes], folder: Path) -> int:
+    """Do a run with the ranks of `world`; the exit code.
 
     `order_of` gives the run for each attempt, as bytes on one line. After the death of a rank the group is started
     again, at most `restarts` times, None if the run keeps no state; an error of the run ends it.
     """
     (folder / RANKS).mkdir(parents=True, exist_ok=True)
-    attempt = ports = 0
+    attempt, ports, others = 0, 0, world.others
     while True:
         for old in ((folder / DONE), *(folder / RANKS).glob(f"*{HANDED_IN}")):
             old.unlink(missing_ok=True)
-        group = RankGroup(world, f"127.0.0.1:{_free_port()}", order_of(attempt), folder)
+        address, order = others.address(), order_of(attempt)
+        others.begin(address, order)
+        group = RankGroup(range(world.local), address, order, folder, others)
         try:
-            with _passing_on(group) as passed:
-                end = group.wait()
+            with noting_signals(group.signal):
+                end = group.wait(world.size)
         finally:
             group.close()
+        others.end()
         if end.code == NOT_CONNECTED and (ports := ports + 1) < MOST_PORTS:
             continue
-        if not end.is_death or passed:
-            _say_cause(end, folder)
-            return end.code if end.code >= 0 else 128 - end.code
+        if not end.is_death:
+            _say_cause(end, folder, others)
+            return end.code
+        if group.num_signals:  # before rank 0 could handle one
+            _say("error: interrupted", others)
+            return 128 - end.code
         attempt += 1
         how = f"was killed by {signal.Signals(-end.code).name}"
         if restarts is None or attempt > restarts:
             after = "" if restarts is None else f", after {plural(restarts, 'restart')} (distribute.restarts)"
-            sys.stderr.write(f"error: rank {end.rank} {how}{after or '; start the run again'}\n")
+            _say(f"error: rank {end.rank} {how}{after or '; start the run again'}", others)
             return 1
-        sys.stderr.write(f"rank {end.rank} {how}: all ranks start again from the newest state\n")
+        _say(f"rank {end.rank} {how}: all ranks start again from the newest state", others)
+
+
+def error_file(folder: Path, number: int) -> Path:
+    """The file that is there once a rank has ended with an error; that of rank 0 has it, for other hosts."""
+    return folder / RANKS / f"{number}-error{HANDED_IN}"
 
 
 def error_of(folder: Path, number: int) -> list[str]:
@@ -189,37 +248,47 @@ def error_of(folder: Path, number: int) -> list[str]:
     return [f"error: {lines[-1]}"] if any(line.startswith("Traceback (") for line in lines) else []
 
 
-def _say_cause(end: GroupEnd, folder: Path) -> None:
-    """Repeat the message of a rank whose error ended the run; rank 0 has written its own."""
+def _say(text: str, others: NoOthers) -> None:
+    sys.stderr.write(f"{text}\n")
+    others.say(text)
+
+
+def _say_cause(end: GroupEnd, folder: Path, others: NoOthers) -> None:
+    """Repeat the message of a rank whose error ended the run; rank 0 has written its own on this host."""
     if end.code and end.rank:
         lines = error_of(folder, end.rank) or [f"error: exit code {end.code}; its log is {folder / RANKS}"]
-        sys.stderr.write("\n".join([f"rank {end.rank}:", *lines]) + "\n")
+        _say("\n".join([f"rank {end.rank}:", *lines]), others)
+    elif end.code:
+        file = error_file(folder, 0)
+        error = file.read_text("utf-8") if file.exists() else f"error: exit code {end.code}; see host 0"
+        others.say(f"rank 0:\n{error.rstrip()}")
 
 
 @contextmanager
-def _passing_on(group: RankGroup) -> Iterator[Sequence[int]]:
-    """Within the block, pass SIGINT and SIGTERM on to rank 0; gives a list of those that were.
+def noting_signals(note: Callable[[Sequence[int]], None]) -> Iterator[None]:
+    """Within the block, call `note` at each SIGINT and SIGTERM, with all of them so far.
 
     Python delivers signals to the main thread only; in other threads the block changes nothing.
     """
-    passed: list[int] = []
+    numbers: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield passed
+        yield
         return
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        passed.append(number)
-        group.signal(number)
+    def take(number: int, frame: FrameType | None) -> None:
+        numbers.append(number)
+        note(numbers)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield passed
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that no process of this host has now."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]

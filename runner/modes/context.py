@@ -22,6 +22,7 @@ from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
 from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import Contents
+from runner.records.files import flush_file
 from runner.records.folder import point_latest
 from runner.records.record import RunRecord
 from runner.settings import Settings
@@ -87,7 +88,8 @@ def _note_devices(run: RunContext) -> None:
     if devices:
         run.terminal.summary([("devices", f"{len(devices)}, which share each batch: {first_few(devices)}")])
     attempts = run.record.document["distribute"].get("attempts", [])
-    attempt = {"processes": run.rank.world, "devices": devices}
+    hosts = run.config.distribute.hosts
+    attempt = {"processes": run.rank.world, **({"hosts": hosts} if hosts > 1 else {}), "devices": devices}
     run.record.update(distribute={"attempts": [*attempts, attempt]})
 
 
@@ -138,6 +140,9 @@ def _end_notes(run: RunContext, notes: Notes, *, completed: bool) -> None:
 
     What others have noted before an error stays there, too: a resume continues it.
     """
+    if not run.rank.leads:
+        for file in run.exchange.own_folder.rglob("*.*"):
+            flush_file(file)  # for rank 0, which may be on another host
     if completed:
         for _ in run.exchange.gather([None]):  # each has closed its loaders
             continue

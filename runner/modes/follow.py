@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -19,12 +20,28 @@ from runner.modes.fit import train_model
 from runner.modes.stop import end_process
 from runner.modes.terminal import Terminal
 from runner.modes.tracker import Tracking
+from runner.records.folder import CHECKPOINTS
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
+from runner.records.state import newest_step
 from runner.settings import Settings
 from runner.sweeps.members import runs_to_use
 from runner.trackers.base import NoTracker
 from runner.watchdog import Watchdog
+
+STATES_SECONDS = 60.0
+
+
+def await_states(folder: Path, step: int | None) -> None:
+    """Wait until the newest state of a run is that of `step`: another host may see a new file after some seconds."""
+    limit = time.monotonic() + STATES_SECONDS
+    while (seen := newest_step(folder / CHECKPOINTS)) != step:
+        if time.monotonic() > limit:
+            raise RunnerError(
+                f"the newest state in {folder / CHECKPOINTS} is of step {step}, but this host sees that of step "
+                f"{seen}; the folder must be on a file system that all hosts share"
+            )
+        time.sleep(0.1)
 
 
 def follow(config: Settings, rank: Rank, led: Path, scratch: Path | None = None) -> None:

@@ -36,9 +36,9 @@ def callback_digests(config: Settings, callbacks: Sequence[Any]) -> dict[str, st
     """The digest of the code of each callback, by its number and class. Only a run that trains takes callbacks."""
     if callbacks:
         _refuse_without_training(config, "callbacks")
-        if config.distribute.processes > 1:
+        if config.distribute.world > 1:
             raise ConfigurationError(
-                f"distribute.processes must be 1 with callbacks from Python, got {config.distribute.processes}: other "
+                f"distribute.processes must be 1 with callbacks from Python, got {config.distribute.world}: other "
                 "processes do not have them; leave them out, or give distribute.devices=all in place of processes"
             )
     return {

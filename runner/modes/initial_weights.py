@@ -22,7 +22,7 @@ def fetch_weights(config: Settings, resumed: RunFolder | None) -> None:
     Where the configuration does not say how large images are, this is left to the building of the model. Raises
     `ConfigurationError` if they cannot be downloaded.
     """
-    if config.mode not in TRAINING or not config.model.fetches_weights or config.distribute.processes > 1:
+    if config.mode not in TRAINING or not config.model.fetches_weights or config.distribute.world > 1:
         return
     size = None if isinstance(config.data, NoData) else config.data.augment.crop or _target_size(config.data)
     if size is None or (resumed is not None and newest_step(resumed.path / CHECKPOINTS) is not None):

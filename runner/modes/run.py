@@ -35,7 +35,7 @@ from runner.modes.resume import resumable
 from runner.modes.stop import closing_record, end_process
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
-from runner.modes.together import Origin, is_together, recorded_together
+from runner.modes.together import Origin, is_together, joins, recorded_by_host_0, recorded_together
 from runner.modes.tracker import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
@@ -108,13 +108,15 @@ def run(
     if config.mode == "export":
         config = config.model_copy(update={"backend": "tensorflow"})
     elif config.mode not in READING:
-        refuse_apart(config.backend)
+        refuse_apart(config.backend, hosts=config.distribute.hosts)
         require_backend(config.backend)
     resumed = resumable(config, digests)
     first = repeated(config, resumed)
     trained = None if config.from_run is None else runs_to_use(config.from_run)
     refuse_unaveraged(config, trained or ())
     fetch_weights(config, resumed)
+    if rank.world == 1 and joins(given):
+        return recorded_by_host_0(given)
     folder = resumed.path if resumed else folder or new_run_folder()
     if rank.world == 1 and is_together(given):
         return recorded_together(given, folder, origin)

@@ -77,7 +77,7 @@ def _command(config: Settings, record: RunRecord, error: BaseException) -> str:
     if config.extensions:
         words.append(f"extensions=[{','.join(config.extensions)}]")
     if _is_bad_sample(error):
-        words.append(f"data.on_bad={'substitute' if config.distribute.processes > 1 else 'skip'}")
+        words.append(f"data.on_bad={'substitute' if config.distribute.world > 1 else 'skip'}")
     if any(True for _ in config.loader.names()) or record.document.get("callbacks", {}).get("without_state"):
         words.append("resume_inexact=true")
     return f"python -m runner {shlex.join(words)}"

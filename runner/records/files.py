@@ -31,7 +31,7 @@ def replacing(path: Path, *, overwrite: bool = False, durable: bool = True) -> I
         temporary.unlink(missing_ok=True)
         yield temporary
         if durable:
-            _flush_file(temporary)
+            flush_file(temporary)
         temporary.replace(path)
         if durable:
             _flush_folder(path.parent)
@@ -64,7 +64,8 @@ def write_in_place(path: Path, content: str) -> None:
         file.truncate()
 
 
-def _flush_file(path: Path) -> None:
+def flush_file(path: Path) -> None:
+    """Have what was written to a file reach the disk, or the server of a network file system."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

@@ -48,13 +48,15 @@ def point_latest(root: Path, folder: Path) -> None:
 
 @contextmanager
 def removed_unless_recorded(folder: Path) -> Iterator[None]:
-    """Remove the new folder of a run if the block raises before there is a record in it: a refusal leaves nothing."""
+    """Remove the new folder of a run after the block if there is no record in it: a refusal leaves nothing.
+
+    A group whose ranks were killed leaves their logs.
+    """
     try:
         yield
-    except BaseException:
-        if not (folder / "run.json").exists():
+    finally:
+        if not any((folder / name).exists() for name in ("run.json", "ranks")):
             shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def put_aside(folder: Path) -> None:

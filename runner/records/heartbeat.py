@@ -95,18 +95,19 @@ def describe_process(identity: Mapping[str, Any], file: Path, takeover: str) -> 
 
 
 class Heartbeat:
-    """Sets the modification time of `file` every `BEAT_SECONDS`, in its own thread, until `close`.
+    """Sets the modification time of `file` every `seconds` (`BEAT_SECONDS`), in its own thread, until `close`.
 
     The time is set by the file system's clock. Whoever rewrites the file gives a heartbeat, too.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, seconds: float | None = None) -> None:
         self._file, self._ended = file, threading.Event()
+        self._seconds = BEAT_SECONDS if seconds is None else seconds
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
 
     def _beat(self) -> None:
-        while not self._ended.wait(BEAT_SECONDS):
+        while not self._ended.wait(self._seconds):
             with suppress(OSError):
                 os.utime(self._file)
 

@@ -1,4 +1,4 @@
-"""The settings of training, `train`, of its devices, `distribute`, and of models in use, `predict` and `export`."""
+"""The settings of training, `train`, and of models in use, `predict` and `export`."""
 
 from __future__ import annotations
 
@@ -243,51 +243,3 @@ class Predict(Component):
 
     original_size: bool = False
     """Whether to enlarge each predicted mask to the size of its image as it is stored; false: as the model sees it."""
-
-
-class Distribute(Component):
-    """On which devices one model is trained; `loader.batch_size` is that of all devices together."""
-
-    devices: Literal["all"] | PositiveInt | None = None
-    """Devices of this host that share each batch: a number, or all; null: one, without anything to share. Needs
-    backend=jax. With several processes, the devices of each."""
-
-    processes: PositiveInt = 1
-    """Processes on this host that train one model together, each with devices of its own; they read their own rows of
-    each batch, and predict their share of the batches. The modes export, check, bench and pack use one."""
-
-    restarts: Count = 2
-    """How often the processes are started again from the newest state after one of them has died."""
-
-    def problem(self, backend: str) -> str | None:
-        """Why these settings cannot work with `backend`; None if they can."""
-        key, got = ("processes", self.processes) if self.processes > 1 else ("devices", self.devices)
-        if backend != "jax" and got not in (None, 1):
-            return (
-                f"distribute.{key} must be {1 if key == 'processes' else 'null'} with backend={backend}, got {got}; "
-                f"only JAX gives the same numbers on several devices as on one: add backend=jax, or leave "
-                f"distribute.{key} out"
-            )
-        if self.processes > 1 and self.devices == "all":
-            return (
-                "distribute.devices must be a number or null with several processes, of which each has as many "
-                f"devices, got all with distribute.processes={self.processes}; leave one of them out"
-            )
-        return None
-
-    def unshared(self, loader: str, order: str, on_bad: str, *, callbacks: bool) -> str | None:
-        """Why several processes cannot do the same steps, each with its rows of a batch; None if they can."""
-        if self.processes == 1:
-            return None
-        why = {
-            "loader=custom": loader == "custom" and "whose batches each process would make as a whole",
-            "loader.order=blocks": order == "blocks" and "which reads whole blocks in each process",
-            "train.callbacks": callbacks and "which could stop one process, or have only one of them compute",
-            "data.on_bad=skip": on_bad == "skip" and "as the processes would have batches of different sizes",
-        }
-        got = next((f"{what}, {reason}" for what, reason in why.items() if reason), None)
-        substitute = "set data.on_bad=substitute" if got and "on_bad" in got else "leave one of them out"
-        return got and (
-            f"distribute.processes must be 1 with {got}, got {self.processes}; {substitute}, or give "
-            "distribute.devices=all in place of processes"
-        )

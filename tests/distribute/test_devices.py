@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+import runner
 from runner.records.contents import read_contents
 from runner.records.run_folder import RunFolder
 from runner.reports.page import render
@@ -133,24 +134,45 @@ def test_more_devices_than_there_are_are_refused(runs):
     )
 
 
+def of_host(place, number, *keys):
+    """A host of two that share the folder `place`."""
+    keys = [*keys, "distribute.hosts=2", f"distribute.host={number}", "distribute.coordinator=localhost"]
+    with (place / f"printed-{number}").open("wb") as printed:
+        return subprocess.Popen(
+            [sys.executable, "-m", "runner", *keys], cwd=place, stdout=printed, stderr=subprocess.STDOUT
+        )
+
+
+def printed_by(place, number):
+    return (place / f"printed-{number}").read_text()
+
+
 @pytest.fixture(scope="module")
 def group(runs, torn, tmp_path_factory):
-    """Two processes with a device each, of which one is killed in the second step: the folder, and what was printed."""
+    """Two hosts with a process each, then two processes on one host: the folder of the run, and what each host said.
+
+    A rank is killed in the second step, and a signal to host 1 interrupts the next attempt; Python resumes it.
+    """
     place, root = tmp_path_factory.mktemp("group"), Path(__file__).parents[2]
-    keys = [*CNN, f"data.root={torn}", "distribute.processes=2", "train.checkpoint_every.steps=1"]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{root}"}
-    command = [sys.executable, "-m", "runner", *keys]
-    with (place / "printed").open("wb") as printed:
-        parent = subprocess.Popen(command, cwd=place, env=environment, stdout=printed, stderr=subprocess.STDOUT)
-        while parent.poll() is None and not list(place.glob("outputs/runs/*/checkpoints/state-*2.npz")):
+    keys = [*CNN, f"data.root={torn}", "train.checkpoint_every.steps=1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("JAX_PLATFORMS", "cpu")
+        patch.setenv("PYTHONPATH", f"{os.environ['PYTHONPATH']}:{root}")
+        both = [of_host(place, number, *keys) for number in (0, 1)]
+        while both[0].poll() is None and not list(place.glob("outputs/runs/*/checkpoints/state-*2.npz")):
             time.sleep(0.02)
-        for child in psutil.Process(parent.pid).children() if parent.poll() is None else ():
-            if child.cmdline()[1:4] == ["-m", "runner.rank", "1"]:
-                child.kill()
-        code = parent.wait(300)
-    assert code == 0, (place / "printed").read_text()
-    (folder,) = place.glob("outputs/runs/*-*")
-    return folder, (place / "printed").read_text()
+        for child in psutil.Process(both[1].pid).children() if both[0].poll() is None else ():
+            child.kill()
+        while both[0].poll() is None and "start again" not in printed_by(place, 1):
+            time.sleep(0.02)
+        both[1].terminate()
+        codes = [process.wait(300) for process in both]
+        assert codes == [143, 143], printed_by(place, 0) + printed_by(place, 1)
+        record = runner.run(runner.compose(["resume=latest", "distribute.processes=2"]))
+        folder = record.path.resolve()
+    assert record.document["status"] == "completed"
+    return folder, [printed_by(place, number) for number in (0, 1)]
 
 
 def test_processes_give_the_run_of_devices(runs, group):
@@ -171,11 +193,16 @@ def test_record_has_what_all_ranks_have_read(runs, group):
     assert all(np.array_equal(tables[0][split], tables[1][split]) for split in ("train", "validation", "test"))
 
 
-def test_group_starts_again_after_a_death(group):
+def test_hosts_start_again_after_a_death(group):
     document = read_document(group[0])
-    assert "rank 1 was killed by SIGKILL: all ranks start again" in group[1]
-    assert [attempt["processes"] for attempt in document["distribute"]["attempts"]] == [2, 2]
-    assert len(document["resumed"]) == 1
+    assert all("rank 1 was killed by SIGKILL: all ranks start again" in said for said in group[1])
+    first, *_, last = document["distribute"]["attempts"]
+    assert (first["processes"], first["hosts"], last["processes"], last.get("hosts")) == (2, 2, 2, None)
+    assert not (group[0].parents[1] / "hosts").exists()
+
+
+def test_signal_to_a_host_interrupts_all(group):
+    assert all(said.rpartition("start again")[2].endswith("error: interrupted\n") for said in group[1])
 
 
 def test_wait_of_each_rank_is_on_the_page(group):

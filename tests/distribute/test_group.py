@@ -38,7 +38,8 @@ def supervise(monkeypatch, tmp_path):
             made.append(attempt)
             return json.dumps({"do": attempts[min(len(made), len(attempts)) - 1]}).encode()
 
-        return group.supervise(len(attempts[0]), restarts, order_of, tmp_path), made
+        num = len(attempts[0])
+        return group.supervise(group.World(num, num), restarts, order_of, tmp_path), made
 
     return supervise
 
@@ -130,7 +131,7 @@ def test_signal_reaches_rank_0_alone(supervise, tmp_path):
 
 
 def test_ranks_end_with_their_parent(supervise, tmp_path):
-    held = group.RankGroup(1, "", json.dumps({"do": ["sys.stdin.read(1)"]}).encode(), tmp_path)
+    held = group.RankGroup(range(1), "", json.dumps({"do": ["sys.stdin.read(1)"]}).encode(), tmp_path)
     held.ranks[0].stdin.close()
     assert held.ranks[0].wait(30) == 0
     held.close()

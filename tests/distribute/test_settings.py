@@ -112,7 +112,11 @@ def ranks(monkeypatch):
         code, error, started = 0, None, ()
 
         def supervise(self, world, restarts, order_of, folder):
-            self.started = (*self.started, (world, restarts, json.loads(order_of(0))["settings"]["mode"]))
+            self.started = (*self.started, (world.size, restarts, json.loads(order_of(0))["settings"]["mode"]))
+            (folder / "ranks").mkdir(exist_ok=True)
+            with (folder / "ranks" / "1.log").open("a") as log:
+                log.write("-- start\n")
+            (folder / "ranks" / "done").unlink(missing_ok=True)
             if self.code in (0, 4):
                 (folder / "run.json").write_text(json.dumps({"error": self.error, "status": "completed"}))
             return self.code
@@ -183,3 +187,30 @@ def test_ranks_use_earlier_runs_but_read_no_data(ranks, tmp_path, mode, together
     if together:
         run_together(settings, tmp_path, Origin())
         assert ranks.started == ((2, None, mode),)  # which has no state to start again from
+
+
+def test_refused_ranks_leave_no_folder(ranks, tmp_path, digits_root, monkeypatch):
+    from runner.__main__ import execute
+
+    monkeypatch.chdir(tmp_path)
+    ranks.code = 2
+    assert execute(["backend=jax", "distribute.processes=2", f"data.root={digits_root}"]) == 2
+    assert ranks.started and not list((tmp_path / "outputs" / "runs").iterdir())
+
+
+def test_refused_ranks_change_no_earlier_run(ranks, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    logs = tmp_path / "ranks"
+    logs.mkdir()
+    for name, text in {"1.log": "earlier\n", "done": ""}.items():
+        (logs / name).write_text(text)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    settings, ranks.code = compose(["backend=jax", "distribute.processes=2"]), 2
+    assert run_together(settings, tmp_path, Origin()) == 2
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_log_of_a_killed_rank_is_kept(ranks, tmp_path):
+    settings, ranks.code = compose(["backend=jax", "distribute.processes=2"]), 1
+    assert run_together(settings, tmp_path, Origin()) == 1
+    assert (tmp_path / "ranks" / "1.log").exists()
