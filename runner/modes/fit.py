@@ -188,6 +188,10 @@ def _fit(
     train = run.config.train
     with run.terminal.training(epochs=train.epochs, steps_per_epoch=steps, pace=pace, monitor=train.monitor) as view:
 
+        def on_values(read: Callable[[], Mapping[str, float]]) -> None:
+            sampler.on_values(read)
+            view.on_values(read)
+
         def on_step(step: int) -> None:
             sampler.on_step(step)
             view.on_step(step)
@@ -211,7 +215,7 @@ def _fit(
             sampler.begin(start.step if start else 0, resumed=begin is not None)
 
         with profiling, closing(sampler):
-            observer = TrainingObserver(on_step, on_epoch, on_weights, on_begin, on_goals, sampler.on_values)
+            observer = TrainingObserver(on_step, on_epoch, on_weights, on_begin, on_goals, on_values)
             return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
 
 

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from runner.messages import format_bytes, printable
+from runner.modes.progress_line import ProgressLine, epoch_text, value_text
 from runner.records.output import UNBOUNDED, fitting
 from runner.records.run_folder import is_number
 
@@ -88,13 +89,8 @@ class Terminal:
         self, *, epochs: int, steps_per_epoch: int, pace: TrainingPace, monitor: str = ""
     ) -> Iterator[TrainingView]:
         """Show progress over the whole run, and print a line for every epoch, which always has the value `monitor`."""
-        columns = (
-            *_columns("fit", "steps"),
-            TextColumn(" epoch {task.fields[epoch]}"),
-            TextColumn("{task.fields[pace]}"),
-        )
         live = self._console.is_terminal
-        with Progress(*columns, console=self._console, transient=True, disable=not live) as progress:
+        with Progress(TextColumn("fit"), console=self._console, transient=True, disable=not live) as progress:
             yield TrainingView(EpochTable(self._console, epochs, monitor), progress, steps_per_epoch, pace)
 
     @contextlib.contextmanager
@@ -166,10 +162,10 @@ class TrainingPace:
         """Steps per second since the mark."""
         return (step - (self._step or 0)) / max(self.seconds(step), 1e-9)
 
-    def text(self, step: int) -> str:
-        """Both figures: `1,230 images/s  waits 4%`."""
+    def texts(self, step: int) -> tuple[str, str]:
+        """Both figures: `1,230 images/s` and `waits 4%`."""
         waited = (self._waited_seconds() - self._waited) / max(self.seconds(step), 1e-9)
-        return f"{self.steps_per_second(step) * self._batch_size:,.0f} images/s  waits {min(waited, 1):.0%}"
+        return f"{self.steps_per_second(step) * self._batch_size:,.0f} images/s", f"waits {min(waited, 1):.0%}"
 
 
 LIVE_SECONDS, PLAIN_SECONDS = 0.5, 60.0
@@ -182,19 +178,35 @@ class TrainingView:
     def __init__(self, table: EpochTable, progress: Progress, steps_per_epoch: int, pace: TrainingPace) -> None:
         self._table, self._progress, self._steps, self._pace = table, progress, steps_per_epoch, pace
         self._total = table.epochs * steps_per_epoch
-        self._task = progress.add_task("fit", total=self._total, pace="", epoch="")
+        self._line = ProgressLine(progress, table.epochs, steps_per_epoch)
         self._every = PLAIN_SECONDS if progress.disable else LIVE_SECONDS
+        self._values: Callable[[], Mapping[str, float]] = dict
+        self._shown: tuple[str, str] | None = None
+
+    def on_values(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Take the loss and the metrics of the epoch so far from `read`, which waits for no step."""
+        self._values = read
 
     def on_step(self, step: int) -> None:
         """Show progress: batch `step` is on its way to the model."""
-        self._progress.update(self._task, completed=step + 1, epoch=f"{step // self._steps + 1}/{self._table.epochs}")
+        self._line.advance(step)
         if self._pace.seconds(step) >= self._every:
-            pace = self._pace.text(step)
-            self._progress.update(self._task, pace=pace)
+            self._shown = self._pace.texts(step)
             if self._progress.disable:
-                left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))
-                self._progress.console.print(f"{'':<10}step {step:,} of {self._total:,}  {pace}  {left} left")
+                self._print(step, *self._shown)
+            else:
+                self._line.show(step, self._values(), *self._shown)
             self._pace.mark(step)
+        elif step % self._steps == 0 or self._shown is None:
+            self._shown = self._shown or ("", "")
+            self._line.show(step, {}, *self._shown)
+
+    def _print(self, step: int, speed: str, waits: str) -> None:
+        left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))
+        values = (value_text(name, value) for name, value in self._values().items())
+        where = (f"step {step:,} of {self._total:,}", epoch_text(step, self._steps, self._table.epochs))
+        text = "  ".join([*where, *values, speed, waits, f"{left} left"])
+        self._progress.console.print(f"{'':<10}{shown(text)}")
 
     def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
         """Print the epoch's line. Its validation does not count in the pace."""

@@ -1,9 +1,10 @@
-"""When a run draws its page: a job of a sweep leaves that to the end of the sweep."""
+"""What a run says first, and when it draws its page: a job of a sweep leaves that to the end of the sweep."""
 
 import pytest
 
 from runner import compose
-from runner.modes.run import _reporting
+from runner.errors import DataError
+from runner.modes.run import _reporting, run
 from runner.modes.terminal import Terminal
 from runner.records.record import RunRecord
 
@@ -23,3 +24,12 @@ def test_job_of_a_sweep_draws_no_page(of_sweep, tracker, draws, tmp_path, monkey
         record.close("completed")
     assert drawn == [folder] * draws
     assert ("report " in capsys.readouterr().out) is draws
+
+
+def test_folder_is_named_before_data_are_listed(tmp_path, monkeypatch, capsys):
+    def list_data(*_):
+        raise DataError(capsys.readouterr().out)
+
+    monkeypatch.setattr("runner.modes.fit.open_dataset", list_data)
+    with pytest.raises(DataError, match=f"^run       {tmp_path}\n$"):
+        run(compose(["tracker=none"]), folder=tmp_path)
