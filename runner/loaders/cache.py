@@ -21,7 +21,7 @@ from runner.loaders.loader import Loader
 from runner.loaders.reader import ReadResult, allocate
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.timing import Clock
-from runner.loaders.workers import PendingBatch, Workers
+from runner.loaders.workers import LARGE, PendingBatch, Workers
 from runner.place import Fetched
 from runner.shared_memory import SharedArray
 
@@ -162,7 +162,7 @@ def memory_cache_bytes(spec: SampleSpec, num_samples: int) -> int:
 
 @dataclass(frozen=True)
 class WorkersBehindCache:
-    """Workers that read only batches with missing samples; the caller copies all others, which is faster.
+    """Workers that read large batches and those with missing samples; the caller copies the others, which is faster.
 
     For samples that are not transformed afterwards.
     """
@@ -172,8 +172,9 @@ class WorkersBehindCache:
     clock: Clock
 
     def submit(self, draw: Draw, fetched: Fetched | None = None) -> PendingBatch:
-        """Start to read the samples of `draw`, unless all of them are stored."""
-        if self.source.cache.holds(draw.indices):
+        """Start to read the samples of `draw`, unless it is a small batch of which all are stored."""
+        is_small = len(draw) * self.source.spec.num_bytes < LARGE
+        if is_small and self.source.cache.holds(draw.indices):
             return _StoredBatch(self, draw)
         return self.workers.submit(draw, fetched)
 

@@ -27,7 +27,7 @@ from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.window_workers import in_windows
 from runner.loaders.windows import Windows
-from runner.loaders.workers import read_ahead
+from runner.loaders.workers import LARGE, in_threads, read_ahead
 from runner.transforms.transform import Transforms
 
 BLOCK = 64
@@ -35,6 +35,9 @@ BLOCK = 64
 
 AHEAD = 2
 """Blocks per worker that are being read, or read and not yet copied."""
+
+COPIED_AHEAD = 2
+"""Large batches that a worker has copied or is copying, the one that is taken next among them."""
 
 TRANSFORMED_AHEAD = 4
 """Batches that workers transform ahead of the model."""
@@ -48,8 +51,8 @@ def filling_samples(workers: int) -> int:
 class InMemoryLoader(Loader):
     """Keeps all samples of a split in one array, which workers fill at the first batch.
 
-    With transforms, workers transform copies ahead of the model. These workers are always threads, because each process
-    would need its own copy of all samples.
+    One worker copies the samples of large batches, one batch ahead of the model. With transforms, workers transform
+    copies ahead. These workers are always threads, because each process would need its own copy of all samples.
     """
 
     def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, transforms: Transforms = ()) -> None:
@@ -84,12 +87,20 @@ class InMemoryLoader(Loader):
 
     def _copied(self, samples: InMemorySamples, epoch: int, start: int) -> Iterator[Batch]:
         reader = replace(self.reader, source=samples, checks_values=False)
-        for step in range(start, len(self)):
+
+        def copied(step: int) -> ReadResult:
             draw = self.draw(epoch, step)
             with self.clock.working("assemble", len(draw)):
                 x = allocate(self.spec, len(draw))
-                piece = reader.fill(draw, x)
-            yield self.complete(gather(x, [piece]))
+                return gather(x, [reader.fill(draw, x)])
+
+        steps = range(start, len(self))
+        if self._settings.workers and self.plan.batch_size * self.spec.num_bytes >= LARGE:
+            limit = self._settings.timeout_seconds
+            results = in_threads(copied, steps, workers=1, timeout_seconds=limit, ahead=COPIED_AHEAD, noun="batch")
+        else:
+            results = map(copied, steps)
+        yield from map(self.complete, results)
 
     def fill(self) -> InMemorySamples:
         """All samples of the split, read at the first call."""

@@ -64,12 +64,15 @@ class InMemory(LoaderSettings):
 
     def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of all samples, and of the blocks while filling or the framework's batches later."""
-        from runner.loaders.in_memory import TRANSFORMED_AHEAD, filling_samples
+        from runner.loaders.in_memory import COPIED_AHEAD, TRANSFORMED_AHEAD, filling_samples
+        from runner.loaders.workers import LARGE
 
         stored = spec if read is None else read
         filling = min(filling_samples(self.workers), num_samples)
-        in_flight = IN_FLIGHT + (0 if read is None or not self.workers else TRANSFORMED_AHEAD)
-        batches = in_flight * min(self.batch_size, num_samples)
+        batch = min(self.batch_size, num_samples)
+        copied = COPIED_AHEAD if batch * spec.num_bytes >= LARGE else 0
+        ahead = (copied if read is None else TRANSFORMED_AHEAD) if self.workers else 0
+        batches = (IN_FLIGHT + ahead) * batch
         return num_samples * stored.num_bytes + max(filling * stored.num_bytes, batches * spec.num_bytes)
 
     def build(self, source: Source, plan: Plan, transforms: Transforms = ()) -> InMemoryLoader:

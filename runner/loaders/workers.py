@@ -19,6 +19,12 @@ LEAST, MOST = 8, 32
 """Samples in a piece for one worker: fewer cost more to hand out than small files to read, more idle other workers."""
 
 
+LARGE = 2**20
+"""Bytes of a batch whose samples a worker copies from memory, ahead of the model.
+
+A GPU computes such a batch in the time of a few copies. To copy a smaller one takes less time than to hand it over.
+"""
+
 CLOSE_SECONDS = 2.0
 """How long closing waits for samples that are being read."""
 

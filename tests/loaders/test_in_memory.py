@@ -8,11 +8,15 @@ import pytest
 
 from runner.batch import ArraySpec
 from runner.loaders import buffers
-from runner.loaders.kinds import InMemory
+from runner.loaders.cache import MemoryCache, with_cache
+from runner.loaders.in_memory import InMemorySamples
+from runner.loaders.kinds import InMemory, Sequence
 from runner.loaders.plan import Plan
 from runner.transforms.augment import augment
 from runner.transforms.settings import Augment
 from tests.support.sources import NumberSource
+
+SIZES = {"workers": 2, "batch_size": 16}
 
 
 def load(source, **settings):
@@ -81,3 +85,27 @@ def test_stated_memory_bounds_transforms(workers):
         peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert num_samples * source.spec.num_bytes < peak < stated + 500_000
+
+
+@pytest.mark.parametrize(("pixels", "is_large"), [(64, False), (1024, True)])
+@pytest.mark.parametrize(
+    "kept", [InMemory(workers=2, batch_size=16), Sequence(workers=2, batch_size=16, cache="memory")]
+)
+def test_large_batches_are_copied_by_a_worker(kept, pixels, is_large, monkeypatch):
+    source, copying = NumberSource(48, ArraySpec((64, pixels), np.dtype(np.uint8))), set()
+
+    def noted(copy):
+        def with_thread(*arguments):
+            copying.add(threading.current_thread())
+            return copy(*arguments)
+
+        return with_thread
+
+    with kept.build(with_cache(source, kept, {}), Plan(48, 16)) as loader:
+        first = [batch.x for batch in loader.epoch(0)]
+        monkeypatch.setattr(InMemorySamples, "read_many", noted(InMemorySamples.read_many))
+        monkeypatch.setattr(MemoryCache, "take", noted(MemoryCache.take))
+        second = [batch.x for batch in loader.epoch(0)]
+        assert all(np.array_equal(*both) for both in zip(first, second, strict=True))
+    assert source.reads == 48
+    assert (threading.current_thread() not in copying) == is_large and copying
