@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tests.support.children.sitecustomize  # noqa: F401 - Keras is imported in half the time
+from tests.support.forked_process import forking
 from tests.support.once import done_once
 from tests.support.pages import put, without_pages
 
@@ -141,6 +142,19 @@ def traced(eager):
     tf.config.run_functions_eagerly(False)
     yield
     tf.config.run_functions_eagerly(True)
+
+
+@pytest.fixture(scope="module")
+def forked_workers():
+    """Worker processes are copies of a process that has imported what they need: each would import for half a second.
+
+    Tests of how processes start and end leave it out.
+    """
+    from runner.loaders import processes
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(processes, "SpawnProcess", forking().Process)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,3 @@
 """Sweeps of small scripts."""
 
-from tests.sweeps.conftest import here, hydra_files, sweep  # noqa: F401
+from tests.sweeps.conftest import forked, here, hydra_files, sweep  # noqa: F401

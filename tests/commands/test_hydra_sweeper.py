@@ -14,7 +14,7 @@ from runner.config.jobs import prepare
 from runner.errors import ConfigurationError
 from runner.sweeps.sweep_plan import read_sweep
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "forked")  # no test here looks at one
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ from runner.data.custom import Custom
 from runner.data.labels import Head
 from runner.errors import BadSampleError, ConfigurationError, DataError, UserReadError
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 MINE = """
 import numpy as np
 

@@ -139,7 +139,8 @@ KINDS = {
 
 @pytest.mark.parametrize("encode", ["keep", "npy"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_data_can_be_packed(kind, encode, tmp_path):
+def test_every_kind_of_data_can_be_packed(kind, encode, tmp_path, digits_root):
+    (tmp_path / "digits").symlink_to(digits_root)
     keys = KINDS[kind](tmp_path)
     pack = write_pack(tmp_path, *keys, f"pack.encode={encode}")
     files, opened = compose(keys).data.open(), of(pack).open()

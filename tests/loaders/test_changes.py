@@ -11,6 +11,8 @@ from runner.loaders.plan import Plan
 from runner.transforms.transform import UserTransform
 from tests.support.sources import NumberSource
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=3"],
     "in_memory in the caller": ["loader=in_memory", "loader.workers=0"],

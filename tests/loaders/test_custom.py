@@ -14,6 +14,8 @@ from runner.errors import ConfigurationError, DataError, RunnerError, WorkerErro
 from runner.loaders.custom import Custom
 from runner.loaders.plan import Plan
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 NUM_SAMPLES = 10
 
 

@@ -12,6 +12,8 @@ from runner.modes.pipeline import open_loader
 from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import Contents, read_contents
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 @pytest.fixture
 def photos(tmp_path):

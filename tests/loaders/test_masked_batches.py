@@ -11,6 +11,8 @@ from runner.modes.pipeline import open_loader
 from runner.records.digests import array_digest
 from tests.support.masks import discs, write_discs
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 PROCESSES = ["loader=sequence", "loader.workers=1", "loader.use_multiprocessing=true"]
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=2"],

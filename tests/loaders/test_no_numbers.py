@@ -11,6 +11,8 @@ from runner.loaders.draw import Draw
 from runner.loaders.reader import OnBad, SampleReader
 from tests.support.sources import NumberSource
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 WAYS = {
     "generator": ["loader=generator"],
     "in_memory": ["loader=in_memory", "loader.workers=2"],

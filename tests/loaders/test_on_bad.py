@@ -17,6 +17,8 @@ from runner.loaders.reader import MOST_SUBSTITUTES, OnBad, SampleReader
 from tests.support.photos import write_photos
 from tests.support.sources import NumberSource
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 WORKERS = ["loader.workers=2"]
 PROCESSES = ["loader=sequence", "loader.workers=1", "loader.use_multiprocessing=true"]
 WAYS = {

@@ -14,6 +14,8 @@ from tests.support.masks import discs, write_discs
 from tests.support.packs import write_pack
 from tests.support.photos import write_photos
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=2"],
     "generator": ["loader=generator"],

@@ -10,6 +10,8 @@ from tests.support.large_files import Disk
 from tests.support.masks import write_discs
 from tests.support.packs import write_pack
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 BY_BLOCKS = ["loader.order=blocks", "loader.block_mb=0.03", "loader.window_mb=0.1", "loader.batch_size=8"]
 WAYS = {
     "generator": ["loader=generator"],

@@ -15,6 +15,8 @@ from runner.errors import BadSampleError, RunnerError
 from runner.loaders.draw import Draw
 from runner.loaders.plan import Plan
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 PROCESSES = ["loader=sequence", "loader.workers=2", "loader.use_multiprocessing=true"]
 WAYS = {
     "in_memory": ["loader=in_memory", "loader.workers=2"],
@@ -185,13 +187,14 @@ def test_bad_sample_is_named_by_its_path(way, bad, tmp_path):
 
 @pytest.fixture(scope="module")
 def stream(digits_root):
-    """A loader of 40 steps a pass, and the ids of five passes."""
-    with build_loader(compose([f"data.root={digits_root}", "loader=sequence", "loader.workers=2"])) as made:
-        assert len(made) == 40
+    """A loader of 19 steps a pass, and the ids of five passes."""
+    keys = [f"data.root={digits_root}", LIMIT, "loader=sequence", "loader.workers=2"]
+    with build_loader(compose(keys)) as made:
+        assert len(made) == 19
         yield made, [name for epoch in range(5) for batch in made.epoch(epoch) for name in batch.ids]
 
 
-@pytest.mark.parametrize("steps", [7, 40, 41, 95])
+@pytest.mark.parametrize("steps", [3, 19, 20, 45])
 def test_stream_goes_on_over_the_ends_of_passes(steps, stream):
     loader, whole = stream
     parts = [batch for first in range(0, 2 * steps, steps) for batch in loader.stream(first, steps)]
@@ -211,7 +214,7 @@ def test_stream_that_ends_early_is_an_error(build, monkeypatch):
 
 
 def test_only_training_shuffles_and_drops(build):
-    keys = ["loader.drop_remainder=true", "loader.workers=1"]
+    keys = [LIMIT, "loader.drop_remainder=true", "loader.workers=1"]
     with build(*keys) as train, build(*keys, split="validation") as validation:
         assert {len(batch) for batch in train.epoch(0)} == {32}
         given = [name for batch in validation.epoch(0) for name in batch.ids]
@@ -226,7 +229,7 @@ def test_seed_changes_the_order_and_not_the_split(build):
 
 def test_batches_are_aligned_for_zero_copy(build):
     for way in ("in_memory", "sequence, 4 threads", "sequence, 1 process"):
-        with build(*WAYS[way]) as loader:
+        with build(LIMIT, *WAYS[way]) as loader:
             assert all(batch.x.ctypes.data % 64 == 0 for batch in loader.epoch(0))
 
 

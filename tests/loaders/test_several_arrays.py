@@ -12,6 +12,8 @@ from runner.loaders.reader import OnBad
 from runner.records.digests import array_digest
 from tests.support.sources import PATIENT, PatientSource
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 NUM = 41
 WAYS = {
     "in_memory": InMemory(workers=2),

@@ -13,6 +13,8 @@ from runner.loaders.reader import OnBad, SampleReader
 from tests.support.photos import write_photos
 from tests.support.sources import NumberSource
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 LOST = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EACCES, errno.ENOENT)
 WAYS = [
     ["loader=generator"],

@@ -17,6 +17,8 @@ from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad
 from tests.support.large_files import Disk, write_large_files
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 SIZES = {"order": "blocks", "block_mb": 0.01, "window_mb": 0.1, "batch_size": 8}
 WAYS = {
     "generator": Generator(**SIZES),

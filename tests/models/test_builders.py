@@ -36,7 +36,7 @@ def built(settings, made):
 def test_model_trains_on_every_class_mode(settings, mode):
     head, y = TARGETS[mode]
     model = built(settings, task(head))
-    model.run_eagerly = mode != "sparse"  # to trace a function takes longer than two steps
+    model.run_eagerly = mode != "sparse" or settings is MODELS[0]  # to trace a function takes longer than two steps
     x = np.random.default_rng(0).integers(0, 256, (4, 8, 6, 1), np.uint8)
     history = model.fit(x, y, epochs=2, verbose=0).history
     assert set(history) == {"loss", "accuracy"}
@@ -47,8 +47,8 @@ def test_model_trains_on_every_class_mode(settings, mode):
 def test_autoencoder_output_is_in_pixel_range(settings):
     made = task(Head("", "input"))
     model = built(settings, made)
-    x = np.full((64, 8, 6, 1), 200, np.uint8)
-    model.fit(x, x, epochs=40, verbose=0)
+    x = np.full((80 * 32, 8, 6, 1), 200, np.uint8)
+    model.fit(x, x, verbose=0)
     assert abs(model.predict(x[:1], verbose=0) - 200).mean() < 60
 
 

@@ -49,7 +49,8 @@ def test_optimizer_trains(kind):
     before = model.get_weights()
     model.compile(kind(weight_decay=0.01, clipnorm=1.0, use_ema=True).build(0.05), "mse", run_eagerly=True)
     x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
-    model.fit(x, x[:, :1], epochs=3, verbose=0)
+    for _ in range(2):
+        model.train_on_batch(x, x[:, :1])
     after = model.get_weights()
     assert all(np.isfinite(weight).all() for weight in after)
     assert any((a != b).any() for a, b in zip(after, before, strict=True))

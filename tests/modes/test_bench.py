@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from runner import compose
 from runner.errors import BadSampleError, RunnerError, WorkerError
 from runner.loaders.processes import BLOCK_NAME, SHARED_MEMORY
 from runner.loaders.throughput import Throughput, evenly, time_loader
+from runner.modes import bench_measure
 from runner.modes.bench import best_of
 from runner.modes.bench_measure import LoaderResult, candidates, in_own_process, override_line
 from runner.modes.run import build_loader, run
+from tests.support.forked_process import forking
 from tests.support.photos import write_photos
 
 COLUMNS = [
@@ -31,6 +34,13 @@ COLUMNS = [
     "num_samples",
     "reason",
 ]
+
+
+@pytest.fixture(autouse=True)
+def forked(forked_workers, monkeypatch):
+    """Loaders are measured in copies of a process that has imported what they need."""
+    copied = SimpleNamespace(get_context=lambda _: forking())
+    monkeypatch.setattr(bench_measure, "multiprocessing", copied)
 
 
 @pytest.fixture
@@ -265,7 +275,8 @@ def test_memory_is_what_was_taken_after_the_start():
     assert 55_000_000 < peak < 150_000_000
 
 
-def test_dead_process_is_reported():
+def test_dead_process_is_reported(monkeypatch):
+    monkeypatch.setattr(bench_measure, "multiprocessing", multiprocessing)  # a process of its own, as for users
     with pytest.raises(WorkerError, match=r"its process died \(exit code 7\)"):
         in_own_process(die, limit_seconds=30)
 

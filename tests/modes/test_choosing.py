@@ -15,7 +15,7 @@ from runner.modes.run import run
 from runner.records.metrics import TIMING
 from tests.support.clocks import VirtualTime
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager", "forked_workers")  # no test here looks at one
 
 FREE, LITTLE = 10**9, 150_000
 ONE, THREE, PROCESSES = Readers(1), Readers(3), Readers(3, processes=True)

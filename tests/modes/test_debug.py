@@ -11,7 +11,7 @@ from runner.errors import ConfigurationError
 from runner.modes.debug import debug_lines, debugged
 from runner.modes.run import run
 
-pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 MLP = ["model=mlp", "model.hidden_units=[64]", "loader.workers=1"]
 
@@ -88,11 +88,11 @@ def test_fast_goes_through_everything(digits_root, folder, capsys, extra):
 
 @pytest.fixture
 def few_epochs(monkeypatch):
-    """Training on one batch gives up after 100 steps."""
-    monkeypatch.setattr("runner.modes.debug.OVERFIT_EPOCHS", 2)
+    """Training on one batch gives up after 50 steps."""
+    monkeypatch.setattr("runner.modes.debug.OVERFIT_EPOCHS", 1)
 
 
-def test_overfit_says_that_the_model_can(arrays, folder, capsys):
+def test_overfit_says_that_the_model_can(traced, arrays, folder, capsys):
     asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.03"])
     overfit = run(asked, folder=folder).document["results"]["overfit"]
     assert overfit["succeeded"] and overfit["last_loss"] <= 0.01 * overfit["first_loss"]
@@ -103,7 +103,7 @@ def test_overfit_says_that_the_model_can(arrays, folder, capsys):
 def test_overfit_names_a_low_learning_rate(arrays, folder, few_epochs):
     asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.0000001"])
     overfit = run(asked, folder=folder).document["results"]["overfit"]
-    assert (overfit["succeeded"], overfit["steps"]) == (False, 100)
+    assert (overfit["succeeded"], overfit["steps"]) == (False, 50)
     assert overfit["told"][0].startswith("the model cannot memorise one batch of 16 samples")
     assert overfit["told"][1] == "the loss hardly fell: train.learning_rate (1e-07) may be too low or too high"
 
@@ -115,8 +115,10 @@ def test_overfit_names_a_constant_raw_input(arrays, folder, few_epochs):
     assert told[2].startswith("input values reach 900: scale them to about 1")
 
 
-def test_profile_writes_a_file_that_pstats_reads(digits_root, folder, capsys):
-    asked = compose([f"data.root={digits_root}", *MLP, "debug=profile", "loader.batch_size=2"])
+def test_profile_writes_a_file_that_pstats_reads(traced, digits_root, folder, capsys):
+    asked = compose(
+        [f"data.root={digits_root}", *MLP, "debug=profile", "loader.batch_size=2", "train.optimizer.name=sgd"]
+    )
     record = run(asked, folder=folder)
     assert record.document["results"]["fit"]["steps"] == 100
     names = {name for _, _, name in pstats.Stats(str(folder / "profile.pstats")).stats}

@@ -10,12 +10,13 @@ from runner.trackers.base import NoTracker
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
-QUICK = ["mode=fit", "model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=64"]
+QUICK = ["mode=fit", "model=mlp", "model.hidden_units=[8]", "train.epochs=2", "loader.workers=1", "data.limit=40"]
+SGD = "train.optimizer.name=sgd"
 
 
 @pytest.fixture
 def quick(digits_root):
-    return lambda *overrides: compose([f"data.root={digits_root}", *QUICK, *overrides])
+    return lambda *overrides: compose([f"data.root={digits_root}", *QUICK, SGD, *overrides])
 
 
 class Told:

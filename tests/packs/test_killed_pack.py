@@ -1,45 +1,43 @@
 """A pack that is killed continues after its last whole shard, and ends with the same bytes."""
 
-import subprocess
-import sys
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
+import runner.modes.pack
+from runner.packs import buckets, plan, shards
+from tests.support.forked_process import forking
 from tests.support.packs import digests, write_pack
 from tests.support.photos import write_photos
 
 KILLED = -9
-IN_A_CHILD = """
-import os, signal, sys
-from pathlib import Path
-from runner.packs import buckets, index, plan, shards
-from tests.support.packs import write_pack
+STEPS = {
+    "bucket": (buckets.Buckets, "_flush"),
+    "shard": (shards.ShardWriter, "finish"),
+    "part": (Path, "replace"),
+    "index": (runner.modes.pack, "write_index"),
+}
 
-folder, point, number, *keys = sys.argv[1:]
-plan.IN_MEMORY, plan.MOST_BUCKET = 0, 300_000
-left = int(number)
 
-def die_before(owner, name, once_there=None):
-    do = getattr(owner, name)
+def write_and_die(folder, point, number, keys):
+    """Write the pack in a process of its own, and die before that step of this number, counted from 0."""
+    plan.IN_MEMORY, plan.MOST_BUCKET = 0, 300_000
+    if point is not None:
+        die_before(*STEPS[point], number)
+    write_pack(folder, *keys)
+
+
+def die_before(owner, name, left):
+    do, times = getattr(owner, name), iter(range(left))
+
     def counted(*arguments, **named):
-        global left
-        left -= 1
-        if left < 0:
+        if next(times, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
         return do(*arguments, **named)
-    setattr(owner, name, counted)
 
-if point == "bucket":
-    die_before(buckets.Buckets, "_flush")
-elif point == "shard":
-    die_before(shards.ShardWriter, "finish")
-elif point == "part":
-    die_before(Path, "replace")
-elif point == "index":
-    import runner.modes.pack
-    die_before(runner.modes.pack, "write_index")
-write_pack(Path(folder), *keys)
-"""
+    setattr(owner, name, counted)
 
 
 @pytest.fixture
@@ -51,8 +49,10 @@ def keys(tmp_path):
 
 def pack_until(point, number, folder, keys):
     """Write the pack in a process, which is killed before the given step, if it gets there; its exit code."""
-    command = [sys.executable, "-c", IN_A_CHILD, folder, point, str(number), *keys]
-    return subprocess.run(command, capture_output=True, check=False).returncode
+    process = forking().Process(target=write_and_die, args=(folder, point, number, keys))
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def test_killed_pack_ends_with_the_same_bytes(tmp_path, keys):
@@ -67,7 +67,7 @@ def test_killed_pack_ends_with_the_same_bytes(tmp_path, keys):
     assert sorted(file.name for file in pack.glob("[!.]*.tar")) == [first.name]
     assert pack_until("index", 0, tmp_path, keys) == KILLED
     assert not (pack / "pack.json").exists()
-    assert pack_until("none", 0, tmp_path, keys) == 0
+    assert pack_until(None, 0, tmp_path, keys) == 0
     assert digests(pack) == whole
     assert (first.stat().st_ino, first.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
 

@@ -21,6 +21,8 @@ from runner.reports.page import write_report
 from tests.support.clocks import calls_of
 from tests.support.run_files import read_document, read_rows
 
+pytestmark = pytest.mark.usefixtures("eager")  # but for the digits, which are trained before
+
 HOSTILE = "<script>alert(1)</script>"
 """The name of a class of `table`."""
 
@@ -258,7 +260,7 @@ def test_every_head_has_a_section_of_its_own_kind(started, table, read):
     assert points["texts"][0].startswith(read_rows(folder / "predictions.csv")[0]["id"])
 
 
-def test_reconstruction_shows_greatest_errors(started, table, read):
+def test_reconstruction_shows_greatest_errors(traced, started, table, read):
     folder = started(*table, "data.class_mode=input")
     page = read(folder)
     errors = {row["id"]: float(row["mean_squared_error"]) for row in read_rows(folder / "predictions.csv")}
@@ -341,7 +343,7 @@ def test_values_that_are_no_numbers_are_drawn(copy, read):
 
 def test_no_run_fails_for_its_page(started, digits_root, monkeypatch, capsys):
     monkeypatch.setattr("runner.modes.run.write_report", lambda *_, **__: 1 / 0)
-    started(f"data.root={digits_root}", "mode=fit", "model=mlp")
+    started(f"data.root={digits_root}", "mode=fit", "model=mlp", "data.limit=60", "train.epochs=1")
     assert "cannot write the report: ZeroDivisionError: division by zero" in capsys.readouterr().out
 
 

@@ -31,9 +31,17 @@ def folder(written, tmp_path):
     return copy
 
 
-def test_table_has_varied_keys_best_job_first(folder, read):
+@pytest.fixture(scope="module")
+def page(written, tmp_path_factory, read):
+    """The page of the sweep as it ended."""
+    folder = tmp_path_factory.mktemp("page") / written.name
+    shutil.copytree(written, folder)
     write_sweep_report(read_results(folder))
-    header, *rows = read(folder).tables["Jobs"]
+    return read(folder)
+
+
+def test_table_has_varied_keys_best_job_first(page):
+    header, *rows = page.tables["Jobs"]
     assert header == [
         "job", "train.learning_rate", "loader", "seed", "status",
         "val_loss", "evaluate.accuracy", "evaluate.loss",
@@ -44,9 +52,8 @@ def test_table_has_varied_keys_best_job_first(folder, read):
     assert [row[0] for row in rows] == ["8", "10", "9", "4", "6", "5", "7", "0", "2", "1", "3", "11", "12"]
 
 
-def test_column_headings_are_explained(folder, read):
-    write_sweep_report(read_results(folder))
-    page, told = read(folder), BY_KEY["fit.peak_memory_bytes"].meaning
+def test_column_headings_are_explained(page):
+    told = BY_KEY["fit.peak_memory_bytes"].meaning
     assert [each["scope"] for each in page.of("th", title=told)] == ["col"] * 2  # of jobs, and over seeds
     assert f"peak MB {told}" in page.text
 
@@ -58,9 +65,7 @@ def test_objective_is_drawn_in_its_unit(written):
     assert panels[3].description == "sequence: 820.3; generator: 821.3"
 
 
-def test_failed_and_waiting_jobs_are_rows(folder, read):
-    write_sweep_report(read_results(folder))
-    page = read(folder)
+def test_failed_and_waiting_jobs_are_rows(page):
     told = {row[0]: row[4] for row in page.tables["Jobs"][1:]}
     assert (told["11"], told["12"]) == (f"failedValueError: no {HOSTILE} left", "waiting")
     assert len(page.scripts) == 4
@@ -69,9 +74,7 @@ def test_failed_and_waiting_jobs_are_rows(folder, read):
     assert "11 completed, 1 failed, 1 waiting" in page.text
 
 
-def test_only_jobs_with_a_page_are_linked(folder, read):
-    write_sweep_report(read_results(folder))
-    page = read(folder)
+def test_only_jobs_with_a_page_are_linked(page):
     assert [link["href"] for link in page.of("a") if not link["href"].startswith("#")] == [
         f"{number}/report.html" for number in (8, 10, 9, 4, 6, 5, 7, 0, 2, 1, 3)
     ]
@@ -80,9 +83,7 @@ def test_only_jobs_with_a_page_are_linked(folder, read):
     assert all(address.startswith(("data:", "#")) for address in loaded)
 
 
-def test_sweep_page_reports_command_and_fairness(folder, read):
-    write_sweep_report(read_results(folder))
-    page = read(folder)
+def test_sweep_page_reports_command_and_fairness(page):
     assert "python -m runner -m seed=0,1 'data.root=a b'" in page.text
     assert "10 jobs differ only in the loader: same batches, same weights." in page.text
     assert "job 13 = job 0." in page.text
@@ -96,9 +97,8 @@ def test_differing_loaders_are_reported(folder, read):
     assert "job 2 differs from job 0 only in the loader, but digests.ids are not the same." in read(folder).text
 
 
-def test_environment_is_shown_once(folder, read):
-    write_sweep_report(read_results(folder))
-    assert "These differ between jobs" not in read(folder).text
+def test_environment_is_shown_once(page, folder, read):
+    assert "These differ between jobs" not in page.text
     file = folder / "2/run.json"
     changed, count = re.subn(r'("keras": )"[^"]*"', r'\1"2.0.0"', file.read_text(), count=1)
     file.write_text(changed)
@@ -109,13 +109,12 @@ def test_environment_is_shown_once(folder, read):
     assert "2.0.0" not in page.text
 
 
-def test_means_over_seeds_are_tabled_and_drawn(folder, read):
-    write_sweep_report(read_results(folder))
-    rows = read(folder).tables["Over seeds"]
+def test_means_over_seeds_are_tabled_and_drawn(page, written):
+    rows = page.tables["Over seeds"]
     assert rows[0][:4] == ["train.learning_rate", "loader", "n", "val_loss"]
     assert rows[2][:4] == ["0.1", "sequence", "2", "0.3487 ± 0.0389"]
-    assert [key.text for key in setting_legend(read_results(folder))][-1] == "mean ± standard deviation over seeds"
-    assert all('class="mark mean"' in panel.svg for panel in setting_charts(read_results(folder)))
+    assert [key.text for key in setting_legend(read_results(written))][-1] == "mean ± standard deviation over seeds"
+    assert all('class="mark mean"' in panel.svg for panel in setting_charts(read_results(written)))
 
 
 def test_every_key_has_charts_of_each_result(written):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -288,7 +289,7 @@ def test_empty_store_is_no_error(root, capsys):
 def test_thousand_runs_are_listed_lightly(make, root):
     folder = make("2026-01-01_00-00-00_000000")
     for number in range(1, 1000):
-        shutil.copytree(folder, folder.with_name(f"2026-01-01_00-00-00_{number:06x}"))
+        shutil.copytree(folder, folder.with_name(f"2026-01-01_00-00-00_{number:06x}"), copy_function=os.link)
     code = (
         "import sys; from runner.runs.__main__ import execute\n"
         "execute(['list', 'loader=sequence', 'val_loss<1'])\nprint(*sys.modules, file=sys.stderr)"

@@ -1,5 +1,6 @@
-"""A process of a Python script that need not import anything again: a copy of the tests' own process."""
+"""Processes that need not import anything again: copies of the tests' own, or of one that only imports."""
 
+import multiprocessing
 import os
 import runpy
 import signal
@@ -7,6 +8,15 @@ import subprocess
 import sys
 import traceback
 import warnings
+
+IMPORTED = ["runner.loaders.processes", "runner.data.directory", "runner.modes.pack", "cv2", "pytest", "hypothesis"]
+"""What takes workers, and functions of tests that run in a process, longest to import."""
+
+
+def forking():
+    """A context of `multiprocessing` like "spawn", whose processes are copies of one that has imported those."""
+    multiprocessing.set_forkserver_preload(IMPORTED)
+    return multiprocessing.get_context("forkserver")
 
 
 class ForkedProcess:

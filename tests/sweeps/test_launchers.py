@@ -238,7 +238,7 @@ def test_refusing_cluster_ends_the_sweep(word, message, sweep, nothing_is_left):
 @pytest.mark.skipif(find_spec("optuna") is None, reason="without optuna")
 def test_search_learns_from_scheduled_trials(launcher, sweep, nothing_is_left, capsys):
     code, folder = sweep(
-        *launcher, "sweep.search=optuna", "sweep.trials=4", "sweep.jobs=2", "data.split_seed=int(interval(11,99))"
+        *launcher, "sweep.search=optuna", "sweep.trials=2", "sweep.jobs=2", "data.split_seed=int(interval(11,99))"
     )
     assert code == 0
     plan = read_sweep(folder)
