@@ -15,7 +15,7 @@ from runner.modes.run import run
 from runner.records.metrics import TIMING
 from tests.support.clocks import VirtualTime
 
-pytestmark = pytest.mark.usefixtures("empty_pages", "eager", "forked_workers")  # no test here looks at one
+pytestmark = pytest.mark.usefixtures("empty_pages", "forked_workers")  # no test here looks at one
 
 FREE, LITTLE = 10**9, 150_000
 ONE, THREE, PROCESSES = Readers(1), Readers(3), Readers(3, processes=True)
@@ -141,7 +141,13 @@ def trained(digits_root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("runner.loaders.throughput.WORTH_SECONDS", 0.0)
     monkeypatch.setattr("runner.loaders.throughput.MEASURE_SECONDS", 0.05)
-    quick = [f"data.root={digits_root}", "data.limit=120", "model=mlp", "loader.batch_size=8"]
+    quick = [
+        f"data.root={digits_root}",
+        "data.limit=120",
+        "model=mlp",
+        "loader.batch_size=8",
+        "train.optimizer.name=sgd",
+    ]
 
     def train(name, *overrides, again=False):
         Path(name).mkdir()

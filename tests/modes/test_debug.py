@@ -14,6 +14,7 @@ from runner.modes.run import run
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")  # no test here looks at one
 
 MLP = ["model=mlp", "model.hidden_units=[64]", "loader.workers=1"]
+SGD = "train.optimizer.name=sgd"
 
 
 @pytest.fixture
@@ -100,25 +101,23 @@ def test_overfit_says_that_the_model_can(traced, arrays, folder, capsys):
     assert "overfit   the model can memorise one batch of 16 samples: loss " in capsys.readouterr().out
 
 
-def test_overfit_names_a_low_learning_rate(arrays, folder, few_epochs):
-    asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.0000001"])
+def test_overfit_names_a_low_learning_rate(traced, arrays, folder, few_epochs):
+    asked = compose([*arrays(np.arange(16) % 3), "train.learning_rate=0.0000001", SGD])
     overfit = run(asked, folder=folder).document["results"]["overfit"]
     assert (overfit["succeeded"], overfit["steps"]) == (False, 50)
     assert overfit["told"][0].startswith("the model cannot memorise one batch of 16 samples")
     assert overfit["told"][1] == "the loss hardly fell: train.learning_rate (1e-07) may be too low or too high"
 
 
-def test_overfit_names_a_constant_raw_input(arrays, folder, few_epochs):
+def test_overfit_names_a_constant_raw_input(traced, arrays, folder, few_epochs):
     x = np.full((16, 5), 900.0)
-    told = run(compose(arrays(np.arange(16) % 2, x)), folder=folder).document["results"]["overfit"]["told"]
+    told = run(compose([*arrays(np.arange(16) % 2, x), SGD]), folder=folder).document["results"]["overfit"]["told"]
     assert told[1] == "all samples of the batch are the same, so their labels cannot be learned; check the data"
     assert told[2].startswith("input values reach 900: scale them to about 1")
 
 
 def test_profile_writes_a_file_that_pstats_reads(traced, digits_root, folder, capsys):
-    asked = compose(
-        [f"data.root={digits_root}", *MLP, "debug=profile", "loader.batch_size=2", "train.optimizer.name=sgd"]
-    )
+    asked = compose([f"data.root={digits_root}", *MLP, "debug=profile", "loader.batch_size=2", SGD])
     record = run(asked, folder=folder)
     assert record.document["results"]["fit"]["steps"] == 100
     names = {name for _, _, name in pstats.Stats(str(folder / "profile.pstats")).stats}
