@@ -28,6 +28,7 @@ class KerasFlow(DirectoryFlowLoader, keras.utils.PyDataset, DataAdapter):  # typ
         """The same flow, for Keras."""
         made = cls(flow.source, flow.plan, flow.settings, flow.reader.transforms)
         made.handle_bad(flow.reader.on_bad, flow.note)
+        made.blend = flow.blend
         return made
 
     @cached_property

@@ -82,6 +82,7 @@ class InMemoryLoader(Loader):
                 settings = self._settings.model_copy(update=in_threads)
                 self._transforming = SequenceLoader(samples, self.plan, settings, self.reader.transforms)
                 self._transforming.clock, self._transforming.share = self.clock, self.share
+                self._transforming.blend = self.blend
                 self._transforming.handle_bad(self.reader.on_bad, self.note)
             return self._transforming
 
@@ -100,7 +101,8 @@ class InMemoryLoader(Loader):
             results = in_threads(copied, steps, workers=1, timeout_seconds=limit, ahead=COPIED_AHEAD, noun="batch")
         else:
             results = map(copied, steps)
-        yield from map(self.complete, results)
+        for step, result in zip(steps, results, strict=True):
+            yield self.complete(result, epoch, step)
 
     def fill(self) -> InMemorySamples:
         """All samples of the split, read at the first call."""

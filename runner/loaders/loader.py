@@ -16,6 +16,7 @@ from runner.data.source import Source
 from runner.distribute.ranks import Share
 from runner.errors import DataError, RunnerError
 from runner.fields import SampleSpec
+from runner.loaders.blend import Blend
 from runner.loaders.draw import Draw
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
@@ -45,6 +46,8 @@ class Loader(ABC):
         """Limits reads in the main thread, for a loader that is used outside of a run; a run has its own."""
         self.share: Share | None = None
         """What this process reads of each batch, if several train together; `batch` gives whole batches even then."""
+        self.blend: Blend | None = None
+        """Mixes the samples of each batch with each other, once it is read."""
         self.note: NoteBad = lambda sample_id, name, reason: None
 
     def handle_bad(self, on_bad: OnBad, note: NoteBad) -> None:
@@ -74,12 +77,18 @@ class Loader(ABC):
     def draw(self, epoch: int, step: int) -> Draw:
         """The samples of a batch that this process reads."""
         whole = self.plan.batch(epoch, step)
-        return whole if self.share is None else self.share.of(whole)
+        if self.share is None:
+            return whole
+        rows = self.share.rows(len(whole))
+        if self.blend is None or not self.share.divides(len(whole)):
+            return whole[rows]
+        return whole[self.blend.reads(rows, len(whole), epoch, step)]
 
     def batch(self, epoch: int, step: int) -> Batch:
         """One batch, read in the caller's thread."""
         with self.limited():
-            return self.complete(read_batch(self.reader, self.plan.batch(epoch, step), self.clock))
+            batch = self._assembled(read_batch(self.reader, self.plan.batch(epoch, step), self.clock))
+            return batch if self.blend is None else self.blend.mix(batch, epoch, step)
 
     def in_caller(self, first_step: int, num_steps: int | None) -> Iterator[Batch]:
         """`num_steps` batches from global step `first_step` on, read in the caller's thread; None: without an end."""
@@ -88,7 +97,7 @@ class Loader(ABC):
             for step in count(first_step) if num_steps is None else range(first_step, first_step + num_steps):
                 place = divmod(step, len(self))
                 with self.limited(), nullcontext() if reads is None else reads.using(*place):
-                    batch = self.complete(read_batch(self.reader, self.draw(*place), self.clock))
+                    batch = self.complete(read_batch(self.reader, self.draw(*place), self.clock), *place)
                 yield batch
         finally:
             if reads is not None:
@@ -108,8 +117,19 @@ class Loader(ABC):
                 return batch
         raise DataError(NOTHING_READABLE)
 
-    def complete(self, result: ReadResult) -> Batch:
-        """The batch of a read result, which is empty if all its samples are bad; notes the bad samples."""
+    def complete(self, result: ReadResult, epoch: int, step: int) -> Batch:
+        """The batch of a read result, mixed if there is a blend; empty if all its samples are bad, which are noted."""
+        batch = self._assembled(result)
+        if self.blend is None:
+            return batch
+        start, stop = self.plan.positions(step)
+        with self.clock.working("assemble", 0):
+            if self.share is None or not self.share.divides(stop - start):
+                return self.blend.mix(batch, epoch, step)
+            return self.blend.mix_part(batch, self.share.rows(stop - start), stop - start, epoch, step)
+
+    def _assembled(self, result: ReadResult) -> Batch:
+        """The batch of a read result; notes the bad samples."""
         for bad in result.bad:
             self.note(self.source.ids[bad.index], bad.name, bad.reason)
         with self.clock.working("assemble", len(result.indices)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, tee
 
 from runner.batch import Batch
 from runner.data.source import Source
@@ -43,13 +43,13 @@ class SequenceLoader(Loader):
             yield from self.in_caller(first_step, num_steps)
             return
         steps = count(first_step) if num_steps is None else range(first_step, first_step + num_steps)
-        places = (divmod(step, len(self)) for step in steps)
-        batches = (self.draw(epoch, step) for epoch, step in places)
+        places, ahead = tee(divmod(step, len(self)) for step in steps)
+        batches = (self.draw(epoch, step) for epoch, step in ahead)
         try:
             reads = self._read_windows(first_step, num_steps)
             with in_windows(self._started_workers(), reads) as workers:
                 for rows in read_ahead(workers, batches, self._settings.max_queue_size):
-                    yield self.complete(rows)
+                    yield self.complete(rows, *next(places))
         except WorkerError:
             self.close()  # a worker that hangs would keep the interpreter from exiting
             raise

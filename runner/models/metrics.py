@@ -11,7 +11,7 @@ import numpy as np
 from runner.errors import ConfigurationError
 from runner.messages import plural
 from runner.models.base import DICE, Output
-from runner.models.encoded_metric import EncodedMetric
+from runner.models.encoded_metric import EncodedMetric, LabelledMetric, WholeLabelMetric
 from runner.models.own_parts import class_of, construct, example, own_part, refuse_uncomputable, uncomputable
 from runner.models.parts import METRICS, OF_CLASSES, OVERLAPS, Part, known_name, unfit_name
 
@@ -26,6 +26,27 @@ def metrics_of(parts: tuple[Part, ...], output: Output, key: str) -> list[keras.
     if found := [problem for problem in problems if problem is not None]:
         raise ConfigurationError(found)
     return [_own(part, output, key) if part.is_own else _of_keras(part, output, key) for part in parts]
+
+
+def of_mixed_labels(metrics: list[keras.metrics.Metric] | None, output: Output) -> list[keras.metrics.Metric] | None:
+    """The metrics of an output whose labels are mixed in training: those that need whole labels get them.
+
+    None stands for the metrics that follow from the class mode. Those of the user's own get the labels as they are.
+    """
+    is_one_class = output.mode == "categorical"
+    if not is_one_class and output.mode not in ("binary", "multi_label"):
+        return metrics
+    if metrics is None and not is_one_class:
+        metrics = metrics_of(tuple(Part(name=name) for name in output.metrics), output, "train.metrics")
+    return metrics and [_of_whole_labels(metric, exclusive=is_one_class) for metric in metrics]
+
+
+def _of_whole_labels(metric: keras.metrics.Metric, *, exclusive: bool) -> keras.metrics.Metric:
+    named = metric.metric if isinstance(metric, LabelledMetric) else metric
+    is_function = type(named) is keras.metrics.MeanMetricWrapper
+    is_own = is_function or not type(named).__module__.startswith("keras.")
+    taking_shares = keras.metrics.MeanMetricWrapper if exclusive else keras.metrics.BinaryCrossentropy
+    return metric if is_own or isinstance(named, taking_shares) else WholeLabelMetric(metric, exclusive=exclusive)
 
 
 def columns_of(metric: keras.metrics.Metric, output: Output, key: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from runner.data.dataset import Dataset
+from runner.data.dataset import Data, Dataset
 from runner.errors import ConfigurationError
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext
@@ -28,7 +28,9 @@ def build_model(
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or steps_per_pass
-    objectives = objectives_of(settings, task)
+    objectives, data = objectives_of(settings, task), run.config.data
+    if isinstance(data, Data) and data.augment.mixes:
+        objectives = objectives.of_mixed_labels()
     task = objectives.task
     with precision(settings.precision), variables_on(run.config.distribute):
         model = model_to_build(run, task, resumed, has_state=has_state).build(task)

@@ -19,6 +19,7 @@ from runner.data.source import Source
 from runner.errors import ConfigurationError, DataError
 from runner.fields import Layout, SampleSpec, input_spec, named_specs
 from runner.images.original_size import OriginalSize
+from runner.loaders.blend import Blend, blend_of
 from runner.loaders.custom import Custom
 from runner.loaders.draw import Draw
 from runner.loaders.drawings import draw_notes
@@ -47,7 +48,7 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
     is read to learn it if `data.transform` is set.
 
     Raises `DataError` if there is nothing to train on, a class or target is unknown to the model, the samples cannot be
-    transformed as `config` asks, or there are no masks to enlarge.
+    transformed as `config` asks, or there are no masks to enlarge; `ConfigurationError` if they cannot be mixed.
     """
     if isinstance(config.loader, Custom):
         return config.loader.open() if heads is None else config.loader.open_for(heads, config.split)
@@ -57,7 +58,15 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
         dataset = replace(dataset, notes=(*dataset.notes, *draw_notes(config.loader, dataset.splits["train"])))
     if (original := original_of(config)) is not None:
         original.refuse_unfit(dataset.heads if heads is None else heads)
-    return replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
+    dataset = replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
+    if config.mode in DRAWING:
+        blend_for(config, dataset)
+    return dataset
+
+
+def blend_for(config: Settings, dataset: Dataset) -> Blend | None:
+    """How training batches are mixed; None if they are not. Raises `ConfigurationError` if they cannot be."""
+    return blend_of(samples_of(config).augment, dataset.spec, dataset.heads, config.seed)
 
 
 def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:

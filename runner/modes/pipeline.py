@@ -28,7 +28,7 @@ from runner.loaders.settings import LoaderSettings
 from runner.loaders.throughput import PATIENCE_SECONDS, Readers, measure_scaling
 from runner.machine import available_bytes, refuse_too_large
 from runner.messages import plural
-from runner.modes.open_data import samples_of, transforms_of
+from runner.modes.open_data import blend_for, samples_of, transforms_of
 from runner.records.bad_samples import BadSamples, Notes
 from runner.records.contents import with_contents
 from runner.settings import Settings
@@ -155,7 +155,7 @@ def open_loader(
 ) -> Loader:
     """The loader of one split. It adds the digests of the files it reads, and bad samples, to `notes`.
 
-    Only with `training` does it augment and shuffle samples, or drop the last, smaller batch.
+    Only with `training` does it augment, mix and shuffle samples, or drop the last, smaller batch.
     Raises `DataError` if the split has too few samples for a batch.
     """
     settings, plan = settings.normalised(), plan_of(config, settings, dataset, split, training=training)
@@ -164,6 +164,7 @@ def open_loader(
     source = with_contents(dataset.splits[split], notes.contents if notes else None, split)
     source = with_cache(source, settings, _array_settings(config, dataset))
     loader = settings.build(source, plan, transforms_of(config, dataset, split, source, training=training))
+    loader.blend = blend_for(config, dataset) if training else None
     bad = notes.bad if notes else BadSamples(most=samples_of(config).max_bad)
     loader.handle_bad(_on_bad(config, settings, source, training=training), partial(bad.note, split))
     if settings.use_multiprocessing:

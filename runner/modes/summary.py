@@ -22,6 +22,9 @@ from runner.settings import Settings
 Line = tuple[str, str]
 
 
+MIXED = "mixed: loss and metrics of training are those of mixed samples; those of validation are not"
+
+
 def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[Line]:
     """The splits, the classes, the shape of a sample, and the memory of all samples next to what is free."""
     if dataset.batches is not None:
@@ -105,6 +108,8 @@ def training_lines(
     epochs = f"{plural(train.epochs, 'epoch')} of {plural(steps_per_epoch, 'step')}"
     yield "model", f"{_named(config.model)}: {plural(num_weights, 'weight')}"
     yield "train", f"{epochs}, {optimizer}, seed {config.seed}, {config.backend}"
+    if isinstance(config.data, Data) and config.data.augment.mixes:
+        yield "", MIXED
     for key in ("loss", "metrics", "callbacks"):
         if names := [part.name for _, part in parts_of(getattr(train, key), key)]:
             yield "", f"{key}: {first_few(names)}"

@@ -28,20 +28,27 @@ class ClassWeights:
     """
 
     by_code: Array
+    mixed: bool = False
+    """Whether targets are shares of classes: a sample then weighs the mean of its classes."""
 
     def __call__(self, batch: Batch) -> Array:
         """Weights of the batch's samples, shape `(n,)`, or of the pixels of its masks, shape `(n, height, width)`.
 
         They are float32: the class's weight times the sample's own weight.
         """
+        weights: Array
         targets = np.asarray(batch.y)
+        if self.mixed:
+            shares = targets if targets.ndim == 2 else np.stack([1 - targets, targets], axis=1)
+            weights = shares @ self.by_code
+            return weights if batch.sample_weight is None else weights * batch.sample_weight
         if targets.ndim == MASKS_NDIM:
             codes = targets
         else:
             one_hot = targets.ndim == 2 and targets.shape[1] > 1
             codes = targets.argmax(axis=-1) if one_hot else targets.astype(np.int64).ravel()
         # Clipped, because the code of ignored pixels is no class; the loss leaves them out whatever they weigh.
-        weights: Array = self.by_code.take(codes, mode="clip")
+        weights = self.by_code.take(codes, mode="clip")
         return weights if batch.sample_weight is None else weights * batch.sample_weight
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,7 @@ def fit(
     With one of these as `start`, training continues as if it had never stopped.
 
     `steps` are those that trained the model; `empty_steps`, if there were any, had only samples that are skipped.
+    `of_mixed_samples` says that loss and metrics of training are those of samples mixed with each other.
 
     The wait and the resources are those of this call; after a resume, of the rest of the run. `cpu_seconds` are user
     and system seconds of all threads of this process and of its children, the workers included. `peak_memory_bytes`
@@ -156,6 +157,7 @@ def fit(
         "epochs": math.ceil(progress.step / training.steps_per_epoch),
         "stopped_early": progress.step < end,
         "steps": progress.step - delivery.empty_steps - progress.moved,
+        **({"of_mixed_samples": True} if training.train.blend else {}),
         **({"empty_steps": delivery.empty_steps} if delivery.empty_steps else {}),
         "samples_seen": progress.samples_seen,
         **(_resources(cpu_before) if results else {}),
@@ -197,6 +199,7 @@ def _delivery(training: Training, observer: TrainingObserver) -> RecordedDeliver
             "train.class_weight must be null with the loss dice, which weighs all classes alike; leave one of them out"
         )
     weigh = class_weights(given, training.train.source.labels, training.pixels)
+    weigh = replace(weigh, mixed=training.train.blend is not None)
     return RecordedDelivery(training.train, observer.on_step, weigh, end=end, encode=encode, place=place)
 
 

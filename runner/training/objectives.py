@@ -13,7 +13,7 @@ from runner.errors import ConfigurationError
 from runner.messages import did_you_mean, first_few
 from runner.models.base import Output, Task
 from runner.models.losses import SMOOTHING, loss_of
-from runner.models.metrics import columns_of, metrics_of
+from runner.models.metrics import columns_of, metrics_of, of_mixed_labels
 from runner.records.metrics import EPOCH, FACTS
 from runner.training.settings import Train
 
@@ -33,6 +33,11 @@ class Objectives:
             name: [one for one in metrics if not isinstance(one, counting)] for name, metrics in self.metrics.items()
         }
         return replace(self, metrics=kept)
+
+    def of_mixed_labels(self) -> Objectives:
+        """The same for labels that are mixed in training."""
+        found = {output.name: of_mixed_labels(self.metrics.get(output.name), output) for output in self.task.outputs}
+        return replace(self, metrics={name: metrics for name, metrics in found.items() if metrics is not None})
 
     def renewed(self) -> dict[str, list[keras.metrics.Metric]]:
         """The metrics once more, with variables of their own, which are made where this is called."""

@@ -131,6 +131,12 @@ class Augment(Component):
     fill_mode: FillMode = "reflect"
     """Fill outside of a moved image: reflect (d c b a|a b c d), wrap (its other side), constant (0), nearest."""
 
+    mixup: Share = 0.0
+    """Mix each training sample with another of its batch, labels too: alpha of the weights' beta distribution, 0.2."""
+
+    cutmix: Share = 0.0
+    """Paste a rectangle of another image of the batch into each training image, labels by area: the most alpha, 1."""
+
     transform: str | None = None
     """Your function my_module.f(array, rng) -> array of the same shape and dtype, for training samples alone, after the
     rest; `extensions` must list my_module. A sample of several arrays is a dict."""
@@ -166,8 +172,13 @@ class Augment(Component):
         """Whether images are changed by anything but a function of the user's."""
         return self.moves or self.changes_pixels or bool(self.flip or self.crop)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether samples of a batch are mixed with each other."""
+        return bool(self.mixup or self.cutmix)
+
     def __bool__(self) -> bool:
-        return self.changes_images or self.transform is not None
+        return self.changes_images or self.mixes or self.transform is not None
 
 
 UNCHANGED = (0.5, 0.5)

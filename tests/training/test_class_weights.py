@@ -1,5 +1,7 @@
 """The weight of each class in the loss."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -43,6 +45,13 @@ def test_each_sample_gets_the_weight_of_its_class(mode):
     weights = class_weights({"left": 2.0, "right": 5.0}, labels(mode))(Batch(y, y, None, ("",) * len(y)))
     assert weights.dtype == np.float32
     assert weights.tolist() == [5.0 if code else 2.0 for code in CODES]
+
+
+@pytest.mark.parametrize("y", [[0.25, 1.0], [[0.75, 0.25], [0.0, 1.0]]], ids=["binary", "categorical"])
+def test_mixed_sample_weighs_as_its_classes_do(y):
+    weigh = replace(class_weights({"left": 2.0, "right": 6.0}, labels()), mixed=True)
+    assert weigh(Batch(y, np.float32(y), None, ("a", "b"))).tolist() == [3, 6]
+    assert weigh(Batch(y, np.float32(y), np.float32([10, 1]), ("a", "b"))).tolist() == [30, 6]
 
 
 def test_sample_weights_are_kept():

@@ -140,6 +140,35 @@ def scores(mode, labels, predicted, *metrics):
     return [np.asarray(metric.result()).tolist() for metric in made]
 
 
+def mixed_scores(mode, labels, predicted, **train):
+    made = objectives(mode, **train).of_mixed_labels().renewed()["label"]
+    for metric in made:
+        metric.update_state(np.float32(labels), np.float32(predicted))
+    return {metric.name: pytest.approx(np.asarray(metric.result()).tolist(), abs=1e-5) for metric in made}
+
+
+def test_mixed_labels_count_as_the_class_with_most():
+    shares, chances = [0.3, 0.5, 0.9, 0.0], [[0.4], [0.7], [0.2], [0.6]]
+    assert mixed_scores("binary", shares, chances) == {"accuracy": 0.5}
+    several = mixed_scores("binary", shares, chances, metrics=["precision", "binary_crossentropy"])
+    assert several["precision"] == 0.5
+    exact = keras.losses.binary_crossentropy(np.float32(shares)[:, None], np.float32(chances))
+    assert several["binary_crossentropy"] == float(np.mean(exact))
+    rows = [[0.6, 0.4, 0.0], [0.0, 0.3, 0.7]]
+    assert mixed_scores("multi_label", rows, [[0.9, 0.6, 0.1], [0.2, 0.1, 0.4]]) == {"binary_accuracy": 0.666667}
+    of_classes = mixed_scores(
+        "categorical", rows, [[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], metrics=["accuracy", "precision"]
+    )
+    assert of_classes == {"accuracy": 0.5, "precision": 0.5}
+
+
+def test_other_metrics_take_mixed_labels_as_such():
+    assert objectives("categorical").of_mixed_labels().metrics == {}
+    assert objectives("raw").of_mixed_labels().metrics == {}
+    own = objectives("categorical", metrics=["mine_l.distance"]).of_mixed_labels().metrics["label"]
+    assert type(own[0]) is keras.metrics.MeanMetricWrapper
+
+
 CODES = np.array([0, 1, 2, 2, 1], "f4")
 PROBABILITIES = np.array([[8, 1, 1], [1, 7, 2], [5, 2, 3], [1, 2, 7], [4, 5, 1]], "f4") / 10
 OF_CLASSES = ("auc", "precision", "recall", "f1_score", {"name": "top_k_categorical_accuracy", "k": 2}, "mean_iou")
