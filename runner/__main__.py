@@ -19,7 +19,8 @@ sys.excepthook = _report_interrupt
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
     from runner.config.jobs import Job
 
+SHARED_CONF = "KERAS_RUNNER_CONFIG_DIR"
+"""The environment variable that `--config-dir` sets."""
+
 SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examples": "runner.examples"}
 """First words that are no override, and the module whose `main` gets the words after them."""
 
@@ -41,6 +45,7 @@ FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
     ("-h", "--help"): YES | {"help": "print this page, or what it has about a word"},
     ("-m", "--multirun"): YES | {"help": "start a sweep: a run for each of several values"},
     ("-c", "--cfg"): {"choices": ["job"], "metavar": "job", "help": "print the configuration that would run"},
+    ("--config-dir", "-cd"): {"metavar": "DIR", "help": "also take files of groups from DIR, after ./conf"},
     ("--schema",): {
         "nargs": "?",
         "const": "all",
@@ -56,11 +61,10 @@ FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
         "help": "print details from Hydra, such as searchpath",
     },
     ("--hydra-help",): YES | {"help": "print Hydra's own help"},
-    ("-sc", "--shell-completion"): YES | {"help": "install=bash: let the shell complete keras-runner"},
+    ("-sc", "--shell-completion"): YES | {"help": "install=bash: complete keras-runner"},
 }
 
 REFUSED = {
-    ("--config-dir", "-cd"): "put your own files into ./conf",
     ("--config-path", "-cp"): "put your own files into ./conf",
     ("--config-name", "-cn"): "choose a file of each group instead, as in loader=generator",
     ("--experimental-rerun",): "rerun=RUN_DIR repeats a run",
@@ -86,6 +90,27 @@ def execute(arguments: Sequence[str]) -> int:
 
 def _execute(arguments: Sequence[str]) -> int:
     flags = _parse(arguments)
+    with _sharing(flags.config_dir):
+        return _obey(flags, arguments)
+
+
+@contextmanager
+def _sharing(folder: str | None) -> Iterator[None]:
+    """During the block, files of the user's are in this folder, too, for this process and for those that it starts."""
+    before = os.environ.get(SHARED_CONF)
+    if folder is not None:
+        os.environ[SHARED_CONF] = folder
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[SHARED_CONF] = before
+        elif folder is not None:
+            del os.environ[SHARED_CONF]
+
+
+def _obey(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Do what the flags and overrides say; the exit code."""
     if flags.info or flags.hydra_help or flags.shell_completion:
         from runner.config.launch import hydra_itself
 
@@ -146,7 +171,7 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
     from runner.config.launch import write_hydra_files
     from runner.distribute.launch import refuse_apart
     from runner.modes.resume import resumable
-    from runner.records.folder import new_run_folder
+    from runner.records.folder import new_run_folder, outputs
     from runner.settings import READING, TRAINING
 
     if job.settings.mode not in READING:
@@ -161,7 +186,7 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
         from runner.modes.initial_weights import fetch_weights
 
         fetch_weights(job.settings, resumed)
-    folder = resumed.path if resumed else new_run_folder()
+    folder = resumed.path if resumed else new_run_folder(outputs(job.settings.output_dir))
     os.environ.update(write_hydra_files(job, folder, again=resumed is not None))
     return job, folder
 

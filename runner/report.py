@@ -10,6 +10,7 @@ from runner.config.words import read_words
 from runner.errors import ConfigurationError
 from runner.exit import guarded, run_command
 from runner.messages import plural
+from runner.records.folder import outputs
 from runner.records.run_names import find_run
 from runner.reports.page import write_report
 from runner.reports.sweep_page import write_job_pages, write_sweep_report
@@ -18,7 +19,7 @@ from runner.sweeps.results_table import report_results
 from runner.sweeps.sweep_plan import SWEEP_JSON
 
 HELP = """\
-usage: python -m runner.report RUN|SWEEP [root=outputs]
+usage: python -m runner.report RUN|SWEEP [output_dir=outputs]
 
 Draw report.html of a run again, from the files in its folder. For a sweep, given by its folder or its name, write
 report.html, sweep.csv and summary.md again, and the pages of all jobs; SWEEP/NUMBER draws the page of one job.
@@ -27,7 +28,7 @@ run
   a folder, latest, or any part of a run's name that no other run has
 
 options
-  root=outputs          the folder that holds runs/ and sweeps/
+  output_dir=outputs    the folder that holds runs/ and sweeps/, as for runs; root=outputs is the same
 
 exit codes: 0 done; 1 the page cannot be written; 2 the command line is wrong
 """
@@ -44,13 +45,17 @@ def execute(texts: Sequence[str]) -> int:
 
 
 def _draw(texts: Sequence[str]) -> None:
-    words = read_words(texts, ("root",))
-    problems = [*words.problems, *(f"unknown option '{word.key}'; report takes root" for word in words.comparisons)]
+    words = read_words(texts, ("root", "output_dir"))
+    problems = [
+        *words.problems,
+        *(f"unknown option '{word.key}'; give output_dir" for word in words.comparisons),
+    ]
     if len(words.names) != 1:
         problems.append(f"report takes 1 run, got {len(words.names)}; see --help")
     if problems:
         raise ConfigurationError(problems)
-    root, name = Path(str(words.options.get("root", "outputs"))), words.names[0]
+    given = [Path(str(folder)) for folder in words.options.values()]
+    root, name = outputs(given[0] if given else None), words.names[0]
     for folder in (Path(name), root / "sweeps" / name):
         if (folder / SWEEP_JSON).exists():
             _draw_sweep(folder)

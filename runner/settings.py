@@ -31,13 +31,10 @@ from runner.user_code import module_of
 Mode = Literal["run", "fit", "evaluate", "predict", "export", "check", "bench", "pack"]
 READING: tuple[Mode, ...] = ("check", "bench", "pack")
 """Modes that read the data without a model."""
-
 TRAINING: tuple[Mode, ...] = ("run", "fit")
 """Modes that train a model."""
-
 USING: tuple[Mode, ...] = ("evaluate", "predict", "export")
 """Modes that use the model of an earlier run."""
-
 DRAWING: tuple[Mode, ...] = (*TRAINING, "check", "bench")
 """Modes that read batches of the training split."""
 
@@ -99,6 +96,9 @@ class Settings(Component):
 
     extensions: Names = ()
     """Your modules whose code the configuration may name, in the working directory or installed; command line only."""
+
+    output_dir: Folder | None = Field(default=None, exclude=True)
+    """Where runs, sweeps and index.html go, and are looked for; null: $KERAS_RUNNER_OUTPUT_DIR, else outputs."""
 
     name: Line | None = None
     """A name for lists, pages and trackers; the folder keeps its own."""

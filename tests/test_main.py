@@ -240,7 +240,7 @@ def test_hydra_answers_its_own_flags(here, capsys):
         (["--multirn", "seed=1,2"], "unknown flag --multirn; did you mean '--multirun'?"),
         (["--cfg", "hydra"], "argument -c/--cfg: invalid choice: 'hydra' (choose from 'job'); see --help"),
         (["--cfg", "job", "-m"], "--cfg prints one configuration; leave out -m and lists of values"),
-        (["--config-dir", "x"], "--config-dir is not supported: put your own files into ./conf"),
+        (["--config-dir", "x"], "--config-dir (or $KERAS_RUNNER_CONFIG_DIR) must be an existing folder, got x"),
         (
             ["--config-name=x"],
             "--config-name is not supported: choose a file of each group instead, as in loader=generator",

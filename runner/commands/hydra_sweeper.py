@@ -42,7 +42,7 @@ def run_by_sweeper(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepResults, lis
 
     Raises `ConfigurationError` if the sweeper or a job it proposes cannot run. A sweep without a job leaves no folder.
     """
-    plan = begin_plan(sweep, new_sweep_folder(), argv)
+    plan = begin_plan(sweep, new_sweep_folder(sweep.root), argv)
     outcomes: list[JobOutcome] = []
     try:
         with plan.running(), live_page(plan.folder), open_library() as library:

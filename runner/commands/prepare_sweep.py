@@ -7,7 +7,8 @@ sweep (`sweep.resume`), and jobs that a sweeper plugin of Hydra's proposes (`hyd
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 
@@ -29,6 +30,7 @@ from runner.config.overrides import (
 from runner.config.validation import validate
 from runner.errors import ConfigurationError
 from runner.records.columns import goal_of_column
+from runner.records.folder import OUTPUT_DIR, OUTPUTS, outputs
 from runner.settings import Settings
 from runner.sweeps.launchers import launcher_problem
 from runner.sweeps.settings import SweepSettings
@@ -54,6 +56,9 @@ class Sweep:
     for_sweeper: tuple[str, ...] = ()
     """The overrides that a sweeper of Hydra's makes jobs from, written for Hydra."""
 
+    root: Path = OUTPUTS
+    """The folder of all sweeps and runs."""
+
 
 def prepare_sweep(texts: Sequence[str]) -> Sweep:
     """The sweep of these overrides. All its jobs are checked before the first one starts.
@@ -61,19 +66,33 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
     Raises `ConfigurationError` with all problems. A problem that only some jobs have names the first of them.
     """
     with open_library() as library:
-        overrides, problems = usable(texts, library)
-        problems += [problem for override in overrides if (problem := _not_in_a_sweep(override))]
-        overrides = [override for override in overrides if not _not_in_a_sweep(override)]
-        settings, wrong = _sweep_settings(overrides, library)
-        wrong += [problem] if (problem := launcher_problem(settings)) else []
-        if settings.resume is not None:
-            return _resumed(overrides, settings, library, [*problems, *wrong])
-        of_jobs = [override for override in overrides if not is_sweep_key(override)]
-        if any(map(is_of_sweeper, overrides)):
-            return _by_sweeper(of_jobs, settings, library, [*problems, *wrong])
-        if settings.search is not None:
-            return _search(of_jobs, settings, library, [*problems, *wrong])
-        return _combinations(of_jobs, settings, library, problems, wrong)
+        sweep = _prepared(texts, library)
+        return replace(sweep, root=_root(parse(texts, library)[0], library))
+
+
+def _prepared(texts: Sequence[str], library: Library) -> Sweep:
+    overrides, problems = usable(texts, library)
+    problems += [problem for override in overrides if (problem := _not_in_a_sweep(override))]
+    overrides = [override for override in overrides if not _not_in_a_sweep(override)]
+    settings, wrong = _sweep_settings(overrides, library)
+    wrong += [problem] if (problem := launcher_problem(settings)) else []
+    if settings.resume is not None:
+        return _resumed(overrides, settings, library, [*problems, *wrong])
+    of_jobs = [override for override in overrides if not is_sweep_key(override)]
+    if any(map(is_of_sweeper, overrides)):
+        return _by_sweeper(of_jobs, settings, library, [*problems, *wrong])
+    if settings.search is not None:
+        return _search(of_jobs, settings, library, [*problems, *wrong])
+    return _combinations(of_jobs, settings, library, problems, wrong)
+
+
+def _root(overrides: Sequence[Override], library: Library) -> Path:
+    """The folder of all sweeps and runs, by the command line or by a chosen file."""
+    choices = [each for each in overrides if is_choice(each, library) and not each.is_sweep_override()]
+    setting = [each for each in choices if library.sets(each.key_or_group, str(each.value()), OUTPUT_DIR)]
+    setting += [override for override in overrides if override.key_or_group == OUTPUT_DIR]
+    given = Check(library, setting).run().document.get(OUTPUT_DIR) if setting else None
+    return outputs(Path(given) if given and isinstance(given, str) else None)
 
 
 def check_ends(space: SearchedOverrides, library: Library) -> Settings | None:
@@ -150,8 +169,8 @@ def _search(overrides: Sequence[Override], settings: SweepSettings, library: Lib
 def _resumed(
     overrides: Sequence[Override], settings: SweepSettings, library: Library, problems: Sequence[str]
 ) -> Sweep:
-    """The rest of an earlier sweep, whose jobs are configured already; only `extensions` must be given again."""
-    listed = [override for override in overrides if override.key_or_group == EXTENSIONS]
+    """The rest of an earlier sweep, whose jobs are configured already; `extensions` must be given again."""
+    listed = [override for override in overrides if override.key_or_group in (EXTENSIONS, OUTPUT_DIR)]
     others = [override for override in overrides if override not in listed]
     refused = [
         f"{key} must not go with sweep.resume: the jobs are configured already; leave it out"
@@ -160,7 +179,7 @@ def _resumed(
         for key in [override.key_or_group]
     ]
     check = Check(library, listed).run()
-    wrong = [problem.text for problem in check.problems if problem.key.startswith(EXTENSIONS)]
+    wrong = [problem.text for problem in check.problems if problem.key.startswith((EXTENSIONS, OUTPUT_DIR))]
     raise_problems([*problems, *refused, *wrong])
     return Sweep((), settings, (), extensions=check.settings.extensions if check.settings else ())
 
@@ -199,7 +218,7 @@ def _not_in_a_sweep(override: Override) -> str | None:
         return f"{override.input_line} resumes a single run; to resume a sweep give sweep.resume=SWEEP_DIR"
     if override.is_sweep_override() and override.is_hydra_override():
         return f"{override.input_line} must be one value: keys of Hydra's cannot be swept"
-    if override.is_sweep_override() and is_sweep_key(override):
+    if override.is_sweep_override() and (is_sweep_key(override) or override.key_or_group == OUTPUT_DIR):
         return f"{override.input_line} must be one value: it applies to all jobs of the sweep"
     return None
 

@@ -17,7 +17,6 @@ from runner.config.overrides import parse
 from runner.config.validation import validate
 from runner.errors import ConfigurationError
 from runner.modes.resume import resumable
-from runner.records.folder import OUTPUTS
 from runner.records.heartbeat import describe_process, is_visible
 from runner.records.run_folder import LATEST, RunFolder, mark_killed
 from runner.settings import Settings
@@ -30,9 +29,9 @@ TAKEOVER = "sweep.takeover=true"
 
 
 def unfinished_jobs(
-    name: Path, extensions: Sequence[str], *, takeover: bool = False
+    name: Path, extensions: Sequence[str], *, root: Path, takeover: bool = False
 ) -> tuple[SweepPlan, list[JobAttempt]]:
-    """The sweep of that name (`latest`: the newest), and its jobs to run: all that did not complete.
+    """The sweep of that name (`latest`: the newest below `root`), and its jobs to run: all that did not complete.
 
     Failed and pruned trials of a search do not run again. With `takeover`, what cannot be seen from here counts as
     ended.
@@ -40,7 +39,7 @@ def unfinished_jobs(
     Raises `ConfigurationError` if there is no such sweep, if it is still running, or if a job to run names code of a
     module that `extensions` does not list.
     """
-    plan = read_sweep(_folder(name), "sweep.resume")
+    plan = read_sweep(_folder(name, root), "sweep.resume")
     if plan.process is not None and plan.is_running and not (takeover and not is_visible(plan.process)):
         where = describe_process(plan.process, plan.folder / SWEEP_JSON, TAKEOVER)
         raise ConfigurationError(
@@ -102,13 +101,13 @@ def _with_extensions(typed: Sequence[str], extensions: Sequence[str], members: i
     return space.overrides
 
 
-def _folder(name: Path) -> Path:
+def _folder(name: Path, root: Path) -> Path:
     if str(name) != LATEST:
         return name
-    newest = newest_sweep(OUTPUTS)
+    newest = newest_sweep(root)
     if newest is None:
         raise ConfigurationError(
-            f"sweep.resume={LATEST} must find a sweep, but there is none in {OUTPUTS / 'sweeps'}; start one with -m"
+            f"sweep.resume={LATEST} must find a sweep, but there is none in {root / 'sweeps'}; start one with -m"
         )
     return newest
 

@@ -59,11 +59,11 @@ def _refused(results: SweepResults, outcomes: Sequence[JobOutcome]) -> Iterator[
 def _begin(sweep: Sweep, argv: Sequence[str]) -> tuple[SweepPlan, list[JobAttempt]]:
     settings = sweep.settings
     if sweep.space is not None:
-        return begin_search(sweep, sweep.space, new_sweep_folder(), argv), []
+        return begin_search(sweep, sweep.space, new_sweep_folder(sweep.root), argv), []
     if settings.resume is None:
-        plan = add_jobs(begin_plan(sweep, new_sweep_folder(), argv), sweep.jobs, {})
+        plan = add_jobs(begin_plan(sweep, new_sweep_folder(sweep.root), argv), sweep.jobs, {})
         return plan, [JobAttempt(job) for job in plan.distinct]
-    plan, attempts = unfinished_jobs(settings.resume, sweep.extensions, takeover=settings.takeover)
+    plan, attempts = unfinished_jobs(settings.resume, sweep.extensions, root=sweep.root, takeover=settings.takeover)
     if plan.search is not None:
         return more_trials(plan, plan.search, settings, sweep.extensions), attempts
     if settings.objective is not None:

@@ -17,7 +17,7 @@ from runner.config.resolvers import literal
 from runner.errors import ConfigurationError
 from runner.records.config_yaml import CONFIG_YAML
 from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume
-from runner.records.folder import OUTPUTS
+from runner.records.folder import OUTPUT_DIR, outputs
 from runner.records.run_folder import LATEST, RunFolder
 from runner.records.run_names import named_run
 from runner.settings import Settings
@@ -58,7 +58,7 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     if len(named) > 1:
         raise ConfigurationError(f"{' and '.join(named)} must not go together; give only one of them")
     [(key, name)] = named.items()
-    folder = _folder(key, name)
+    folder = _folder(key, name, _outputs(composition, overrides))
     takeover = any(each.key_or_group == "resume_takeover" and each.value() is True for each in overrides.keys)
     run = run_to_resume(folder, takeover=takeover) if key == "resume" else CHECKS[key](folder)
     files_of = run.path if key == "from_run" else folder
@@ -81,24 +81,30 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     return Composition(config, (ConfigFile(files_of / CONFIG_YAML, "", rest, (), foreign=False), *files))
 
 
-def _folder(key: str, name: str) -> Path:
-    """The folder of the run, with links resolved: `latest` soon names another one."""
+def _outputs(composition: Composition, overrides: Overrides) -> Path:
+    """The folder of all runs, by the files and the overrides."""
+    given = [composition.config.get(OUTPUT_DIR)]
+    given += [None if each.is_delete() else each.value() for each in overrides.keys if each.key_or_group == OUTPUT_DIR]
+    return outputs(Path(given[-1]) if given[-1] and isinstance(given[-1], str) else None)
+
+
+def _folder(key: str, name: str, root: Path) -> Path:
+    """The folder of the run, with links resolved: `latest` soon names another one. `root` has all runs."""
     if name != LATEST:
         path = Path(name)
         if not name:
             raise ConfigurationError(f"{key} must be a folder, got ''; give {key}={LATEST} or {key}=RUN_DIR")
         if not is_folder(path):
-            found = named_run(OUTPUTS, name, key)
+            found = named_run(root, name, key)
             if found is None:
                 raise ConfigurationError(f"{key} must be an existing folder, got {path}{why_missing(path)}")
             path = found.path
         return Path(shown(path.resolve()))
-    newest = newest_training(OUTPUTS, with_model=key == "from_run")
+    newest = newest_training(root, with_model=key == "from_run")
     if newest is None:
-        what = "a run that trained and has a model" if newest_training(OUTPUTS) else "a run that trained"
+        what = "a run that trained and has a model" if newest_training(root) else "a run that trained"
         raise ConfigurationError(
-            f"{key}={LATEST} must find {what}, but there is none in {OUTPUTS / 'runs'}; "
-            f"start one, or give {key}=RUN_DIR"
+            f"{key}={LATEST} must find {what}, but there is none in {root / 'runs'}; start one, or give {key}=RUN_DIR"
         )
     return Path(shown(newest))
 

@@ -1,6 +1,7 @@
 """One configuration file: where it may be, what it holds, and what is wrong with it.
 
-There are the runner's own files and the user's `./conf`, which comes first on Hydra's search path.
+There are the runner's own files and the user's: those in `./conf`, which come first on Hydra's search path, and those
+in a folder that projects share.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.choices import our_conf
+from runner.component import is_folder
 from runner.errors import ConfigurationError
 from runner.settings import Settings
 
 PRIMARY = "config"
 """The name of the primary file, `config.yaml`, which is always the runner's own."""
+
+SHARED_CONF = "KERAS_RUNNER_CONFIG_DIR"
+"""The environment variable that names a folder which projects share; so does `--config-dir`."""
 
 USER = "user"
 """Hydra's name for the source of the user's files."""
@@ -32,20 +37,25 @@ def our_plugins() -> Path:
     return Path(__file__).resolve().parent / "plugins"
 
 
-def user_conf() -> Path | None:
-    """The folder `conf` in the working directory; None if there is none, or if it is the runner's own.
+def user_folders() -> list[Path]:
+    """The folders with the user's files, the first wins: `conf` in the working directory, then the shared one.
 
-    Raises `ConfigurationError` if it has a config.yaml, which would replace the runner's own and its defaults list.
+    Raises `ConfigurationError` if the shared one is not there, or if one has a config.yaml, which would replace the
+    runner's own and its defaults list.
     """
-    folder = Path.cwd() / "conf"
-    if not folder.is_dir() or folder.samefile(our_conf()):
-        return None
-    if (folder / f"{PRIMARY}.yaml").exists():
-        raise ConfigurationError(
-            f"conf/{PRIMARY}.yaml must not exist: it would replace the runner's own; move its keys to a file of a "
-            "group, for example conf/train/mine.yaml, and choose that with train=mine"
-        )
-    return folder
+    shared = os.environ.get(SHARED_CONF)
+    if shared and not is_folder(Path(shared).expanduser()):
+        raise ConfigurationError(f"--config-dir (or ${SHARED_CONF}) must be an existing folder, got {shared}")
+    named = [Path("conf"), *([Path(shared).expanduser()] if shared else [])]
+    folders = [Path.cwd() / folder for folder in named if folder.is_dir() and not folder.samefile(our_conf())]
+    for folder in folders:
+        if (folder / f"{PRIMARY}.yaml").exists():
+            name = shown(folder)
+            raise ConfigurationError(
+                f"{name}/{PRIMARY}.yaml must not exist: it would replace the runner's own; move its keys to a file of "
+                f"a group, for example {name}/train/mine.yaml, and choose that with train=mine"
+            )
+    return folders
 
 
 def shown(path: Path) -> str:
@@ -112,9 +122,9 @@ def _below(package: str, key: str) -> list[str]:
 
 
 def user_files() -> Iterator[Path]:
-    """All YAML files of the user's folder."""
-    folder = user_conf()
-    return iter(sorted(folder.rglob("*.yaml"))) if folder is not None else iter(())
+    """All YAML files of the user's folders."""
+    for folder in user_folders():
+        yield from sorted(folder.rglob("*.yaml"))
 
 
 def text_of(file: Path) -> str:

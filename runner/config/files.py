@@ -32,8 +32,8 @@ from runner.config.config_file import (
     read_file,
     shown,
     text_of,
-    user_conf,
     user_files,
+    user_folders,
 )
 from runner.config.resolvers import register
 from runner.config.user_source import offer_user_files
@@ -175,9 +175,9 @@ class Library:
 def open_library() -> Iterator[Library]:
     """Open the runner's files and the user's; a Hydra application around the block is kept.
 
-    Raises `ConfigurationError` if the user's folder cannot be used.
+    Raises `ConfigurationError` if a folder of the user's cannot be used.
     """
-    user_conf()
+    user_folders()
     with open_hydra() as opened:
         yield Library(opened.config_loader)
 

@@ -20,7 +20,7 @@ OWNED = {
     "hydra.output_subdir": "Hydra's files of a run are in its .hydra folder",
     "hydra.job.chdir": "paths are relative to the folder where you start",
     "hydra.mode": "-m starts a sweep",
-    "hydra.searchpath": "put your own files into ./conf",
+    "hydra.searchpath": "put your own files into ./conf, or give --config-dir DIR",
     "hydra.launcher": "each job runs in its own process, and sweep.jobs sets how many run at once",
 }
 """Keys of Hydra's that only the runner sets, each with the reason."""

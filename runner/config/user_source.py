@@ -15,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from runner.choices import our_conf
-from runner.config.config_file import USER, user_conf
+from runner.config.config_file import USER, user_folders
 
 SUFFIX = ".yaml"
 
@@ -62,14 +62,13 @@ class UserSource(ConfigSource):
 
 
 class UserConf(SearchPathPlugin):
-    """Puts the user's folder first, so that its files add to the runner's own and override them, in sweeps too."""
+    """Puts the user's folders first, so that their files add to the runner's own and override them, in sweeps too."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Prepend the folder, but only for the runner: a plugin serves every Hydra application of a process."""
+        """Prepend the folders, but only for the runner: a plugin serves every Hydra application of a process."""
         ours = str(our_conf())
         if any(element.path.removeprefix("file://") == ours for element in search_path.get_path()):
-            folder = user_conf()
-            if folder is not None:
+            for folder in reversed(user_folders()):
                 search_path.prepend(USER, f"{UserSource.scheme()}://{folder}")
 
 

@@ -1,6 +1,6 @@
 """The hosts of a group: host 0 leads them, the others start and end their ranks with it. All share a file system.
 
-Each host says what it does in a `HostFile` below `outputs/hosts/`, in the folder of the group's coordinator. Host 0
+Each host says what it does in a `HostFile` in `hosts` of `output_dir`, in the folder of the group's coordinator. Host 0
 takes another host as a member once that one has read its file, so files that killed processes have left count for
 nothing.
 """
@@ -37,18 +37,22 @@ NOTHING: Mapping[str, Any] = {}
 
 @dataclass(frozen=True)
 class HostGroup:
-    """One of `num_hosts` hosts that train together, with `local` ranks on each; `config` must be the same on all."""
+    """One of `num_hosts` hosts that train together, with `local` ranks on each; `config` must be the same on all.
+
+    `root` is the folder of runs, which all hosts share.
+    """
 
     coordinator: str
     number: int
     num_hosts: int
     local: int
     config: Mapping[str, Any]
+    root: Path = OUTPUTS
 
     @property
     def folder(self) -> Path:
         """The folder of the files of the hosts."""
-        return OUTPUTS / "hosts" / re.sub(r"[^\w.-]", "_", self.coordinator)
+        return self.root / "hosts" / re.sub(r"[^\w.-]", "_", self.coordinator)
 
     @property
     def numbers(self) -> range:

@@ -39,7 +39,7 @@ from runner.modes.together import Origin, is_together, joins, recorded_by_host_0
 from runner.modes.tracker import Tracking
 from runner.modes.verify import repeated, verify
 from runner.records.config_yaml import write_config
-from runner.records.folder import new_run_folder
+from runner.records.folder import new_run_folder, outputs
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked, secret_values
@@ -96,10 +96,10 @@ def run(
     of yours. A resume needs them again.
     With `distribute.processes`, other processes do it, of which `rank` is one.
 
-    Without a `folder`, a new one is made in `outputs/runs`; a resumed run keeps its own. An error closes the record as
-    failed, Ctrl-C as interrupted; both are raised again. A resume that ends before its first step changes nothing in
-    the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the data, and
-    `VerifyError` if `verify` found a difference.
+    Without a `folder`, a new one is made in `runs` of `config.output_dir`; a resumed run keeps its own. An error closes
+    the record as failed, Ctrl-C as interrupted; both are raised again. A resume that ends before its first step changes
+    nothing in the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the
+    data, and `VerifyError` if `verify` found a difference.
     """
     given = with_model(config, model)
     digests, config = callback_digests(given, callbacks), debugged(given)
@@ -117,7 +117,7 @@ def run(
     fetch_weights(config, resumed)
     if rank.world == 1 and joins(given):
         return recorded_by_host_0(given)
-    folder = resumed.path if resumed else folder or new_run_folder()
+    folder = resumed.path if resumed else folder or new_run_folder(outputs(config.output_dir))
     if rank.world == 1 and is_together(given):
         return recorded_together(given, folder, origin)
     tracking = Tracking(config, terminal := Terminal())

@@ -17,7 +17,7 @@ from runner.distribute.launch import host_number
 from runner.distribute.settings import TOGETHER
 from runner.errors import ConfigurationError, DataError, RunnerError, Terminated, VerifyError
 from runner.exit import INTERRUPTED
-from runner.records.folder import CHECKPOINTS
+from runner.records.folder import CHECKPOINTS, outputs
 from runner.records.record import RUN_JSON, RunRecord
 from runner.records.state import newest_step
 from runner.settings import TRAINING, Settings
@@ -84,7 +84,8 @@ def _number(config: Settings) -> int:
 
 def _host_group(config: Settings) -> HostGroup:
     keys = config.distribute
-    return HostGroup(str(keys.coordinator), _number(config), keys.hosts, keys.processes, config.document())
+    hosts = (str(keys.coordinator), _number(config), keys.hosts, keys.processes)
+    return HostGroup(*hosts, config.document(), outputs(config.output_dir))
 
 
 def _orders(config: Settings, folder: Path, origin: Origin) -> Callable[[int], bytes]:

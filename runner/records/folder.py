@@ -10,25 +10,48 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from runner.errors import RunnerError
+from runner.errors import ConfigurationError
 
 OUTPUTS = Path("outputs")
+OUTPUT_DIR, VARIABLE = "output_dir", "KERAS_RUNNER_OUTPUT_DIR"
+"""The key, and the environment variable, that name another folder than `OUTPUTS`."""
+
+PROBE_BYTES = 65_536
+"""What a new folder must have room for."""
 
 MODEL, CHECKPOINTS = "model.keras", "checkpoints"
 """In the folder of a run: the final model, and the folder of the best model, the last model and the states."""
 
 
-def new_run_folder(root: Path = OUTPUTS) -> Path:
+def outputs(given: Path | None = None) -> Path:
+    """The folder of runs and sweeps: the one given, else that of the environment variable, else `OUTPUTS`.
+
+    `~` at its beginning is the home folder.
+    """
+    folder = given or Path(os.environ.get(VARIABLE) or OUTPUTS)
+    try:
+        return folder.expanduser()
+    except RuntimeError:  # no such user
+        return folder
+
+
+def call(folder: Path) -> str:
+    """What a command calls the folder of a run or sweep: its name if it lies in `OUTPUTS`, else its path."""
+    folder = folder.resolve()
+    return folder.name if folder.parent.parent.name == OUTPUTS.name else str(folder)
+
+
+def new_run_folder(root: Path | None = None) -> Path:
     """Make the folder ``root/runs/<date>_<time>_<6 random hex>``, with a unique name; the time is local.
 
-    Raises `RunnerError` if the folder cannot be made.
+    Raises `ConfigurationError`, and leaves nothing, if there can be no such folder, or no file in it.
     """
-    return _new_folder(root / "runs")
+    return _new_folder((root or outputs()) / "runs")
 
 
-def new_sweep_folder(root: Path = OUTPUTS) -> Path:
+def new_sweep_folder(root: Path | None = None) -> Path:
     """Make ``root/sweeps/<date>_<time>_<6 random hex>``, as `new_run_folder` does."""
-    return _new_folder(root / "sweeps")
+    return _new_folder((root or outputs()) / "sweeps")
 
 
 def point_latest(root: Path, folder: Path) -> None:
@@ -67,16 +90,28 @@ def put_aside(folder: Path) -> None:
 
 
 def _new_folder(parent: Path) -> Path:
+    missing = [folder for folder in (parent, *parent.parents) if not os.path.lexists(folder)]
+    folder = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            folder = parent / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{_random_hex()}"
+        while folder is None:
+            free = parent / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{_random_hex()}"
             with suppress(FileExistsError):
-                folder.mkdir()
-                return folder
+                free.mkdir()
+                folder = free
+        probe = folder / ".probe"
+        probe.write_bytes(bytes(PROBE_BYTES))
+        probe.unlink()
+        return folder
     except OSError as error:
-        raise RunnerError(
-            f"cannot make a folder in {parent}: {error.strerror}; free that path, or start in a folder you can write to"
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        for made in missing:
+            with suppress(OSError):
+                made.rmdir()
+        raise ConfigurationError(
+            f"{OUTPUT_DIR} must be a folder to write to, got {parent.parent}: cannot make a folder in {parent}: "
+            f"{error.strerror}; free that path, or give {OUTPUT_DIR}=DIR"
         ) from error
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from runner.records.columns import in_unit, title_of
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
+from runner.records.folder import call
 from runner.records.output import brief, csv_text
 from runner.records.run_folder import is_number
 from runner.records.run_names import MADE, all_runs
@@ -105,7 +106,7 @@ def render_index(root: Path) -> str:
         columns=[*([f"best {objective}"] if objective else []), *map(title_of, keys)],
         statuses=sorted(Counter(run.status for run in runs).items()),
         sweeps=sweeps,
-        unlinked=next((row.run.name for row in rows if row.link is None and row.run.document.get("started")), None),
+        unlinked=next((call(row.run.path) for row in rows if row.link is None and "/" not in row.run.name), None),
         num_left_out=len(found) - len(runs),
         most=MOST_CHOSEN,
         data=comparison(runs),

@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.messages import plural
 from runner.records.columns import Objective
-from runner.records.folder import CHECKPOINTS
+from runner.records.folder import CHECKPOINTS, call
 from runner.records.run_folder import RunFolder
 
 LONG_WAIT = 0.1
@@ -75,7 +75,7 @@ def _resume(run: RunFolder, document: Mapping[str, Any], *more: str) -> tuple[st
     listed = (f"extensions=[{','.join(extensions)}]",) if extensions else ()
     inexact = ("resume_inexact=true",) if run.value("loader.kind") == "custom" else ()
     bad = ("data.on_bad=skip",) if (document["error"] or {}).get("type") == "BadSampleError" else ()
-    return (f"resume={run.name}", *listed, *bad, *inexact, *more)
+    return (f"resume={call(run.path)}", *listed, *bad, *inexact, *more)
 
 
 SET = re.compile(r"(?:set|choose) (loader(?:\.\w+)?=\w+)")
@@ -104,5 +104,5 @@ def _train_longer(run: RunFolder, best: Mapping[str, Any] | None, objective: Obj
 
 def _use(run: RunFolder, best: Mapping[str, Any] | None, objective: Objective) -> NextStep:
     of_best = "" if best is None else f" with the weights of epoch {best['epoch']}, the best by {objective.key}"
-    words = ("mode=predict", f"from_run={run.name}", "data=directory", "data.root=FOLDER", "data.class_mode=null")
+    words = ("mode=predict", f"from_run={call(run.path)}", "data=directory", "data.root=FOLDER", "data.class_mode=null")
     return NextStep(f"To predict other images{of_best}:", words)

@@ -12,6 +12,7 @@ from typing import Any
 from runner.records.columns import meanings, title_of
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
+from runner.records.folder import call
 from runner.records.record import RUN_JSON
 from runner.reports.html import REPORT_HTML, aligned, render_page, sections_of
 from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
@@ -159,7 +160,7 @@ def _undrawn(results: SweepResults) -> str | None:
     ended = [job for job in results.jobs if (job.run.path / RUN_JSON).exists()]
     if all((job.run.path / REPORT_HTML).exists() for job in ended):
         return None
-    return shlex.join(["python", "-m", "runner.report", results.plan.folder.resolve().name])
+    return shlex.join(["python", "-m", "runner.report", call(results.plan.folder)])
 
 
 def _rows(results: SweepResults) -> list[JobRow]:

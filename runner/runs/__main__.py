@@ -40,7 +40,7 @@ options
   sort=KEY              the order of list and compare, ascending; sort=-KEY descending
   limit=N               the newest N runs; with sort, the first N
   metric=KEY goal=max   the metric of best; goal=min or max is known for losses, errors, accuracies and Keras's metrics
-  root=outputs          the folder that holds runs/ and sweeps/
+  output_dir=outputs    the folder that holds runs/ and sweeps/, as for runs; root=outputs is the same
   yes=true              let clean remove the runs it lists
   takeover=true         let clean list runs of other hosts, too, which their records say are still running
 

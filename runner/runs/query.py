@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from runner.config.words import CommandWords, read_words
 from runner.errors import ConfigurationError
 from runner.messages import did_you_mean, plural, yaml_text
 from runner.records.dotted import flat
+from runner.records.folder import outputs
 from runner.records.output import FORMATS, Format, csv_text
 from runner.records.run_folder import RunFolder, is_number
 from runner.records.run_names import find_run
@@ -64,7 +65,7 @@ class Query:
 
     names: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    root: Path = Path("outputs")
+    root: Path = field(default_factory=outputs)
     format: Format = "table"
     columns: Sequence[str] | None = None
     sort: str | None = None
@@ -126,15 +127,20 @@ def _keys(run: RunFolder) -> Iterable[str]:
 
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "list": ("format", "root", "columns", "sort", "limit"),
-    "show": ("format", "root"),
-    "compare": ("format", "root", "sort", "limit"),
-    "diff": ("format", "root"),
-    "best": ("format", "root", "metric", "goal"),
-    "clean": ("format", "root", "yes", "takeover"),
-    "page": ("root",),
+    "list": ("format", "root", "output_dir", "columns", "sort", "limit"),
+    "show": ("format", "root", "output_dir"),
+    "compare": ("format", "root", "output_dir", "sort", "limit"),
+    "diff": ("format", "root", "output_dir"),
+    "best": ("format", "root", "output_dir", "metric", "goal"),
+    "clean": ("format", "root", "output_dir", "yes", "takeover"),
+    "page": ("root", "output_dir"),
 }
-TEXTS: Mapping[str, Callable[[str], Any]] = {"root": Path, "sort": str, "metric": str}
+TEXTS: Mapping[str, Callable[[str], Any]] = {
+    "root": lambda text: outputs(Path(text)),
+    "output_dir": lambda text: outputs(Path(text)),
+    "sort": str,
+    "metric": str,
+}
 """Options that take any text, and the conversion of each."""
 ACCEPTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "format": (f"one of {', '.join(FORMATS)}", lambda value: value in FORMATS),
@@ -157,11 +163,14 @@ def read(command: str, texts: Sequence[str]) -> Query:
         raise ConfigurationError(problems)
     conditions = tuple(Condition(word.key, word.sign, word.values) for word in words.comparisons)
     options = {name: TEXTS[name](str(value)) if name in TEXTS else value for name, value in words.options.items()}
-    return Query(words.names, conditions, **options)
+    root = options.pop("output_dir", None)
+    return Query(words.names, conditions, **options, **({} if root is None else {"root": root}))
 
 
 def _problems(command: str, words: CommandWords) -> Iterator[str]:
     yield from words.problems
+    if {"root", "output_dir"} <= words.options.keys():
+        yield "root and output_dir are the same; give only one of them"
     for name, (expected, fits) in ACCEPTED.items():
         if name in words.options and not fits(words.options[name]):
             yield f"{name} must be {expected}, got {yaml_text(words.options[name])}"

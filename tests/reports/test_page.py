@@ -351,7 +351,7 @@ def test_report_command_refuses_bad_arguments(tmp_path):
     with pytest.raises(RunnerError) as refused:
         execute(["a", "b", "format=csv"])
     assert refused.value.problems == (
-        "unknown option 'format'; report takes root",
+        "unknown option 'format'; give output_dir",
         "report takes 1 run, got 2; see --help",
     )
 

@@ -21,7 +21,7 @@ def done_once():
     list_names, listed = files.Library._list, {}
 
     def remembered(library, overrides):
-        if files.user_conf() is not None:
+        if files.user_folders():
             return compose(library, overrides)
         key = (files.our_conf(), *overrides)
         if key not in compositions:

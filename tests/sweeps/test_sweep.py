@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from runner import compose
+from runner.commands.prepare_sweep import prepare_sweep
+from runner.commands.sweep import run_sweep
 from runner.errors import ConfigurationError, Terminated
 from runner.records.config_yaml import write_config
 from runner.records.record import RunRecord
@@ -135,6 +137,18 @@ def test_resume_of_complete_sweep_runs_nothing(sweep, capsys):
     _, folder = sweep("seed=1,2")
     assert sweep(f"sweep.resume={folder}") == (0, folder)
     assert "2 jobs, 0 to run" in capsys.readouterr().out
+
+
+def test_sweep_is_kept_and_resumed_elsewhere(here, forked, capsys):
+    keys = ["output_dir=a scratch disk", "seed=1,9"]
+    assert run_sweep(prepare_sweep(keys), ["-m", *keys]) == 1
+    (folder,) = Path("a scratch disk/sweeps").iterdir()
+    assert not Path("outputs").exists()
+    assert f"{folder.name}/1" in Path("a scratch disk/index.html").read_text()
+    (here / "mended").touch()
+    again = ["output_dir=a scratch disk", "sweep.resume=latest"]
+    assert run_sweep(prepare_sweep(again), ["-m", *again]) == 0
+    assert statuses(folder) == dict.fromkeys(range(2), "completed")
 
 
 @pytest.mark.parametrize(
