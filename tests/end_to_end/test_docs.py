@@ -56,8 +56,7 @@ with without_pages():
 """`python -m runner`, drawing nothing."""
 CHEAP_OPTIMIZER = ["train.optimizer={name: sgd}"]
 """It takes a fifth of the time of Adam, which is half of the time of a step that is not traced."""
-SWEEP_TO_RUN = "loader=sequence"
-"""The first words of the sweep that runs, with two jobs: one that trains, and one that only checks the data."""
+ALL_DEVICES = "distribute.devices=all"
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,24 @@ def examples(tmp_path_factory):
 
 
 @pytest.fixture
-def one_loader(monkeypatch):
-    """The bench measures only the loader it is started with, and no bounds: its own tests measure all."""
+def small_networks(monkeypatch):
+    """The networks of `keras.applications` have one layer: tests of the model build them as they are."""
+
+    def network(*, include_top, weights, input_shape, pooling):
+        import keras
+
+        return keras.Sequential([keras.Input(input_shape), keras.layers.GlobalAveragePooling2D()], name="network")
+
+    monkeypatch.setattr("keras.applications.MobileNetV2", network)
+
+
+@pytest.fixture
+def short_modes(monkeypatch):
+    """The bench measures only the loader it is started with, and no bounds; `debug=overfit` takes two steps."""
     monkeypatch.setattr("runner.modes.bench.candidates", lambda asked, *_, **__: [asked])
     monkeypatch.setattr("runner.modes.bench.measure_bounds", lambda *_: [])
+    monkeypatch.setattr("runner.modes.debug.OVERFIT_EPOCHS", 1)
+    monkeypatch.setattr("runner.modes.debug.OVERFIT_STEPS", 2)
 
 
 DONE = set()
@@ -133,7 +146,8 @@ class Reader:
     """Follows a page: epochs, samples, and networks that a command does not name, are cut short, but for the first run.
 
     A command that ran on an earlier page is skipped, unless a later step of this page needs a run. A run only trains,
-    unless the next step repeats it or a later one reads its results: evaluating and predicting have their own tests.
+    unless the next step repeats it or a later one reads its results: evaluating and predicting have their own tests. A
+    run on another backend takes a process; there is one.
     """
 
     def __init__(self, page, examples):
@@ -212,8 +226,10 @@ class Reader:
         if missing or "tracker.uri=http://localhost:5000" in arguments or "tracker.mode=online" in arguments:
             return
         words = [*arguments, *self.shorter(arguments)]
-        traces = not arguments or "debug=overfit" in arguments  # the default run, and one of many steps
-        tf.config.run_functions_eagerly(not traces)
+        if any(word.startswith("backend=") for word in arguments) and ALL_DEVICES not in arguments:
+            runner.compose(words)  # it runs with all devices, and in test_backends
+            return
+        tf.config.run_functions_eagerly(bool(arguments))  # the default run is traced, as for users
         if any(word.startswith("backend=") for word in arguments):
             run = [sys.executable, "-c", WITHOUT_PAGES, *words]
             assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode == exit_code
@@ -257,7 +273,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("page", RUNNABLE)
-def test_page_runs_as_it_is_read(page, place, one_loader, empty_pages, eager, examples):
+def test_page_runs_as_it_is_read(page, place, short_modes, small_networks, empty_pages, eager, examples):
     Reader(page, examples).follow_all()
 
 
@@ -270,20 +286,6 @@ def test_sweep_of_docs_can_be_prepared(command, place, monkeypatch):
     monkeypatch.setattr("runner.component.find_spec", lambda name: importlib.util.find_spec("pytest"))
     sweep = prepare_sweep(shlex.split(command))
     assert len(sweep.jobs) > 1 or sweep.space is not None or sweep.settings.resume is not None
-
-
-def test_sweep_of_docs_runs(place):
-    from runner.commands.prepare_sweep import prepare_sweep
-    from runner.commands.sweep import run_sweep
-    from runner.sweeps.results import read_results
-
-    (command,) = (each for each in SWEEPS if each.startswith(SWEEP_TO_RUN))
-    words = [*shlex.split(command), "model=mlp", "train.epochs=1", "data.limit=100", "sweep.jobs=2"]
-    words += ["mode=fit,check", "sweep.paired=[[mode,loader.workers]]"]
-    assert run_sweep(prepare_sweep(words), ["-m", *words]) == 0
-    (folder,) = Path("outputs/sweeps").iterdir()
-    assert read_results(folder).status_counts() == {"completed": 2}
-    assert {"report.html", "summary.md", "sweep.csv"} <= {file.name for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize("group", ["data", "loader", "model"])
