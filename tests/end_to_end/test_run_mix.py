@@ -16,8 +16,8 @@ QUICK = ["model=mlp", "model.hidden_units=[8]", "loader.batch_size=64", "data=mi
 def configured(digits_root, tmp_path_factory):
     """Runs on two parts of the digits, the second of which is small and has half of the draws."""
     root = tmp_path_factory.mktemp("runs")
-    parts = f"{{a: {{kind: digits, root: {digits_root}, share: 1, limit: 300}}"
-    parts += f", b: {{kind: digits, root: {digits_root}, share: 1, limit: 80, split_seed: 1}}}}"
+    parts = f"{{a: {{kind: digits, root: {digits_root}, share: 1, limit: 120}}"
+    parts += f", b: {{kind: digits, root: {digits_root}, share: 1, limit: 60, split_seed: 1}}}}"
 
     def start(name, *overrides):
         folder = root / name
@@ -47,7 +47,7 @@ def test_results_are_given_by_part(whole):
 def test_page_has_a_table_of_the_parts(whole, empty_pages):
     page = empty_pages["runner.reports.page:render"](RunFolder(whole))
     assert "Results by part" in page
-    assert '<th scope="row">b</th><td class="n" data-value="80">' in page
+    assert '<th scope="row">b</th><td class="n" data-value="60">' in page
 
 
 def test_run_that_stopped_goes_on_in_its_shares(configured, whole):
