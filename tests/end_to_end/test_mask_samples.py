@@ -37,7 +37,7 @@ def test_several_arrays_and_masks_resume_exactly(tmp_path, monkeypatch):
     (tmp_path / "mine_patients.py").write_text(MINE)
     monkeypatch.syspath_prepend(tmp_path)
     data = ["extensions=[mine_patients]", "data=custom", "data.target=mine_patients.Patients", "data.class_mode=mask"]
-    data += [CLASSES, "data.augment.rotation=0.1", "data.augment.crop=[8,8]", *UNET, "loader.batch_size=5"]
+    data += [CLASSES, "data.augment.rotation=0.1", "data.augment.crop=[8,8]", *UNET, "loader.batch_size=6"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         folder.mkdir()

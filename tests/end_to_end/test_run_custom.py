@@ -118,6 +118,9 @@ import numpy as np
 HELD = []
 
 class Busy:
+    def __init__(self, seconds):
+        self.seconds = seconds
+
     def __len__(self):
         return 40
 
@@ -129,7 +132,7 @@ class Busy:
         if not HELD:
             HELD.append(bytearray(b"x") * 50_000_000)
         began = time.process_time()
-        while time.process_time() - began < 0.02:
+        while time.process_time() - began < self.seconds:
             pass
         return np.full((2, 2, 1), index, np.uint8)
 """
@@ -137,7 +140,7 @@ class Busy:
 
 @pytest.fixture
 def busy(tmp_path, monkeypatch):
-    """Samples that take 20 ms of a processor each, read by code that holds 50 MB in each process."""
+    """Samples that take `data.arguments.seconds` of a processor each, read by code that holds 50 MB in each process."""
     (tmp_path / "mine_busy.py").write_text(BUSY)
     yield ["extensions=[mine_busy]", "data=custom", "data.target=mine_busy.Busy", "data.validation_split=0"]
     sys.modules.pop("mine_busy", None)
@@ -145,10 +148,11 @@ def busy(tmp_path, monkeypatch):
 
 def test_run_counts_worker_time_and_memory(busy, capsys):
     keys = [*busy, "model=mlp", "mode=fit", "train.epochs=2", "loader.workers=1"]
-    run(compose([*keys, "loader.use_multiprocessing=false"]))  # all that is imported, and the 50 MB, are in memory now
+    # All that is imported, and the 50 MB, are in memory now.
+    run(compose([*keys, "data.arguments.seconds=0", "loader.use_multiprocessing=false"]))
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     capsys.readouterr()
-    document = run(compose([*keys, "loader.use_multiprocessing=true"])).document
+    document = run(compose([*keys, "data.arguments.seconds=0.02", "loader.use_multiprocessing=true"])).document
     took = document["results"]["fit"]
     assert took["samples_seen"] == 80
     assert 80 * 0.02 <= took["cpu_seconds"] < 60

@@ -121,9 +121,8 @@ def test_directory_flow_hands_weights_over(photos):
         assert len(x) == len(y) == len(weights) == len(flow[1][2])
 
 
-@pytest.mark.parametrize("mode", ["sparse", "categorical"])
-def test_volumes_are_learnt(volumes, ran, mode, traced):
-    document, table = ran(*volumes, f"data.class_mode={mode}", "train.epochs=20", "loader.batch_size=16")
+def test_volumes_are_learnt(volumes, ran, traced):
+    document, table = ran(*volumes, "data.class_mode=sparse", "train.epochs=20", "loader.batch_size=16")
     assert document["data"]["samples"] == {"train": 36, "validation": 12, "test": 12}
     assert tuple(document["data"]["shape"]) == (16, 16, 16, 1)
     assert agreement(table) == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)

@@ -122,29 +122,11 @@ def test_run_draws_where_it_waited(ran):
     assert (ran().folder / "figures" / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("class_mode", ["categorical", "sparse"])
-def test_predictions_reproduce_accuracy(ran, class_mode):
-    told = ran() if class_mode == "categorical" else ran(f"data.class_mode={class_mode}")
-    assert told.config.data.class_mode == class_mode
-    document, table = told.document, read_rows(told.folder / "predictions.csv")
+def test_predictions_reproduce_accuracy(ran):
+    document, table = ran().document, read_rows(ran().folder / "predictions.csv")
     accuracy = np.mean([row["label"] == row["predicted"] for row in table])
     assert len(table) == document["data"]["samples"]["test"]
     assert accuracy == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
-
-
-def test_predictions_reproduce_binary_accuracy(quick, folder):
-    document = run(quick("data.classes=['3','8']", "data.class_mode=binary"), folder=folder).document
-    table = read_rows(folder / "predictions.csv")
-    accuracy = np.mean([row["label"] == row["predicted"] for row in table])
-    assert accuracy == pytest.approx(document["results"]["evaluate"]["accuracy"], abs=1e-6)
-    assert {row["label"] for row in table} == {"3", "8"}
-
-
-def test_reconstruction_reports_its_error(quick, folder, traced):
-    document = run(quick("data.class_mode=input"), folder=folder).document
-    table = read_rows(folder / "predictions.csv")
-    error = np.mean([float(row["mean_squared_error"]) for row in table])
-    assert error == pytest.approx(document["results"]["evaluate"]["loss"], rel=1e-3)
 
 
 def test_predictions_stand_in_the_sources_order(ran):
@@ -158,7 +140,6 @@ def test_predictions_stand_in_the_sources_order(ran):
     [
         ["loader=in_memory"],
         ["loader=generator"],
-        ["loader=sequence", "loader.workers=0"],
         ["loader=sequence", "loader.workers=1", "loader.use_multiprocessing=true"],
         ["loader=directory_flow"],
     ],
@@ -174,14 +155,13 @@ def test_another_seed_trains_another_model(ran):
     assert digests["weights"] != reference["weights"]
 
 
-@pytest.mark.parametrize(("steps", "epochs"), [(2, 3), (6, 1)])
-def test_steps_per_epoch_only_changes_reports(ran, steps, epochs):
-    told = ran(f"train.steps_per_epoch={steps}", f"train.epochs={epochs}")
+def test_steps_per_epoch_only_changes_reports(ran):
+    told = ran("train.steps_per_epoch=2", "train.epochs=3")
     digests, reference = told.document["digests"], ran().document["digests"]
     assert {**digests, "weights_per_epoch": digests["weights_per_epoch"][-1:]} == {
         **reference, "weights_per_epoch": reference["weights_per_epoch"][-1:]
     }  # fmt: skip
-    assert len(read_rows(told.folder / "metrics.csv")) == epochs
+    assert len(read_rows(told.folder / "metrics.csv")) == 3
 
 
 FEW = ["data.limit=40"]
