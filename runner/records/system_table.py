@@ -9,8 +9,7 @@ from math import log2
 from pathlib import Path
 from typing import IO
 
-from runner.errors import RunnerError
-from runner.records.files import read_table, write_cells, write_table
+from runner.records.files import write_cells, write_table
 
 SYSTEM_CSV = "system.csv"
 
@@ -85,11 +84,9 @@ def read_system(folder: Path) -> list[Row]:
     A row that a kill or a full disk has cut is left out.
     """
     try:
-        header, *rows = read_table(folder / SYSTEM_CSV) or [[]]
-        return [dict(zip(header, map(_number, row), strict=True)) for row in rows if len(row) == len(header)]
-    except (RunnerError, ValueError, csv.Error):
+        with (folder / SYSTEM_CSV).open(encoding="utf-8", newline="") as file:
+            header, *rows = [*csv.reader(file)] or [[]]
+        whole = [row for row in rows if len(row) == len(header)]
+        return [dict(zip(header, [float(cell) if cell else None for cell in row], strict=True)) for row in whole]
+    except (OSError, ValueError, csv.Error):
         return []
-
-
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from math import ceil
+from math import ceil, isfinite
 
 from runner.records.run_folder import RunFolder, is_number
 from runner.records.system_table import read_system
-from runner.reports.axes import can_draw, value_axis, whole_axis
+from runner.reports.axes import value_axis, whole_axis
 from runner.reports.charts import Chart, LegendEntry
 from runner.reports.plot import Line, Plot, Style, key_svg
 
@@ -58,7 +58,7 @@ def system_charts(run: RunFolder) -> list[Chart]:
 
 
 def _column(name: str, unit: float = 1.0) -> Read:
-    return lambda row: None if (value := row.get(name)) is None or not can_draw(value) else value / unit
+    return lambda row: None if (value := row.get(name)) is None or not isfinite(value) else value / unit
 
 
 class _Places:
