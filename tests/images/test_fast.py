@@ -76,9 +76,11 @@ def test_fast_equals_exact_without_resizing(kinds, color_mode):
         np.testing.assert_array_equal(_read(path, **keys), _read(path, decode="exact", **keys), path.name)
 
 
-@pytest.mark.parametrize("color_mode", ["rgb", "grayscale"])
+@pytest.mark.parametrize(
+    ("color_mode", "size"),
+    [("rgb", (224, 224)), ("rgb", (90, 300)), ("rgb", (700, 900)), ("rgb", None), ("grayscale", (90, 300))],
+)
 @pytest.mark.parametrize("keep_aspect_ratio", [True, False])
-@pytest.mark.parametrize("size", [(224, 224), (90, 300), (700, 900), None])
 def test_no_antialias_equals_keras_dataset_pixels(photographs, color_mode, keep_aspect_ratio, size):
     for path in photographs:
         with Image.open(path) as image:

@@ -23,14 +23,14 @@ def task(shape, dtype=np.float32):
 def test_cnn3d_trains_on_volumes(shape, tmp_path):
     made = task(shape)
     model = SMALL.build(made)
-    compile_model(model, made, optimizer="adam")
-    model.run_eagerly = len(shape) == 3  # to trace three functions takes longer than to train
+    compile_model(model, made, optimizer="sgd")
+    model.run_eagerly = len(shape) == 3  # to trace a function takes longer than to train
     x = np.random.default_rng(0).normal(size=(6, *shape)).astype(np.float32)
     history = model.fit(x, np.float32([0, 1, 2, 0, 1, 2]), epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert np.array_equal(loaded(x), model(x))
 
 
 def test_cnn3d_refuses_what_is_no_volume():
