@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from runner.distribute.group import HANDED_IN, RANKS, error_file, error_of
 from runner.distribute.ranks import ALONE, Rank
 from runner.errors import RunnerError
-from runner.records.files import replacing
+from runner.records.files import replacing, write_atomically
 
 WATCH_SECONDS = 0.02
+
+Made = TypeVar("Made")
 
 
 def rank_folders(run: Path) -> list[Path]:
@@ -28,14 +30,16 @@ def note_error(folder: Path, number: int) -> None:
 
 
 class Exchange:
-    """Hands values of all ranks of a run, which is in `folder`, to rank 0; alone it does nothing.
+    """Hands values of the ranks of a run, which is in `folder`, to rank 0, and those of rank 0 to all, in files.
 
-    All ranks gather the same things in the same order. The files are removed once they are read.
+    All ranks call the same methods in the same order. The files are removed once they are read; alone there are none.
     """
 
     def __init__(self, rank: Rank = ALONE, folder: Path = Path()) -> None:
         self.rank, self.run = rank, folder
         self._gathered = 0
+        self._given: list[int] = []
+        """The numbers of files that other ranks read, which stay until all have gathered something."""
 
     @property
     def own_folder(self) -> Path:
@@ -58,12 +62,47 @@ class Exchange:
         """
         self._gathered += 1
         if self.rank.leads:
-            others = (self._file(number) for number in range(1, self.rank.world))
-            return chain(values, chain.from_iterable(map(self._taken, others)))
+            return self._all(values, [self._file(number) for number in range(1, self.rank.world)])
         with replacing(self._file(self.rank.number), overwrite=True) as temporary, temporary.open("wb") as file:
             for value in values:
                 pickle.dump(value, file)
         return iter(())
+
+    def _all(self, values: Iterable[Any], others: Iterable[Path]) -> Iterator[Any]:
+        yield from values
+        for file in others:
+            yield from self._taken(file)
+        for number in self._given:
+            for file in (self.run / RANKS).glob(f"*-{number}{HANDED_IN}"):
+                file.unlink()
+        self._given.clear()
+
+    def once(self, make: Callable[[], Made]) -> Made:
+        """What `make` returns, which rank 0 alone calls, in all ranks; its error ends the run."""
+        file = self._given_file(0)
+        if not self.rank.leads:
+            self._await(file)
+            value: Made = pickle.loads(file.read_bytes())
+            return value
+        made = make()
+        if self.rank.world > 1:
+            write_atomically(file, pickle.dumps(made), overwrite=True)
+        return made
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """The ranks do the block one after the other, rank 0 first."""
+        file = self._given_file(self.rank.number)
+        if not self.rank.leads:
+            self._await(self._file(self.rank.number - 1))
+        yield
+        if self.rank.world > 1:
+            file.touch()
+
+    def _given_file(self, number: int) -> Path:
+        self._gathered += 1
+        self._given.append(self._gathered)
+        return self._file(number)
 
     def _file(self, number: int) -> Path:
         return self.run / RANKS / f"{number}-{self._gathered}{HANDED_IN}"
@@ -84,8 +123,9 @@ class Exchange:
         number = int(file.name.partition("-")[0])
         while not file.exists():
             time.sleep(WATCH_SECONDS)
-            if error_file(self.run, number).exists():
-                raise RunnerError(f"rank {number}: {' '.join(error_of(self.run, number)).removeprefix('error: ')}")
+            if (noted := error_file(self.run, number)).exists():
+                lines = error_of(self.run, number) if number else noted.read_text("utf-8").splitlines()
+                raise RunnerError(f"rank {number}: {' '.join(lines).removeprefix('error: ')}")
 
 
 WITHOUT_OTHERS = Exchange()

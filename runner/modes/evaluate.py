@@ -56,7 +56,8 @@ def use_model(run: RunContext, runs: tuple[RunFolder, ...]) -> Dataset:
         settings = prepare_loading(run, dataset, (split,), {**section, "notes": dataset.notes})
         for one in runs:
             refuse_unfit(run.config, one, dataset, split)
-        picture_data(run.record.path, replace(dataset, splits={split: dataset.splits[split]}))
+        if run.rank.leads:
+            picture_data(run.record.path, replace(dataset, splits={split: dataset.splits[split]}))
     with open_loaders(run, settings, dataset, (split,), training=False) as loaders:
         if len(runs) > 1:
             with run.record.stage(mode):

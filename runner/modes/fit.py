@@ -55,7 +55,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
     """
     with data_stage(run):
         dataset, settings = _open_data(run, resumed)
-        if resumed is None:
+        if resumed is None and run.rank.leads:
             picture_data(run.record.path, dataset)
     with naming_refusals(deterministic=run.config.deterministic), ExitStack() as stack:
         with run.record.stage("build"):
@@ -110,7 +110,8 @@ def _begin_again(run: RunContext, dataset: Dataset, notes: Notes, start: State |
     for name in (FIGURES, PREDICTIONS):
         shutil.rmtree(folder / name, ignore_errors=True)
     keep_states(folder / CHECKPOINTS, start)
-    picture_data(folder, dataset)
+    if run.rank.leads:
+        picture_data(folder, dataset)
 
 
 def _first_loss(run: RunContext, model: keras.Model, loader: Loader) -> float | None:
@@ -128,11 +129,13 @@ def _pixels(run: RunContext, settings: LoaderSettings, dataset: Dataset, notes: 
     head = next((head for head in source.labels.heads if head.mode == "mask"), None)
     if head is None or run.config.train.class_weight != "balanced":
         return None
-    with (
-        run.terminal.waiting("counting the pixels of each class"),
-        open_loader(run.config, streaming(settings), dataset, "train", notes=notes) as loader,
-    ):
-        return count_pixels(head, loader.epoch(0))
+
+    def count() -> Array:
+        with open_loader(run.config, streaming(settings), dataset, "train", notes=notes) as loader:
+            return count_pixels(head, loader.epoch(0))
+
+    with run.terminal.waiting("counting the pixels of each class"):
+        return run.exchange.once(count)
 
 
 def _callbacks(run: RunContext, start: State | None) -> tuple[UserCallback, ...]:
@@ -251,7 +254,8 @@ def _report_fit(run: RunContext, training: Training, settings: LoaderSettings, r
         result["wait"] = _report_wait(run, wait, training.train, settings)
     run.terminal.summary(resource_lines(result))
     refuse_no_numbers(training.model, "at the end of training")
-    digests["weights"] = save(training.model, run.record.path / MODEL, digests["weights_per_epoch"])
+    if run.rank.leads:
+        digests["weights"] = save(training.model, run.record.path / MODEL, digests["weights_per_epoch"])
     if run.config.loader.kind == "custom":
         digests["ids"] = None  # ready-made batches have positions for ids, which identify no sample
     run.record.update(digests=digests, results={"fit": result})

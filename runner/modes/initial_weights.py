@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from runner.data.dataset import NoData
@@ -48,7 +49,8 @@ def model_to_build(run: RunContext, task: Task, resumed: RunFolder | None, *, ha
     settings = run.config.model
     if has_state:
         return settings.without_initial_weights()
-    initial = settings.initial_weights(task)
+    with run.exchange.in_turn() if settings.fetches_weights else nullcontext():  # Keras may have to download the file
+        initial = settings.initial_weights(task)
     if initial is None or not initial.file.is_file():  # `build` says what is wrong with it
         return settings
     digest, before = file_digest(initial.file), _recorded(resumed)

@@ -1,5 +1,9 @@
 """What the ranks of a group find reaches rank 0 in files, or the error of one that ends first."""
 
+from contextlib import nullcontext
+from threading import Thread
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,8 @@ from runner.distribute.exchange import WITHOUT_OTHERS, Exchange, note_error, ran
 from runner.distribute.group import START, error_of
 from runner.distribute.ranks import Rank
 from runner.errors import RunnerError
+from runner.modes.fit import _pixels
+from runner.modes.initial_weights import model_to_build
 
 
 @pytest.fixture
@@ -64,3 +70,55 @@ def test_each_rank_has_a_folder_of_its_own(exchanges, tmp_path):
         exchange.own_folder.mkdir()
     (tmp_path / "ranks" / "1.log").touch()
     assert rank_folders(tmp_path) == [tmp_path / "ranks" / "1", tmp_path / "ranks" / "2"]
+
+
+def test_rank_0_alone_makes_a_value_for_all(exchanges, tmp_path):
+    made = []
+    values = [exchange.once(lambda: made.append(1) or np.float32([0.1])) for exchange in exchanges]
+    assert made == [1] and all(np.array_equal(value, np.float32([0.1])) for value in values)
+    for exchange in (*exchanges[1:], exchanges[0]):
+        list(exchange.gather([]))
+    assert not list((tmp_path / "ranks").iterdir())
+    assert WITHOUT_OTHERS.once(lambda: 3) == 3
+
+
+def test_ranks_do_a_block_in_turn(exchanges, tmp_path):
+    done = []
+
+    def do(exchange):
+        with exchange.in_turn():
+            done.append(exchange.rank.number)
+        list(exchange.gather([]))
+
+    threads = [Thread(target=do, args=(exchange,)) for exchange in reversed(exchanges)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [0, 1, 2] and not list((tmp_path / "ranks").iterdir())
+
+
+def test_pixels_of_masks_are_counted_by_rank_0(exchanges):
+    exchanges[0].once(lambda: np.array([5, 6]))
+    head = SimpleNamespace(mode="mask")
+    dataset = SimpleNamespace(splits={"train": SimpleNamespace(labels=SimpleNamespace(heads=[head]))})
+    config = SimpleNamespace(train=SimpleNamespace(class_weight="balanced"))
+    terminal = SimpleNamespace(waiting=lambda text: nullcontext())
+    run = SimpleNamespace(config=config, terminal=terminal, exchange=exchanges[1])
+    assert _pixels(run, None, dataset, None).tolist() == [5, 6]  # without a loader, which it could not open
+
+
+def test_ranks_fetch_weights_in_turn(exchanges):
+    fetched = []
+
+    def fetching(exchange):
+        model = SimpleNamespace(fetches_weights=True, initial_weights=lambda task: fetched.append(exchange.rank.number))
+        model_to_build(
+            SimpleNamespace(config=SimpleNamespace(model=model), exchange=exchange), None, None, has_state=False
+        )
+
+    second = Thread(target=fetching, args=(exchanges[1],))
+    second.start()
+    fetching(exchanges[0])
+    second.join()
+    assert fetched == [0, 1]

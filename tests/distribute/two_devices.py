@@ -14,6 +14,7 @@ from pathlib import Path
 import runner
 from runner.distribute.ranks import Rank
 from runner.errors import ConfigurationError, Terminated
+from runner.modes import evaluate
 from runner.modes.follow import follow
 from runner.modes.run import run
 from tests.support.masks import discs
@@ -82,7 +83,9 @@ def predict_by_ranks(folder, *overrides):
     """What two processes predict, one after the other in this one: each alone, as a prediction needs no other."""
     config = runner.compose(overrides)
     (folder / "ranks").mkdir(parents=True)
+    picture_data, evaluate.picture_data = evaluate.picture_data, None  # which rank 0 alone does
     follow(config, Rank(1, 2), folder)
+    evaluate.picture_data = picture_data
     run(config, folder=folder, rank=Rank(0, 2))
 
 
