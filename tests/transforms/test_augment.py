@@ -1,5 +1,7 @@
 """Augmentation: what it does to pixels, that it repeats, and what it refuses."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -269,3 +271,12 @@ def test_what_cannot_be_augmented_is_refused(settings, spec, message, training):
     with pytest.raises(DataError) as refused:
         augment(settings, spec, 0, training=training)
     assert message in str(refused.value)
+
+
+def test_documentation_has_every_key_and_picture():
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "how-to/augmentation.md").read_text()
+    assert [name for name in Augment.model_fields if f".{name}`" not in page] == []
+    pictures = {name.name for name in (docs / "images/augment").iterdir()}
+    assert {name for name in pictures if f"../images/augment/{name})" not in page} == set()
+    assert len(pictures) == page.count("../images/augment/") == 17
