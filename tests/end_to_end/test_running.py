@@ -22,7 +22,7 @@ from tests.support.run_files import read_document, read_rows
 pytestmark = pytest.mark.usefixtures("eager", "empty_pages")
 
 QUICK = ["seed=5", "train.epochs=2", "loader.workers=2", "model=mlp", "model.hidden_units=[16]", "data.limit=192"]
-QUICK += ["loader.batch_size=64"]  # three steps per epoch
+QUICK += ["loader.batch_size=64", "train.optimizer={name: sgd}"]  # three steps per epoch
 
 
 @pytest.fixture(scope="module")
