@@ -73,9 +73,9 @@ class _Places:
         self._times = list(accumulate(map(self._time, rows), max))
 
     def chart(self, title: str, unit: str, columns: Iterable[tuple[str, Read]]) -> Chart | None:
-        """The chart of these columns; None if no row has a value above 0."""
+        """The chart of the columns that have a value above 0, and values at two places; None if there is none."""
         read = [(name, [value_of(row) for row in self._rows]) for name, value_of in columns]
-        known = [(name, values) for name, values in read if any(values)]
+        known = [(name, values) for name, values in read if any(values) and self._is_a_line(values)]
         numbers = _numbers([values for _, values in known])
         places = [round(self._x[number], 4) for number in numbers]
         lines = [
@@ -90,6 +90,9 @@ class _Places:
         legend = [LegendEntry(key_svg(line.style), line.name) for line in lines]
         described = "; ".join(_described(name, values, unit) for name, values in known)
         return Chart(title, (), plot, described, unit, legend)
+
+    def _is_a_line(self, values: Sequence[float | None]) -> bool:
+        return len({x for x, value in zip(self._x, values, strict=True) if value is not None}) > 1
 
     def _epoch(self, row: Mapping[str, float | None]) -> float:
         """The epochs until a row: by time within an epoch that is over, by steps within one that is not."""

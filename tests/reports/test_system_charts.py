@@ -40,7 +40,8 @@ def test_rows_of_done_epochs_lie_by_their_time(drawn):
 
 
 def test_line_of_zeros_is_left_out(drawn):
-    rows = [row(1, second, received_bytes_per_second=0, read_bytes_per_second=2e6 * second) for second in range(3)]
+    counts = [{"received_bytes_per_second": 0, "read_bytes_per_second": 2e6 * step} for step in range(3)]
+    rows = [row(1, step, step, **each) for step, each in enumerate(counts)]
     charts = drawn(rows)
     assert [line.name for line in charts["reads and network"].plot.lines] == ["from files"]
     assert charts["reads and network"].plot.lines[0].y == [0, 2, 4]
@@ -49,19 +50,21 @@ def test_line_of_zeros_is_left_out(drawn):
 
 def test_gpus_are_next_to_the_wait(drawn):
     gpu = {"gpu0_percent": 50, "gpu0_memory_bytes": 3e9}
-    charts = drawn([row(1, second, wait_share=0.25, memory_bytes=1e9, **gpu) for second in (1, 2)])
+    charts = drawn([row(1, step, step, wait_share=0.25, memory_bytes=1e9, **gpu) for step in (1, 2)])
     lines = {line.name: line.y[0] for line in charts["waiting for data and GPU"].plot.lines}
     assert lines == {"waiting": 25, "GPU": 50}
     assert {line.name: line.y[0] for line in charts["memory, with workers"].plot.lines} == {"run": 1, "GPU": 3}
 
 
 def test_loss_within_epochs_is_for_few_epochs(drawn):
-    rows = [row(1, second, loss=1 / second) for second in (1, 2)]
+    rows = [row(1, step, step, loss=1 / step) for step in (1, 2)]
     assert drawn(rows)["loss of the epoch so far"].plot.lines[0].y == [1, 0.5]
 
 
 def test_loss_within_many_epochs_is_not_drawn(drawn):
-    assert "loss of the epoch so far" not in drawn([row(9, second, loss=1) for second in (1, 2)], durations=[3] * 8)
+    assert "loss of the epoch so far" not in drawn(
+        [row(9, step, 80 + step, loss=1) for step in (1, 2)], durations=[3] * 8
+    )
 
 
 def test_long_table_keeps_its_extremes(drawn):
@@ -72,6 +75,12 @@ def test_long_table_keeps_its_extremes(drawn):
     assert len(line.y) <= MOST_POINTS + 2
     assert (max(line.y), min(line.y)) == (7, 0.01)
     assert line.x == sorted(line.x)
+
+
+def test_values_at_one_place_are_no_line(drawn):
+    charts = drawn([row(1, 1), row(1, 2, step=10, loss=0.5), row(1, 3, step=10, loss=0.4)])
+    assert "loss of the epoch so far" not in charts
+    assert "processor, with workers" in charts
 
 
 def test_table_of_one_row_has_no_chart(drawn):
