@@ -25,6 +25,7 @@ from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.training.backend import Backend, package_of
+from runner.training.in_phase import refuse_unfit_phases
 from runner.training.settings import Export, Predict, Train
 from runner.user_code import module_of
 
@@ -233,8 +234,7 @@ class Settings(Component):
                 f"data.augment.crop must be at most data.target_size=[{size[0]}, {size[1]}], the size of an image, "
                 f"got [{crop[0]}, {crop[1]}]; raise data.target_size"
             )
-        are_files = isinstance(self.data, Directory | DataFrame)
-        if self.predict.original_size and self.mode in PREDICTING and not are_files:
+        if self.predict.original_size and self.mode in PREDICTING and not isinstance(self.data, Directory | DataFrame):
             raise ValueError(
                 "predict.original_size needs data=directory or data=dataframe, whose image files have a size of their "
                 f"own, got data={self.data.kind}; set predict.original_size=false"
@@ -243,18 +243,17 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _using_has_a_run_to_use(self) -> Self:
-        using = self.mode in USING
-        if using and self.from_run is None:
+        if self.mode in USING and self.from_run is None:
             raise ValueError(
                 f"mode={self.mode} needs the run whose model to use, got no from_run; "
                 "add from_run=latest or from_run=RUN_DIR"
             )
-        if not using and self.from_run is not None:
+        if self.mode not in USING and self.from_run is not None:
             raise ValueError(
                 f"from_run must go with mode=evaluate, predict or export, got mode={self.mode}; "
                 "add mode=evaluate, or leave from_run out"
             )
-        if not using and self.split is not None:
+        if self.mode not in USING and self.split is not None:
             raise ValueError(
                 f"split must go with mode=evaluate, predict or export, got mode={self.mode}; leave split={self.split} "
                 "out"
@@ -282,6 +281,7 @@ class Settings(Component):
         if self.verify and (not repeats or self.mode in READING):
             other = "no rerun" if not repeats else f"mode={self.mode}, which has no results to compare"
             raise ValueError(f"verify must go with rerun, got {other}; add rerun=RUN_DIR, or leave verify out")
+        refuse_unfit_phases(self)
         return self
 
     @classmethod

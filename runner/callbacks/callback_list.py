@@ -94,13 +94,14 @@ class RunCallbacks(PacedCallbacks):
         model: keras.Model,
         *,
         heads: Sequence[Head] = (),
+        of_phase: Sequence[keras.callbacks.Callback] = (),
         **params: Any,
     ) -> None:
         super().__init__(callbacks, add_history=True, model=model, verbose=0, **params)
         self.heads = heads
         """What the labels are for: the names of their classes are those of columns."""
-        users = [callback for callback in self.callbacks if isinstance(callback, UserCallback)]
-        self._users_last = [*(callback for callback in self.callbacks if callback not in users), *users]
+        self._users_last = _with_users_last(self.callbacks)
+        self._of_phase = of_phase
         self._last_batch = 0
         self._is_stopped: bool | None = None
         self._begun = False
@@ -116,6 +117,28 @@ class RunCallbacks(PacedCallbacks):
         if not self._begun:
             self._begun = True
             super().on_train_begin(logs)
+
+    @property
+    def phase_has_stopped(self) -> bool:
+        """Whether a callback of the phase, and no other before it, has stopped the training."""
+        return any(getattr(callback, "has_stopped", False) for callback in self._of_phase)
+
+    def end_phase(self) -> None:
+        """End and remove the callbacks of the phase, `of_phase`; all others live on."""
+        for callback in self._of_phase:
+            callback.on_train_end(self._logs)
+            self.callbacks.remove(callback)
+
+    def begin_phase(self, of_phase: Sequence[keras.callbacks.Callback], *, before: keras.callbacks.Callback) -> None:
+        """Add the callbacks of a phase, `before` another one, once the model is compiled for it."""
+        place = self.callbacks.index(before)
+        self.callbacks[place:place] = self._of_phase = of_phase
+        for callback in of_phase:
+            callback.set_params(self.params)
+            callback.set_model(self.model)
+            callback.on_train_begin()
+        self._users_last = _with_users_last(self.callbacks)
+        self._averages = WeightAverages(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Keep averages while training."""
@@ -177,3 +200,8 @@ class RunCallbacks(PacedCallbacks):
         self.on_train_begin()
         self._averages.apply()
         super().on_train_end(self._logs)
+
+
+def _with_users_last(callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
+    users = [callback for callback in callbacks if isinstance(callback, UserCallback)]
+    return [*(callback for callback in callbacks if callback not in users), *users]

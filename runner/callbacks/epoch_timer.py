@@ -59,6 +59,11 @@ class EpochClock(keras.callbacks.Callback):  # type: ignore[misc]
         self._steps_begun = self._steps_before = 0
         self._first_over = self._first_over_waited = math.inf
 
+    def begin_phase(self) -> None:
+        """Count steps from here: the model is compiled once more in the next one."""
+        self._steps_begun = self._steps_before = 0
+        self._first_over = self._first_over_waited = math.inf
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the clock. A first batch that some backends read before this counts in the epoch."""
         early = self._waiting.waited_seconds - self._waited

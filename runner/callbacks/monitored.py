@@ -78,6 +78,15 @@ class EarlyStopping(WhereMonitored, keras.callbacks.EarlyStopping):  # type: ign
 
     kept = ("wait", "best", "best_epoch", "best_weights", "stopped_epoch")
 
+    has_stopped = False
+    """Whether it, and no callback before it, has stopped the training."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Decide whether this is the last epoch."""
+        was_stopped = self.model.stop_training
+        super().on_epoch_end(epoch, logs)
+        self.has_stopped = self.model.stop_training and not was_stopped
+
 
 class ReduceLROnPlateau(WhereMonitored, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
     """Lowers the learning rate once the value no longer improves; patience counts epochs that have the value."""

@@ -64,6 +64,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self.stopped: bool = counts["stopped"]
         self.epoch_logs: dict[str, float] | None = counts.get("epoch_logs")
         """The logs of an epoch that is trained and not validated yet; else None."""
+        self.phase: Mapping[str, Any] | None = None
+        """The place in the phases of the training, as a state names it; None without phases."""
         self._users = UserStates()
         self._saved_at = time.monotonic()
         self._begun = self.step
@@ -195,6 +197,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         }
         if self._knows_pixels:
             counts["pixels"] = self.pixels
+        if self.phase is not None:
+            counts["phase"] = self.phase
         if self.epoch_logs is not None:
             counts["epoch_logs"] = self.epoch_logs
         document = {"counts": counts, "callbacks": callbacks, **({"users": users.values} if users.values else {})}

@@ -107,6 +107,7 @@ class Check:
             self.problems.append(Problem(EXTENSIONS, text))
         requested = {override.key_or_group for override in keys if self._apply(override, config)}
         self.document, absent = to_plain(config)
+        self._leave_out_epochs(composition, requested)
         validated = validate(self.document)
         problems = [*absent, *(problem for problem in validated.problems if problem.key not in {p.key for p in absent})]
         self.problems += [_with_file(problem, composition, requested) for problem in problems]
@@ -116,6 +117,18 @@ class Check:
             self.problems += [_with_file(problem, composition, requested) for problem in missing]
             for package in self.settings.packages():
                 self.problems += [Problem(package.key, text) for text in not_installed([package])]
+
+    def _leave_out_epochs(self, composition: Composition, requested: set[str]) -> None:
+        """With phases, the epochs of the default file or of an earlier run do not count; those of the user's are wrong.
+
+        Their sum takes their place.
+        """
+        key, train = "train.epochs", self.document.get("train")
+        if isinstance(train, dict) and train.get("phases") and "epochs" in train:
+            got = train.pop("epochs")
+            if key in requested or composition.file_of(key) in composition.foreign_files:
+                text = f"{key} must be left out with train.phases, whose epochs add up to it, got {quoted(got)}"
+                self.problems.append(_with_file(Problem(key, f"{text}; remove it"), composition, requested))
 
     def _apply(self, override: Override, config: DictConfig) -> bool:
         """Set a key as Hydra will; False, and a problem, if that is impossible."""

@@ -110,6 +110,8 @@ class Schema:
             elif self.variants(below := node.get("additionalProperties") or {}) is not None:  # a component by name
                 place = KeyPlace(f"{place.key}.{part}", below, node)
                 node, variants, tag = below, None, None
+            elif "properties" in (item := self.resolve(node.get("items") or {})):  # a component of a list
+                place, node = KeyPlace(f"{place.key}[{part}]", place.node, node), item
             else:  # the tag of a union, or an index
                 node = next((shape for shape in self.shapes(node) if self.variants(shape) or "properties" in shape), {})
         return place
@@ -296,6 +298,8 @@ def _expected_list(node: Node) -> str:
 
 def _plural(node: Node) -> str:
     kind = node.get("type")
+    if "$ref" in node:
+        return "groups of keys"
     if kind == "array":
         return _expected_list(node).replace("a list", "lists", 1)
     return " ".join((NUMBERS[kind][1], *_limits(node))) if kind in NUMBERS else "texts"

@@ -119,7 +119,7 @@ class _Errors:
             return f"{text}; it belongs to {', '.join(others)}"
         return text + (
             did_you_mean(name, known, prefix)
-            or self.schema.elsewhere(name)
+            or (not group.endswith("]") and self.schema.elsewhere(name))
             or f"; its keys are {', '.join(key for key in known if key != 'kind')}"
         )
 

@@ -161,12 +161,22 @@ class InMemoryLoader(Loader):
         for step in range(plan.num_steps):
             yield Draw.of_pass(order[slice(*plan.positions(step))].astype(np.int64), 0)
 
-    def close(self) -> None:
-        """Stop the workers and free the samples."""
+    def transform_by(self, transforms: Transforms) -> None:
+        """As in `Loader`; the samples stay in memory."""
+        self._stop_workers()
+        super().transform_by(transforms)
+
+    def _stop_workers(self) -> None:
         with self._lock:
-            transforming, self._transforming, self._samples = self._transforming, None, None
+            transforming, self._transforming = self._transforming, None
         if transforming is not None:
             transforming.close()
+
+    def close(self) -> None:
+        """Stop the workers and free the samples."""
+        self._stop_workers()
+        with self._lock:
+            self._samples = None
         super().close()
 
 

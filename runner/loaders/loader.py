@@ -54,6 +54,10 @@ class Loader(ABC):
         """Handle samples that cannot be read by `on_bad`, and call `note` for each; set before the first batch."""
         self.reader, self.note = replace(self.reader, on_bad=on_bad), note
 
+    def transform_by(self, transforms: Transforms) -> None:
+        """Apply other transforms, which give samples of the same spec, from the next `stream` or `epoch` on."""
+        self.reader = replace(self.reader, transforms=transforms)
+
     def __len__(self) -> int:
         """Steps in one epoch of the plan."""
         return self.plan.num_steps

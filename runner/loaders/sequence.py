@@ -65,12 +65,20 @@ class SequenceLoader(Loader):
             return None
         return self.windows.read(first_step, num_steps, self.clock, self._settings.timeout_seconds)
 
-    def close(self) -> None:
-        """Stop the workers; the next epoch starts new ones."""
+    def transform_by(self, transforms: Transforms) -> None:
+        """As in `Loader`; the next epoch starts new workers, which have a reader each."""
+        self._stop_workers()
+        super().transform_by(transforms)
+
+    def _stop_workers(self) -> None:
         with self._lock:
             workers, self._workers = self._workers, None
         if workers is not None:
             workers.close()
+
+    def close(self) -> None:
+        """Stop the workers; the next epoch starts new ones."""
+        self._stop_workers()
         super().close()
 
 

@@ -201,6 +201,8 @@ class Application(ModelSettings):
         return {"include_preprocessing": scaling == "builtin"} if optional else {}
 
     def _freeze(self, network: keras.Model) -> None:
+        from runner.models.trainable import train_last
+
         if isinstance(self.trainable, bool):
             network.trainable = self.trainable
             return
@@ -209,5 +211,4 @@ class Application(ModelSettings):
                 f"model.trainable must be true, false or at most {len(network.layers)}, the layers of {self.name}, "
                 f"got {self.trainable}"
             )
-        for layer in network.layers[: -self.trainable]:
-            layer.trainable = False
+        train_last(network.layers, self.trainable)

@@ -1,7 +1,7 @@
 """Keras's learning-rate schedules: `train.learning_rate` as more than a number.
 
-Steps are training steps, one per batch, counted over the whole run; Keras also counts every batch if gradients are
-accumulated. A schedule has the name of its Keras class.
+Steps are training steps, one per batch, counted over the whole run, or over a phase of it; Keras also counts every
+batch if gradients are accumulated. A schedule has the name of its Keras class.
 """
 
 from __future__ import annotations
@@ -32,8 +32,17 @@ class Schedule(Component):
     def keras_arguments(self, num_steps: int) -> dict[str, Any]:
         """Keras's arguments, for a run of `num_steps` steps."""
 
-    def build(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-        """The schedule, for a run of `num_steps` steps."""
+    def build(self, num_steps: int, first_step: int = 0) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The schedule, for `num_steps` steps from `first_step` of the optimizer on."""
+        schedule = self.make(num_steps)
+        if not first_step:
+            return schedule
+        from runner.models.phase_optimizer import PhaseSchedule
+
+        return PhaseSchedule(schedule, first_step)
+
+    def make(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """Keras's schedule, for `num_steps` steps."""
         import keras
 
         made = getattr(keras.optimizers.schedules, type(self).__name__)
@@ -187,8 +196,8 @@ class OwnSchedule(Schedule):
         """The user's arguments, and the steps of the run."""
         return {"num_steps": num_steps, **self.arguments}
 
-    def build(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-        """The schedule, for a run of `num_steps` steps.
+    def make(self, num_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The schedule, for `num_steps` steps.
 
         Raises `ConfigurationError` if it makes no schedule, or one that a saved model could not hold.
         """

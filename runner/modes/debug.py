@@ -23,9 +23,12 @@ def debugged(config: Settings) -> Settings:
     if config.debug is None or isinstance(config.data, NoData):  # the settings refuse the latter
         return config
     given = config.data.limit
-    batch, train = config.loader.batch_size, {"epochs": 1, "steps_per_epoch": None}
+    batch = config.loader.batch_size
+    phases = [phase.model_copy(update={"epochs": 1}) for phase in config.train.phases]
+    phases = phases if config.debug == "fast" else phases[:1]
+    train: dict[str, Any] = {"epochs": len(phases) or 1, "steps_per_epoch": None, "phases": tuple(phases)}
     if config.debug == "overfit":
-        train = {"epochs": OVERFIT_EPOCHS, "steps_per_epoch": OVERFIT_STEPS, "early_stopping": None}
+        train = {"epochs": OVERFIT_EPOCHS, "steps_per_epoch": OVERFIT_STEPS, "early_stopping": None, "phases": ()}
         once = {"balance": None, "draw_by": None}  # the one batch is the whole epoch
         data = {"augment": Augment(), **_without_shares(config.data)}
         config = _with(config, mode="fit", data=data, loader=once, model=_without_dropout(config.model))

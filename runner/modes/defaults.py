@@ -43,6 +43,8 @@ def _chosen(part: Component, defaults: Mapping[str, Any], prefix: str) -> Iterat
     for name, field in type(part).model_fields.items():
         if name == "kind" or field.exclude or (name in SHOWN_ELSEWHERE and not prefix):
             continue
+        if name == "epochs" and getattr(part, "phases", None):
+            continue  # the sum of those of the phases
         value, key, in_file = getattr(part, name), f"{prefix}{name}", defaults.get(name, {})
         default = field.get_default(call_default_factory=True)
         if isinstance(value, Component):
@@ -57,4 +59,11 @@ def _plain(value: Any) -> Any:
     """The value as it is in run.json: paths are texts, tuples are lists."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_given(item) if isinstance(item, Component) else _plain(item) for item in value]
     return value.document() if isinstance(value, Component) else to_plain(value)
+
+
+def _given(part: Component) -> dict[str, Any]:
+    """A part of a list, with the keys that it was given."""
+    return part.model_dump(mode="json", exclude_unset=True)

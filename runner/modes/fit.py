@@ -25,6 +25,7 @@ from runner.modes.context import RunContext, data_stage, open_loaders, open_note
 from runner.modes.figures import picture_data, picture_wait
 from runner.modes.model import build_model
 from runner.modes.open_data import data_section, open_dataset, open_repeated
+from runner.modes.phases import phase_transforms, report_phase
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data, where_to_start
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from runner.callbacks.user_callbacks import UserCallback
     from runner.training.loop import Training
+    from runner.training.phases import Phases
 
 
 def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
@@ -61,7 +63,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
         with run.record.stage("build"):
             steps = steps_per_pass(run.config, settings, dataset)
             found = None if resumed is None else read_state(resumed.path / CHECKPOINTS)
-            task, model = build_model(run, dataset, steps, resumed, has_state=found is not None)
+            task, model, phases = build_model(run, dataset, steps, resumed, found)
             start = None if resumed is None else _start(run, resumed, found, model, steps)
             callbacks = _callbacks(run, start)
         splits, notes = tuple(dataset.splits), _notes(run, dataset, resumed)
@@ -69,7 +71,9 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
             pixels = _pixels(run, settings, dataset, notes)
-            training = replace(_training(run, model, loaders, first_loss, pixels), callbacks=callbacks)
+            transforms = phase_transforms(run.config, dataset, loaders["train"], phases)
+            training = _training(run, model, loaders, first_loss, pixels)
+            training = replace(training, callbacks=callbacks, phases=phases, transforms=transforms)
             begin = None if resumed is None else partial(_begin_again, run, dataset, notes)
             result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
@@ -127,7 +131,7 @@ def _pixels(run: RunContext, settings: LoaderSettings, dataset: Dataset, notes: 
 
     source = dataset.splits["train"]
     head = next((head for head in source.labels.heads if head.mode == "mask"), None)
-    if head is None or run.config.train.class_weight != "balanced":
+    if head is None or all(one.class_weight != "balanced" for one in run.config.train.each()):
         return None
 
     def count() -> Array:
@@ -211,6 +215,9 @@ def _fit(
         def on_goals(goals: Mapping[str, str]) -> None:
             run.record.update(goals=goals)
 
+        def on_phase(phases: Phases) -> None:
+            report_phase(run, phases)
+
         def on_begin() -> None:
             if begin is not None:
                 metrics.resume(start.done_epochs(steps) if start else 0)
@@ -218,7 +225,7 @@ def _fit(
             sampler.begin(start.step if start else 0, resumed=begin is not None)
 
         with profiling, closing(sampler):
-            observer = TrainingObserver(on_step, on_epoch, on_weights, on_begin, on_goals, on_values)
+            observer = TrainingObserver(on_step, on_epoch, on_weights, on_begin, on_goals, on_values, on_phase)
             return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runner.data.dataset import Data, Dataset
@@ -12,19 +13,26 @@ from runner.modes.context import RunContext
 from runner.modes.initial_weights import model_to_build
 from runner.modes.summary import training_lines
 from runner.records.run_folder import RunFolder
+from runner.records.state import State
 
 if TYPE_CHECKING:
     import keras
 
+    from runner.training.phases import Phases
+
 
 def build_model(
-    run: RunContext, dataset: Dataset, steps_per_pass: int, resumed: RunFolder | None, *, has_state: bool
-) -> tuple[Task, keras.Model]:
-    """The task that the data sets, and a model for it, compiled; without initial weights if a state has them."""
+    run: RunContext, dataset: Dataset, steps_per_pass: int, resumed: RunFolder | None, state: State | None
+) -> tuple[Task, keras.Model, Phases]:
+    """The task that the data sets, a model for it, compiled for the phase of training that `state` is in, the phases.
+
+    It has no initial weights if there is a state: that has its own.
+    """
     from runner.distribute.devices import variables_on
     from runner.models.compile import compile_model
     from runner.models.layers import precision
     from runner.training.objectives import objectives_of
+    from runner.training.phases import PhasePlace, Phases
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or steps_per_pass
@@ -33,20 +41,25 @@ def build_model(
         objectives = objectives.of_mixed_labels()
     task = objectives.task
     with precision(settings.precision), variables_on(run.config.distribute):
-        model = model_to_build(run, task, resumed, has_state=has_state).build(task)
-        by_user = model.compiled
-        if by_user:
-            _refuse_without_effect(run, model)
-        else:
-            counted = _countable(run, task, dataset, steps)
-            optimizer = settings.build_optimizer(settings.epochs * steps)
-            metrics = (objectives if counted == task else objectives.without_overlaps()).renewed()
-            parts = {"losses": objectives.losses, "metrics": metrics}
-            compile_model(model, counted, optimizer=optimizer, jit_compile=settings.jit_compile, **parts)
+        model = model_to_build(run, task, resumed, has_state=state is not None).build(task)
+    if by_user := model.compiled:
+        _refuse_without_effect(run, model)
+        phases = Phases.single(settings, steps)
+    else:
+        counted = _countable(run, task, dataset, steps)
+        chosen = objectives if counted == task else objectives.without_overlaps()
+
+        def compile_for(model: keras.Model, make_optimizer: Callable[[], keras.Optimizer]) -> None:
+            with precision(settings.precision), variables_on(run.config.distribute):
+                parts = {"losses": objectives.losses, "metrics": chosen.renewed()}
+                compile_model(model, counted, optimizer=make_optimizer(), jit_compile=settings.jit_compile, **parts)
+
+        phases = Phases(settings, steps, PhasePlace.of(state), compile_for)
+        phases.begin(model)
     run.config.model.refuse_unsavable(model)
     run.record.update(network=network_section(model))
     run.terminal.summary(training_lines(run.config, steps, model.count_params(), compiled_by_user=by_user))
-    return task, model
+    return task, model, phases
 
 
 def _countable(run: RunContext, task: Task, dataset: Dataset, steps: int) -> Task:

@@ -88,6 +88,11 @@ def _refuse_complete(config: Settings, run: RunFolder, epochs: int) -> None:
         raise ConfigurationError(
             f"resume needs an unfinished run, got {run.path}, which stopped early; start a new run"
         )
+    if config.train.epochs <= epochs and config.train.phases:
+        raise ConfigurationError(
+            f"resume needs an unfinished run, got {run.path}, which is completed; to train further, give train.phases "
+            "with its phases and one more, and add resume_inexact=true"
+        )
     if config.train.epochs <= epochs:
         raise ConfigurationError(
             f"resume needs an unfinished run, got {run.path}, which is completed; "
@@ -105,6 +110,7 @@ def _stretched(config: Settings, epochs: int) -> Iterator[str]:
     rate = config.train.learning_rate
     if (
         config.train.epochs != epochs
+        and not config.train.phases
         and isinstance(rate, Schedule)
         and rate.keras_arguments(1) != rate.keras_arguments(2)
     ):

@@ -214,7 +214,7 @@ class TrainingView:
         self._table.line(epoch, row)
 
 
-HIDDEN = ("learning_rate", "samples_seen")
+HIDDEN = ("phase", "learning_rate", "samples_seen")
 """Columns of metrics.csv that the terminal does not show."""
 
 KEPT = ("loss", "val_loss", "wait_share")

@@ -20,14 +20,17 @@ def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def value_at(document: Mapping[str, Any], key: str) -> Any:
-    """The value of a dotted key of nested mappings; None if there is none.
+    """The value of a dotted key of nested mappings, or with `[0]` of an item of a list; None if there is none.
 
-    >>> value_at({"train": {"epochs": 3}}, "train.epochs")
-    3
+    >>> value_at({"train": {"epochs": 3}}, "train.epochs"), value_at({"phases": [{"epochs": 3}]}, "phases[0].epochs")
+    (3, 3)
     """
     value: Any = document
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+    for part in key.replace("[", ".[").split("."):
+        if isinstance(value, list) and (index := part[1:-1]).isdecimal() and int(index) < len(value):
+            value = value[int(index)]
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        else:
             return None
-        value = value[part]
     return value

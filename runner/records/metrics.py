@@ -11,7 +11,8 @@ from runner.errors import RunnerError
 from runner.records.files import read_table, write_table
 
 METRICS_CSV = "metrics.csv"
-EPOCH = "epoch"
+EPOCH, PHASE = "epoch", "phase"
+"""The columns of the number of the epoch, and of the phase that it belongs to in a training with `train.phases`."""
 
 TIMING = ("seconds", "images_per_second", "wait_share")
 """Columns that differ between any two runs, however exactly one repeats the other."""

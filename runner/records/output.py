@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Literal
 
 from rich.cells import cell_len
@@ -34,6 +34,17 @@ GAP = 2
 
 TEXT_WIDTH = 20
 """The least width of a column of texts, which are folded; numbers never are."""
+
+
+def phase_texts(network: Mapping[str, Any]) -> list[str]:
+    """The phases of a training, each in words, from the section `network` of run.json.
+
+    >>> one = {"phase": 1, "first_epoch": 1, "trainable_weights": 1290, "optimizer": "adam at 0.001"}
+    >>> phase_texts({"phases": [one]})
+    ['1 from epoch 1: 1,290 weights, adam at 0.001']
+    """
+    texts = "{phase} from epoch {first_epoch}: {trainable_weights:,} weights, {optimizer}"
+    return [texts.format(**one) for one in network.get("phases", ())]
 
 
 def write_rows(

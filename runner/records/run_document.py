@@ -91,6 +91,21 @@ class ResumeSection(Shape):
     epochs: int = 0
 
 
+class PhaseSection(Shape):
+    """One entry of `network.phases`."""
+
+    phase: int
+    first_epoch: int
+    trainable_weights: int
+    optimizer: str
+
+
+class NetworkSection(Shape):
+    """`network`."""
+
+    phases: list[PhaseSection] = []
+
+
 class RunDocument(Shape):
     """A whole run.json; `process` may be missing in a record of an early version."""
 
@@ -120,7 +135,7 @@ class RunDocument(Shape):
     loader: Section = Section()
     tracker: dict[str, Section] = {}
     distribute: Section = Section()
-    network: Section = Section()
+    network: NetworkSection = NetworkSection()
     digests: Section = Section()
     results: dict[str, ResultSection] = {}
     verified: Section = Section()

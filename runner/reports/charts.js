@@ -135,6 +135,10 @@ function draw(chart) {
     const place = x(shown.time ? data.times[data.lines[0].x.indexOf(data.best)] : data.best);
     inside.append("path").attr("class", "best-epoch").attr("d", `M${place} 10V${low}`);
   }
+  for (const start of isCurve ? data.starts : []) {
+    const at = data.lines[0].x.findIndex((epoch) => epoch >= start), place = x(shown.time ? data.times[at - 1] : start - .5);
+    inside.append("path").attr("class", "phase-start").attr("d", `M${place} 10V${low}`);
+  }
   chart.paths = data.lines.map((line) => drawLine(inside, chart, line));
   chart.cross = inside.append("path").attr("class", "cross");
   chart.dots = data.lines.map((line) => inside.append("circle").attr("class", `dot ${line.style}`).attr("r", 4).style("display", "none"));

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import isnan
 from typing import Any
 
 from markupsafe import Markup
 
 from runner.records.columns import Objective
+from runner.records.metrics import EPOCH, PHASE
 from runner.reports.axes import can_draw, value_axis, whole_axis
 from runner.reports.plot import Line, Plot, Style, key_svg
 
@@ -60,7 +61,7 @@ SINGLE_COLUMNS = {
 }
 """Columns that exist only for training, and the titles of their charts."""
 
-COLUMNS_NOT_DRAWN = ("epoch", "seconds", "samples_seen")
+COLUMNS_NOT_DRAWN = (EPOCH, PHASE, "seconds", "samples_seen")
 
 MAX_EPOCHS = 2000
 """The most epochs of a curve; a screen has no room for more."""
@@ -73,6 +74,8 @@ class LearningCurves:
     charts: Sequence[Chart]
     constant: Sequence[tuple[str, float]]
     best: Mapping[str, Any] | None
+    starts: Sequence[int]
+    """The first epochs of later phases."""
     every: int
     """1 where all epochs are drawn, 3 where 1 of every 3 is."""
 
@@ -94,6 +97,7 @@ def learning_curves(rows: Rows, objective: Objective | None = None) -> LearningC
         [_learning_curve(group, kept, rows, best) for group in groups if group not in folded],
         [(column, value) for group in folded for column in group if (value := rows[-1].get(column)) is not None],
         best,
+        phase_starts(rows),
         every,
     )
 
@@ -127,9 +131,15 @@ def _learning_curve(group: tuple[str, ...], rows: Rows, all_rows: Rows, best: Ma
         kind="curves",
         best=None if best is None else best["epoch"],
         times=_times(rows, all_rows),
+        starts=phase_starts(all_rows),
     )
     legend = [LegendEntry(key_svg(line.style), line.name) for line in lines]
     return Chart(title, group, plot, _describe(group, all_rows), unit, legend)
+
+
+def phase_starts(rows: Rows) -> list[int]:
+    """The first epoch of each phase but the first."""
+    return [row[EPOCH] for before, row in pairwise(rows) if row.get(PHASE) != before.get(PHASE)]
 
 
 def _times(rows: Rows, all_rows: Rows) -> list[float]:

@@ -96,6 +96,8 @@ def _wait_less(document: Mapping[str, Any]) -> NextStep | None:
 
 def _train_longer(run: RunFolder, best: Mapping[str, Any] | None, objective: Objective) -> NextStep | None:
     last, epochs = run.metrics[-1], (run.final_config.get("train") or {}).get("epochs")
+    if (run.final_config.get("train") or {}).get("phases"):
+        return None
     if best is None or not isinstance(epochs, int) or not best["epoch"] == last["epoch"] == epochs:
         return None
     sentence = f"{objective.key} was best in the last epoch, so more epochs may help:"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.messages import format_bytes, plural, shape_text
-from runner.records.output import csv_text, rounded
+from runner.records.metrics import PHASE
+from runner.records.output import csv_text, phase_texts, rounded
 from runner.records.run_folder import RunFolder, is_number
 from runner.reports.html import share
 
@@ -41,8 +42,11 @@ def _weights_of(run: RunFolder, best: Mapping[str, Any] | None) -> str:
     """The epoch whose weights were evaluated; nothing for a model of another run."""
     if not run.metrics:
         return ""
-    if best is not None and run.value("train.early_stopping.restore_best_weights") is True:
-        return f"epoch {best['epoch']}, the best"
+    last = (run.value("train.phases") or [{}])[-1]
+    stopping = last["early_stopping"] if "early_stopping" in last else run.value("train.early_stopping")
+    if best is not None and (stopping or {}).get("restore_best_weights") is True:
+        is_of_last = best.get(PHASE) == run.metrics[-1].get(PHASE)
+        return f"epoch {best['epoch']}, the best" if is_of_last else "the best epoch of the last phase"
     return f"epoch {run.metrics[-1]['epoch']}, the last"
 
 
@@ -79,7 +83,8 @@ def progress(run: RunFolder) -> list[str]:
 def facts(run: RunFolder, document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the run is made of, as labelled lines: the model and how it is trained, then the data."""
     model, data = list(_model(run, document)), list(_data(document))
-    lines = [("model", " · ".join(model)), ("data", " · ".join(data))]
+    phases = " · ".join(phase_texts(document["network"]))
+    lines = [("model", " · ".join(model)), ("phases", phases), ("data", " · ".join(data))]
     return [(name, text) for name, text in lines if text]
 
 
@@ -88,9 +93,9 @@ def _model(run: RunFolder, document: Mapping[str, Any]) -> Iterator[str]:
     kind = run.value("model.name") if run.value("model.kind") == "application" else run.value("model.kind")
     if trains and isinstance(kind, str):
         sizes = [plural(network["layers"], "layer"), plural(network["weights"], "weight")] if network else []
-        frozen = network.get("weights", 0) - network.get("trainable_weights", 0)
+        frozen = 0 if network.get("phases") else network.get("weights", 0) - network.get("trainable_weights", 0)
         yield ", ".join([kind, *sizes, *([f"{frozen:,} of them do not train"] if frozen else [])])
-    if trains and isinstance(optimizer := run.value("train.optimizer"), str):
+    if trains and isinstance(optimizer := run.value("train.optimizer"), str) and not run.value("train.phases"):
         rate = run.value("train.learning_rate")
         yield f"{optimizer} {rounded(rate) if isinstance(rate, float) else csv_text(rate)}"
     loader = document.get("loader") or run.config.get("loader") or {}

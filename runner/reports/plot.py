@@ -66,7 +66,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines between two axes; `best`: the place on the horizontal axis to mark; `times`: seconds for each epoch."""
+    """Lines between two axes; `best`: the place on the horizontal axis to mark; `times`: seconds for each epoch.
+
+    `starts`: the first epochs of later phases; a line before each shows where the phase begins.
+    """
 
     x: Axis
     y: Axis
@@ -74,6 +77,7 @@ class Plot:
     kind: str = "points"
     best: float | None = None
     times: Sequence[float] = field(default=())
+    starts: Sequence[float] = ()
 
     @property
     def svg(self) -> Markup:
@@ -84,7 +88,8 @@ class Plot:
         """What the script draws."""
         lines = [_line_data(line) for line in self.lines]
         axes = {"x": vars(self.x), "y": vars(self.y)}
-        return {"kind": self.kind, **axes, "lines": lines, "best": self.best, "times": [*map(short, self.times)]}
+        times, starts = [*map(short, self.times)], [*self.starts]
+        return {"kind": self.kind, **axes, "lines": lines, "best": self.best, "times": times, "starts": starts}
 
 
 def _line_data(line: Line) -> dict[str, Any]:
@@ -157,6 +162,10 @@ class _Drawing:
         if self.plot.best is not None:
             across = self._place(self.plot.best, y_axis.low)[0]
             parts.append(f'<path class="best-epoch" d="M{across:.1f} {TOP}V{self._bottom:.1f}"/>')
+        if self.plot.starts:
+            places = [self._place(start - 0.5, y_axis.low)[0] for start in self.plot.starts]
+            lines = "".join(f"M{across:.1f} {TOP}V{self._bottom:.1f}" for across in places)
+            parts.append(f'<path class="phase-start" d="{lines}"/>')
         return parts
 
     def _line(self, line: Line) -> list[str]:

@@ -18,7 +18,7 @@ from runner.records.diff import differences
 from runner.records.files import to_json
 from runner.records.folder import CHECKPOINTS, MODEL, point_latest
 from runner.records.heartbeat import is_visible
-from runner.records.output import brief, csv_text, write_rows
+from runner.records.output import brief, csv_text, phase_texts, write_rows
 from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, is_number
 from runner.records.run_names import all_runs
 from runner.records.secret_keys import masked, masked_value
@@ -143,6 +143,7 @@ def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     for stage, results in (document.get("results") or {}).items():
         yield stage, _pairs({key: value for key, value in results.items() if not isinstance(value, Mapping)})
         yield "wait", (results.get("wait") or {}).get("advice")
+    yield "phases", "; ".join(phase_texts(document.get("network") or {}))
     yield "last", _pairs(run.metrics[-1] if run.metrics else {})
     yield "seconds", _pairs(document.get("seconds") or {})
     git = document.get("git") or {}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from runner.batch import Array, Batch
+from runner.batch import Array, Batch, Targets
 from runner.data.labels import Head, Labels
 from runner.errors import ConfigurationError
+from runner.feeds.targets import Encode, as_they_are
 from runner.messages import nearest
 
 CODED = ("categorical", "sparse", "binary", "mask")
@@ -50,6 +51,28 @@ class ClassWeights:
         # Clipped, because the code of ignored pixels is no class; the loss leaves them out whatever they weigh.
         weights = self.by_code.take(codes, mode="clip")
         return weights if batch.sample_weight is None else weights * batch.sample_weight
+
+
+def sample_weights(
+    given: Literal["balanced"] | Mapping[str, float] | None,
+    labels: Labels,
+    pixels: Array | None,
+    encode: Encode,
+    *,
+    mixed: bool = False,
+) -> Callable[[Batch], Targets]:
+    """The weights of a batch's samples in the loss: those of their classes, if any are `given`, times their own.
+
+    `encode` changes targets for the loss; `mixed` as in `ClassWeights`. Raises `ConfigurationError` as `class_weights`,
+    and with the loss dice.
+    """
+    if given is None:
+        return lambda batch: batch.sample_weight
+    if encode is not as_they_are:
+        raise ConfigurationError(
+            "train.class_weight must be null with the loss dice, which weighs all classes alike; leave one of them out"
+        )
+    return replace(class_weights(given, labels, pixels), mixed=mixed)
 
 
 def class_weights(

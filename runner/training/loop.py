@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from runner.batch import Array
+from runner.batch import Array, Batch, Targets
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.epoch_timer import EpochClock, EpochResult
-from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
 from runner.callbacks.user_callbacks import UserCallback
@@ -24,15 +23,17 @@ from runner.errors import ConfigurationError
 from runner.exit import interruptible
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
-from runner.feeds.targets import as_they_are, encoder_of
+from runner.feeds.targets import encoder_of
 from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds, peak_memory_bytes
-from runner.records.metrics import EPOCH
+from runner.records.metrics import EPOCH, PHASE
 from runner.records.state import State, StateWriter
-from runner.training.class_weights import class_weights
-from runner.training.model_file import BEST, LAST, model_digest
-from runner.training.monitor import better, metric_goals
+from runner.training.class_weights import sample_weights
+from runner.training.model_file import model_digest
+from runner.training.monitor import Direction, better, metric_goals, saved_models, watching
+from runner.training.phases import Phases
 from runner.training.settings import Train
+from runner.transforms.transform import Transforms
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Training:
 
     Training ends after the first epoch whose loss is at most `enough_loss`. `pixels` counts those of each class for
     `train.class_weight=balanced`; None if targets are not masks. A process of a group that does not lead neither writes
-    states and checkpoints nor ends the training because of a loss. `callbacks` are the user's.
+    states and checkpoints nor ends the training because of a loss. `callbacks` are the user's. `phases` are at the one
+    that the model is compiled for; `transforms` are those of the training samples by phase, None if they are all alike.
     """
 
     model: keras.Model
@@ -52,6 +54,8 @@ class Training:
     pixels: Array | None = None
     leads: bool = True
     callbacks: tuple[UserCallback, ...] = ()
+    phases: Phases | None = None
+    transforms: Sequence[Transforms] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -61,10 +65,6 @@ class Training:
     def is_state_due(self, step: int, seconds: float) -> bool:
         """Whether to write a state after `step` steps, `seconds` after the last state."""
         return self.leads and self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
-
-    def validates(self, epoch: int) -> bool:
-        """Whether `epoch`, counted from 0, ends with validation."""
-        return (epoch + 1) % self.settings.validation_every == 0 or epoch + 1 == self.settings.epochs
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -86,7 +86,8 @@ class TrainingObserver:
     `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known. `on_begin` is
     called before the first step, when nothing can refuse the training any more. `on_goals` gets, after the first epoch,
     which way each metric is better. `on_values` gets, before the first step, a function that returns the loss and the
-    metrics of the epoch so far, from any thread and without waiting for a step.
+    metrics of the epoch so far, from any thread and without waiting for a step. `on_phase` is called where a phase
+    begins, and where training goes on in one.
     """
 
     on_step: Callable[[int], None]
@@ -95,6 +96,7 @@ class TrainingObserver:
     on_begin: Callable[[], None] = lambda: None
     on_goals: Callable[[Mapping[str, str]], None] = lambda goals: None
     on_values: Callable[[Callable[[], Mapping[str, float]]], None] = lambda read: None
+    on_phase: Callable[[Phases], None] = lambda phases: None
 
 
 def fit(
@@ -121,41 +123,62 @@ def fit(
     cpu_before, finite = cpu_seconds(), FiniteLoss()
     results: list[EpochResult] = []
     must_be_finite = training.settings.terminate_on_nan and training.leads
-    monitoring = _monitoring(training, checkpoints)
+    phases = training.phases or Phases.single(training.settings, training.steps_per_epoch)
+    encode, labels = encoder_of(training.model), training.train.source.labels
+    given = [settings.class_weight for settings in training.settings.each()]
+    mixed = training.train.blend is not None
+    weights = [sample_weights(each, labels, training.pixels, encode, mixed=mixed) for each in given]
+    mode, number = _direction(training), phases.place.number
+    saving = saved_models(checkpoints, training.monitor, mode, writes=training.leads)
     with (
         interruptible() as interruption,
         closing(StateWriter(checkpoints)) as writer,
-        closing(_delivery(training, observer)) as delivery,
+        closing(_delivery(training, observer, weights[number], phases.end)) as delivery,
     ):
         progress = Progress(delivery, writer, training.is_state_due, interruption, start, must_be_finite=must_be_finite)
         timer = EpochClock(training.train.clock, results.append)
+        of_phase = watching(phases.settings, training.monitor, mode)
         callbacks = RunCallbacks(
-            [*([finite] if must_be_finite else []), *training.callbacks, *monitoring, timer, progress],
+            [*([finite] if must_be_finite else []), *training.callbacks, *of_phase, *saving, timer, progress],
             training.model,
             heads=training.heads,
+            of_phase=of_phase,
             epochs=training.settings.epochs,
             steps=training.steps_per_epoch,
         )
         progress.begin(callbacks)
         observer.on_values(callbacks.running_values)
         observer.on_begin()
+        observer.on_phase(phases)
         checkpoints.mkdir(exist_ok=True)
-        end = training.settings.epochs * training.steps_per_epoch
-        while progress.epoch_logs is not None or (progress.step < end and not progress.stopped):
-            samples_before = progress.samples_seen
+        while progress.epoch_logs is not None or not (progress.stopped or phases.are_over(progress.step)):
+            if progress.epoch_logs is None and phases.is_over(progress.step):
+                callbacks.on_train_begin()  # restores a state from between two phases
+                callbacks.end_phase()
+                phases.begin_next(training.model, progress.step)
+                number = phases.place.number
+                transforms = None if training.transforms is None else training.transforms[number]
+                delivery.begin_phase(weights[number], transforms, end=phases.end)
+                callbacks.begin_phase(watching(phases.settings, training.monitor, mode), before=saving[0])
+                timer.begin_phase()
+                observer.on_phase(phases)
+            samples_before, progress.phase = progress.samples_seen, phases.named
             with finite.naming_batch(delivery):
                 if progress.epoch_logs is None:
-                    _fit_epoch(training, delivery, callbacks, progress.step)
+                    _fit_epoch(training, phases, delivery, callbacks, progress.step)
                 else:
                     _validate_epoch(training, callbacks, progress)
-            _end_epoch(training, progress, observer, results[-1], samples_before)
+            if callbacks.phase_has_stopped:
+                phases.stop()
+            progress.phase = phases.named
+            _end_epoch(training, phases, progress, observer, results[-1], samples_before)
             if len(results) == 1:
                 observer.on_goals(metric_goals(training.model, training.heads))
             delivery.forget()
         callbacks.finish()
     return {
         "epochs": math.ceil(progress.step / training.steps_per_epoch),
-        "stopped_early": progress.step < end,
+        "stopped_early": progress.step < training.settings.epochs * training.steps_per_epoch,
         "steps": progress.step - delivery.empty_steps - progress.moved,
         **({"of_mixed_samples": True} if training.train.blend else {}),
         **({"empty_steps": delivery.empty_steps} if delivery.empty_steps else {}),
@@ -176,39 +199,42 @@ def _resources(cpu_before: float) -> dict[str, float]:
 
 
 def _end_epoch(
-    training: Training, progress: Progress, observer: TrainingObserver, result: EpochResult, samples_before: int
+    training: Training,
+    phases: Phases,
+    progress: Progress,
+    observer: TrainingObserver,
+    result: EpochResult,
+    samples_before: int,
 ) -> None:
-    """Report an epoch that `fit` has just ended, decide whether it is the last one, and save a state if one is due."""
+    """Report an epoch that `fit` has just ended, decide whether it is the last one, and save a state if one is due.
+
+    Early stopping ends the phase; any other callback that stops training, or a loss that is low enough, ends the run.
+    """
     progress.advance(progress.trained_to)
-    is_enough = bool(training.model.stop_training) or result.logs["loss"] <= training.enough_loss
-    progress.stopped = progress.stopped or is_enough
-    row = _row(training, result, progress.samples_seen - samples_before, progress.samples_seen)
+    stops = phases.are_over(progress.step) if phases.has_stopped else bool(training.model.stop_training)
+    progress.stopped = progress.stopped or stops or result.logs["loss"] <= training.enough_loss
+    row = _row(training, phases, result, progress.samples_seen - samples_before, progress.samples_seen)
     progress.note_weights(result.epoch, model_digest(training.model))
     observer.on_epoch(result.epoch + 1, row)
     observer.on_weights(progress.weights)
-    progress.end_epoch(save=progress.stopped or result.epoch + 1 == training.settings.epochs)
+    progress.end_epoch(save=progress.stopped or phases.is_over(progress.step))
 
 
-def _delivery(training: Training, observer: TrainingObserver) -> RecordedDelivery:
-    given, end = training.settings.class_weight, training.settings.epochs * training.steps_per_epoch
+def _delivery(
+    training: Training, observer: TrainingObserver, weigh: Callable[[Batch], Targets], end: int
+) -> RecordedDelivery:
     encode, place = encoder_of(training.model), Placement.of(training.model)
-    if given is None:
-        return RecordedDelivery(training.train, observer.on_step, end=end, encode=encode, place=place)
-    if encode is not as_they_are:
-        raise ConfigurationError(
-            "train.class_weight must be null with the loss dice, which weighs all classes alike; leave one of them out"
-        )
-    weigh = class_weights(given, training.train.source.labels, training.pixels)
-    weigh = replace(weigh, mixed=training.train.blend is not None)
     return RecordedDelivery(training.train, observer.on_step, weigh, end=end, encode=encode, place=place)
 
 
-def _fit_epoch(training: Training, delivery: Delivery, callbacks: RunCallbacks, first_step: int) -> None:
+def _fit_epoch(
+    training: Training, phases: Phases, delivery: Delivery, callbacks: RunCallbacks, first_step: int
+) -> None:
     """One call of `fit`, from global step `first_step` to the end of its epoch."""
     epoch = first_step // training.steps_per_epoch
     num_steps = (epoch + 1) * training.steps_per_epoch - first_step
     train = feed(delivery, first_step=first_step, num_steps=num_steps, model=training.model)
-    validating = _validating(training) if training.validates(epoch) else None
+    validating = _validating(training) if phases.validates(epoch) else None
     validation = feed(validating) if validating else None
     with delivery.raising_failures(), (validating or delivery).raising_failures():
         training.model.fit(
@@ -248,30 +274,24 @@ def _validate_epoch(training: Training, callbacks: RunCallbacks, progress: Progr
     callbacks.on_epoch_end(epoch, logs)
 
 
-def _monitoring(training: Training, checkpoints: Path) -> list[keras.callbacks.Callback]:
-    """The callbacks that watch the monitored value, and the checkpoints.
+def _direction(training: Training) -> Direction:
+    """Whether lower or higher values of the monitored value are better.
 
     Raises `ConfigurationError` if the model does not report that value.
     """
-    settings, monitor = training.settings, training.monitor
-    stopping, plateau = settings.early_stopping, settings.reduce_lr_on_plateau
-    mode = better(
+    return better(
         training.model,
-        monitor,
+        training.monitor,
         validated=training.validation is not None,
         first=training.train.first_batch,
         heads=training.heads,
-        mode=settings.monitor_mode,
+        mode=training.settings.monitor_mode,
     )
-    return [
-        *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
-        *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),
-        Checkpoint(last := checkpoints / LAST, writes=training.leads),
-        Checkpoint(checkpoints / BEST, monitor=monitor, mode=mode, copied=last, writes=training.leads),
-    ]
 
 
-def _row(training: Training, result: EpochResult, samples: int, samples_seen: int) -> dict[str, float | None]:
+def _row(
+    training: Training, phases: Phases, result: EpochResult, samples: int, samples_seen: int
+) -> dict[str, float | None]:
     """The epoch's row of metrics.csv. Raises `ConfigurationError` if a metric has the name of one of its columns."""
     added = {name: result.logs.get(name) for one in training.callbacks for name in sorted(one.added)}
     logs = {name: value for name, value in result.logs.items() if name not in added}
@@ -283,12 +303,13 @@ def _row(training: Training, result: EpochResult, samples: int, samples_seen: in
         "images_per_second": round(samples / result.steps * result.steps_per_second, 1) if result.steps else None,
         "wait_share": round(result.wait_share, 4) if result.steps else None,
     }
-    if taken := {EPOCH, *facts} & scores.keys():
+    phase: dict[str, float | None] = {} if phases.named is None else {PHASE: phases.named["number"]}
+    if taken := {EPOCH, *phase, *facts} & {*scores, *(added if phase else ())}:
         raise ConfigurationError(
             f"metrics of the model must not have the names of other columns of metrics.csv, got "
             f"{', '.join(sorted(taken))}; rename them where the model is compiled"
         )
-    return {**scores, **added, **facts}
+    return {**phase, **scores, **added, **facts}
 
 
 def _scores(logs: dict[str, float], *, validated: bool) -> dict[str, float | None]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import keras
 
-import runner.models.encoded_metric  # noqa: F401 - registers what a saved model may hold
+import runner.models.encoded_metric
+import runner.models.phase_optimizer  # noqa: F401 - these register what a saved model may hold
 from runner.errors import RunnerError
 from runner.models.layers import any_input_names
 from runner.records.digests import weights_digest

@@ -1,18 +1,22 @@
-"""`train.monitor`: check that the model reports this value, and decide whether lower or higher is better."""
+"""`train.monitor`: check that the model reports it, decide whether lower or higher is better, and act on it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import keras
 
 from runner.batch import Batch
+from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.training_state import build_variables
 from runner.data.labels import Head
 from runner.errors import ConfigurationError
 from runner.models.score_columns import in_columns
+from runner.training.model_file import BEST, LAST
+from runner.training.settings import Train
 
 Direction = Literal["min", "max"]
 BETTER: dict[str | None, Direction] = {"up": "max", "down": "min"}
@@ -49,6 +53,22 @@ def metric_goals(model: keras.Model, heads: Sequence[Head] = ()) -> dict[str, Di
         with suppress(ConfigurationError):
             goals[name] = _direction(model, name)
     return goals
+
+
+def watching(settings: Train, monitor: str, mode: Direction) -> list[keras.callbacks.Callback]:
+    """The callbacks that act on the monitored value in a phase with these settings."""
+    stopping, plateau = settings.early_stopping, settings.reduce_lr_on_plateau
+    return [
+        *([EarlyStopping(monitor, mode=mode, **stopping.model_dump())] if stopping else []),
+        *([ReduceLROnPlateau(monitor, mode=mode, **plateau.model_dump())] if plateau else []),
+    ]
+
+
+def saved_models(folder: Path, monitor: str, mode: Direction, *, writes: bool) -> list[Checkpoint]:
+    """The checkpoints of the last and the best epoch of all phases."""
+    last = folder / LAST
+    best = Checkpoint(folder / BEST, monitor=monitor, mode=mode, copied=last, writes=writes)
+    return [Checkpoint(last, writes=writes), best]
 
 
 def _direction(model: keras.Model, name: str) -> Direction:

@@ -68,9 +68,10 @@ def _problem(name: str, callback: object, settings: Train) -> str | None:
         replaced = replaced_callback("BackupAndRestore")
     if replaced is not None:
         return f"train.callbacks must leave out {kind.__name__}: {replaced}"
-    if isinstance(callback, keras.callbacks.LearningRateScheduler) and isinstance(settings.learning_rate, Schedule):
+    scheduled = next((one for one in settings.each() if isinstance(one.learning_rate, Schedule)), None)
+    if isinstance(callback, keras.callbacks.LearningRateScheduler) and scheduled is not None:
         return (
             f"train.learning_rate must be a number with the callback {name}, which sets the rate, got the schedule "
-            f"{settings.describe_rate()}; leave one of them out"
+            f"{scheduled.describe_rate()}; leave one of them out"
         )
     return None

@@ -14,7 +14,7 @@ from runner.messages import did_you_mean, first_few
 from runner.models.base import Output, Task
 from runner.models.losses import SMOOTHING, loss_of
 from runner.models.metrics import columns_of, metrics_of, of_mixed_labels
-from runner.records.metrics import EPOCH, FACTS
+from runner.records.metrics import EPOCH, FACTS, PHASE
 from runner.training.settings import Train
 
 
@@ -74,7 +74,7 @@ def objectives_of(settings: Train, task: Task) -> Objectives:
         raise ConfigurationError(list(dict.fromkeys(problems)))
     found = Objectives(replace(task, outputs=tuple(outputs)), losses, metrics)
     if settings.metrics is not None:
-        _refuse_shared(found)
+        _refuse_shared(found, has_phases=bool(settings.phases))
     return found
 
 
@@ -111,9 +111,10 @@ def _chosen(value: Any, key: str, name: str, names: tuple[str, ...]) -> tuple[An
     return value.get(name), f"{key}.{name}"
 
 
-def _refuse_shared(objectives: Objectives) -> None:
+def _refuse_shared(objectives: Objectives, *, has_phases: bool) -> None:
     """Raise `ConfigurationError` if two columns of metrics.csv would have the same name."""
-    taken = {"loss": "the loss", EPOCH: "the epoch", **dict.fromkeys(FACTS, "the run")}
+    columns = (*FACTS, PHASE) if has_phases else FACTS
+    taken = {"loss": "the loss", EPOCH: "the epoch", **dict.fromkeys(columns, "the run")}
     problems = []
     for column, owner in _columns(objectives):
         if (other := taken.get(column)) is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
 from runner.component import Component, Count, Fraction, Package, PositiveInt
 from runner.models.base import JitCompile, Precision
-from runner.models.optimizers import Adam, AnyOptimizer, OwnOptimizer
+from runner.models.optimizers import Adam, AnyOptimizer, Optimizer, OwnOptimizer
 from runner.models.parts import (
     KNOWN_LOSSES,
     KNOWN_METRICS,
@@ -21,25 +21,17 @@ from runner.models.parts import (
     unknown_name,
 )
 from runner.models.schedules import AnyLearningRate, OwnSchedule, Schedule
+from runner.training.phase_settings import (
+    OF_TRAIN,
+    ClassWeights,
+    EarlyStoppingSettings,
+    Phase,
+    with_sum_of_epochs,
+)
 from runner.user_code import load
 
 if TYPE_CHECKING:
     import keras
-
-ClassWeight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class EarlyStoppingSettings(Component):
-    """When to stop before the last epoch, as in `keras.callbacks.EarlyStopping`."""
-
-    patience: Count = 5
-    """Epochs without improvement before training stops; only epochs that have the value count."""
-
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
-    """The smallest change that counts as an improvement."""
-
-    restore_best_weights: bool = False
-    """Whether the model ends with the weights of its best epoch."""
 
 
 class ReduceLROnPlateauSettings(Component):
@@ -81,7 +73,7 @@ class CheckpointEvery(Component):
         return any(interval and step % interval == 0 for interval in intervals)
 
 
-OF_COMPILING = ("loss", "label_smoothing", "metrics", "optimizer", "learning_rate", "jit_compile")
+OF_COMPILING = ("phases", "loss", "label_smoothing", "metrics", "optimizer", "learning_rate", "jit_compile")
 """Keys that only a model that is not compiled yet takes."""
 
 
@@ -89,7 +81,12 @@ class Train(Component):
     """How the model is fitted."""
 
     epochs: PositiveInt = 10
-    """Epochs to train, as Keras counts them."""
+    """Epochs to train, as Keras counts them; with phases, the sum of theirs."""
+
+    phases: Annotated[tuple[Phase, ...], Strict(False)] = ()
+    """Parts of the training, one after the other: [{epochs: 3, trainable: false}, {epochs: 10, trainable: 40}]. Each
+    may change trainable (the layers before the outputs, all or the last of them), learning_rate, optimizer,
+    class_weight, early_stopping, augment and freeze_batch_norm; empty: one part."""
 
     steps_per_epoch: PositiveInt | None = None
     """Steps between two reports; null: one pass over the data. No sample is skipped or repeated."""
@@ -114,7 +111,7 @@ class Train(Component):
     reduce_lr_on_plateau: ReduceLROnPlateauSettings | None = None
     """Lower the learning rate once the monitored value stops improving; null: never."""
 
-    class_weight: Literal["balanced"] | dict[str, ClassWeight] | None = None
+    class_weight: ClassWeights = None
     """Weights of classes in the loss, by class name (others: 1); balanced: rarer classes weigh more. Of masks, each
     pixel has the weight of its class, and balanced reads all training masks once to count them."""
 
@@ -147,6 +144,31 @@ class Train(Component):
     checkpoint_every: CheckpointEvery = CheckpointEvery()
     """When to write a state for `resume`: a crash costs at most the training since the last state."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _epochs_add_up(cls, value: Any) -> Any:
+        return with_sum_of_epochs(value)
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Self:
+        if self.phases and (total := sum(phase.epochs for phase in self.phases)) != self.epochs:
+            raise ValueError(
+                f"epochs must be left out with train.phases, whose epochs add up to {total}, got {self.epochs}; "
+                "remove it, or change the epochs of a phase"
+            )
+        for number, settings in enumerate(self.each() if self.phases else ()):
+            if isinstance(settings.optimizer, Optimizer) and settings.optimizer.use_ema:
+                raise ValueError(
+                    "phases must be left out with use_ema=true of an optimizer, got both: each phase has a new "
+                    "optimizer, to which averages of the weights are not carried over; leave one of them out"
+                )
+            if settings.reduce_lr_on_plateau and isinstance(settings.learning_rate, Schedule):
+                raise ValueError(
+                    f"phases[{number}] must have a number for its learning rate with train.reduce_lr_on_plateau, got "
+                    f"the schedule {settings.describe_rate()}; leave one of them out"
+                )
+        return self
+
     @model_validator(mode="after")
     def _one_owner_of_the_rate(self) -> Self:
         if self.reduce_lr_on_plateau and isinstance(self.learning_rate, Schedule):
@@ -173,9 +195,23 @@ class Train(Component):
         """The keys that name the user's own code, and these names."""
         for key in ("loss", "metrics", "callbacks"):
             yield from ((name, part.name) for name, part in parts_of(getattr(self, key), key) if part.is_own)
-        for key, component in (("optimizer", self.optimizer), ("learning_rate", self.learning_rate)):
-            if isinstance(component, OwnOptimizer | OwnSchedule):
-                yield f"{key}.target", component.target
+        phases = (
+            (f"phases[{number}].", phase.optimizer, phase.learning_rate) for number, phase in enumerate(self.phases)
+        )
+        for prefix, optimizer, rate in (("", self.optimizer, self.learning_rate), *phases):
+            for key, component in (("optimizer", optimizer), ("learning_rate", rate)):
+                if isinstance(component, OwnOptimizer | OwnSchedule):
+                    yield f"{prefix}{key}.target", component.target
+
+    def each(self) -> list[Self]:
+        """The settings in each phase; without phases, these alone."""
+        return [self.in_phase(number) for number in range(max(1, len(self.phases)))]
+
+    def in_phase(self, number: int) -> Self:
+        """The settings in phase `number`, counted from 0; the same ones if there are no phases."""
+        if not self.phases:
+            return self
+        return self.model_copy(update={"phases": (), **self.phases[number].changes(*OF_TRAIN)})
 
     def import_code(self) -> None:
         """Import the modules of the user's own parts: a saved model may need what they register."""
@@ -197,10 +233,10 @@ class Train(Component):
             or (not repeats and getattr(self, name) != getattr(default, name))
         ]
 
-    def build_optimizer(self, num_steps: int) -> keras.Optimizer:
-        """The optimizer with its learning rate, for a run of `num_steps` steps."""
+    def build_optimizer(self, num_steps: int, *, first_step: int = 0) -> keras.Optimizer:
+        """The optimizer with its learning rate, for `num_steps` steps; a schedule begins at `first_step` of its own."""
         rate = self.learning_rate
-        return self.optimizer.build(rate.build(num_steps) if isinstance(rate, Schedule) else rate)
+        return self.optimizer.build(rate.build(num_steps, first_step) if isinstance(rate, Schedule) else rate)
 
     def describe_rate(self) -> str:
         """The learning rate, or the schedule's name, for the summary of a run."""

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from runner.examples import write_examples
+from tests.support.weights import KerasHome
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,6 +28,7 @@ LEFT = {
     "mode=check": "check.json",
     "mode=pack": "run.json",
     "mode=evaluate": "run.json",
+    "mode=export": "export/export.json",
     "mode=fit": "model.keras",
     "debug=overfit": "model.keras",
     "debug=profile": "profile.pstats",
@@ -225,7 +228,7 @@ class Reader:
         ]
         if missing or "tracker.uri=http://localhost:5000" in arguments or "tracker.mode=online" in arguments:
             return
-        words = [*arguments, *self.shorter(arguments)]
+        words = [*map(with_short_phases, arguments), *self.shorter(arguments)]
         if any(word.startswith("backend=") for word in arguments) and ALL_DEVICES not in arguments:
             runner.compose(words)  # it runs with all devices, and in test_backends
             return
@@ -269,11 +272,38 @@ class Reader:
         optimizer = [] if is_first or re.search(r"debug=|optimizer|experiment=|model=custom", said) else CHEAP_OPTIMIZER
         network = ["model.depth=1", "model.filters=2"] if "model.depth=" in said else network
         workers = ["loader.workers=1"] if "use_multiprocessing=true" in said else []
-        return ["train.epochs=1", *seconds, *limit, *steps, *fit, *network, *optimizer, *workers]
+        epochs = [] if "train.phases=" in said else ["train.epochs=1"]
+        return [*epochs, *seconds, *limit, *steps, *fit, *network, *optimizer, *workers]
+
+
+def with_short_phases(word):
+    """An override whose phases have one epoch each, and train few layers of a small network."""
+    if not word.startswith("train.phases="):
+        return word
+    return re.sub(r"trainable: \d+", "trainable: 4", re.sub(r"epochs: \d+", "epochs: 1", word))
+
+
+class ExportHere(nullcontext):
+    """Exports in this process, which has imported TensorFlow already; in a process of its own it has its own tests."""
+
+    def __enter__(self):
+        return self
+
+    def call(self, name, *arguments):
+        if name != "load":
+            return getattr(self.session, name)(*arguments)
+        from runner.exports.session import ExportSession
+
+        self.session = ExportSession(*arguments)
+        return self.session.facts
 
 
 @pytest.mark.parametrize("page", RUNNABLE)
-def test_page_runs_as_it_is_read(page, place, short_modes, small_networks, empty_pages, eager, examples):
+def test_page_runs_as_it_is_read(page, place, short_modes, small_networks, empty_pages, eager, examples, monkeypatch):
+    monkeypatch.setattr("runner.modes.export.ExportProcess", ExportHere)
+    if any("weights=imagenet" in step.text for step in STEPS[page]):
+        home = KerasHome(monkeypatch, place / "keras")
+        home.make(home.file)
     Reader(page, examples).follow_all()
 
 

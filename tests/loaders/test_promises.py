@@ -243,3 +243,17 @@ def test_targets_follow_the_class_mode(mode, shape, build):
     if mode == "input":
         assert np.array_equal(batch.x, batch.y)
         assert not np.shares_memory(batch.x, batch.y)
+
+
+@pytest.mark.parametrize("way", ["in_memory", "generator", "sequence, 4 threads", "sequence, 1 process"])
+def test_other_transforms_begin_at_next_stream(build, way):
+    """As in another phase of a training; what was read ahead is given up with the stream before."""
+    plain, flipped = ["data.limit=60", *WAYS[way]], "data.augment.flip=vertical"
+    with build(*plain, flipped) as expected, build(*plain) as loader:
+        next(stream := loader.stream(0))
+        stream.close()
+        loader.transform_by(expected.reader.transforms)
+        assert digest(loader.stream(1, 1)) == digest(expected.stream(1, 1))
+        loader.transform_by(())
+        with build(*plain) as before:
+            assert digest(loader.stream(1, 1)) == digest(before.stream(1, 1))
