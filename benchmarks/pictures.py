@@ -82,7 +82,7 @@ def page_of(kind: str) -> Path:
     typed = ["-c", INTERRUPTED] if kind == "interrupted" else ["-m", "runner", *KINDS[kind]]
     parent = Path("outputs/sweeps" if "-m" in KINDS[kind] else "outputs/runs")
     subprocess.run([sys.executable, *typed], check=False, capture_output=True)
-    return max(parent.iterdir(), key=lambda folder: folder.name) / "report.html"
+    return max(parent.absolute().iterdir(), key=lambda folder: folder.name) / "report.html"
 
 
 def take_pictures(pages: dict[str, Path], folder: Path) -> None:
