@@ -308,7 +308,7 @@ def test_extensions_must_be_allowed_again(first, tmp_path, monkeypatch):
     (folder / "config.yaml").write_text(
         text.replace("transform: null", "transform: their_code.f").replace("extensions: []", "extensions: [their_code]")
     )
-    with pytest.raises(ConfigurationError, match=r"data.transform must be in a module that extensions lists"):
+    with pytest.raises(ConfigurationError, match=r"data.transform and data.augment.transform must be in a module"):
         compose([f"rerun={folder}"])
     assert "their_code" not in sys.modules
 
