@@ -6,11 +6,11 @@ from runner import compose
 from runner.modes.run import run
 from runner.records.run_folder import RunFolder
 from runner.reports.page import render
-from tests.support.run_files import outcome, read_document, untimed_metrics
+from tests.support.run_files import read_document, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages")
 
-KEYS = ["train.epochs=2", "loader.batch_size=32", "model=mlp", "model.hidden_units=[8]", "data.limit=150"]
+KEYS = ["mode=fit", "train.epochs=2", "loader.batch_size=32", "model=mlp", "model.hidden_units=[8]", "data.limit=150"]
 KEYS += ["data.augment.mixup=0.4", "data.augment.cutmix=1", "train.class_weight=balanced", "loader.workers=1"]
 
 
@@ -33,7 +33,8 @@ def whole(train):
 def test_resumed_run_mixes_as_the_whole_one(train, whole):
     part = train("part", "train.epochs=1")
     run(compose([f"resume={part}", "train.epochs=2", "loader=generator"]))
-    assert outcome(part) == outcome(whole)
+    assert read_document(part)["digests"] == read_document(whole)["digests"]
+    assert untimed_metrics(part) == untimed_metrics(whole)
 
 
 def test_values_of_mixed_samples_are_labelled(whole):
