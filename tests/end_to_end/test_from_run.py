@@ -125,7 +125,7 @@ def test_predictions_keep_source_order(use, trained, digits_root, loader):
 
 def test_folder_holds_a_record_of_its_own(use, evaluated):
     predicted = use("predict")
-    every = {"config.yaml", "run.json", "run.log", "figures", "report.html", "contents"}
+    every = {"config.yaml", "run.json", "run.log", "figures", "report.html", "contents", "summary.json"}
     assert {file.name for file in evaluated[0].path.iterdir()} - {"code.patch"} == every
     assert {file.name for file in predicted.path.iterdir()} - {"code.patch"} == every | {"predictions.csv"}
 
