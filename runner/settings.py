@@ -25,7 +25,6 @@ from runner.packs.settings import PackSettings
 from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.training.backend import Backend, package_of
-from runner.training.in_phase import refuse_unfit_phases
 from runner.training.settings import Export, Predict, Train
 from runner.user_code import module_of
 
@@ -254,10 +253,8 @@ class Settings(Component):
                 "add mode=evaluate, or leave from_run out"
             )
         if self.mode not in USING and self.split is not None:
-            raise ValueError(
-                f"split must go with mode=evaluate, predict or export, got mode={self.mode}; leave split={self.split} "
-                "out"
-            )
+            modes = "mode=evaluate, predict or export"
+            raise ValueError(f"split must go with {modes}, got mode={self.mode}; leave split={self.split} out")
         return self
 
     @model_validator(mode="after")
@@ -271,17 +268,19 @@ class Settings(Component):
 
     @model_validator(mode="after")
     def _repeating_has_a_run_to_repeat(self) -> Self:
-        if self.resume_inexact and self.resume is None:
-            raise ValueError("resume_inexact must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
-        if self.resume_takeover and self.resume is None:
-            raise ValueError("resume_takeover must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
+        for key in ("resume_inexact", "resume_takeover"):
+            if getattr(self, key) and self.resume is None:
+                raise ValueError(f"{key} must go with resume, got no resume; add resume=latest or resume=RUN_DIR")
         if self.rerun is not None and self.resume is not None:
             raise ValueError("rerun and resume must not go together; give only one of them")
         repeats = self.rerun is not None or self.resume is not None  # a resumed run may be a rerun itself
         if self.verify and (not repeats or self.mode in READING):
             other = "no rerun" if not repeats else f"mode={self.mode}, which has no results to compare"
             raise ValueError(f"verify must go with rerun, got {other}; add rerun=RUN_DIR, or leave verify out")
-        refuse_unfit_phases(self)
+        if self.train.phases:
+            from runner.training.in_phase import refuse_unfit_phases
+
+            refuse_unfit_phases(self)
         return self
 
     @classmethod

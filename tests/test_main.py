@@ -47,6 +47,7 @@ def fake_run(monkeypatch):
 
     def run(settings, *, folder, origin):
         run.calls.append((settings, folder, origin))
+        (folder / "run.json").touch()
         if settings.seed in run.raises:
             raise run.raises[settings.seed]
 
@@ -157,7 +158,7 @@ def test_run_is_given_settings_folder_and_origin(here, fake_run):
     assert cli.execute(["seed=5", "loader=mine"]) == 0
     ((settings, folder, origin),) = fake_run.calls
     assert settings.seed == 5
-    assert [file.name for file in folder.iterdir()] == [".hydra"]
+    assert sorted(file.name for file in folder.iterdir()) == [".hydra", "run.json"]
     assert origin.argv == ["seed=5", "loader=mine"]
     assert origin.overrides == ("seed=5", "loader=mine")
     assert origin.foreign_files == (here / "conf/loader/mine.yaml",)

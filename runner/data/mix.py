@@ -19,7 +19,6 @@ from runner.data.digits import Digits
 from runner.data.directory import Directory
 from runner.data.labels import Head
 from runner.data.masks import MaskFileSettings
-from runner.data.mixed import Mixed, slots_of
 from runner.data.npy import Npy
 from runner.data.pack import Pack
 from runner.data.tar import Tar
@@ -99,6 +98,8 @@ class Mix(Data):
     @property
     def slots(self) -> tuple[int, ...]:
         """Draws of each part in a round, as few as the shares allow; empty without shares."""
+        from runner.data.mixed import slots_of
+
         return slots_of([part.share for part in self.parts.values()])
 
     def names(self) -> Iterator[tuple[str, str]]:
@@ -170,6 +171,8 @@ class Mix(Data):
             yield name, part.model_copy(update={"on_bad": self.on_bad, **folds})
 
     def _mixed(self, opened: Mapping[str, Dataset]) -> Dataset:
+        from runner.data.mixed import Mixed
+
         (first, one), *others = opened.items()
         for name, dataset in others:
             refuse_others(first, one, name, dataset)
