@@ -50,7 +50,7 @@ function figure([column, texts], chosen) {
   made.setAttribute("aria-label", `${title} of the ticked runs by epoch; the table has their best values`);
   made.append(make("figcaption", make("b", title)), make("div", "", { className: "plot" }));
   const axis = { low, high: high > low ? high : low + 1, ticks: [], label: "epoch", scale: "linear" };
-  const drawn = { kind: "curves", x: axis, y: { ...axis, label: "" }, lines, best: null, times: [], unit: "" };
+  const drawn = { kind: "curves", x: axis, y: { ...axis, label: "" }, lines, best: null, starts: [], times: [], unit: "" };
   made.append(make("script", JSON.stringify(drawn), { type: "application/json" }));
   return made;
 }

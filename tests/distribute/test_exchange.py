@@ -102,7 +102,7 @@ def test_pixels_of_masks_are_counted_by_rank_0(exchanges):
     exchanges[0].once(lambda: np.array([5, 6]))
     head = SimpleNamespace(mode="mask")
     dataset = SimpleNamespace(splits={"train": SimpleNamespace(labels=SimpleNamespace(heads=[head]))})
-    config = SimpleNamespace(train=SimpleNamespace(class_weight="balanced"))
+    config = SimpleNamespace(train=SimpleNamespace(each=lambda: [SimpleNamespace(class_weight="balanced")]))
     terminal = SimpleNamespace(waiting=lambda text: nullcontext())
     run = SimpleNamespace(config=config, terminal=terminal, exchange=exchanges[1])
     assert _pixels(run, None, dataset, None).tolist() == [5, 6]  # without a loader, which it could not open

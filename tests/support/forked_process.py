@@ -31,7 +31,9 @@ class ForkedProcess:
         assert (command[0], stdin, stderr, process_group) == (sys.executable, subprocess.PIPE, subprocess.STDOUT, 0)
         reader, writer = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of TensorFlow may run; no script needs it
+            # Threads of TensorFlow or JAX may run, which both warn of; no script uses either.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)
             self.pid = os.fork()
         if self.pid == 0:
             os._exit(run(command[1:], reader, stdout.fileno(), env))
