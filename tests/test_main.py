@@ -47,7 +47,8 @@ def fake_run(monkeypatch):
 
     def run(settings, *, folder, origin):
         run.calls.append((settings, folder, origin))
-        (folder / "run.json").touch()
+        if folder is not None:
+            (folder / "run.json").touch()
         if settings.seed in run.raises:
             raise run.raises[settings.seed]
 
