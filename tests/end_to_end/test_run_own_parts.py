@@ -158,13 +158,15 @@ def test_model_loads_with_and_without_its_module(whole):
     assert again.document["results"]["evaluate"]["auc"] == whole.document["results"]["evaluate"]["auc"]
 
 
-def test_stopped_run_goes_on_with_its_callbacks(keys, whole, digits_root):
+def test_stopped_run_goes_on_with_its_callbacks(keys, whole, tmp_path):
     """The first callback interrupts the run; the state of the second goes on."""
     stopping = [*keys, "mode=fit", "train.checkpoint_every.steps=1"]
     with pytest.raises(KeyboardInterrupt):
-        run(compose([*stopping, "train.callbacks=[mine_p.Counter, {name: mine_p.Interrupt, step: 3}]"]))
-    folder = max((whole.path.parent).iterdir())
-    header = [f"resume={folder}", "extensions=[mine_p]"]
+        run(
+            compose([*stopping, "train.callbacks=[mine_p.Counter, {name: mine_p.Interrupt, step: 3}]"]),
+            folder=tmp_path,
+        )
+    header = [f"resume={tmp_path}", "extensions=[mine_p]"]
     with pytest.raises(
         ConfigurationError, match="exact resume is impossible: the callback mine_p.Interrupt begins again"
     ):

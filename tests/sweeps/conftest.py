@@ -106,6 +106,7 @@ def sweep(here):
 
     def run(*overrides):
         code = run_sweep(prepare_sweep(overrides), ["-m", *overrides])
-        return code, max((here / "outputs/sweeps").iterdir())
+        folders = (here / "outputs/sweeps").iterdir()  # several sweeps may begin in one second
+        return code, max(folders, key=lambda folder: folder.stat().st_mtime_ns)
 
     return run
