@@ -6,7 +6,6 @@ import pytest
 from runner import build_loader, compose
 from runner.batch import ArraySpec, Batch
 from runner.data.labels import Head
-from runner.distribute.ranks import Rank, Share
 from runner.errors import ConfigurationError
 from runner.fields import Layout
 from runner.loaders.blend import Blend, blend_of
@@ -163,43 +162,16 @@ def test_only_training_batches_are_mixed(digits_root):
     assert any(0 < value < 1 for batch in mixed for value in batch.y.ravel().tolist())
 
 
-SHARED = Plan(num_samples=22, batch_size=8, seed=3)  # the last batch of 6 cannot be divided by 4
-KINDS = {
-    "generator": Generator(batch_size=8),
-    "sequence": Sequence(batch_size=8, workers=2),
-    "in_memory": InMemory(batch_size=8, workers=1),
-}
-
-
-def shared_batches(settings, share):
-    with settings.build(NumberSource(22), SHARED) as loader:
-        loader.share, loader.blend = share, MIXUP
-        return list(loader.stream(1, 4)), loader.first_batch()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_ranks_mix_with_rows_of_each_other(kind):
-    whole, first = shared_batches(KINDS[kind], None)
-    ranks = [shared_batches(KINDS[kind], Share(Rank(number, world=2), num_devices=4)) for number in range(2)]
-    for step, batch in enumerate(whole):
-        parts = [stream[step] for stream, _ in ranks]
-        if len(batch) == 8:
-            assert batch.ids == parts[0].ids + parts[1].ids
-            assert np.array_equal(batch.x, np.concatenate([part.x for part in parts]))
-        else:
-            assert all(np.array_equal(batch.x, part.x) for part in parts)
-    assert all(np.array_equal(each.x, first.x) for _, each in ranks)
-
-
-@pytest.mark.parametrize("kind", ["sequence", "in_memory"])
+@pytest.mark.parametrize("kind", [Sequence, InMemory])
 def test_samples_left_out_are_no_partners(kind):
     def kept(settings):
-        with settings.build(NumberSource(22, bad={3, 9, 20}), SHARED) as loader:
+        plan = Plan(num_samples=22, batch_size=8, seed=3)
+        with settings.build(NumberSource(22, bad={3, 9, 20}), plan) as loader:
             loader.handle_bad(OnBad("skip"), loader.note)
             loader.blend = MIXUP
             return list(loader.stream(0, 3))
 
-    for one, other in zip(kept(KINDS[kind]), kept(KINDS["generator"]), strict=True):
+    for one, other in zip(kept(kind(batch_size=8, workers=2)), kept(Generator(batch_size=8)), strict=True):
         assert one.ids == other.ids
         assert np.array_equal(one.x, other.x)
 
