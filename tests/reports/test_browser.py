@@ -54,6 +54,15 @@ def opened(browser):
     assert {url for url in asked if not url.startswith("data:")} == files
 
 
+def await_size(page, size, fits):
+    """Wait until a size fits: Playwright's own wait runs `eval` in the page, which the page forbids."""
+    for _ in range(200):
+        if fits(page.evaluate(size)):
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"{size} is {page.evaluate(size)}")
+
+
 def enlarge(page):
     """Press Enter at a chart, which fills the window; Escape gives the page and its focus back."""
     figure = page.locator("figure.chart").first
@@ -63,12 +72,12 @@ def enlarge(page):
     button.evaluate("each => { window.pressed = each; }")
     button.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function(f"{height.format('dialog')} > {2 * small}")
+    await_size(page, height.format("dialog"), lambda tall: tall is not None and tall > 2 * small)
     assert dialog.get_attribute("aria-label") == said
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert page.evaluate("document.activeElement === window.pressed")
-    page.wait_for_function(f"{height.format('figure.chart')} === {small}")
+    await_size(page, height.format("figure.chart"), lambda back: back == small)
 
 
 @pytest.fixture(scope="module")
