@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,6 +18,7 @@ from time import perf_counter
 from runner.batch import Indices
 from runner.data.source import Source
 from runner.errors import BadSampleError
+from runner.loaders.workers import join_all
 from runner.place import Bytes, Place
 
 JOINED_GAP = 1 << 16
@@ -107,10 +108,11 @@ class FetchAhead:
     def __init__(self, num_threads: int, most_bytes: int) -> None:
         self._state = _Reads(most_bytes)
         names = [f"fetch-{number}" for number in range(num_threads)]
-        for name in names:
-            threading.Thread(target=self._state.work, name=name, daemon=True).start()
+        threads = [threading.Thread(target=self._state.work, name=name, daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
         # Runs at `close`, when nothing refers to this any more, or at the interpreter's exit.
-        self._stop = weakref.finalize(self, self._state.close)
+        self._stop = weakref.finalize(self, _close, self._state, threads)
 
     @property
     def seconds(self) -> list[float]:
@@ -123,9 +125,19 @@ class FetchAhead:
         self._state.add(reads)
         return FetchedPlaces(self._state, {place: read for read in reads for place in read.samples})
 
+    def retire(self) -> None:
+        """Begin no more reads. Those that have begun end and can be taken; whoever needs another place reads it."""
+        self._stop.detach()
+        self._state.retire()
+
     def close(self) -> None:
-        """Stop; a read that hangs ends when the storage answers."""
+        """Stop, within `CLOSE_SECONDS`; a read that hangs ends when the storage answers."""
         self._stop()
+
+
+def _close(state: _Reads, threads: Sequence[threading.Thread]) -> None:
+    state.close()
+    join_all(threads)
 
 
 class FetchedPlaces:
@@ -222,14 +234,18 @@ class _Reads:
             if read.left:
                 self._held += _size(read)
 
-    def close(self) -> None:
+    def retire(self) -> None:
         with self._changed:
             self._closed = True
+            self._todo.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self.retire()
             for read in self._running:  # wakes those who wait for it
                 read.future.set_exception(BadSampleError(read.place.name, "the loader was closed"))
             self._running.clear()
-            self._todo.clear()
-            self._changed.notify_all()
 
 
 def _size(read: Read) -> int:

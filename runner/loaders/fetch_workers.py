@@ -121,7 +121,7 @@ class FetchingThreads:
         together = self.ahead.seconds[self.num_reads :]  # the first reads began one by one
         if not serves_at_once(self._alone, together, self._num_workers, self.num_reads):
             self._measures = False
-            self.ahead.close()
+            self.ahead.retire()
             self.ahead, self.num_reads = None, 0
         self._alone = []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -16,7 +15,7 @@ from runner.fields import SampleSpec, Values
 from runner.loaders.draw import Draw
 from runner.loaders.reader import ReadPiece, ReadResult, SampleReader, allocate, gather
 from runner.loaders.timing import Clock
-from runner.loaders.workers import CLOSE_SECONDS, await_done, pieces
+from runner.loaders.workers import await_done, join_all, pieces
 from runner.place import Fetched, using_fetched
 
 
@@ -133,10 +132,7 @@ def _stop(todo: SimpleQueue[_Piece | None], threads: Sequence[threading.Thread])
                 piece.future.set_running_or_notify_cancel()  # wakes threads that wait for it
     for _ in threads:
         todo.put(None)
-    deadline = time.monotonic() + CLOSE_SECONDS
-    for thread in threads:
-        if thread is not threading.current_thread():  # the garbage collector may run in one of them
-            thread.join(max(0.0, deadline - time.monotonic()))
+    join_all(threads)
 
 
 def await_all(futures: Sequence[Future[ReadPiece]], timeout_seconds: float, clock: Clock) -> list[ReadPiece]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -54,6 +56,14 @@ class Workers(Protocol):
 
     def close(self) -> None:
         """Stop the workers; waits up to `CLOSE_SECONDS` for samples that are being read."""
+
+
+def join_all(threads: Iterable[threading.Thread]) -> None:
+    """Wait until `threads` end, which were asked to, at most `CLOSE_SECONDS` for all of them."""
+    deadline = time.monotonic() + CLOSE_SECONDS
+    for thread in threads:
+        if thread is not threading.current_thread():  # the garbage collector may run in one of them
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def pieces(draw: Draw, num_workers: int) -> list[tuple[int, Draw]]:

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 from PIL import Image
@@ -142,6 +143,22 @@ def test_storage_that_seeks_is_given_up(photos, expected, monkeypatch):
     with opened(photos, "loader.max_queue_size=1") as loader:
         assert epochs(loader, 2) == expected
         assert (workers_of(loader).num_reads, workers_of(loader).ahead) == (0, None)
+
+
+def test_reads_under_way_are_used_when_given_up(photos, expected, monkeypatch):
+    fetch, disk = Place.fetch, threading.Lock()
+
+    def seek(place):
+        with disk:
+            time.sleep(0.003)
+            return fetch(place)
+
+    monkeypatch.setattr(Place, "fetch", seek)
+    monkeypatch.setattr(fetch_workers, "serves_at_once", lambda *_: False)
+    monkeypatch.setattr(fetch_workers, "MOST_THREADS", 5)
+    with opened(photos) as loader:
+        assert epochs(loader, 2) == expected
+        assert workers_of(loader).ahead is None
 
 
 def test_spinning_disk_is_not_measured(photos, monkeypatch):

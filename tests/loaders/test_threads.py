@@ -62,7 +62,7 @@ def test_hanging_thread_does_not_block_exit():
 
 
 def test_threads_close_at_once_after_a_bad_sample(obedient, monkeypatch):
-    monkeypatch.setattr("runner.loaders.threads.CLOSE_SECONDS", 300)
+    monkeypatch.setattr("runner.loaders.workers.CLOSE_SECONDS", 300)
     loader = Sequence(workers=1).build(obedient("fail", 64), Plan(64, 2, shuffle=False))
     with pytest.raises(OSError, match="sample 0 is bad"):
         next(loader.epoch(0))
