@@ -53,6 +53,10 @@ ENVIRONMENT = (
 )
 """Variables that set the number of threads, the devices, and the order of floating-point operations."""
 
+CPU_INFO = Path("/proc/cpuinfo")
+CPU_VERSION = ("cpu family", "model", "stepping", "CPU implementer", "CPU part", "CPU variant")
+"""What distinguishes processors of one name: a virtual machine may name only their brand."""
+
 
 def versions(backend: str) -> dict[str, str | None]:
     """The installed versions by package; None for a package that is not installed.
@@ -120,12 +124,18 @@ def machine() -> dict[str, object]:
 
     return {
         "platform": platform.platform(),
-        "cpu": _cpu_model() or platform.machine(),
+        "cpu": _cpu_line("model name") or platform.machine(),
+        "cpu_version": cpu_version(),
         "num_cores": os.cpu_count() or 1,
         "num_cores_usable": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else None,
         "memory_bytes": int(psutil.virtual_memory().total),
         "gpus": gpus(),
     }
+
+
+def cpu_version(info: Path = CPU_INFO) -> dict[str, str]:
+    """The lines of `CPU_VERSION` that the system has; processors of one brand round differently."""
+    return {name: value for name in CPU_VERSION if (value := _cpu_line(name, info))}
 
 
 def gpus() -> list[dict[str, str]] | None:
@@ -160,12 +170,12 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _cpu_model(info: Path = Path("/proc/cpuinfo")) -> str | None:
+def _cpu_line(name: str, info: Path = CPU_INFO) -> str | None:
+    """What the system says of the first processor under `name`."""
     if not info.exists():
         return None
-    lines = info.read_text(errors="replace").splitlines()
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, None)
+    lines = (line.partition(":") for line in info.read_text(errors="replace").splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == name), None)
 
 
 def _patch(folder: Path, patch_to: Path | None) -> str | None:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from runner.records import provenance
-from runner.records.provenance import environment, git_state, gpus, machine, packages, set_variable, versions
+from runner.records.provenance import (
+    cpu_version,
+    environment,
+    git_state,
+    gpus,
+    machine,
+    packages,
+    set_variable,
+    versions,
+)
 
 
 @pytest.fixture
@@ -50,6 +59,13 @@ def test_machine_says_what_computes():
     assert found["cpu"]
     assert int(found["num_cores"]) >= 1
     assert int(found["memory_bytes"]) > 2**20
+
+
+def test_processors_of_one_brand_differ(tmp_path):
+    info = tmp_path / "cpuinfo"
+    info.write_text("processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\nmodel\t\t: 99\n")
+    assert cpu_version(info) == {"cpu family": "25", "model": "17"}
+    assert cpu_version(tmp_path / "absent") == {}
 
 
 def test_clean_repository_state_is_its_commit(repository):
