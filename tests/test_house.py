@@ -23,7 +23,7 @@ LAYERS = [
     {"errors", "messages", "seeds"},
     {"batch"},
     {"fields"},
-    {"exit", "finite", "machine", "place", "shared_memory", "user_code", "watchdog"},
+    {"exit", "finite", "machine", "place", "shared_memory", "temporary", "user_code", "watchdog"},
     {"component"},
     {"images"},
     {"transforms"},

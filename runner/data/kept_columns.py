@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +19,7 @@ from runner.batch import Array
 from runner.data.ids import EncodedIds
 from runner.data.pack_columns import IndexColumns
 from runner.data.pack_document import PackShard
+from runner.temporary import remove, temporary_path
 
 KEPT_FROM = 1_000_000
 """Rows from which on columns are kept; fewer are read from Parquet in a moment."""
@@ -109,7 +108,7 @@ def keep_columns(
 
     Nothing happens where one may not write.
     """
-    folder = index.with_name(f".tmp-columns-{os.getpid()}")
+    folder = temporary_path(index.with_name(KEPT))
     with suppress(OSError):
         folder.mkdir()
         for name, array in arrays.items():
@@ -119,9 +118,9 @@ def keep_columns(
             np.save(folder / f"{split}.edges.npy", np.append(of_split.starts[:1], of_split.ends))
         state = {"index": _state(index, shards), "texts": {name: list(values) for name, values in texts.items()}}
         (folder / STATE).write_text(json.dumps(state))
-        shutil.rmtree(index.with_name(KEPT), ignore_errors=True)
+        remove(index.with_name(KEPT))
         folder.rename(index.with_name(KEPT))
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
 
 
 def _state(index: Path, shards: Shards) -> list[Any]:

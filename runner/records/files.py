@@ -13,22 +13,23 @@ from typing import IO
 
 from runner.errors import RunnerError
 from runner.records.cells import BEGINNINGS, from_cell, to_cell
+from runner.temporary import remove, temporary_path
 
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = False, durable: bool = True) -> Iterator[Path]:
     """A temporary path next to `path`, which the block writes; at the block's end it is renamed to `path`.
 
-    The temporary name keeps all suffixes, since writers such as Keras depend on them. If the block raises, `path` is
-    unchanged and the temporary file is removed; after a kill the temporary file remains, and the next writer replaces
-    it. A file that is not `durable` may be lost in a power cut. Raises `RunnerError` if `path` exists (unless
-    `overwrite`) or cannot be written.
+    The temporary name keeps all suffixes, since writers such as Keras depend on them, and belongs to this block alone:
+    of several that write one file at a time, the last to end is kept. If the block raises, `path` is unchanged and the
+    temporary file is removed; after a kill it remains, until the next writer in the folder removes it. A file that is
+    not `durable` may be lost in a power cut. Raises `RunnerError` if `path` exists (unless `overwrite`) or cannot be
+    written.
     """
     if path.exists() and not overwrite:
         raise RunnerError(f"{path} already exists and is not overwritten; move it away")
-    temporary = path.with_name(f".tmp-{path.name}")
+    temporary = temporary_path(path)
     try:
-        temporary.unlink(missing_ok=True)
         yield temporary
         if durable:
             flush_file(temporary)
@@ -38,8 +39,7 @@ def replacing(path: Path, *, overwrite: bool = False, durable: bool = True) -> I
     except OSError as error:
         raise RunnerError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
 
 
 def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = False, durable: bool = True) -> None:

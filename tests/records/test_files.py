@@ -70,17 +70,6 @@ def test_replacing_cleans_up_after_an_error(tmp_path, error):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
 
 
-def test_replacing_clears_a_killed_writers_files(tmp_path):
-    with replacing(tmp_path / "a.txt") as temporary:
-        temporary.write_text("of a killed process")
-        left = temporary
-    left.write_text("half")
-    with replacing(tmp_path / "a.txt", overwrite=True) as temporary:
-        assert not temporary.exists()
-        temporary.write_text("whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-
-
 def test_full_disk_names_the_file(tmp_path):
     with (
         pytest.raises(RunnerError, match=r"cannot write .*a\.txt: No space left on device"),
