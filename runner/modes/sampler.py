@@ -45,7 +45,7 @@ class Sampler:
             return
         self._step, self._epoch = step, step // self._steps_per_epoch + 1
         if self._run.record.document["machine"].get("gpus") and not is_readable():
-            self._run.terminal.note(MISSING)
+            log.info(MISSING)  # the page says so as well; on the screen of every run it would be in the way
         if resumed:
             self._table.resume(step)
         self._began = self._epoch_began = time.monotonic()

@@ -11,7 +11,9 @@ from uuid import UUID
 DRIVER = "libcuda.so.1"
 """CUDA's driver; a machine without NVIDIA GPUs has none."""
 
-MISSING = "system.csv has no columns of the GPU without the package nvidia-ml-py; pip install 'keras-runner[gpu]'"
+PACKAGE = "nvidia-ml-py"
+
+MISSING = f"system.csv has no columns of the GPU without the package {PACKAGE}; pip install 'keras-runner[gpu]'"
 
 
 def is_readable() -> bool:

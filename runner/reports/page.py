@@ -19,7 +19,7 @@ from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, secti
 from runner.reports.next_step import next_step
 from runner.reports.overview import changed, facts, figures, progress
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
-from runner.reports.system_charts import system_charts
+from runner.reports.system_charts import gpu_note, system_charts
 
 LOG = "run.log"
 LOG_LINES = 60
@@ -76,6 +76,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         examples=_or_nothing(examples, run),
         curves=curves,
         system=system,
+        gpu_note=_or_nothing(gpu_note, document),
         wait=_or_nothing(wait_section, run),
         predictions=predictions,
         why_no_predictions=why_no_predictions,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import ceil, isfinite
+from typing import Any
 
+from runner.records.gpu_usage import MISSING, PACKAGE
 from runner.records.run_folder import RunFolder, is_number
 from runner.records.system_table import read_system
 from runner.reports.axes import value_axis, whole_axis
@@ -55,6 +57,12 @@ def system_charts(run: RunFolder) -> list[Chart]:
         charts.insert(0, ("loss of the epoch so far", "", [("", _column("loss"))]))
     drawn = (places.chart(title, unit, lines) for title, unit, lines in charts)
     return [chart for chart in drawn if chart is not None]
+
+
+def gpu_note(document: Mapping[str, Any]) -> str | None:
+    """Why a run on a machine with GPUs has no charts of them, by its run.json: a package is missing."""
+    packages, machine = document.get("packages") or {}, document.get("machine") or {}
+    return MISSING if machine.get("gpus") and packages and PACKAGE not in packages else None
 
 
 def _column(name: str, unit: float = 1.0) -> Read:

@@ -109,14 +109,16 @@ def test_failure_ends_the_thread_alone(tmp_path, caplog):
     sampler.close()
 
 
-def test_missing_package_for_a_gpu_is_named(tmp_path):
+def test_missing_package_for_a_gpu_is_logged(tmp_path, caplog):
     notes = []
+    caplog.set_level("INFO", "runner.system")
     sampler = sampler_of(tmp_path, gpus=[{"name": "H100"}], notes=notes)
     sampler.begin(0, resumed=False)
     sampler.close()
-    assert notes == [
+    assert caplog.messages == [
         "system.csv has no columns of the GPU without the package nvidia-ml-py; pip install 'keras-runner[gpu]'"
     ]
+    assert notes == []
 
 
 def test_living_workers_are_sampled(tmp_path):

@@ -6,7 +6,7 @@ from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
 from runner.records.run_folder import RunFolder
 from runner.records.system_table import SystemTable
-from runner.reports.system_charts import MOST_POINTS, system_charts
+from runner.reports.system_charts import MOST_POINTS, gpu_note, system_charts
 
 
 @pytest.fixture
@@ -54,6 +54,15 @@ def test_gpus_are_next_to_the_wait(drawn):
     lines = {line.name: line.y[0] for line in charts["waiting for data and GPU"].plot.lines}
     assert lines == {"waiting": 25, "GPU": 50}
     assert {line.name: line.y[0] for line in charts["memory, with workers"].plot.lines} == {"run": 1, "GPU": 3}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "packages", "is_said"),
+    [(["H100"], {"keras": "3"}, True), (["H100"], {"nvidia-ml-py": "13"}, False), (None, {"keras": "3"}, False)],
+)
+def test_missing_package_for_gpus_is_said(gpus, packages, is_said):
+    note = gpu_note({"machine": {"gpus": gpus}, "packages": packages})
+    assert ("keras-runner[gpu]" in (note or "")) == is_said
 
 
 def test_loss_within_epochs_is_for_few_epochs(drawn):
