@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner.errors import ConfigurationError
 from runner.exit import guarded, leave, terminable
+from runner.machine import no_garbage_collection
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -138,6 +139,7 @@ def _obey(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
         return 0
 
 
+@no_garbage_collection()
 def _answer(flags: argparse.Namespace) -> str:
     """The text that `--version`, `--help`, `--schema` or `--cfg job` prints."""
     if flags.version:
@@ -161,6 +163,7 @@ def _answer(flags: argparse.Namespace) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(prepare(flags.overrides).settings.document()))
 
 
+@no_garbage_collection()
 def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
     """The checked job, and its folder with the files that Hydra writes there; None if another host makes the folder."""
     from runner.config.jobs import prepare
@@ -192,9 +195,10 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
 
 
 def _sweep(overrides: Sequence[str], arguments: Sequence[str]) -> int:
-    from runner.commands.prepare_sweep import prepare_sweep
+    with no_garbage_collection():
+        from runner.commands.prepare_sweep import prepare_sweep
 
-    sweep = prepare_sweep(overrides)
+        sweep = prepare_sweep(overrides)
     from runner.commands.sweep import run_sweep
 
     return run_sweep(sweep, arguments)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Literal
 
 from runner.component import Package, require
 from runner.errors import ConfigurationError, RunnerError, TrainingError
+from runner.machine import no_garbage_collection
 
 Backend = Literal["tensorflow", "jax", "torch"]
 
@@ -55,7 +55,7 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool, user_code: b
     if name == "jax" and deterministic:
         _ask_xla_for_determinism()
     with _stderr_to_log():
-        with _no_collection():
+        with no_garbage_collection():
             import keras
 
         if keras.backend.backend() != name:
@@ -120,18 +120,6 @@ def _start_torch(*, deterministic: bool) -> None:
 
         set_variable("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Collect no garbage in the block: imports leave none, and to look for it takes a fifth of their time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager
