@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from runner.batch import Array
+from runner.data.division import split_of
 from runner.data.npy_format import parse_stream
-from runner.data.splits import split_of
 from runner.errors import DataError
 from runner.machine import available_bytes
 from runner.messages import format_bytes

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from runner.data.division import split_of
 from runner.data.file_names import composed
 from runner.data.image_files import Listing, list_folders, list_images
-from runner.data.splits import split_of
 from runner.errors import DataError
 from runner.messages import first_few, plural
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from runner.batch import Array, Indices
 from runner.component import Package, is_file, is_folder
 from runner.data.dataset import Data, Dataset, relabel_splits
 from runner.data.file_names import as_on_disk, same_files
-from runner.data.groups import Groups
 from runner.data.ids import CHUNK, Ids, rows_of
 from runner.data.labels import NO_LABELS, Head, Known, Labels
 from runner.data.manifest import PARQUET, Manifest, joined, read_manifest
@@ -28,6 +27,9 @@ from runner.errors import DataError
 from runner.images import ImageSettings
 from runner.messages import first_few, plural
 from runner.place import Place
+
+if TYPE_CHECKING:
+    from runner.data.groups import Groups
 
 
 class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):

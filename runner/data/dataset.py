@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, NonNegativeInt, model_validator
 
 from runner.batch import Array
 from runner.component import Component
 from runner.data.division import Division
-from runner.data.groups import Groups
 from runner.data.labels import Head
 from runner.data.source import Source
 from runner.data.views import relabel
@@ -23,6 +22,9 @@ from runner.errors import BadSampleError, DataError, UserReadError, reason
 from runner.fields import SampleSpec
 from runner.place import Place
 from runner.transforms.settings import Augment
+
+if TYPE_CHECKING:
+    from runner.data.groups import Groups
 
 Scale = Literal["auto", "none", "unit", "signed"]
 OnBadChoice = Literal["raise", "skip", "substitute"]
@@ -176,7 +178,9 @@ class Data(Division):
 
         The `groups` of each source, which stay whole, replace those of `group_pattern`.
         """
-        splits, notes = self.divided(sources, groups)
+        from runner.data.held_out import divide_sources  # no configuration needs it
+
+        splits, notes = divide_sources(self, sources, groups)
         return Dataset(splits, heads, sources["train"].spec, notes, files, must_be_there=self.on_bad == "raise")
 
     def first_readable(self, read: Callable[[int], T], indices: Iterable[int]) -> T:

@@ -171,6 +171,7 @@ class Mix(Data):
             yield name, part.model_copy(update={"on_bad": self.on_bad, **folds})
 
     def _mixed(self, opened: Mapping[str, Dataset]) -> Dataset:
+        from runner.data.held_out import limit_source
         from runner.data.mixed import Mixed
 
         (first, one), *others = opened.items()
@@ -188,7 +189,7 @@ class Mix(Data):
             if (lacking := [name for name in opened if name not in sources[split]])
         ]
         return Dataset(
-            {split: self._limited(source) for split, source in splits.items()},
+            {split: limit_source(self, source) for split, source in splits.items()},
             one.heads,
             one.spec,
             tuple(notes),

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from runner.batch import Array
+from runner.data.division import EXPECTED, SPLIT_NAMES, split_of
 from runner.data.file_names import composed, is_file_name
-from runner.data.splits import EXPECTED, SPLIT_NAMES, split_of
 from runner.errors import DataError
 from runner.messages import did_you_mean, first_few
 

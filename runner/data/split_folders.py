@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.data.division import split_of
 from runner.data.image_files import holds_images, list_folders, list_loose_images
-from runner.data.splits import split_of
 from runner.errors import DataError
 from runner.messages import first_few
 

@@ -1,4 +1,4 @@
-"""Splits: samples held out from training by fraction, and the names of splits in tables and partitions."""
+"""Splits by fraction: which samples are held out from training, by a hash of their ids."""
 
 from __future__ import annotations
 
@@ -13,27 +13,6 @@ from runner.data.groups import Groups
 from runner.data.points import GROUP, LIMIT, LIMIT_STRATUM, STRATUM, hashed, points_of
 from runner.data.shares import Codes, Shares
 from runner.data.strata import Strata, num_below, points_in_strata, points_of_groups, sort_units
-
-NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid", "dev", "development"),
-    "test": ("test", "testing"),
-}
-"""Names of each split in folders, tables, partitions and arrays, in any case; the first is the split's own."""
-
-SPLIT_NAMES = {name: split for split, names in NAMES.items() for name in names}
-"""Splits by their names, in lower case."""
-
-EXPECTED = "train, validation (or val) and test"
-
-
-def split_of(name: object) -> str | None:
-    """The split that `name` means; None if it means none.
-
-    >>> split_of("Valid"), split_of("dev"), split_of("cats")
-    ('validation', 'validation', None)
-    """
-    return SPLIT_NAMES.get(str(name).strip().casefold())
 
 
 @dataclass(frozen=True)

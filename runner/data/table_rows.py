@@ -9,9 +9,9 @@ import numpy as np
 
 from runner.batch import Indices
 from runner.data.cells import class_text
+from runner.data.division import EXPECTED, split_of
 from runner.data.groups import Groups
 from runner.data.manifest import Manifest
-from runner.data.splits import EXPECTED, split_of
 from runner.errors import DataError
 from runner.messages import did_you_mean, first_few
 

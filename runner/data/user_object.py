@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from runner.batch import Array, Indices
+from runner.data.division import EXPECTED, split_of
 from runner.data.file_names import is_file_name
 from runner.data.labels import Head, Known, Labels
 from runner.data.manifest import Manifest
 from runner.data.masks import MASK
 from runner.data.numbers import numbers_head
-from runner.data.splits import EXPECTED, split_of
 from runner.data.table import ColumnMode, ColumnModes, TargetColumn, TargetReader
 from runner.data.user_samples import FieldChoice
 from runner.errors import ConfigurationError, DataError

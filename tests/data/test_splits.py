@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.data.splits import SPLIT_NAMES, choose, split_by_fraction, split_of
+from runner.data.division import SPLIT_NAMES, split_of
+from runner.data.splits import choose, split_by_fraction
 
 IDS = st.lists(st.text(max_size=8), max_size=40, unique=True)
 SHARES = st.floats(0, 0.49)
