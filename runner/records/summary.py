@@ -6,6 +6,7 @@ It is made from the other files and may be missing. It counts only while these f
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -39,6 +40,9 @@ MOST_POINTS, MOST_CURVES = 60, 8
 """The most values of a curve, and the most curves; a chart that compares runs has no room for more."""
 
 Summary = dict[str, Any]
+
+Stamps = list[list[int] | None]
+"""The sizes and times of files; None for one that is missing."""
 
 
 class SummarizedRun(RunFolder):
@@ -90,7 +94,7 @@ def summarize(run: RunFolder, *, write: bool) -> SummarizedRun:
     """
     summary = read_summary(run.path)
     if summary is None:
-        stamps = _stamps(run.path)
+        stamps = stamps_of(run.path)
         summary = {"version": VERSION, "made_from": stamps, **_summary(run)}
         if write and run.status != "running":
             with suppress(RunnerError):  # it is a convenience; the folder may be read-only
@@ -103,18 +107,18 @@ def read_summary(folder: Path) -> Summary | None:
     """The summary of the run in `folder`; None if there is none, or if the files have changed since."""
     try:
         summary: Summary = json.loads((folder / SUMMARY_JSON).read_bytes())
-        counts = summary["version"] == VERSION and summary["made_from"] == _stamps(folder)
+        counts = summary["version"] == VERSION and summary["made_from"] == stamps_of(folder)
     except (OSError, ValueError, TypeError, LookupError):
         return None
     return summary if counts else None
 
 
-def _stamps(folder: Path) -> list[list[int] | None]:
-    """The sizes and times of the files; None for one that is missing."""
-    stamps: list[list[int] | None] = []
+def stamps_of(folder: Path) -> Stamps:
+    """The sizes and times of the files that a summary is made from; None for one that is missing."""
+    stamps: Stamps = []
     for name in MADE_FROM:
         try:
-            status = (folder / name).stat()
+            status = os.stat(f"{folder}/{name}")  # noqa: PTH116  (lists of runs do this thousands of times)
             stamps.append([status.st_size, status.st_mtime_ns])
         except OSError:
             stamps.append(None)

@@ -54,6 +54,11 @@ def render_page(
     return page.render(**context, key=key, written=written, style=_style(), scripts=all_scripts, is_still=is_still)
 
 
+def render_part(template: str, **context: Any) -> str:
+    """A part of a page as HTML, from a template of its own."""
+    return _environment().get_template(template).render(context).strip()
+
+
 @cache
 def _library() -> Script | None:
     """d3, from the package that brings it; None if that is missing, and charts stay still.

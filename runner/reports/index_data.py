@@ -1,11 +1,16 @@
-"""What the page of all runs needs to put chosen ones side by side: keys that differ, best values, and curves."""
+"""What the page of all runs needs of each run to put chosen ones side by side: keys, best values, and curves.
+
+A run is one line of JSON that needs no other, so that lines of runs which have not changed are used again.
+"""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from jinja2.utils import htmlsafe_json_dumps
 
 from runner.records.columns import goal_of_column, in_unit, title_of
 from runner.records.dotted import flat
@@ -21,8 +26,8 @@ LEAST_POINTS, NUMBER_BYTES = 8, 7
 MOST_CURVES = 4
 """The most charts of curves: the losses, and the metrics that most runs have."""
 
-ABSENT: list[Any] = [{}]
-"""Stands for a section that a configuration lacks; none has this value."""
+NUM_RESULTS = 3
+"""The number of results that have a column in the table."""
 
 LETTERS = 100
 """The longest value of a key."""
@@ -45,89 +50,49 @@ STYLES = (
 MOST_CHOSEN = len(STYLES)
 
 
-def comparison(runs: Sequence[SummarizedRun]) -> dict[str, Any]:
-    """The data of the page: for each key, result and curve a list with the value of each run."""
-    columns = _columns(runs)
-    points = max(LEAST_POINTS, min(MOST_POINTS, CURVES_BYTES // (NUMBER_BYTES * (len(runs) * len(columns) or 1))))
-    grids: dict[tuple[int, ...], int] = {}
-    places = [thinned(len(run.summary["epochs"]), points) for run in runs]
-    epochs = [tuple(run.summary["epochs"][at] for at in kept) for run, kept in zip(runs, places, strict=True)]
-    return {
-        "names": [run.config.get("name") or run.name for run in runs],
-        "keys": _keys(runs),
-        "results": _results(runs),
-        "curves": [
-            [column, [_curve(run, column, kept) for run, kept in zip(runs, places, strict=True)]] for column in columns
-        ],
-        "grid": [grids.setdefault(each, len(grids)) for each in epochs],
-        "grids": list(grids),
-        "styles": [[style.name, MARKS[style.mark], key_svg(style)] for style in STYLES],
-    }
+@dataclass(frozen=True)
+class RunFacts:
+    """What decides, over all runs, which columns the page has: the monitored value, the evaluation and the curves."""
+
+    objective: str | None
+    evaluated: Sequence[str]
+    curves: Sequence[str]
 
 
-def _columns(runs: Sequence[SummarizedRun]) -> list[str]:
-    """The columns that have a chart; the loss first, each before its validation."""
-    counts = Counter(column for run in runs for column in run.summary["curves"])
-    return [column for column, _ in counts.most_common(MOST_CURVES)]
+@dataclass(frozen=True)
+class RunsLayout:
+    """What rows and lines of all runs share; when it changes, all are made again.
 
-
-def _curve(run: SummarizedRun, column: str, places: Sequence[int]) -> str | None:
-    """The values of a curve as text, blank where there is none."""
-    values = run.summary["curves"].get(column)
-    return None if values is None else " ".join("" if values[at] is None else f"{values[at]:.4g}" for at in places)
-
-
-def _keys(runs: Sequence[SummarizedRun]) -> list[list[Any]]:
-    """Each key of the configuration that differs anywhere, its distinct values, and the number of that of each run.
-
-    Most runs share most sections, so each distinct section is taken apart once.
+    `results` are keys of evaluations; each curve has at most `points`.
     """
-    keys: list[list[Any]] = []
-    for section in dict.fromkeys(name for run in runs for name in run.config):
-        if section in IDENTITY:
-            continue
-        encoded = [json.dumps(run.config.get(section, ABSENT)) for run in runs]
-        distinct = {text: number for number, text in enumerate(dict.fromkeys(encoded))}
-        if len(distinct) > 1:
-            parts = [_texts(section, json.loads(text)) for text in distinct]
-            of_runs = [distinct[text] for text in encoded]
-            keys += [_key(key, parts, of_runs) for key in dict.fromkeys(key for part in parts for key in part)]
-    return [key for key in keys if len(key[1]) > 1 or -1 in key[2]]
+
+    objective: str | None
+    results: Sequence[str]
+    curves: Sequence[str]
+    points: int
 
 
-def _texts(section: str, value: Any) -> dict[str, str]:
-    return {} if value == ABSENT else {key: _text(inner) for key, inner in flat({section: value})}
+def facts_of(run: SummarizedRun) -> RunFacts:
+    """The facts of one run."""
+    summary = run.summary
+    return RunFacts((summary["objective"] or [None])[0], list(evaluation(run)), list(summary["curves"]))
 
 
-def _key(key: str, parts: Sequence[dict[str, str]], of_runs: Sequence[int]) -> list[Any]:
-    """A key, its distinct values in these parts, and the number of that of each run; -1 without one."""
-    values = list(dict.fromkeys(part[key] for part in parts if key in part))
-    numbers = {text: number for number, text in enumerate(values)}
-    of_parts = [numbers[part[key]] if key in part else -1 for part in parts]
-    return [key, values, [of_parts[part] for part in of_runs]]
+def layout_of(facts: Sequence[RunFacts]) -> RunsLayout:
+    """The layout for these runs, the oldest first: what most of them have.
 
-
-def _text(value: Any) -> str:
-    text = "null" if value is None else f"{value:.6g}" if isinstance(value, float) else csv_text(value)
-    return text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
-
-
-def _results(runs: Sequence[SummarizedRun]) -> list[list[Any]]:
-    """Each result, which way it is better, and the value of each run: best values of columns, then the evaluations."""
-    columns = list(dict.fromkeys(column for run in runs for column in run.summary["curves"]))
-    goals = {column: next((goal for run in runs if (goal := run.goal_of(column))), None) for column in columns}
-    evaluated = [evaluation(run) for run in runs]
-    rows = [
-        [f"best {column}", goal, [_number(run.summary["metrics"].get(column, {}).get(goal or "last")) for run in runs]]
-        for column, goal in goals.items()
-    ]
-    for key in dict.fromkeys(key for results in evaluated for key in results):
-        goal = goals.get(key) or goal_of_column(key)
-        rows.append([f"evaluate.{key}", goal, [_number(results.get(key)) for results in evaluated]])
-    for key in ("images_per_second", "wait_share", "seconds.total"):
-        values = [in_unit(key, run.value(key)) for run in runs]
-        rows.append([title_of(key), goal_of_column(key), [*map(_number, values)]])
-    return rows
+    Of curves as many points as all have room for when the number of runs has doubled.
+    """
+    objectives = Counter(each.objective for each in facts if each.objective is not None)
+    results = Counter(key for each in facts for key in each.evaluated)
+    curves = [name for name, _ in Counter(name for each in facts for name in each.curves).most_common(MOST_CURVES)]
+    room = CURVES_BYTES // (NUMBER_BYTES * (len(curves) or 1) * 2 ** len(facts).bit_length())
+    return RunsLayout(
+        next((name for name, _ in objectives.most_common(1)), None),
+        [key for key, _ in results.most_common(NUM_RESULTS)],
+        curves,
+        max(LEAST_POINTS, min(MOST_POINTS, room)),
+    )
 
 
 def evaluation(run: SummarizedRun) -> dict[str, float]:
@@ -136,5 +101,83 @@ def evaluation(run: SummarizedRun) -> dict[str, float]:
     return {key: value for key, value in results.items() if is_number(value)}
 
 
-def _number(value: Any) -> str | None:
-    return f"{value:.5g}" if is_number(value) else None
+def common_keys(runs: Iterable[SummarizedRun]) -> dict[str, str]:
+    """Every key of these runs, with its commonest value."""
+    counts: dict[str, Counter[str]] = {}
+    for run in runs:
+        for key, text in _texts(run):
+            counts.setdefault(key, Counter())[text] += 1
+    return {key: count.most_common(1)[0][0] for key, count in counts.items()}
+
+
+class Shared:
+    """Values that many runs share, each once in a list; a line has its place there."""
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self.values = list(values)
+        self._places = {str(value): place for place, value in enumerate(self.values)}
+
+    def place(self, value: Any) -> int:
+        """The place of a value, which is added if it is new."""
+        place = self._places.setdefault(str(value), len(self.values))
+        if place == len(self.values):
+            self.values.append(value)
+        return place
+
+
+def line_of(run: SummarizedRun, layout: RunsLayout, common: Mapping[str, str], shared: Shared) -> str:
+    """What the page has of a run, as JSON that HTML may hold: the keys that differ from `common`, results, curves."""
+    texts, results = dict(_texts(run)), list(_results(run))
+    keys = {key: texts.get(key) for key in (*common, *texts) if texts.get(key) != common.get(key)}
+    epochs = run.summary["epochs"]
+    kept = thinned(len(epochs), layout.points)
+    line = {
+        "name": run.name,
+        "title": run.config.get("name") or run.name,
+        "keys": keys,
+        "results": shared.place([[key, goal] for key, goal, _ in results]),
+        "values": [f"{value:.5g}" for _, _, value in results],
+        "epochs": shared.place([epochs[at] for at in kept]),
+        "curves": [_curve(run, column, kept) for column in layout.curves],
+    }
+    return str(htmlsafe_json_dumps(line, separators=(",", ":")))
+
+
+def data_of(lines: Sequence[str], layout: RunsLayout, common: Mapping[str, str], shared: Shared) -> str:
+    """The data of the page as JSON that HTML may hold, with one line for each run."""
+    styles = [[style.name, MARKS[style.mark], key_svg(style)] for style in STYLES]
+    rest = {"common": common, "shared": shared.values, "curves": layout.curves, "styles": styles}
+    text = str(htmlsafe_json_dumps(rest, separators=(",", ":")))
+    return f'{text[:-1]},"runs":[\n' + ",\n".join(lines) + "\n]}"
+
+
+def _texts(run: SummarizedRun) -> Iterable[tuple[str, str]]:
+    """The keys of the configuration of a run, with their values as text."""
+    config = {name: value for name, value in run.config.items() if name not in IDENTITY}
+    return ((key, _text(value)) for key, value in flat(config))
+
+
+def _text(value: Any) -> str:
+    text = "null" if value is None else f"{value:.6g}" if isinstance(value, float) else csv_text(value)
+    return text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
+
+
+def _curve(run: SummarizedRun, column: str, places: Sequence[int]) -> str | None:
+    """The values of a curve as text, blank where there is none."""
+    values = run.summary["curves"].get(column)
+    return None if values is None else " ".join("" if values[at] is None else f"{values[at]:.4g}" for at in places)
+
+
+def _results(run: SummarizedRun) -> Iterable[tuple[str, str | None, float]]:
+    """Each result, which way it is better, and its number: best values of columns, then the evaluation, and time."""
+    for column in run.summary["curves"]:
+        goal = run.goal_of(column)
+        value = run.summary["metrics"].get(column, {}).get(goal or "last")
+        if is_number(value):
+            yield f"best {column}", goal, value
+    for key, value in evaluation(run).items():
+        yield f"evaluate.{key}", run.goal_of(key) or goal_of_column(key), value
+    for key in ("images_per_second", "wait_share", "seconds.total"):
+        value = in_unit(key, run.value(key))
+        if is_number(value):
+            yield title_of(key), goal_of_column(key), value

@@ -3,16 +3,18 @@
 import fcntl
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from runner.errors import ConfigurationError
+from runner.records.metrics import MetricsTable
 from runner.records.run_folder import RunFolder
 from runner.records.run_names import all_runs
 from runner.records.summary import read_summary, summarize
-from runner.reports import index_page
-from runner.reports.index_data import comparison
+from runner.reports import index_page, index_rows
+from runner.reports.index_data import Shared, common_keys, facts_of, layout_of, line_of
 from runner.reports.index_page import alone, refresh_index, render_index, write_index
 from runner.runs.__main__ import execute
 from tests.support.run_store import make, root, store  # noqa: F401
@@ -50,15 +52,72 @@ def test_data_have_what_differs_for_each_run(make, root):  # noqa: F811
     make("2026-01-01_00-00-00_aaaaaa", losses=[1 / (1 + epoch) for epoch in range(100)])
     make("2026-01-02_00-00-00_bbbbbb", loader="generator", seed=3, losses=(0.9, float("nan"), 0.4))
     data = data_of(render_index(root))
-    keys = {key: [values[place] for place in places] for key, values, places in data["keys"]}
-    assert keys == {"seed": ["3", "0"], "loader.kind": ["generator", "sequence"], "train.epochs": ["3", "100"]}
-    results = {key: (goal, values) for key, goal, values in data["results"]}
-    assert results["best loss"] == ("min", ["0.4", "0.01"])
-    assert results["evaluate.accuracy"] == ("max", ["0.9", "0.9"])
-    curves = dict(data["curves"])
-    assert curves["loss"][0] == "0.9  0.4"
-    assert len(curves["loss"][1].split()) == len(data["grids"][data["grid"][1]])
-    assert data["grids"][data["grid"][1]][-2:] == [99, 100]
+    second, first = data["runs"]
+    differing = {"seed", "loader.kind", "train.epochs"}
+    assert {**second["keys"], **first["keys"]}.keys() == differing
+    of_second, of_first = ({**data["common"], **run["keys"]} for run in (second, first))
+    assert {key: of_second[key] for key in differing} == {"seed": "3", "loader.kind": "generator", "train.epochs": "3"}
+    assert {key: of_first[key] for key in differing} == {"seed": "0", "loader.kind": "sequence", "train.epochs": "100"}
+    goals = dict(data["shared"][first["results"]])
+    results = dict(zip(goals, first["values"], strict=True))
+    assert (goals["best loss"], results["best loss"]) == ("min", "0.01")
+    assert (goals["evaluate.accuracy"], results["evaluate.accuracy"]) == ("max", "0.9")
+    loss = data["curves"].index("loss")
+    assert second["curves"][loss] == "0.9  0.4"
+    assert len(first["curves"][loss].split()) == len(data["shared"][first["epochs"]])
+    assert data["shared"][first["epochs"]][-2:] == [99, 100]
+
+
+@pytest.fixture
+def summarized(monkeypatch):
+    """The names of runs that were summarized to be drawn."""
+    names = []
+    real = index_rows.summarize
+    monkeypatch.setattr(index_rows, "summarize", lambda run, **rest: names.append(run.name) or real(run, **rest))
+    return names
+
+
+def test_end_of_a_run_draws_its_row_alone(make, root, summarized):  # noqa: F811
+    names = [f"2026-01-0{day}_00-00-00_aaaaaa" for day in (1, 2, 3)]
+    before = [make(name) for name in names[:2]]
+    render_index(root)
+    summarized.clear()
+    make(names[2], loader="generator")
+    text = render_index(root)
+    assert summarized == [names[2]]
+    data, rows = data_of(text), rows_of(text)
+    assert [run["name"] for run in data["runs"]] == names[::-1]
+    assert all(name in row for name, row in zip(names[::-1], rows, strict=True))
+    assert data["runs"][0]["keys"] == {"loader.kind": "generator"}
+    summarized.clear()
+    (before[0] / "report.html").write_text("a page")
+    (before[1] / "metrics.csv").write_text("epoch,loss\r\n1,0.125\r\n")
+    text = render_index(root)
+    assert summarized == names[:2]
+    assert f'href="runs/{names[0]}/report.html"' in text and "0.125" in text
+    shutil.rmtree(before[1])
+    assert names[1] not in render_index(root)
+
+
+def test_other_columns_draw_all_rows(make, root, summarized):  # noqa: F811
+    make("2026-01-01_00-00-00_aaaaaa")
+    assert "best val_loss" in render_index(root)
+    for number in (2, 3):
+        make(f"2026-01-0{number}_00-00-00_bbbbbb", losses=(), more={"train": {"monitor": "val_iou"}})
+    write_metrics = [MetricsTable(root / "runs" / f"2026-01-0{number}_00-00-00_bbbbbb") for number in (2, 3)]
+    for table in write_metrics:
+        table.append(1, {"val_iou": 0.75})
+    summarized.clear()
+    text = render_index(root)
+    assert [name in text for name in (">best val_iou<", ">best val_loss<")] == [True, False]
+    assert len(set(summarized)) == 3
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"version": 1, "rows": [], "layout": {}}', "[1]"])
+def test_damaged_file_of_rows_is_drawn_again(store, damage):  # noqa: F811
+    text = render_index(store)
+    (store / index_rows.ROWS_JSON).write_text(damage)
+    assert render_index(store) == text
 
 
 def test_index_escapes_what_runs_say(make, root):  # noqa: F811
@@ -66,15 +125,15 @@ def test_index_escapes_what_runs_say(make, root):  # noqa: F811
     make("2026-01-02_00-00-00_bbbbbb")
     text = render_index(root)
     assert HOSTILE not in text and text.count("<img") == 0
-    assert data_of(text)["names"][1] == HOSTILE
+    assert data_of(text)["runs"][1]["title"] == HOSTILE
 
 
 def test_thousand_runs_take_one_and_a_half_mb(make, root):  # noqa: F811
     losses = [1 / (1 + epoch) + 1e-7 for epoch in range(300)]
     model = {"kind": "cnn", **{f"key_{number}": number for number in range(60)}}
     run = summarize(RunFolder(make("2026-01-01_00-00-00_aaaaaa", losses=losses, more={"model": model})), write=False)
-    data = comparison([run] * 1000)
-    assert len(json.dumps(data)) < 750_000
+    layout = layout_of([facts_of(run)] * 1000)
+    assert len(line_of(run, layout, common_keys([run]), Shared())) < 1000
     (row,) = rows_of(render_index(root))
     assert len(row) < 500  # with the library and the style, 0.3 MB, less than 1.5 MB
 
