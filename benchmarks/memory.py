@@ -32,7 +32,8 @@ def measure(name: str, steps: int, root: Path) -> list[int]:
     import psutil
 
     import runner
-    from runner.training.loop import Training, TrainingObserver, fit
+    from runner.training.loop import fit
+    from runner.training.setup import Training, TrainingObserver
 
     figures: list[int] = []
 

@@ -30,7 +30,8 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
 
     import runner
     from runner.records.state import StateWriter
-    from runner.training.loop import Training, TrainingObserver, fit
+    from runner.training.loop import fit
+    from runner.training.setup import Training, TrainingObserver
 
     moments, states = list[float](), list[float]()
     write = StateWriter.write

@@ -22,7 +22,7 @@ class Purpose(IntEnum):
     """The order of one epoch; keyed by the epoch."""
 
     AUGMENT = 1
-    """Augmentation of one training image; keyed by the pass and the sample's index."""
+    """PhaseAugmentation of one training image; keyed by the pass and the sample's index."""
 
     TRANSFORM = 2
     """Random numbers for the user's transform of a sample; keyed by the pass and the sample's index."""

@@ -37,7 +37,6 @@ USING: tuple[Mode, ...] = ("evaluate", "predict", "export")
 """Modes that use the model of an earlier run."""
 DRAWING: tuple[Mode, ...] = (*TRAINING, "check", "bench")
 """Modes that read batches of the training split."""
-
 PREDICTING: tuple[Mode, ...] = (*TRAINING, "predict")
 """Modes for which it matters how predictions are written; that of a trained model may be used for it later."""
 
@@ -187,9 +186,7 @@ class Settings(Component):
     @model_validator(mode="after")
     def _samples_are_there(self) -> Self:
         if self.data.kind == "none" and self.mode in READING:
-            raise ValueError(
-                f"mode={self.mode} needs samples to read, got data=none; one epoch of mode=fit checks each batch"
-            )
+            raise ValueError(f"mode={self.mode} needs samples to read, got data=none; mode=fit checks each batch")
         if self.mode == "pack" and self.pack.to is None:
             raise ValueError("pack.to must be the folder to write to with mode=pack, got null; add pack.to=packed")
         if self.data.kind == "none" and self.debug is not None:
@@ -207,8 +204,12 @@ class Settings(Component):
     @model_validator(mode="after")
     def _draws_fit_the_data(self) -> Self:
         data, draws = self.data, self.loader.balance is not None or self.loader.draw_by is not None
+        if isinstance(data, Data) and data.augment.mixes and self.mode in DRAWING:
+            from runner.loaders.blend import refuse_unmixable  # few configurations need it
+
+            refuse_unmixable(data)
         if isinstance(data, Mix) or (isinstance(data, Data) and (draws or data.share is not None)):
-            from runner.loaders.drawings import refuse_share, refuse_unfit_draws  # few configurations need it
+            from runner.loaders.drawings import refuse_share, refuse_unfit_draws
 
             refuse_share(data)
             if self.mode in DRAWING:
@@ -253,8 +254,7 @@ class Settings(Component):
                 "add mode=evaluate, or leave from_run out"
             )
         if self.mode not in USING and self.split is not None:
-            modes = "mode=evaluate, predict or export"
-            raise ValueError(f"split must go with {modes}, got mode={self.mode}; leave split={self.split} out")
+            raise ValueError(f"split must go with mode=evaluate, predict or export, got mode={self.mode}; leave it out")
         return self
 
     @model_validator(mode="after")

@@ -13,11 +13,11 @@ from runner.batch import Batch, Targets
 from runner.data.ids import names_at
 from runner.errors import DataError
 from runner.feeds.targets import Encode, as_they_are
+from runner.loaders.blend import PhaseAugmentation
 from runner.loaders.draw import Draw
 from runner.loaders.loader import NOTHING_READABLE, Loader
 from runner.messages import plural
 from runner.records.digests import IdStream, array_digest
-from runner.transforms.transform import Transforms
 
 if TYPE_CHECKING:
     from runner.distribute.devices import Placement
@@ -59,15 +59,17 @@ class Delivery:
         self._left_out: list[int] = []
         self._peeked: dict[int, Batch] = {}
 
-    def begin_phase(self, weigh: Callable[[Batch], Targets], transforms: Transforms | None, *, end: int) -> None:
-        """Weigh samples in another way, read ahead up to another step, and transform them in another way.
+    def begin_phase(
+        self, weigh: Callable[[Batch], Targets], augmentation: PhaseAugmentation | None, *, end: int
+    ) -> None:
+        """Weigh samples in another way, read ahead up to another step, and augment them in another way.
 
-        With `transforms`, None for the same ones, what was read ahead is given up.
+        With an `augmentation`, None for the same one, what was read ahead is given up.
         """
         self._weigh, self._end = weigh, end
-        if transforms is not None:
+        if augmentation is not None:
             self.close()
-            self.loader.transform_by(transforms)
+            self.loader.augment_by(augmentation)
 
     def steps(self, first_step: int, num_steps: int) -> Iterator[KerasBatch]:
         """`num_steps` batches from global step `first_step` on, without those whose samples are all skipped.

@@ -8,22 +8,29 @@ to single samples, and after every cache.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from runner.batch import Array, ArraySpec, Batch, Indices, Targets
+from runner.data.dataframe import DataFrame
+from runner.data.dataset import Data
 from runner.data.labels import Head, target_fields
+from runner.data.mix import Mix
 from runner.errors import ConfigurationError
 from runner.fields import SampleSpec, arrays_of, input_spec, named_specs
 from runner.loaders.buffers import aligned_bytes
 from runner.seeds import Purpose, derive
 from runner.transforms.settings import Augment
+from runner.transforms.transform import Transforms
 
 DTYPES = ("uint8", "uint16", "float32")
 """Dtypes that OpenCV adds; mixed samples have the dtype that they had, whole numbers are rounded."""
+
+MIXING = ("mixup", "cutmix")
+"""Keys of data.augment that mix samples."""
 
 HALF = 0.5
 """The share of batches that CutMix mixes where MixUp is set as well."""
@@ -155,16 +162,25 @@ def _soft_array(values: Array, weights: Array, partners: Indices) -> Array:
     return soft.astype(values.dtype)
 
 
-def blend_of(settings: Augment, spec: SampleSpec, heads: Iterable[Head], seed: int) -> Blend | None:
-    """The blend of training batches of such samples and targets; None if `settings` ask for none.
+class PhaseAugmentation(NamedTuple):
+    """What is done to training samples in a phase: to each of them, then to those of a batch together."""
+
+    transforms: Transforms
+    blend: Blend | None = None
+
+
+def blend_of(
+    settings: Augment, spec: SampleSpec, heads: Iterable[Head], seed: int, called: str = "data.augment"
+) -> Blend | None:
+    """The blend of training batches of such samples and targets; None if `settings`, the key `called`, ask for none.
 
     Raises `ConfigurationError` with all reasons why they cannot be mixed.
     """
-    keys = [key for key in ("mixup", "cutmix") if getattr(settings, key)]
+    keys = [key for key in MIXING if getattr(settings, key)]
     if not keys:
         return None
     heads = tuple(heads)
-    named = f"data.augment.{' and data.augment.'.join(keys)}"
+    named = " and ".join(f"{called}.{key}" for key in keys)
     problems = [f"{named} must be 0 {problem}" for problem in _unmixable(heads, settings)]
     inputs = input_spec(spec, target_fields(heads))
     if not problems:
@@ -174,25 +190,51 @@ def blend_of(settings: Augment, spec: SampleSpec, heads: Iterable[Head], seed: i
     return Blend(settings.mixup, settings.cutmix, seed)
 
 
+def refuse_unmixable(data: Data) -> None:
+    """Raise ValueError if the class modes that are configured say that samples cannot be mixed as `data` asks.
+
+    What only the data say, such as the class modes of a pack, is left to `blend_of`.
+    """
+    keys = [f"data.augment.{key}" for key in MIXING if getattr(data.augment, key)]
+    for part in data.parts.values() if isinstance(data, Mix) else (data,):
+        for name, mode in _configured_modes(part):
+            if keys and (problem := _problem_of(name, mode, data.augment)) is not None:
+                raise ValueError(f"{' and '.join(keys)} must be 0 {problem}")
+
+
+def _configured_modes(data: Data) -> Iterable[tuple[str, str | None]]:
+    """The outputs, as far as the configuration names them, and their class modes."""
+    mode: Any = getattr(data, "class_mode", None)
+    if isinstance(data, DataFrame) and data.has_labels:
+        return [(name if data.several_heads else "", each) for name, each in data.modes.items()]
+    return mode.items() if isinstance(mode, Mapping) else [("", mode)]
+
+
 def _unmixable(heads: tuple[Head, ...], settings: Augment) -> Iterable[str]:
     """Why labels of these heads cannot be mixed."""
-    if not heads:
-        yield "with class_mode=null, which has no labels to mix; leave it out, or label the samples"
-    for head in heads:
-        of = f" (output {head.name})" if head.name else ""
-        if head.mode == "sparse":
-            yield (
-                f"with class_mode=sparse{of}, whose labels are numbers of classes, of which none is a share of "
-                "two; set class_mode=categorical"
-            )
-        elif head.mode in ("mask", "input") or head.field:
-            target = "the sample itself" if head.mode == "input" else "an array of the sample"
-            yield f"with class_mode={head.mode}{of}, whose target is {target}: only labels are mixed; leave it out"
-        elif head.mode == "raw" and settings.cutmix:
-            yield (
-                f"with class_mode=raw{of}: a number is not divided as the area is; leave data.augment.cutmix out, "
-                "data.augment.mixup mixes numbers"
-            )
+    found = [_problem_of(head.name, head.mode, settings, is_array=bool(head.field)) for head in heads]
+    return [problem for problem in found or [_problem_of("", None, settings)] if problem is not None]
+
+
+def _problem_of(name: str, mode: str | None, settings: Augment, *, is_array: bool = False) -> str | None:
+    """Why targets of a class mode, None for no targets, cannot be mixed; None if they can."""
+    of = f" (output {name})" if name else ""
+    if mode is None:
+        return "with class_mode=null, which has no labels to mix; leave it out, or label the samples"
+    if mode == "sparse":
+        return (
+            f"with class_mode=sparse{of}, whose labels are numbers of classes, of which none is a share of two; set "
+            "class_mode=categorical"
+        )
+    if mode in ("mask", "input") or is_array:
+        target = "the sample itself" if mode == "input" else "an array of the sample"
+        return f"with class_mode={mode}{of}, whose target is {target}: only labels are mixed; leave it out"
+    if mode == "raw" and settings.cutmix:
+        return (
+            f"with class_mode=raw{of}: a number is not divided as the area is; leave data.augment.cutmix out, "
+            "data.augment.mixup mixes numbers"
+        )
+    return None
 
 
 def _unfit(inputs: SampleSpec, settings: Augment) -> Iterable[str]:

@@ -18,6 +18,7 @@ from runner.data.source import Source
 from runner.data.views import Wrapper
 from runner.errors import BadSampleError
 from runner.fields import Values, take_rows
+from runner.loaders.blend import PhaseAugmentation
 from runner.loaders.buffers import KEPT_BUFFERS
 from runner.loaders.draw import Draw
 from runner.loaders.loader import Loader
@@ -161,10 +162,10 @@ class InMemoryLoader(Loader):
         for step in range(plan.num_steps):
             yield Draw.of_pass(order[slice(*plan.positions(step))].astype(np.int64), 0)
 
-    def transform_by(self, transforms: Transforms) -> None:
+    def augment_by(self, augmentation: PhaseAugmentation) -> None:
         """As in `Loader`; the samples stay in memory."""
         self._stop_workers()
-        super().transform_by(transforms)
+        super().augment_by(augmentation)
 
     def _stop_workers(self) -> None:
         with self._lock:

@@ -16,7 +16,7 @@ from runner.data.source import Source
 from runner.distribute.ranks import Share
 from runner.errors import DataError, RunnerError
 from runner.fields import SampleSpec
-from runner.loaders.blend import Blend
+from runner.loaders.blend import Blend, PhaseAugmentation
 from runner.loaders.draw import Draw
 from runner.loaders.plan import Plan
 from runner.loaders.reader import OnBad, ReadResult, SampleReader, complete, read_batch
@@ -54,9 +54,9 @@ class Loader(ABC):
         """Handle samples that cannot be read by `on_bad`, and call `note` for each; set before the first batch."""
         self.reader, self.note = replace(self.reader, on_bad=on_bad), note
 
-    def transform_by(self, transforms: Transforms) -> None:
-        """Apply other transforms, which give samples of the same spec, from the next `stream` or `epoch` on."""
-        self.reader = replace(self.reader, transforms=transforms)
+    def augment_by(self, augmentation: PhaseAugmentation) -> None:
+        """Augment in another way, to samples of the same spec, from the next `stream` or `epoch` on."""
+        self.reader, self.blend = replace(self.reader, transforms=augmentation.transforms), augmentation.blend
 
     def __len__(self) -> int:
         """Steps in one epoch of the plan."""

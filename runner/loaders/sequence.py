@@ -9,6 +9,7 @@ from itertools import count, tee
 from runner.batch import Batch
 from runner.data.source import Source
 from runner.errors import WorkerError
+from runner.loaders.blend import PhaseAugmentation
 from runner.loaders.cache import CachedSource, WorkersBehindCache
 from runner.loaders.fetch_workers import FetchingThreads
 from runner.loaders.loader import Loader
@@ -65,10 +66,10 @@ class SequenceLoader(Loader):
             return None
         return self.windows.read(first_step, num_steps, self.clock, self._settings.timeout_seconds)
 
-    def transform_by(self, transforms: Transforms) -> None:
+    def augment_by(self, augmentation: PhaseAugmentation) -> None:
         """As in `Loader`; the next epoch starts new workers, which have a reader each."""
         self._stop_workers()
-        super().transform_by(transforms)
+        super().augment_by(augmentation)
 
     def _stop_workers(self) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ from runner.modes.context import RunContext, data_stage, open_loaders, open_note
 from runner.modes.figures import picture_data, picture_wait
 from runner.modes.model import build_model
 from runner.modes.open_data import data_section, open_dataset, open_repeated
-from runner.modes.phases import phase_transforms, report_phase
+from runner.modes.phases import phase_augmentations, report_phase
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data, where_to_start
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     import keras
 
     from runner.callbacks.user_callbacks import UserCallback
-    from runner.training.loop import Training
     from runner.training.phases import Phases
+    from runner.training.setup import Training
 
 
 def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
@@ -71,9 +71,9 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
         with run.record.stage("fit"):
             first_loss = _first_loss(run, model, loaders["train"])
             pixels = _pixels(run, settings, dataset, notes)
-            transforms = phase_transforms(run.config, dataset, loaders["train"], phases)
+            augmentations = phase_augmentations(run.config, dataset, loaders["train"], phases)
             training = _training(run, model, loaders, first_loss, pixels)
-            training = replace(training, callbacks=callbacks, phases=phases, transforms=transforms)
+            training = replace(training, callbacks=callbacks, phases=phases, augmentations=augmentations)
             begin = None if resumed is None else partial(_begin_again, run, dataset, notes)
             result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
@@ -164,8 +164,8 @@ def _training(
     first_loss: float | None,
     pixels: Array | None,
 ) -> Training:
-    from runner.training.loop import Training
     from runner.training.overfit import ENOUGH
+    from runner.training.setup import Training
 
     enough = -math.inf if first_loss is None else ENOUGH * first_loss
     return Training(
@@ -185,8 +185,9 @@ def _fit(
 
     `begin` is called with the state that a resumed run starts from, before its next step.
     """
-    from runner.training.loop import TrainingObserver, fit
+    from runner.training.loop import fit
     from runner.training.profile import PROFILE_PSTATS, profiled
+    from runner.training.setup import TrainingObserver
 
     path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
     metrics, sampler = MetricsTable(path), Sampler(run, training)
@@ -243,6 +244,10 @@ def _start(
     start = None if found is None else found.moved_to(steps)
     run.terminal.summary([("resume", where_to_start(start, steps))])
     if start is not None:
+        if start.document["counts"]["stopped"] and resumed.status == "completed":
+            raise ConfigurationError(
+                f"resume needs an unfinished run, got {resumed.path}, which a callback stopped; start a new run"
+            )
         build_optimizer(model)
         refuse_other_model(model, start.arrays)
         if start.step > settings.epochs * steps and not run.config.resume_inexact:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runner.data.dataset import Data, Dataset
+from runner.data.dataset import Dataset
 from runner.errors import ConfigurationError
 from runner.models.base import Task, task_of
 from runner.modes.context import RunContext
@@ -14,6 +14,7 @@ from runner.modes.initial_weights import model_to_build
 from runner.modes.summary import training_lines
 from runner.records.run_folder import RunFolder
 from runner.records.state import State
+from runner.training.in_phase import mixed_phases
 
 if TYPE_CHECKING:
     import keras
@@ -36,10 +37,8 @@ def build_model(
 
     settings, task = run.config.train, task_of(dataset, run.config.data.scale, run.config.model)
     steps = settings.steps_per_epoch or steps_per_pass
-    objectives, data = objectives_of(settings, task), run.config.data
-    if isinstance(data, Data) and data.augment.mixes:
-        objectives = objectives.of_mixed_labels()
-    task = objectives.task
+    objectives = objectives_of(settings, task)
+    task, mixed = objectives.task, mixed_phases(run.config)
     with precision(settings.precision), variables_on(run.config.distribute):
         model = model_to_build(run, task, resumed, has_state=state is not None).build(task)
     if by_user := model.compiled:
@@ -49,9 +48,10 @@ def build_model(
         counted = _countable(run, task, dataset, steps)
         chosen = objectives if counted == task else objectives.without_overlaps()
 
-        def compile_for(model: keras.Model, make_optimizer: Callable[[], keras.Optimizer]) -> None:
+        def compile_for(model: keras.Model, make_optimizer: Callable[[], keras.Optimizer], phase: int) -> None:
+            trained = chosen.of_mixed_labels() if mixed[phase] else chosen
             with precision(settings.precision), variables_on(run.config.distribute):
-                parts = {"losses": objectives.losses, "metrics": chosen.renewed()}
+                parts = {"losses": trained.losses, "metrics": trained.renewed()}
                 compile_model(model, counted, optimizer=make_optimizer(), jit_compile=settings.jit_compile, **parts)
 
         phases = Phases(settings, steps, PhasePlace.of(state), compile_for)

@@ -28,6 +28,7 @@ from runner.records.digests import data_fingerprint
 from runner.records.original_masks import Original
 from runner.records.run_folder import RunFolder
 from runner.settings import DRAWING, PREDICTING, Settings
+from runner.training.in_phase import in_phase
 from runner.transforms.augment import augment
 from runner.transforms.transform import (
     OF_TRAINING,
@@ -60,13 +61,20 @@ def open_dataset(config: Settings, heads: tuple[Head, ...] | None = None) -> Dat
         original.refuse_unfit(dataset.heads if heads is None else heads)
     dataset = replace(dataset, spec=_batch_spec(config, *next(iter(dataset.splits.items()))))
     if config.mode in DRAWING:
-        blend_for(config, dataset)
+        for phase in (None, *range(len(config.train.phases))):
+            blend_for(config, dataset, phase)
     return dataset
 
 
-def blend_for(config: Settings, dataset: Dataset) -> Blend | None:
-    """How training batches are mixed; None if they are not. Raises `ConfigurationError` if they cannot be."""
-    return blend_of(samples_of(config).augment, dataset.spec, dataset.heads, config.seed)
+def blend_for(config: Settings, dataset: Dataset, phase: int | None = None) -> Blend | None:
+    """How training batches are mixed, outside of phases or in one of them; None if they are not.
+
+    Raises `ConfigurationError` if they cannot be.
+    """
+    is_given = phase is not None and "augment" in config.train.phases[phase].model_fields_set
+    called = f"train.phases[{phase}].augment" if is_given else "data.augment"
+    augment = samples_of(config if phase is None else in_phase(config, phase)).augment
+    return blend_of(augment, dataset.spec, dataset.heads, config.seed, called)
 
 
 def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:

@@ -84,6 +84,9 @@ def where_to_start(start: State | None, steps_per_epoch: int) -> str:
 
 
 def _refuse_complete(config: Settings, run: RunFolder, epochs: int) -> None:
+    before = run.final_config["train"].get("phases") or ()
+    if 0 < len(before) < len(config.train.phases):
+        return
     if run.document["results"].get("fit", {}).get("stopped_early"):
         raise ConfigurationError(
             f"resume needs an unfinished run, got {run.path}, which stopped early; start a new run"
@@ -91,7 +94,7 @@ def _refuse_complete(config: Settings, run: RunFolder, epochs: int) -> None:
     if config.train.epochs <= epochs and config.train.phases:
         raise ConfigurationError(
             f"resume needs an unfinished run, got {run.path}, which is completed; to train further, give train.phases "
-            "with its phases and one more, and add resume_inexact=true"
+            f"with one more after its {plural(len(before), 'phase')}"
         )
     if config.train.epochs <= epochs:
         raise ConfigurationError(

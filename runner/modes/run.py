@@ -176,7 +176,8 @@ def _open_record(
     typed = masked({"argv": origin.argv, "overrides": origin.overrides}, secret_values(config.document()))
     origin = replace(origin, **typed)
     if resumed is not None:
-        how = {"inexact": config.resume_inexact, "epochs": config.train.epochs}
+        phases = {"phases": config.train.document()["phases"]} if config.train.phases else {}
+        how = {"inexact": config.resume_inexact, "epochs": config.train.epochs, **phases}
         return RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
     write_config(folder, config.document())
     seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}

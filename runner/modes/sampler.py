@@ -15,7 +15,7 @@ from runner.records.system_table import Cells, SystemTable
 
 if TYPE_CHECKING:
     from runner.modes.context import RunContext
-    from runner.training.loop import Training
+    from runner.training.setup import Training
 
 log = logging.getLogger("runner.system")
 

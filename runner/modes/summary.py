@@ -18,11 +18,9 @@ from runner.models.parts import parts_of
 from runner.records.bad_samples import BAD_SAMPLES_CSV
 from runner.records.run_folder import RunFolder
 from runner.settings import Settings
+from runner.training.in_phase import mixed_phases
 
 Line = tuple[str, str]
-
-
-MIXED = "mixed: loss and metrics of training are those of mixed samples; those of validation are not"
 
 
 def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[Line]:
@@ -108,8 +106,10 @@ def training_lines(
     epochs = f"{plural(train.epochs, 'epoch')} of {plural(steps_per_epoch, 'step')}"
     yield "model", f"{_named(config.model)}: {plural(num_weights, 'weight')}"
     yield "train", f"{epochs}, {optimizer}, seed {config.seed}, {config.backend}"
-    if isinstance(config.data, Data) and config.data.augment.mixes:
-        yield "", MIXED
+    mixed = [number for number, is_mixed in enumerate(mixed_phases(config), 1) if is_mixed]
+    if mixed:
+        where = f" in phase {', '.join(map(str, mixed))}" if len(mixed) < len(train.phases) else ""
+        yield "", f"mixed{where}: loss and metrics of training are those of mixed samples; those of validation are not"
     for key in ("loss", "metrics", "callbacks"):
         if names := [part.name for _, part in parts_of(getattr(train, key), key)]:
             yield "", f"{key}: {first_few(names)}"

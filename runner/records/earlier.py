@@ -137,8 +137,10 @@ def resume_differences(
     `given` are digests of code in addition to that of the configuration.
     """
     for key, difference in changed_keys(run.config, config):
-        if not (_may_change(key) or (key == "data.on_bad" and _has_no_bad_sample(run))):
-            yield difference
+        on_bad, phases = key == "data.on_bad", key == "train.phases"
+        if _may_change(key) or (on_bad and _has_no_bad_sample(run)) or (phases and _adds_phases(run, config)):
+            continue
+        yield difference
     installed, before = versions(backend), run.document["versions"]
     yield from changed_packages({name: version for name, version in before.items() if name in installed}, installed)
     yield from changed_code(run.document["git"], git_state())
@@ -154,6 +156,12 @@ def _may_change(key: str) -> bool:
 def _has_no_bad_sample(run: RunFolder) -> bool:
     """Whether the run read every sample so far, so that what to do with a bad one made no difference."""
     return run.config["data"].get("on_bad", "raise") == "raise" and not run.document["data"].get("bad_samples")
+
+
+def _adds_phases(run: RunFolder, config: Mapping[str, Any]) -> bool:
+    """Whether the phases of `config` begin with all those of the run, which has some."""
+    before = run.final_config["train"].get("phases") or []
+    return bool(before) and config["train"]["phases"][: len(before)] == before
 
 
 def newest_training(outputs: Path, *, with_model: bool = False) -> Path | None:

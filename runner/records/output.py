@@ -44,7 +44,8 @@ def phase_texts(network: Mapping[str, Any]) -> list[str]:
     ['1 from epoch 1: 1,290 weights, adam at 0.001']
     """
     texts = "{phase} from epoch {first_epoch}: {trainable_weights:,} weights, {optimizer}"
-    return [texts.format(**one) for one in network.get("phases", ())]
+    mixed = ", on mixed samples"
+    return [texts.format(**one) + (mixed if one.get("of_mixed_samples") else "") for one in network.get("phases", ())]
 
 
 def write_rows(

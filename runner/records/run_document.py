@@ -89,6 +89,7 @@ class ResumeSection(Shape):
 
     time: str = ""
     epochs: int = 0
+    phases: list[dict[str, Any]] = []
 
 
 class PhaseSection(Shape):
@@ -98,6 +99,7 @@ class PhaseSection(Shape):
     first_epoch: int
     trainable_weights: int
     optimizer: str
+    of_mixed_samples: bool = False
 
 
 class NetworkSection(Shape):

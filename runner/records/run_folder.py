@@ -88,12 +88,13 @@ class RunFolder:
 
     @property
     def final_config(self) -> dict[str, Any]:
-        """`config` with the number of epochs that the last `resume` requested."""
-        epochs = [resume["epochs"] for resume in self.document.get("resumed", []) if "epochs" in resume]
+        """`config` with the epochs and the phases that the last `resume` requested."""
+        requested = [resume for resume in self.document.get("resumed", []) if "epochs" in resume]
         train = self.config.get("train")
-        if not epochs or not isinstance(train, Mapping):
+        if not requested or not isinstance(train, Mapping):
             return self.config
-        return {**self.config, "train": {**train, "epochs": epochs[-1]}}
+        changed = {key: requested[-1][key] for key in ("epochs", "phases") if key in requested[-1]}
+        return {**self.config, "train": {**train, **changed}}
 
     @cached_property
     def metrics(self) -> list[dict[str, int | float | None]]:

@@ -12,6 +12,9 @@ from runner.records.output import csv_text, phase_texts, rounded
 from runner.records.run_folder import RunFolder, is_number
 from runner.reports.html import share
 
+MIXING = ("mixup", "cutmix")
+"""Keys of data.augment that mix samples with each other."""
+
 MAX_CHANGED = 16
 """The most keys to show; the configuration further down has all."""
 
@@ -42,7 +45,7 @@ def _weights_of(run: RunFolder, best: Mapping[str, Any] | None) -> str:
     """The epoch whose weights were evaluated; nothing for a model of another run."""
     if not run.metrics:
         return ""
-    last = (run.value("train.phases") or [{}])[-1]
+    last = ((run.final_config.get("train") or {}).get("phases") or [{}])[-1]
     stopping = last["early_stopping"] if "early_stopping" in last else run.value("train.early_stopping")
     if best is not None and (stopping or {}).get("restore_best_weights") is True:
         is_of_last = best.get(PHASE) == run.metrics[-1].get(PHASE)
@@ -86,6 +89,20 @@ def facts(run: RunFolder, document: Mapping[str, Any]) -> list[tuple[str, str]]:
     phases = " · ".join(phase_texts(document["network"]))
     lines = [("model", " · ".join(model)), ("phases", phases), ("data", " · ".join(data))]
     return [(name, text) for name, text in lines if text]
+
+
+def mixed(run: RunFolder, document: Mapping[str, Any]) -> str:
+    """What loss and metrics of training are of, where samples were mixed with each other; else nothing."""
+    phases = document["network"].get("phases") or []
+    numbers = [str(one["phase"]) for one in phases if one.get("of_mixed_samples")]
+    always = len(numbers) == len(phases) if phases else any(run.value(f"data.augment.{key}") for key in MIXING)
+    if not always and not numbers:
+        return ""
+    which = "" if always else f" in phase {', '.join(numbers)}"
+    return (
+        f"Loss and metrics of training{which} are those of samples mixed with each other (mixup, cutmix); those of "
+        "validation are not."
+    )
 
 
 def _model(run: RunFolder, document: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from runner.records.secret_keys import masked
 from runner.reports.charts import learning_curves
 from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
 from runner.reports.next_step import next_step
-from runner.reports.overview import changed, facts, figures, progress
+from runner.reports.overview import changed, facts, figures, mixed, progress
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
 from runner.reports.system_charts import gpu_note, system_charts
 
@@ -75,6 +75,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         classes=_or_nothing(class_tables, run),
         examples=_or_nothing(examples, run),
         curves=curves,
+        mixed=_or_nothing(mixed, run, document),
         system=system,
         gpu_note=_or_nothing(gpu_note, document),
         wait=_or_nothing(wait_section, run),

@@ -36,8 +36,9 @@ def in_phase(config: AnyConfiguration, number: int) -> AnyConfiguration:
     if not config.train.phases:
         return config
     changed: dict[str, Any] = {"train": config.train.in_phase(number)}
-    if augment := config.train.phases[number].changes("augment"):
-        changed["data"] = _changed(config.data, augment)
+    phase, data = config.train.phases[number], config.data
+    if "augment" in phase.model_fields_set and not isinstance(data, NoData):
+        changed["data"] = _changed(data, {"augment": _with_crop(phase.augment, data.augment)})
     whole: AnyConfiguration = _changed(config, changed)
     return whole
 
@@ -49,8 +50,12 @@ def refuse_unfit_phases(config: Configuration) -> None:
         if isinstance(data, NoData):
             if "augment" in phase.model_fields_set:
                 raise ValueError(f"{called}.augment must be left out with data=none, whose batches are ready-made")
-        else:
-            _refuse_other_batches(f"{called}.augment", phase.changes("augment").get("augment"), data.augment)
+        elif (crop := _with_crop(phase.augment, data.augment).crop) != data.augment.crop:
+            raise ValueError(
+                f"{called}.augment.crop must be that of data.augment, {yaml_text(data.augment.crop)}, got "
+                f"{yaml_text(crop)}: images have one size in all phases, that of the model; leave it out here, and "
+                "choose the size with data.augment.crop; resized_crop shows a random part in any phase"
+            )
         try:
             in_phase(config, number)
         except ValidationError as error:
@@ -58,15 +63,15 @@ def refuse_unfit_phases(config: Configuration) -> None:
             raise ValueError(f"in {called}, {next(reasons)}") from error
 
 
-def _refuse_other_batches(called: str, augment: Augment | None, outside: Augment) -> None:
-    """Refuse other sizes and labels: those that the model is built and compiled for."""
-    for name in () if augment is None else ("crop", "mixup", "cutmix"):
-        got, expected = getattr(augment, name), getattr(outside, name)
-        if got != expected:
-            raise ValueError(
-                f"{called}.{name} must be that of data.augment, {yaml_text(expected)}, got {yaml_text(got)}: images "
-                f"and labels keep their form in all phases; give both the same {name}, or leave augment out"
-            )
+def mixed_phases(config: Configuration) -> list[bool]:
+    """Whether each phase mixes the samples of a batch with each other; without phases, whether the training does."""
+    phases = (in_phase(config, number).data for number in range(max(1, len(config.train.phases))))
+    return [not isinstance(data, NoData) and data.augment.mixes for data in phases]
+
+
+def _with_crop(augment: Augment, outside: Augment) -> Augment:
+    """The augmentation of a phase, with the crop from `outside` unless it has its own: the crop is the model's size."""
+    return augment if "crop" in augment.model_fields_set else augment.model_copy(update={"crop": outside.crop})
 
 
 def _changed(component: Any, changes: Mapping[str, Any]) -> Any:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-
-from runner.batch import Array, Batch, Targets
+from runner.batch import Batch, Targets
 from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
-from runner.callbacks.user_callbacks import UserCallback
-from runner.data.labels import Head
 from runner.distribute.devices import Placement
 from runner.errors import ConfigurationError
 from runner.exit import interruptible
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
 from runner.feeds.targets import encoder_of
-from runner.loaders.loader import Loader
 from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.metrics import EPOCH, PHASE
 from runner.records.state import State, StateWriter
@@ -32,71 +26,7 @@ from runner.training.class_weights import sample_weights
 from runner.training.model_file import model_digest
 from runner.training.monitor import Direction, better, metric_goals, saved_models, watching
 from runner.training.phases import Phases
-from runner.training.settings import Train
-from runner.transforms.transform import Transforms
-
-
-@dataclass(frozen=True)
-class Training:
-    """A model, the loaders it is trained and validated on, and the settings; `validation` is None without that split.
-
-    Training ends after the first epoch whose loss is at most `enough_loss`. `pixels` counts those of each class for
-    `train.class_weight=balanced`; None if targets are not masks. A process of a group that does not lead neither writes
-    states and checkpoints nor ends the training because of a loss. `callbacks` are the user's. `phases` are at the one
-    that the model is compiled for; `transforms` are those of the training samples by phase, None if they are all alike.
-    """
-
-    model: keras.Model
-    train: Loader
-    validation: Loader | None
-    settings: Train
-    enough_loss: float = -math.inf
-    pixels: Array | None = None
-    leads: bool = True
-    callbacks: tuple[UserCallback, ...] = ()
-    phases: Phases | None = None
-    transforms: Sequence[Transforms] | None = None
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps between two reports."""
-        return self.settings.steps_per_epoch or len(self.train)
-
-    def is_state_due(self, step: int, seconds: float) -> bool:
-        """Whether to write a state after `step` steps, `seconds` after the last state."""
-        return self.leads and self.settings.checkpoint_every.is_due(step, seconds, steps_per_epoch=self.steps_per_epoch)
-
-    @property
-    def heads(self) -> tuple[Head, ...]:
-        """What the labels are for."""
-        return self.train.source.labels.heads
-
-    @property
-    def monitor(self) -> str:
-        """The value that decides which epoch is the best."""
-        if self.settings.monitor == "auto":
-            return "val_loss" if self.validation else "loss"
-        return self.settings.monitor
-
-
-@dataclass(frozen=True)
-class TrainingObserver:
-    """Functions that training calls: for every step, for every epoch's row of metrics, and for the weights' digests.
-
-    `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known. `on_begin` is
-    called before the first step, when nothing can refuse the training any more. `on_goals` gets, after the first epoch,
-    which way each metric is better. `on_values` gets, before the first step, a function that returns the loss and the
-    metrics of the epoch so far, from any thread and without waiting for a step. `on_phase` is called where a phase
-    begins, and where training goes on in one.
-    """
-
-    on_step: Callable[[int], None]
-    on_epoch: Callable[[int, dict[str, float | None]], None]
-    on_weights: Callable[[list[str | None]], None] = lambda digests: None
-    on_begin: Callable[[], None] = lambda: None
-    on_goals: Callable[[Mapping[str, str]], None] = lambda goals: None
-    on_values: Callable[[Callable[[], Mapping[str, float]]], None] = lambda read: None
-    on_phase: Callable[[Phases], None] = lambda phases: None
+from runner.training.setup import Training, TrainingObserver
 
 
 def fit(
@@ -109,7 +39,7 @@ def fit(
     With one of these as `start`, training continues as if it had never stopped.
 
     `steps` are those that trained the model; `empty_steps`, if there were any, had only samples that are skipped.
-    `of_mixed_samples` says that loss and metrics of training are those of samples mixed with each other.
+    `of_mixed_samples` says that loss and metrics of training are those of samples mixed with each other, in any phase.
 
     The wait and the resources are those of this call; after a resume, of the rest of the run. `cpu_seconds` are user
     and system seconds of all threads of this process and of its children, the workers included. `peak_memory_bytes`
@@ -126,8 +56,10 @@ def fit(
     phases = training.phases or Phases.single(training.settings, training.steps_per_epoch)
     encode, labels = encoder_of(training.model), training.train.source.labels
     given = [settings.class_weight for settings in training.settings.each()]
-    mixed = training.train.blend is not None
-    weights = [sample_weights(each, labels, training.pixels, encode, mixed=mixed) for each in given]
+    weights = [
+        sample_weights(each, labels, training.pixels, encode, mixed=mixed)
+        for each, mixed in zip(given, training.mixed, strict=True)
+    ]
     mode, number = _direction(training), phases.place.number
     saving = saved_models(checkpoints, training.monitor, mode, writes=training.leads)
     with (
@@ -157,8 +89,8 @@ def fit(
                 callbacks.end_phase()
                 phases.begin_next(training.model, progress.step)
                 number = phases.place.number
-                transforms = None if training.transforms is None else training.transforms[number]
-                delivery.begin_phase(weights[number], transforms, end=phases.end)
+                augmentation = training.augmentations[number] if training.augmentations else None
+                delivery.begin_phase(weights[number], augmentation, end=phases.end)
                 callbacks.begin_phase(watching(phases.settings, training.monitor, mode), before=saving[0])
                 timer.begin_phase()
                 observer.on_phase(phases)
@@ -180,7 +112,7 @@ def fit(
         "epochs": math.ceil(progress.step / training.steps_per_epoch),
         "stopped_early": progress.step < training.settings.epochs * training.steps_per_epoch,
         "steps": progress.step - delivery.empty_steps - progress.moved,
-        **({"of_mixed_samples": True} if training.train.blend else {}),
+        **({"of_mixed_samples": True} if any(training.mixed) else {}),
         **({"empty_steps": delivery.empty_steps} if delivery.empty_steps else {}),
         "samples_seen": progress.samples_seen,
         **(_resources(cpu_before) if results else {}),
@@ -211,7 +143,8 @@ def _end_epoch(
     Early stopping ends the phase; any other callback that stops training, or a loss that is low enough, ends the run.
     """
     progress.advance(progress.trained_to)
-    stops = phases.are_over(progress.step) if phases.has_stopped else bool(training.model.stop_training)
+    ends_phase = phases.has_stopped and phases.named is not None  # where it is the last one, another may be added
+    stops = bool(training.model.stop_training) and not ends_phase
     progress.stopped = progress.stopped or stops or result.logs["loss"] <= training.enough_loss
     row = _row(training, phases, result, progress.samples_seen - samples_before, progress.samples_seen)
     progress.note_weights(result.epoch, model_digest(training.model))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_serializer
+from pydantic import Field, field_validator, model_serializer
 
 from runner.component import Component, Count, PositiveInt
 from runner.models.optimizers import Adam, AnyOptimizer
@@ -52,11 +52,16 @@ class Phase(Component):
     """When the phase ends before its last epoch."""
 
     augment: Augment = Augment()
-    """Augmentation of the training images, in place of data.augment."""
+    """PhaseAugmentation of the training images, in place of data.augment but for its crop; null and {}: none."""
 
     freeze_batch_norm: bool = False
     """Whether layers BatchNormalization keep their statistics and weights, also where layers around them are trained.
     """
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _null_is_none(cls, value: Any) -> Any:
+        return {} if value is None else value
 
     def changes(self, *keys: str) -> dict[str, Any]:
         """The values of those of `keys` that the phase was given."""

@@ -21,8 +21,8 @@ from runner.models.trainable import TrainableLayers
 from runner.records.state import State
 from runner.training.settings import Train
 
-Compile = Callable[[keras.Model, Callable[[], keras.Optimizer]], None]
-"""Compiles a model with the optimizer that the function makes: where the variables of the model are."""
+Compile = Callable[[keras.Model, Callable[[], keras.Optimizer], int], None]
+"""Compiles a model for the phase of a number, with the optimizer that the function makes: where its variables are."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Phases:
     @classmethod
     def single(cls, train: Train, steps_per_epoch: int) -> Phases:
         """The only phase of a model that is compiled already."""
-        return cls(train, steps_per_epoch, PhasePlace(), lambda model, make_optimizer: None)
+        return cls(train, steps_per_epoch, PhasePlace(), lambda *_: None)
 
     def __len__(self) -> int:
         return max(1, len(self._train.phases))
@@ -124,7 +124,7 @@ class Phases:
             for self.place in (*places, place):  # a phase that cannot be trained is refused before the first one is
                 self._set(self._layers)
                 self._optimizer()
-        self._compile(model, self._optimizer)
+        self._compile(model, self._optimizer, self.place.number)
 
     def begin_next(self, model: keras.Model, step: int) -> None:
         """Begin the phase after this one, at global step `step`: with the optimizer of this one, as far as it fits."""
@@ -135,7 +135,7 @@ class Phases:
         goes_on = self._train.in_phase(place.number).describe_optimizer() == self.settings.describe_optimizer()
         self.place = replace(place, iteration=int(inner_optimizer(before)._iterations) if goes_on else 0)
         self._set(layers)
-        self._compile(model, self._optimizer)
+        self._compile(model, self._optimizer, self.place.number)
         build_optimizer(model)
         carry_over(before, model.optimizer, goes_on=goes_on)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
@@ -140,6 +140,11 @@ class Augment(Component):
     transform: str | None = None
     """Your function my_module.f(array, rng) -> array of the same shape and dtype, for training samples alone, after the
     rest; `extensions` must list my_module. A sample of several arrays is a dict."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_off(cls, value: Any) -> Any:
+        return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _saturation_ascends(self) -> Self:

@@ -97,7 +97,7 @@ def test_custom_loader_needs_no_data(module, problems):
 def test_custom_loader_refuses_sample_settings(module, problems):
     module("batches = None")
     keys = ["extensions=[mine_r]", "data=none", "loader=custom", "loader.target=mine_r.batches"]
-    check = "mode=check needs samples to read, got data=none; one epoch of mode=fit checks each batch"
+    check = "mode=check needs samples to read, got data=none; mode=fit checks each batch"
     assert problems(*keys, "mode=check") == [check]
     assert problems(*keys, "train.class_weight=balanced") == [
         "train.class_weight must list its classes with data=none, whose samples are not counted, got balanced; "

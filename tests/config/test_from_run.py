@@ -150,9 +150,7 @@ def test_run_without_its_mode_is_refused(mode, earlier, problems):
 
 
 def test_split_without_its_mode_is_refused(problems):
-    assert problems("split=test") == [
-        "split must go with mode=evaluate, predict or export, got mode=run; leave split=test out"
-    ]
+    assert problems("split=test") == ["split must go with mode=evaluate, predict or export, got mode=run; leave it out"]
 
 
 def test_missing_run_suggests_the_nearest(earlier, problems, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError
-from runner.training.in_phase import in_phase
+from runner.training.in_phase import in_phase, mixed_phases
 from runner.training.settings import Train
 
 PHASES = "train.phases=[{epochs: 3, trainable: false}, {epochs: 10, trainable: 40, learning_rate: 1e-5}]"
@@ -22,7 +22,8 @@ ONE_PROBLEM = {
     "train.phases=[{epochs: 3, augment: {flip: sideways}}]": "train.phases[0].augment.flip must be one of horizontal, "
     "vertical, horizontal_and_vertical, null, got 'sideways'",
     "train.phases=[{epochs: 3, augment: {crop: [8, 8]}}]": "train.phases[0].augment.crop must be that of data.augment, "
-    "null, got [8, 8]: images and labels keep their form in all phases; give both the same crop, or leave augment out",
+    "null, got [8, 8]: images have one size in all phases, that of the model; leave it out here, and choose the size "
+    "with data.augment.crop; resized_crop shows a random part in any phase",
     "train.phases=3": "train.phases must be a list of groups of keys, got 3",
     "train.phases=[{epochs: 3, optimizer: my_x.f}]": "train.phases[0].optimizer.target must be in a module that "
     "extensions lists, written my_module.f; got 'my_x.f' with extensions=[]; add 'extensions=[my_x]'",
@@ -69,6 +70,21 @@ def test_phase_is_checked_with_all_other_keys():
         ConfigurationError, match=r"in train.phases\[1\], train.class_weight must not be balanced with loader.balance"
     ):
         compose(["loader.balance=classes", "train.phases=[{epochs: 1}, {epochs: 1, class_weight: balanced}]"])
+
+
+def test_mixing_in_a_phase_needs_shared_labels(problems):
+    (told,) = problems("train.phases=[{epochs: 1}, {epochs: 1, augment: {mixup: 0.2}}]", "data.class_mode=sparse")
+    assert told.startswith("in train.phases[1], data.augment.mixup must be 0 with class_mode=sparse, whose labels are")
+
+
+def test_phases_turn_mixing_on_and_off():
+    config = compose([
+        "train.phases=[{epochs: 1}, {epochs: 1, augment: {mixup: null, flip: vertical}}, {epochs: 1, augment: null}]",
+        "data.augment.mixup=0.2", "data.augment.crop=[4,4]",
+    ])  # fmt: skip
+    assert mixed_phases(config) == [True, False, False]
+    assert [in_phase(config, number).data.augment.crop for number in range(3)] == [(4, 4)] * 3  # the model's size
+    assert in_phase(compose(["train=default", *config.composed.overrides]), 1) == in_phase(config, 1)
 
 
 def test_keys_of_a_phase_replace_those_outside():

@@ -23,9 +23,9 @@ from tests.support.pages import without_pages
 
 THIS = "tests.distribute.two_devices"
 TWO = "distribute.devices=2"
-QUICK = ["backend=jax", "train.epochs=2", "loader.workers=1", "loader.batch_size=50", "data.limit=125"]
-QUICK += ["train.learning_rate=0.01"]
+QUICK = ["backend=jax", "loader.workers=1", "loader.batch_size=50", "data.limit=125", "train.learning_rate=0.01"]
 CNN = [*QUICK, "model=mlp", "model.hidden_units=[8]", "data.on_bad=substitute"]
+CNN += ["train.phases=[{epochs: 1, trainable: false, augment: {mixup: 0.4}}, {epochs: 1}]"]
 OPTIONS = [*QUICK, "mode=fit", "model=mlp", "model.hidden_units=[8]", "train.precision=mixed_bfloat16"]
 OPTIONS += ["train.optimizer={name: sgd, use_ema: true, gradient_accumulation_steps: 2}", "train.class_weight=balanced"]
 OPTIONS += ["train.reduce_lr_on_plateau={patience: 0, min_delta: 1.0}", "train.epochs=4", "data.limit=100"]
@@ -113,13 +113,11 @@ def stop(folder, *overrides, at):
 def main(out, digits, photos):
     """All runs. Each name is that of a folder; with `-2`, on two devices."""
     start()
-    by_epoch, data = compiled_by_epoch(), f"data.root={digits}"
+    by_epoch, compiled, data = compiled_by_epoch(), {}, f"data.root={digits}"
     masks = [*PIXELS, *discs(photos)]
     with without_pages(), done_once():
         do(out / "cnn", *CNN, data)
-        by_epoch.clear()
         do(out / "cnn-2", *CNN, data, TWO)
-        compiled = list(by_epoch)
         do(out / "predict-2", f"from_run={out}/cnn", "mode=predict", TWO)
         of_one = [f"from_run={out}/cnn-2", "mode=predict", "distribute.devices=null"]
         do(out / "predict-1", *of_one)
@@ -130,7 +128,9 @@ def main(out, digits, photos):
         do(out / "fewer", f"resume={out}/fewer", "distribute.devices=null")
         for name, overrides in {"options": [*OPTIONS, data], "masks": masks}.items():
             do(out / name, *overrides)
+            by_epoch.clear()
             do(out / f"{name}-2", *overrides, TWO)
+            compiled[name] = list(by_epoch)
         try:
             do(out / "three", *CNN, data, "distribute.devices=3")
         except ConfigurationError as error:

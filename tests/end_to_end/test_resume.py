@@ -20,7 +20,7 @@ from tests.support.run_files import outcome, read_document, untimed_metrics
 pytestmark = pytest.mark.usefixtures("empty_pages")  # no test here looks at one
 
 QUICK = ["train.epochs=3", "loader.workers=2", "loader.batch_size=64", "model=mlp"]
-QUICK += ["model.hidden_units=[8]", "model.dropout=0.3"]
+QUICK += ["model.hidden_units=[8]", "model.dropout=0.3", "data.augment.mixup=0.4"]
 
 
 @pytest.fixture(scope="module")

@@ -1,45 +1,56 @@
-"""A run whose training samples are mixed with each other: resumed exactly, and labelled as such."""
+"""A run whose training samples are mixed with each other in one phase: resumed exactly, and labelled as such."""
 
 import pytest
 
 from runner import compose
+from runner.errors import ConfigurationError
 from runner.modes.run import run
+from runner.records.output import phase_texts
 from runner.records.run_folder import RunFolder
 from runner.reports.page import render
 from tests.support.run_files import read_document, untimed_metrics
 
 pytestmark = pytest.mark.usefixtures("empty_pages")
 
-KEYS = ["mode=fit", "train.epochs=2", "loader.batch_size=32", "model=mlp", "model.hidden_units=[8]", "data.limit=150"]
-KEYS += ["data.augment.mixup=0.4", "data.augment.cutmix=1", "train.class_weight=balanced", "loader.workers=1"]
+KEYS = ["mode=fit", "loader.batch_size=32", "model=mlp", "model.hidden_units=[8]", "data.limit=150", "loader.workers=1"]
+KEYS += ["data.augment.mixup=0.4", "data.augment.cutmix=1", "train.class_weight=balanced"]
+KEYS += ["train.metrics=[accuracy,precision]"]
+MIXED, PLAIN = "{epochs: 3, early_stopping: {patience: 0, min_delta: 9}}", "{epochs: 1, augment: {flip: vertical}}"
+"""The first phase stops after two epochs; the second does not mix."""
 
 
 @pytest.fixture(scope="module")
 def train(digits_root, tmp_path_factory):
-    def start(name, *keys):
-        folder = tmp_path_factory.mktemp(name)
-        return run(
-            compose([f"data.root={digits_root}", *KEYS, "train.metrics=[accuracy,precision]", *keys]), folder=folder
-        ).path
+    def start(name, *phases):
+        folder, keys = tmp_path_factory.mktemp(name), [*KEYS, f"train.phases=[{', '.join(phases)}]"]
+        return run(compose([f"data.root={digits_root}", *keys]), folder=folder).path
 
     return start
 
 
 @pytest.fixture(scope="module")
 def whole(train):
-    return train("whole")
+    return train("whole", MIXED, PLAIN)
 
 
-def test_resumed_run_mixes_as_the_whole_one(train, whole):
-    part = train("part", "train.epochs=1")
-    run(compose([f"resume={part}", "train.epochs=2", "loader=generator"]))
+def test_another_phase_follows_a_completed_run(train, whole):
+    """It mixes no samples, as in the run that had both phases from the beginning; and it is kept in later resumes."""
+    part = train("part", MIXED)
+    other = MIXED.replace("epochs: 3", "epochs: 2")
+    with pytest.raises(ConfigurationError, match=r"exact resume is impossible: train.phases changed"):
+        run(compose([f"resume={part}", f"train.phases=[{other}, {PLAIN}]"]))
+    run(compose([f"resume={part}", f"train.phases=[{MIXED}, {PLAIN}]", "loader=generator"]))
     assert read_document(part)["digests"] == read_document(whole)["digests"]
     assert untimed_metrics(part) == untimed_metrics(whole)
+    assert compose([f"resume={part}"]).train.phases == compose([f"resume={whole}"]).train.phases
 
 
 def test_values_of_mixed_samples_are_labelled(whole):
     assert read_document(whole)["results"]["fit"]["of_mixed_samples"] is True
-    assert "are those of mixed samples" in (whole / "run.log").read_text()
-    assert "those of samples mixed with each other" in render(RunFolder(whole))
+    log, page = (whole / "run.log").read_text(), render(RunFolder(whole))
+    assert "mixed in phase 1: loss and metrics of training are those of mixed samples" in log
+    assert "Loss and metrics of training in phase 1 are those of samples mixed with each other" in page
+    first, second = phase_texts(RunFolder(whole).document["network"])
+    assert first.endswith("adam at 0.001, on mixed samples") and second.endswith("adam at 0.001")
     last = untimed_metrics(whole)[-1]
     assert {"accuracy", "precision", "val_accuracy", "val_precision"} <= set(last)

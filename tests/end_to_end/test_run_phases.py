@@ -6,9 +6,10 @@ import pytest
 
 from runner import build_loader, compose
 from runner.errors import ConfigurationError
+from runner.loaders.blend import PhaseAugmentation
 from runner.modes.debug import debugged
 from runner.modes.open_data import open_dataset
-from runner.modes.phases import phase_transforms
+from runner.modes.phases import phase_augmentations
 from runner.modes.run import run
 from runner.records.metrics import read_metrics
 from runner.records.run_folder import RunFolder, read_run
@@ -50,9 +51,7 @@ def test_phases_are_shown_and_marked(folder, capsys):
 
 
 def test_completed_phases_are_not_resumed(folder):
-    with pytest.raises(
-        ConfigurationError, match="give train.phases with its phases and one more, and add resume_inexac"
-    ):
+    with pytest.raises(ConfigurationError, match="give train.phases with one more after its 2 phases"):
         run(compose([f"resume={folder}"]))
 
 
@@ -60,10 +59,10 @@ def test_each_phase_augments_in_its_own_way(digits_root):
     config = compose([f"data.root={digits_root}", *QUICK, PHASES])
     with build_loader(config) as loader:
         place = SimpleNamespace(place=SimpleNamespace(number=1))
-        first, second = phase_transforms(config, open_dataset(config), loader, place)
-        assert first == ()
-        assert [one.settings.flip for one in second] == ["horizontal"]
-        assert loader.reader.transforms == second
+        first, second = phase_augmentations(config, open_dataset(config), loader, place)
+        assert first == PhaseAugmentation(())
+        assert [one.settings.flip for one in second.transforms] == ["horizontal"]
+        assert loader.reader.transforms == second.transforms
 
 
 @pytest.mark.parametrize(("mode", "epochs"), [("fast", [1, 1]), ("profile", [1]), ("overfit", [])])

@@ -12,6 +12,7 @@ import pytest
 
 from runner import build_loader, compose
 from runner.errors import BadSampleError, RunnerError
+from runner.loaders.blend import PhaseAugmentation
 from runner.loaders.draw import Draw
 from runner.loaders.plan import Plan
 
@@ -246,14 +247,14 @@ def test_targets_follow_the_class_mode(mode, shape, build):
 
 
 @pytest.mark.parametrize("way", ["in_memory", "generator", "sequence, 4 threads", "sequence, 1 process"])
-def test_other_transforms_begin_at_next_stream(build, way):
+def test_other_augmentation_begins_at_next_stream(build, way):
     """As in another phase of a training; what was read ahead is given up with the stream before."""
-    plain, flipped = ["data.limit=60", *WAYS[way]], "data.augment.flip=vertical"
-    with build(*plain, flipped) as expected, build(*plain) as loader:
+    plain, other = ["data.limit=60", *WAYS[way]], ["data.augment.flip=vertical", "data.augment.mixup=0.4"]
+    with build(*plain, *other) as expected, build(*plain) as loader:
         next(stream := loader.stream(0))
         stream.close()
-        loader.transform_by(expected.reader.transforms)
+        loader.augment_by(PhaseAugmentation(expected.reader.transforms, expected.blend))
         assert digest(loader.stream(1, 1)) == digest(expected.stream(1, 1))
-        loader.transform_by(())
+        loader.augment_by(PhaseAugmentation(()))
         with build(*plain) as before:
             assert digest(loader.stream(1, 1)) == digest(before.stream(1, 1))

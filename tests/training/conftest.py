@@ -20,8 +20,9 @@ from runner.loaders.rounds import Rounds
 from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
 from runner.models.layers import model_of, precision, scaled_input
-from runner.training.loop import Training, TrainingObserver, fit
+from runner.training.loop import fit
 from runner.training.settings import Train
+from runner.training.setup import Training, TrainingObserver
 
 CODES = np.array([0, 0, 0, 1, 0, 1, 0, 0, 1, 0])
 DEFAULTS = {"epochs": 3, "learning_rate": 0.1, "optimizer": {"name": "sgd"}}

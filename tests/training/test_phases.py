@@ -12,9 +12,10 @@ from runner.models.layers import model_of, scaled_input
 from runner.records import state
 from runner.records.digests import weights_digest
 from runner.records.metrics import TIMING
-from runner.training.loop import Training, TrainingObserver, fit
+from runner.training.loop import fit
 from runner.training.phases import PhasePlace, Phases
 from runner.training.settings import Train
+from runner.training.setup import Training, TrainingObserver
 
 from .conftest import Points, load
 
@@ -48,7 +49,7 @@ class Phased:
         task, self.model = network()
         self.rows, self.begun, self.optimizers = [], [], []
 
-        def compile_for(model, make):
+        def compile_for(model, make, number):
             compile_model(model, task, optimizer=make(), jit_compile=False)
 
         self.phases = Phases(settings, 3, PhasePlace.of(start), compile_for)

@@ -1,4 +1,4 @@
-"""Augmentation: what it does to pixels, that it repeats, and what it refuses."""
+"""PhaseAugmentation: what it does to pixels, that it repeats, and what it refuses."""
 
 from pathlib import Path
 
