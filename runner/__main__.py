@@ -128,9 +128,9 @@ def _obey(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
         if folder is None:
             return join(job.settings)[0]
         origin = Origin(arguments, job.plain_overrides, job.foreign_files)
-        from runner.records.folder import removed_unless_recorded
+        from runner.modes.stop import removed_if_refused
 
-        with removed_unless_recorded(folder):
+        with removed_if_refused(folder, is_new=job.settings.resume is None):
             if is_together(job.settings):
                 return run_together(job.settings, folder, origin)
             from runner.modes.run import run

@@ -32,7 +32,7 @@ from runner.modes.open_data import open_dataset
 from runner.modes.pack import pack_data
 from runner.modes.pipeline import open_loader, plan_loading
 from runner.modes.resume import resumable
-from runner.modes.stop import closing_record, end_process
+from runner.modes.stop import closing_record, end_process, removed_if_refused, was_refused
 from runner.modes.summary import origin_lines
 from runner.modes.terminal import Terminal
 from runner.modes.together import Origin, is_together, joins, recorded_by_host_0, recorded_together
@@ -118,13 +118,16 @@ def run(
     if rank.world == 1 and joins(given):
         return recorded_by_host_0(given)
     folder = resumed.path if resumed else folder or new_run_folder(outputs(config.output_dir))
+    is_new = resumed is None and rank.world == 1
     if rank.world == 1 and is_together(given):
-        return recorded_together(given, folder, origin)
+        with removed_if_refused(folder, is_new=is_new):
+            return recorded_together(given, folder, origin)
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     record = _open_record(config, folder, origin, resumed, digests)
     watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
     with (
+        removed_if_refused(folder, is_new=is_new),
         tracking.ending(folder),
         _reporting(config, record, terminal),
         closing_record(config, record, terminal),
@@ -214,12 +217,14 @@ def _reporting(config: Settings, record: RunRecord, terminal: Terminal) -> Itera
         with _drawing(config, record):
             yield
     finally:
-        if config.mode not in READING and not record.is_held and not _is_drawn_later(config, record):
+        if was_refused(record.path):
+            terminal.note("nothing was done, so the folder of the run is removed")
+        elif config.mode not in READING and not record.is_held and not _is_drawn_later(config, record):
             try:
                 terminal.path("report", write_report(record.path, max_bytes=MOST_PREDICTIONS_BYTES))
             except Exception as error:
                 terminal.note(f"cannot write the report: {type(error).__name__}: {error}")
-        if not record.is_held:
+        if not (record.is_held or was_refused(record.path)):
             summarize(RunFolder(record.path), write=True)
             if problem := refresh_index(record.path):
                 terminal.note(problem)

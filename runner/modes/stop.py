@@ -5,18 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
+from runner.distribute.group import RANKS
 from runner.errors import BadSampleError, ConfigurationError, TrainingError, UserReadError, WorkerError
 from runner.exit import complain
 from runner.messages import plural
 from runner.modes.terminal import Line, Terminal
 from runner.records.folder import CHECKPOINTS
 from runner.records.metrics import read_metrics
-from runner.records.record import FinalStatus, RunRecord
+from runner.records.record import RUN_JSON, FinalStatus, RunRecord
+from runner.records.run_folder import RunFolder
+from runner.records.run_names import repair_latest
 from runner.records.state import newest_step
+from runner.reports.index_page import INDEX_HTML, refresh_index
 from runner.settings import TRAINING, Settings
 
 log = logging.getLogger("runner.run")
@@ -46,6 +52,31 @@ def _close_stopped(
         record.close(status, error)
     finally:
         terminal.summary(stop_lines(config, record, error))
+
+
+@contextmanager
+def removed_if_refused(folder: Path, *, is_new: bool = True) -> Iterator[None]:
+    """Remove the new folder of a run after the block if there is no record in it, or its configuration was refused.
+
+    A group whose ranks were killed leaves their logs. Jobs of sweeps and folders that a program chose stay.
+    """
+    root = folder.parent.parent
+    try:
+        yield
+    finally:
+        if is_new and (was_refused(folder) or not any((folder / name).exists() for name in (RUN_JSON, RANKS))):
+            shutil.rmtree(folder, ignore_errors=True)
+            repair_latest(root)
+            if (root / INDEX_HTML).exists():
+                refresh_index(folder)
+
+
+def was_refused(folder: Path) -> bool:
+    """Whether a new run has ended before its first step, as its configuration does not fit the data or the model."""
+    document = RunFolder(folder).document
+    error, begun = document.get("error") or {}, document.get("resumed") or read_metrics(folder)
+    is_refused = error.get("type") == ConfigurationError.__name__ and folder.parent.name == "runs"
+    return is_refused and not begun and newest_step(folder / CHECKPOINTS) is None
 
 
 def end_process(config: Settings, record: RunRecord, terminal: Terminal, error: WorkerError) -> NoReturn:

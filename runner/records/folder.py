@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -67,19 +66,6 @@ def point_latest(root: Path, folder: Path) -> None:
             link.replace(root / "latest")
         finally:
             link.unlink(missing_ok=True)
-
-
-@contextmanager
-def removed_unless_recorded(folder: Path) -> Iterator[None]:
-    """Remove the new folder of a run after the block if there is no record in it: a refusal leaves nothing.
-
-    A group whose ranks were killed leaves their logs.
-    """
-    try:
-        yield
-    finally:
-        if not any((folder / name).exists() for name in ("run.json", "ranks")):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def put_aside(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from runner.errors import ConfigurationError, RunnerError
 from runner.messages import first_few
 from runner.records.config_yaml import CONFIG_YAML
+from runner.records.folder import point_latest
 from runner.records.record import RUN_JSON
 from runner.records.run_document import read_document
 from runner.records.run_folder import LATEST, RunFolder
@@ -63,6 +64,18 @@ def named_run(root: Path, name: str, key: str) -> RunFolder | None:
         names = first_few((run.name for run in found), most=MOST_NAMES)
         raise ConfigurationError(f"{key} must match one run, got {name}, which matches {names}; type more of the name")
     return found[0] if found else None
+
+
+def repair_latest(root: Path) -> None:
+    """Point a broken link `latest` to the newest run; remove it if there is none."""
+    link = root / LATEST
+    if not link.is_symlink() or link.exists():
+        return
+    remaining = [run for run in all_runs(root) if run.path.parent.name == "runs"]
+    if remaining:
+        point_latest(root, remaining[-1].path)
+    else:
+        link.unlink()
 
 
 def _latest(root: Path) -> Path:

@@ -16,11 +16,11 @@ from runner.messages import format_bytes, plural, printable
 from runner.records.columns import COLUMNS, in_unit, objective_of, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json
-from runner.records.folder import CHECKPOINTS, MODEL, point_latest
+from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.heartbeat import is_visible
 from runner.records.output import brief, csv_text, phase_texts, write_rows
-from runner.records.run_folder import DAMAGED, LATEST, UNRECORDED, RunFolder, is_number
-from runner.records.run_names import all_runs
+from runner.records.run_folder import DAMAGED, UNRECORDED, RunFolder, is_number
+from runner.records.run_names import repair_latest
 from runner.records.secret_keys import masked, masked_value
 from runner.runs.query import Query
 from runner.sweeps.sweep_plan import FROZEN
@@ -199,18 +199,7 @@ def remove(runs: Iterable[RunFolder], root: Path) -> None:
         others = run.path.parent.iterdir() if "/" in run.name else ()
         if "/" in run.name and all(entry.is_file() or entry.name == FROZEN for entry in others):
             shutil.rmtree(run.path.parent)
-    _repair_latest(root)
-
-
-def _repair_latest(root: Path) -> None:
-    link = root / LATEST
-    if not link.is_symlink() or link.exists():
-        return
-    remaining = [run for run in all_runs(root) if run.path.parent.name == "runs"]
-    if remaining:
-        point_latest(root, remaining[-1].path)
-    else:
-        link.unlink()
+    repair_latest(root)
 
 
 def _age_seconds(folder: Path) -> float:

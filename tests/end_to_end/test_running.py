@@ -229,13 +229,6 @@ def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
         run(quick("loader=in_memory", "data.limit=null"), folder=folder)
 
 
-def test_unknown_monitor_lists_known_ones(quick, folder):
-    with pytest.raises(
-        ConfigurationError, match=r"train.monitor must be auto or one of loss, accuracy, val_loss, val_acc"
-    ):
-        run(quick("train.monitor=val_acuracy"), folder=folder)
-
-
 def test_fit_makes_and_links_its_own_folder(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     record = run(quick(*FEW, "mode=fit", "train.epochs=1"))
@@ -244,6 +237,10 @@ def test_fit_makes_and_links_its_own_folder(quick, tmp_path, monkeypatch):
     assert (record.path / "model.keras").exists()
     assert not (record.path / "predictions.csv").exists()
     assert read_summary(record.path) is not None
+    with pytest.raises(ConfigurationError, match="train.class_weight must name classes of the data"):
+        run(quick("train.class_weight={cat: 2}"))
+    assert [path.name for path in record.path.parent.iterdir()] == [record.path.name]  # a refusal leaves no folder
+    assert (tmp_path / "outputs" / "latest").resolve() == record.path.resolve()
 
 
 def test_keys_without_effect_are_said_once(ran):

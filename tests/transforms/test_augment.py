@@ -1,4 +1,4 @@
-"""PhaseAugmentation: what it does to pixels, that it repeats, and what it refuses."""
+"""Augmentation: what it does to pixels, that it repeats, and what it refuses."""
 
 from pathlib import Path
 
