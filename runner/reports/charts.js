@@ -4,7 +4,8 @@
 {
 const shown = { log: false, time: false, smoothing: 0, zoom: null, ...kept.values.charts, epoch: null };
 kept.save("charts", () => shown);
-const MAX_MARKED = 30, LETTER = 6.4;
+const MAX_MARKED = 30, LETTER = 6.4, PRINT = 340; // px that half a page is wide
+let isPrinted = false;
 const charts = [], curves = [];
 let isFine = false; // whether curves have places within epochs
 
@@ -30,7 +31,7 @@ function chartOf(figure) {
   plot.addEventListener("dblclick", () => zoom(null));
   plot.addEventListener("keydown", (event) => step(chart, event));
   plot.addEventListener("blur", () => leave(chart));
-  new ResizeObserver(() => plot.clientWidth !== chart.width && draw(chart)).observe(plot);
+  new ResizeObserver(() => !isPrinted && plot.clientWidth !== chart.width && draw(chart)).observe(plot);
   return chart;
 }
 
@@ -104,7 +105,7 @@ function clock(seconds) {
 
 function draw(chart) {
   const { data, plot } = chart, isCurve = data.kind === "curves";
-  const width = (chart.width = plot.clientWidth), inDialog = Boolean(plot.closest("dialog"));
+  const width = (chart.width = isPrinted ? PRINT : plot.clientWidth), inDialog = Boolean(plot.closest("dialog"));
   if (!width) return;
   const height = inDialog ? Math.max(240, window.innerHeight * 0.78) : Math.min(300, Math.max(190, width * 0.42));
   const labels = data.x.ticks.map(([, text]) => text);
@@ -239,7 +240,7 @@ function show(chart) {
     const value = line.y[indexOf(line, epoch)] ?? null, isDrawn = isHover && value !== null && data.lines.length <= 5;
     chart.dots[i].style("display", isDrawn ? null : "none");
     if (isDrawn) chart.dots[i].attr("cx", place).attr("cy", chart.y(value));
-    if (chart.keys[i]) chart.keys[i].textContent = value === null ? "–" : number(value) + data.unit;
+    if (chart.keys[i]) chart.keys[i].textContent = value === null ? "–" : data.unit ? d3.format(",.3~r")(value) + data.unit : number(value);
   });
   if (!chart.at) return;
   const which = isHover ? "" : epoch === data.best ? " (best)" : " (last)";
@@ -310,5 +311,8 @@ for (const place of document.querySelectorAll(".switches")) {
   place.append(whole, hint);
 }
 charts.forEach(draw);
+for (const [event, begins] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => { isPrinted = begins; charts.forEach(draw); }); // else letters shrink with the chart
+}
 document.addEventListener("charts", () => { collect(); charts.forEach(draw); }); // a page has made others
 }

@@ -149,9 +149,9 @@ def headings(content: Markup) -> list[tuple[str, Markup]]:
     return [(id_, Markup(title)) for id_, title in HEADING.findall(content)]
 
 
-def breakable(text: str) -> Markup:
-    """A dotted key that may break after each dot."""
-    return escape(text).replace(".", Markup(".<wbr>"))
+def breakable(text: str, after: str = ".") -> Markup:
+    """A dotted key that may break after each dot, or a path after each slash."""
+    return escape(text).replace(after, Markup(f"{after}<wbr>"))
 
 
 TITLES: Mapping[str, str] = {

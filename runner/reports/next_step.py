@@ -19,6 +19,8 @@ LONG_WAIT = 0.1
 OF_THE_USER = ("ConfigurationError", "DataError", "TrainingError")
 """Errors that the same run would meet again."""
 
+SKIP = "data.on_bad=skip"
+
 
 @dataclass(frozen=True)
 class NextStep:
@@ -57,12 +59,19 @@ def _after_stop(run: RunFolder, document: Mapping[str, Any]) -> NextStep:
     if step is None and not run.metrics:
         return _again(document)
     start = "starts again, as it has no state yet" if step is None else f"continues after {plural(step, 'step')}"
-    return NextStep(f"This command {start}:", _resume(run, document))
+    without = ", without samples that cannot be read" if _is_bad_sample(document) else ""
+    return NextStep(f"This command {start}{without}:", _resume(run, document))
 
 
 def _again(document: Mapping[str, Any]) -> NextStep:
     words = _typed(document)
-    return NextStep(f"Change what the message says, then start it again{':' if words else '.'}", words)
+    if _is_bad_sample(document):
+        return NextStep("Repair the file, or start again without samples that cannot be read:", (*words, SKIP))
+    return NextStep(f"Correct what the message names, then start again{':' if words else '.'}", words)
+
+
+def _is_bad_sample(document: Mapping[str, Any]) -> bool:
+    return (document["error"] or {}).get("type") == "BadSampleError"
 
 
 def _typed(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -74,7 +83,7 @@ def _resume(run: RunFolder, document: Mapping[str, Any], *more: str) -> tuple[st
     extensions = run.config.get("extensions") or ()
     listed = (f"extensions=[{','.join(extensions)}]",) if extensions else ()
     inexact = ("resume_inexact=true",) if run.value("loader.kind") == "custom" else ()
-    bad = ("data.on_bad=skip",) if (document["error"] or {}).get("type") == "BadSampleError" else ()
+    bad = (SKIP,) if _is_bad_sample(document) else ()
     return (f"resume={call(run.path)}", *listed, *bad, *inexact, *more)
 
 

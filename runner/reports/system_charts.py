@@ -47,7 +47,7 @@ def system_charts(run: RunFolder) -> list[Chart]:
             " MB/s",
             [
                 ("from files", _column("read_bytes_per_second", 1e6)),
-                ("of it from disks", _column("disk_bytes_per_second", 1e6)),
+                ("from disks", _column("disk_bytes_per_second", 1e6)),
                 ("received", _column("received_bytes_per_second", 1e6)),
                 ("sent", _column("sent_bytes_per_second", 1e6)),
             ],
@@ -73,12 +73,14 @@ class _Places:
     """Where each row is on the axis of epochs, and at which time of training."""
 
     def __init__(self, run: RunFolder, rows: Rows) -> None:
-        self._rows = rows
         durations = {int(row["epoch"] or 0): float(row.get("seconds") or 0.0) for row in run.metrics}
         self._until = {0: 0.0, **dict(zip(durations, accumulate(durations.values()), strict=True))}
         self._durations, self._steps = durations, _steps_per_epoch(run)
-        self._x = list(accumulate(map(self._epoch, rows), max))
-        self._times = list(accumulate(map(self._time, rows), max))
+        xs, times = list(accumulate(map(self._epoch, rows), max)), list(accumulate(map(self._time, rows), max))
+        # What lies between two epochs, or after the last, has no place of its own: it would be a line straight up.
+        kept = [number for number in range(len(rows)) if number == 0 or times[number] > times[number - 1]]
+        self._rows = [rows[number] for number in kept]
+        self._x, self._times = [xs[number] for number in kept], [times[number] for number in kept]
 
     def chart(self, title: str, unit: str, columns: Iterable[tuple[str, Read]]) -> Chart | None:
         """The chart of the columns that have a value above 0, and values at two places; None if there is none."""

@@ -344,6 +344,27 @@ def test_index_sorts_filters_and_fits_a_phone(opened, index):
     assert table.locator("xpath=..").evaluate("each => each.scrollHeight === each.clientHeight")
 
 
+PAPER = 720  # px between the margins of a letter
+
+
+def test_print_fits_the_paper(opened, index, long_run, write_sweep, tmp_path):
+    sweep = write_sweep_report(read_results(write_sweep(tmp_path / "sweep")))
+    for file in (index, long_run, sweep):
+        page = opened(file, PAPER)
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") == PAPER
+    assert page.locator("[aria-label='Means over seeds'] tbody tr").count() > 1  # the widest table
+
+
+def test_print_draws_charts_for_their_size(opened, long_run):
+    page, width = opened(long_run, 1400), "document.querySelector('.chart .plot svg').viewBox.baseVal.width"
+    on_screen = page.evaluate(width)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(width) == 340 < on_screen
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(width) == on_screen
+
+
 def test_page_of_a_sweep_in_a_browser(write_sweep, tmp_path, opened):
     file = write_sweep_report(read_results(write_sweep(tmp_path / "sweep")))
     for scheme, paper in (("light", "rgb(253, 253, 252)"), ("dark", "rgb(21, 23, 26)")):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from runner.errors import BadSampleError
 from runner.records.columns import Objective
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
@@ -112,7 +113,13 @@ NAME = "2026-01-01_00-00-00_aaaaaa"
         ({"status": "interrupted"}, "This command starts again, as it has no state yet:",
          f"python -m runner resume={NAME}"),
         ({"status": "failed", "error": StoredError("x"), "losses": ()},
-         "Change what the message says, then start it again:", "python -m runner model=cnn"),
+         "Correct what the message names, then start again:", "python -m runner model=cnn"),
+        ({"status": "failed", "error": BadSampleError("a.png", "x"), "losses": ()},
+         "Repair the file, or start again without samples that cannot be read:",
+         "python -m runner model=cnn data.on_bad=skip"),
+        ({"status": "failed", "error": BadSampleError("a.png", "x")},
+         "This command starts again, as it has no state yet, without samples that cannot be read:",
+         f"python -m runner resume={NAME} data.on_bad=skip"),
     ],
 )  # fmt: skip
 def test_next_step_is_one_command(case, sentence, command, stored):

@@ -289,7 +289,7 @@ def test_failed_run_shows_error_and_log_end(digits_root, tmp_path, read):
     assert "TrainingError the loss became " in page.text
     assert "Traceback (most recent call last)" in page.text
     assert "<details><summary>End of run.log</summary>" in (tmp_path / "report.html").read_text()
-    words = ("TrainingError the loss became ", "then start it again", "Traceback (most recent call last)")
+    words = ("TrainingError the loss became ", "then start again", "Traceback (most recent call last)")
     places = [page.text.index(word) for word in words]
     assert places == sorted(places)
     assert "Samples as the model receives them" in page.text

@@ -112,7 +112,7 @@ def test_environment_is_shown_once(page, folder, read):
 def test_means_over_seeds_are_tabled_and_drawn(page, written):
     rows = page.tables["Over seeds"]
     assert rows[0][:4] == ["train.learning_rate", "loader", "n", "val_loss"]
-    assert rows[2][:4] == ["0.1", "sequence", "2", "0.3487 ± 0.0389"]
+    assert rows[2][:4] == ["0.1", "sequence", "2", "0.3487 ±\N{NO-BREAK SPACE}0.0389"]
     assert [key.text for key in setting_legend(read_results(written))][-1] == "mean ± standard deviation over seeds"
     assert all('class="mark mean"' in panel.svg for panel in setting_charts(read_results(written)))
 

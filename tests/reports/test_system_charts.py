@@ -39,6 +39,13 @@ def test_rows_of_done_epochs_lie_by_their_time(drawn):
     assert line.y == [1.5] * 5
 
 
+def test_rows_after_training_are_not_drawn(drawn):
+    rows = [row(1, 1), row(1, 3), row(1, 5, cpu_percent=0), row(1, 6, cpu_percent=900)]
+    chart = drawn(rows, durations=(4.0,))["processor, with workers"]
+    assert chart.plot.times == [1, 3, 4]
+    assert chart.plot.lines[0].y == [1.5, 1.5, 0]
+
+
 def test_line_of_zeros_is_left_out(drawn):
     counts = [{"received_bytes_per_second": 0, "read_bytes_per_second": 2e6 * step} for step in range(3)]
     rows = [row(1, step, step, **each) for step, each in enumerate(counts)]
