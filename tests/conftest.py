@@ -5,10 +5,12 @@ import gc
 import logging
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from packaging.version import Version
 
 import tests.support.children.sitecustomize  # noqa: F401 - Keras is imported in half the time
 from tests.support.forked_process import forking
@@ -27,7 +29,9 @@ sys.dont_write_bytecode = False  # pytest keeps the tests' bytecode: to rewrite 
 
 # Code that JAX compiles for tests runs for milliseconds.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")  # they compile three times as long
+with contextlib.suppress(metadata.PackageNotFoundError):
+    if Version(metadata.version("jaxlib")) < Version("0.11"):  # later ones have no other way to compile
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")  # they compile three times as long
 
 # Files of tests need not survive a power cut; a run calls fsync eighty times, at some milliseconds each.
 os.fsync = lambda descriptor: None

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 from runner.component import Package, require
 from runner.errors import ConfigurationError, RunnerError, TrainingError
@@ -69,6 +69,8 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool, user_code: b
             keras.utils.set_random_seed(seed)
         if name == "tensorflow":
             _start_tensorflow(deterministic=deterministic)
+        else:
+            _save_without_tensorflow()
         if name == "torch":
             _start_torch(deterministic=deterministic)
 
@@ -83,6 +85,31 @@ def _without_tensorflow() -> Iterator[None]:
         yield
     finally:
         rng_utils.tf = tensorflow
+
+
+class _IfImported:
+    """TensorFlow, which is available once something else has imported it."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    @property
+    def available(self) -> bool:
+        return "tensorflow" in sys.modules and bool(self._module.available)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+def _save_without_tensorflow() -> None:
+    """Keras would import TensorFlow to ask whether a part of a saved model is one of its types.
+
+    None is if nothing has imported it. The import takes 5 s of CPU time and writes to stderr.
+    """
+    from keras.src.saving import serialization_lib
+
+    if not isinstance(serialization_lib.tf, _IfImported):
+        serialization_lib.tf = _IfImported(serialization_lib.tf)
 
 
 def _prefer(name: Backend) -> None:

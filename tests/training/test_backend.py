@@ -101,3 +101,17 @@ def test_jax_without_determinism_keeps_the_flags(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     backend.start_backend("jax", seed=0, deterministic=False)
     assert "XLA_FLAGS" not in os.environ
+
+
+def test_saving_asks_no_absent_tensorflow(monkeypatch):
+    from keras.src.saving import serialization_lib
+
+    monkeypatch.setattr(serialization_lib, "tf", SimpleNamespace(available=True, TensorShape=tuple))
+    backend._save_without_tensorflow()
+    backend._save_without_tensorflow()
+    assert serialization_lib.tf.TensorShape is tuple
+    monkeypatch.setitem(sys.modules, "tensorflow", serialization_lib.tf)
+    assert serialization_lib.tf.available
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    assert not serialization_lib.tf.available
+    assert serialization_lib.serialize_keras_object(keras.layers.Dense(3))["class_name"] == "Dense"
