@@ -9,7 +9,8 @@
     ├── TrainingError           exit code 1   training cannot continue
     ├── JobError                exit code 1   a job of a sweep did not complete
     ├── VerifyError             exit code 3   a rerun, or an exported model, differs
-    └── WorkerError             exit code 1   a worker died or stalled
+    ├── WorkerError             exit code 1   a worker died or stalled
+    └── LostRankError           exit code 76  another process of a group has ended first, which is the cause
 
     KeyboardInterrupt           exit code 130 Ctrl-C
     └── Terminated              exit code 143 SIGTERM
@@ -98,6 +99,12 @@ class VerifyError(RunnerError):
 
 class WorkerError(RunnerError):
     """A worker thread or process died, or did not answer within `loader.timeout_seconds`."""
+
+
+class LostRankError(RunnerError):
+    """Another process of a group has ended; whoever started them says why, and may start them again."""
+
+    exit_code = 76
 
 
 class Terminated(KeyboardInterrupt):

@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
 
 from runner.errors import ConfigurationError, RunnerError, Terminated
 from runner.messages import printable
@@ -89,19 +89,82 @@ def leave(code: int) -> None:
         os._exit(code)
 
 
+SAME_SECONDS = 1.0
+
+
+class Requests:
+    """Requests to end, of which a signal soon after the first one is part.
+
+    Whoever ends a group of processes may send a signal to each, and the process that started the others passes its own
+    on.
+    """
+
+    def __init__(self) -> None:
+        self._latest: float | None = None
+
+    def forget(self) -> None:
+        """Take the next signal for a request of its own."""
+        self._latest = None
+
+    def is_new(self) -> bool:
+        """Whether a signal that has come now is another request."""
+        before, now = self._latest, time.monotonic()
+        if before is not None and now - before <= SAME_SECONDS:
+            return False
+        self._latest = now
+        return True
+
+
+REQUESTS = Requests()
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second SIGTERM ends the process."""
+    """Let SIGTERM end the block as Ctrl-C does, so that the record is closed; a second request ends the process."""
 
-    def terminate(number: int, frame: FrameType | None) -> NoReturn:
-        signal.signal(number, signal.SIG_DFL)
-        raise Terminated
+    def terminate(number: int, frame: FrameType | None) -> None:
+        if REQUESTS.is_new():
+            signal.signal(number, end)
+            raise Terminated
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if REQUESTS.is_new():
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    REQUESTS.forget()
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class SignalsOfTheParent:
+    """Handler of signals in a process whose steps another one leads: they have no effect before `ends` is called.
+
+    The processes of a group do the same steps, so one alone must not end after its own.
+    """
+
+    def __init__(self) -> None:
+        self._has_ended = False
+
+    def install(self) -> None:
+        """Have this handler get SIGINT and SIGTERM from now on."""
+        for number in SIGNALS:
+            signal.signal(number, self)
+
+    def ends(self) -> None:
+        """End the main thread as SIGTERM does; may be called in any thread."""
+        self._has_ended = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self._has_ended:
+            self._has_ended = False  # once: its cleaning up is not to be interrupted
+            raise Terminated
 
 
 STDERR = 2
@@ -129,25 +192,34 @@ NOTICE = b"interrupted: ending after this step, once its state is saved; press C
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Note the first signal in the block, to end after the step; a second signal acts as it did before the block.
+    """Note the first signal in the block, to end after the step; a second request acts as it did before the block.
 
-    Python delivers signals to the main thread only; in other threads the block changes nothing.
+    Python delivers signals to the main thread only; in other threads the block changes nothing, nor in a process that
+    leaves signals to its parent.
     """
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or isinstance(signal.getsignal(signal.SIGTERM), SignalsOfTheParent):
         yield interruption
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        interruption.requested = SIGNALS[signal.Signals(number)]
-        restore()
-        os.write(STDERR, NOTICE)  # not by a stream, which may be in the middle of a write
+        if not REQUESTS.is_new():
+            return
+        if interruption.requested is None:
+            interruption.requested = SIGNALS[signal.Signals(number)]
+            os.write(STDERR, NOTICE)  # not by a stream, which may be in the middle of a write
+        else:
+            REQUESTS.forget()
+            restore()
+            os.kill(os.getpid(), number)
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    REQUESTS.forget()
     for number in SIGNALS:
         signal.signal(number, note)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,43 +16,78 @@ from pathlib import Path
 from typing import Any
 
 from runner.distribute.exchange import note_error
-from runner.distribute.group import DONE, NOT_CONNECTED, error_file
+from runner.distribute.group import NOT_CONNECTED
+from runner.distribute.rank_files import DONE, error_file
 from runner.distribute.ranks import Rank
-from runner.exit import error_text, guarded, leave, terminable
+from runner.errors import LostRankError
+from runner.exit import SignalsOfTheParent, error_text, guarded, leave, terminable
 
 STDIN = 0
+
+LAST_STEP_SECONDS = 10.0
+"""How long the other ranks go on without a parent: rank 0 ends its step, which needs them, and saves its state."""
 
 
 def main() -> int:
     """Do a run as one of several processes; the exit code."""
     number, address, scratch = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-    order = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
+    parent = Parent(SignalsOfTheParent() if number else None)
     with terminable():
-        code = guarded(lambda: _noting_error(number, address, scratch, order))
-    if code and number:
+        parent.take_signals()
+        order = json.loads(sys.stdin.buffer.readline())
+        threading.Thread(target=parent.watch, name="parent-watch", daemon=True).start()
+        code = guarded(lambda: _noting_error(number, address, scratch, order, parent))
+    if number and code not in (0, LostRankError.exit_code):
         note_error(Path(order["folder"]), number)
+    if parent.is_gone:
+        shutil.rmtree(scratch, ignore_errors=True)
     leave(code)
     return code
 
 
-def _noting_error(number: int, address: str, scratch: Path, order: dict[str, Any]) -> int:
+class Parent:
+    """The process that started the ranks, and holds the other end of stdin. `signals`: of a rank but 0."""
+
+    def __init__(self, signals: SignalsOfTheParent | None) -> None:
+        self._signals, self.is_gone = signals, False
+
+    def take_signals(self) -> None:
+        """Leave signals to the parent, which passes them on to rank 0; in rank 0 itself this changes nothing."""
+        if self._signals is not None:
+            self._signals.install()
+
+    def watch(self) -> None:
+        """End this process as SIGTERM does once the parent says so, or is gone."""
+        self.is_gone = not os.read(STDIN, 1)  # not by the stream, whose lock would be held when the interpreter ends
+        if self._signals is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        if self.is_gone:
+            time.sleep(LAST_STEP_SECONDS)
+        self._signals.ends()
+
+
+def _noting_error(number: int, address: str, scratch: Path, order: dict[str, Any], parent: Parent) -> int:
     """Take part; the terminal that gets the errors of rank 0 is that of its host, so other hosts get them by a file."""
     try:
-        return _take_part(number, address, scratch, order)
+        return _take_part(number, address, scratch, order, parent)
+    except LostRankError as error:  # which the parent explains in the terminal
+        if number:
+            sys.stderr.write(f"ended: {error}\n")
+        return error.exit_code
     except BaseException as error:
         if number == 0 and order["settings"]["distribute"].get("hosts", 1) > 1:
             error_file(Path(order["folder"]), 0).write_text(error_text(error) + "\n", "utf-8", "backslashreplace")
         raise
 
 
-def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any]) -> int:
+def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any], parent: Parent) -> int:
     """Connect to the other ranks, do the run, and leave together with them."""
     from runner.training.backend import require_backend
 
     require_backend("jax")
     from runner.distribute.devices import connect, disconnect
-    from runner.modes.follow import await_states, follow
+    from runner.modes.follow import await_states, follow, naming_lost_rank
     from runner.modes.run import run
     from runner.modes.together import Origin
     from runner.settings import Settings
@@ -71,17 +107,13 @@ def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any]) 
             run(settings, folder=folder, origin=origin, rank=rank)
         done.touch()
     else:
-        follow(settings, rank, folder, scratch)
+        parent.take_signals()  # likewise
+        with naming_lost_rank(rank, folder):
+            follow(settings, rank, folder, scratch)
         while not done.exists():  # rank 0 writes predictions and the page
             time.sleep(0.1)
     disconnect()
     return 0
-
-
-def _end_with_the_parent() -> None:
-    """End as after SIGTERM once the process that started the ranks is gone: it holds the other end of stdin."""
-    os.read(STDIN, 1)  # not by the stream, whose lock would be held when the interpreter ends
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner.distribute.group import HANDED_IN, RANKS, error_file, error_of
+from runner.distribute.rank_files import HANDED_IN, RANKS, error_file, error_of
 from runner.distribute.ranks import ALONE, Rank
-from runner.errors import RunnerError
+from runner.errors import LostRankError
 from runner.records.files import replacing, write_atomically
 
 WATCH_SECONDS = 0.02
@@ -58,7 +58,7 @@ class Exchange:
     def gather(self, values: Iterable[Any]) -> Iterator[Any]:
         """In rank 0, `values`, then those of the other ranks, one after the other; in these nothing.
 
-        Raises `RunnerError` in rank 0 if another one has ended with an error.
+        Raises `LostRankError` in rank 0 if another one has ended with an error.
         """
         self._gathered += 1
         if self.rank.leads:
@@ -125,7 +125,7 @@ class Exchange:
             time.sleep(WATCH_SECONDS)
             if (noted := error_file(self.run, number)).exists():
                 lines = error_of(self.run, number) if number else noted.read_text("utf-8").splitlines()
-                raise RunnerError(f"rank {number}: {' '.join(lines).removeprefix('error: ')}")
+                raise LostRankError(f"rank {number}: {' '.join(lines).removeprefix('error: ')}")
 
 
 WITHOUT_OTHERS = Exchange()

@@ -16,21 +16,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
+from runner.distribute.rank_files import (
+    DONE,
+    RANKS,
+    START,
+    error_file,
+    error_of,
+    killed_by,
+    note_death,
+    remove_handed_in,
+)
+from runner.errors import LostRankError
 from runner.messages import plural
 
 COMMAND = (sys.executable, "-m", "runner.rank")
 
-RANKS = "ranks"
-"""The folder with the logs of all ranks but 0."""
-
-DONE = f"{RANKS}/done"
-"""The file that rank 0 makes once the run is closed."""
-
-HANDED_IN = ".handed-in"
-"""The suffix of files in which the other ranks give rank 0 what they have found."""
-
-START = "-- start\n"
-"""A line of a log before those of each attempt."""
+END = b"end"
+"""The line that a rank gets when it is to end."""
 
 NOT_CONNECTED = 75
 """Exit code of a rank that could not connect to the others."""
@@ -48,6 +50,10 @@ SETTLE_SECONDS = 0.5
 END_SECONDS = 120.0
 """How long the other ranks may take to end after rank 0."""
 
+LOST = LostRankError.exit_code
+STALLED = 124
+"""Exit code in place of that of a rank that gives no sign of life: the others end themselves, as JAX has them do."""
+
 
 @dataclass(frozen=True)
 class GroupEnd:
@@ -58,8 +64,13 @@ class GroupEnd:
 
     @property
     def is_death(self) -> bool:
-        """Whether a rank was killed, or ended itself by a signal, rather than by an error of the run."""
-        return self.code < 0
+        """Whether a rank was killed, stalled or lost the others, rather than ended by an error of the run."""
+        return self.code < 0 or self.code in (LOST, STALLED)
+
+    def __str__(self) -> str:
+        """What happened, after a death."""
+        what = {LOST: "lost its connection to another rank", STALLED: "gave no sign of life"}
+        return f"rank {self.rank} {what.get(self.code) or 'was ' + killed_by(self.code)}"
 
 
 class NoOthers:
@@ -103,7 +114,8 @@ class RankGroup:
     ) -> None:
         self._scratch = TemporaryDirectory(prefix="keras-runner-ranks-", ignore_cleanup_errors=True)
         words = (address, self._scratch.name)
-        self._others = others or NoOthers()
+        self._others, self._is_closing = others or NoOthers(), False
+        self._folder, self._noted = folder, set[int]()
         self.ranks = {number: _started(number, words, order, folder) for number in numbers}
         self.num_signals = 0
         """The signals that rank 0 has got."""
@@ -119,8 +131,16 @@ class RankGroup:
                 os.kill(self.ranks[0].pid, numbers[-1])
 
     def ended(self) -> dict[int, int]:
-        """The exit codes of the ranks of this host that have ended, by number; negative: of a signal."""
-        return {number: code for number, rank in self.ranks.items() if (code := rank.poll()) is not None}
+        """The exit codes of the ranks of this host that have ended, by number; negative: of a signal.
+
+        The log of one that was killed says so, for rank 0 to record.
+        """
+        ended = {number: code for number, rank in self.ranks.items() if (code := rank.poll()) is not None}
+        for number in ended.keys() - self._noted if not self._is_closing else ():
+            self._noted.add(number)
+            if number and ended[number] < 0 and ended[number] != -signal.SIGABRT:
+                note_death(self._folder, number, ended[number])
+        return ended
 
     def wait(self, world: int) -> GroupEnd:
         """Wait until rank 0 of `world`, or another one with an error, has ended; then end all others of this host."""
@@ -131,7 +151,7 @@ class RankGroup:
         if any(ended.values()):
             time.sleep(SETTLE_SECONDS + self._others.delay_seconds)
             ended |= self._all_ended()  # after those that ended first
-        end = self._cause(ended)
+        end = self._cause(ended, world)
         limit = time.monotonic() + END_SECONDS
         while end.code == 0 and len(self._all_ended()) < world and time.monotonic() < limit:
             time.sleep(WATCH_SECONDS)
@@ -141,16 +161,26 @@ class RankGroup:
     def _all_ended(self) -> dict[int, int]:
         return {**self.ended(), **self._others.ended()}
 
-    def _cause(self, ended: Mapping[int, int]) -> GroupEnd:
-        """What ended the group, given the first to end first: a death before errors, which the others have after it."""
-        killed = [GroupEnd(code, rank) for rank, code in ended.items() if code < 0 and code != -signal.SIGABRT]
-        errors = [GroupEnd(code, rank) for rank, code in ended.items() if code]
-        return next(iter([*killed, *errors]), GroupEnd(0, 0))
+    def _cause(self, ended: Mapping[int, int], world: int) -> GroupEnd:
+        """What ended the group, given the first to end first: a death before errors, which the others have after it.
+
+        If all that have ended miss another one, those that still run are the cause.
+        """
+        ends = [GroupEnd(code, rank) for rank, code in ended.items() if code]
+        survivors = [end for end in ends if end.code in (LOST, -signal.SIGABRT)]
+        killed = [end for end in ends if end.is_death and end not in survivors]
+        errors = [end for end in ends if not end.is_death]
+        stalled = [GroupEnd(STALLED, rank) for rank in range(world) if survivors and rank not in ended]
+        aborted = sorted(survivors, key=lambda end: end.code == LOST)
+        return next(iter([*killed, *errors, *stalled, *aborted]), GroupEnd(0, 0))
 
     def close(self) -> None:
         """End all ranks of this host that still run."""
+        self._is_closing = True
         for rank in self.ranks.values():
             if rank.poll() is None:
+                with suppress(BrokenPipeError):
+                    _write(rank, END)  # without it a rank leaves signals to its parent
                 rank.terminate()
         limit = time.monotonic() + GRACE_SECONDS
         while len(self.ended()) < len(self.ranks) and time.monotonic() < limit:
@@ -177,11 +207,15 @@ def _started(number: int, words: Sequence[str], order: bytes, folder: Path) -> s
             rank = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
-    if rank.stdin is not None:
-        with suppress(BrokenPipeError):  # it has died, which is noticed soon
-            rank.stdin.write(order + b"\n")
-            rank.stdin.flush()
+    with suppress(BrokenPipeError):  # it has died, which is noticed soon
+        _write(rank, order)
     return rank
+
+
+def _write(rank: subprocess.Popen[bytes], line: bytes) -> None:
+    if rank.stdin is not None:
+        rank.stdin.write(line + b"\n")
+        rank.stdin.flush()
 
 
 @dataclass(frozen=True)
@@ -202,8 +236,8 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
     (folder / RANKS).mkdir(parents=True, exist_ok=True)
     attempt, ports, others = 0, 0, world.others
     while True:
-        for old in ((folder / DONE), *(folder / RANKS).glob(f"*{HANDED_IN}")):
-            old.unlink(missing_ok=True)
+        (folder / DONE).unlink(missing_ok=True)
+        remove_handed_in(folder)
         address, order = others.address(), order_of(attempt)
         others.begin(address, order)
         group = RankGroup(range(world.local), address, order, folder, others)
@@ -213,6 +247,8 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
         finally:
             group.close()
         others.end()
+        if world.size == world.local:
+            remove_handed_in(folder)
         if end.code == NOT_CONNECTED and (ports := ports + 1) < MOST_PORTS:
             continue
         if not end.is_death:
@@ -222,30 +258,11 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
             _say("error: interrupted", others)
             return 128 - end.code
         attempt += 1
-        how = f"was killed by {signal.Signals(-end.code).name}"
         if restarts is None or attempt > restarts:
             after = "" if restarts is None else f", after {plural(restarts, 'restart')} (distribute.restarts)"
-            _say(f"error: rank {end.rank} {how}{after or '; start the run again'}", others)
+            _say(f"error: {end}{after or '; start the run again'}", others)
             return 1
-        _say(f"rank {end.rank} {how}: all ranks start again from the newest state", others)
-
-
-def error_file(folder: Path, number: int) -> Path:
-    """The file that is there once a rank has ended with an error; that of rank 0 has it, for other hosts."""
-    return folder / RANKS / f"{number}-error{HANDED_IN}"
-
-
-def error_of(folder: Path, number: int) -> list[str]:
-    """The lines of the error that ended a rank in its last attempt; none if it wrote no error.
-
-    Of an exception that is no error of the run, the last line of its traceback.
-    """
-    file = folder / RANKS / f"{number}.log"
-    lines = file.read_text(encoding="utf-8", errors="replace").rpartition(START)[2].splitlines()
-    starts = [row for row, line in enumerate(lines) if line.startswith("error: ")]
-    if starts:
-        return lines[starts[-1] :]
-    return [f"error: {lines[-1]}"] if any(line.startswith("Traceback (") for line in lines) else []
+        _say(f"{end}: all ranks start again from the newest state", others)
 
 
 def _say(text: str, others: NoOthers) -> None:

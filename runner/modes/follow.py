@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runner.distribute.exchange import Exchange
-from runner.distribute.group import error_of
+from runner.distribute.rank_files import error_of
 from runner.distribute.ranks import Rank
-from runner.errors import RunnerError
+from runner.errors import LostRankError, RunnerError
 from runner.modes.context import RunContext
 from runner.modes.debug import debugged
 from runner.modes.evaluate import use_model
@@ -65,6 +65,9 @@ def follow(config: Settings, rank: Rank, led: Path, scratch: Path | None = None)
         record.close("completed")
 
 
+NOTE_SECONDS = 0.4
+"""How long the log of a rank may take to say why it ended; then the parent ends all."""
+
 LOST = ("Gloo", "NCCL", "coordination service", "Connection reset by peer")
 """What JAX says where another process is missing."""
 
@@ -79,11 +82,16 @@ def naming_lost_rank(rank: Rank, folder: Path) -> Iterator[None]:
     except Exception as error:
         if rank.world == 1 or not any(word in str(error) for word in LOST):
             raise
-        found = {number: error_of(folder, number) for number in range(1, rank.world)}
-        said = [f"rank {number}: {' '.join(lines)}" for number, lines in found.items() if lines]
-        raise RunnerError(
-            "; ".join(said).replace("error: ", "") or "another rank has ended without an error"
-        ) from error
+        limit = time.monotonic() + NOTE_SECONDS
+        while not (said := _errors(rank, folder)) and time.monotonic() < limit:
+            time.sleep(NOTE_SECONDS / 20)
+        raise LostRankError("; ".join(said).replace("error: ", "") or "another rank was lost") from error
+
+
+def _errors(rank: Rank, folder: Path) -> list[str]:
+    """The errors of the other ranks with a log."""
+    found = {number: error_of(folder, number) for number in range(1, rank.world) if number != rank.number}
+    return [f"rank {number}: {' '.join(lines)}" for number, lines in found.items() if lines]
 
 
 def gather_ranks(run: RunContext) -> None:

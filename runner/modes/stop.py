@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from runner.distribute.group import RANKS
-from runner.errors import BadSampleError, ConfigurationError, TrainingError, UserReadError, WorkerError
+from runner.distribute.rank_files import RANKS
+from runner.errors import BadSampleError, ConfigurationError, LostRankError, TrainingError, UserReadError, WorkerError
 from runner.exit import complain
 from runner.messages import plural
 from runner.modes.terminal import Line, Terminal
@@ -26,6 +26,9 @@ from runner.reports.index_page import INDEX_HTML, refresh_index
 from runner.settings import TRAINING, Settings
 
 log = logging.getLogger("runner.run")
+
+NO_ADVICE = (TrainingError, ConfigurationError, LostRankError)
+"""Errors after which the run cannot just be resumed, or which are explained by whoever started the process."""
 
 
 @contextmanager
@@ -99,7 +102,7 @@ def stop_lines(config: Settings, record: RunRecord, error: BaseException) -> Ite
         return
     state = "no state is saved yet" if step is None else f"the state after {plural(step, 'step')} is saved"
     yield "done", f"{epochs:,} of {plural(config.train.epochs, 'epoch')}; {state}"
-    if record.path.parent.name == "runs" and not isinstance(error, TrainingError | ConfigurationError):
+    if record.path.parent.name == "runs" and not isinstance(error, NO_ADVICE):
         yield "next", f"{_command(config, record, error)} {_what_it_does(error, step)}"
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runner.distribute.group import RANKS, World, supervise
+from runner.distribute.group import World, supervise
 from runner.distribute.hosts import HostGroup, MemberHost, OtherHosts
 from runner.distribute.launch import host_number
+from runner.distribute.rank_files import RANKS
 from runner.distribute.settings import TOGETHER
 from runner.errors import ConfigurationError, DataError, RunnerError, Terminated, VerifyError
 from runner.exit import INTERRUPTED

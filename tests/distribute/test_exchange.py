@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from runner.distribute.exchange import WITHOUT_OTHERS, Exchange, note_error, rank_folders
-from runner.distribute.group import START, error_of
+from runner.distribute.rank_files import START, error_of
 from runner.distribute.ranks import Rank
 from runner.errors import RunnerError
 from runner.modes.fit import _pixels

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from runner.distribute import group
+from runner.distribute.rank_files import error_of
 from runner.distribute.ranks import ALONE, Rank, Share
-from runner.errors import RunnerError
+from runner.errors import LostRankError
 from runner.modes.follow import naming_lost_rank
 
 RANK = """
@@ -60,9 +61,28 @@ def test_death_starts_all_ranks_again(supervise, capsys):
     assert "rank 1 was killed by SIGKILL: all ranks start again from the newest state" in capsys.readouterr().err
 
 
-def test_error_of_a_survivor_is_not_the_cause(supervise):
+@pytest.mark.parametrize("code", [1, LostRankError.exit_code])
+def test_error_of_a_survivor_is_not_the_cause(supervise, code):
     killed = "time.sleep(0.2); os.kill(os.getpid(), 9)"
-    assert supervise(["sys.exit(1)", killed], ["pass", "pass"]) == (0, [0, 1])
+    assert supervise([f"sys.exit({code})", killed], ["pass", "pass"]) == (0, [0, 1])
+
+
+@pytest.mark.parametrize("survivor", ["os.abort()", f"sys.exit({LostRankError.exit_code})"])
+def test_stalled_rank_is_named_not_the_survivor(supervise, capsys, survivor):
+    assert supervise([survivor, WAIT], ["pass", "pass"]) == (0, [0, 1])
+    assert capsys.readouterr().err == "rank 1 gave no sign of life: all ranks start again from the newest state\n"
+
+
+def test_ranks_that_lose_each_other_start_again(supervise, capsys):
+    lost = f"sys.exit({LostRankError.exit_code})"
+    assert supervise([lost, lost], restarts=0) == (1, [0])
+    assert "lost its connection to another rank, after 0 restarts" in capsys.readouterr().err
+
+
+def test_log_of_a_killed_rank_says_so(supervise, tmp_path):
+    assert supervise([WAIT, "os.kill(os.getpid(), 9)"], restarts=0)[0] == 1
+    assert error_of(tmp_path, 1) == ["error: killed by SIGKILL"]
+    assert [file.name for file in (tmp_path / "ranks").iterdir()] == ["1.log"]
 
 
 def test_deaths_end_the_run_at_last(supervise, capsys):
@@ -98,7 +118,7 @@ def test_later_error_is_not_the_cause(supervise, capsys):
 def test_lost_rank_is_named_with_its_error(tmp_path):
     (tmp_path / "ranks").mkdir()
     (tmp_path / "ranks" / "1.log").write_text(f"error: old\n{group.START}fit\nerror: cat.jpg cannot be read\n")
-    with pytest.raises(RunnerError, match="^rank 1: cat.jpg cannot be read$"), naming_lost_rank(Rank(0, 2), tmp_path):
+    with pytest.raises(LostRankError, match="^rank 1: cat.jpg cannot be read$"), naming_lost_rank(Rank(0, 2), tmp_path):
         raise RuntimeError("Gloo all-reduce failed: Connection reset by peer")
     with pytest.raises(RuntimeError, match="out of memory"), naming_lost_rank(Rank(0, 2), tmp_path):
         raise RuntimeError("out of memory")
@@ -128,6 +148,12 @@ def test_signal_reaches_rank_0_alone(supervise, tmp_path):
     thread.start()
     assert supervise([first, other]) == (143, [0])
     thread.join()
+
+
+def test_ranks_get_a_line_when_their_group_ends(supervise, tmp_path):
+    noted = f"Path({str(tmp_path)!r}, 'line').write_text(sys.stdin.readline())"
+    assert supervise(["time.sleep(0.1); sys.exit(2)", f"signal.signal(15, signal.SIG_IGN); {noted}"])[0] == 2
+    assert (tmp_path / "line").read_text() == "end\n"
 
 
 def test_ranks_end_with_their_parent(supervise, tmp_path):

@@ -1,0 +1,55 @@
+"""Signals: what ends a run after its step, what ends it at once, and what a process leaves to its parent."""
+
+import os
+import signal
+
+import pytest
+
+from runner import exit as ends
+from runner.errors import Terminated
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def send(*numbers):
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+@pytest.fixture
+def handlers():
+    """Puts the handlers of signals back."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+def test_signals_at_once_are_one_request(handlers, first):
+    with ends.interruptible() as interruption:
+        send(first, signal.SIGTERM)
+    assert interruption.requested is ends.SIGNALS[first]
+    with pytest.raises(Terminated), ends.terminable():
+        with ends.interruptible():
+            send(first)
+        send(signal.SIGTERM)  # still of the first request
+        ends.REQUESTS.forget()
+        send(signal.SIGTERM)
+
+
+def test_second_request_ends_at_once(handlers, monkeypatch):
+    monkeypatch.setattr(ends, "SAME_SECONDS", -1)
+    with pytest.raises(KeyboardInterrupt), ends.interruptible():
+        send(signal.SIGINT, signal.SIGINT)
+
+
+def test_signals_are_left_to_the_parent(handlers):
+    left = ends.SignalsOfTheParent()
+    left.install()
+    with ends.interruptible() as interruption:
+        send(*SIGNALS)
+        assert interruption.requested is None
+        with pytest.raises(Terminated):
+            left.ends()
+        send(*SIGNALS)  # its cleaning up goes on
