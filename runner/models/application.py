@@ -91,11 +91,16 @@ class Application(ModelSettings):
 
         return WeightsFile(self.weights / MODEL if is_folder(self.weights) else self.weights)
 
-    def fetch_weights(self, size: tuple[int, int]) -> None:
+    def fetch_weights(self, size: tuple[int, int] | None) -> None:
         """Download the initial weights for images of `size` (height, width), if they have to be.
 
-        Raises `ConfigurationError` if they cannot be.
+        Without a size, only those that fit images of all sizes. Raises `ConfigurationError` if they cannot be.
         """
+        if size is None:
+            from runner.models.imagenet import fetch_for_all_sizes
+
+            fetch_for_all_sizes(self.name)
+            return
         with suppress(DataError):  # a size that the network cannot take is refused when it is built
             self._named((*size, 3))
 

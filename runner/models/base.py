@@ -182,7 +182,7 @@ class ModelSettings(Component):
     def initial_weights(self, task: Task) -> WeightsFile | None:
         """The file that `build` loads weights from; None if they are random. It is downloaded if it has to be."""
 
-    def fetch_weights(self, size: tuple[int, int]) -> None:
+    def fetch_weights(self, size: tuple[int, int] | None) -> None:
         """Download the initial weights for images of `size` (height, width), if they have to be.
 
         Raises `ConfigurationError` if they cannot be.

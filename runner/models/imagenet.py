@@ -11,7 +11,6 @@ import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +29,13 @@ Build = Callable[[], keras.Model]
 """Builds a network with `weights="imagenet"`."""
 
 
+SIDE = 224
+"""Height and width of an image that every network takes, and that files for images of one size have in their names."""
+
+KNOWN: dict[tuple[str, tuple[int, ...] | None], WeightsFile] = {}
+"""Files that were found, by network and shape of an image, None for any: a network is built only once for them."""
+
+
 class _FileIsThere(Exception):  # noqa: N818 - it ends the building of a network that need not be finished
     """The file is on this machine."""
 
@@ -44,25 +50,43 @@ class _OtherHash(BaseException):
         self.weights = weights
 
 
+class _OfOneSize(Exception):  # noqa: N818 - it ends the building of a network that need not be finished
+    """The file seems to be for images of one size."""
+
+
 def fetch(name: str, shape: tuple[int, ...]) -> WeightsFile:
     """The file of the network `name` for images of `shape`; it is downloaded if it is not there.
 
     Raises `ConfigurationError`, with URL and file, if it cannot be, or if a file is there with another hash; and as
     Keras does, if the network cannot take such images.
     """
-    weights = remembered(name, shape)
-    if not weights.file.exists():
-        remembered.cache_clear()
-        weights = remembered(name, shape)
+    found = (KNOWN.get((name, key)) for key in (None, shape))
+    weights = next((each for each in found if each is not None and each.file.exists()), None)
+    if weights is None:
+        weights = KNOWN[name, shape] = _find(name, shape, _fetched)
     return weights
 
 
-@cache
-def remembered(name: str, shape: tuple[int, ...]) -> WeightsFile:
-    """As `fetch`, but a network is built only once for it, as far as Keras's call."""
+def fetch_for_all_sizes(name: str) -> WeightsFile | None:
+    """As `fetch`, where Keras has one file for images of all sizes, as far as its name says; else None."""
+
+    def fetched(get_file: Callable[..., str], arguments: tuple[Any, ...], *others: Any) -> WeightsFile:
+        if str(SIDE) in str(arguments[0]):
+            raise _OfOneSize
+        return _fetched(get_file, arguments, *others)
+
+    try:
+        weights = KNOWN[name, None] = _find(name, (SIDE, SIDE, 3), fetched)
+    except _OfOneSize:
+        return None
+    return weights
+
+
+def _find(name: str, shape: tuple[int, ...], fetched: Callable[..., WeightsFile]) -> WeightsFile:
+    """What `fetched` answers to Keras's call for a file; the network is built as far as that call."""
 
     def find(get_file: Callable[..., str], *arguments: Any, **options: Any) -> NoReturn:
-        raise _FileIsThere(_fetched(get_file, arguments, options, name))
+        raise _FileIsThere(fetched(get_file, arguments, options, name))
 
     try:
         with quick_compilation(), _asked(find):

@@ -20,13 +20,13 @@ from runner.training.backend import require_backend, start_backend
 def fetch_weights(config: Settings, resumed: RunFolder | None) -> None:
     """Let Keras download weights that are chosen by name, if a run will load them and they are not there.
 
-    Where the configuration does not say how large images are, this is left to the building of the model. Raises
-    `ConfigurationError` if they cannot be downloaded.
+    Where the configuration does not say how large images are, weights for images of one size are left to the building
+    of the model. Raises `ConfigurationError` if they cannot be downloaded.
     """
     if config.mode not in TRAINING or not config.model.fetches_weights or config.distribute.world > 1:
         return
     size = None if isinstance(config.data, NoData) else config.data.augment.crop or _target_size(config.data)
-    if size is None or (resumed is not None and newest_step(resumed.path / CHECKPOINTS) is not None):
+    if resumed is not None and newest_step(resumed.path / CHECKPOINTS) is not None:
         return
     require_backend(config.backend)
     own = bool(config.extensions)

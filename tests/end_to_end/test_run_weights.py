@@ -1,6 +1,7 @@
 """Runs that begin with weights by name: when they are fetched, what is recorded, and who needs the file."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -47,9 +48,14 @@ def test_weights_are_recorded_with_their_digest(first, home):
     assert recorded == {"path": str(home.file), "url": f"{home.url}{FILE}", "digest": digest}
 
 
-def test_missing_weights_end_before_data_are_read(first, overrides, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("unsized", [False, True])
+def test_missing_weights_end_before_data_are_read(unsized, first, overrides, tmp_path, monkeypatch, capsys):
+    """Also where only the data say how large images are."""
     monkeypatch.chdir(tmp_path)
-    assert execute([*overrides, "data.root=."]) == 2  # there is not even a class in it
+    table = [f"data.{key}={overrides[1].partition('=')[2]}/none.json" for key in ("partition", "labels")]
+    Path(table[0].partition("=")[2]).write_text("{}")
+    keys = [*NAMED, *QUICK, "data=npy", *table] if unsized else overrides
+    assert execute([*keys, "data.root=."]) == 2  # there is not even a class in it
     error = capsys.readouterr().err
     assert error.startswith(f"error: model.weights=imagenet needs {FILE} for EfficientNetB0, and http://127.0.0.1")
     assert error.count("\n") == 1

@@ -14,7 +14,7 @@ from runner.data.labels import Head
 from runner.errors import ConfigurationError
 from runner.models.application import Application
 from runner.models.base import Task, output_of
-from runner.models.imagenet import fetch
+from runner.models.imagenet import KNOWN, fetch
 from tests.support.weights import FILE
 
 SPEC = ArraySpec((32, 32, 3), np.dtype(np.uint8))
@@ -64,6 +64,18 @@ def test_missing_file_is_named_with_its_url(keras_home):
     with pytest.raises(ConfigurationError, match=f"^{re.escape(message)}$"):
         NAMED.fetch_weights((32, 32))
     assert not list(keras_home.folder.iterdir())
+
+
+def test_one_file_fits_images_of_all_sizes(keras_home, served):
+    keras_home.make(served / FILE)
+    NAMED.fetch_weights(None)
+    assert fetch("EfficientNetB0", SPEC.shape).file == keras_home.file
+
+
+def test_file_of_one_size_waits_for_the_data(keras_home):
+    """MobileNet has a file for each of some sizes."""
+    NAMED.model_copy(update={"name": "MobileNet"}).fetch_weights(None)
+    assert not KNOWN and not list(keras_home.folder.iterdir())
 
 
 def test_file_is_downloaded_once(keras_home, served):

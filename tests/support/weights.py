@@ -49,17 +49,17 @@ class KerasHome:
 
     def expect(self, file):
         """Make the bytes of a file those that Keras expects, by their hash."""
-        from runner.models.imagenet import remembered
+        from runner.models.imagenet import KNOWN
 
         digest = hashlib.md5(file.read_bytes()).hexdigest()
         self._patched.setitem(self._module.WEIGHTS_HASHES, "b0", (digest, digest))
-        remembered.cache_clear()
+        KNOWN.clear()
 
 
 @pytest.fixture
 def keras_home(tmp_path, monkeypatch):
-    from runner.models.imagenet import remembered
+    from runner.models.imagenet import KNOWN
 
-    remembered.cache_clear()
+    KNOWN.clear()
     yield KerasHome(monkeypatch, tmp_path / "keras")
-    remembered.cache_clear()
+    KNOWN.clear()
