@@ -24,7 +24,7 @@ from runner.records.metrics import EPOCH, PHASE
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import sample_weights
 from runner.training.model_file import model_digest
-from runner.training.monitor import Direction, better, metric_goals, saved_models, watching
+from runner.training.monitor import direction_of, metric_goals, refuse_absent, saved_models, watching
 from runner.training.phases import Phases
 from runner.training.setup import Training, TrainingObserver
 
@@ -60,7 +60,7 @@ def fit(
         sample_weights(each, labels, training.pixels, encode, mixed=mixed)
         for each, mixed in zip(given, training.mixed, strict=True)
     ]
-    mode, number = _direction(training), phases.place.number
+    mode, number = direction_of(training), phases.place.number
     saving = saved_models(checkpoints, training.monitor, mode, writes=training.leads)
     with (
         interruptible() as interruption,
@@ -105,7 +105,8 @@ def fit(
             progress.phase = phases.named
             _end_epoch(training, phases, progress, observer, results[-1], samples_before)
             if len(results) == 1:
-                observer.on_goals(metric_goals(training.model, training.heads))
+                monitored = {training.monitor.removeprefix("val_"): mode}
+                observer.on_goals({**metric_goals(training.model, training.heads), **monitored})
             delivery.forget()
         callbacks.finish()
     return {
@@ -149,6 +150,7 @@ def _end_epoch(
     row = _row(training, phases, result, progress.samples_seen - samples_before, progress.samples_seen)
     progress.note_weights(result.epoch, model_digest(training.model))
     observer.on_epoch(result.epoch + 1, row)
+    refuse_absent(training, result.epoch, row)
     observer.on_weights(progress.weights)
     progress.end_epoch(save=progress.stopped or phases.is_over(progress.step))
 
@@ -205,21 +207,6 @@ def _validate_epoch(training: Training, callbacks: RunCallbacks, progress: Progr
             )
         logs |= {f"val_{name}": value for name, value in results.items()}
     callbacks.on_epoch_end(epoch, logs)
-
-
-def _direction(training: Training) -> Direction:
-    """Whether lower or higher values of the monitored value are better.
-
-    Raises `ConfigurationError` if the model does not report that value.
-    """
-    return better(
-        training.model,
-        training.monitor,
-        validated=training.validation is not None,
-        first=training.train.first_batch,
-        heads=training.heads,
-        mode=training.settings.monitor_mode,
-    )
 
 
 def _row(

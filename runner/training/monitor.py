@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -13,37 +13,63 @@ from runner.batch import Batch
 from runner.callbacks.monitored import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from runner.callbacks.training_state import build_variables
 from runner.data.labels import Head
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, TrainingError
+from runner.messages import did_you_mean
 from runner.models.score_columns import in_columns
+from runner.records.metrics import FACTS, PHASE
 from runner.training.model_file import BEST, LAST
 from runner.training.settings import Train
+from runner.training.setup import Training
 
 Direction = Literal["min", "max"]
 BETTER: dict[str | None, Direction] = {"up": "max", "down": "min"}
 
 
-def better(
-    model: keras.Model,
-    name: str,
-    *,
-    validated: bool,
-    first: Callable[[], Batch],
-    heads: Sequence[Head] = (),
-    mode: Literal["auto", "min", "max"] = "auto",
-) -> Direction:
-    """Whether lower (`min`) or higher (`max`) values of `name` are better: as `mode` says, if it is not `auto`.
+def direction_of(training: Training) -> Direction:
+    """Whether lower (`min`) or higher (`max`) values of the monitored value are better.
 
-    `first` returns a batch: a compiled model knows its metrics only after one. `heads` are those that its labels are
-    for. Raises `ConfigurationError` if the model does not report `name`, or if it is a metric of the user's own for
-    which nothing says the direction.
+    A callback of the user's may add a value that nobody knows before the first epoch: `refuse_absent` looks then.
+    Raises `ConfigurationError` if there are no callbacks and the model does not report the value.
     """
+    name, mode, validated = training.monitor, training.settings.monitor_mode, training.validation is not None
     if name == "loss" or (validated and name == "val_loss"):
         return "min" if mode == "auto" else mode
-    reported = sorted(in_columns(build_variables(model, first()), heads), key=lambda metric: metric != "loss")
-    known = [prefix + metric for prefix in (("", "val_") if validated else ("",)) for metric in reported]
-    if name not in known:
-        raise ConfigurationError(f"train.monitor must be auto or one of {', '.join(known)}, got {name!r}")
-    return _direction(model, name) if mode == "auto" else mode
+    known = known_columns(training.model, training.train.first_batch(), training.heads, validated=validated)
+    if name not in known and not training.callbacks:
+        raise ConfigurationError(unknown_monitor(name, known))
+    return better(training.model, name) if mode == "auto" else mode
+
+
+def known_columns(model: keras.Model, first: Batch, heads: Sequence[Head] = (), *, validated: bool) -> list[str]:
+    """The losses and metrics that `model` reports, which it knows only after a batch; those of validation, too."""
+    reported = sorted(in_columns(build_variables(model, first), heads), key=lambda metric: metric != "loss")
+    return [prefix + metric for prefix in (("", "val_") if validated else ("",)) for metric in reported]
+
+
+def unknown_monitor(name: str, known: Sequence[str], why: str = "") -> str:
+    """The problem with a monitored value that is none of the `known` columns."""
+    return f"train.monitor must be auto or one of {', '.join(known)}, got {name!r}{why}{did_you_mean(name, known)}"
+
+
+def refuse_absent(training: Training, epoch: int, row: Mapping[str, float | None]) -> None:
+    """Raise `TrainingError` if the row of the first validated epoch, counted from 0, lacks the monitored value.
+
+    Only a callback of the user's can fail to give it.
+    """
+    first = min(training.settings.validation_every, training.settings.in_phase(0).epochs)
+    if training.callbacks and epoch + 1 == first and row.get(training.monitor) is None:
+        why = f", which no callback has added to the logs of epoch {epoch + 1}"
+        raise TrainingError(
+            unknown_monitor(training.monitor, [name for name in row if name not in (*FACTS, PHASE)], why)
+        )
+
+
+def better(model: keras.Model, name: str) -> Direction:
+    """Whether lower (`min`) or higher (`max`) values of `name` are better, in a model that has seen a batch.
+
+    Raises `ConfigurationError` if it is a value of the user's own for which nothing says so.
+    """
+    return _direction_by_name(name) or _direction_by_metric(model, name) or _direction_by_keras(model, name)
 
 
 def metric_goals(model: keras.Model, heads: Sequence[Head] = ()) -> dict[str, Direction]:
@@ -51,7 +77,7 @@ def metric_goals(model: keras.Model, heads: Sequence[Head] = ()) -> dict[str, Di
     goals = {}
     for name in in_columns(model.get_metrics_result(), heads):
         with suppress(ConfigurationError):
-            goals[name] = _direction(model, name)
+            goals[name] = better(model, name)
     return goals
 
 
@@ -69,10 +95,6 @@ def saved_models(folder: Path, monitor: str, mode: Direction, *, writes: bool) -
     last = folder / LAST
     best = Checkpoint(folder / BEST, monitor=monitor, mode=mode, copied=last, writes=writes)
     return [Checkpoint(last, writes=writes), best]
-
-
-def _direction(model: keras.Model, name: str) -> Direction:
-    return _direction_by_name(name) or _direction_by_metric(model, name) or _direction_by_keras(model, name)
 
 
 def _direction_by_name(name: str) -> Direction | None:

@@ -1,15 +1,19 @@
 """The monitored value: asked of the compiled model itself, whoever compiled it."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
 from runner.batch import ArraySpec, Batch
 from runner.data.labels import Head
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, TrainingError
 from runner.models.base import Task, output_of
 from runner.models.compile import compile_model
-from runner.training.monitor import better, metric_goals
+from runner.training.monitor import better, direction_of, known_columns, metric_goals, refuse_absent
+from runner.training.settings import Train
+from runner.training.setup import Training
 
 BATCH = Batch(np.zeros((4, 3), np.float32), np.array([0, 1, 2, 0], np.float32), None, tuple("abcd"))
 
@@ -34,8 +38,11 @@ def model():
     return {"classes": model, "numbers": far}
 
 
-def judged(model, name, validated=True):
-    return better(model, name, validated=validated, first=lambda: BATCH)
+def judged(model, name, *, validated=True, callbacks=(), mode="auto"):
+    """The direction of a monitored value in a training of `model`."""
+    settings = Train(monitor=name, monitor_mode=mode)
+    loader = SimpleNamespace(first_batch=lambda: BATCH, source=SimpleNamespace(labels=SimpleNamespace(heads=())))
+    return direction_of(Training(model, loader, loader if validated else None, settings, callbacks=callbacks))
 
 
 @pytest.mark.parametrize(
@@ -63,8 +70,33 @@ def test_unknown_monitor_is_refused(model):
         judged(model["classes"], "val_loss", validated=False)
 
 
+def test_nearest_column_is_named(model):
+    with pytest.raises(ConfigurationError, match=r"got 'val_hit'; did you mean 'val_hits'\?"):
+        judged(model["classes"], "val_hit")
+
+
+def test_callback_may_add_the_monitored_value(model):
+    """Its name is not known before the first epoch, nor which way it is better unless it says so."""
+    assert judged(model["classes"], "my_accuracy", callbacks=["any"]) == "max"
+    assert judged(model["classes"], "score", callbacks=["any"], mode="max") == "max"
+    with pytest.raises(ConfigurationError, match=r"got 'score'; set train\.monitor_mode=max"):
+        judged(model["classes"], "score", callbacks=["any"])
+
+
+def test_value_that_no_callback_adds_is_named():
+    training = Training(None, None, None, Train(monitor="scor", monitor_mode="max"), callbacks=["any"])
+    row = {"phase": 1, "loss": 0.5, "score": 2.0, "seconds": 1.0}
+    refuse_absent(training, 1, row)  # only the first epoch must have it
+    with pytest.raises(TrainingError) as refused:
+        refuse_absent(training, 0, row)
+    assert str(refused.value) == (
+        "train.monitor must be auto or one of loss, score, got 'scor', which no callback has added to the logs of "
+        "epoch 1; did you mean 'score'?"
+    )
+
+
 def test_loss_is_known_without_a_batch(model):
-    assert better(model["classes"], "loss", validated=False, first=lambda: pytest.fail("a batch was read")) == "min"
+    assert direction_of(Training(None, None, None, Train(monitor="loss"))) == "min"  # there is no loader to ask
 
 
 def test_more_overlap_of_masks_is_better():
@@ -72,5 +104,6 @@ def test_more_overlap_of_masks_is_better():
     output = output_of(Head("", "mask", ("a", "b", "c")), (2, 2))
     compile_model(made, Task(ArraySpec((2, 2, 3), np.dtype("f4")), "none", (output,)), optimizer="sgd")
     batch = Batch(np.zeros((1, 2, 2, 3), "f4"), np.zeros((1, 2, 2), "u1"), None, ("a",))
-    assert better(made, "val_mean_iou", validated=True, first=lambda: batch) == "max"
+    assert "val_mean_iou" in known_columns(made, batch, validated=True)
+    assert better(made, "val_mean_iou") == "max"
     assert metric_goals(made) == {"loss": "min", "mean_iou": "max"}

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from runner.callbacks.user_callbacks import UserCallback
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, TrainingError
 from runner.records import state
 from runner.training.named_callbacks import callbacks_of, refuse_lost_states
 from runner.training.settings import Train
@@ -81,6 +81,12 @@ def test_callbacks_live_for_the_whole_run(train):
     assert trained.column("steps") == [3, 6, 9]
     assert trained.column("learning_rate") == pytest.approx([0.05, 0.025, 0.0125])
     assert "val_steps" not in trained.rows[0]
+
+
+def test_added_column_may_be_monitored(train):
+    _, trained = with_journal(train, monitor="steps", monitor_mode="min", early_stopping={"patience": 0})
+    assert trained.column("steps") == [3, 6]
+    with_journal(train, monitor="step", monitor_mode="min", ends=TrainingError)
 
 
 @pytest.mark.usefixtures("everything")
