@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from runner.errors import ConfigurationError, RunnerError, Terminated
-from runner.messages import printable
+from runner.messages import printable, wrapped
 
 INTERRUPTED = 130
 HELP_REQUESTS = ("help", "-h", "--help")
@@ -66,10 +67,13 @@ def run_command(arguments: Sequence[str], help_text: str, action: Callable[[Sequ
 
 
 def complain(first: str, *others: str) -> None:
-    """Write an error to stderr, with further lines below it."""
+    """Write an error to stderr, with further lines below it; a terminal breaks no word."""
     sys.stdout.flush()
-    lines = [line for text in (f"error: {first}", *others) for line in text.splitlines()]
-    sys.stderr.write("\n  ".join(map(printable, lines)) + "\n")
+    lines = [printable(line) for text in (f"error: {first}", *others) for line in text.splitlines()]
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 2
+        lines = [part for line in lines for part in wrapped(line, width)]
+    sys.stderr.write("\n  ".join(lines) + "\n")
 
 
 def leave(code: int) -> None:
@@ -187,7 +191,7 @@ class Interruption:
             raise self.requested
 
 
-NOTICE = b"interrupted: ending after this step, once its state is saved; press Ctrl-C again to end at once\n"
+NOTICE = b"interrupted: ending after this step, once its state is saved\n  press Ctrl-C again to end at once\n"
 
 
 @contextmanager
@@ -208,7 +212,8 @@ def interruptible() -> Iterator[Interruption]:
             return
         if interruption.requested is None:
             interruption.requested = SIGNALS[signal.Signals(number)]
-            os.write(STDERR, NOTICE)  # not by a stream, which may be in the middle of a write
+            line = b"\n" if os.isatty(STDERR) else b""  # below the progress and the ^C of the terminal
+            os.write(STDERR, line + NOTICE)  # not by a stream, which may be in the middle of a write
         else:
             REQUESTS.forget()
             restore()

@@ -90,6 +90,19 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 """Control characters, line ends, characters that reverse the direction, and bytes of names that are not UTF-8."""
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of a terminal, broken between words; one with a command is a single line, to be copied.
+
+    >>> wrapped("set loader.cache=memory", 20), wrapped("python -m runner", 8)
+    (['set', 'loader.cache=memory'], ['python -m runner'])
+    """
+    import textwrap
+
+    if "python -m" in text:
+        return [text]
+    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False) or [text]
+
+
 def printable(text: str) -> str:
     r"""A text for a terminal, a table or a log; characters that would do something there are escaped.
 

@@ -103,7 +103,8 @@ def stop_lines(config: Settings, record: RunRecord, error: BaseException) -> Ite
     state = "no state is saved yet" if step is None else f"the state after {plural(step, 'step')} is saved"
     yield "done", f"{epochs:,} of {plural(config.train.epochs, 'epoch')}; {state}"
     if record.path.parent.name == "runs" and not isinstance(error, NO_ADVICE):
-        yield "next", f"{_command(config, record, error)} {_what_it_does(error, step)}"
+        yield "next", _command(config, record, error)
+        yield "", _what_it_does(error, step)
 
 
 def _command(config: Settings, record: RunRecord, error: BaseException) -> str:

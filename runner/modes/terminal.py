@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from runner.messages import format_bytes, printable
+from runner.messages import format_bytes, printable, wrapped
 from runner.modes.progress_line import ProgressLine, epoch_text, value_text
 from runner.records.output import UNBOUNDED, fitting
 from runner.records.run_folder import is_number
@@ -34,6 +34,9 @@ def shown(text: str) -> str:
     """A text for the console: no markup in it, and no control characters."""
     return escape(printable(text))
 
+
+INDENT = 10
+"""The width of the column of labels."""
 
 Line = tuple[str, str]
 """A label, and the text after it; lines without a label continue the one before."""
@@ -48,7 +51,8 @@ class Terminal:
     def lines(self, lines: Iterable[Line]) -> None:
         """Print lines, the labels in a column of their own."""
         for label, text in lines:
-            self._console.print(f"[bold]{shown(label):<9}[/bold] {shown(text)}")
+            for number, part in enumerate(self._parts(text)):
+                self._console.print(f"[bold]{'' if number else shown(label):<9}[/bold] {shown(part)}")
 
     def summary(self, lines: Iterable[Line]) -> None:
         """Print lines, and write them to run.log."""
@@ -58,7 +62,14 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Print something that a person should know and need not act on."""
-        self._console.print(f"{'':<10}[yellow]{shown(text)}[/yellow]")
+        for part in self._parts(text):
+            self._console.print(f"{'':<{INDENT}}[yellow]{shown(part)}[/yellow]")
+
+    def _parts(self, text: str) -> list[str]:
+        """The text in lines that fit a terminal."""
+        if not self._console.is_terminal:
+            return [text]
+        return wrapped(printable(text), self._console.width - INDENT)
 
     def path(self, label: str, path: Path) -> None:
         """Print where a file or folder is; never wrapped, so that it can be copied."""

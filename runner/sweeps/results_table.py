@@ -37,17 +37,18 @@ def report_results(results: SweepResults) -> None:
         sys.stdout.write("\n")
     sys.stdout.writelines(f"{note}\n" for note in notes(results))
     sys.stdout.writelines(f"table     {file}\n" for file in files)
-    sys.stdout.writelines(f"next      {text}\n" for text in _next(results))
+    sys.stdout.writelines(_next(results))
 
 
 def _next(results: SweepResults) -> Iterator[str]:
-    """The command that runs the jobs again which did not complete; a search leaves its failed trials."""
+    """Lines with the command that runs the jobs which did not complete; a search leaves its failed trials."""
     done = ("completed", "pruned", "failed", NOT_RUN) if results.plan.search else ("completed",)
     number = sum(job.status not in done for job in results.jobs)
     if number:
         modules = [word for word in results.plan.argv if word.startswith("extensions=")]
         command = shlex.join(["-m", f"sweep.resume={results.plan.folder}", *modules])
-        yield f"python -m runner {command} runs the {plural(number, 'job')} that did not complete"
+        yield f"next      python -m runner {command}\n"
+        yield f"          runs the {plural(number, 'job')} that did not complete\n"
 
 
 def header(results: SweepResults) -> list[str]:

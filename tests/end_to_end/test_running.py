@@ -218,7 +218,7 @@ def test_interrupt_closes_the_record(quick, tmp_path, monkeypatch, capsys):
     assert read_document(folder)["status"] == "interrupted"
     printed = capsys.readouterr().out
     assert "done      0 of 2 epochs; no state is saved yet\n" in printed
-    assert f"next      python -m runner resume={folder} starts again\n" in printed
+    assert f"next      python -m runner resume={folder}\n          starts again\n" in printed
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):

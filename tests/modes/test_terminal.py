@@ -34,6 +34,24 @@ def test_lines_stand_in_two_columns():
     )
 
 
+ADVICE = "the model waited 17% of the time, mostly for reading: set loader.cache=memory (all samples take 80.4 kB)"
+
+
+def test_terminal_breaks_lines_between_words():
+    def act(terminal):
+        terminal.lines([("wait", ADVICE), ("next", f"python -m runner resume={'a' * 70} train.epochs=3")])
+        terminal.note(ADVICE)
+
+    lines = [ESCAPES.sub("", line) for line in printed(act, terminal=True, width=80).splitlines()]
+    broken = [
+        "the model waited 17% of the time, mostly for reading: set",
+        "          loader.cache=memory (all samples take 80.4 kB)",
+    ]
+    command = f"next      python -m runner resume={'a' * 70} train.epochs=3"
+    assert lines == [f"wait      {broken[0]}", broken[1], command, f"          {broken[0]}", broken[1]]
+    assert f"wait      {ADVICE}\n" in printed(act)
+
+
 def test_epochs_are_a_table_under_one_header():
     def act(terminal):
         with terminal.training(epochs=2, steps_per_epoch=3, pace=TrainingPace(8, lambda: 0.0)) as view:

@@ -49,7 +49,7 @@ def test_failing_jobs_do_not_stop_others(sweep, capsys):
     assert "Traceback" in (folder / "1/output.log").read_text()
     assert "5 jobs: 2 completed, 2 failed, 1 killed; sorted by val_loss, lowest first" in printed.out
     command = f"python -m runner -m sweep.resume={name}"
-    assert f"\nnext      {command} runs the 3 jobs that did not complete\n" in printed.out
+    assert f"\nnext      {command}\n          runs the 3 jobs that did not complete\n" in printed.out
 
 
 def test_failed_page_does_not_fail_the_sweep(sweep, capsys, monkeypatch):
