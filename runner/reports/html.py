@@ -141,6 +141,9 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
 
 
+LONG_NAME = 14
+"""The longest name that a heading never breaks."""
+
 HEADING = re.compile(r'<h2 id="([^"]*)">(.*?)</h2>')
 
 
@@ -150,8 +153,9 @@ def headings(content: Markup) -> list[tuple[str, Markup]]:
 
 
 def breakable(text: str, after: str = ".") -> Markup:
-    """A dotted key that may break after each dot, or a path after each slash."""
-    return escape(text).replace(after, Markup(f"{after}<wbr>"))
+    """A dotted key that may break after each dot, or a path after each slash; long names break after underscores."""
+    broken = escape(text).replace(after, Markup(f"{after}<wbr>"))
+    return broken.replace("_", Markup("_<wbr>")) if max(map(len, text.split(after))) > LONG_NAME else broken
 
 
 TITLES: Mapping[str, str] = {

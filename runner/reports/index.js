@@ -88,7 +88,8 @@ function rows(chosen) {
     const texts = chosen.map((run) => resultOf(run, key)), numbers = texts.map((text) => (text === null ? NaN : Number(text)));
     const known = numbers.filter((value) => !Number.isNaN(value)), most = goal === "max" ? Math.max(...known) : Math.min(...known);
     const isDivided = goal && new Set(known).size > 1;
-    if (known.length) add(key, texts, numbers.map((value) => isDivided && value === most));
+    const shown = numbers.map((value, i) => (Math.abs(value) >= 1000 ? value.toLocaleString("en") : texts[i]));
+    if (known.length) add(key, shown, numbers.map((value) => isDivided && value === most));
   }
   const keys = new Set([...Object.keys(data.common), ...chosen.flatMap((run) => Object.keys(run.keys))]);
   const valueOf = (run, key) => (Object.hasOwn(run.keys, key) ? run.keys[key] : Object.hasOwn(data.common, key) ? data.common[key] : null);

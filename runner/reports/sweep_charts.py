@@ -150,7 +150,7 @@ def _marks(name: str, setting: _SettingResults, indices: Sequence[int], style: S
     title, jobs = title_of(setting.column), [setting.jobs[index] for index in indices]
     values = [setting.results[index] for index in indices]
     texts = [
-        f"job {job.planned.number}: {title} {brief(float(value))} ({job.setting})"
+        f"job {job.planned.number}: {title} {brief(float(value))} ({job.short_setting})"
         for job, value in zip(jobs, values, strict=True)
     ]
     return Line(name, [setting.positions[index] for index in indices], values, style, only_marks=True, texts=texts)
@@ -221,7 +221,9 @@ def job_curves(results: SweepResults) -> list[Chart]:
 def job_legend(results: SweepResults) -> list[LegendEntry]:
     """The lines of the jobs."""
     jobs = _jobs_with_curves(results)
-    lines = {f"job {job.planned.number}: {job.setting}": line for job, line in zip(jobs, BEST_LINES, strict=False)}
+    lines = {
+        f"job {job.planned.number}: {job.short_setting}": line for job, line in zip(jobs, BEST_LINES, strict=False)
+    }
     if len(jobs) > len(BEST_LINES):
         lines[f"{len(jobs) - len(BEST_LINES)} more"] = OTHER_LINE
     return [LegendEntry(key_svg(line), text) for text, line in lines.items()]
@@ -248,7 +250,7 @@ def _curve_chart(column: str, jobs: Sequence[SweepJob]) -> Chart:
 
 def _curve(column: str, job: SweepJob, style: Style) -> Line:
     rows = job.run.metrics
-    name = f"job {job.planned.number} ({job.setting})"
+    name = f"job {job.planned.number} ({job.short_setting})"
     return Line(name, [row["epoch"] or 0 for row in rows], [row.get(column) for row in rows], style)
 
 

@@ -129,7 +129,7 @@ def _best(results: SweepResults) -> tuple[str, float | None, str] | None:
     job = results.best
     if job is None:
         return None
-    name = f"job {job.planned.number} ({job.setting})"
+    name = f"job {job.planned.number} ({job.short_setting})"
     return name, results.objective.value(job.run), best_command(results)
 
 

@@ -16,8 +16,8 @@ from runner.reports.plot import LETTER
 MAX_LANES = 17
 """The most lanes to draw; more would be unreadable."""
 
-COMPILING = 5
-"""A first step that takes this many times as long as most compiles the model, and is left out."""
+COMPILING, COMPILING_NS = 5, 100_000_000
+"""A first step compiles the model, and is left out, if it takes this many times as long as most, and 0.1 s."""
 
 WIDTH, TOP, LANE, BELOW = 1240, 28, 26, 40
 """The width of the drawing, the heights of its legend, of a lane, and of the axis, in the unit of the drawing."""
@@ -81,7 +81,7 @@ def _steps(spans: Sequence[Span]) -> list[tuple[int, int]]:
 def _first_step(steps: Sequence[tuple[int, int]]) -> tuple[int, str]:
     """The index of the first step to draw, and why an earlier one is left out."""
     lengths = [end - begin for begin, end in steps]
-    if len(steps) < 3 or lengths[0] < COMPILING * median(lengths[1:]):
+    if len(steps) < 3 or lengths[0] < max(COMPILING_NS, COMPILING * median(lengths[1:])):
         return 0, ""
     return 1, f"The first step, in which the model was compiled, took {lengths[0] / 1e9:.1f} s and is left out."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,10 +31,15 @@ class SweepJob:
         """The varied keys that have an effect, with their values, on one line."""
         return self.setting_without(())
 
-    def setting_without(self, keys: Container[str]) -> str:
+    @property
+    def short_setting(self) -> str:
+        """The same with four significant digits, as tables show them."""
+        return self.setting_without((), lambda value: f"{value:.4g}" if isinstance(value, float) else csv_text(value))
+
+    def setting_without(self, keys: Container[str], text_of: Callable[[Any], str] = csv_text) -> str:
         """The same without these keys."""
         varied = self.planned.varied.items()
-        return ", ".join(f"{key}={csv_text(value)}" for key, value in varied if value is not None and key not in keys)
+        return ", ".join(f"{key}={text_of(value)}" for key, value in varied if value is not None and key not in keys)
 
     @cached_property
     def status(self) -> str:

@@ -109,6 +109,11 @@ def test_environment_is_shown_once(page, folder, read):
     assert "2.0.0" not in page.text
 
 
+def test_settings_have_four_digits(write_sweep, tmp_path, read):
+    write_sweep_report(read_results(write_sweep(tmp_path / "a", rates=(0.0123456789,), loaders=("sequence",))))
+    assert "job 0 (train.learning_rate=0.01235, loader=sequence, seed=0)" in read(tmp_path / "a").text
+
+
 def test_means_over_seeds_are_tabled_and_drawn(page, written):
     rows = page.tables["Over seeds"]
     assert rows[0][:4] == ["train.learning_rate", "loader", "n", "val_loss"]

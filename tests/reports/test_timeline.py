@@ -48,6 +48,11 @@ def test_compiling_step_is_left_out_and_named():
     assert timeline.skipped == "The first step, in which the model was compiled, took 3.0 s and is left out."
 
 
+def test_slow_short_step_is_no_compiling():
+    timeline = timeline_of([model((0, 1, 30), (30, 31, 33), (33, 34, 36), (36, 37, 39))])
+    assert (timeline.milliseconds, timeline.skipped) == (39, "")
+
+
 def test_many_workers_are_drawn_up_to_a_limit():
     workers = [Lane(f"worker {number}", WORKER.spans) for number in range(1, 40)]
     assert len(timeline_of([MODEL, *workers]).rows) == MAX_LANES
