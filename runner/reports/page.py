@@ -15,6 +15,7 @@ from runner.records.files import write_atomically
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked
 from runner.reports.charts import learning_curves
+from runner.reports.exports import exports_section
 from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
 from runner.reports.next_step import next_step
 from runner.reports.overview import changed, facts, figures, mixed, progress
@@ -81,6 +82,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         wait=_or_nothing(wait_section, run),
         predictions=predictions,
         why_no_predictions=why_no_predictions,
+        exports=_or_nothing(exports_section, document),
         environment=sections_of(document, list(TITLES)),
     )
 
