@@ -132,6 +132,17 @@ def variables_on_own(settings: DeviceChoice) -> Iterator[None]:
         yield
 
 
+def on_own_cpu() -> AbstractContextManager[None]:
+    """Within the block, Keras computes on a CPU of this process; by the name `cpu` JAX takes that of rank 0."""
+    name: Any = "cpu"
+    if keras.backend.backend() == "jax":
+        import jax
+
+        name = jax.local_devices(backend="cpu")[0]
+    device: AbstractContextManager[None] = keras.device(name)
+    return device
+
+
 def scope_of(model: keras.Model) -> AbstractContextManager[None]:
     """Within the block, Keras makes variables where those of `model` are."""
     place = Placement.of(model)

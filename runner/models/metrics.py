@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.distribute.devices import on_own_cpu
 from runner.errors import ConfigurationError
 from runner.messages import plural
 from runner.models.base import DICE, Output
@@ -56,7 +57,7 @@ def columns_of(metric: keras.metrics.Metric, output: Output, key: str) -> list[s
     values that are not those of classes.
     """
     try:
-        with keras.device("cpu"), warnings.catch_warnings():
+        with on_own_cpu(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             metric.update_state(*example(output))
             value = np.asarray(keras.ops.convert_to_numpy(metric.result()))

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from runner.distribute.devices import on_own_cpu
 from runner.errors import ConfigurationError
 
 REGISTER = "@keras.saving.register_keras_serializable()"
@@ -28,7 +29,7 @@ def refuse_unsavable(model: keras.Model, called: str, module: str) -> None:
 
     The model is written to a temporary file and loaded from it. What is random is left as it was.
     """
-    with tempfile.TemporaryDirectory() as folder, _trying(), keras.device("cpu"):
+    with tempfile.TemporaryDirectory() as folder, _trying(), on_own_cpu():
         file = Path(folder, "model.keras")
         try:
             model.save(file)

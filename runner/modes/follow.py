@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from runner.distribute.exchange import Exchange
 from runner.distribute.rank_files import error_of
 from runner.distribute.ranks import Rank
-from runner.errors import LostRankError, RunnerError
+from runner.errors import LostRankError, RunnerError, Terminated
 from runner.modes.context import RunContext
 from runner.modes.debug import debugged
 from runner.modes.evaluate import use_model
@@ -78,6 +78,10 @@ def naming_lost_rank(rank: Rank, folder: Path) -> Iterator[None]:
     try:
         yield
     except RunnerError:
+        raise
+    except Terminated as error:  # the parent ends all, as one of them has ended before training
+        if said := [text for text in _errors(rank, folder) if rank.leads]:
+            raise LostRankError("; ".join(said).replace("error: ", "")) from error
         raise
     except Exception as error:
         if rank.world == 1 or not any(word in str(error) for word in LOST):

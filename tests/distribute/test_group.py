@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from runner.distribute import group
-from runner.distribute.rank_files import error_of
+from runner.distribute.rank_files import START, error_of, note_death
 from runner.distribute.ranks import ALONE, Rank, Share
-from runner.errors import LostRankError
+from runner.errors import LostRankError, Terminated
 from runner.modes.follow import naming_lost_rank
 
 RANK = """
@@ -117,11 +117,21 @@ def test_later_error_is_not_the_cause(supervise, capsys):
 
 def test_lost_rank_is_named_with_its_error(tmp_path):
     (tmp_path / "ranks").mkdir()
-    (tmp_path / "ranks" / "1.log").write_text(f"error: old\n{group.START}fit\nerror: cat.jpg cannot be read\n")
+    (tmp_path / "ranks" / "1.log").write_text(f"error: old\n{START}fit\nerror: cat.jpg cannot be read\n")
     with pytest.raises(LostRankError, match="^rank 1: cat.jpg cannot be read$"), naming_lost_rank(Rank(0, 2), tmp_path):
         raise RuntimeError("Gloo all-reduce failed: Connection reset by peer")
     with pytest.raises(RuntimeError, match="out of memory"), naming_lost_rank(Rank(0, 2), tmp_path):
         raise RuntimeError("out of memory")
+
+
+def test_rank_ended_for_another_has_its_error(tmp_path):
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "ranks" / "1.log").write_text(START)
+    with pytest.raises(Terminated), naming_lost_rank(Rank(0, 2), tmp_path):
+        raise Terminated
+    note_death(tmp_path, 1, -9)
+    with pytest.raises(LostRankError, match="^rank 1: killed by SIGKILL$"), naming_lost_rank(Rank(0, 2), tmp_path):
+        raise Terminated
 
 
 def test_port_that_is_taken_is_no_death(supervise):
