@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
-from runner.messages import format_bytes, plural, printable
+from runner.messages import format_bytes, plural, printable, wrapped
 from runner.records.columns import COLUMNS, in_unit, objective_of, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json
@@ -27,6 +27,9 @@ from runner.sweeps.sweep_plan import FROZEN
 
 NUM_RESULTS = 4
 """The number of results that `list` shows by default."""
+
+LABEL = 10
+"""The width of the labels of `show`."""
 
 UNFINISHED = ("failed", "killed", UNRECORDED, DAMAGED)
 """The statuses of runs that `clean` removes."""
@@ -119,7 +122,11 @@ def show(query: Query) -> None:
         sys.stdout.write(to_json(masked(shown, run.secrets)))
         return
     rows = [("run", str(run.path)), ("", run.name), *_lines(run)]
-    sys.stdout.write("".join(f"{label:<10}{printable(text)}\n" for label, text in rows if text))
+    width = shutil.get_terminal_size().columns - LABEL if sys.stdout.isatty() else None
+    for label, text in rows:
+        lines = [printable(text)] if text else []
+        lines = [part for line in lines for part in wrapped(line, width)] if width is not None else lines
+        sys.stdout.writelines(f"{'' if number else label:<{LABEL}}{line}\n" for number, line in enumerate(lines))
 
 
 def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
@@ -131,7 +138,7 @@ def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     yield "tags", ", ".join(run.value("tags") or ())
     yield "note", run.value("note")
     yield "status", f"{run.status}{during}"
-    yield "error", f"{error['type']}: {error['message']}" if error else None
+    yield "error", ": ".join(filter(None, (error["type"], error["message"]))) if error else None
     yield "overrides", _overrides(run)
     yield "started", document.get("started")
     yield "model", _component(run, "model")

@@ -186,6 +186,14 @@ def test_show_summarises_a_run(answer):
     assert json.loads(answer("show", "cccccc/0", "format=json"))["config"]["seed"] == 1
 
 
+def test_show_breaks_lines_between_words(answer, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = answer("show", "aaaaaa").splitlines()
+    assert "last      epoch 3  loss 0.3  val_loss" in lines and "          0.4  seconds 3" in lines
+    assert max(map(len, lines[2:])) <= 40
+
+
 @pytest.mark.parametrize("name", ["eeeeee", "abcdef", "2026-01-06_00-00-00_ffffff"])
 def test_show_reads_half_written_runs(answer, name):
     assert "status" in answer("show", name)
