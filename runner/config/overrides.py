@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,10 @@ SWEEPER = "hydra/sweeper"
 
 RUN_KEYS = ("from_run", "resume", "rerun")
 """Keys that name an earlier run, whose configuration takes the place of the default files."""
+
+
+ITEM = re.compile(r"(\w[\w.]*)\[\d+\]")
+"""The beginning of a key that names an item of a list."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,8 @@ def _unreadable(text: str, error: HydraException) -> str:
     key, equals, _ = text.partition("=")
     if not equals:
         return f"{text!r} must be key=value, group=choice or a flag; see --help"
+    if item := ITEM.match(key):
+        return f"{text} must not name an item of a list; give the whole list, {item[1]}=[…]"
     lines = str(error).splitlines()
     reasons = [line for line in lines if not line.startswith(("Error parsing", "See http", " ", "LexerNoViableAlt"))]
     reason = f" ({reasons[0]})" if reasons else ""

@@ -111,7 +111,7 @@ class Schema:
                 place = KeyPlace(f"{place.key}.{part}", below, node)
                 node, variants, tag = below, None, None
             elif "properties" in (item := self.resolve(node.get("items") or {})):  # a component of a list
-                place, node = KeyPlace(f"{place.key}[{part}]", place.node, node), item
+                place, node = KeyPlace(f"{place.key}[{part}]", node["items"], node), item
             else:  # the tag of a union, or an index
                 node = next((shape for shape in self.shapes(node) if self.variants(shape) or "properties" in shape), {})
         return place

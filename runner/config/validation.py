@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.config.schema import KeyPlace, Node, Schema, Variants
+from runner.config.schema import OTHER_NAMES, KeyPlace, Node, Schema, Variants
 from runner.messages import did_you_mean, nearest, quoted, yaml_text
 from runner.records.dotted import value_at
 from runner.settings import Settings
@@ -85,7 +85,8 @@ class _Errors:
             return Problem(place.key, self._unknown(place))
         expected = self.schema.expected(place.node)
         if kind == "missing":
-            return Problem(place.key, f"{place.key} must be given, {expected}: {place.key}=…")
+            how = "" if "[" in place.key else f": {place.key}=…"  # no override names an item of a list
+            return Problem(place.key, f"{place.key} must be given, {expected}{how}")
         value = self._value(place.key)
         return Problem(
             place.key,
@@ -111,6 +112,7 @@ class _Errors:
     def _unknown(self, place: KeyPlace) -> str:
         group, _, name = place.key.rpartition(".")
         prefix, known = f"{group}." if group else "", list(place.owner["properties"])
+        other = OTHER_NAMES.get(name)
         text = f"unknown key {place.key!r}" + (f" for {_choice(group, place)}" if group else "")
         others = [] if place.variants is None else [
             _choice(group, place, tag) for tag, node in place.variants.components.items() if name in node["properties"]
@@ -119,6 +121,7 @@ class _Errors:
             return f"{text}; it belongs to {', '.join(others)}"
         return text + (
             did_you_mean(name, known, prefix)
+            or (other in known and f"; did you mean {f'{prefix}{other}'!r}?")
             or (not group.endswith("]") and self.schema.elsewhere(name))
             or f"; its keys are {', '.join(key for key in known if key != 'kind')}"
         )
@@ -155,7 +158,9 @@ class _Errors:
     def _replace(self, place: KeyPlace) -> None:
         group, _, name = place.key.rpartition(".")
         parent = self._value(group)
-        if isinstance(parent, dict) and name:
+        if isinstance(parent, dict) and name.endswith("]"):  # an item goes with its list
+            parent.pop(name.partition("[")[0], None)
+        elif isinstance(parent, dict) and name:
             parent.pop(name, None)
             if place.node is not None and "default" not in place.node:
                 parent[name] = self._placeholder(place.node)

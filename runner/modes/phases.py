@@ -11,7 +11,7 @@ from runner.loaders.loader import Loader
 from runner.modes.context import RunContext
 from runner.modes.open_data import blend_for, transforms_of
 from runner.settings import Settings
-from runner.training.in_phase import in_phase, mixed_phases
+from runner.training.in_phase import in_phase, mixed_phases, naming_phase
 
 if TYPE_CHECKING:
     from runner.training.phases import Phases
@@ -34,7 +34,8 @@ def phase_augmentations(
 
 def _augmentation(config: Settings, number: int, dataset: Dataset, loader: Loader) -> PhaseAugmentation:
     phase = in_phase(config, number)
-    transforms = transforms_of(phase, dataset, "train", loader.source, training=True)
+    with naming_phase(config.train, number):
+        transforms = transforms_of(phase, dataset, "train", loader.source, training=True)
     spec = transforms[-1].spec if transforms else loader.source.spec
     if spec != loader.spec:
         raise ConfigurationError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from runner.data.dataset import NoData
+from runner.errors import ConfigurationError, DataError
 from runner.messages import yaml_text
 from runner.training.settings import Train
 from runner.transforms.settings import Augment
@@ -61,6 +63,17 @@ def refuse_unfit_phases(config: Configuration) -> None:
         except ValidationError as error:
             reasons = (one.get("ctx", {}).get("error", one["msg"]) for one in error.errors(include_url=False))
             raise ValueError(f"in {called}, {next(reasons)}") from error
+
+
+@contextmanager
+def naming_phase(train: Train, number: int) -> Iterator[None]:
+    """Name the phase in an error of the block that refuses its settings; without phases there is none to name."""
+    try:
+        yield
+    except (ConfigurationError, DataError) as error:
+        if not train.phases or type(error) not in (ConfigurationError, DataError):
+            raise
+        raise type(error)(f"in train.phases[{number}], {error}") from error
 
 
 def mixed_phases(config: Configuration) -> list[bool]:

@@ -18,11 +18,12 @@ from runner.errors import ConfigurationError
 from runner.exit import interruptible
 from runner.feeds.dataset import feed
 from runner.feeds.delivery import Delivery, RecordedDelivery
-from runner.feeds.targets import encoder_of
+from runner.feeds.targets import Encode, encoder_of
 from runner.machine import cpu_seconds, peak_memory_bytes
 from runner.records.metrics import EPOCH, PHASE
 from runner.records.state import State, StateWriter
 from runner.training.class_weights import sample_weights
+from runner.training.in_phase import naming_phase
 from runner.training.model_file import model_digest
 from runner.training.monitor import direction_of, metric_goals, refuse_absent, saved_models, watching
 from runner.training.phases import Phases
@@ -54,12 +55,8 @@ def fit(
     results: list[EpochResult] = []
     must_be_finite = training.settings.terminate_on_nan and training.leads
     phases = training.phases or Phases.single(training.settings, training.steps_per_epoch)
-    encode, labels = encoder_of(training.model), training.train.source.labels
-    given = [settings.class_weight for settings in training.settings.each()]
-    weights = [
-        sample_weights(each, labels, training.pixels, encode, mixed=mixed)
-        for each, mixed in zip(given, training.mixed, strict=True)
-    ]
+    encode = encoder_of(training.model)
+    weights = _weights(training, encode)
     mode, number = direction_of(training), phases.place.number
     saving = saved_models(checkpoints, training.monitor, mode, writes=training.leads)
     with (
@@ -124,6 +121,15 @@ def fit(
             sum(result.later_steps for result in results),
         ),
     }
+
+
+def _weights(training: Training, encode: Encode) -> list[Callable[[Batch], Targets]]:
+    """What weighs the samples of a batch in each phase."""
+    weights, labels = [], training.train.source.labels
+    for number, (settings, mixed) in enumerate(zip(training.settings.each(), training.mixed, strict=True)):
+        with naming_phase(training.settings, number):
+            weights.append(sample_weights(settings.class_weight, labels, training.pixels, encode, mixed=mixed))
+    return weights
 
 
 def _resources(cpu_before: float) -> dict[str, float]:

@@ -82,4 +82,4 @@ def with_sum_of_epochs(value: Any) -> Any:
     if not isinstance(phases, list | tuple) or not phases or "epochs" in value:
         return value
     epochs = [one.get("epochs") if isinstance(one, Mapping) else getattr(one, "epochs", None) for one in phases]
-    return {**value, "epochs": sum(epochs)} if all(type(each) is int for each in epochs) else value
+    return {**value, "epochs": sum(epochs)} if all(type(each) is int and each > 0 for each in epochs) else value

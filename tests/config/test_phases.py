@@ -10,8 +10,14 @@ from runner.training.settings import Train
 PHASES = "train.phases=[{epochs: 3, trainable: false}, {epochs: 10, trainable: 40, learning_rate: 1e-5}]"
 SCHEDULE = "{name: cosine_decay, initial_learning_rate: 0.1}"
 ONE_PROBLEM = {
-    "train.phases=[{trainable: 3}]": "train.phases[0].epochs must be given, a whole number of at least 1: "
-    "train.phases[0].epochs=…",
+    "train.phases=[{trainable: 3}]": "train.phases[0].epochs must be given, a whole number of at least 1",
+    "train.phases=[{epochs: 0}]": "train.phases[0].epochs must be a whole number of at least 1, got 0",
+    "train.phases=[{epochs: 1}, 3]": "train.phases[1] must be a group of keys (epochs, trainable, learning_rate, "
+    "optimizer, class_weight, early_stopping, augment, freeze_batch_norm), got 3",
+    "train.phases[0].epochs=3": "train.phases[0].epochs=3 must not name an item of a list; give the whole list, "
+    "train.phases=[…]",
+    "train.phases=[{epochs: 3, lr: 0.1}]": "unknown key 'train.phases[0].lr' for train.phases[0]; did you mean "
+    "'train.phases[0].learning_rate'?",
     "train.phases=[{epochs: 3, trainble: 40}]": "unknown key 'train.phases[0].trainble' for train.phases[0]; did you "
     "mean 'train.phases[0].trainable'?",
     "train.phases=[{epochs: 3}, {epochs: 1, loss: huber}]": "unknown key 'train.phases[1].loss' for train.phases[1]; "

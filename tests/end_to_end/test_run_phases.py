@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from runner import build_loader, compose
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, DataError
 from runner.loaders.blend import PhaseAugmentation
 from runner.modes.debug import debugged
 from runner.modes.open_data import open_dataset
@@ -63,6 +63,12 @@ def test_each_phase_augments_in_its_own_way(digits_root):
         assert first == PhaseAugmentation(())
         assert [one.settings.flip for one in second.transforms] == ["horizontal"]
         assert loader.reader.transforms == second.transforms
+
+
+def test_phase_that_does_not_fit_the_data_is_named(digits_root, tmp_path):
+    wrong = "train.phases=[{epochs: 1}, {epochs: 1, augment: {grayscale: 0.3}}]"
+    with pytest.raises(DataError, match=r"^in train.phases\[1\], data.augment.grayscale needs images of 3 channels"):
+        run(compose([f"data.root={digits_root}", *QUICK, wrong]), folder=tmp_path)
 
 
 @pytest.mark.parametrize(("mode", "epochs"), [("fast", [1, 1]), ("profile", [1]), ("overfit", [])])
