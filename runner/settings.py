@@ -164,7 +164,7 @@ class Settings(Component):
             )
         on_bad = self.data.on_bad if isinstance(self.data, Data) and self.mode in TRAINING else "raise"
         own, loader = bool(self.train.callbacks) and self.mode in TRAINING, self.loader
-        unshared = self.distribute.unshared(loader.kind, loader.order, on_bad, callbacks=own)
+        unshared = self.distribute.unshared(loader.kind, on_bad, callbacks=own)
         if (problem := self.distribute.problem(self.backend, self.mode) or unshared) is not None:
             raise ValueError(problem)
         return self

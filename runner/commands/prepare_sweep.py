@@ -28,6 +28,7 @@ from runner.config.overrides import (
     usable,
 )
 from runner.config.validation import validate
+from runner.distribute.launch import refuse_apart
 from runner.errors import ConfigurationError
 from runner.records.columns import goal_of_column
 from runner.records.folder import OUTPUT_DIR, OUTPUTS, outputs
@@ -63,8 +64,10 @@ class Sweep:
 def prepare_sweep(texts: Sequence[str]) -> Sweep:
     """The sweep of these overrides. All its jobs are checked before the first one starts.
 
-    Raises `ConfigurationError` with all problems. A problem that only some jobs have names the first of them.
+    Raises `ConfigurationError` with all problems. A problem that only some jobs have names the first of them. One of
+    several processes of a launcher is refused: each would do all jobs.
     """
+    refuse_apart()
     with open_library() as library:
         sweep = _prepared(texts, library)
         return replace(sweep, root=_root(parse(texts, library)[0], library))

@@ -251,6 +251,9 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
             remove_handed_in(folder)
         if end.code == NOT_CONNECTED and (ports := ports + 1) < MOST_PORTS:
             continue
+        if end.code == NOT_CONNECTED:
+            _say(f"error: rank {end.rank} could not connect at {address}, nor at {MOST_PORTS - 1} before it", others)
+            return 1
         if not end.is_death:
             _say_cause(end, folder, others)
             return end.code

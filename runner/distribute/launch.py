@@ -16,7 +16,7 @@ LAUNCHERS: Mapping[str, tuple[str, str]] = {
 a batch script with `#SBATCH --ntasks=4` has it as well, and starts one command."""
 
 
-def refuse_apart(backend: str, environment: Mapping[str, str] = os.environ, *, hosts: int = 1) -> None:
+def refuse_apart(backend: str = "", environment: Mapping[str, str] = os.environ, *, hosts: int = 1) -> None:
     """Raise `ConfigurationError` if this process is one of several that would each train a model of its own.
 
     A launcher may start one process on each of `hosts`. With `backend=torch` that is any process with WORLD_SIZE above

@@ -93,14 +93,13 @@ class Distribute(Component):
         """Why these settings cannot go with `what`, which is done on one host; None if they can."""
         return None if self.hosts == 1 else f"distribute.hosts must be 1 with {what}, got {self.hosts}; leave it out"
 
-    def unshared(self, loader: str, order: str, on_bad: str, *, callbacks: bool) -> str | None:
+    def unshared(self, loader: str, on_bad: str, *, callbacks: bool) -> str | None:
         """Why several processes cannot do the same steps, each with its rows of a batch; None if they can."""
         if self.world == 1:
             return None
         key, number = self._several()
         why = {
             "loader=custom": loader == "custom" and "whose batches each process would make as a whole",
-            "loader.order=blocks": order == "blocks" and "which reads whole blocks in each process",
             "train.callbacks": callbacks and "which could stop one process, or have only one of them compute",
             "data.on_bad=skip": on_bad == "skip" and "as the processes would have batches of different sizes",
         }

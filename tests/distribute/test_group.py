@@ -138,6 +138,11 @@ def test_port_that_is_taken_is_no_death(supervise):
     assert supervise(["sys.exit(75)", WAIT], ["pass", "pass"], restarts=0) == (0, [0, 0])
 
 
+def test_ports_that_are_all_taken_end_the_run(supervise, capsys):
+    assert supervise(["sys.exit(75)"]) == (1, [0] * group.MOST_PORTS)
+    assert "error: rank 0 could not connect at 127.0.0.1:" in capsys.readouterr().err
+
+
 def test_ranks_in_a_collective_are_killed(supervise):
     start = time.monotonic()
     assert supervise(["sys.exit(2)", WAIT])[0] == 2

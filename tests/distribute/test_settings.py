@@ -77,6 +77,14 @@ def test_run_of_a_launcher_leaves_no_folder(in_torchrun, capsys):
     assert not list(in_torchrun.iterdir())
 
 
+def test_sweep_of_a_launcher_leaves_no_folder(in_torchrun, capsys):
+    from runner.__main__ import execute
+
+    assert execute(["-m", "mode=fit", "seed=1,2"]) == 2
+    assert "a run must be started as one process" in capsys.readouterr().err
+    assert not list(in_torchrun.iterdir())
+
+
 def test_check_may_run_under_a_launcher(in_torchrun, digits_root):
     from runner.__main__ import execute
 
@@ -92,7 +100,6 @@ def test_check_may_run_under_a_launcher(in_torchrun, digits_root):
             "distribute.devices must be a number or null with several processes",
         ),
         (["backend=jax", "data.on_bad=skip"], "distribute.processes must be 1 with data.on_bad=skip"),
-        (["backend=jax", "loader.order=blocks"], "distribute.processes must be 1 with loader.order=blocks"),
         (
             ["backend=jax", "data=none", "loader=custom", "loader.target=my_module.f", "extensions=[my_module]"],
             "distribute.processes must be 1 with loader=custom",

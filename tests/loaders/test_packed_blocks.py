@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from runner import build_loader, compose
+from runner.distribute.ranks import Rank, Share
 from runner.fields import arrays_of
 from tests.support.large_files import Disk
 from tests.support.masks import write_discs
@@ -64,6 +65,23 @@ def test_every_loader_has_one_digest(way, pack, expected, tmp_path):
         whole = list(loader.epoch(1))
         assert digest(whole) == expected
         assert digest(loader.epoch(1, start=13)) == digest(whole[13:])
+
+
+@pytest.mark.parametrize("way", ["2 threads", "in_memory"])
+def test_ranks_take_their_rows_of_blocks(way, pack):
+    with build(pack, *WAYS[way]) as loader:
+        whole, *ranks = (
+            read_by(loader, share) for share in (None, *(Share(Rank(n, 2), num_devices=2) for n in (0, 1)))
+        )
+    assert [ids for ids, _ in whole][:-1] == [one[0] + two[0] for one, two in zip(*ranks, strict=True)][:-1]
+    assert [x for _, x in whole][:-1] == [one[1] + two[1] for one, two in zip(*ranks, strict=True)][:-1]
+    assert len(whole) > 20
+
+
+def read_by(loader, share):
+    """Ids and bytes of the batches of an epoch."""
+    loader.share = share
+    return [(batch.ids, batch.x.tobytes()) for batch in loader.epoch(1)]
 
 
 def test_held_out_samples_follow_the_files(pack):
