@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from runner.errors import ConfigurationError, RunnerError, Terminated
-from runner.messages import printable, wrapped
+from runner.messages import lines_for, printable
 
 INTERRUPTED = 130
 HELP_REQUESTS = ("help", "-h", "--help")
@@ -70,10 +69,7 @@ def complain(first: str, *others: str) -> None:
     """Write an error to stderr, with further lines below it; a terminal breaks no word."""
     sys.stdout.flush()
     lines = [printable(line) for text in (f"error: {first}", *others) for line in text.splitlines()]
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns - 2
-        lines = [part for line in lines for part in wrapped(line, width)]
-    sys.stderr.write("\n  ".join(lines) + "\n")
+    sys.stderr.write("\n  ".join(part for line in lines for part in lines_for(sys.stderr, line, 2)) + "\n")
 
 
 def leave(code: int) -> None:

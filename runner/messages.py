@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 MOST_ITEMS = 5
 
@@ -91,16 +91,25 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of a terminal, broken between words; one with a command is a single line, to be copied.
+    """The text in lines of a terminal, broken between words; a command stays on one line, to be copied.
 
-    >>> wrapped("set loader.cache=memory", 20), wrapped("python -m runner", 8)
-    (['set', 'loader.cache=memory'], ['python -m runner'])
+    >>> wrapped("set loader.cache=memory", 20), wrapped("or try: python -m runner seed=3 loader=auto", 20)
+    (['set', 'loader.cache=memory'], ['or try:', 'python -m runner seed=3 loader=auto'])
     """
     import textwrap
 
-    if "python -m" in text:
+    words, command, rest = text.partition("python -m ")
+    lines = textwrap.wrap(words, max(width, 20), break_long_words=False, break_on_hyphens=False)
+    return [*lines, command + rest] if command else lines or [text]
+
+
+def lines_for(stream: IO[str], text: str, indent: int = 0) -> list[str]:
+    """The text in lines for a stream, `wrapped` if that is a terminal, else as one line."""
+    if not stream.isatty():
         return [text]
-    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False) or [text]
+    import shutil
+
+    return wrapped(text, shutil.get_terminal_size().columns - indent)
 
 
 def printable(text: str) -> str:

@@ -297,3 +297,14 @@ def test_loader_sweep_repeats_batches_and_weights(tmp_path, digits_root):
 def test_error_lines_escape_control_characters(capsys):
     complain("no file \x1b[2J\udce9.png", "second\nthird")
     assert capsys.readouterr().err == "error: no file \\x1b[2J\\udce9.png\n  second\n  third\n"
+
+
+def test_error_breaks_between_words_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    complain("no run matches this name; python -m runner.runs list shows all")
+    assert capsys.readouterr().err.splitlines() == [
+        "error: no run matches this",
+        "  name;",
+        "  python -m runner.runs list shows all",
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ConfigurationError, RunnerError
-from runner.messages import format_bytes, plural, printable, wrapped
+from runner.messages import format_bytes, lines_for, plural, printable
 from runner.records.columns import COLUMNS, in_unit, objective_of, title_of
 from runner.records.diff import differences
 from runner.records.files import to_json
@@ -122,10 +122,8 @@ def show(query: Query) -> None:
         sys.stdout.write(to_json(masked(shown, run.secrets)))
         return
     rows = [("run", str(run.path)), ("", run.name), *_lines(run)]
-    width = shutil.get_terminal_size().columns - LABEL if sys.stdout.isatty() else None
     for label, text in rows:
-        lines = [printable(text)] if text else []
-        lines = [part for line in lines for part in wrapped(line, width)] if width is not None else lines
+        lines = lines_for(sys.stdout, printable(text), LABEL) if text else []
         sys.stdout.writelines(f"{'' if number else label:<{LABEL}}{line}\n" for number, line in enumerate(lines))
 
 

@@ -13,7 +13,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from runner.messages import plural
+from runner.messages import lines_for, plural
 from runner.records.columns import title_of
 from runner.records.earlier import OF_THE_BATCHES
 from runner.records.files import write_atomically, write_table
@@ -35,7 +35,7 @@ def report_results(results: SweepResults) -> None:
     if results.jobs:
         write_rows(*(over_repeats(results) or (header(results), rows(results))), "table")
         sys.stdout.write("\n")
-    sys.stdout.writelines(f"{note}\n" for note in notes(results))
+    sys.stdout.writelines(f"{line}\n" for note in notes(results) for line in lines_for(sys.stdout, note))
     sys.stdout.writelines(f"table     {file}\n" for file in files)
     sys.stdout.writelines(_next(results))
 
