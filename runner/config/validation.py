@@ -84,7 +84,7 @@ class _Errors:
         if place.node is None:
             return Problem(place.key, self._unknown(place))
         expected = self.schema.expected(place.node)
-        if kind == "missing":
+        if kind == "missing" and self._value(place.key) is None:  # else a list is too short
             how = "" if "[" in place.key else f": {place.key}=…"  # no override names an item of a list
             return Problem(place.key, f"{place.key} must be given, {expected}{how}")
         value = self._value(place.key)

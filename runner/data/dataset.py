@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
 from runner.batch import Array
 from runner.component import Component
@@ -103,7 +103,7 @@ class Data(Division):
     """Keys of every data component."""
 
     augment: Augment = Augment()
-    """Random augmentation of training images."""
+    """Random augmentation of training images; null: none."""
 
     transform: str | None = None
     """Your function my_module.f(array, rng) -> array, applied to every sample; `extensions` must list my_module.
@@ -125,6 +125,11 @@ class Data(Division):
 
     share: Annotated[float, Field(gt=0)] | None = None
     """Of a part of data=mix: how many of the samples of an epoch come from it, relative to the other parts."""
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _null_is_no_augmentation(cls, value: Any) -> Any:
+        return {} if value is None else value
 
     @model_validator(mode="after")
     def _transform_on_has_an_effect(self) -> Self:

@@ -89,6 +89,7 @@ def test_phases_turn_mixing_on_and_off():
         "data.augment.mixup=0.2", "data.augment.crop=[4,4]",
     ])  # fmt: skip
     assert mixed_phases(config) == [True, False, False]
+    assert not compose(["data.augment=null"]).data.augment
     assert [in_phase(config, number).data.augment.crop for number in range(3)] == [(4, 4)] * 3  # the model's size
     assert in_phase(compose(["train=default", *config.composed.overrides]), 1) == in_phase(config, 1)
 

@@ -63,6 +63,9 @@ ONE_PROBLEM = {
     "got 'both'",
     "data.augment.rotate=0.1": "unknown key 'data.augment.rotate' for data.augment; "
     "did you mean 'data.augment.rotation'?",
+    "data.augment.horizontal_flip=true": "unknown key 'data.augment.horizontal_flip' for data.augment; "
+    "did you mean 'data.augment.flip'?",
+    "data.augment.crop=[8]": "data.augment.crop must be a list of 2 whole numbers of at least 1, or null, got [8]",
     "data.augment.crop=[8,9]": "data.augment.crop must be at most data.target_size=[8, 8], the size of an image, "
     "got [8, 9]; raise data.target_size",
     "predict.original_size=true": "predict.original_size needs data=directory or data=dataframe, whose image files "
