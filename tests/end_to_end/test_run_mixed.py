@@ -1,5 +1,8 @@
 """A run whose training samples are mixed with each other in one phase: resumed exactly, and labelled as such."""
 
+from zipfile import ZipFile
+
+import keras
 import pytest
 
 from runner import compose
@@ -19,11 +22,20 @@ MIXED, PLAIN = "{epochs: 3, early_stopping: {patience: 0, min_delta: 9}}", "{epo
 """The first phase stops after two epochs; the second does not mix."""
 
 
+class Stop(keras.callbacks.Callback):
+    """Ends the training after its first epoch."""
+
+    stateless = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
+
+
 @pytest.fixture(scope="module")
 def train(digits_root, tmp_path_factory):
-    def start(name, *phases):
+    def start(name, *phases, callbacks=()):
         folder, keys = tmp_path_factory.mktemp(name), [*KEYS, f"train.phases=[{', '.join(phases)}]"]
-        return run(compose([f"data.root={digits_root}", *keys]), folder=folder).path
+        return run(compose([f"data.root={digits_root}", *keys]), folder=folder, callbacks=callbacks).path
 
     return start
 
@@ -33,16 +45,30 @@ def whole(train):
     return train("whole", MIXED, PLAIN)
 
 
+def takes_whole_labels(folder):
+    """Whether metrics of the saved model are compiled for labels that are shares of classes."""
+    with ZipFile(folder / "model.keras") as model:
+        return "WholeLabelMetric" in model.read("config.json").decode()
+
+
 def test_another_phase_follows_a_completed_run(train, whole):
     """It mixes no samples, as in the run that had both phases from the beginning; and it is kept in later resumes."""
     part = train("part", MIXED)
+    assert takes_whole_labels(part)
     other = MIXED.replace("epochs: 3", "epochs: 2")
     with pytest.raises(ConfigurationError, match=r"exact resume is impossible: train.phases changed"):
         run(compose([f"resume={part}", f"train.phases=[{other}, {PLAIN}]"]))
     run(compose([f"resume={part}", f"train.phases=[{MIXED}, {PLAIN}]", "loader=generator"]))
     assert read_document(part)["digests"] == read_document(whole)["digests"]
     assert untimed_metrics(part) == untimed_metrics(whole)
+    assert not takes_whole_labels(part)
     assert compose([f"resume={part}"]).train.phases == compose([f"resume={whole}"]).train.phases
+
+
+def test_run_that_a_callback_stopped_is_over(train):
+    stopped = train("stopped", PLAIN, PLAIN, callbacks=[Stop()])
+    with pytest.raises(ConfigurationError, match="got .*stopped0, which a callback stopped; start a new run"):
+        run(compose([f"resume={stopped}", f"train.phases=[{PLAIN}, {PLAIN}, {PLAIN}]"]), callbacks=[Stop()])
 
 
 def test_values_of_mixed_samples_are_labelled(whole):
