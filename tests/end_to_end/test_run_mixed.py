@@ -7,6 +7,7 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError
+from runner.feeds.delivery import RecordedDelivery
 from runner.modes.run import run
 from runner.records.output import phase_texts
 from runner.records.run_folder import RunFolder
@@ -41,8 +42,26 @@ def train(digits_root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(train):
-    return train("whole", MIXED, PLAIN)
+def soft():
+    """Whether labels were shares of classes, by step of the whole run."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def whole(train, soft):
+    hand_over = RecordedDelivery.hand_over
+
+    def noted(self, step, batch):
+        soft[step] = not set(batch.y.ravel().tolist()) <= {0.0, 1.0}
+        return hand_over(self, step, batch)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RecordedDelivery, "hand_over", noted)
+        return train("whole", MIXED, PLAIN)
+
+
+def test_only_the_first_phase_mixes(whole, soft):
+    assert soft == {**dict.fromkeys(range(10), True), **dict.fromkeys(range(10, 15), False)}
 
 
 def takes_whole_labels(folder):
