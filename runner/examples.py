@@ -21,25 +21,31 @@ if TYPE_CHECKING:
 HELP = """\
 usage: python -m runner.examples [FOLDER]
 
-Write small data to try the runner with into FOLDER (default: the current folder). Everything is generated, the same
-each time, and about 1 MB in all. Files that exist are never overwritten.
+Write small data to try the runner with into FOLDER (default: the current
+folder). Everything is generated, the same each time, and about 1 MB in all.
+Files that exist are never overwritten.
 
 files
-  photos/          180 JPEG pictures in one folder per class: circle, square, triangle
-  photos.csv       a table of them: path, split, shape, size, area, width and colors
+  photos/          180 JPEG pictures in one folder per class: circle, square,
+                   triangle
+  photos.csv       a table of them, with split, shape, size, area, width, colors
   volumes/         48 arrays of 16×16×16×1 values, one .npy file per id
   partition.json   the ids of the volumes, by split
   labels.json      the class number of each id
   arrays.npz       arrays x and y, and x_test and y_test
-  pets/            60 pictures in images/, and the mask of each in trimaps/: 1 pet, 2 background, 3 not clear
+  pets/            60 pictures in images/, and the mask of each in trimaps/:
+                   1 pet, 2 background, 3 not clear
 
 examples
   python -m runner data=directory data.root=photos 'data.target_size=[64,64]'
   python -m runner data=npy data.root=volumes model=cnn3d 'model.filters=[8]'
-  python -m runner data=dataframe data.manifest=photos.csv 'data.label_columns=[shape]' 'data.target_size=[64,64]'
+  python -m runner data=dataframe data.manifest=photos.csv \\
+    'data.label_columns=[shape]' 'data.target_size=[64,64]'
   python -m runner data=arrays data.path=arrays.npz model=mlp
-  python -m runner data=directory data.root=pets/images data.masks=pets/trimaps data.class_mode=mask \\
-    'data.mask_values={1: pet, 2: background}' data.ignore_value=3 'data.target_size=[64,64]' model=unet
+  python -m runner data=directory data.root=pets/images \\
+    data.masks=pets/trimaps data.class_mode=mask \\
+    'data.mask_values={1: pet, 2: background}' \\
+    data.ignore_value=3 'data.target_size=[64,64]' model=unet
 
 exit codes: 0 done; 2 the folder cannot be used
 """

@@ -21,14 +21,16 @@ from runner.sweeps.sweep_plan import SWEEP_JSON
 HELP = """\
 usage: python -m runner.report RUN|SWEEP [output_dir=outputs]
 
-Draw report.html of a run again, from the files in its folder. For a sweep, given by its folder or its name, write
-report.html, sweep.csv and summary.md again, and the pages of all jobs; SWEEP/NUMBER draws the page of one job.
+Draw report.html of a run again, from the files in its folder. For a sweep,
+given by its folder or its name, write report.html, sweep.csv and summary.md
+again, and the pages of all jobs; SWEEP/NUMBER draws the page of one job.
 
 run
   a folder, latest, or any part of a run's name that no other run has
 
 options
-  output_dir=outputs    the folder that holds runs/ and sweeps/, as for runs; root=outputs is the same
+  output_dir=outputs    the folder that holds runs/ and sweeps/; root=outputs is
+                        the same
 
 exit codes: 0 done; 1 the page cannot be written; 2 the command line is wrong
 """

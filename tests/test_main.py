@@ -260,7 +260,9 @@ def test_subcommand_answers_as_its_module(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["keras-runner", name, "--help"])
     monkeypatch.setattr(cli, "leave", lambda code: None)
     assert cli.main() == 0
-    assert f"python -m runner.{name}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"python -m runner.{name}" in printed
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_package_runs_from_python(fake_run):

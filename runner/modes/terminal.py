@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -81,15 +81,27 @@ class Terminal:
         self.lines([(split, "  ".join(f"{name} {values[name]:.4f}" for name in names))])
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print rows of cells: a name, then numbers. Nothing is cut where the output is no terminal."""
+        """Print rows of cells: a name, then numbers.
+
+        A terminal breaks no word of a name; the last columns that do not fit are left out, and named.
+        """
+        live, rows = self._console.is_terminal, [[*row] for row in rows]
+        names = max(len(word) for cells in (header, *rows) for word in cells[0].split())
+        widths = [names, *(max(map(len, column)) for column in list(zip(header, *rows, strict=True))[1:])]
+        chosen = fitting(widths, self._console.width, stay=(0,)) if live else range(len(header))
+        left_out = [title for number, title in enumerate(header) if number not in chosen]
+        header, rows = [header[each] for each in chosen], [[row[each] for each in chosen] for row in rows]
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for number, title in enumerate(header):
-            table.add_column(shown(title), justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+            least = None if number or not live else names
+            justify: JustifyMethod = "right" if number else "left"
+            table.add_column(shown(title), justify=justify, overflow="fold", no_wrap=number > 0, min_width=least)
         for row in rows:
             table.add_row(*map(shown, row))
-        live = self._console.is_terminal
         console = self._console if live else Console(file=self._console.file, highlight=False, width=UNBOUNDED)
         console.print(table)
+        if left_out:
+            self.lines([("", f"left out: {', '.join(left_out)}")])
 
     def waiting(self, text: str) -> contextlib.AbstractContextManager[object]:
         """Show `text` and a spinner while the block runs; nothing where the output is no terminal."""
@@ -210,7 +222,7 @@ class TrainingView:
             self._pace.mark(step)
         elif step % self._steps == 0 or self._shown is None:
             self._shown = self._shown or ("", "")
-            self._line.show(step, {}, *self._shown)
+            self._line.show(step, self._values(), *self._shown)  # of the epoch before, until there are others
 
     def _print(self, step: int, speed: str, waits: str) -> None:
         left = timedelta(seconds=round((self._total - step) / self._pace.steps_per_second(step)))

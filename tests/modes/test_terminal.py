@@ -52,6 +52,23 @@ def test_terminal_breaks_lines_between_words():
     assert f"wait      {ADVICE}\n" in printed(act)
 
 
+def test_narrow_table_leaves_out_its_last_columns():
+    rows = [["directory_flow use_multiprocessing=true", "1,234", "0.08"], ["in_memory", "9", "12.50"]]
+
+    def act(terminal):
+        terminal.table(["loader", "samples/s", "ms/batch"], rows)
+
+    lines = [ESCAPES.sub("", line).rstrip() for line in printed(act, terminal=True, width=40).splitlines()]
+    assert lines[0].split() == ["loader", "samples/s"] and lines[-1] == "          left out: ms/batch"
+    assert [line.split() for line in lines[1:-1]] == [
+        ["directory_flow", "1,234"],
+        ["use_multiprocessing=true"],
+        ["in_memory", "9"],
+    ]
+    assert max(map(len, lines)) <= 40
+    assert "12.50" in printed(act)
+
+
 def test_epochs_are_a_table_under_one_header():
     def act(terminal):
         with terminal.training(epochs=2, steps_per_epoch=3, pace=TrainingPace(8, lambda: 0.0)) as view:

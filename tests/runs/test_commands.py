@@ -34,6 +34,7 @@ def answer(store, capsys):
 
 def test_help_names_every_command_and_option(answer):
     assert answer() == answer("--help") == answer("help") == HELP
+    assert max(map(len, HELP.splitlines())) <= 80
     words = HELP.split()
     assert all(command in words for command in COMMANDS)
     assert all(f"{option}=" in HELP for options in OPTIONS.values() for option in options)
