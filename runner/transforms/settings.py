@@ -144,7 +144,10 @@ class Augment(Component):
     @model_validator(mode="before")
     @classmethod
     def _null_is_off(cls, value: Any) -> Any:
-        return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        numbers = {key for key, field in cls.model_fields.items() if field.default is not None}
+        return {key: each for key, each in value.items() if each is not None or key not in numbers}
 
     @model_validator(mode="after")
     def _saturation_ascends(self) -> Self:

@@ -94,6 +94,11 @@ def test_phases_turn_mixing_on_and_off():
     assert in_phase(compose(["train=default", *config.composed.overrides]), 1) == in_phase(config, 1)
 
 
+def test_crop_is_not_turned_off_in_a_phase(problems):
+    (told,) = problems("train.phases=[{epochs: 1, augment: {crop: null}}]", "data.augment.crop=[4,4]")
+    assert told.startswith("train.phases[0].augment.crop must be that of data.augment, [4, 4], got null: images have")
+
+
 def test_keys_of_a_phase_replace_those_outside():
     config = compose([
         "train.phases=[{epochs: 2, class_weight: null, augment: {rotation: 0.1}}, {epochs: 1, trainable: 1}]",

@@ -1,5 +1,6 @@
 """Phases of a training: each trains its layers, the optimizer goes on, and a state from any of them is exact."""
 
+import logging
 import shutil
 
 import keras
@@ -105,6 +106,12 @@ def test_phases_are_named_and_described(whole):
         "2 of 3: 2 epochs, trains 2 of 4 layers, 20 of 44 weights, adam at cosine_decay",
         "3 of 3: 1 epoch, trains 3 of 4 layers, 32 of 44 weights, sgd at 0.1",
     ]
+
+
+def test_traces_of_a_new_phase_are_no_warning(whole):
+    logger, text = logging.getLogger("tensorflow"), "5 out of the last 9 calls to <f> triggered tf.function retracing."
+    passes = [bool(logger.filter(logging.makeLogRecord({"msg": each}))) for each in (text, "another warning")]
+    assert passes == [False, True]
 
 
 def test_early_stopping_ends_its_phase_only(whole):
