@@ -1,4 +1,4 @@
-"""Pictures of the pages of runs and sweeps of each kind, to look at: wide, narrow, dark, and as printed.
+"""Pictures of the pages of runs and sweeps of each kind, and of all runs: wide, narrow, dark, and as printed.
 
 It takes some minutes and needs Playwright and a Chromium. `--only` makes the pages of some kinds.
 
@@ -45,7 +45,7 @@ KINDS: dict[str, list[str]] = {
 """What is typed for each kind of page."""
 
 VIEWS = {"wide": (1400, "light", "screen"), "narrow": (390, "light", "screen")}
-VIEWS |= {"dark": (1400, "dark", "screen"), "print": (1000, "light", "print")}
+VIEWS |= {"dark": (1400, "dark", "screen"), "print": (720, "light", "print")}
 """Width, colours and medium of each picture."""
 
 INTERRUPTED = """
@@ -97,6 +97,8 @@ def take_pictures(pages: dict[str, Path], folder: Path) -> None:
                 page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
                 page.emulate_media(media=medium)
                 page.goto(file.absolute().as_uri())
+                if medium == "print":
+                    page.evaluate("dispatchEvent(new Event('beforeprint'))")
                 page.screenshot(path=folder / f"{kind}-{view}.png", full_page=True)
                 page.close()
         browser.close()
@@ -114,6 +116,7 @@ def main() -> None:
     with contextlib.chdir(work):
         write_data()
         pages = {kind: page_of(kind) for kind in given.only}
+        pages["index"] = Path("outputs/index.html").absolute()
         take_pictures(pages, work.parent)
     for kind, file in pages.items():
         print(f"{kind:<12} {file.stat().st_size / 1e6:.2f} MB  {file}")
