@@ -78,7 +78,8 @@ def fit(
         progress.begin(callbacks)
         observer.on_values(callbacks.running_values)
         observer.on_begin()
-        observer.on_phase(phases)
+        if progress.epoch_logs is not None or not phases.is_over(progress.step):
+            observer.on_phase(phases)
         checkpoints.mkdir(exist_ok=True)
         while progress.epoch_logs is not None or not (progress.stopped or phases.are_over(progress.step)):
             if progress.epoch_logs is None and phases.is_over(progress.step):

@@ -94,7 +94,7 @@ def test_states_of_phases_resume_exactly(whole, tmp_path, step):
     assert start.document["counts"]["phase"]["number"] == {6: 1, 10: 2}[step]
     assert again.digest == whole.digest
     assert untimed(again.rows) == untimed(whole.rows)[step // 3 :]
-    assert again.begun == whole.begun[-len(again.begun) :]
+    assert again.begun == whole.begun[1:]  # a phase that is over is not reported again
     digests = [each.result["digests"] for each in (again, whole)]
     assert digests[0] == digests[1]
 
