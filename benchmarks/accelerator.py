@@ -2,8 +2,9 @@
 
 python benchmarks/accelerator.py [--samples 7680] [--rounds 2]
 
-JAX in mixed_bfloat16, 224×224 pixels. Each way to load runs in turn, in a process of its own; the first epoch compiles
-and is not counted. Processes share what JAX compiles.
+JAX in mixed_bfloat16, 224×224 pixels; `--network` takes another model, such as that of `other_device.py`. Each way to
+load runs in turn, in a process of its own; the first epoch compiles and is not counted. Processes share what JAX
+compiles.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def measure(root: Path, overrides: tuple[str, ...], network: tuple[str, ...], ep
             "JAX_COMPILATION_CACHE_DIR": str(Path(tempfile.gettempdir()) / "keras-runner-compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
         }
         result = subprocess.run(command, cwd=place, capture_output=True, text=True, env=environment)
         if result.returncode:

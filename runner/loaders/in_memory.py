@@ -28,7 +28,7 @@ from runner.loaders.sequence import SequenceLoader, start_workers
 from runner.loaders.settings import LoaderSettings
 from runner.loaders.window_workers import in_windows
 from runner.loaders.windows import Windows
-from runner.loaders.workers import LARGE, in_threads, read_ahead
+from runner.loaders.workers import LARGE, read_ahead
 from runner.transforms.transform import Transforms
 
 BLOCK = 64
@@ -37,11 +37,8 @@ BLOCK = 64
 AHEAD = 2
 """Blocks per worker that are being read, or read and not yet copied."""
 
-COPIED_AHEAD = 2
-"""Large batches that a worker has copied or is copying, the one that is taken next among them."""
-
-TRANSFORMED_AHEAD = 4
-"""Batches that workers transform ahead of the model."""
+BATCHES_AHEAD = 4
+"""Batches that workers make ahead of the model, if they are large or transformed."""
 
 
 def filling_samples(workers: int) -> int:
@@ -52,57 +49,54 @@ def filling_samples(workers: int) -> int:
 class InMemoryLoader(Loader):
     """Keeps all samples of a split in one array, which workers fill at the first batch.
 
-    One worker copies the samples of large batches, one batch ahead of the model. With transforms, workers transform
-    copies ahead. These workers are always threads, because each process would need its own copy of all samples.
+    Workers copy the samples of large batches ahead of the model, and transform them where there are transforms. They
+    are always threads, because each process would need its own copy of all samples.
     """
 
     def __init__(self, source: Source, plan: Plan, settings: LoaderSettings, transforms: Transforms = ()) -> None:
         super().__init__(source, plan, transforms)
         self._settings = settings
         self._samples: InMemorySamples | None = None
-        self._transforming: SequenceLoader | None = None
+        self._from_memory: SequenceLoader | None = None
         self._lock = threading.Lock()  # two threads at once must not read everything twice
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from step `start` on; each in a new array."""
         samples = self.fill()
-        if self.reader.transforms:
-            return self._transformer(samples).epoch(epoch, start)
+        if self._has_workers:
+            return self._read_ahead(samples).epoch(epoch, start)
         return self._copied(samples, epoch, start)
 
     def stream(self, first_step: int, num_steps: int | None = None) -> Iterator[Batch]:
-        """As in `Loader`; with transforms, workers transform the first batches of the next pass ahead as well."""
-        if self.reader.transforms:
-            return self._transformer(self.fill()).stream(first_step, num_steps)
+        """As in `Loader`; workers make the first batches of the next pass ahead as well."""
+        if self._has_workers:
+            return self._read_ahead(self.fill()).stream(first_step, num_steps)
         return super().stream(first_step, num_steps)
 
-    def _transformer(self, samples: InMemorySamples) -> SequenceLoader:
+    @property
+    def _has_workers(self) -> bool:
+        """Whether workers make batches: to transform a sample takes long, and so does copying many bytes."""
+        return bool(self.reader.transforms) or self.plan.batch_size * self.spec.num_bytes >= LARGE
+
+    def _read_ahead(self, samples: InMemorySamples) -> SequenceLoader:
         with self._lock:
-            if self._transforming is None:
-                in_threads = {"use_multiprocessing": False, "max_queue_size": TRANSFORMED_AHEAD, "fetch_ahead": 0}
+            if self._from_memory is None:
+                in_threads = {"use_multiprocessing": False, "max_queue_size": BATCHES_AHEAD, "fetch_ahead": 0}
                 settings = self._settings.model_copy(update=in_threads)
-                self._transforming = SequenceLoader(samples, self.plan, settings, self.reader.transforms)
-                self._transforming.clock, self._transforming.share = self.clock, self.share
-                self._transforming.blend = self.blend
-                self._transforming.handle_bad(self.reader.on_bad, self.note)
-            return self._transforming
+                self._from_memory = SequenceLoader(samples, self.plan, settings, self.reader.transforms)
+                self._from_memory.clock, self._from_memory.share = self.clock, self.share
+                self._from_memory.blend = self.blend
+                self._from_memory.handle_bad(self.reader.on_bad, self.note)
+                self._from_memory.reader = replace(self._from_memory.reader, checks_values=bool(self.reader.transforms))
+            return self._from_memory
 
     def _copied(self, samples: InMemorySamples, epoch: int, start: int) -> Iterator[Batch]:
         reader = replace(self.reader, source=samples, checks_values=False)
-
-        def copied(step: int) -> ReadResult:
+        for step in range(start, len(self)):
             draw = self.draw(epoch, step)
             with self.clock.working("assemble", len(draw)):
                 x = allocate(self.spec, len(draw))
-                return gather(x, [reader.fill(draw, x)])
-
-        steps = range(start, len(self))
-        if self._settings.workers and self.plan.batch_size * self.spec.num_bytes >= LARGE:
-            limit = self._settings.timeout_seconds
-            results = in_threads(copied, steps, workers=1, timeout_seconds=limit, ahead=COPIED_AHEAD, noun="batch")
-        else:
-            results = map(copied, steps)
-        for step, result in zip(steps, results, strict=True):
+                result = gather(x, [reader.fill(draw, x)])
             yield self.complete(result, epoch, step)
 
     def fill(self) -> InMemorySamples:
@@ -169,9 +163,9 @@ class InMemoryLoader(Loader):
 
     def _stop_workers(self) -> None:
         with self._lock:
-            transforming, self._transforming = self._transforming, None
-        if transforming is not None:
-            transforming.close()
+            loader, self._from_memory = self._from_memory, None
+        if loader is not None:
+            loader.close()
 
     def close(self) -> None:
         """Stop the workers and free the samples."""

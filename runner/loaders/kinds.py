@@ -64,14 +64,14 @@ class InMemory(LoaderSettings):
 
     def num_bytes(self, spec: SampleSpec, num_samples: int, read: SampleSpec | None = None) -> int:
         """Bytes of all samples, and of the blocks while filling or the framework's batches later."""
-        from runner.loaders.in_memory import COPIED_AHEAD, TRANSFORMED_AHEAD, filling_samples
+        from runner.loaders.in_memory import BATCHES_AHEAD, filling_samples
         from runner.loaders.workers import LARGE
 
         stored = spec if read is None else read
         filling = min(filling_samples(self.workers), num_samples)
         batch = min(self.batch_size, num_samples)
-        copied = COPIED_AHEAD if batch * spec.num_bytes >= LARGE else 0
-        ahead = (copied if read is None else TRANSFORMED_AHEAD) if self.workers else 0
+        makes_ahead = self.workers > 0 and (read is not None or batch * spec.num_bytes >= LARGE)
+        ahead = BATCHES_AHEAD if makes_ahead else 0
         batches = (IN_FLIGHT + ahead) * batch
         return num_samples * stored.num_bytes + max(filling * stored.num_bytes, batches * spec.num_bytes)
 
