@@ -21,7 +21,6 @@ from tests.support.masks import discs
 from tests.support.once import done_once
 from tests.support.pages import without_pages
 
-THIS = "tests.distribute.two_devices"
 TWO = "distribute.devices=2"
 QUICK = ["backend=jax", "loader.workers=1", "loader.batch_size=50", "data.limit=125", "train.learning_rate=0.01"]
 CNN = [*QUICK, "model=mlp", "model.hidden_units=[8]", "data.on_bad=substitute"]
@@ -31,16 +30,8 @@ OPTIONS += ["train.optimizer={name: sgd, use_ema: true, gradient_accumulation_st
 OPTIONS += ["train.reduce_lr_on_plateau={patience: 0, min_delta: 1.0}", "train.epochs=4", "data.limit=100"]
 OPTIONS += ["data.on_bad=substitute"]
 OPTIONS += ["train.early_stopping={patience: 1, min_delta: 1.0, restore_best_weights: true}"]
-PIXELS = ["backend=jax", "model=custom", f"extensions=[{THIS}]", f"model.target={THIS}.of_pixels"]
+PIXELS = ["backend=jax", "model=custom", "extensions=[pixel_model]", "model.target=pixel_model.of_pixels"]
 PIXELS += ["train.epochs=1", "loader.batch_size=4", "data.limit=4"]
-
-
-def of_pixels(input_shape, num_classes):
-    """A network that sees one pixel at a time."""
-    import keras
-
-    layers = keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(num_classes, 1, activation="softmax")
-    return keras.Sequential([keras.Input(input_shape), *layers])
 
 
 def start():
