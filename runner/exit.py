@@ -227,3 +227,26 @@ def interruptible() -> Iterator[Interruption]:
         yield interruption
     finally:
         restore()
+
+
+@contextmanager
+def noting_signals(note: Callable[[Sequence[int]], None]) -> Iterator[None]:
+    """Within the block, call `note` at each SIGINT and SIGTERM, with all of them so far.
+
+    Python delivers signals to the main thread only; in other threads the block changes nothing.
+    """
+    numbers: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def take(number: int, frame: FrameType | None) -> None:
+        numbers.append(number)
+        note(numbers)
+
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

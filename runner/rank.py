@@ -5,6 +5,7 @@ The run comes on stdin, as JSON; SCRATCH is a folder for what is removed with th
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,10 @@ def main() -> int:
     """Do a run as one of several processes; the exit code."""
     number, address, scratch = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     parent = Parent(SignalsOfTheParent() if number else None)
+    if number:
+        sys.stdout = sys.stderr = io.TextIOWrapper(
+            LogFile(sys.stdout.fileno()), "utf-8", "backslashreplace", write_through=True
+        )
     with terminable():
         parent.take_signals()
         order = json.loads(sys.stdin.buffer.readline())
@@ -43,6 +49,27 @@ def main() -> int:
         shutil.rmtree(scratch, ignore_errors=True)
     leave(code)
     return code
+
+
+class LogFile(io.RawIOBase):
+    """The log of a rank, to which lines are written until its disk is full; that ends no run."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor of the file."""
+        return self._descriptor
+
+    def write(self, data: Any) -> int:
+        """Write bytes; returns their number."""
+        with suppress(OSError):
+            os.write(self._descriptor, data)
+        return len(data)
 
 
 class Parent:

@@ -7,14 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 
 from runner.distribute.rank_files import (
     DONE,
@@ -26,7 +25,8 @@ from runner.distribute.rank_files import (
     note_death,
     remove_handed_in,
 )
-from runner.errors import LostRankError
+from runner.errors import LostRankError, RunnerError
+from runner.exit import noting_signals
 from runner.messages import plural
 
 COMMAND = (sys.executable, "-m", "runner.rank")
@@ -116,9 +116,15 @@ class RankGroup:
         words = (address, self._scratch.name)
         self._others, self._is_closing = others or NoOthers(), False
         self._folder, self._noted = folder, set[int]()
-        self.ranks = {number: _started(number, words, order, folder) for number in numbers}
+        self.ranks: dict[int, subprocess.Popen[bytes]] = {}
         self.num_signals = 0
         """The signals that rank 0 has got."""
+        try:
+            for number in numbers:
+                self.ranks[number] = _started(number, words, order, folder)
+        except BaseException:
+            self.close()
+            raise
 
     def signal(self, numbers: Sequence[int]) -> None:
         """Pass the last of the signals that a host has got on to rank 0, which writes its state after its step.
@@ -201,15 +207,22 @@ def _started(number: int, words: Sequence[str], order: bytes, folder: Path) -> s
     if number == 0:
         rank = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
     else:
-        with (folder / RANKS / f"{number}.log").open("ab") as log:
-            log.write(START.encode())
-            log.flush()
+        with _log(folder / RANKS / f"{number}.log") as log:
+            with suppress(OSError):  # the disk is full: a log may lack lines
+                log.write(START.encode())
             rank = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
     with suppress(BrokenPipeError):  # it has died, which is noticed soon
         _write(rank, order)
     return rank
+
+
+def _log(file: Path) -> FileIO:
+    try:
+        return file.open("ab", buffering=0)
+    except OSError as error:
+        raise RunnerError(f"cannot write {file}: {error.strerror or error}") from error
 
 
 def _write(rank: subprocess.Popen[bytes], line: bytes) -> None:
@@ -282,29 +295,6 @@ def _say_cause(end: GroupEnd, folder: Path, others: NoOthers) -> None:
         file = error_file(folder, 0)
         error = file.read_text("utf-8") if file.exists() else f"error: exit code {end.code}; see host 0"
         others.say(f"rank 0:\n{error.rstrip()}")
-
-
-@contextmanager
-def noting_signals(note: Callable[[Sequence[int]], None]) -> Iterator[None]:
-    """Within the block, call `note` at each SIGINT and SIGTERM, with all of them so far.
-
-    Python delivers signals to the main thread only; in other threads the block changes nothing.
-    """
-    numbers: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def take(number: int, frame: FrameType | None) -> None:
-        numbers.append(number)
-        note(numbers)
-
-    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def free_port() -> int:

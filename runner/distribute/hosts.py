@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from runner.distribute.group import WATCH_SECONDS, NoOthers, RankGroup, free_port, noting_signals
+from runner.distribute.group import WATCH_SECONDS, NoOthers, RankGroup, free_port
 from runner.distribute.host_file import HostFile, OtherHost, Status
 from runner.distribute.rank_files import RANKS
 from runner.errors import ConfigurationError, RunnerError
-from runner.exit import INTERRUPTED, error_text
+from runner.exit import INTERRUPTED, error_text, noting_signals
 from runner.messages import first_few
 from runner.records.diff import changed_keys
 from runner.records.files import to_json

@@ -1,5 +1,6 @@
 """Ranks are started, watched and ended; what they do here is a line of Python for each."""
 
+import io
 import json
 import os
 import signal
@@ -8,13 +9,15 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runner.distribute import group
 from runner.distribute.rank_files import START, error_of, note_death
 from runner.distribute.ranks import ALONE, Rank, Share
-from runner.errors import LostRankError, Terminated
+from runner.errors import LostRankError, RunnerError, Terminated
 from runner.modes.follow import naming_lost_rank
+from runner.rank import LogFile
 
 RANK = """
 import json, os, signal, sys, time
@@ -188,3 +191,19 @@ def test_shares_make_up_the_batch(num_rows, world, devices):
 def test_batch_that_cannot_be_divided_is_whole():
     assert Share(Rank(1, world=2), 4).of([1, 2, 3, 4, 5, 6]) == [1, 2, 3, 4, 5, 6]
     assert ALONE.share(4) is None
+
+
+def test_log_that_cannot_be_opened_ends_all(supervise, tmp_path):
+    (tmp_path / "ranks" / "1.log").mkdir(parents=True)
+    with pytest.raises(RunnerError, match=r"^cannot write .*1\.log: Is a directory$"):
+        supervise([WAIT, "pass"])
+    assert not psutil.Process().children()
+
+
+def test_full_log_ends_no_rank(tmp_path):
+    with Path("/dev/full").open("wb") as full:
+        log = io.TextIOWrapper(LogFile(full.fileno()), write_through=True)
+        assert print("epoch 1", file=log, flush=True) is None
+    with (tmp_path / "1.log").open("wb") as file:
+        print("epoch 1", file=io.TextIOWrapper(LogFile(file.fileno()), write_through=True))
+    assert (tmp_path / "1.log").read_text() == "epoch 1\n"
