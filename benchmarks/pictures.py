@@ -49,13 +49,14 @@ VIEWS |= {"dark": (1400, "dark", "screen"), "print": (720, "light", "print")}
 """Width, colours and medium of each picture."""
 
 INTERRUPTED = """
-from runner import compose, run
+import signal
 import keras
+from runner import compose, run
 
 class Stop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 7:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
 run(compose(["train.epochs=20"]), callbacks=[Stop()])
 """

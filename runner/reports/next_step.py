@@ -58,9 +58,11 @@ def _after_stop(run: RunFolder, document: Mapping[str, Any]) -> NextStep:
     step = newest_step(run.path / CHECKPOINTS)
     if step is None and not run.metrics:
         return _again(document)
-    start = "starts again, as it has no state yet" if step is None else f"continues after {plural(step, 'step')}"
+    start = f"This command continues after {plural(step or 0, 'step')}"
+    if step is None:
+        start = "No state was saved yet; this command starts from the beginning"
     without = ", without samples that cannot be read" if _is_bad_sample(document) else ""
-    return NextStep(f"This command {start}{without}:", _resume(run, document))
+    return NextStep(f"{start}{without}:", _resume(run, document))
 
 
 def _again(document: Mapping[str, Any]) -> NextStep:

@@ -33,6 +33,9 @@ ABSENT: Mapping[str, Any] = {
 }
 """Stand-ins for sections that a half-written run.json lacks."""
 
+STOPPED_BY = {"KeyboardInterrupt": "Stopped by Ctrl-C", "Terminated": "Stopped by SIGTERM"}
+"""What a person calls errors that are none."""
+
 MOST_PREDICTIONS_BYTES = 5_000_000
 """The largest predictions.csv to read at the end of a run, in 0.2 s; `runner.report` reads larger ones."""
 
@@ -70,6 +73,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         figures=_or_nothing(figures, run, document, curves.best),
         made_of=_or_nothing(facts, run, document),
         changed=changed(document),
+        stopped_by=STOPPED_BY,
         next_step=next_step(run, document, curves.best, objective),
         log=masked(_log(run), run.secrets) if run.status != "completed" else None,
         amounts=_amounts(document["data"]),

@@ -110,7 +110,7 @@ NAME = "2026-01-01_00-00-00_aaaaaa"
           "it waited: raise loader.workers (now 1; this machine has 8 processors)"}}}},
          "It waited: raise loader.workers (now 1; this machine has 8 processors):",
          "python -m runner model=cnn loader.workers=8"),
-        ({"status": "interrupted"}, "This command starts again, as it has no state yet:",
+        ({"status": "interrupted"}, "No state was saved yet; this command starts from the beginning:",
          f"python -m runner resume={NAME}"),
         ({"status": "failed", "error": StoredError("x"), "losses": ()},
          "Correct what the message names, then start again:", "python -m runner model=cnn"),
@@ -118,7 +118,7 @@ NAME = "2026-01-01_00-00-00_aaaaaa"
          "Repair the file, or start again without samples that cannot be read:",
          "python -m runner model=cnn data.on_bad=skip"),
         ({"status": "failed", "error": BadSampleError("a.png", "x")},
-         "This command starts again, as it has no state yet, without samples that cannot be read:",
+         "No state was saved yet; this command starts from the beginning, without samples that cannot be read:",
          f"python -m runner resume={NAME} data.on_bad=skip"),
     ],
 )  # fmt: skip
@@ -127,12 +127,13 @@ def test_next_step_is_one_command(case, sentence, command, stored):
 
 
 def test_stopped_run_says_first_what_to_do(stored, read):
-    run, *_ = stored("interrupted")
+    run, *_ = stored("interrupted", error=KeyboardInterrupt())
     (run.path / "run.log").write_text("Traceback\n")
     write_report(run.path)
     text = read(run.path).text
     assert "python -m runner model=cnn" in text
-    assert text.index("This command starts again") < text.index("End of run.log") < text.index("val_loss 0.5")
+    said = ("Stopped by Ctrl-C", "No state was saved yet", "End of run.log", "val_loss 0.5")
+    assert sorted(said, key=text.index) == list(said)
 
 
 def test_page_has_a_table_of_contents(stored, read):
