@@ -66,10 +66,10 @@ class NpyArrays(Encoder):
         return tuple(Content(_npy(array), ".npy") for _, array in arrays_of(source.read(index)))
 
 
-def _npy(array: Array) -> memoryview:
+def _npy(array: Array) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
-    return file.getbuffer()
+    return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class JpegImages(FileEncoder):
         """The image of sample `index`."""
         return tuple(Content(self._smaller(self.read(place), place.name), ".jpg") for place in source.places(index))
 
-    def _smaller(self, data: Bytes, name: str) -> memoryview:
+    def _smaller(self, data: Bytes, name: str) -> bytes:
         from PIL import Image
 
         from runner.images.exact import opened
@@ -105,7 +105,7 @@ class JpegImages(FileEncoder):
         # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error and others.
         except Exception as error:
             raise BadSampleError(name, reason(error)) from error
-        return file.getbuffer()
+        return file.getvalue()
 
 
 def _like(mode: str) -> str:

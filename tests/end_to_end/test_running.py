@@ -114,7 +114,7 @@ def test_run_reports_its_wait_everywhere(ran, loader):
     assert f"wait      {wait['advice']}\n" in told.printed
     assert all(0 < float(row["wait_share"]) < 1 for row in read_rows(folder / "metrics.csv"))
     model, *workers = read_trace(folder)
-    assert len(workers) == (2 if loader == "sequence" else 0)
+    assert len(workers) in ((1, 2) if loader == "sequence" else (0,))  # a quick one may leave no batch to the other
     assert {span.details["step"] for span in model.spans if span.name == "train"} == {1, 2, 3}
 
 

@@ -67,6 +67,7 @@ def two_steps_are_in_flight_at_most():
     model.compile("sgd", "mse")
     for call in (model.fit, model.evaluate, model.predict):
         paced = most_in_flight(call, PacedCallbacks, model)
-        unpaced = most_in_flight(call, keras.callbacks.CallbackList, model)
-        assert paced <= 2 < unpaced, (call, paced, unpaced)
+        assert paced <= 2, (call, paced)
+        # A processor that is busy with other things may compute each step before the next one begins.
+        assert any(most_in_flight(call, keras.callbacks.CallbackList, model) > 2 for _ in range(20)), call
     return True

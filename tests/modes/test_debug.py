@@ -125,4 +125,4 @@ def test_profile_writes_a_file_that_pstats_reads(traced, digits_root, folder, ca
     assert {"_end_epoch", "read_ahead"} <= names
     told = capsys.readouterr().out
     assert f"s in the training thread, by package and function: {folder / 'profile.pstats'}\n" in told
-    assert "  tensorflow\n" in told and "  keras\n" in told
+    assert "  tensorflow\n" in told and "  runner\n" in told

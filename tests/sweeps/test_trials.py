@@ -67,7 +67,7 @@ def test_best_trial_has_the_best_mean(searched, monkeypatch):
     assert told[-1] == best
     page = render_sweep(results)
     assert "Best by lowest val_loss: trial 1 (train.learning_rate=0.2)" in page
-    assert "0.4500 ± 0.0707" in page
+    assert "0.4500 ±\N{NO-BREAK SPACE}0.0707" in page
 
 
 def test_failed_job_fails_its_trial(searched):
