@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from itertools import product
 
@@ -136,6 +137,43 @@ def table(tmp_path_factory):
         "data=dataframe", f"data.manifest={root}/table.csv", "data.split_column=part", "data.target_size=[6,6]",
         "data.color_mode=grayscale", "model=mlp", "model.hidden_units=[8]",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a file in a page of some width; fails at the end if a page said or loaded anything else."""
+    said, asked, files, pages = [], [], set(), []
+
+    def open_page(file, width=390, scheme="light", clock=None):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        if clock is not None:
+            page.clock.install(time=clock)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(file.as_uri())
+        files.add(file.as_uri())
+        pages.append(page)
+        return page
+
+    open_page.files = files
+    yield open_page
+    for page in pages:
+        page.close()
+    assert said == []
+    assert {url for url in asked if not url.startswith("data:")} == files
 
 
 @pytest.fixture(scope="session")

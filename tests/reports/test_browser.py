@@ -1,7 +1,6 @@
 """The page in a browser: drawn, read by pointing, zoomed, sorted and enlarged by the keyboard, silent, and alone."""
 
 import json
-import shutil
 from datetime import datetime
 
 import pytest
@@ -15,43 +14,6 @@ from runner.reports.page import write_report
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import read_results
 from tests.support.run_files import read_rows
-
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a file in a page of some width; fails at the end if a page said or loaded anything else."""
-    said, asked, files, pages = [], [], set(), []
-
-    def open_page(file, width=390, scheme="light", clock=None):
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        if clock is not None:
-            page.clock.install(time=clock)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(file.as_uri())
-        files.add(file.as_uri())
-        pages.append(page)
-        return page
-
-    open_page.files = files
-    yield open_page
-    for page in pages:
-        page.close()
-    assert said == []
-    assert {url for url in asked if not url.startswith("data:")} == files
 
 
 def await_size(page, size, fits):
