@@ -2,7 +2,7 @@
 
 It takes some minutes and needs Playwright and a Chromium. `--only` makes the pages of some kinds.
 
-python benchmarks/pictures.py pictures [--only run masks]
+python benchmarks/pictures.py pictures [--only run masks] [--docs docs/images/pages]
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ KINDS: dict[str, list[str]] = {
     ],
 }
 """What is typed for each kind of page."""
+
+DOCUMENTED = ("failed-dark", "interrupted-wide", "heads-wide", "masks-wide", "classes-wide", "search-wide")
+"""Pictures that `--docs` makes small for docs/start/page-pictures.md."""
 
 VIEWS = {"wide": (1400, "light", "screen"), "narrow": (390, "light", "screen")}
 VIEWS |= {"dark": (1400, "dark", "screen"), "print": (720, "light", "print")}
@@ -105,11 +108,22 @@ def take_pictures(pages: dict[str, Path], folder: Path) -> None:
         browser.close()
 
 
+def shrink(pictures: Path, folder: Path) -> None:
+    """Write the upper part of documented pictures, as small files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in DOCUMENTED:
+        with Image.open(pictures / f"{name}.png") as picture:
+            top = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, 3600)))
+        small = top.resize((720, top.height * 720 // top.width), Image.Resampling.LANCZOS)
+        small.save(folder / f"{name.partition('-')[0]}.webp", quality=60, method=6)
+
+
 def main() -> None:
     """Make the pages in a folder of their own below `folder`, and the pictures in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="*", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--docs", type=Path, help="also write those of the documentation, to this folder")
     given = parser.parse_args()
     work = given.folder.absolute() / "runs"
     work.mkdir(parents=True, exist_ok=True)
@@ -119,6 +133,8 @@ def main() -> None:
         pages = {kind: page_of(kind) for kind in given.only}
         pages["index"] = Path("outputs/index.html").absolute()
         take_pictures(pages, work.parent)
+    if given.docs is not None:
+        shrink(work.parent, given.docs)
     for kind, file in pages.items():
         print(f"{kind:<12} {file.stat().st_size / 1e6:.2f} MB  {file}")
 
