@@ -251,7 +251,7 @@ def _start(
         build_optimizer(model)
         refuse_other_model(model, start.arrays)
         if start.step > settings.epochs * steps and not run.config.resume_inexact:
-            raise ConfigurationError(fewer_epochs(resumed, math.ceil(start.step / steps), settings.epochs))
+            raise ConfigurationError(fewer_epochs(resumed, math.ceil(start.step / steps), settings))
     return start
 
 

@@ -12,6 +12,7 @@ from runner.records.earlier import resume_differences, run_to_resume
 from runner.records.run_folder import RunFolder
 from runner.records.state import State
 from runner.settings import Settings
+from runner.training.settings import Train
 
 NOTHING: Mapping[str, str] = {}
 
@@ -34,7 +35,7 @@ def resumable(config: Settings, given: Mapping[str, str] = NOTHING) -> RunFolder
     if run.document["status"] == "completed":
         _refuse_complete(config, run, epochs)
     if (done := len(run.metrics)) > config.train.epochs:
-        raise ConfigurationError(fewer_epochs(run, done, config.train.epochs))
+        raise ConfigurationError(fewer_epochs(run, done, config.train))
     changed = resume_differences(run.completed(Settings.completed), config.document(), config.backend, given)
     differences = [*changed, *_stretched(config, epochs), *_restarted(config)]
     if differences and not config.resume_inexact:
@@ -43,11 +44,16 @@ def resumable(config: Settings, given: Mapping[str, str] = NOTHING) -> RunFolder
     return run
 
 
-def fewer_epochs(run: RunFolder, done: int, epochs: int) -> str:
+def fewer_epochs(run: RunFolder, done: int, train: Train) -> str:
     """The problem with a run that has trained in more epochs than are requested now."""
+    if train.phases:
+        return (
+            f"the epochs of train.phases must add up to at least {done}, as {run.path} has trained in "
+            f"{plural(done, 'epoch')}, got {train.epochs}; repeat its phases and add one, or start a new run"
+        )
     return (
-        f"train.epochs must be at least {done}, as {run.path} has trained in {plural(done, 'epoch')}, got {epochs}; "
-        f"give train.epochs={done} or more, or start a new run"
+        f"train.epochs must be at least {done}, as {run.path} has trained in {plural(done, 'epoch')}, got "
+        f"{train.epochs}; give train.epochs={done} or more, or start a new run"
     )
 
 

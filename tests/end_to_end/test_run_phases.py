@@ -10,6 +10,7 @@ from runner.loaders.blend import PhaseAugmentation
 from runner.modes.debug import debugged
 from runner.modes.open_data import open_dataset
 from runner.modes.phases import phase_augmentations
+from runner.modes.resume import fewer_epochs
 from runner.modes.run import run
 from runner.records.metrics import read_metrics
 from runner.records.run_folder import RunFolder, read_run
@@ -53,6 +54,8 @@ def test_phases_are_shown_and_marked(folder, capsys):
 def test_completed_phases_are_not_resumed(folder):
     with pytest.raises(ConfigurationError, match="give train.phases with one more after its 2 phases"):
         run(compose([f"resume={folder}"]))
+    fewer = fewer_epochs(RunFolder(folder), 4, compose(["train.phases=[{epochs: 1},{epochs: 2}]"]).train)
+    assert fewer.startswith("the epochs of train.phases must add up to at least 4, as ") and ", got 3; " in fewer
 
 
 def test_each_phase_augments_in_its_own_way(digits_root):
