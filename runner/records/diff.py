@@ -38,14 +38,21 @@ class Difference:
 
 
 def differences(runs: Sequence[RunFolder]) -> list[Difference]:
-    """Every key whose value is not the same in all runs, in the order of config.yaml and run.json."""
+    """Every key whose value is not the same in all runs, in the order of config.yaml and run.json.
+
+    An empty text is the same as no value: components differ in which keys they have.
+    """
     missing = {section for run in runs for section in ADDED if section not in run.document}
     entries = [
         {("config", key): value for key, value in flat(run.config)} | dict(_recorded(run, missing)) for run in runs
     ]
     keys = dict.fromkeys(key for entry in entries for key in entry)
     rows = ((key, tuple(entry.get(key) for entry in entries)) for key in keys)
-    return [Difference(*key, values) for key, values in rows if any(value != values[0] for value in values)]
+    return [Difference(*key, values) for key, values in rows if any(_given(one) != _given(values[0]) for one in values)]
+
+
+def _given(value: Any) -> Any:
+    return None if value == "" else value
 
 
 def _recorded(run: RunFolder, missing: Collection[str]) -> Iterator[tuple[tuple[str, str], Any]]:

@@ -110,12 +110,20 @@ def _decimals(value: float) -> int | None:
 
 
 def csv_text(value: Any) -> str:
-    """A value in a CSV cell, with all digits and no quotes; empty for None."""
+    """A value in a CSV cell, with all digits and no quotes; empty for None, which is null within a list or a mapping.
+
+    >>> csv_text(None), csv_text([{"crop": None, "flip": "vertical"}, 0.1])
+    ('', '[{crop: null, flip: vertical}, 0.1]')
+    """
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(csv_text, value))}]"
+        return f"[{', '.join(map(_part_text, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {csv_text(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {_part_text(item)}' for key, item in value.items())}}}"
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _part_text(value: Any) -> str:
+    return "null" if value is None else csv_text(value) or "''"
 
 
 def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], kept: Sequence[str]) -> None:

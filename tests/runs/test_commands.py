@@ -104,6 +104,13 @@ def test_diff_compares_part_by_part(answer):
     assert [list(row.values())[2:] for row in rows][1] == [3, 2]
 
 
+def test_diff_leaves_out_keys_without_a_value(answer, make):
+    make("2026-01-08_00-00-00_bcdefa", more={"data": {"mask_suffix": "", "masks": "m"}})
+    make("2026-01-09_00-00-00_cdefab", more={"data": {}})
+    rows = json.loads(answer("diff", "bcdefa", "cdefab", "format=json"))
+    assert [row["key"] for row in rows if row["part"] == "config"] == ["data.masks"]
+
+
 def test_diff_separates_code_packages_and_data(answer, store):
     file = store / "runs" / "2026-01-02_00-00-00_bbbbbb" / "run.json"
     document = json.loads(file.read_text())
