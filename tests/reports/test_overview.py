@@ -86,7 +86,7 @@ def test_model_and_data_are_one_line_each(stored):
 def test_changed_keys_are_listed_up_to_a_limit():
     keys = {f"train.key_{number}": [number, None] for number in range(MAX_CHANGED + 2)}
     shown, more = changed({"changed": keys})
-    assert (shown[1], len(shown), more) == (("train.key_1", "[1, ]"), MAX_CHANGED, 2)
+    assert (shown[1], len(shown), more) == (("train.key_1", "[1, null]"), MAX_CHANGED, 2)
 
 
 def step_of(run, document, best):
