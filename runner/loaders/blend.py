@@ -23,14 +23,11 @@ from runner.errors import ConfigurationError
 from runner.fields import SampleSpec, arrays_of, input_spec, named_specs
 from runner.loaders.buffers import aligned_bytes
 from runner.seeds import Purpose, derive
-from runner.transforms.settings import Augment
+from runner.transforms.settings import MIXING, Augment
 from runner.transforms.transform import Transforms
 
 DTYPES = ("uint8", "uint16", "float32")
 """Dtypes that OpenCV adds; mixed samples have the dtype that they had, whole numbers are rounded."""
-
-MIXING = ("mixup", "cutmix")
-"""Keys of data.augment that mix samples."""
 
 HALF = 0.5
 """The share of batches that CutMix mixes where MixUp is set as well."""

@@ -11,9 +11,7 @@ from runner.records.metrics import PHASE
 from runner.records.output import csv_text, phase_texts, rounded
 from runner.records.run_folder import RunFolder, is_number
 from runner.reports.html import share
-
-MIXING = ("mixup", "cutmix")
-"""Keys of data.augment that mix samples with each other."""
+from runner.transforms.settings import MIXING
 
 MAX_CHANGED = 16
 """The most keys to show; the configuration further down has all."""

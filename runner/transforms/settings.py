@@ -183,11 +183,14 @@ class Augment(Component):
     @property
     def mixes(self) -> bool:
         """Whether samples of a batch are mixed with each other."""
-        return bool(self.mixup or self.cutmix)
+        return any(getattr(self, key) for key in MIXING)
 
     def __bool__(self) -> bool:
         return self.changes_images or self.mixes or self.transform is not None
 
+
+MIXING = ("mixup", "cutmix")
+"""Keys of `Augment` that mix samples of a batch with each other."""
 
 UNCHANGED = (0.5, 0.5)
 """The range of the saturation that leaves it as it is."""
