@@ -98,7 +98,7 @@ def is_spinning(file: str) -> bool:
 
 
 def cpu_seconds() -> float:
-    """User and system seconds of this process and all its descendants, ended ones included.
+    """User and system seconds of this process and all its descendants, ended ones included, in steps of 0.01.
 
     On systems that do not report ended children, only of processes that are alive.
     """
@@ -109,7 +109,7 @@ def cpu_seconds() -> float:
         with suppress(psutil.Error):
             times = one.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
-    return total
+    return round(total, 2)  # as the system counts: a sum of other parts, once a child has ended, is never less
 
 
 def memory_bytes(pid: int) -> int:

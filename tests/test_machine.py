@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+from collections import namedtuple
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from runner.machine import cpu_seconds, memory_bytes, peak_memory_bytes
 
 MB = 1_000_000
+TIMES = namedtuple("TIMES", "user system children_user children_system")
 BURN = "import time\nwhile time.process_time() < 0.5: pass"
 TAKE_AND_LEAVE = "taken = bytearray(b'x') * 60_000_000\ndel taken"
 SHARE = "import mmap\nshared = mmap.mmap(-1, 60_000_000)\nfor place in range(0, len(shared), 4096): shared[place] = 1"
@@ -32,6 +35,14 @@ def test_child_time_counts_before_and_after_exit():
         while_it_lives = cpu_seconds()
     assert 0.45 < while_it_lives - before < 5
     assert cpu_seconds() >= while_it_lives
+
+
+def test_ended_child_takes_no_time_away(monkeypatch):
+    """0.1 + 0.2 + 0.3 in floating point depends on the order: the sum is in the steps in which the system counts."""
+    counts = iter([(0.1, 0.2, 0.3, 0.0), (0.3, 0.2, 0.1, 0.0)])
+    process = SimpleNamespace(children=lambda recursive: [], cpu_times=lambda: TIMES(*next(counts)))
+    monkeypatch.setattr("psutil.Process", lambda: process)
+    assert cpu_seconds() == cpu_seconds() == 0.6
 
 
 def test_time_of_this_process_counts():
