@@ -37,11 +37,12 @@ def measure(name: str, steps: int, root: Path) -> list[int]:
 
     figures: list[int] = []
 
-    def on_step(step: int) -> None:
-        if step + 1 in (WARM_STEPS, steps):
-            process = psutil.Process()
-            everyone = [process, *process.children(recursive=True)]
-            figures.append(sum(one.memory_info().rss for one in everyone))
+    class Memory(TrainingObserver):
+        def on_step(self, step: int) -> None:
+            if step + 1 in (WARM_STEPS, steps):
+                process = psutil.Process()
+                everyone = [process, *process.children(recursive=True)]
+                figures.append(sum(one.memory_info().rss for one in everyone))
 
     settings = ["train.epochs=1", f"train.steps_per_epoch={steps}", "train.checkpoint_every.steps=10000"]
     data = [f"data.root={root / 'digits'}", "data.class_mode=sparse", "loader.batch_size=2"]
@@ -50,8 +51,7 @@ def measure(name: str, steps: int, root: Path) -> list[int]:
         layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
         model = keras.Sequential([keras.Input(loader.spec.shape), *layers])
         model.compile("sgd", "sparse_categorical_crossentropy")
-        observer = TrainingObserver(on_step, lambda epoch, row: None)
-        fit(Training(model, loader, None, config.train), checkpoints=Path(folder), observer=observer)
+        fit(Training(model, loader, None, config.train), checkpoints=Path(folder), observer=Memory())
     return figures
 
 

@@ -36,6 +36,10 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
     moments, states = list[float](), list[float]()
     write = StateWriter.write
 
+    class Moments(TrainingObserver):
+        def on_step(self, step: int) -> None:
+            moments.append(time.perf_counter())
+
     def noted(writer: StateWriter, state: Any) -> None:
         states.append(time.perf_counter())
         write(writer, state)
@@ -49,8 +53,7 @@ def train(interval: str, steps: int, root: Path) -> dict[str, Any]:
         output = keras.layers.Dense(10, activation="softmax")
         model = keras.Sequential([keras.Input(loader.spec.shape), keras.layers.Flatten(), *dense, output])
         model.compile("adam", "sparse_categorical_crossentropy")
-        observer = TrainingObserver(lambda step: moments.append(time.perf_counter()), lambda epoch, row: None)
-        fit(Training(model, loader, None, config.train), checkpoints=Path(folder), observer=observer)
+        fit(Training(model, loader, None, config.train), checkpoints=Path(folder), observer=Moments())
     begin, end = moments[WARM_STEPS], moments[-1]
     return {"seconds": end - begin, "states": sum(begin < state < end for state in states)}
 

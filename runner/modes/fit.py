@@ -25,7 +25,7 @@ from runner.modes.context import RunContext, data_stage, open_loaders, open_note
 from runner.modes.figures import picture_data, picture_wait
 from runner.modes.model import build_model
 from runner.modes.open_data import data_section, open_dataset, open_repeated
-from runner.modes.phases import phase_augmentations, report_phase
+from runner.modes.phases import phase_augmentations
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
 from runner.modes.resume import fewer_epochs, refuse_other_data, where_to_start
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     import keras
 
     from runner.callbacks.user_callbacks import UserCallback
-    from runner.training.phases import Phases
     from runner.training.setup import Training
 
 
@@ -74,7 +73,7 @@ def train_model(run: RunContext, resumed: RunFolder | None) -> Dataset:
             augmentations = phase_augmentations(run.config, dataset, loaders["train"], phases)
             training = _training(run, model, loaders, first_loss, pixels)
             training = replace(training, callbacks=callbacks, phases=phases, augmentations=augmentations)
-            begin = None if resumed is None else partial(_begin_again, run, dataset, notes)
+            begin = None if resumed is None else partial(_begin_again, run, dataset, notes, start)
             result = _fit(run, training, settings, start=start, begin=begin)
             _report_fit(run, training, settings, result)
             if first_loss is not None:
@@ -179,55 +178,31 @@ def _fit(
     settings: LoaderSettings,
     *,
     start: State | None,
-    begin: Callable[[State | None], None] | None,
+    begin: Callable[[], None] | None,
 ) -> dict[str, Any]:
-    """The result of `loop.fit`. metrics.csv, the terminal, the tracker and run.json are updated after every epoch.
+    """The result of `loop.fit`, which a `RunObserver` reports and records.
 
-    `begin` is called with the state that a resumed run starts from, before its next step.
+    A resumed run starts from `start`, and calls `begin` before its next step.
     """
+    from runner.modes.observer import RunObserver
     from runner.training.loop import fit
     from runner.training.profile import PROFILE_PSTATS, profiled
-    from runner.training.setup import TrainingObserver
 
     path, clock, steps = run.record.path, training.train.clock, training.steps_per_epoch
-    metrics, sampler = MetricsTable(path), Sampler(run, training)
+    metrics, resumed_at = MetricsTable(path), None
+    if begin is not None:
+        metrics.resume(start.done_epochs(steps) if start else 0)
+        resumed_at = start.step if start else 0
     pace = TrainingPace(settings.batch_size, lambda: clock.waited_seconds)
     profiling = profiled(path / PROFILE_PSTATS) if run.config.debug == "profile" else nullcontext()
     train = run.config.train
-    with run.terminal.training(epochs=train.epochs, steps_per_epoch=steps, pace=pace, monitor=train.monitor) as view:
-
-        def on_values(read: Callable[[], Mapping[str, float]]) -> None:
-            sampler.on_values(read)
-            view.on_values(read)
-
-        def on_step(step: int) -> None:
-            sampler.on_step(step)
-            view.on_step(step)
-
-        def on_epoch(epoch: int, row: dict[str, float | None]) -> None:
-            metrics.append(epoch, row)
-            sampler.on_epoch(epoch)
-            view.on_epoch(epoch, row)
-            run.tracking.epoch(epoch, row)
-
-        def on_weights(digests: list[str | None]) -> None:
-            run.record.update(digests={"weights_per_epoch": digests})
-
-        def on_goals(goals: Mapping[str, str]) -> None:
-            run.record.update(goals=goals)
-
-        def on_phase(phases: Phases) -> None:
-            report_phase(run, phases)
-
-        def on_begin() -> None:
-            if begin is not None:
-                metrics.resume(start.done_epochs(steps) if start else 0)
-                begin(start)
-            sampler.begin(start.step if start else 0, resumed=begin is not None)
-
-        with profiling, closing(sampler):
-            observer = TrainingObserver(on_step, on_epoch, on_weights, on_begin, on_goals, on_values, on_phase)
-            return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
+    with (
+        run.terminal.training(epochs=train.epochs, steps_per_epoch=steps, pace=pace, monitor=train.monitor) as view,
+        profiling,
+        closing(Sampler(run, training, resumed_at=resumed_at)) as sampler,
+    ):
+        observer = RunObserver(run, metrics, view, sampler, begin)
+        return fit(training, checkpoints=path / CHECKPOINTS, observer=observer, start=start)
 
 
 def _start(

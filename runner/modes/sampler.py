@@ -26,35 +26,33 @@ Values = Callable[[], Mapping[str, float]]
 class Sampler:
     """Samples a training in its own thread from `begin` on, until `close`; it costs the training thread nothing.
 
-    Of a group of processes, that of rank 0 samples its machine. A failure ends the thread and not the run.
+    A run that is resumed at a global step continues its table. Of a group of processes, that of rank 0 samples its
+    machine. A failure ends the thread and not the run.
     """
 
-    def __init__(self, run: RunContext, training: Training) -> None:
+    def __init__(self, run: RunContext, training: Training, *, resumed_at: int | None = None) -> None:
         self._run, self._steps_per_epoch, self._clock = run, training.steps_per_epoch, training.train.clock
         self._epochs = training.settings.epochs
         self._loaders = [loader for loader in (training.train, training.validation) if loader is not None]
         self._table = SystemTable(run.record.path)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self._step, self._epoch, self._epoch_began = 0, 1, 0.0
+        self._resumed_at, self._step = resumed_at, resumed_at or 0
+        self._epoch, self._epoch_began = self._step // self._steps_per_epoch + 1, 0.0
         self._values: Values = dict
 
-    def begin(self, step: int, *, resumed: bool) -> None:
-        """Start the thread before global step `step`; a run that is resumed continues its table."""
+    def begin(self, values: Values) -> None:
+        """Start the thread, which takes the loss from `values`."""
         if not self._run.rank.leads:
             return
-        self._step, self._epoch = step, step // self._steps_per_epoch + 1
+        self._values = values
         if self._run.record.document["machine"].get("gpus") and not is_readable():
             log.info(MISSING)  # the page says so as well; on the screen of every run it would be in the way
-        if resumed:
-            self._table.resume(step)
+        if self._resumed_at is not None:
+            self._table.resume(self._resumed_at)
         self._began = self._epoch_began = time.monotonic()
         self._thread = threading.Thread(target=self._sample, name="system", daemon=True)
         self._thread.start()
-
-    def on_values(self, read: Values) -> None:
-        """Take the loss from `read` from now on."""
-        self._values = read
 
     def on_step(self, step: int) -> None:
         """Note that batch `step` is on its way to the model."""

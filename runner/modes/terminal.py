@@ -206,9 +206,9 @@ class TrainingView:
         self._values: Callable[[], Mapping[str, float]] = dict
         self._shown: tuple[str, str] | None = None
 
-    def on_values(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Take the loss and the metrics of the epoch so far from `read`, which waits for no step."""
-        self._values = read
+    def begin(self, values: Callable[[], Mapping[str, float]]) -> None:
+        """Show the loss and the metrics of the epoch so far by what `values` returns, which waits for no step."""
+        self._values = values
 
     def on_step(self, step: int) -> None:
         """Show progress: batch `step` is on its way to the model."""

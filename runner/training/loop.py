@@ -76,8 +76,7 @@ def fit(
             steps=training.steps_per_epoch,
         )
         progress.begin(callbacks)
-        observer.on_values(callbacks.running_values)
-        observer.on_begin()
+        observer.on_begin(callbacks.running_values)
         if progress.epoch_logs is not None or not phases.is_over(progress.step):
             observer.on_phase(phases)
         checkpoints.mkdir(exist_ok=True)

@@ -66,21 +66,26 @@ class Training:
         return self.settings.monitor
 
 
-@dataclass(frozen=True)
 class TrainingObserver:
-    """Functions that training calls: for every step, for every epoch's row of metrics, and for the weights' digests.
+    """Whom training informs. Nothing is done here: a subclass overrides what it wants to know."""
 
-    `on_weights` gets the digests of all epochs so far; None for an epoch whose digest is not known. `on_begin` is
-    called before the first step, when nothing can refuse the training any more. `on_goals` gets, after the first epoch,
-    which way each metric is better. `on_values` gets, before the first step, a function that returns the loss and the
-    metrics of the epoch so far, from any thread and without waiting for a step. `on_phase` is called where a phase
-    begins, and where training goes on in one.
-    """
+    def on_begin(self, values: Callable[[], Mapping[str, float]]) -> None:
+        """Before the first step, when nothing can refuse the training any more.
 
-    on_step: Callable[[int], None]
-    on_epoch: Callable[[int, dict[str, float | None]], None]
-    on_weights: Callable[[list[str | None]], None] = lambda digests: None
-    on_begin: Callable[[], None] = lambda: None
-    on_goals: Callable[[Mapping[str, str]], None] = lambda goals: None
-    on_values: Callable[[Callable[[], Mapping[str, float]]], None] = lambda read: None
-    on_phase: Callable[[Phases], None] = lambda phases: None
+        `values` returns the loss and the metrics of the epoch so far, from any thread and without waiting for a step.
+        """
+
+    def on_phase(self, phases: Phases) -> None:
+        """Where a phase begins, and where a resumed training goes on in one."""
+
+    def on_step(self, step: int) -> None:
+        """When the batch of global step `step`, counted from 0, is on its way to the model."""
+
+    def on_epoch(self, epoch: int, row: Mapping[str, float | None]) -> None:
+        """When an epoch, counted from 1, has ended with its validation: its row of metrics.csv."""
+
+    def on_weights(self, digests: list[str | None]) -> None:
+        """After every epoch, the digests of the weights of all epochs so far; None where one is not known."""
+
+    def on_goals(self, goals: Mapping[str, str]) -> None:
+        """After the first epoch, which way each metric is better: `min` or `max`."""

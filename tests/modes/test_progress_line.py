@@ -75,7 +75,7 @@ def test_line_in_a_pipe_has_loss_and_metrics(monkeypatch):
     out = io.StringIO()
     terminal = Terminal(Console(file=out, width=100, highlight=False, soft_wrap=True))
     with terminal.training(epochs=2, steps_per_epoch=150, pace=TrainingPace(8, lambda: 0.0)) as view:
-        view.on_values(lambda: {"loss": 0.25, "accuracy": 0.875})
+        view.begin(lambda: {"loss": 0.25, "accuracy": 0.875})
         view.on_step(0)
         clock["now"] = 60.0
         view.on_step(120)

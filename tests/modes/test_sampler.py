@@ -19,7 +19,7 @@ def _fast(monkeypatch):
     monkeypatch.setattr(sampler_module, "is_readable", lambda: False)
 
 
-def sampler_of(folder, *, leads=True, gpus=None, notes=(), processes=()):
+def sampler_of(folder, *, leads=True, gpus=None, notes=(), processes=(), resumed_at=None):
     clock = Clock()
     clock.processes = processes
     record = SimpleNamespace(path=folder, document={"machine": {"gpus": gpus}})
@@ -27,7 +27,7 @@ def sampler_of(folder, *, leads=True, gpus=None, notes=(), processes=()):
         record=record, rank=SimpleNamespace(leads=leads), terminal=SimpleNamespace(note=lambda text: notes.append(text))
     )
     parts = {"train": SimpleNamespace(clock=clock), "validation": None, "settings": SimpleNamespace(epochs=3)}
-    return Sampler(run, SimpleNamespace(steps_per_epoch=10, **parts))
+    return Sampler(run, SimpleNamespace(steps_per_epoch=10, **parts), resumed_at=resumed_at)
 
 
 def rows_of(folder, count=1, where=lambda row: True):
@@ -47,8 +47,7 @@ def is_sampling():
 
 def test_rows_say_where_training_is(tmp_path):
     sampler = sampler_of(tmp_path)
-    sampler.on_values(lambda: {"loss": 0.12345678})
-    sampler.begin(0, resumed=False)
+    sampler.begin(lambda: {"loss": 0.12345678})
     sampler.on_step(3)
     row = rows_of(tmp_path, where=lambda row: row["step"] == 4)[0]
     assert (row["epoch"], row["loss"]) == (1, 0.123457)
@@ -65,7 +64,7 @@ def test_rows_say_where_training_is(tmp_path):
 def test_end_writes_the_last_row(tmp_path, monkeypatch):
     monkeypatch.setattr(system_table, "SHORTEST_SECONDS", 60)
     sampler = sampler_of(tmp_path)
-    sampler.begin(0, resumed=False)
+    sampler.begin(dict)
     sampler.on_step(9)
     sampler.close()
     assert [row["step"] for row in read_system(tmp_path)] == [10]
@@ -74,19 +73,19 @@ def test_end_writes_the_last_row(tmp_path, monkeypatch):
 def test_wait_that_goes_on_counts(tmp_path):
     sampler = sampler_of(tmp_path)
     with sampler._clock.waiting():
-        sampler.begin(0, resumed=False)
+        sampler.begin(dict)
         assert rows_of(tmp_path, 3)[-1]["wait_share"] > 0.9
     sampler.close()
 
 
 def test_resumed_run_appends_its_rows(tmp_path):
     first = sampler_of(tmp_path)
-    first.begin(0, resumed=False)
+    first.begin(dict)
     first.on_step(14)
     seconds = rows_of(tmp_path, 2, lambda row: row["step"] == 15)[-1]["seconds"]
     first.close()
-    second = sampler_of(tmp_path)
-    second.begin(15, resumed=True)
+    second = sampler_of(tmp_path, resumed_at=15)
+    second.begin(dict)
     row = rows_of(tmp_path, where=lambda row: row["epoch"] == 2)[0]
     second.close()
     assert (row["step"], row["epoch_seconds"]) == (15, pytest.approx(row["seconds"] - seconds, abs=0.5))
@@ -95,7 +94,7 @@ def test_resumed_run_appends_its_rows(tmp_path):
 
 def test_only_the_leading_rank_samples(tmp_path):
     sampler = sampler_of(tmp_path, leads=False)
-    sampler.begin(0, resumed=False)
+    sampler.begin(dict)
     sampler.close()
     assert not is_sampling()
     assert not (tmp_path / "system.csv").exists()
@@ -103,7 +102,7 @@ def test_only_the_leading_rank_samples(tmp_path):
 
 def test_failure_ends_the_thread_alone(tmp_path, caplog):
     sampler = sampler_of(tmp_path / "missing")
-    sampler.begin(0, resumed=False)
+    sampler.begin(dict)
     sampler._thread.join(20)
     assert "system.csv ends here" in caplog.text
     sampler.close()
@@ -113,7 +112,7 @@ def test_missing_package_for_a_gpu_is_logged(tmp_path, caplog):
     notes = []
     caplog.set_level("INFO", "runner.system")
     sampler = sampler_of(tmp_path, gpus=[{"name": "H100"}], notes=notes)
-    sampler.begin(0, resumed=False)
+    sampler.begin(dict)
     sampler.close()
     assert caplog.messages == [
         "system.csv has no columns of the GPU without the package nvidia-ml-py; pip install 'keras-runner[gpu]'"

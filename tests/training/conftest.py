@@ -98,20 +98,25 @@ def lend(source, settings):
     return model
 
 
-class Trained:
+class Trained(TrainingObserver):
     """A training that is over, by an error of the type `ends` if given: its weights, rows, and what it returned."""
 
     def __init__(self, folder, source, settings, *, kind, validation, on_step=lambda step: None, start=None, ends=None,
                  own_model=False, callbacks=()):  # fmt: skip
-        self.folder, self.rows, self.result = folder, [], None
+        self.folder, self.rows, self.result, self._on_step = folder, [], None, on_step
         self._model = build(source, settings) if own_model else lend(source, settings)
         HOLDERS[id(self._model)] = self
         with load(source, kind) as loader, load(source, kind, shuffle=False) as held_out:
             training = Training(self._model, loader, held_out if validation else None, settings, callbacks=callbacks)
-            observer = TrainingObserver(on_step, lambda epoch, row: self.rows.append(row))
             with pytest.raises(ends) if ends else nullcontext():
-                self.result = fit(training, checkpoints=folder, observer=observer, start=start)
+                self.result = fit(training, checkpoints=folder, observer=self, start=start)
         self.weights = self._model.get_weights()
+
+    def on_step(self, step):
+        self._on_step(step)
+
+    def on_epoch(self, epoch, row):
+        self.rows.append(row)
 
     @property
     def model(self):

@@ -42,7 +42,7 @@ def network():
     return task, model_of(inputs, x, task)
 
 
-class Phased:
+class Phased(TrainingObserver):
     """A training in phases, from a state if there is one: its model, the rows, and what it returned."""
 
     def __init__(self, folder, phases, start=None, **settings):
@@ -55,12 +55,14 @@ class Phased:
 
         self.phases = Phases(settings, 3, PhasePlace.of(start), compile_for)
         self.phases.begin(self.model)
-        observer = TrainingObserver(lambda step: None, lambda epoch, row: self.rows.append(row), on_phase=self._begin)
         with load(Points()) as loader, load(Points(), shuffle=False) as held_out:
             training = Training(self.model, loader, held_out, settings, phases=self.phases)
-            self.result = fit(training, checkpoints=folder, observer=observer, start=start)
+            self.result = fit(training, checkpoints=folder, observer=self, start=start)
 
-    def _begin(self, phases):
+    def on_epoch(self, epoch, row):
+        self.rows.append(row)
+
+    def on_phase(self, phases):
         self.begun.append(phases.describe())
         self.optimizers.append({variable.path.partition("/")[2]: np.array(variable)
                                 for variable in self.model.optimizer.variables})  # fmt: skip
