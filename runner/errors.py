@@ -102,9 +102,21 @@ class WorkerError(RunnerError):
 
 
 class LostRankError(RunnerError):
-    """Another process of a group has ended; whoever started them says why, and may start them again."""
+    """Another process of a group has ended; whoever started them says why, and may start them again.
+
+    `kind` is the name of the class of the error that ended it, empty if it was killed.
+    """
 
     exit_code = 76
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        self.kind = kind
+        super().__init__(message)
+
+
+def kind_of_error(error: BaseException) -> str:
+    """The name of the class of an error; of one that ended another process of the group, if that ended this one."""
+    return (error.kind if isinstance(error, LostRankError) else "") or type(error).__name__
 
 
 class Terminated(KeyboardInterrupt):

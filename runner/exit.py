@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 from runner.errors import ConfigurationError, RunnerError, Terminated
@@ -167,7 +168,28 @@ class SignalsOfTheParent:
             raise Terminated
 
 
-STDERR = 2
+STDOUT, STDERR = 1, 2
+
+
+def keep_terminal(log: Path) -> None:
+    """Leave stdout and stderr to Python; what libraries in C++ and child processes write there is added to `log`."""
+    for name, number in (("stdout", STDOUT), ("stderr", STDERR)):
+        stream = getattr(sys, name)
+        stream.flush()
+        buffering = 1 if stream.line_buffering else -1
+        kept = open(os.dup(number), "w", buffering, stream.encoding, stream.errors)  # noqa: SIM115, PTH123
+        setattr(sys, name, kept)
+    with suppress(OSError), log.open("ab") as file:
+        os.dup2(file.fileno(), STDOUT)
+        os.dup2(file.fileno(), STDERR)
+
+
+def _stderr_descriptor() -> int:
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError):  # a stream of a program's own
+        return STDERR
+
 
 SIGNALS: dict[signal.Signals, type[KeyboardInterrupt]] = {
     signal.SIGINT: KeyboardInterrupt,
@@ -208,8 +230,9 @@ def interruptible() -> Iterator[Interruption]:
             return
         if interruption.requested is None:
             interruption.requested = SIGNALS[signal.Signals(number)]
-            line = b"\n" if os.isatty(STDERR) else b""  # below the progress and the ^C of the terminal
-            os.write(STDERR, line + NOTICE)  # not by a stream, which may be in the middle of a write
+            terminal = _stderr_descriptor()
+            line = b"\n" if os.isatty(terminal) else b""  # below the progress and the ^C of the terminal
+            os.write(terminal, line + NOTICE)  # not by a stream, which may be in the middle of a write
         else:
             REQUESTS.forget()
             restore()

@@ -17,12 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runner.distribute.exchange import note_error
 from runner.distribute.group import NOT_CONNECTED
-from runner.distribute.rank_files import DONE, error_file
+from runner.distribute.rank_files import DONE, log_file, note_error
 from runner.distribute.ranks import Rank
-from runner.errors import LostRankError
-from runner.exit import SignalsOfTheParent, error_text, guarded, leave, terminable
+from runner.errors import LostRankError, Terminated
+from runner.exit import SignalsOfTheParent, guarded, keep_terminal, leave, terminable
 
 STDIN = 0
 
@@ -43,8 +42,6 @@ def main() -> int:
         order = json.loads(sys.stdin.buffer.readline())
         threading.Thread(target=parent.watch, name="parent-watch", daemon=True).start()
         code = guarded(lambda: _noting_error(number, address, scratch, order, parent))
-    if number and code not in (0, LostRankError.exit_code):
-        note_error(Path(order["folder"]), number)
     if parent.is_gone:
         shutil.rmtree(scratch, ignore_errors=True)
     leave(code)
@@ -95,16 +92,24 @@ class Parent:
 
 
 def _noting_error(number: int, address: str, scratch: Path, order: dict[str, Any], parent: Parent) -> int:
-    """Take part; the terminal that gets the errors of rank 0 is that of its host, so other hosts get them by a file."""
+    """Take part, and leave an error for the other ranks and their parent. In the terminal is only Python of rank 0."""
+    folder = Path(order["folder"])
+    if number == 0:
+        keep_terminal(log_file(folder, 0))
     try:
         return _take_part(number, address, scratch, order, parent)
     except LostRankError as error:  # which the parent explains in the terminal
         if number:
             sys.stderr.write(f"ended: {error}\n")
         return error.exit_code
+    except Terminated as error:
+        if number:  # which has no signals but those of the parent
+            sys.stderr.write("ended with the others\n")
+            return error.exit_code
+        note_error(folder, number, error)
+        raise
     except BaseException as error:
-        if number == 0 and order["settings"]["distribute"].get("hosts", 1) > 1:
-            error_file(Path(order["folder"]), 0).write_text(error_text(error) + "\n", "utf-8", "backslashreplace")
+        note_error(folder, number, error)
         raise
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -42,6 +44,17 @@ def test_second_request_ends_at_once(handlers, monkeypatch):
     monkeypatch.setattr(ends, "SAME_SECONDS", -1)
     with pytest.raises(KeyboardInterrupt), ends.interruptible():
         send(signal.SIGINT, signal.SIGINT)
+
+
+def test_terminal_is_kept_for_python(tmp_path, capfd):
+    written = """
+import os, sys; from pathlib import Path; from runner.exit import keep_terminal
+keep_terminal(Path(sys.argv[1])); print("epoch 1"); sys.stderr.write("note")
+[os.write(number, b"C++") for number in (1, 2)]
+"""
+    subprocess.run([sys.executable, "-c", written, str(tmp_path / "0.log")], check=True)
+    assert tuple(capfd.readouterr()) == ("epoch 1\n", "note")
+    assert (tmp_path / "0.log").read_text() == "C++C++"
 
 
 def test_signals_are_left_to_the_parent(handlers):

@@ -24,11 +24,6 @@ def rank_folders(run: Path) -> list[Path]:
     return sorted(folder for folder in (run / RANKS).glob("*") if folder.name.isdecimal())
 
 
-def note_error(folder: Path, number: int) -> None:
-    """Leave word for rank 0, which may wait for a file, that another rank ends with an error; its log has it."""
-    error_file(folder, number).touch()
-
-
 class Exchange:
     """Hands values of the ranks of a run, which is in `folder`, to rank 0, and those of rank 0 to all, in files.
 
@@ -123,9 +118,8 @@ class Exchange:
         number = int(file.name.partition("-")[0])
         while not file.exists():
             time.sleep(WATCH_SECONDS)
-            if (noted := error_file(self.run, number)).exists():
-                lines = error_of(self.run, number) if number else noted.read_text("utf-8").splitlines()
-                raise LostRankError(f"rank {number}: {' '.join(lines).removeprefix('error: ')}")
+            if error_file(self.run, number).exists() and (error := error_of(self.run, number)) is not None:
+                raise LostRankError(f"rank {number}: {error}", error.kind)
 
 
 WITHOUT_OTHERS = Exchange()

@@ -15,19 +15,17 @@ from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from runner.distribute.group_end import GroupEnd, cause_of, death_text_of, error_text_of
 from runner.distribute.rank_files import (
     DONE,
     RANKS,
     START,
-    error_file,
-    error_of,
-    killed_by,
+    log_file,
     note_death,
     remove_handed_in,
 )
-from runner.errors import LostRankError, RunnerError
-from runner.exit import noting_signals
-from runner.messages import plural
+from runner.errors import RunnerError
+from runner.exit import INTERRUPTED, noting_signals
 
 COMMAND = (sys.executable, "-m", "runner.rank")
 
@@ -49,28 +47,6 @@ SETTLE_SECONDS = 0.5
 
 END_SECONDS = 120.0
 """How long the other ranks may take to end after rank 0."""
-
-LOST = LostRankError.exit_code
-STALLED = 124
-"""Exit code in place of that of a rank that gives no sign of life: the others end themselves, as JAX has them do."""
-
-
-@dataclass(frozen=True)
-class GroupEnd:
-    """How a group ended: the exit code, and the rank that was the cause."""
-
-    code: int
-    rank: int
-
-    @property
-    def is_death(self) -> bool:
-        """Whether a rank was killed, stalled or lost the others, rather than ended by an error of the run."""
-        return self.code < 0 or self.code in (LOST, STALLED)
-
-    def __str__(self) -> str:
-        """What happened, after a death."""
-        what = {LOST: "lost its connection to another rank", STALLED: "gave no sign of life"}
-        return f"rank {self.rank} {what.get(self.code) or 'was ' + killed_by(self.code)}"
 
 
 class NoOthers:
@@ -157,7 +133,7 @@ class RankGroup:
         if any(ended.values()):
             time.sleep(SETTLE_SECONDS + self._others.delay_seconds)
             ended |= self._all_ended()  # after those that ended first
-        end = self._cause(ended, world)
+        end = cause_of(ended, world)
         limit = time.monotonic() + END_SECONDS
         while end.code == 0 and len(self._all_ended()) < world and time.monotonic() < limit:
             time.sleep(WATCH_SECONDS)
@@ -166,19 +142,6 @@ class RankGroup:
 
     def _all_ended(self) -> dict[int, int]:
         return {**self.ended(), **self._others.ended()}
-
-    def _cause(self, ended: Mapping[int, int], world: int) -> GroupEnd:
-        """What ended the group, given the first to end first: a death before errors, which the others have after it.
-
-        If all that have ended miss another one, those that still run are the cause.
-        """
-        ends = [GroupEnd(code, rank) for rank, code in ended.items() if code]
-        survivors = [end for end in ends if end.code in (LOST, -signal.SIGABRT)]
-        killed = [end for end in ends if end.is_death and end not in survivors]
-        errors = [end for end in ends if not end.is_death]
-        stalled = [GroupEnd(STALLED, rank) for rank in range(world) if survivors and rank not in ended]
-        aborted = sorted(survivors, key=lambda end: end.code == LOST)
-        return next(iter([*killed, *errors, *stalled, *aborted]), GroupEnd(0, 0))
 
     def close(self) -> None:
         """End all ranks of this host that still run."""
@@ -207,7 +170,7 @@ def _started(number: int, words: Sequence[str], order: bytes, folder: Path) -> s
     if number == 0:
         rank = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
     else:
-        with _log(folder / RANKS / f"{number}.log") as log:
+        with _log(log_file(folder, number)) as log:
             with suppress(OSError):  # the disk is full: a log may lack lines
                 log.write(START.encode())
             rank = subprocess.Popen(
@@ -247,6 +210,13 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
     again, at most `restarts` times, None if the run keeps no state; an error of the run ends it.
     """
     (folder / RANKS).mkdir(parents=True, exist_ok=True)
+    try:
+        return _supervised(world, restarts, order_of, folder)
+    finally:
+        remove_handed_in(folder)
+
+
+def _supervised(world: World, restarts: int | None, order_of: Callable[[int], bytes], folder: Path) -> int:
     attempt, ports, others = 0, 0, world.others
     while True:
         (folder / DONE).unlink(missing_ok=True)
@@ -260,23 +230,23 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
         finally:
             group.close()
         others.end()
-        if world.size == world.local:
-            remove_handed_in(folder)
         if end.code == NOT_CONNECTED and (ports := ports + 1) < MOST_PORTS:
             continue
         if end.code == NOT_CONNECTED:
             _say(f"error: rank {end.rank} could not connect at {address}, nor at {MOST_PORTS - 1} before it", others)
             return 1
         if not end.is_death:
-            _say_cause(end, folder, others)
+            if end.rank:
+                _say(error_text_of(end, folder), others)
+            elif end.code:  # in the terminal of this host already
+                others.say(error_text_of(end, folder))
             return end.code
         if group.num_signals:  # before rank 0 could handle one
             _say("error: interrupted", others)
-            return 128 - end.code
+            return 128 - end.code if end.code < 0 else INTERRUPTED
         attempt += 1
         if restarts is None or attempt > restarts:
-            after = "" if restarts is None else f", after {plural(restarts, 'restart')} (distribute.restarts)"
-            _say(f"error: {end}{after or '; start the run again'}", others)
+            _say(death_text_of(end, folder, restarts), others)
             return 1
         _say(f"{end}: all ranks start again from the newest state", others)
 
@@ -284,17 +254,6 @@ def supervise(world: World, restarts: int | None, order_of: Callable[[int], byte
 def _say(text: str, others: NoOthers) -> None:
     sys.stderr.write(f"{text}\n")
     others.say(text)
-
-
-def _say_cause(end: GroupEnd, folder: Path, others: NoOthers) -> None:
-    """Repeat the message of a rank whose error ended the run; rank 0 has written its own on this host."""
-    if end.code and end.rank:
-        lines = error_of(folder, end.rank) or [f"error: exit code {end.code}; its log is {folder / RANKS}"]
-        _say("\n".join([f"rank {end.rank}:", *lines]), others)
-    elif end.code:
-        file = error_file(folder, 0)
-        error = file.read_text("utf-8") if file.exists() else f"error: exit code {end.code}; see host 0"
-        others.say(f"rank 0:\n{error.rstrip()}")
 
 
 def free_port() -> int:

@@ -54,9 +54,10 @@ def follow(config: Settings, rank: Rank, led: Path, scratch: Path | None = None)
     terminal = Terminal()
     with TemporaryDirectory(prefix="keras-runner-rank-", dir=scratch) as folder:
         record = RunRecord.open(Path(folder), backend=config.backend)
-        watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
+        exchange = Exchange(rank, led)
+        watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal, exchange))
         with closing(watchdog), watchdog.watching():
-            context = RunContext(config, record, terminal, Tracking(config, terminal), Exchange(rank, led))
+            context = RunContext(config, record, terminal, Tracking(config, terminal), exchange)
             if config.from_run is None:
                 train_model(context, resumed)
                 gather_ranks(context)
@@ -68,8 +69,11 @@ def follow(config: Settings, rank: Rank, led: Path, scratch: Path | None = None)
 NOTE_SECONDS = 0.4
 """How long the log of a rank may take to say why it ended; then the parent ends all."""
 
-LOST = ("Gloo", "NCCL", "coordination service", "Connection reset by peer")
-"""What JAX says where another process is missing."""
+LOST = ("gloo", "nccl", "coordination service", "connection reset", "connection closed", "socket closed", "heartbeat")
+"""What JAX says where another process is missing, in small letters."""
+
+OF_JAX = "JaxRuntimeError"
+"""The class of all errors of JAX's computations, by name: this module is imported without JAX."""
 
 
 @contextmanager
@@ -80,22 +84,27 @@ def naming_lost_rank(rank: Rank, folder: Path) -> Iterator[None]:
     except RunnerError:
         raise
     except Terminated as error:  # the parent ends all, as one of them has ended before training
-        if said := [text for text in _errors(rank, folder) if rank.leads]:
-            raise LostRankError("; ".join(said).replace("error: ", "")) from error
+        if rank.leads and (lost := _lost(rank, folder)) is not None:
+            raise lost from error
         raise
     except Exception as error:
-        if rank.world == 1 or not any(word in str(error) for word in LOST):
+        names_loss = any(word in str(error).lower() for word in LOST)
+        if rank.world == 1 or not (names_loss or type(error).__name__ == OF_JAX):
             raise
         limit = time.monotonic() + NOTE_SECONDS
-        while not (said := _errors(rank, folder)) and time.monotonic() < limit:
+        while (lost := _lost(rank, folder)) is None and time.monotonic() < limit:
             time.sleep(NOTE_SECONDS / 20)
-        raise LostRankError("; ".join(said).replace("error: ", "") or "another rank was lost") from error
+        if lost is None and not names_loss:
+            raise
+        raise (lost or LostRankError("another rank was lost")) from error
 
 
-def _errors(rank: Rank, folder: Path) -> list[str]:
-    """The errors of the other ranks with a log."""
-    found = {number: error_of(folder, number) for number in range(1, rank.world) if number != rank.number}
-    return [f"rank {number}: {' '.join(lines)}" for number, lines in found.items() if lines]
+def _lost(rank: Rank, folder: Path) -> LostRankError | None:
+    """The errors that have ended other ranks, as one; None if there are none."""
+    numbers = [number for number in range(rank.world) if number != rank.number]
+    found = {number: error for number in numbers if (error := error_of(folder, number)) is not None}
+    message = "; ".join(f"rank {number}: {error}" for number, error in found.items())
+    return LostRankError(message, next(iter(found.values())).kind) if found else None
 
 
 def gather_ranks(run: RunContext) -> None:

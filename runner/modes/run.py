@@ -125,7 +125,8 @@ def run(
     tracking = Tracking(config, terminal := Terminal())
     findings, difference = None, None
     record = _open_record(config, folder, origin, resumed, digests)
-    watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal))
+    exchange = Exchange(rank, folder)
+    watchdog = Watchdog(config.loader.timeout_seconds, partial(end_process, config, record, terminal, exchange))
     with (
         removed_if_refused(folder, is_new=is_new),
         tracking.ending(folder),
@@ -137,7 +138,7 @@ def run(
     ):
         terminal.path("run", record.path)
         _report_origin(given, config, origin, record, terminal)
-        context = RunContext(config, record, terminal, tracking, Exchange(rank, folder), callbacks)
+        context = RunContext(config, record, terminal, tracking, exchange, callbacks)
         if resumed is None:
             context.begin()
         if config.mode == "check":

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from runner.distribute.rank_files import RANKS
-from runner.errors import BadSampleError, ConfigurationError, LostRankError, TrainingError, UserReadError, WorkerError
+from runner.distribute.exchange import Exchange
+from runner.distribute.rank_files import RANKS, note_error
+from runner.errors import ConfigurationError, LostRankError, TrainingError, WorkerError, kind_of_error
 from runner.exit import complain
 from runner.messages import plural
 from runner.modes.terminal import Line, Terminal
@@ -23,11 +24,12 @@ from runner.records.run_folder import RunFolder
 from runner.records.run_names import repair_latest
 from runner.records.state import newest_step
 from runner.reports.index_page import INDEX_HTML, refresh_index
+from runner.reports.next_step import BAD_SAMPLE, again_words, resume_words
 from runner.settings import TRAINING, Settings
 
 log = logging.getLogger("runner.run")
 
-NO_ADVICE = (TrainingError, ConfigurationError, LostRankError)
+NO_ADVICE = tuple(kind.__name__ for kind in (TrainingError, ConfigurationError, LostRankError))
 """Errors after which the run cannot just be resumed, or which are explained by whoever started the process."""
 
 
@@ -82,8 +84,12 @@ def was_refused(folder: Path) -> bool:
     return is_refused and not begun and newest_step(folder / CHECKPOINTS) is None
 
 
-def end_process(config: Settings, record: RunRecord, terminal: Terminal, error: WorkerError) -> NoReturn:
+def end_process(
+    config: Settings, record: RunRecord, terminal: Terminal, exchange: Exchange, error: WorkerError
+) -> NoReturn:
     """Close the record and end the process: its main thread is in a read that nothing can interrupt."""
+    if exchange.rank.world > 1:
+        note_error(exchange.run, exchange.rank.number, error)
     _close_stopped(config, record, terminal, "failed", error)
     complain(str(error))
     os._exit(error.exit_code)
@@ -99,32 +105,25 @@ def stop_lines(config: Settings, record: RunRecord, error: BaseException) -> Ite
     epochs, step = len(read_metrics(record.path)), newest_step(record.path / CHECKPOINTS)
     interrupted = isinstance(error, KeyboardInterrupt)
     if not (interrupted or epochs or step):
+        if kind_of_error(error) == BAD_SAMPLE and record.path.parent.name == "runs" and record.document["argv"]:
+            words = again_words(record.document, config.document())
+            yield "next", f"python -m runner {shlex.join(words)}"
+            yield "", _what_it_does(error, step)
         return
     state = "no state is saved yet" if step is None else f"the state after {plural(step, 'step')} is saved"
     yield "done", f"{epochs:,} of {plural(config.train.epochs, 'epoch')}; {state}"
-    if record.path.parent.name == "runs" and not isinstance(error, NO_ADVICE):
+    if record.path.parent.name == "runs" and kind_of_error(error) not in NO_ADVICE:
         yield "next", _command(config, record, error)
         yield "", _what_it_does(error, step)
 
 
 def _command(config: Settings, record: RunRecord, error: BaseException) -> str:
-    words = [f"resume={record.path}"]
-    if config.extensions:
-        words.append(f"extensions=[{','.join(config.extensions)}]")
-    if _is_bad_sample(error):
-        words.append(f"data.on_bad={'substitute' if config.distribute.world > 1 else 'skip'}")
-    if any(True for _ in config.loader.names()) or record.document.get("callbacks", {}).get("without_state"):
-        words.append("resume_inexact=true")
-    return f"python -m runner {shlex.join(words)}"
+    document = {**record.document, "error": {"type": kind_of_error(error)}}
+    return f"python -m runner {shlex.join(resume_words(str(record.path), document, config.document()))}"
 
 
 def _what_it_does(error: BaseException, step: int | None) -> str:
     where = "starts again" if step is None else "continues from here"
-    if _is_bad_sample(error):
+    if kind_of_error(error) == BAD_SAMPLE:
         return f"{where} without bad samples; mode=check lists all of them"
     return where
-
-
-def _is_bad_sample(error: BaseException) -> bool:
-    """Whether `data.on_bad` would pass over the sample that ended the run."""
-    return isinstance(error, BadSampleError) and not isinstance(error, UserReadError)

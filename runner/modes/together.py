@@ -20,7 +20,10 @@ from runner.errors import ConfigurationError, DataError, RunnerError, Terminated
 from runner.exit import INTERRUPTED
 from runner.records.folder import CHECKPOINTS, outputs
 from runner.records.record import RUN_JSON, RunRecord
+from runner.records.run_folder import RunFolder
 from runner.records.state import newest_step
+from runner.reports.index_page import refresh_index
+from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import TRAINING, Settings
 
 
@@ -64,7 +67,16 @@ def run_together(config: Settings, folder: Path, origin: Origin) -> int:
         raise
     if code not in (0, 1):  # where a rank was killed, its log may say why
         before.put_back()
+    _draw_unclosed(folder)
     return code
+
+
+def _draw_unclosed(folder: Path) -> None:
+    """Draw the page of a run that rank 0 could not end itself; one that cannot be drawn fails no run."""
+    if RunFolder(folder).status == "failed" and not RunFolder(folder).document["finished"]:
+        with suppress(Exception):
+            write_report(folder, max_bytes=MOST_PREDICTIONS_BYTES)
+            refresh_index(folder)
 
 
 def _supervised(config: Settings, folder: Path, origin: Origin) -> int:

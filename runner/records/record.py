@@ -15,7 +15,7 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, kind_of_error
 from runner.messages import printable
 from runner.records.files import Sections, to_json, to_plain, write_atomically, write_in_place
 from runner.records.heartbeat import Heartbeat, process_identity
@@ -223,7 +223,7 @@ class RunRecord:
         with self._lock:
             if self._document["finished"] is not None:
                 return
-            reason = None if error is None else {"type": type(error).__name__, "message": str(error)}
+            reason = None if error is None else {"type": kind_of_error(error), "message": str(error)}
             try:
                 self._set(
                     status=status, error=reason, finished=_now(), seconds=self._with_seconds("total", self._start)

@@ -175,7 +175,7 @@ def read_document(path: Path) -> dict[str, Any]:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise RunnerError(f"{path} is damaged: {key}: {first['msg'].lower()}") from error
-    return {**ABSENT, **document}
+    return document | {name: value for name, value in ABSENT.items() if name not in document}
 
 
 def is_deeper(document: Any, most: int) -> bool:

@@ -223,11 +223,17 @@ def read_run(folder: Path) -> dict[str, Any]:
     return document
 
 
-def mark_killed(folder: Path) -> None:
-    """Write `killed` into a run.json that says `running`: other hosts cannot see that the process is gone."""
+def mark_killed(folder: Path, error: Mapping[str, str] | None = None) -> bool:
+    """Write `killed` into a run.json that says `running`: other hosts cannot see that the process is gone.
+
+    With the type and the message of an `error` that is known to be the cause, `failed`. Returns whether it did.
+    """
     path = folder / RUN_JSON
     if not path.exists():
-        return
+        return False
     document = read_document(path)
-    if document["status"] == "running":
-        write_atomically(path, to_json({**document, "status": "killed"}), overwrite=True)
+    if document["status"] != "running":
+        return False
+    end = {"status": "failed", "error": error} if error else {"status": "killed"}
+    write_atomically(path, to_json({**document, **end}), overwrite=True)
+    return True

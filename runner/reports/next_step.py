@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.messages import plural
 from runner.records.columns import Objective
+from runner.records.dotted import value_at
 from runner.records.folder import CHECKPOINTS, call
 from runner.records.run_folder import RunFolder
 
@@ -19,7 +20,8 @@ LONG_WAIT = 0.1
 OF_THE_USER = ("ConfigurationError", "DataError", "TrainingError")
 """Errors that the same run would meet again."""
 
-SKIP = "data.on_bad=skip"
+BAD_SAMPLE = "BadSampleError"
+"""The error that `data.on_bad` passes over."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def next_step(
     """What helps most: to continue a run that stopped, to wait less, to train longer, or to use the model."""
     trains = run.config.get("mode") in ("run", "fit") and not run.is_debug
     if run.status in ("failed", "interrupted", "killed"):
-        return _after_stop(run, document) if trains else _again(document)
+        return _after_stop(run, document) if trains else _again(run, document)
     if run.status != "completed" or not trains or not run.metrics or run.path.resolve().parent.name != "runs":
         return None
     return _wait_less(document) or _train_longer(run, best, objective) or _use(run, best, objective)
@@ -54,26 +56,27 @@ def _after_stop(run: RunFolder, document: Mapping[str, Any]) -> NextStep:
         sweep = run.name.partition("/")[0]
         return NextStep("Once its cause is gone, run the jobs that did not end:", ("-m", f"sweep.resume={sweep}"))
     if (document["error"] or {}).get("type") in OF_THE_USER:
-        return _again(document)
+        return _again(run, document)
     step = newest_step(run.path / CHECKPOINTS)
     if step is None and not run.metrics:
-        return _again(document)
+        return _again(run, document)
     start = f"This command continues after {plural(step or 0, 'step')}"
     if step is None:
         start = "No state was saved yet; this command starts from the beginning"
     without = ", without samples that cannot be read" if _is_bad_sample(document) else ""
-    return NextStep(f"{start}{without}:", _resume(run, document))
+    return NextStep(f"{start}{without}:", resume_words(call(run.path), document, run.config))
 
 
-def _again(document: Mapping[str, Any]) -> NextStep:
-    words = _typed(document)
+def _again(run: RunFolder, document: Mapping[str, Any]) -> NextStep:
     if _is_bad_sample(document):
-        return NextStep("Repair the file, or start again without samples that cannot be read:", (*words, SKIP))
+        sentence = "Repair the file, or start again without samples that cannot be read:"
+        return NextStep(sentence, again_words(document, run.config))
+    words = _typed(document)
     return NextStep(f"Correct what the message names, then start again{':' if words else '.'}", words)
 
 
 def _is_bad_sample(document: Mapping[str, Any]) -> bool:
-    return (document["error"] or {}).get("type") == "BadSampleError"
+    return (document["error"] or {}).get("type") == BAD_SAMPLE
 
 
 def _typed(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -81,12 +84,26 @@ def _typed(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, document["overrides"] or ()))
 
 
-def _resume(run: RunFolder, document: Mapping[str, Any], *more: str) -> tuple[str, ...]:
-    extensions = run.config.get("extensions") or ()
+def resume_words(name: str, document: Mapping[str, Any], config: Mapping[str, Any], *more: str) -> tuple[str, ...]:
+    """The overrides that continue a run after the error in its document; `config` is that of its last attempt."""
+    extensions = config.get("extensions") or ()
     listed = (f"extensions=[{','.join(extensions)}]",) if extensions else ()
-    inexact = ("resume_inexact=true",) if run.value("loader.kind") == "custom" else ()
-    bad = (SKIP,) if _is_bad_sample(document) else ()
-    return (f"resume={call(run.path)}", *listed, *bad, *inexact, *more)
+    bad = (_passing_over(document, config),) if _is_bad_sample(document) else ()
+    without_state = (document.get("callbacks") or {}).get("without_state")
+    inexact = without_state or value_at(config, "loader.kind") == "custom"
+    return (f"resume={name}", *listed, *bad, *(("resume_inexact=true",) if inexact else ()), *more)
+
+
+def again_words(document: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The overrides that start a run again that met a bad sample, without any."""
+    return (*_typed(document), _passing_over(document, config))
+
+
+def _passing_over(document: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """The key that passes over bad samples; processes that train together need batches of one size."""
+    attempts = (document.get("distribute") or {}).get("attempts")
+    processes = attempts[-1]["processes"] if attempts else value_at(config, "distribute.processes")
+    return f"data.on_bad={'substitute' if (processes or 1) > 1 else 'skip'}"
 
 
 SET = re.compile(r"(?:set|choose) (loader(?:\.\w+)?=\w+)")
@@ -112,7 +129,7 @@ def _train_longer(run: RunFolder, best: Mapping[str, Any] | None, objective: Obj
     if best is None or not isinstance(epochs, int) or not best["epoch"] == last["epoch"] == epochs:
         return None
     sentence = f"{objective.key} was best in the last epoch, so more epochs may help:"
-    return NextStep(sentence, _resume(run, {"error": None}, f"train.epochs={2 * epochs}"))
+    return NextStep(sentence, resume_words(call(run.path), {"error": None}, run.config, f"train.epochs={2 * epochs}"))
 
 
 def _use(run: RunFolder, best: Mapping[str, Any] | None, objective: Objective) -> NextStep:

@@ -201,6 +201,11 @@ def test_hosts_start_again_after_a_death(group):
     assert not (group[0].parents[1] / "hosts").exists()
 
 
+def test_terminal_has_no_lines_of_libraries(group):
+    assert not any("Gloo" in said or "rank 0 was" in said for said in group[1])
+    assert "Gloo" in (group[0] / "ranks" / "0.log").read_text()
+
+
 def test_signal_to_a_host_interrupts_all(group):
     assert all(said.rpartition("start again")[2].endswith("error: interrupted\n") for said in group[1])
 
@@ -213,5 +218,5 @@ def test_wait_of_each_rank_is_on_the_page(group):
     assert "waited longest, and all others waited for it" in page and "in 2 processes" in page
 
 
-def test_other_ranks_write_only_their_log(group):
-    assert sorted(path.name for path in (group[0] / "ranks").iterdir()) == ["1.log", "done"]
+def test_ranks_leave_only_their_logs(group):
+    assert sorted(path.name for path in (group[0] / "ranks").iterdir()) == ["0.log", "1.log", "done"]

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runner.distribute.exchange import WITHOUT_OTHERS, Exchange, note_error, rank_folders
-from runner.distribute.rank_files import START, error_of
+from runner.distribute.exchange import WITHOUT_OTHERS, Exchange, rank_folders
+from runner.distribute.rank_files import START, RankError, error_of, note_error
 from runner.distribute.ranks import Rank
-from runner.errors import RunnerError
+from runner.errors import BadSampleError, ConfigurationError, LostRankError, kind_of_error
 from runner.modes.fit import _pixels
 from runner.modes.initial_weights import model_to_build
 
@@ -44,23 +44,35 @@ def test_process_alone_keeps_its_values():
 
 
 @pytest.mark.parametrize(
-    ("log", "message"),
+    ("error", "kind", "message"),
     [
-        ("error: a.png: torn\n", "^rank 1: a.png: torn$"),
-        ("Traceback (most recent call last):\n  File ...\nKeyError: 3\n", "^rank 1: KeyError: 3$"),
+        (BadSampleError("a.png", "torn"), "BadSampleError", "a.png: torn"),
+        (ConfigurationError(["a must be b", "c must be d"]), "ConfigurationError", "a must be b; c must be d"),
+        (RuntimeError("INTERNAL: no memory\n  at 0x1"), "RuntimeError", "RuntimeError: INTERNAL: no memory"),
     ],
 )
-def test_rank_0_waits_for_no_rank_that_failed(exchanges, tmp_path, log, message):
-    (tmp_path / "ranks" / "1.log").write_text(f"error: of an earlier attempt\n{START}{log}")
-    note_error(tmp_path, 1)
-    with pytest.raises(RunnerError, match=message):
+def test_rank_0_waits_for_no_rank_that_failed(exchanges, tmp_path, error, kind, message):
+    note_error(tmp_path, 1, error)
+    with pytest.raises(LostRankError, match=f"^rank 1: {message}$") as lost:
         list(exchanges[0].gather([0]))
+    assert kind_of_error(lost.value) == kind
 
 
-def test_log_without_an_error_has_none(tmp_path):
+TRACE = "Traceback (most recent call last):\n  File ...\nKeyError: 3\n\n    @ 0x7f58 absl::LogMessage()\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "lines"),
+    [
+        (f"fit\n{TRACE}", ("error: KeyError: 3",)),
+        ("error: 2 problems\n  a\n  b\n*** Check failure", ("error: 2 problems", "  a", "  b")),
+        ("fit\n", None),
+    ],
+)
+def test_log_has_the_error_of_a_rank_that_died(tmp_path, log, lines):
     (tmp_path / "ranks").mkdir()
-    (tmp_path / "ranks" / "1.log").write_text(f"{START}fit\n")
-    assert error_of(tmp_path, 1) == []
+    (tmp_path / "ranks" / "1.log").write_text(f"error: of an earlier attempt\n{START}{log}")
+    assert (error := error_of(tmp_path, 1)) == (lines and RankError(lines)), error
 
 
 def test_each_rank_has_a_folder_of_its_own(exchanges, tmp_path):

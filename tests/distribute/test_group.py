@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from runner.distribute import group
-from runner.distribute.rank_files import START, error_of, note_death
+from runner.distribute.rank_files import START, error_of, note_death, note_error
 from runner.distribute.ranks import ALONE, Rank, Share
-from runner.errors import LostRankError, RunnerError, Terminated
+from runner.errors import BadSampleError, LostRankError, RunnerError, Terminated
 from runner.modes.follow import naming_lost_rank
 from runner.rank import LogFile
 
@@ -84,7 +84,7 @@ def test_ranks_that_lose_each_other_start_again(supervise, capsys):
 
 def test_log_of_a_killed_rank_says_so(supervise, tmp_path):
     assert supervise([WAIT, "os.kill(os.getpid(), 9)"], restarts=0)[0] == 1
-    assert error_of(tmp_path, 1) == ["error: killed by SIGKILL"]
+    assert error_of(tmp_path, 1).lines == ("error: killed by SIGKILL",)
     assert [file.name for file in (tmp_path / "ranks").iterdir()] == ["1.log"]
 
 
@@ -111,6 +111,20 @@ def test_error_ends_the_run_with_its_message(supervise, capsys):
     assert capsys.readouterr().err == "rank 1:\nerror: cat.jpg cannot be read\n"
 
 
+@pytest.mark.parametrize(
+    ("rank", "error"),
+    [
+        ("print('error: torn', file=sys.stderr); sys.exit(4)", {"type": "RunnerError", "message": "rank 1: torn"}),
+        ("os.kill(os.getpid(), 9)", {"type": "LostRankError", "message": "rank 1 was killed by SIGKILL"}),
+    ],
+)
+def test_record_that_rank_0_left_has_the_cause(supervise, tmp_path, rank, error):
+    (tmp_path / "run.json").write_text('{"status": "running"}')
+    supervise([WAIT, rank], restarts=0)
+    document = json.loads((tmp_path / "run.json").read_text())
+    assert (document["status"], document["error"]) == ("failed", error)
+
+
 def test_later_error_is_not_the_cause(supervise, capsys):
     bad = 'print("error: cat.jpg cannot be read", file=sys.stderr); sys.exit(4)'
     lost = "time.sleep(0.3); sys.exit(1)"
@@ -120,6 +134,13 @@ def test_later_error_is_not_the_cause(supervise, capsys):
 
 def test_lost_rank_is_named_with_its_error(tmp_path):
     (tmp_path / "ranks").mkdir()
+    note_error(tmp_path, 1, BadSampleError("cat.jpg", "torn"))
+    jax = type("JaxRuntimeError", (RuntimeError,), {})
+    with pytest.raises(LostRankError, match="^rank 1: cat.jpg: torn$"), naming_lost_rank(Rank(0, 2), tmp_path):
+        raise jax("FAILED_PRECONDITION: task 1")
+    (tmp_path / "ranks" / "1-error.handed-in").unlink()
+    with pytest.raises(jax, match="INTERNAL"), naming_lost_rank(Rank(0, 2), tmp_path):
+        raise jax("INTERNAL: a bug")
     (tmp_path / "ranks" / "1.log").write_text(f"error: old\n{START}fit\nerror: cat.jpg cannot be read\n")
     with pytest.raises(LostRankError, match="^rank 1: cat.jpg cannot be read$"), naming_lost_rank(Rank(0, 2), tmp_path):
         raise RuntimeError("Gloo all-reduce failed: Connection reset by peer")

@@ -91,7 +91,7 @@ def test_error_of_any_host_ends_all_with_it(place, capsys):
 
 def test_error_of_rank_0_reaches_other_hosts(place, capsys):
     member = Member()
-    note = "Path('run/ranks/0-error.handed-in').write_text('error: dog.jpg is torn\\n')"
+    note = "Path('run/ranks/0-error.handed-in').write_text('BadSampleError\\nerror: dog.jpg is torn\\n')"
     assert lead([f"{note}; sys.exit(4)", WAIT]) == 4
     member.join()
     assert member.end == 4 and capsys.readouterr().err == "rank 0:\nerror: dog.jpg is torn\n"

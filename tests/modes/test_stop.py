@@ -8,6 +8,7 @@ from runner import compose
 from runner.errors import (
     BadSampleError,
     ConfigurationError,
+    LostRankError,
     RunnerError,
     StorageError,
     Terminated,
@@ -64,6 +65,21 @@ def test_bad_sample_says_how_to_pass_over_it(stopped):
     assert stopped(BadSampleError("a.png", "torn"))[1:] == [
         "next python -m runner resume=RUN data.on_bad=skip",
         f" {FROM_HERE} without bad samples; mode=check lists all of them",
+    ]
+
+
+def test_bad_sample_of_any_rank_is_substituted(stopped):
+    error = LostRankError("rank 1: a.png: torn", "BadSampleError")
+    keys = ["backend=jax", "distribute.processes=2"]
+    assert stopped(error, *keys)[1] == "next python -m runner resume=RUN data.on_bad=substitute"
+    assert len(stopped(LostRankError("rank 1: killed by SIGKILL"), *keys, parent="b/runs")) == 1
+
+
+def test_bad_sample_before_any_state_starts_again(stopped):
+    document = {"debug": {}, "argv": ["train=default"], "overrides": ["train=default"]}
+    assert stopped(BadSampleError("a.png", "torn"), epochs=0, steps=(), document=document) == [
+        "next python -m runner train=default data.on_bad=skip",
+        f" {AGAIN} without bad samples; mode=check lists all of them",
     ]
 
 

@@ -120,6 +120,10 @@ NAME = "2026-01-01_00-00-00_aaaaaa"
         ({"status": "failed", "error": BadSampleError("a.png", "x")},
          "No state was saved yet; this command starts from the beginning, without samples that cannot be read:",
          f"python -m runner resume={NAME} data.on_bad=skip"),
+        ({"status": "failed", "error": BadSampleError("a.png", "x"), "distribute": {"attempts": [{"processes": 2}]},
+          "callbacks": {"without_state": ["LambdaCallback"]}},
+         "No state was saved yet; this command starts from the beginning, without samples that cannot be read:",
+         f"python -m runner resume={NAME} data.on_bad=substitute resume_inexact=true"),
     ],
 )  # fmt: skip
 def test_next_step_is_one_command(case, sentence, command, stored):
