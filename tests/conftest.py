@@ -157,7 +157,7 @@ def forked_workers():
     from runner.loaders import processes
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(processes, "SpawnProcess", forking().Process)
+        patched.setattr(processes, "IsolatedProcess", forking().Process)
         yield
 
 

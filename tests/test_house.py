@@ -23,7 +23,7 @@ LAYERS = [
     {"errors", "messages", "seeds"},
     {"batch"},
     {"fields"},
-    {"exit", "finite", "machine", "place", "shared_memory", "temporary", "user_code", "watchdog"},
+    {"exit", "finite", "isolated", "machine", "place", "shared_memory", "temporary", "user_code", "watchdog"},
     {"component"},
     {"images"},
     {"transforms"},

@@ -1,6 +1,6 @@
 """Worker processes, for user code that holds the GIL.
 
-Workers are spawned, never import TensorFlow, and write arrays into shared memory; only indices and errors are pickled.
+Workers never import TensorFlow, and write arrays into shared memory; only indices and errors are pickled.
 The parent copies a finished batch, so the block of shared memory is free again at once and the batch may live as long
 as the caller needs it.
 """
@@ -18,8 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.reduction import ForkingPickler
+from multiprocessing.context import SpawnContext
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import numpy as np
 from runner.batch import Indices
 from runner.errors import ConfigurationError, WorkerError
 from runner.fields import SampleSpec
+from runner.isolated import IsolatedProcess, is_of_script
 from runner.loaders.buffers import aligned_bytes
 from runner.loaders.draw import Draw
 from runner.loaders.fetch_ahead import FetchAhead, places_of
@@ -83,7 +83,7 @@ class PendingProcesses:
 
     def result(self) -> ReadResult:
         """Wait for all pieces; copy the batch out of shared memory."""
-        with _reporting_death():
+        with _reporting_death(self.clock.processes):
             filled = await_all(self.block.futures, self.timeout_seconds, self.clock)
         with self.clock.working("assemble", self.num_samples):
             buffer = aligned_bytes(self.spec.buffer_bytes(self.num_samples))
@@ -99,17 +99,10 @@ class PendingProcesses:
         self.block.wanted = False
 
 
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-
 def refuse_unsendable(reader: SampleReader) -> None:
     """Raise `ConfigurationError` if worker processes cannot get the reader, which holds objects of the user's."""
     try:
-        ForkingPickler(_Nowhere()).dump(reader)
+        is_of_script(reader)
     except Exception as error:  # pickle raises several kinds, and the user's own methods any
         raise ConfigurationError(
             "loader.use_multiprocessing=true sends the data and the transforms to processes by pickle, which failed: "
@@ -137,7 +130,7 @@ class Processes:
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._blocks: list[_Block] = []
         self._lock = threading.Lock()
-        self._context = _RememberingContext()
+        self._context = _RememberingContext(imports_script=is_of_script(reader))
         clock.processes = self._context.children
         state = (reader, windows, math.ceil(num_reads / num_workers))
         self._executor = ProcessPoolExecutor(num_workers, self._context, initializer=_open, initargs=state)
@@ -152,7 +145,7 @@ class Processes:
         block = self._take_block(self._spec.buffer_bytes(len(draw)))
         pending = PendingProcesses(block, len(draw), self._spec, self._timeout_seconds, self._clock)
         try:
-            with _reporting_death():
+            with _reporting_death(self._context.children):
                 name, size = block.memory.name, len(draw)
                 runs = fetched.runs if isinstance(fetched, WindowBytes) else ()
                 for row, piece in pieces(draw, self._num_workers):
@@ -186,13 +179,15 @@ class Processes:
 class _RememberingContext(SpawnContext):
     """Spawns processes and keeps a list of them, to kill one that hangs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, imports_script: bool) -> None:
         super().__init__()
-        self.children: list[SpawnProcess] = []
+        self.children: list[IsolatedProcess] = []
+        self._imports_script = imports_script
 
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+    def Process(self, *args: Any, **options: Any) -> IsolatedProcess:  # type: ignore[override]  # noqa: N802
         """A process of the pool, which starts them one by one, as work arrives."""
-        child = SpawnProcess(*args, **options)
+        child = IsolatedProcess(*args, **options)
+        child.imports_script = self._imports_script
         self.children.append(child)
         return child
 
@@ -225,15 +220,20 @@ def _free(blocks: Sequence[_Block]) -> None:
 
 
 @contextlib.contextmanager
-def _reporting_death() -> Iterator[None]:
+def _reporting_death(processes: Sequence[IsolatedProcess]) -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
-        raise WorkerError(
+        message = (
             "a worker process died (killed by the system, perhaps for memory?); lower loader.workers or "
-            "loader.max_queue_size, or use threads: loader.use_multiprocessing=false. Your script must start "
-            'below if __name__ == "__main__": because each process imports it'
-        ) from error
+            "loader.max_queue_size, or use threads: loader.use_multiprocessing=false"
+        )
+        if any(process.imports_script for process in processes):
+            message += (
+                ". Your script has objects that the workers need, so each imports it: call the runner below "
+                'if __name__ == "__main__":'
+            )
+        raise WorkerError(message) from error
 
 
 class _Worker:

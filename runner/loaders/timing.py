@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.records.trace import MODEL, PREPARE, TRAIN, WAIT, Lane, Span
 
 if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
+    from runner.isolated import IsolatedProcess
 
 STAGES = ("fetch", "decode", "augment", "assemble")
 """Stages of preparing samples: fetch bytes (or copy from a cache), decode, augment and transform, build the batch."""
@@ -59,7 +59,7 @@ class Clock:
         self._first_wait: int | None = None
         self._stages = dict.fromkeys(STAGES, 0)
         self._waits_since: int | None = None
-        self.processes: Sequence[BaseProcess] = ()
+        self.processes: Sequence[IsolatedProcess] = ()
         """The worker processes of the loader so far."""
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 from runner.data.dataset import Dataset
 from runner.data.source import Source
 from runner.errors import RunnerError, WorkerError
+from runner.isolated import IsolatedProcess, is_of_script
 from runner.loaders.auto import num_processors
 from runner.loaders.kinds import DirectoryFlow, Generator, InMemory, Sequence
 from runner.loaders.settings import LoaderKeys, LoaderSettings
@@ -198,9 +198,9 @@ def in_own_process(function: Callable[..., Result], *arguments: Any, limit_secon
     had when the function called `start()`. Raises what the function raises, and `WorkerError` if the process dies or
     exceeds the limit. The process never outlives the call.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, function, arguments))
+    ours, theirs = multiprocessing.Pipe()
+    process = IsolatedProcess(target=_serve, args=(theirs, function, arguments))
+    process.imports_script = is_of_script((function, arguments))
     process.start()
     theirs.close()
     try:
@@ -237,7 +237,6 @@ def _watch(pipe: Connection, pid: int, limit_seconds: float) -> tuple[Any, int]:
 
 def _serve(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Run `function`; report its start and its result, and wait until the parent has measured memory at each."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent as well, which kills this process
 
     def exchange(message: object) -> None:
         pipe.send(message)

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,8 +38,7 @@ COLUMNS = [
 @pytest.fixture(autouse=True)
 def forked(forked_workers, monkeypatch):
     """Loaders are measured in copies of a process that has imported what they need."""
-    copied = SimpleNamespace(get_context=lambda _: forking())
-    monkeypatch.setattr(bench_measure, "multiprocessing", copied)
+    monkeypatch.setattr(bench_measure, "IsolatedProcess", forking().Process)
 
 
 @pytest.fixture
