@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import inf, isnan
 from typing import Any
 
 from runner.records.run_folder import Goal, RunFolder, goal_of_metric
@@ -48,6 +48,10 @@ DIRECTIONS: Mapping[str, Goal] = {"seconds": "min", **{column.key: column.goal f
 """Which way these columns, and all durations, are better."""
 
 
+SHARES = ("share", "accuracy", "iou", "dice", "auc", "precision", "recall", "f1_score")
+"""Ends of the names of columns whose values are from 0 to 1."""
+
+
 def title_of(key: str) -> str:
     """The title of a key's column: the key itself unless it is one of `COLUMNS`."""
     return BY_KEY[key].title if key in BY_KEY else key
@@ -56,6 +60,17 @@ def title_of(key: str) -> str:
 def in_unit(key: str, value: Any) -> Any:
     """A value in the unit of its column's title."""
     return value / BY_KEY[key].unit if key in BY_KEY and isinstance(value, int | float) else value
+
+
+def limits_of(key: str, values: Sequence[float]) -> tuple[float, float]:
+    """The least and the largest value that a column can have, in its unit, judged by its name and some values.
+
+    >>> limits_of("val_loss", [0.3, 0.1]), limits_of("val_loss", [-2.5]), limits_of("evaluate.accuracy", [0.98])
+    ((0.0, inf), (-inf, inf), (0.0, 1.0))
+    """
+    most = 1.0 / BY_KEY[key].unit if key in BY_KEY and key.endswith("share") else 1.0
+    is_share = key.endswith(SHARES) and max(values) <= most
+    return 0.0 if min(values) >= 0 else -inf, most if is_share else inf
 
 
 def meanings(keys: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.messages import yaml_text
-from runner.records.dotted import flat
+from runner.records.dotted import flat, flat_items, is_unset
 from runner.records.run_folder import RunFolder
 
 Section = Mapping[str, Any]
@@ -40,19 +40,21 @@ class Difference:
 def differences(runs: Sequence[RunFolder]) -> list[Difference]:
     """Every key whose value is not the same in all runs, in the order of config.yaml and run.json.
 
-    An empty text is the same as no value: components differ in which keys they have.
+    A key that is not set is the same as one that is missing: components differ in which keys they have.
     """
     missing = {section for run in runs for section in ADDED if section not in run.document}
     entries = [
-        {("config", key): value for key, value in flat(run.config)} | dict(_recorded(run, missing)) for run in runs
+        {("config", key): value for key, value in flat_items(run.config)} | dict(_recorded(run, missing))
+        for run in runs
     ]
     keys = dict.fromkeys(key for entry in entries for key in entry)
     rows = ((key, tuple(entry.get(key) for entry in entries)) for key in keys)
-    return [Difference(*key, values) for key, values in rows if any(_given(one) != _given(values[0]) for one in values)]
+    return [Difference(*key, values) for key, values in rows if _differ(key[1], values)]
 
 
-def _given(value: Any) -> Any:
-    return None if value == "" else value
+def _differ(key: str, values: Sequence[Any]) -> bool:
+    first, *others = (None if is_unset(key, value) else value for value in values)
+    return any(other != first for other in others)
 
 
 def _recorded(run: RunFolder, missing: Collection[str]) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -60,7 +62,7 @@ def _recorded(run: RunFolder, missing: Collection[str]) -> Iterator[tuple[tuple[
     for section, content in run.document.items():
         if section not in OF_ONE_RUN and section not in missing:
             known = run.document.get("versions", {}) if section == "packages" else {}
-            for key, value in flat(content):
+            for key, value in flat_items(content):
                 if key not in known and f"{section}.{key}" not in REPEATED and not key.startswith(COSTS):
                     yield (section, key or section), value
 

@@ -19,6 +19,28 @@ def flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, document
 
 
+def flat_items(document: Any) -> Iterator[tuple[str, Any]]:
+    """Like `flat`, with the keys of the mappings in a list, as `value_at` takes them.
+
+    >>> dict(flat_items({"train": {"phases": [{"epochs": 3}, {"epochs": 9}], "metrics": []}}))
+    {'train.phases[0].epochs': 3, 'train.phases[1].epochs': 9, 'train.metrics': []}
+    """
+    for key, value in flat(document):
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value):
+                yield from ((f"{key}[{number}].{part}", content) for part, content in flat_items(item))
+        else:
+            yield key, value
+
+
+def is_unset(key: str, value: Any) -> bool:
+    """Whether a value says no more than that its key is not set: none, an empty text, and a zero of an item of a list.
+
+    A phase of a training has all keys of its augmentation, most of which are 0.0.
+    """
+    return value is None or value == "" or ("]." in key and isinstance(value, float) and value == 0)
+
+
 def value_at(document: Mapping[str, Any], key: str) -> Any:
     """The value of a dotted key of nested mappings, or with `[0]` of an item of a list; None if there is none.
 

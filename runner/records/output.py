@@ -89,6 +89,21 @@ def rounded(value: float) -> str:
     return text.rstrip("0").rstrip(".") if decimals else text
 
 
+FRACTION = re.compile(r"(?<=[=\[:, ])-?\d*\.\d+(?:e[-+]?\d+)?(?=[,\]} ]|$)")
+"""A number in what was typed for a key: alone, or in a list or a mapping."""
+
+
+def brief_numbers(text: str) -> str:
+    """What was typed, with four significant digits of each number, as tables show it.
+
+    >>> brief_numbers("train.learning_rate=0.0005089244725302028 data.root=v0.12345/a"), brief_numbers("a=[0.5,1e-05]")
+    ('train.learning_rate=0.0005089 data.root=v0.12345/a', 'a=[0.5,1e-05]')
+    """
+    return FRACTION.sub(
+        lambda found: shorter if len(shorter := f"{float(found[0]):.4g}") < len(found[0]) else found[0], text
+    )
+
+
 def spread(mean: float, deviation: float) -> str:
     """A mean with four significant digits, and its deviation with as many decimals.
 

@@ -112,5 +112,7 @@ def _step(length: float, most: int) -> float:
 def _ticks(first: int, last: int, step: float) -> list[tuple[float, str]]:
     decimals = max(0, -floor(log10(step) + 1e-9))
     values = [number * step for number in range(first, last + 1)]
-    extreme = decimals > 4 or max(map(abs, values), default=0) >= 1e7
-    return [(value, f"{value:.4g}" if extreme else f"{value:,.{decimals}f}") for value in values]
+    size = max(map(abs, values), default=0)
+    extreme = decimals > 4 or size >= 1e7
+    digits = max(4, ceil(log10(size / step)) + 1) if size else 4  # fewer would give two ticks one text
+    return [(value, f"{value:.{digits}g}" if extreme else f"{value:,.{decimals}f}") for value in values]

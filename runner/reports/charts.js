@@ -71,7 +71,7 @@ function scaleY(chart, x, range) {
   const [least, most] = values.length ? d3.extent(values) : [0, 1];
   if (shown.log && isPositive(chart)) return d3.scaleLog().domain([least / 1.1, most * 1.1]).range(range);
   const apart = least === most ? 0.05 * Math.abs(least) || 0.5 : 0;
-  return d3.scaleLinear().domain([least - apart, most + apart]).range(range).nice(5);
+  return d3.scaleLinear().domain([data.fromZero ? Math.min(0, least) : least - apart, most + apart]).range(range).nice(5);
 }
 
 function given(axis, range) {
@@ -81,7 +81,9 @@ function given(axis, range) {
 function ticks(scale, axis, count) {
   if (axis) return axis.ticks;
   const whole = scale.ticks(count), [low, high] = scale.domain();
-  const form = scale.base ? scale.tickFormat(count, number) : high >= 1e7 || high - low < 1e-5 ? d3.format(".4~g") : scale.tickFormat(count);
+  const size = Math.max(Math.abs(low), Math.abs(high)), step = whole.length > 1 ? Math.abs(whole[1] - whole[0]) : size;
+  const digits = Math.max(4, Math.ceil(Math.log10(size / step)) + 1); // fewer would give two ticks one text
+  const form = scale.base ? scale.tickFormat(count, number) : size >= 1e7 || high - low < 1e-5 ? d3.format(`.${digits}~g`) : scale.tickFormat(count);
   return whole.map((value) => [value, form(value)]).filter(([, text]) => text);
 }
 
@@ -167,8 +169,8 @@ function drawLine(svg, chart, line) {
     if (isSmooth) add(raw, `line raw ${line.style}`);
     add(isSmooth ? drawn(smoothed(line.y)) : raw, `line ${line.style}`);
   }
-  for (const [px, , i] of line.spread.length ? raw : []) {
-    group.append("path").attr("class", `line ${line.style}`).attr("d", `M${px} ${y(line.y[i] - line.spread[i])}V${y(line.y[i] + line.spread[i])}`);
+  for (const [px, , i] of line.bars.length ? raw : []) {
+    group.append("path").attr("class", `line ${line.style}`).attr("d", `M${px} ${y(line.bars[i][0])}V${y(line.bars[i][1])}`);
   }
   if (line.mark && (line.marksOnly || raw.length <= MAX_MARKED)) {
     const path = raw.map(([px, py]) => `M${px} ${py}${line.mark}`).join("");

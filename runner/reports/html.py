@@ -132,10 +132,20 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
+SHORT_SECONDS = 0.095
+"""Shorter durations are in milliseconds: they would be 0.0 s."""
+
+
 def seconds(value: float | None) -> str:
-    """A duration in seconds, minutes or hours."""
+    """A duration in milliseconds, seconds, minutes or hours.
+
+    >>> [seconds(value) for value in (0, 0.0034, 0.5, 75, 7260)]
+    ['0 s', '3.4 ms', '0.5 s', '1 min 15 s', '2 h 1 min']
+    """
     if value is None:
         return "–"
+    if value < SHORT_SECONDS:
+        return f"{1000 * value:.2g} ms" if value else "0 s"
     minutes, rest = divmod(float(value), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest:.0f} s" if minutes else f"{rest:.1f} s"

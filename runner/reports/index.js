@@ -42,7 +42,7 @@ function compare() {
 function figure(column, number, chosen) {
   const lines = chosen.map((run, place) => [run, data.styles[place]]).filter(([run]) => run.curves[number]).map(([run, [style, mark]]) => {
     const y = run.curves[number].split(" ").map((text) => (text === "" ? null : Number(text)));
-    return { name: run.title, style, mark, marksOnly: false, x: data.shared[run.epochs], y, texts: [], spread: [] };
+    return { name: run.title, style, mark, marksOnly: false, x: data.shared[run.epochs], y, texts: [], bars: [] };
   });
   if (!lines.length || typeof d3 === "undefined") return null;
   const epochs = lines.flatMap((line) => line.x), low = Math.min(...epochs), high = Math.max(...epochs);

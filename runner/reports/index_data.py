@@ -13,7 +13,7 @@ from typing import Any
 from jinja2.utils import htmlsafe_json_dumps
 
 from runner.records.columns import goal_of_column, in_unit, title_of
-from runner.records.dotted import flat
+from runner.records.dotted import flat_items, is_unset
 from runner.records.output import csv_text
 from runner.records.run_folder import is_number
 from runner.records.summary import MOST_POINTS, SummarizedRun, thinned
@@ -154,7 +154,7 @@ def data_of(lines: Sequence[str], layout: RunsLayout, common: Mapping[str, str],
 def _texts(run: SummarizedRun) -> Iterable[tuple[str, str]]:
     """The keys of the configuration of a run, with their values as text."""
     config = {name: value for name, value in run.config.items() if name not in IDENTITY}
-    return ((key, _text(value)) for key, value in flat(config))
+    return ((key, _text(value)) for key, value in flat_items(config) if "]" not in key or not is_unset(key, value))
 
 
 def _text(value: Any) -> str:

@@ -17,18 +17,20 @@ from runner.errors import RunnerError
 from runner.records.columns import in_unit, title_of
 from runner.records.dotted import flat
 from runner.records.files import write_atomically
-from runner.records.output import brief, csv_text
+from runner.records.output import brief, brief_numbers, csv_text
 from runner.records.run_folder import RunFolder, is_number
 from runner.records.summary import Stamps, SummarizedRun, stamps_of, summarize
 from runner.reports.html import REPORT_HTML, render_part, seconds
 from runner.reports.index_data import RunFacts, RunsLayout, Shared, common_keys, facts_of, layout_of, line_of
 
 ROWS_JSON = ".index.html.json"
-VERSION = 1
+VERSION = 2
 """Raised when rows or lines change; a file of another version does not count."""
 
 MOST_LETTERS = 160
-"""The longest text of what was set for a run; its own page has all of it."""
+"""The longest text of what was set for a run; the tooltip has more, its own page all of it."""
+
+MOST_IN_TOOLTIP = 1000
 
 WAIT, SECONDS = "wait_share", "seconds.total"
 
@@ -123,7 +125,9 @@ def _html(run: SummarizedRun, row: IndexRow, layout: RunsLayout, root: Path) -> 
         values[own] = best
     link = link_of(run.path, root) if row.has_page else None
     results = [_shown(key, value) for key, value in values.items()]
-    return render_part("index_row.html.j2", run=run, link=link, setting=_setting(run), results=results)
+    whole = _setting(run)
+    setting, whole = _cut(brief_numbers(whole), MOST_LETTERS), _cut(whole, MOST_IN_TOOLTIP)
+    return render_part("index_row.html.j2", run=run, link=link, setting=setting, whole=whole, results=results)
 
 
 def _has_page(folder: Path) -> bool:
@@ -140,10 +144,14 @@ def _shown(key: str, value: Any) -> tuple[Any, str]:
     if not is_number(value):
         return None, ""
     if key == SECONDS:
-        return round(value, 1), seconds(value)
+        return f"{value:.4g}", seconds(value)
     value = in_unit(key, value)
     text = f"{value:.1f}" if key == WAIT else brief(float(value))
     return (f"{value:.6g}" if "," in text else None), text  # a text without separators sorts as a number
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _setting(run: SummarizedRun) -> str:
@@ -151,5 +159,4 @@ def _setting(run: SummarizedRun) -> str:
     overrides = run.document.get("overrides") or [
         f"{key}={csv_text(value)}" for key, value in flat(run.document.get("changed") or {}) if key
     ]
-    text = " ".join(map(str, overrides))
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"
+    return " ".join(map(str, overrides))

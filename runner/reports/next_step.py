@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.images.settings import ImageSettings
 from runner.messages import plural
 from runner.records.columns import Objective
 from runner.records.dotted import value_at
 from runner.records.folder import CHECKPOINTS, call
+from runner.records.output import csv_text
 from runner.records.run_folder import RunFolder
 
 LONG_WAIT = 0.1
@@ -22,6 +24,8 @@ OF_THE_USER = ("ConfigurationError", "DataError", "TrainingError")
 
 BAD_SAMPLE = "BadSampleError"
 """The error that `data.on_bad` passes over."""
+
+UNLABELLED = "data.class_mode=null"
 
 
 @dataclass(frozen=True)
@@ -134,5 +138,18 @@ def _train_longer(run: RunFolder, best: Mapping[str, Any] | None, objective: Obj
 
 def _use(run: RunFolder, best: Mapping[str, Any] | None, objective: Objective) -> NextStep:
     of_best = "" if best is None else f" with the weights of epoch {best['epoch']}, the best by {objective.key}"
-    words = ("mode=predict", f"from_run={call(run.path)}", "data=directory", "data.root=FOLDER", "data.class_mode=null")
-    return NextStep(f"To predict other images{of_best}:", words)
+    words = ("mode=predict", f"from_run={call(run.path)}")
+    if run.value("data") == "arrays":
+        return NextStep(f"To predict other samples{of_best}:", (*words, "data.path=FILE.npz", UNLABELLED))
+    if run.value("data.target_size") is None or run.value("data.transform") is not None:
+        return NextStep(f"To predict{of_best}, with keys of data for other samples:", words)
+    folder = ("data=directory", "data.root=FOLDER", UNLABELLED)
+    return NextStep(f"To predict other images{of_best}:", (*words, *folder, *_pixels(run)))
+
+
+def _pixels(run: RunFolder) -> Iterator[str]:
+    """The keys that make images what the model takes, where `data=directory` has other values."""
+    for key, default in ImageSettings().pixel_settings().items():
+        value = run.value(f"data.{key}")
+        if value is not None and value != default:
+            yield f"data.{key}={csv_text(value).replace(' ', '')}"

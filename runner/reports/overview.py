@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from runner.messages import format_bytes, plural, shape_text
@@ -110,6 +111,8 @@ def _model(run: RunFolder, document: Mapping[str, Any]) -> Iterator[str]:
         sizes = [plural(network["layers"], "layer"), plural(network["weights"], "weight")] if network else []
         frozen = 0 if network.get("phases") else network.get("weights", 0) - network.get("trainable_weights", 0)
         yield ", ".join([kind, *sizes, *([f"{frozen:,} of them do not train"] if frozen else [])])
+    if not trains and isinstance(path := (document.get("from_run") or {}).get("path"), str):
+        yield f"{kind} of {PurePath(path).name}"
     if trains and isinstance(optimizer := run.value("train.optimizer"), str) and not run.value("train.phases"):
         rate = run.value("train.learning_rate")
         yield f"{optimizer} {rounded(rate) if isinstance(rate, float) else csv_text(rate)}"

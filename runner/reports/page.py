@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.records.columns import monitored
-from runner.records.dotted import flat
+from runner.records.dotted import flat_items
 from runner.records.files import write_atomically
 from runner.records.run_folder import RunFolder
 from runner.records.secret_keys import masked
@@ -67,7 +67,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         note=run.value("note"),
         run=run,
         document=document,
-        config=dict(flat(masked(run.config, run.secrets))),
+        config=dict(flat_items(masked(run.config, run.secrets))),
         command=shlex.join(["python", "-m", "runner", *map(str, document.get("overrides") or ())]),
         subtitle=_subtitle(run),
         figures=_or_nothing(figures, run, document, curves.best),

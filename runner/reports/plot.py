@@ -47,7 +47,7 @@ class Style:
 class Line:
     """A line through the points that have a value; with `only_marks`, the points alone.
 
-    `texts`: what each point says; `spread`: half the length of a bar through each.
+    `texts`: what each point says; `bars`: the ends of a bar through each.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Line:
     style: Style
     only_marks: bool = False
     texts: Sequence[str] = ()
-    spread: Sequence[float] = ()
+    bars: Sequence[tuple[float, float]] = ()
 
     def points(self) -> list[tuple[float, float]]:
         """The points that can be drawn."""
@@ -68,7 +68,8 @@ class Line:
 class Plot:
     """Lines between two axes; `best`: the place on the horizontal axis to mark; `times`: seconds for each epoch.
 
-    `starts`: the first epochs of later phases; a line before each shows where the phase begins.
+    `starts`: the first epochs of later phases; a line before each shows where the phase begins. `from_zero`: the
+    vertical axis begins at 0, also of a part of the plot.
     """
 
     x: Axis
@@ -78,6 +79,7 @@ class Plot:
     best: float | None = None
     times: Sequence[float] = field(default=())
     starts: Sequence[float] = ()
+    from_zero: bool = False
 
     @property
     def svg(self) -> Markup:
@@ -88,8 +90,8 @@ class Plot:
         """What the script draws."""
         lines = [_line_data(line) for line in self.lines]
         axes = {"x": vars(self.x), "y": vars(self.y)}
-        times, starts = [*map(short, self.times)], [*self.starts]
-        return {"kind": self.kind, **axes, "lines": lines, "best": self.best, "times": times, "starts": starts}
+        more = {"times": [*map(short, self.times)], "starts": [*self.starts], "fromZero": self.from_zero}
+        return {"kind": self.kind, **axes, "lines": lines, "best": self.best, **more}
 
 
 def _line_data(line: Line) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _line_data(line: Line) -> dict[str, Any]:
         "x": [short(x) for x in line.x],
         "y": [short(y) if y is not None and can_draw(y) else None for y in line.y],
         "texts": list(line.texts),
-        "spread": [short(value) for value in line.spread],
+        "bars": [[*map(short, ends)] for ends in line.bars],
     }
 
 
@@ -174,9 +176,9 @@ class _Drawing:
         if places and not line.only_marks:
             path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
             parts.append(f'<path class="line {line.style.name}" d="M{path}"/>')
-        for (x, y), half in zip(line.points(), line.spread, strict=False):
-            across, ends = self._place(x, y)[0], [self._place(x, end)[1] for end in (y - half, y + half)]
-            parts.append(f'<path class="line {line.style.name}" d="M{across:.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>')
+        for (x, _), bar in zip(line.points(), line.bars, strict=False):
+            (across, low), (_, high) = (self._place(x, end) for end in bar)
+            parts.append(f'<path class="line {line.style.name}" d="M{across:.1f} {low:.1f}V{high:.1f}"/>')
         if line.style.mark and (line.only_marks or len(places) <= MAX_MARKED):
             parts.append(f'<path class="mark {line.style.name}" d="{marks_path(places, line.style.mark)}"/>')
         return parts

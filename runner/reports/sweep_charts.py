@@ -9,7 +9,7 @@ from math import isfinite
 from statistics import mean, stdev
 from typing import Any
 
-from runner.records.columns import in_unit, monitored, title_of
+from runner.records.columns import in_unit, limits_of, monitored, title_of
 from runner.records.output import brief, csv_text
 from runner.records.run_folder import Goal, is_number
 from runner.reports.axes import Axis, log_axis, names_axis, setting_axis, spans, value_axis, whole_axis
@@ -157,22 +157,30 @@ def _marks(name: str, setting: _SettingResults, indices: Sequence[int], style: S
 
 
 def _mean_line(setting: _SettingResults) -> Line:
-    """The mean over the seeds of each setting; the page draws it right of its jobs."""
+    """The mean over the seeds of each setting; the page draws it right of its jobs.
+
+    The bars of deviation end where values can be no lower or higher.
+    """
     groups = setting.repeats()
     values = [[setting.results[index] for index in group] for group in groups]
-    middles, spread = [mean(each) for each in values], [stdev(each) for each in values]
+    middles, deviations = [mean(each) for each in values], [stdev(each) for each in values]
+    least, most = limits_of(setting.column, setting.results)
     texts = [
         f"mean of {len(each)} jobs: {brief(float(middle))} ± {brief(float(deviation))}"
-        for each, middle, deviation in zip(values, middles, spread, strict=True)
+        for each, middle, deviation in zip(values, middles, deviations, strict=True)
     ]
     places = [setting.positions[group[0]] for group in groups]
-    return Line("mean", places, middles, MEAN, only_marks=True, texts=texts, spread=spread)
+    bars = [
+        (max(middle - deviation, least), min(middle + deviation, most))
+        for middle, deviation in zip(middles, deviations, strict=True)
+    ]
+    return Line("mean", places, middles, MEAN, only_marks=True, texts=texts, bars=bars)
 
 
 def _ends(line: Line) -> Iterator[float]:
     """The values of a line, with the ends of their bars."""
-    spread = line.spread or [0.0] * len(line.y)
-    yield from (end for (_, y), half in zip(line.points(), spread, strict=True) for end in (y - half, y + half))
+    yield from (y for _, y in line.points())
+    yield from (end for bar in line.bars for end in bar)
 
 
 def _result_axis(values: Sequence[float]) -> Axis:

@@ -75,10 +75,14 @@ class _Places:
     def __init__(self, run: RunFolder, rows: Rows) -> None:
         durations = {int(row["epoch"] or 0): float(row.get("seconds") or 0.0) for row in run.metrics}
         self._until = {0: 0.0, **dict(zip(durations, accumulate(durations.values()), strict=True))}
-        self._durations, self._steps = durations, _steps_per_epoch(run)
+        self._durations, self._ends = durations, _ends(rows, _steps_per_epoch(run))
         xs, times = list(accumulate(map(self._epoch, rows), max)), list(accumulate(map(self._time, rows), max))
         # What lies between two epochs, or after the last, has no place of its own: it would be a line straight up.
-        kept = [number for number in range(len(rows)) if number == 0 or times[number] > times[number - 1]]
+        kept = [
+            number
+            for number in range(len(rows))
+            if number == 0 or (times[number] > times[number - 1] and xs[number] > xs[number - 1])
+        ]
         self._rows = [rows[number] for number in kept]
         self._x, self._times = [xs[number] for number in kept], [times[number] for number in kept]
 
@@ -96,7 +100,7 @@ class _Places:
             return None
         x = whole_axis([0, max(1, ceil(self._x[-1]))], "epoch")
         y = value_axis([0, *(value for line in lines for _, value in line.points())])
-        plot = Plot(x, y, lines, kind="curves", times=[self._times[number] for number in numbers])
+        plot = Plot(x, y, lines, kind="curves", from_zero=True, times=[self._times[number] for number in numbers])
         legend = [LegendEntry(key_svg(line.style), line.name) for line in lines]
         described = "; ".join(_described(name, values, unit) for name, values in known)
         return Chart(title, (), plot, described, unit, legend)
@@ -105,17 +109,27 @@ class _Places:
         return len({x for x, value in zip(self._x, values, strict=True) if value is not None}) > 1
 
     def _epoch(self, row: Mapping[str, float | None]) -> float:
-        """The epochs until a row: by time within an epoch that is over, by steps within one that is not."""
-        epoch = int(row["epoch"] or 1)
+        """The epochs until a row: by time, up to the steps that are done within an epoch that is not over."""
+        epoch, seconds = int(row["epoch"] or 1), row.get("epoch_seconds") or 0.0
         if duration := self._durations.get(epoch):
-            return epoch - 1 + min(1.0, (row.get("epoch_seconds") or 0.0) / duration)
-        steps = ((row.get("step") or 0) - (epoch - 1) * self._steps) / self._steps if self._steps else 0.0
-        return epoch - 1 + min(1.0, max(0.0, steps))
+            return epoch - 1 + min(1.0, seconds / duration)
+        last, done = self._ends[epoch]
+        return epoch - 1 + (done * seconds / last if last else 0.0)
 
     def _time(self, row: Mapping[str, float | None]) -> float:
         epoch, seconds = int(row["epoch"] or 1), row.get("epoch_seconds") or 0.0
         before = self._until.get(epoch - 1, 0.0)
         return before + min(seconds, self._durations.get(epoch, seconds))
+
+
+def _ends(rows: Rows, steps: int) -> dict[int, tuple[float, float]]:
+    """By epoch, the seconds of it at its last row, and the share of its steps that are done by then."""
+    ends = {}
+    for row in rows:
+        epoch = int(row["epoch"] or 1)
+        done = ((row.get("step") or 0) - (epoch - 1) * steps) / steps if steps else 0.0
+        ends[epoch] = (row.get("epoch_seconds") or 0.0, min(1.0, max(0.0, done)))
+    return ends
 
 
 def _numbers(columns: Sequence[Sequence[float | None]]) -> list[int]:

@@ -18,7 +18,7 @@ from runner.records.diff import differences
 from runner.records.files import to_json
 from runner.records.folder import CHECKPOINTS, MODEL
 from runner.records.heartbeat import is_visible
-from runner.records.output import brief, csv_text, phase_texts, write_rows
+from runner.records.output import brief, brief_numbers, csv_text, phase_texts, write_rows
 from runner.records.run_folder import DAMAGED, UNRECORDED, RunFolder, is_number
 from runner.records.run_names import repair_latest
 from runner.records.secret_keys import masked, masked_value
@@ -45,7 +45,9 @@ def list_runs(query: Query) -> None:
     shown = list(query.columns or [*named, "status", *_results(runs)[:NUM_RESULTS], "seconds.total"])
     rows = [[run.name, *(_shown(run, key, run.value(key)) for key in shown)] for run in runs]
     if query.columns is None:
-        rows = [[*row, _overrides(run)] for row, run in zip(rows, runs, strict=True)]
+        texts = list(map(_overrides, runs))
+        shorter = list(map(brief_numbers, texts)) if query.format == "table" else texts
+        rows = [[*row, text] for row, text in zip(rows, shorter, strict=True)]
         shown = [*shown, "overrides"]
     write_rows(["run", *shown], rows, query.format, kept=("status", "overrides"))
 

@@ -40,6 +40,17 @@ def test_index_lists_every_run_newest_first(store):  # noqa: F811
     assert None not in summaries  # old runs, and those that were killed, have one from now on
 
 
+def test_numbers_that_were_set_are_short(make, root):  # noqa: F811
+    folder = make("2026-01-01_00-00-00_aaaaaa")
+    document = json.loads((folder / "run.json").read_text())
+    document["overrides"] = ["train.learning_rate=0.0005089244725302028", "data.root=v0.123456"]
+    (folder / "run.json").write_text(json.dumps(document))
+    (row,) = rows_of(text := render_index(root))
+    typed = re.search(r'<td class="name setting" title="(.*?)">(.*?)<td', text)
+    assert row and typed[1] == "train.learning_rate=0.0005089244725302028 data.root=v0.123456"
+    assert typed[2] == "train.learning_rate=0.0005089 data.root=v0.123456"
+
+
 def test_index_links_pages_that_there_are(store):  # noqa: F811
     drawn = store / "runs" / "2026-01-01_00-00-00_aaaaaa"
     (drawn / "report.html").write_text("a page")

@@ -17,6 +17,7 @@ LOSS = Objective("val_loss", "min")
 CONFIG = {
     "mode": "run", "seed": 3, "extensions": [], "model": {"kind": "cnn"}, "loader": {"kind": "sequence"},
     "train": {"epochs": 3, "learning_rate": 0.001, "optimizer": {"name": "adam"}, "early_stopping": None},
+    "data": {"kind": "digits", "target_size": [8, 8], "color_mode": "grayscale", "decode": "fast"},
 }  # fmt: skip
 
 
@@ -28,10 +29,11 @@ class StoredError(Exception):
 def stored(tmp_path):
     """Writes what a run leaves that ended with some status; the run, run.json with its gaps, and its best epoch."""
 
-    def store(status="completed", error=None, losses=(0.9, 0.5, 0.7), train=None, **sections):
+    def store(status="completed", error=None, losses=(0.9, 0.5, 0.7), train=None, data_keys=None, **sections):
         folder = tmp_path / "outputs" / "runs" / "2026-01-01_00-00-00_aaaaaa"
         folder.mkdir(parents=True)
-        write_config(folder, CONFIG | {"train": CONFIG["train"] | (train or {})})
+        config = CONFIG | {"train": CONFIG["train"] | (train or {}), "data": data_keys or CONFIG["data"]}
+        write_config(folder, config)
         record, table = RunRecord.open(folder, backend="jax", overrides=["model=cnn"], **sections), MetricsTable(folder)
         for epoch, loss in enumerate(losses, 1):
             row = {"loss": loss, "val_loss": loss, "val_part_loss": loss, "val_accuracy": 1 - loss}
@@ -101,7 +103,14 @@ NAME = "2026-01-01_00-00-00_aaaaaa"
     ("case", "sentence", "command"),
     [
         ({}, "To predict other images with the weights of epoch 2, the best by val_loss:",
-         f"python -m runner mode=predict from_run={NAME} data=directory data.root=FOLDER data.class_mode=null"),
+         f"python -m runner mode=predict from_run={NAME} data=directory data.root=FOLDER data.class_mode=null"
+         " 'data.target_size=[8,8]' data.color_mode=grayscale"),
+        ({"data_keys": {"kind": "arrays"}},
+         "To predict other samples with the weights of epoch 2, the best by val_loss:",
+         f"python -m runner mode=predict from_run={NAME} data.path=FILE.npz data.class_mode=null"),
+        ({"data_keys": {"kind": "custom"}},
+         "To predict with the weights of epoch 2, the best by val_loss, with keys of data for other samples:",
+         f"python -m runner mode=predict from_run={NAME}"),
         ({"losses": (3, 2, 1)}, "val_loss was best in the last epoch, so more epochs may help:",
          f"python -m runner resume={NAME} train.epochs=6"),
         ({"results": {"fit": {"wait": {"share": 0.4, "advice": "the model waited: set loader.cache=memory (all)"}}}},

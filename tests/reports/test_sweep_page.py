@@ -3,11 +3,12 @@
 import re
 import shutil
 from dataclasses import replace
+from math import inf
 
 import pytest
 
 from runner import report
-from runner.records.columns import BY_KEY
+from runner.records.columns import BY_KEY, limits_of
 from runner.reports.html import REPORT_HTML, aligned
 from runner.reports.parallel import parallel_plot
 from runner.reports.sweep_charts import BEST_LINES, job_curves, job_legend, setting_charts, setting_legend
@@ -120,6 +121,15 @@ def test_means_over_seeds_are_tabled_and_drawn(page, written):
     assert rows[2][:4] == ["0.1", "sequence", "2", "0.3487 ±\N{NO-BREAK SPACE}0.0389"]
     assert [key.text for key in setting_legend(read_results(written))][-1] == "mean ± standard deviation over seeds"
     assert all('class="mark mean"' in panel.svg for panel in setting_charts(read_results(written)))
+
+
+def test_bars_end_where_values_do(write_sweep, tmp_path):
+    results = read_results(write_sweep(tmp_path / "a", rates=(0.1,), loaders=("sequence",), seeds=(0, 0, 80, 1)))
+    (line,) = (line for line in setting_charts(results)[0].plot.lines if line.bars)
+    ((low, high),) = line.bars
+    assert low == 0 and high > 2 * line.y[0]  # the deviation is larger than the mean
+    assert (limits_of("evaluate.accuracy", [0.98]), limits_of("wait_share", [40])) == ((0, 1), (0, 100))
+    assert limits_of("loss", [-1, 2]) == (-inf, inf)
 
 
 def test_every_key_has_charts_of_each_result(written):

@@ -34,7 +34,7 @@ def test_rows_of_done_epochs_lie_by_their_time(drawn):
     rows = [row(1, 1), row(1, 4), row(2, 1), row(3, 2, step=25), row(3, 3, step=30)]
     chart = drawn(rows, durations=(4.0, 2.0))["processor, with workers"]
     (line,) = chart.plot.lines
-    assert line.x == [0.25, 1, 1.5, 2.5, 3]
+    assert line.x == [0.25, 1, 1.5, pytest.approx(2 + 2 / 3, abs=1e-4), 3]
     assert chart.plot.times == [1, 4, 5, 8, 9]
     assert line.y == [1.5] * 5
 
@@ -44,6 +44,13 @@ def test_rows_after_training_are_not_drawn(drawn):
     chart = drawn(rows, durations=(4.0,))["processor, with workers"]
     assert chart.plot.times == [1, 3, 4]
     assert chart.plot.lines[0].y == [1.5, 1.5, 0]
+
+
+def test_time_without_a_step_is_no_line_up(drawn):
+    rows = [row(1, seconds, step=step) for seconds, step in ((1, 4), (2, 8), (3, 10), (4, 10))]
+    plot = drawn(rows)["processor, with workers"].plot
+    assert (plot.lines[0].x, plot.times) == ([0.25, 0.5, 0.75, 1], [1, 2, 3, 4])
+    assert plot.data()["fromZero"]
 
 
 def test_line_of_zeros_is_left_out(drawn):
@@ -94,7 +101,7 @@ def test_long_table_keeps_its_extremes(drawn):
 
 
 def test_values_at_one_place_are_no_line(drawn):
-    charts = drawn([row(1, 1), row(1, 2, step=10, loss=0.5), row(1, 3, step=10, loss=0.4)])
+    charts = drawn([row(1, 1), row(1, 2, step=10, loss=0.5)])
     assert "loss of the epoch so far" not in charts
     assert "processor, with workers" in charts
 

@@ -111,6 +111,20 @@ def test_diff_leaves_out_keys_without_a_value(answer, make):
     assert [row["key"] for row in rows if row["part"] == "config"] == ["data.masks"]
 
 
+def test_only_differing_keys_of_phases_are_shown(answer, make):
+    plain = {"flip": None, "rotation": 0.0, "zoom": 0.0}
+    for name, rotation in (("2026-01-08_00-00-00_bcdefa", 0.1), ("2026-01-09_00-00-00_cdefab", 0.2)):
+        phases = [{"epochs": 1, "trainable": False, "augment": plain | {"rotation": rotation}}, {"epochs": 2}]
+        make(name, more={"train": {"epochs": 3, "phases": phases}})
+    make("2026-01-10_00-00-00_defabc", more={"train": {"epochs": 3, "phases": []}})
+    rows = json.loads(answer("compare", "bcdefa", "cdefab", "format=json"))
+    assert [key for key in rows[0] if key.startswith("train.")] == ["train.phases[0].augment.rotation"]
+    assert [row["train.phases[0].augment.rotation"] for row in rows] == [0.1, 0.2]
+    rows = json.loads(answer("diff", "bcdefa", "defabc", "format=json"))
+    keys = [row["key"].removeprefix("train.phases") for row in rows if "phases" in row["key"]]
+    assert keys == ["[0].epochs", "[0].trainable", "[0].augment.rotation", "[1].epochs", ""]
+
+
 def test_diff_separates_code_packages_and_data(answer, store):
     file = store / "runs" / "2026-01-02_00-00-00_bbbbbb" / "run.json"
     document = json.loads(file.read_text())
