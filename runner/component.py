@@ -128,7 +128,7 @@ DottedName = Annotated[
 ]
 Arguments = dict[str, JsonValue]
 Names = Annotated[tuple[str, ...], Strict(False)]
-Line = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=100)]
+Line = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=100, json_schema_extra={"format": "line"})]
 """A short text without line breaks, and without space around it."""
 Lines = Annotated[tuple[Line, ...], Strict(False)]
 

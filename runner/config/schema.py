@@ -24,6 +24,8 @@ FORMATS = {
     "file-path": "a file",
     "path": "a path",
     "dotted-name": "a name like my_module.name",
+    "line": "text of 1 to 100 characters without space around it",
+    "encoding": "keep, npy, or jpeg:QUALITY:SIDE such as jpeg:90:256",
 }
 NUMBERS = {"integer": ("a whole number", "whole numbers"), "number": ("a number", "numbers")}
 FEW: dict[str, list[Any]] = {"boolean": [True, False], "null": [None]}
@@ -305,6 +307,8 @@ def _plural(node: Node) -> str:
         return "groups of keys"
     if kind == "array":
         return _expected_list(node).replace("a list", "lists", 1)
+    if node.get("format") == "line":
+        return FORMATS["line"].replace("text", "texts").replace(" it", " them")
     return " ".join((NUMBERS[kind][1], *_limits(node))) if kind in NUMBERS else "texts"
 
 

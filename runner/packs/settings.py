@@ -29,7 +29,7 @@ class PackSettings(Component):
     """Order of the samples inside a split: `shuffled` by a hash of (pack.seed, id), which needs free space for one more
     copy while it is written, unless the data is small; or `kept`, the order of the data."""
 
-    encode: Annotated[str, Field(pattern=rf"^(keep|npy|{JPEG})$")] = "keep"
+    encode: Annotated[str, Field(pattern=rf"^(keep|npy|{JPEG})$", json_schema_extra={"format": "encoding"})] = "keep"
     """What a pack holds: `keep`, the bytes of the files; `jpeg:90:256`, images of JPEG quality 90 whose shorter side
     has 256 pixels, where it was longer; `npy`, the arrays that a loader reads, of any data."""
 

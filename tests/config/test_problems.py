@@ -55,6 +55,8 @@ ONE_PROBLEM = {
     "loader.workers=true": "loader.workers must be a whole number of at least 0, got true",
     "model.dropout=1": "model.dropout must be a number of at least 0 and below 1, got 1",
     "loader.timeout_seconds=0": "loader.timeout_seconds must be a number above 0, got 0",
+    "name=' a'": "name must be text of 1 to 100 characters without space around it, or null, got ' a'",
+    "tags=['']": "tags must be a list of texts of 1 to 100 characters without space around them, got ['']",
     "train.optimizer.name=adm": "train.optimizer.name must be one of adadelta, adafactor, adagrad, adam, adamax, "
     "adamw, custom, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean 'adam'?",
     "data.root=3": "data.root must be a folder, got 3",
