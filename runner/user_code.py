@@ -120,7 +120,9 @@ def call(
 
 def kind_of(value: Any) -> str:
     """The type of an object of the user's, for a message."""
-    return "nothing (is there a return?)" if value is None else f"an object of type {type(value).__name__}"
+    if value is None:
+        return "nothing (is there a return?)"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an object of type {type(value).__name__}"
 
 
 def error_text(error: Exception, name: str = "") -> str:

@@ -36,6 +36,11 @@ def compose(overrides: Sequence[str] = ()) -> Settings:
 
     Raises `ConfigurationError` with all problems.
     """
+    is_list = isinstance(overrides, Sequence) and not isinstance(overrides, str)
+    if not is_list or not all(isinstance(text, str) for text in overrides):
+        raise ConfigurationError(
+            f"overrides must be a list of texts, as in ['loader=sequence', 'train.epochs=3'], got {overrides!r}"
+        )
     job = prepare(overrides)
     return job.settings.composed_from(Composed(job.plain_overrides, job.foreign_files))
 

@@ -1,9 +1,10 @@
-"""Objects that a Python program gives to `run`, next to its configuration: a model function, and callbacks."""
+"""Objects that a Python program gives to `run`: its configuration, a model function, and callbacks."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,14 @@ from runner.errors import ConfigurationError
 from runner.models.custom import Custom as CustomModel
 from runner.settings import TRAINING, Settings
 from runner.user_code import kind_of
+
+
+def refuse_uncomposed(config: object) -> None:
+    """Raise `ConfigurationError` if `config` is something else than settings."""
+    if not isinstance(config, Settings):
+        raise ConfigurationError(
+            f"config must be what runner.compose([...]) returns, got {kind_of(config)}; give compose the overrides"
+        )
 
 
 def with_model(config: Settings, model: Callable[..., Any] | None) -> Settings:
@@ -33,7 +42,15 @@ def with_model(config: Settings, model: Callable[..., Any] | None) -> Settings:
 
 
 def callback_digests(config: Settings, callbacks: Sequence[Any]) -> dict[str, str]:
-    """The digest of the code of each callback, by its number and class. Only a run that trains takes callbacks."""
+    """The digest of the code of each callback, by its number and class. Only a run that trains takes callbacks.
+
+    Raises `ConfigurationError` if one is no callback of Keras.
+    """
+    wrong = [one for one in callbacks if not _is_callback(one)] if isinstance(callbacks, Sequence) else [callbacks]
+    if wrong:
+        raise ConfigurationError(
+            f"callbacks must be a list of keras.callbacks.Callback objects, got {kind_of(wrong[0])}"
+        )
     if callbacks:
         _refuse_without_training(config, "callbacks")
         if config.distribute.world > 1:
@@ -44,6 +61,11 @@ def callback_digests(config: Settings, callbacks: Sequence[Any]) -> dict[str, st
     return {
         f"callback {number} ({type(callback).__name__})": _digest(callback) for number, callback in enumerate(callbacks)
     }
+
+
+def _is_callback(value: Any) -> bool:
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(value, keras.callbacks.Callback)
 
 
 def _refuse_without_training(config: Settings, what: str) -> None:

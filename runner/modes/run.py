@@ -25,7 +25,7 @@ from runner.modes.evaluate import use_model
 from runner.modes.export import export_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, naming_lost_rank
-from runner.modes.given import callback_digests, with_model
+from runner.modes.given import callback_digests, refuse_uncomposed, with_model
 from runner.modes.initial_weights import fetch_weights
 from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
@@ -62,6 +62,7 @@ def build_loader(config: Settings, split: str = "train") -> Loader:
     `loader=directory_flow` as it is; for others there is `LoaderDataset`. Raises `DataError` if the data has no such
     split, or if the loader needs more memory than is free.
     """
+    refuse_uncomposed(config)
     with closing(Watchdog(config.loader.timeout_seconds)) as watchdog, watchdog.watching():
         dataset = open_dataset(config)
     if split not in dataset.splits:
@@ -101,6 +102,7 @@ def run(
     nothing in the run. Once the record is closed as completed, raises `DataError` if `mode=check` found problems in the
     data, and `VerifyError` if `verify` found a difference.
     """
+    refuse_uncomposed(config)
     given = with_model(config, model)
     digests, config = callback_digests(given, callbacks), debugged(given)
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)

@@ -1,5 +1,6 @@
 """All problems of a configuration are reported at once, each with its remedy."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,12 @@ def test_deleted_key_takes_schema_default(workplace):
 def test_compose_raises_every_problem(workplace):
     with pytest.raises(ConfigurationError, match=r"unknown key 'sead'.*\nloader.workers must be"):
         compose(["sead=1", "loader.workers=x"])
+
+
+@pytest.mark.parametrize("given", ["seed=1", None, {"seed": 1}, [1], ["seed=1", ("mode", "fit")]])
+def test_compose_takes_a_list_of_texts(given):
+    with pytest.raises(ConfigurationError, match=f"overrides must be a list of texts, .* got {re.escape(repr(given))}"):
+        compose(given)
 
 
 def test_values_may_refer_to_each_other(workplace):

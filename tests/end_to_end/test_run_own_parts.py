@@ -8,7 +8,7 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError
-from runner.modes.run import run
+from runner.modes.run import build_loader, run
 from runner.records.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("empty_pages", "eager")
@@ -191,5 +191,15 @@ def test_python_gives_a_model_and_callbacks(keys, digits_root):
     assert set(record.document["code"]) == {"callback 0 (LambdaCallback)", "mine_p"}
     with pytest.raises(ConfigurationError, match="model must be a function at the top level of a module"):
         run(config, model=lambda input_shape: None)
+    for wrong, got in (
+        ([stop, 3], "an object of type int"),
+        ([mine.Counter], "the class Counter"),
+        (stop, "an object"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"callbacks must be a list of .*Callback objects, got {got}"):
+            run(config, callbacks=wrong)
+    for use in (run, build_loader):
+        with pytest.raises(ConfigurationError, match="config must be what runner.compose.* returns, got .* type list"):
+            use(["mode=check"])
     with pytest.raises(ConfigurationError, match="callbacks must go with mode=run or mode=fit, got mode=check"):
         run(compose([f"data.root={digits_root}", "mode=check"]), callbacks=[stop])
