@@ -24,13 +24,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+NO_SUCH_FILE = "no such file"
 _OBJECT = re.compile(r"\s*<_io\.[^>]*>")
 
 
 def reason(error: Exception) -> str:
     """The reason of an error of another package, without Python objects and error numbers."""
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return NO_SUCH_FILE
     text = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
     # Pillow names its buffer object instead of the file. Messages name the path before the reason.
     return _OBJECT.sub("", text) or type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hydra.core.override_parser.types import Override
@@ -15,6 +15,7 @@ from runner.config.overrides import Overrides, run_name
 from runner.config.paths import why_missing
 from runner.config.resolvers import literal
 from runner.errors import ConfigurationError
+from runner.messages import yaml_text
 from runner.records.config_yaml import CONFIG_YAML
 from runner.records.earlier import OF_THE_BATCHES, newest_training, run_to_rerun, run_to_resume
 from runner.records.folder import OUTPUT_DIR, outputs
@@ -79,6 +80,20 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     files = [file for file in composition.files if file.package in chosen]
     rest = {name: value for name, value in base.items() if name not in chosen}
     return Composition(config, (ConfigFile(files_of / CONFIG_YAML, "", rest, (), foreign=False), *files))
+
+
+def reset_keys(settings: Settings, overrides: Overrides) -> Iterator[str]:
+    """A note for each key of the batches that a rerun takes from the file of another loader, not from its run."""
+    chosen = [override.input_line for override in overrides.choices if override.key_or_group == "loader"]
+    if settings.rerun is None or not chosen:
+        return
+    before, now = RunFolder(settings.rerun).final_config.get("loader") or {}, settings.loader.document()
+    given = {override.key_or_group for override in overrides.keys}
+    for name in OF_THE_BATCHES:
+        key = f"loader.{name}"
+        if key not in given and name in before and name in now and before[name] != now[name]:
+            was, value = yaml_text(before[name]), yaml_text(now[name])
+            yield f"{chosen[-1]} sets {key} to {value}; the first run had {was}, and {key}={was} keeps it"
 
 
 def _outputs(composition: Composition, overrides: Overrides) -> Path:

@@ -7,10 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runner.config.base_run import reset_keys
 from runner.config.compose import Check
 from runner.config.config_file import shown
 from runner.config.files import Library, open_library
-from runner.config.overrides import for_hydra, is_of_sweeper, is_sweep_key, needs_sweep, only_in_sweeps, parse, usable
+from runner.config.overrides import (
+    by_kind,
+    for_hydra,
+    is_of_sweeper,
+    is_sweep_key,
+    needs_sweep,
+    only_in_sweeps,
+    parse,
+    usable,
+)
 from runner.errors import ConfigurationError
 from runner.settings import Composed, Settings
 
@@ -23,7 +33,7 @@ class Job:
     overrides: tuple[str, ...]
     foreign_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
-    """What the files ask for without effect."""
+    """What the files ask for without effect, and what they change in a rerun."""
 
     @property
     def plain_overrides(self) -> tuple[str, ...]:
@@ -60,7 +70,7 @@ def prepare(texts: Sequence[str]) -> Job:
         job = _job(check, [for_hydra(override, library) for override in single], problems)
         file = check.composition.file_of("sweep") if check.composition else None
         note = () if file is None else (f"the keys of sweep in {shown(file)} have no effect without -m",)
-        return replace(job, notes=note)
+        return replace(job, notes=(*note, *reset_keys(job.settings, by_kind(single, library))))
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], library: Library, problems: Sequence[str] = ()) -> tuple[Job, ...]:

@@ -24,7 +24,7 @@ from runner.models.base import Task
 from runner.modes.context import RunContext, data_stage, open_loaders, open_notes, prepare_loading
 from runner.modes.figures import picture_data, picture_wait
 from runner.modes.model import build_model
-from runner.modes.open_data import data_section, open_dataset, open_repeated
+from runner.modes.open_data import data_section, open_dataset, open_repeated, refuse_unlabelled
 from runner.modes.phases import phase_augmentations
 from runner.modes.pipeline import open_loader, steps_per_pass, streaming
 from runner.modes.results import evaluate_and_predict
@@ -87,6 +87,7 @@ def _open_data(run: RunContext, resumed: RunFolder | None) -> tuple[Dataset, Loa
     """Open the data and choose how to read it; refuse to resume on other data."""
     earlier = resumed or (None if run.config.rerun is None else RunFolder(run.config.rerun))
     dataset = open_dataset(run.config) if earlier is None else open_repeated(run.config, earlier)
+    refuse_unlabelled(run.config, dataset)
     data = data_section(dataset)
     if resumed is not None:
         refuse_other_data(run.config, resumed, data)

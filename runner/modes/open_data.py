@@ -77,6 +77,16 @@ def blend_for(config: Settings, dataset: Dataset, phase: int | None = None) -> B
     return blend_of(augment, dataset.spec, dataset.heads, config.seed, called)
 
 
+def refuse_unlabelled(config: Settings, dataset: Dataset) -> None:
+    """Raise `ConfigurationError` for data without labels, unless the model is the user's own, which may need none."""
+    if not dataset.heads and config.model.kind != "custom":
+        group = "loader" if isinstance(config.loader, Custom) else "data"
+        raise ConfigurationError(
+            f"mode={config.mode} must have labels to train on, got {group}.class_mode=null; set another class_mode, "
+            "such as input, which learns the sample itself; mode=predict from_run=RUN predicts samples without labels"
+        )
+
+
 def open_repeated(config: Settings, earlier: RunFolder) -> Dataset:
     """Open the data of a run that resumes or repeats `earlier`, with the names and the order of its classes.
 

@@ -11,9 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from runner.data.dataframe import DataFrame
 from runner.distribute.exchange import Exchange
 from runner.distribute.rank_files import RANKS, note_error
-from runner.errors import ConfigurationError, LostRankError, TrainingError, WorkerError, kind_of_error
+from runner.errors import (
+    NO_SUCH_FILE,
+    BadSampleError,
+    ConfigurationError,
+    LostRankError,
+    TrainingError,
+    WorkerError,
+    kind_of_error,
+)
 from runner.exit import complain
 from runner.messages import plural
 from runner.modes.terminal import Line, Terminal
@@ -25,7 +34,7 @@ from runner.records.run_names import repair_latest
 from runner.records.state import newest_step
 from runner.reports.index_page import INDEX_HTML, refresh_index
 from runner.reports.next_step import BAD_SAMPLE, again_words, resume_words
-from runner.settings import TRAINING, Settings
+from runner.settings import PREDICTING, TRAINING, Settings
 
 log = logging.getLogger("runner.run")
 
@@ -98,14 +107,19 @@ def end_process(
 def stop_lines(config: Settings, record: RunRecord, error: BaseException) -> Iterator[Line]:
     """What is done so far, and how to continue; a job of a sweep is resumed with its sweep.
 
-    Nothing for a run that cannot be resumed, or that failed before there was anything to keep.
+    Nothing for a run that cannot be resumed, or that failed before there was anything to keep, unless a bad sample
+    ended it.
     """
-    if config.mode not in TRAINING or record.is_held or record.document["debug"]:
+    if isinstance(config.data, DataFrame) and isinstance(error, BadSampleError) and error.reason == NO_SUCH_FILE:
+        table, folder = config.data.manifest, config.data.folder
+        yield "note", f"paths in {table} are relative to data.root, here {folder}; set data.root if they are elsewhere"
+    if config.mode not in (*PREDICTING, "evaluate") or record.is_held or record.document["debug"]:
         return
     epochs, step = len(read_metrics(record.path)), newest_step(record.path / CHECKPOINTS)
-    interrupted = isinstance(error, KeyboardInterrupt)
+    interrupted = isinstance(error, KeyboardInterrupt) and config.mode in TRAINING
     if not (interrupted or epochs or step):
-        if kind_of_error(error) == BAD_SAMPLE and record.path.parent.name == "runs" and record.document["argv"]:
+        raises = getattr(config.data, "on_bad", "raise") == "raise" and record.path.parent.name == "runs"
+        if raises and kind_of_error(error) == BAD_SAMPLE and record.document["argv"]:
             words = again_words(record.document, config.document())
             yield "next", f"python -m runner {shlex.join(words)}"
             yield "", _what_it_does(error, step)

@@ -10,7 +10,7 @@ from runner.data.pack_document import load_pack
 from runner.errors import ConfigurationError, VerifyError
 from runner.messages import plural
 from runner.modes.terminal import Terminal
-from runner.records.compare import Pair, RunComparison, first_difference, likely_causes
+from runner.records.compare import Pair, RunComparison, first_difference, likely_causes, other_reading
 from runner.records.earlier import run_to_compare
 from runner.records.record import RunRecord
 from runner.records.run_folder import RunFolder
@@ -59,7 +59,7 @@ def verify(
     """
     ids = {split: source.ids for split, source in dataset.splits.items()}
     pair = Pair(first.completed(Settings.completed), RunFolder(record.path), config.document(), ids)
-    comparisons, causes = list(pair.comparisons()), list(likely_causes(pair))
+    comparisons, causes, reading = list(pair.comparisons()), list(likely_causes(pair)), list(other_reading(pair))
     difference = first_difference(comparisons)
     compared = [comparison.compared for comparison in comparisons if comparison.compared]
     unknown = [comparison.unknown for comparison in comparisons if comparison.unknown]
@@ -70,14 +70,14 @@ def verify(
             "not_compared": unknown,
             "first_difference": difference,
             "differences": {one.name: one.num_differences for one in comparisons if one.num_differences},
-            "changed": causes,
+            "changed": [*causes, *reading],
         }
     )
     if difference is not None:
-        return VerifyError("\n".join(_report(first, comparisons, difference, causes)))
+        return VerifyError("\n".join(_report(first, comparisons, difference, causes or reading)))
     terminal.summary([("verify", f"identical to {first.path}: {', '.join(compared)}")])
     terminal.summary([("", f"not compared: {text}") for text in unknown])
-    terminal.summary([("", f"identical although {text}") for text in _few(causes)])
+    terminal.summary([("", f"identical although {text}") for text in _few([*causes, *reading])])
     return None
 
 

@@ -17,6 +17,7 @@ from runner.data.pack_format import PACK_JSON
 from runner.messages import plural, yaml_text
 from runner.records.contents import changed_files, read_contents
 from runner.records.diff import changed_code, changed_keys, changed_packages
+from runner.records.earlier import OF_THE_BATCHES
 from runner.records.metrics import EPOCH, METRICS_CSV, TIMING, read_metrics
 from runner.records.predictions import PREDICTIONS_CSV, file_columns
 from runner.records.run_folder import RunFolder
@@ -264,7 +265,7 @@ def likely_causes(pair: Pair) -> Iterator[str]:
     """Changes in configuration, packages, code, environment or machine that may explain why a rerun differs."""
     before, now = pair.first.document, pair.now.document
     for key, text in changed_keys(pair.first.final_config, pair.config):
-        if key.partition(".")[0] not in OF_THE_RUN:
+        if key.partition(".")[0] not in OF_THE_RUN and not _only_reads(key, pair):
             yield text
     if any(resume.get("inexact") for resume in before.get("resumed", ())):
         yield "the first run was resumed with resume_inexact=true"
@@ -279,6 +280,18 @@ def likely_causes(pair: Pair) -> Iterator[str]:
             known = {name: value for name, value in now[section].items() if name in before[section]}
             shared = known if section == "machine" else now[section]
             yield from (text for _, text in changed_keys({section: before[section]}, {section: shared}))
+
+
+def other_reading(pair: Pair) -> Iterator[str]:
+    """Changes that only say how the same batches are read, which explain no difference."""
+    changes = changed_keys(pair.first.final_config, pair.config)
+    yield from (text for key, text in changes if _only_reads(key, pair))
+
+
+def _only_reads(key: str, pair: Pair) -> bool:
+    group, _, name = key.partition(".")
+    kinds = [(config.get("loader") or {}).get("kind") for config in (pair.first.final_config, pair.config)]
+    return group == "loader" and name not in OF_THE_BATCHES and "custom" not in kinds
 
 
 def _changed_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

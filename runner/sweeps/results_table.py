@@ -260,7 +260,7 @@ def agreements(jobs: Sequence[SweepJob]) -> Iterator[str]:
     for job in sorted(jobs, key=lambda job: job.planned.number):
         if job.status == "completed" and job.run.document.get("digests"):
             groups.setdefault(_without_loader(job.run), []).append(job)
-    agreeing: dict[str, int] = {}
+    agreeing: dict[str, list[int]] = {}
     for group in groups.values():
         if len(group) > 1:
             compared = [name for name in DIGESTS if all(name in _digests(job) for job in group)]
@@ -269,9 +269,10 @@ def agreements(jobs: Sequence[SweepJob]) -> Iterator[str]:
                 yield _difference(group, different)
             else:
                 text = ", ".join(f"same {DIGESTS[name]}" for name in compared)
-                agreeing[text] = agreeing.get(text, 0) + len(group)
-    for text, count in agreeing.items():
-        yield f"{count} jobs differ only in the loader: {text}"
+                agreeing.setdefault(text, []).append(len(group))
+    for text, sizes in agreeing.items():
+        many, where = (f" in {len(sizes)} groups", " within their group") if len(sizes) > 1 else ("", "")
+        yield f"{sum(sizes)} jobs{many} differ only in the loader{where}: {text}"
 
 
 def _difference(group: Sequence[SweepJob], names: Sequence[str]) -> str:

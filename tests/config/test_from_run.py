@@ -48,6 +48,14 @@ def test_chosen_group_is_composed_afresh(earlier):
     assert config.seed == 5
 
 
+def test_rerun_notes_keys_of_another_loader(earlier):
+    earlier("loader=generator", "loader.batch_size=7", "loader.shuffle=false")
+    rerun = [f"rerun={RUN}", "loader=in_memory", "loader.shuffle=true"]
+    note = "loader=in_memory sets loader.batch_size to 32; the first run had 7, and loader.batch_size=7 keeps it"
+    assert prepare(rerun).notes == (note,)
+    assert prepare([*rerun, "loader.batch_size=7"]).notes == prepare([f"rerun={RUN}"]).notes == ()
+
+
 def test_chosen_file_may_refer_to_the_runs_values(earlier, workplace):
     workplace(conf__loader__mine="defaults: [sequence]\nworkers: ${seed}\n")
     earlier("seed=5")

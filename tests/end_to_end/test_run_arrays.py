@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runner import compose
+from runner.errors import ConfigurationError
 from runner.modes.run import run
 from tests.support.run_files import read_document, read_rows
 
@@ -54,6 +55,12 @@ def test_arrays_are_predicted_without_targets(trained, data, tmp_path):
     assert list(rows[0]) == ["id", "predicted"]
     first = read_rows(trained / "predictions.csv")[0]["predicted"]
     assert np.allclose(np.load(tmp_path / rows[0]["predicted"]), np.load(trained / first))
+
+
+def test_training_without_labels_is_refused(data, tmp_path):
+    keys = ["data=arrays", f"data.path={data[0]}", "data.class_mode=null"]
+    with pytest.raises(ConfigurationError, match="mode=fit must have labels to train on, got data.class_mode=null"):
+        run(compose([*keys, "mode=fit", *MLP]), folder=tmp_path)
 
 
 def test_batches_of_ones_own_have_array_targets(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ FROM_HERE, AGAIN = "continues from here", "starts again"
 def stopped(tmp_path):
     """The lines of a run of ten epochs that an error ended."""
 
-    def lines(error, *keys, epochs=3, steps=(40, 54), parent="runs", **record):
+    def lines(error, *keys, epochs=3, steps=(40, 54), parent="runs", mode="run", **record):
         folder = tmp_path / parent / "a"
         (folder / "checkpoints").mkdir(parents=True)
         for step in steps:
@@ -34,6 +34,7 @@ def stopped(tmp_path):
         (folder / "metrics.csv").write_text("\n".join(["epoch,loss", *rows]))
         opened = SimpleNamespace(path=folder, **{"is_held": False, "document": {"debug": {}}, **record})
         config = compose(["train.epochs=10", *keys])
+        config = config if mode == "run" else config.model_copy(update={"mode": mode})  # else it needs an earlier run
         return [f"{label} {text}".replace(str(folder), "RUN") for label, text in stop_lines(config, opened, error)]
 
     return lines
@@ -75,12 +76,24 @@ def test_bad_sample_of_any_rank_is_substituted(stopped):
     assert len(stopped(LostRankError("rank 1: killed by SIGKILL"), *keys, parent="b/runs")) == 1
 
 
-def test_bad_sample_before_any_state_starts_again(stopped):
+@pytest.mark.parametrize("mode", ["run", "evaluate", "predict"])
+def test_bad_sample_before_any_state_starts_again(mode, stopped):
     document = {"debug": {}, "argv": ["train=default"], "overrides": ["train=default"]}
-    assert stopped(BadSampleError("a.png", "torn"), epochs=0, steps=(), document=document) == [
+    assert stopped(BadSampleError("a.png", "torn"), mode=mode, epochs=0, steps=(), document=document) == [
         "next python -m runner train=default data.on_bad=skip",
         f" {AGAIN} without bad samples; mode=check lists all of them",
     ]
+
+
+def test_missing_file_of_a_table_names_data_root(stopped, tmp_path):
+    (tmp_path / "table.csv").write_text("path,label\na.png,1\n")
+    table = ["data=dataframe", f"data.manifest={tmp_path}/table.csv"]
+    nothing = {"epochs": 0, "steps": (), "document": {"debug": {}, "argv": ["seed=1"], "overrides": ["seed=1"]}}
+    note, *ways = stopped(BadSampleError("a.png", "no such file"), *table, **nothing)
+    assert note.startswith(f"note paths in {tmp_path}/table.csv are relative to data.root, here {tmp_path}; set")
+    assert ways == stopped(BadSampleError("a.png", "torn"), *table, **nothing, parent="b/runs")
+    assert len(ways) == 2
+    assert stopped(BadSampleError("a.png", "torn"), *table, "data.on_bad=skip", **nothing, parent="c/runs") == []
 
 
 def test_without_a_state_training_starts_again(stopped):

@@ -143,6 +143,13 @@ def test_loaders_with_equal_weights_are_named(planned):
     assert list(agreements(agreeing.jobs)) == ["2 jobs differ only in the loader: same weights"]
 
 
+def test_groups_of_equal_jobs_are_counted(planned):
+    jobs = ({"loader": loader, "seed": seed} for seed in (0, 5) for loader in ("sequence", "generator"))
+    assert list(agreements(planned(*jobs).jobs)) == [
+        "4 jobs in 2 groups differ only in the loader within their group: same weights"
+    ]
+
+
 def test_jobs_with_other_weights_are_named(planned, root):
     results = planned({"loader": "sequence"}, {"loader": "generator"})
     file = root / "sweeps" / NAME / "1" / "run.json"

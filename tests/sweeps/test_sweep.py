@@ -75,7 +75,7 @@ def test_successful_sweep_exits_with_0(sweep, drawn, capsys):
     summary = (folder / "summary.md").read_text()
     assert "| loader | n | val_loss | evaluate.accuracy | images/s | seconds |" in summary
     assert "| generator | 2 | 0.3000 ± 0.1414 | 0.8500 ± 0.0707 | 100 ± 0 |" in summary
-    assert "- 4 jobs differ only in the loader: same batches, same weights" in summary
+    assert "- 4 jobs in 2 groups differ only in the loader within their group: same batches, same weights" in summary
 
 
 def test_job_keeps_hydra_files_and_first_config(here, hydra_files, sweep):
