@@ -93,8 +93,6 @@ def range_problems(overrides: Sequence[Override]) -> Iterator[str]:
                 yield f"{text} must begin above 0 to be searched on a logarithmic scale; begin at 1e-6, for example"
             if value.tags - {LOG}:
                 yield f"{text} must have no tag other than log, got {', '.join(sorted(value.tags - {LOG}))}"
-        elif not list(override.sweep_string_iterator()):
-            yield f"{text} must hold at least one value, got none"
         elif not isinstance(value, list) and getattr(value, "tags", None):
             yield f"{text} must have no tag: only an interval can have one, tag(log,interval(0.001,0.1))"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
 
 from runner.config.files import Library
@@ -35,6 +35,9 @@ RUN_KEYS = ("from_run", "resume", "rerun")
 
 ITEM = re.compile(r"(\w[\w.]*)\[\d+\]")
 """The beginning of a key that names an item of a list."""
+
+CALL = re.compile(r"while evaluating '.*': (.+)")
+"""The reason why a function such as `range` cannot take its arguments."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,30 @@ def parse(texts: Sequence[str], library: Library) -> tuple[list[Override], list[
         except HydraException as error:
             problems.append(_unreadable(text, error))
             continue
-        if override.key_or_group:
-            overrides.append(override)
-        else:
+        if not override.key_or_group:
             problems.append(f"{text!r} must begin with a key, key=value")
+        elif problem := _without_values(override, library):
+            problems.append(problem)
+        else:
+            overrides.append(override)
     return overrides, problems
+
+
+def _without_values(override: Override, library: Library) -> str | None:
+    """The problem with a range or pattern that stands for no value; None if there is none."""
+    if not override.is_discrete_sweep():
+        return None
+    text = override.input_line
+    value: object = override.value()
+    if isinstance(value, RangeSweep) and value.step == 0:
+        return f"{text} must have a step other than 0"
+    if next(override.sweep_string_iterator(), None) is not None:
+        return None
+    fix = "range(1,4) is 1,2,3, and range(4,1,-1) is 4,3,2"
+    if isinstance(value, Glob):
+        options = library.groups.get(override.key_or_group, ())
+        fix = f"its choices are {', '.join(options)}" if options else "glob is for groups of files, as loader=glob(*)"
+    return f"{text} must hold at least one value, got none; {fix}"
 
 
 def usable(texts: Sequence[str], library: Library) -> tuple[list[Override], list[str]]:
@@ -181,8 +203,11 @@ def _unreadable(text: str, error: HydraException) -> str:
         return f"{text} must not name an item of a list; give the whole list, {item[1]}=[…]"
     lines = str(error).splitlines()
     reasons = [line for line in lines if not line.startswith(("Error parsing", "See http", " ", "LexerNoViableAlt"))]
+    quotes = f"quotes within quotes: \"{key}='…'\""
+    if call := CALL.search(str(error)):
+        return f"{text} is read as a function of Hydra's, which fails: {call[1]}; put text with brackets into {quotes}"
     reason = f" ({reasons[0]})" if reasons else ""
     return (
         f"{text} cannot be read{reason}; close all brackets and quotes, and put text with special characters into "
-        f"quotes within quotes: \"{key}='…'\""
+        f"{quotes}"
     )

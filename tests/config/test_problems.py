@@ -89,6 +89,8 @@ ONE_PROBLEM = {
     "loader.workers=1,2": "loader.workers=1,2 lists several values, which needs -m; for one list write "
     "'loader.workers=[1,2]', for one text with commas \"loader.workers='1,2'\"",
     "seed=range(1,3)": "seed=range(1,3) lists several values, which needs -m",
+    "note=day(1)": "note=day(1) is read as a function of Hydra's, which fails: Unknown function 'day'; put text with "
+    "brackets into quotes within quotes: \"note='…'\"",
 }
 
 

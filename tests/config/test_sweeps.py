@@ -71,6 +71,24 @@ def test_problems_of_several_jobs_are_joined(problems):
             "seed=interval(0,1)",
             "seed=interval(0,1) must list its values, as in seed=1,2,3; to search a range add sweep.search=random",
         ),
+        *(
+            (
+                empty,
+                f"{empty} must hold at least one value, got none; range(1,4) is 1,2,3, and range(4,1,-1) is 4,3,2",
+            )
+            for empty in ("seed=range(2,2)", "seed=shuffle(range(2,1))", "data.scale=range(0.1,0.3,-0.1)")
+        ),
+        ("seed=range(1,4,0)", "seed=range(1,4,0) must have a step other than 0"),
+        ("data.scale=range(0.1,0.4,0.0)", "data.scale=range(0.1,0.4,0.0) must have a step other than 0"),
+        (
+            "loader=glob(x*)",
+            "loader=glob(x*) must hold at least one value, got none; its choices are auto, custom, directory_flow, "
+            "generator, in_memory, sequence",
+        ),
+        (
+            "seed=glob(*)",
+            "seed=glob(*) must hold at least one value, got none; glob is for groups of files, as loader=glob(*)",
+        ),
     ],
 )
 def test_unsweepable_keys_are_refused(override, message, problems):
