@@ -178,13 +178,11 @@ class Placement:
         return _scope([f"{device.platform}:{device.id}" for device in self.mesh.devices.flat])
 
     def build(self, batch: tuple[Any, ...]) -> None:
-        """Make the variables of optimizer and metrics: left to `fit`, they would be on one device.
+        """Make the variables of metrics: left to `fit`, they would be on one device.
 
         Then the first step would be compiled twice, as it returns them on all.
         """
         with self.scope():
-            if not self.model.optimizer.built:
-                self.model.optimizer.build(self.model.trainable_variables)
             self.model._symbolic_build(data_batch=batch)
 
     def batches(self, batches: Iterable[Any], sizes: Iterable[int | None], *, build: bool) -> Iterator[Any]:

@@ -13,6 +13,7 @@ from runner.callbacks.callback_list import RunCallbacks
 from runner.callbacks.epoch_timer import EpochClock, EpochResult
 from runner.callbacks.progress import Progress
 from runner.callbacks.terminate_on_nan import FiniteLoss
+from runner.callbacks.training_state import build_optimizer
 from runner.distribute.devices import Placement
 from runner.errors import ConfigurationError
 from runner.exit import interruptible
@@ -172,6 +173,7 @@ def _fit_epoch(
     training: Training, phases: Phases, delivery: Delivery, callbacks: RunCallbacks, first_step: int
 ) -> None:
     """One call of `fit`, from global step `first_step` to the end of its epoch."""
+    build_optimizer(training.model)  # left to Keras, one that scales the loss (mixed_float16) is built twice
     epoch = first_step // training.steps_per_epoch
     num_steps = (epoch + 1) * training.steps_per_epoch - first_step
     train = feed(delivery, first_step=first_step, num_steps=num_steps, model=training.model)

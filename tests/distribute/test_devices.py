@@ -106,6 +106,12 @@ def test_resume_on_two_devices_is_exact(runs):
     assert outcome(runs[0] / "resumed") == outcome(runs[0] / "cnn-2")
 
 
+def test_resume_goes_on_scaling_the_loss(runs):
+    with np.load(sorted((runs[0] / "scaled" / "checkpoints").glob("*.npz"))[-1]) as state:
+        alone = [name for name in state.files if name.startswith("optimizer") and not state[name].shape]
+    assert len(alone) == 6  # of Adam and of the scale: iterations, rate, two of each, none of them twice
+
+
 def test_resume_on_one_device_is_nearly_exact(runs):
     one, other = (untimed_metrics(runs[0] / folder) for folder in ("cnn-2", "fewer"))
     assert scores(other) == pytest.approx(scores(one), rel=NEARLY)

@@ -30,6 +30,8 @@ OPTIONS += ["train.optimizer={name: sgd, use_ema: true, gradient_accumulation_st
 OPTIONS += ["train.reduce_lr_on_plateau={patience: 0, min_delta: 1.0}", "train.epochs=4", "data.limit=100"]
 OPTIONS += ["data.on_bad=substitute"]
 OPTIONS += ["train.early_stopping={patience: 1, min_delta: 1.0, restore_best_weights: true}"]
+SCALED = [*QUICK, "mode=fit", "model=mlp", "model.hidden_units=[8]", "train.precision=mixed_float16", "train.epochs=1"]
+SCALED += ["data.on_bad=substitute"]
 PIXELS = ["backend=jax", "model=custom", "extensions=[pixel_model]", "model.target=pixel_model.of_pixels"]
 PIXELS += ["train.epochs=1", "loader.batch_size=4", "data.limit=4"]
 
@@ -117,6 +119,8 @@ def main(out, digits, photos):
         shutil.copytree(out / "resumed", out / "fewer")
         do(out / "resumed", f"resume={out}/resumed")
         do(out / "fewer", f"resume={out}/fewer", "distribute.devices=null")
+        stop(out / "scaled", *SCALED, data, TWO, at=0)
+        do(out / "scaled", f"resume={out}/scaled")
         for name, overrides in {"options": [*OPTIONS, data], "masks": masks}.items():
             do(out / name, *overrides)
             by_epoch.clear()
