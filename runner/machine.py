@@ -22,8 +22,10 @@ RLIMITS = ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData"))
 """Limits of a process (`ulimit -v` and `-d`), and what counts against each, as in proc(5)."""
 
 
-def available_bytes(cgroup: Path | None = None) -> int:
+def available_bytes(cgroup: Path | None = None, *, processes: int = 1) -> int:
     """Bytes that this process may still allocate: the machine's free memory, or less under a limit.
+
+    Of what several `processes` share, each may have as much as every other.
 
     Containers and job schedulers set limits on the control group (version 1 or 2) of a process, or on one above it;
     shells set limits on the process.
@@ -32,8 +34,11 @@ def available_bytes(cgroup: Path | None = None) -> int:
 
     folders = _own_cgroups() if cgroup is None else (cgroup,)
     groups = dict.fromkeys(group for folder in folders for group in (folder, *folder.parents))
-    remaining = [*map(_remaining, groups), *_remaining_of_process()]
-    return min([int(psutil.virtual_memory().available), *(count for count in remaining if count is not None)])
+    shared = [
+        int(psutil.virtual_memory().available),
+        *(count for group in groups if (count := _remaining(group)) is not None),
+    ]
+    return min([*(count // processes for count in shared), *_remaining_of_process()])
 
 
 def _own_cgroups() -> tuple[Path, ...]:
@@ -71,8 +76,10 @@ def _read(file: Path) -> str:
         return ""
 
 
-def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = False, by_blocks: bool = False) -> None:
-    """Raise `DataError` if a loader needs more bytes than are free."""
+def refuse_too_large(
+    needed: int, available: int, *, kind: str, cached: bool = False, by_blocks: bool = False, processes: int = 1
+) -> None:
+    """Raise `DataError` if a loader needs more bytes than are free; both in each of `processes`."""
     if needed > available:
         fix = "lower loader.max_queue_size or loader.batch_size"
         if kind == "in_memory":
@@ -81,9 +88,12 @@ def refuse_too_large(needed: int, available: int, *, kind: str, cached: bool = F
             kind, fix = f"{kind} with loader.cache=memory", "choose loader.cache=disk"
         elif by_blocks:
             kind, fix = f"{kind} with loader.order=blocks", "lower loader.window_mb"
+        where = of_each = fewer = ""
+        if processes > 1:
+            where, of_each, fewer = f" in each of {processes} processes", " for each", ", lower distribute.processes"
         raise DataError(
-            f"loader={kind} needs {format_bytes(needed)} of memory for this data, but only {format_bytes(available)} "
-            f"are free; {fix}, or make the samples smaller (data.target_size)"
+            f"loader={kind} needs {format_bytes(needed)} of memory for this data{where}, but only "
+            f"{format_bytes(available)} are free{of_each}; {fix}{fewer}, or make the samples smaller (data.target_size)"
         )
 
 

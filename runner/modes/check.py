@@ -24,7 +24,7 @@ from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
 from runner.modes.open_data import open_dataset, transforms_of
 from runner.modes.pipeline import fitting_loader, needed_bytes, open_loader
-from runner.modes.summary import Line, data_lines
+from runner.modes.summary import Line, data_lines, of_each
 from runner.modes.terminal import Terminal
 from runner.records.files import to_json, write_atomically
 from runner.records.record import RunRecord
@@ -40,9 +40,10 @@ SHOWN = 10
 def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str | None:
     """Read all samples; write check.json and report it. Returns the text of the error; None if nothing is wrong."""
     with record.stage("data"):
-        dataset, available = open_dataset(config), available_bytes()
+        dataset, processes = open_dataset(config), config.distribute.processes
+        available = available_bytes(processes=processes)
         settings = fitting_loader(config, dataset, tuple(dataset.splits), available).settings
-        terminal.summary(data_lines(config, dataset, available))
+        terminal.summary(data_lines(config, dataset, available, processes))
         counts = class_counts(dataset)
         batch = _batch(open_loader(config, _uncached(settings), dataset, next(iter(dataset.splits))))
         needed = dict(_needed(config, settings, dataset))
@@ -65,7 +66,7 @@ def check_data(config: Settings, record: RunRecord, terminal: Terminal) -> str |
     terminal.summary(_count_lines("classes", counts, tuple(dataset.splits)))
     terminal.summary(_count_lines("pixels", shares, tuple(dataset.splits)))
     terminal.summary(_batch_lines(batch))
-    terminal.summary(_memory_lines(needed, available))
+    terminal.summary(_memory_lines(needed, available, processes))
     terminal.summary(_finding_lines(findings))
     counted = ", ".join(f"{number[kind]:,} {_words(kind)}" for kind in KINDS if number[kind])
     if not counted:
@@ -175,11 +176,11 @@ def _batch_lines(batch: Mapping[str, Any]) -> Iterator[Line]:
         yield "" if number else "batch", f"{name}: {shape} {array['dtype']}, {array['min']:g} to {array['max']:g}"
 
 
-def _memory_lines(needed: Mapping[str, int], available: int) -> Iterator[Line]:
+def _memory_lines(needed: Mapping[str, int], available: int, processes: int) -> Iterator[Line]:
     for number, (kind, count) in enumerate(needed.items()):
         fits = "" if count <= available else ": does not fit"
         yield "" if number else "memory", f"loader={kind} needs {format_bytes(count)}{fits}"
-    yield "", f"{format_bytes(available)} free"
+    yield "", f"{format_bytes(available)} free{of_each(processes)}"
 
 
 def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:

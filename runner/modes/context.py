@@ -109,11 +109,13 @@ def prepare_loading(
 
     Raises `DataError` where memory cannot hold what the loaders need.
     """
-    plan = plan_loading(run.config, dataset, splits)
-    run.terminal.summary(data_lines(run.config, dataset, plan.available_bytes))
+    processes = run.config.distribute.processes if run.rank.world > 1 else 1
+    plan = plan_loading(run.config, dataset, splits, processes)
+    run.terminal.summary(data_lines(run.config, dataset, plan.available_bytes, processes))
     run.terminal.summary(loader_lines(plan.choice, plan.needed_bytes))
     run.record.update(loader=plan.choice.document(), data=data)
-    plan.refuse_too_large()
+    if run.rank.number % processes == 0:  # the first one of this host: others may see what it has taken
+        plan.refuse_too_large()
     return plan.settings
 
 

@@ -37,11 +37,15 @@ from runner.transforms.transform import Transforms
 
 @dataclass(frozen=True)
 class LoadingPlan:
-    """How splits will be read: the chosen settings, the bytes of memory that takes, and the bytes that are free."""
+    """How splits will be read: the chosen settings, the bytes of memory that takes, and the bytes that are free.
+
+    Both are those of each of the `processes` of this host.
+    """
 
     choice: Choice
     needed_bytes: int
     available_bytes: int
+    processes: int = 1
 
     @property
     def settings(self) -> LoaderSettings:
@@ -52,14 +56,18 @@ class LoadingPlan:
         """Raise `DataError` where memory cannot hold what the loaders need."""
         kind, cached = self.settings.kind, self.settings.cache == "memory"
         by_blocks = self.settings.order == "blocks"
-        refuse_too_large(self.needed_bytes, self.available_bytes, kind=kind, cached=cached, by_blocks=by_blocks)
+        sizes = self.needed_bytes, self.available_bytes
+        refuse_too_large(*sizes, kind=kind, cached=cached, by_blocks=by_blocks, processes=self.processes)
 
 
-def plan_loading(config: Settings, dataset: Dataset, splits: Sequence[str]) -> LoadingPlan:
-    """Choose the loader settings for these splits, and estimate the memory they need."""
-    available = available_bytes()
+def plan_loading(config: Settings, dataset: Dataset, splits: Sequence[str], processes: int = 1) -> LoadingPlan:
+    """Choose the loader settings for these splits, and estimate the memory they need in each process of this host.
+
+    A rank holds what a process alone does: over the epochs it reads all samples, and it predicts whole batches.
+    """
+    available = available_bytes(processes=processes)
     choice = choose_loader(config, dataset, splits, available)
-    return LoadingPlan(choice, needed_bytes(config, choice.settings, dataset, splits), available)
+    return LoadingPlan(choice, needed_bytes(config, choice.settings, dataset, splits), available, processes)
 
 
 def choose_loader(config: Settings, dataset: Dataset, splits: Sequence[str], available: int) -> Choice:

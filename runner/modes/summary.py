@@ -23,8 +23,8 @@ from runner.training.in_phase import mixed_phases
 Line = tuple[str, str]
 
 
-def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[Line]:
-    """The splits, the classes, the shape of a sample, and the memory of all samples next to what is free."""
+def data_lines(config: Settings, dataset: Dataset, available: int, processes: int = 1) -> Iterator[Line]:
+    """The splits, the classes, the shape of a sample, and the memory of all samples next to what is free for each."""
     if dataset.batches is not None:
         yield from _batch_lines(dataset, dataset.batches, available)
         return
@@ -34,15 +34,21 @@ def data_lines(config: Settings, dataset: Dataset, available: int) -> Iterator[L
     delivered = "" if read == dataset.spec else f", delivered as {dataset.spec}"
     yield "data", f"{_named(config.data)}: {counts}"
     yield from (("", _classes(head)) for head in dataset.heads if head.class_names)
-    whole, free = format_bytes(num_samples * read.num_bytes), format_bytes(available)
+    whole, free = format_bytes(num_samples * read.num_bytes), f"{format_bytes(available)} of memory free"
+    free += of_each(processes)
     if isinstance(read, Layout):
         yield from (("", f"{name}: {spec} per sample") for name, spec in read.specs)
-        yield "", f"{whole} in total{delivered}; {free} of memory free"
+        yield "", f"{whole} in total{delivered}; {free}"
     else:
-        yield "", f"{read} per sample{delivered}, {whole} in total; {free} of memory free"
+        yield "", f"{read} per sample{delivered}, {whole} in total; {free}"
     if not isinstance(config.data, NoData):
         yield from _transform_lines(config.data)
     yield from (("", f"note: {note}") for note in dataset.notes)
+
+
+def of_each(processes: int) -> str:
+    """The words behind bytes of memory that are those of each of `processes`."""
+    return f" for each of {processes} processes" if processes > 1 else ""
 
 
 def _batch_lines(dataset: Dataset, batches: ReadyBatches, available: int) -> Iterator[Line]:

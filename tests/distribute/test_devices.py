@@ -44,7 +44,8 @@ def runs(tmp_path_factory, torn):
     command = [sys.executable, "-m", "tests.distribute.two_devices", *map(str, (folder, torn, discs))]
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    return folder, json.loads(ran.stdout.splitlines()[-1])
+    *printed, last = ran.stdout.splitlines()
+    return folder, json.loads(last) | {"printed": printed}
 
 
 def scores(rows):
@@ -95,6 +96,11 @@ def test_ranks_predict_an_earlier_run(runs, group):
     )
     assert one == ranks == trained
     assert not list((runs[0] / "predict-ranks" / "ranks").iterdir())
+
+
+def test_ranks_share_the_memory_of_their_host(runs):
+    shares = [line for line in runs[1]["printed"] if line.endswith("of memory free for each of 2 processes")]
+    assert len(shares) == 2  # of predict-ranks alone
 
 
 def test_two_devices_predict_the_masks_of_one(runs):

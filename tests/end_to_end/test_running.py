@@ -222,7 +222,7 @@ def test_interrupt_closes_the_record(quick, tmp_path, monkeypatch, capsys):
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
-    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: 50_000)
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda **_: 50_000)
     with pytest.raises(
         DataError, match=r"loader=in_memory needs 1\d\d\.\d kB .* but only 50\.0 kB are free; choose loader="
     ):

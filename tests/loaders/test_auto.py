@@ -82,7 +82,7 @@ def test_processors_are_those_of_this_process():
 
 @pytest.mark.parametrize(("free", "kind"), [(10**9, InMemoryLoader), (150_000, SequenceLoader)])
 def test_loader_is_what_was_chosen(monkeypatch, digits_root, free, kind):
-    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: free)
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda **_: free)
     keys = [f"data.root={digits_root}", "loader=auto", "loader.batch_size=4", "loader.workers=1"]
     with build_loader(compose(keys)) as loader:
         assert type(loader) is kind
@@ -90,7 +90,7 @@ def test_loader_is_what_was_chosen(monkeypatch, digits_root, free, kind):
 
 
 def test_auto_reads_less_ahead_to_fit_memory(monkeypatch, digits_root):
-    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: 20_000)
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda **_: 20_000)
     config = compose([f"data.root={digits_root}", "loader=auto", "loader.workers=1"])
     plan = plan_loading(config, open_dataset(config), ("train",))
     assert (plan.settings.kind, plan.settings.max_queue_size) == ("sequence", 5)

@@ -474,7 +474,7 @@ def test_cache_memory_is_stated_and_bounded(digits_root, monkeypatch):
     dataset = cached.data.open()
     needed, without = (needed_bytes(config, config.loader, dataset, ("train",)) for config in (cached, bare))
     assert needed - without == len(dataset.splits["train"]) * (64 + 1)
-    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda: 100_000)
+    monkeypatch.setattr("runner.modes.pipeline.available_bytes", lambda **_: 100_000)
     build_loader(bare).close()
     with pytest.raises(DataError, match="loader=sequence with loader.cache=memory needs .*; choose loader.cache=disk"):
         build_loader(cached)

@@ -94,6 +94,13 @@ def test_oversized_loader_is_refused_with_sizes():
         refuse_too_large(3 * 10**12, 64 * 10**9, kind="in_memory")
 
 
+def test_processes_share_the_memory_of_a_host(tmp_path):
+    assert available_bytes(limit(tmp_path / "group", most=5000, used=2000), processes=4) == 750
+    expected = "data in each of 4 processes, but only 1 B are free for each; .*, lower distribute.processes, or"
+    with pytest.raises(DataError, match=expected):
+        refuse_too_large(2, 1, kind="in_memory", processes=4)
+
+
 def test_oversized_streaming_suggests_less():
     with pytest.raises(DataError, match=r"lower loader\.max_queue_size or loader\.batch_size"):
         refuse_too_large(2, 1, kind="sequence")
