@@ -32,7 +32,7 @@ from runner.distribute.launch import refuse_apart
 from runner.errors import ConfigurationError
 from runner.records.columns import goal_of_column
 from runner.records.folder import OUTPUT_DIR, OUTPUTS, outputs
-from runner.settings import Settings
+from runner.settings import READING, Settings
 from runner.sweeps.launchers import launcher_problem
 from runner.sweeps.settings import SweepSettings
 
@@ -70,6 +70,8 @@ def prepare_sweep(texts: Sequence[str]) -> Sweep:
     refuse_apart()
     with open_library() as library:
         sweep = _prepared(texts, library)
+        for backend in {job.settings.backend for job in sweep.jobs if job.settings.mode not in READING}:
+            refuse_apart(backend)
         return replace(sweep, root=_root(parse(texts, library)[0], library))
 
 
@@ -164,7 +166,8 @@ def _search(overrides: Sequence[Override], settings: SweepSettings, library: Lib
     """A search; refused if neither the first values of all ranges nor the last ones can run."""
     raise_problems([*problems, *range_problems(overrides)])
     space = searched_overrides(overrides)
-    first = check_ends(space, library)
+    if (first := check_ends(space, library)) is not None:
+        refuse_apart(first.backend)
     objective = {} if settings.objective or first is None else {"objective": _monitored(first)}
     return Sweep((), settings.model_copy(update=objective), tuple(space.keys.values()), space)
 

@@ -85,6 +85,16 @@ def test_sweep_of_a_launcher_leaves_no_folder(in_torchrun, capsys):
     assert not list(in_torchrun.iterdir())
 
 
+@pytest.mark.parametrize("keys", [["seed=1,2"], ["train.learning_rate=interval(0.1,1)", "sweep.search=random"]])
+def test_sweep_of_torch_in_several_is_refused(monkeypatch, keys):
+    from runner.commands.prepare_sweep import prepare_sweep
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("runner.component.Package.is_installed", True)  # PyTorch may be missing here
+    with pytest.raises(ConfigurationError, match="got WORLD_SIZE=2 with backend=torch"):
+        prepare_sweep(["mode=fit", "backend=torch", *keys])
+
+
 def test_check_may_run_under_a_launcher(in_torchrun, digits_root):
     from runner.__main__ import execute
 
