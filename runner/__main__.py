@@ -19,6 +19,7 @@ sys.excepthook = _report_interrupt
 
 import argparse
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -40,6 +41,9 @@ SHARED_CONF = "KERAS_RUNNER_CONFIG_DIR"
 
 SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examples": "runner.examples"}
 """First words that are no override, and the module whose `main` gets the words after them."""
+
+COMPLETION = re.compile("(install|uninstall|query)=(bash|zsh|fish)")
+"""What Hydra's `--shell-completion` needs."""
 
 YES: dict[str, Any] = {"action": "store_true"}
 FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
@@ -115,6 +119,11 @@ def _obey(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
     if flags.info or flags.hydra_help or flags.shell_completion:
         from runner.config.launch import hydra_itself
 
+        if flags.shell_completion and not any(COMPLETION.fullmatch(word) for word in flags.overrides):
+            got = " ".join(flags.overrides) or "nothing"
+            raise ConfigurationError(
+                f"--shell-completion must go with install=bash, install=zsh or install=fish, got {got}"
+            )
         return hydra_itself(arguments)
     if flags.help or flags.version or flags.schema or flags.cfg:
         sys.stdout.write(_answer(flags))

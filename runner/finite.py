@@ -52,7 +52,7 @@ def not_finite_text(values: Values) -> str:
     """How many values are no numbers, for a message; of several arrays, in the first that has such values.
 
     >>> not_finite_text(np.array([1, np.nan, np.inf])), not_finite_text(np.array(-np.inf))
-    ('1 of 3 values is NaN, 1 infinite or beyond float32', '1 of 1 value is infinite or beyond float32')
+    ('1 of 3 values is NaN, 1 infinite or beyond float32', 'infinite or beyond float32')
     """
     name, array = next(pair for pair in arrays_of(values) if not _is_finite(pair[1]))
     num_nan = int(np.isnan(array).sum())
@@ -60,6 +60,8 @@ def not_finite_text(values: Values) -> str:
     parts = [(num_nan, "NaN"), (num_infinite, "infinite or beyond float32")]
     found = [(count, what) for count, what in parts if count]
     (first, what), *others = found
+    if array.size == 1 and not name:
+        return what
     text = f"{first:,} of {plural(array.size, 'value')} {'is' if first == 1 else 'are'} {what}"
     where = f"{name}: " if name else ""
     return where + ", ".join((text, *(f"{count:,} {kind}" for count, kind in others)))

@@ -31,7 +31,7 @@ def did_you_mean(word: object, words: Iterable[str], prefix: str = "") -> str:
     return f"; did you mean '{prefix}{found}'?" if found is not None and found != str(word) else ""
 
 
-def first_few(items: Iterable[object], total: int | None = None, most: int = MOST_ITEMS) -> str:
+def first_few(items: Iterable[object], total: int | None = None, most: int = MOST_ITEMS, separator: str = ", ") -> str:
     """The first `most` of `items`, and how many more there are; `total` is their number where `items` holds fewer.
 
     >>> first_few("abcd"), first_few("abcdefg"), first_few("ab", 1_002), first_few("")
@@ -40,7 +40,7 @@ def first_few(items: Iterable[object], total: int | None = None, most: int = MOS
     remaining = iter(items)
     shown = [str(item) for item in islice(remaining, most)]
     rest = (sum(1 for _ in remaining) if total is None else total - len(shown)) if shown else 0
-    return (", ".join(shown) or "none") + (f" and {rest:,} more" if rest > 0 else "")
+    return (separator.join(shown) or "none") + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:

@@ -239,6 +239,10 @@ def test_hydra_answers_its_own_flags(here, capsys):
     [
         (["--hepl"], "unknown flag --hepl; did you mean '--help'?"),
         (["-x"], "unknown flag -x; see --help"),
+        (
+            ["--shell-completion", "install=tcsh"],
+            "--shell-completion must go with install=bash, install=zsh or install=fish, got install=tcsh",
+        ),
         (["--multirn", "seed=1,2"], "unknown flag --multirn; did you mean '--multirun'?"),
         (["--cfg", "hydra"], "argument -c/--cfg: invalid choice: 'hydra' (choose from 'job'); see --help"),
         (["--cfg", "job", "-m"], "--cfg prints one configuration; leave out -m and lists of values"),

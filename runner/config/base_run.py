@@ -82,12 +82,12 @@ def on_base_run(composition: Composition, overrides: Overrides) -> Composition:
     return Composition(config, (ConfigFile(files_of / CONFIG_YAML, "", rest, (), foreign=False), *files))
 
 
-def reset_keys(settings: Settings, overrides: Overrides) -> Iterator[str]:
-    """A note for each key of the batches that a rerun takes from the file of another loader, not from its run."""
+def reset_keys(settings: Settings, run: Path, overrides: Overrides) -> Iterator[str]:
+    """A note for each key of the batches that a rerun takes from the file of another loader, not from its `run`."""
     chosen = [override.input_line for override in overrides.choices if override.key_or_group == "loader"]
-    if settings.rerun is None or not chosen:
+    if not chosen:
         return
-    before, now = RunFolder(settings.rerun).final_config.get("loader") or {}, settings.loader.document()
+    before, now = RunFolder(run).final_config.get("loader") or {}, settings.loader.document()
     given = {override.key_or_group for override in overrides.keys}
     for name in OF_THE_BATCHES:
         key = f"loader.{name}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.config.base_run import reset_keys
 from runner.config.compose import Check
 from runner.config.config_file import shown
 from runner.config.files import Library, open_library
@@ -16,6 +15,7 @@ from runner.config.overrides import (
     for_hydra,
     is_of_sweeper,
     is_sweep_key,
+    is_unread,
     needs_sweep,
     only_in_sweeps,
     parse,
@@ -65,12 +65,17 @@ def prepare(texts: Sequence[str]) -> Job:
         several = [override for override in overrides if override.is_sweep_override()]
         single = [override for override in overrides if override not in several]
         check = Check(library, single).run()
+        check.problems = [problem for problem in check.problems if not is_unread(problem.key, problems)]
         of_sweeps = [override for override in single if is_sweep_key(override) or is_of_sweeper(override)]
         problems += [*map(needs_sweep, several), *map(only_in_sweeps, of_sweeps)]
         job = _job(check, [for_hydra(override, library) for override in single], problems)
         file = check.composition.file_of("sweep") if check.composition else None
-        note = () if file is None else (f"the keys of sweep in {shown(file)} have no effect without -m",)
-        return replace(job, notes=(*note, *reset_keys(job.settings, by_kind(single, library))))
+        notes = [] if file is None else [f"the keys of sweep in {shown(file)} have no effect without -m"]
+        if job.settings.rerun is not None:
+            from runner.config.base_run import reset_keys  # imports records: only an earlier run needs them
+
+            notes += reset_keys(job.settings, job.settings.rerun, by_kind(single, library))
+        return replace(job, notes=tuple(notes))
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], library: Library, problems: Sequence[str] = ()) -> tuple[Job, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, RangeSweep
@@ -13,7 +14,7 @@ from hydra.errors import HydraException
 from runner.config.files import Library
 from runner.config.schema import Schema
 from runner.messages import did_you_mean, quoted
-from runner.settings import Settings
+from runner.settings import Mode, Settings
 
 OWNED = {
     "hydra.run": "each run makes a new folder in outputs/runs",
@@ -32,6 +33,12 @@ SWEEPER = "hydra/sweeper"
 RUN_KEYS = ("from_run", "resume", "rerun")
 """Keys that name an earlier run, whose configuration takes the place of the default files."""
 
+
+SUBCOMMANDS = ("runs", "report", "examples", "--help")
+"""What may stand in place of overrides, as the first word."""
+
+UNREAD, CALLED = "cannot be read", "is read as a function of Hydra's"
+QUOTES = "; a value with spaces needs quotes, and --help lists all keys"
 
 ITEM = re.compile(r"(\w[\w.]*)\[\d+\]")
 """The beginning of a key that names an item of a list."""
@@ -195,19 +202,22 @@ def _is_hydra(override: Override) -> bool:
     return override.key_or_group == "hydra" or override.is_hydra_override()
 
 
+def is_unread(key: str, problems: Sequence[str]) -> bool:
+    """Whether a key was given, but its value cannot be read, which is one of the `problems`."""
+    return any(problem.startswith(f"{key}=") and (UNREAD in problem or CALLED in problem) for problem in problems)
+
+
 def _unreadable(text: str, error: HydraException) -> str:
     key, equals, _ = text.partition("=")
     if not equals:
-        return f"{text!r} must be key=value, group=choice or a flag; see --help"
+        mode = f"; did you mean 'mode={text}'?" if text in get_args(Mode) else did_you_mean(text, SUBCOMMANDS)
+        return f"{text!r} must be key=value, group=choice or a flag{mode or QUOTES}"
     if item := ITEM.match(key):
         return f"{text} must not name an item of a list; give the whole list, {item[1]}=[…]"
     lines = str(error).splitlines()
     reasons = [line for line in lines if not line.startswith(("Error parsing", "See http", " ", "LexerNoViableAlt"))]
     quotes = f"quotes within quotes: \"{key}='…'\""
     if call := CALL.search(str(error)):
-        return f"{text} is read as a function of Hydra's, which fails: {call[1]}; put text with brackets into {quotes}"
+        return f"{text} {CALLED}, which fails: {call[1]}; put text with brackets into {quotes}"
     reason = f" ({reasons[0]})" if reasons else ""
-    return (
-        f"{text} cannot be read{reason}; close all brackets and quotes, and put text with special characters into "
-        f"{quotes}"
-    )
+    return f"{text} {UNREAD}{reason}; close all brackets and quotes, and put text with special characters into {quotes}"

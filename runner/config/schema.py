@@ -47,6 +47,7 @@ OTHER_NAMES = {
     "image_size": "target_size", "img_size": "target_size", "input_size": "target_size", "size": "target_size",
     "val_split": "validation_split", "validation_fraction": "validation_split",
     "mixed_precision": "precision",
+    "dir": "root", "folder": "root", "directory": "root", "data_dir": "root", "img_dir": "root", "csv": "manifest",
     "horizontal_flip": "flip", "vertical_flip": "flip", "rotation_range": "rotation", "zoom_range": "zoom",
     "width_shift_range": "translation", "height_shift_range": "translation", "shear_range": "shear_x",
     "brightness_range": "brightness", "gaussian_blur": "blur", "cutout": "erasing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,6 +18,15 @@ from runner.settings import Settings
 
 ROUNDS = 4
 """Rounds of validation. pydantic checks how fields fit together only if each is valid: correct them, and try again."""
+
+OTHER_VALUES = {
+    "none": None, "nil": None, "yes": True, "on": True, "no": False, "off": False,
+    "train": "fit", "training": "fit", "test": "evaluate", "eval": "evaluate", "inference": "predict",
+}  # fmt: skip
+"""What people type for a value, and what it is called here."""
+
+TYPES = {"string": str, "integer": int, "number": float}
+"""The types of the items of a list, by their names in the schema."""
 
 Error = Mapping[str, Any]
 
@@ -88,11 +98,8 @@ class _Errors:
             how = "" if "[" in place.key else f": {place.key}=…"  # no override names an item of a list
             return Problem(place.key, f"{place.key} must be given, {expected}{how}")
         value = self._value(place.key)
-        return Problem(
-            place.key,
-            f"{place.key} must be {expected}, got {quoted(value)}{self._suggestion(place, value)}"
-            f"{_as_text(place.key, expected, value)}",
-        )
+        fix = self._suggestion(place, value) or self._example(place, value) or _as_text(place.key, expected, value)
+        return Problem(place.key, f"{place.key} must be {expected}, got {quoted(value)}{fix}")
 
     def correct(self, error: Error) -> None:
         """Correct the document at the error: with the nearest value, the default, or a placeholder."""
@@ -120,19 +127,34 @@ class _Errors:
         if others:
             return f"{text}; it belongs to {', '.join(others)}"
         return text + (
-            did_you_mean(name, known, prefix)
-            or (other in known and f"; did you mean {f'{prefix}{other}'!r}?")
+            (other in known and f"; did you mean {f'{prefix}{other}'!r}?")
+            or did_you_mean(name, known, prefix)
             or (not group.endswith("]") and self.schema.elsewhere(name))
             or f"; its keys are {', '.join(key for key in known if key != 'kind')}"
         )
 
     def _suggestion(self, place: KeyPlace, value: Any) -> str:
         node = place.node or {}
-        variants = self.schema.variants(node)
-        if variants is not None and value in list(variants.components):
-            return f"; did you mean '{place.key}.{variants.property}={value}'?"
+        variants = self._variants(place)
+        if isinstance(value, str) and (found := nearest(value, variants.components)):
+            return f"; did you mean '{place.key}.{variants.property}={found}'?"
         options = [option for shape in self.schema.shapes(node) for option in self.schema.options(shape)]
+        if isinstance(value, str) and (other := OTHER_VALUES.get(value.lower(), value)) != value and other in options:
+            return f"; did you mean {yaml_text(other)}?"
         return did_you_mean(value, [option for option in options if isinstance(option, str)])
+
+    def _example(self, place: KeyPlace, value: Any) -> str:
+        """How to write a value of this form: the example of the schema, or the value given as a list."""
+        node = place.node or {}
+        if "examples" in node:
+            example = yaml_text(node["examples"][0]).replace("'", "")  # the shell's quotes are around it
+            return f"; for example '{place.key}={example}'"
+        for shape in self.schema.shapes(node) if "[" not in place.key else ():
+            items: Node = shape["prefixItems"][0] if "prefixItems" in shape else shape.get("items", {})
+            if shape.get("type") == "array" and type(value) is TYPES.get(items.get("type", "")):
+                length = shape.get("minItems", 1) if shape.get("minItems") == shape.get("maxItems") else 1
+                return f"; write '{place.key}=[{', '.join([yaml_text(value)] * length)}]'"
+        return ""
 
     def _variants(self, place: KeyPlace) -> Variants:
         """The variants of a place, or of the one shape of it that is a group of keys."""
@@ -187,7 +209,11 @@ class _Errors:
 def _as_text(key: str, expected: str, value: Any) -> str:
     """A hint on quotes, where text is expected and YAML reads a number or a boolean."""
     items = value if isinstance(value, list) else [value]
-    if "text" not in expected or not items or not all(isinstance(item, str | int | float) for item in items):
+    if (
+        not re.search(r"\b(text|folder|file|path)", expected)
+        or not items
+        or not all(isinstance(item, str | int | float) for item in items)
+    ):
         return ""
     if all(isinstance(item, str) for item in items) or ("list" in expected) != isinstance(value, list):
         return ""

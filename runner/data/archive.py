@@ -75,7 +75,7 @@ def load_archive(file: Path, names: list[str] | None = None) -> dict[str, Array]
                 f"{file} must be an .npz file of named arrays, got a single array; write it with numpy.savez"
             )
         with archive:
-            arrays = {name: archive[name] for name in names or archive.files}
+            arrays = {name: _read(file, name, archive) for name in names or archive.files}
     except (
         OSError,
         ValueError,
@@ -89,6 +89,19 @@ def load_archive(file: Path, names: list[str] | None = None) -> dict[str, Array]
         raise DataError(f"{file} must be an .npz file of arrays without Python objects: {error}") from error
     # Members that are not arrays come as bytes.
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+
+
+def _read(file: Path, name: str, archive: np.lib.npyio.NpzFile) -> Array:
+    try:
+        array: Array = archive[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise DataError(
+            f"{file}: {name} must hold numbers or texts, got Python objects, which are never loaded; convert it before "
+            f"numpy.savez, as in {name}.astype(str)"
+        ) from error
+    return array
 
 
 def _refuse_too_large(file: Path, archive: zipfile.ZipFile) -> None:

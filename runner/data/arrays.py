@@ -44,9 +44,9 @@ class Arrays(Data, MaskSettings, NumberSettings):
     path: File
     """The `.npz` file."""
 
-    class_mode: ClassMode | NumberMode | MaskMode | None = "sparse"
-    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, raw (one number, a row of them, or an
-    array), mask (a class for each pixel), input (the sample), null (nothing)."""
+    class_mode: ClassMode | NumberMode | MaskMode | Literal["multi_label"] | None = "sparse"
+    """Form of `y`: sparse (class numbers), categorical (one-hot), binary, multi_label (a 0 or 1 for each class), raw
+    (one number, a row of them, or an array), mask (a class for each pixel), input (the sample), null (nothing)."""
 
     weights: str | None = None
     """The array with the weight of each training sample in the loss, such as sample_weight; those of other splits have
@@ -122,6 +122,8 @@ class Arrays(Data, MaskSettings, NumberSettings):
             return dict.fromkeys(rows, NO_LABELS)
         if self.class_mode == "input":
             return dict.fromkeys(rows, Labels(class_head("input", ()), (np.empty(0, np.int64),)))
+        if self.class_mode == "multi_label":
+            return self._marks(arrays, rows, names)
         if self.class_mode == "raw":
             several = self._are_targets_arrays(arrays, names)
             return dict.fromkeys(rows, NO_LABELS) if several else self._numbers(arrays, rows, names)
@@ -134,6 +136,22 @@ class Arrays(Data, MaskSettings, NumberSettings):
         refuse_quantities(self.class_mode, class_names, len(values["train"]))
         ends = np.cumsum([len(column) for column in values.values()])  # the last part, the columns, is dropped
         return {split: Labels(heads, (column,)) for split, column in zip(values, np.split(codes, ends), strict=False)}
+
+    def _marks(self, arrays: Mapping[str, Array], rows: Mapping[str, Array], names: ArchiveNames) -> dict[str, Labels]:
+        """Rows with a 0 or 1 for each class; the classes are numbered."""
+        width = self._y(arrays, names.y_of("train")).shape[-1:]
+        heads = (Head("", "multi_label", tuple(map(str, range(math.prod(width))))),)
+        found = {}
+        for split, array in rows.items():
+            values = self._y(arrays, names.y_of(split))
+            if values.shape != (len(array), *width) or not _is_marks(values):
+                raise DataError(
+                    f"{self.path}: {names.y_of(split)} must hold a 0 or 1 for each class, of shape "
+                    f"({len(array)}, classes), for data.class_mode=multi_label; got shape {values.shape} of "
+                    f"{values.dtype}{'' if values.ndim != 2 else ' with other values or another number of classes'}"
+                )
+            found[split] = Labels(heads, (values.astype(np.uint8),))
+        return found
 
     def _are_targets_arrays(self, arrays: Mapping[str, Array], names: ArchiveNames) -> bool:
         """Whether `y` holds an array of several axes for each sample, not numbers."""
@@ -250,11 +268,16 @@ class Arrays(Data, MaskSettings, NumberSettings):
 
     def _classes(self, arrays: Mapping[str, Array], name: str, num_samples: int) -> Array:
         values = _class_column(self._y(arrays, name))
-        if values is None or len(values) != num_samples:
-            got = f"shape {arrays[name].shape} of {arrays[name].dtype}"
+        got = f"shape {arrays[name].shape} of {arrays[name].dtype}"
+        if values is not None and len(values) != num_samples:
+            raise DataError(f"{self.path}: {name} must have a row for each of {num_samples:,} samples, got {got}")
+        if values is None:
+            modes = "data.class_mode=raw predicts numbers, and null leaves them out"
+            if _is_marks(self._y(arrays, name)):
+                modes = "data.class_mode=multi_label reads a 0 or 1 for each class, and raw predicts numbers"
             raise DataError(
                 f"{self.path}: {name} must hold one class per sample, of shape ({num_samples},), or one-hot rows; got "
-                f"{got}; data.class_mode=raw predicts numbers, and null leaves them out"
+                f"{got}; {modes}"
             )
         return values
 
@@ -273,10 +296,13 @@ def _class_column(values: Array) -> Array | None:
     return None
 
 
+def _is_marks(values: Array) -> bool:
+    """Whether there is a row for each sample, and a 0 or 1 in it for each class."""
+    return values.ndim == 2 and values.dtype.kind in "iubf" and bool(np.isin(values, (0, 1)).all())
+
+
 def _is_one_hot(values: Array) -> bool:
-    if values.ndim != 2 or values.shape[1] == 1 or values.dtype.kind not in "iubf":
-        return False
-    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+    return _is_marks(values) and values.shape[1] > 1 and bool((values.sum(axis=1) == 1).all())
 
 
 def _sample_spec(rows: Array) -> str:

@@ -65,8 +65,8 @@ class Digits(ClassFolders):
         found = len(listed["train"].images)
         if found != NUM_DIGITS and self.classes is None:
             yield (
-                f"{self.root} holds {plural(found, 'image')}, not the {NUM_DIGITS:,} digits; set data.root to a new "
-                "folder to write the digits there"
+                f"{self.root} holds {plural(found, 'image')}, not the {NUM_DIGITS:,} digits; give data=directory for "
+                "images of your own, or set data.root to a new folder to write the digits there"
             )
 
 

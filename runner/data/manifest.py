@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARQUET = ".parquet"
+TEXTS = (".csv", ".tsv", ".txt")
+"""Ends of the names of tables in text; what separates their cells is seen in the header."""
+
 NOTHING = ("", "nan", "NaN", "<NA>", "#N/A")
 """Cells of a CSV file that count as empty; `NA`, `None` and `null` do not, as they may name a class."""
 
@@ -83,6 +86,11 @@ def read_manifest(file: Path, texts: Sequence[str], numbers: Sequence[str]) -> M
     read = _read_parquet if file.suffix.lower() == PARQUET else _read_csv
     try:
         return Manifest(file, read(file, wanted, texts))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} must be text in UTF-8, got byte 0x{error.object[error.start]:02x}; save it as CSV UTF-8, or "
+            "convert it, as in iconv -f cp1252 -t utf-8 FILE > NEW"
+        ) from error
     except (OSError, ValueError, NotImplementedError, csv.Error) as error:
         raise DataError(f"{file} must be a CSV or Parquet file with a header: {error}") from error
 
@@ -158,7 +166,8 @@ def _refuse_missing(file: Path, wanted: Sequence[str], columns: Sequence[str]) -
     missing = [name for name in wanted if name not in columns]
     if missing:
         similar = [near for name in missing if (near := nearest(name, columns))]
-        fix = f"did you mean {', '.join(map(repr, similar))}?" if similar else "set data.*_column(s) to its columns"
+        named = "data.path_column and data.label_columns name columns, and data.class_mode=null needs no labels"
+        fix = f"did you mean {', '.join(map(repr, similar))}?" if similar else named
         raise DataError(
             f"{file} must have the column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}, "
             f"got {first_few(columns, most=MOST_COLUMNS)}; {fix}"

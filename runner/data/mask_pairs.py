@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def pair_masks(images: Sequence[str], root: Path, folder: Path, names: MaskNames
     if two files are the mask of one image, or no image has a mask.
     """
     by_stem: dict[str, str] = {}
-    for path in list_images(folder).images:
+    found = list_images(folder).images
+    for path in found:
         stem = composed(_stem(path))
         if not stem.endswith(names.mask_suffix):
             continue
@@ -63,7 +64,7 @@ def pair_masks(images: Sequence[str], root: Path, folder: Path, names: MaskNames
     stems = [names.mask_stem(path) for path in images]
     missing = sum(stem not in by_stem for stem in stems)
     if missing == len(stems):
-        raise DataError(_no_masks(images[0], root, folder, stems[0], by_stem))
+        raise DataError(_no_masks(images[0], root, folder, stems[0], found))
     used = set(stems)
     unused = [path for stem, path in by_stem.items() if stem not in used]
     return Pairs([by_stem.get(stem, f"{stem}.png") for stem in stems], missing, unused)
@@ -73,13 +74,14 @@ def _stem(path: str) -> str:
     return posixpath.splitext(path)[0]
 
 
-def _no_masks(image: str, root: Path, folder: Path, stem: str, masks: Collection[str]) -> str:
+def _no_masks(image: str, root: Path, folder: Path, stem: str, masks: Sequence[str]) -> str:
     """The error for a folder without a mask for any image."""
     outer, _, inner = stem.partition("/")
+    held = f"it has {first_few(sorted(masks), most=3)}; " if masks else ""
     fix = "data.mask_suffix and data.image_suffix are for names that differ"
-    if inner in masks:
+    if inner in map(_stem, map(composed, masks)):
         fix = f"set data.root={root / outer}, whose paths are those of the masks"
     return (
         f"{folder} must hold a mask for each image, got none; {image} needs {folder / stem}.png, or another type of "
-        f"image with that name; {fix}"
+        f"image with that name; {held}{fix}"
     )

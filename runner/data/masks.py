@@ -48,7 +48,7 @@ Colors = Annotated[tuple[Color, ...], Strict(False), Field(min_length=1)]
 class MaskSettings(Component):
     """Keys of masks, for data whose `class_mode` can be mask."""
 
-    mask_values: dict[int, str] | None = None
+    mask_values: dict[int, str] | None = Field(default=None, examples=[{0: "background", 255: "cat"}])
     """What masks hold, and the class of each value: {0: background, 255: cat}. Classes are in the order of first
     mention; values with the same name are one class."""
 
@@ -114,7 +114,7 @@ class MaskSettings(Component):
 class MaskFileSettings(MaskSettings):
     """Keys of masks that are image files."""
 
-    mask_colors: dict[str, Color | Colors] | None = None
+    mask_colors: dict[str, Color | Colors] | None = Field(default=None, examples=[{"road": [128, 64, 128]}])
     """The colour of each class, in place of mask_values, for masks in colour: {road: [128, 64, 128]}, or several
     colours of a class, {road: [[128, 64, 128], [244, 35, 232]]}. Classes are in this order."""
 

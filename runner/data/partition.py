@@ -15,10 +15,13 @@ from runner.batch import Array
 from runner.data.division import EXPECTED, SPLIT_NAMES, split_of
 from runner.data.file_names import composed, is_file_name
 from runner.errors import DataError
-from runner.messages import did_you_mean, first_few
+from runner.messages import did_you_mean, first_few, quoted
 
 LARGEST = float(np.finfo(np.float32).max)
 """The largest number of a label."""
+
+
+WRITE_JSON = "write it with json.dump(CONTENT, open('FILE.json', 'w'))"
 
 
 def read_json_object(file: Path) -> dict[str, Any]:
@@ -29,11 +32,20 @@ def read_json_object(file: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_bytes(), object_pairs_hook=_keys_once)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} must be a JSON file, got {_kind_of(error.object)}; {WRITE_JSON}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} must be a JSON file: {error}") from error
+        fix = f"; {WRITE_JSON}" if file.suffix.lower() in (".yaml", ".yml", ".csv", ".txt") else ""
+        raise DataError(f"{file} must be a JSON file: {error}{fix}") from error
     if not isinstance(content, dict):
         raise DataError(f"{file} must hold one JSON object, {{…}}; got {_json_text(content)}")
     return content
+
+
+def _kind_of(content: bytes) -> str:
+    """What a file that is no text seems to hold; a pickle is never loaded, as it may run any code."""
+    kinds = {b"\x80": "a pickle, which is never loaded", b"\x93NUMPY": "an .npy file", b"PK": "an .npz file"}
+    return next((kind for start, kind in kinds.items() if content.startswith(start)), "text that is not UTF-8")
 
 
 def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -147,7 +159,7 @@ def read_numbers(file: Path, partition: Partition) -> dict[str, Array]:
         for name, value in zip(partition[split], values, strict=True):
             numbers = value if isinstance(value, list) else [value]
             if not numbers or not all(type(number) in (int, float) and abs(number) <= LARGEST for number in numbers):
-                raise DataError(f"{file} must have a number or a list of numbers for {name!r}, got {value!r}")
+                raise DataError(f"{file} must have a number or a list of numbers for {name!r}, got {quoted(value)}")
             size = size or len(numbers)
             if len(numbers) != size:
                 raise DataError(f"{file} must have as many numbers for every id, got {len(numbers)} for {name!r}")
@@ -162,13 +174,19 @@ def _values(file: Path, partition: Partition) -> dict[str, list[Any]]:
         ids = {composed(name): name for names in partition.values() for name in names}
         labels = {ids.get(composed(name), name): label for name, label in labels.items()}
     missing = [name for ids in partition.values() for name in ids if name not in labels]
+    num_ids = sum(map(len, partition.values()))
     if missing:
+        named = f"; its ids are {first_few(map(repr, labels), most=3)}" if len(missing) == num_ids else ""
         raise DataError(
             f"{file} must have a label for every id, got none for {len(missing):,} of them: "
-            f"{first_few(map(repr, missing))}"
+            f"{first_few(map(repr, missing))}{named}"
         )
     return {split: [labels[name] for name in ids] for split, ids in partition.items()}
 
 
 def _no_class(file: Path, name: str, value: Any) -> str:
-    return f"{file} must have a class number or name for {name!r}, got {value!r}"
+    fix = ""
+    if isinstance(value, float):
+        fix = f"; write {value:.0f}, or predict numbers" if value.is_integer() else "; numbers are predicted"
+        fix += " with data.class_mode=raw"
+    return f"{file} must have a class number or name for {name!r}, got {quoted(value)}{fix}"

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from runner.component import File, Folder, Names
 from runner.data.division import Division
-from runner.data.manifest import PARQUET
+from runner.data.manifest import PARQUET, TEXTS
 from runner.data.table import ColumnMode, ColumnModes
 from runner.messages import yaml_text
 
@@ -130,8 +130,8 @@ class TableSettings(Division):
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
         for key, file in self.tables():
-            if file.suffix.lower() not in (".csv", PARQUET):
-                raise ValueError(f"{key} must end in .csv or .parquet, got {file}")
+            if file.suffix.lower() not in (*TEXTS, PARQUET):
+                raise ValueError(f"{key} must end in {', '.join(TEXTS)} or {PARQUET}, got {file}; save it as .csv")
             if self.root is None and file.parent != self.manifest.parent:
                 raise ValueError(
                     f"{key} must be in the folder of manifest, {self.manifest.parent}, which paths are relative to, "

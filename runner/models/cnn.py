@@ -83,7 +83,7 @@ class CNN(Convnet):
     """Blocks of two convolutions and pooling, then a dense layer."""
 
     sides = ("height", "width")
-    otherwise = "model=mlp"
+    otherwise = "model=cnn3d for volumes, or model=mlp for any other shape"
 
     kind: Literal["cnn"] = "cnn"
 

@@ -19,7 +19,7 @@ from runner.loaders.kinds import DirectoryFlow
 from runner.loaders.loader import Loader
 from runner.loaders.settings import LoaderSettings
 from runner.machine import available_bytes
-from runner.messages import format_bytes, plural, shape_text
+from runner.messages import first_few, format_bytes, plural, shape_text
 from runner.modes.figures import class_counts
 from runner.modes.inspect_samples import KINDS, Finding, Kind, check, describe, first_batch
 from runner.modes.open_data import open_dataset, transforms_of
@@ -190,7 +190,8 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[Line]:
         found = [finding for finding in findings if finding.kind == kind]
         yield "" if number else "findings", f"{_words(kind)}: {len(found):,}"
         for finding in found[:SHOWN]:
-            names = " = ".join(f"{sample.id} ({sample.split})" for sample in finding.samples)
+            same = (f"{sample.id} ({sample.split})" for sample in finding.samples)
+            names = first_few(same, len(finding.samples), separator=" = ")
             yield "", f"  {names}" + (f": {finding.reason}" if len(finding.samples) == 1 else "")
         if len(found) > SHOWN:
             yield "", f"  and {len(found) - SHOWN:,} more in {CHECK_JSON}"

@@ -48,9 +48,7 @@ ONE_PROBLEM = {
     "loader.kind=generater": "loader.kind must not be changed without its file, got 'generater'; "
     "did you mean 'loader=generator'?",
     "data.target_size=[8,x]": "data.target_size must be a list of 2 whole numbers of at least 1, got [8, 'x']",
-    "data.target_size=8": "data.target_size must be a list of 2 whole numbers of at least 1, got 8",
     "model.filters=[]": "model.filters must be a list of 1 or more whole numbers of at least 1, got []",
-    "loader.shuffle='yes'": "loader.shuffle must be true or false, got 'yes'",
     "loader.workers=2.0": "loader.workers must be a whole number of at least 0, got 2.0",
     "loader.workers='2'": "loader.workers must be a whole number of at least 0, got '2'",
     "loader.workers=true": "loader.workers must be a whole number of at least 0, got true",
@@ -60,7 +58,7 @@ ONE_PROBLEM = {
     "tags=['']": "tags must be a list of texts of 1 to 100 characters without space around them, got ['']",
     "train.optimizer.name=adm": "train.optimizer.name must be one of adadelta, adafactor, adagrad, adam, adamax, "
     "adamw, custom, ftrl, lamb, lion, muon, nadam, rmsprop, sgd, got 'adm'; did you mean 'adam'?",
-    "data.root=3": "data.root must be a folder, got 3",
+    "data.root=3": "data.root must be a folder, got 3; quotes make it text: \"data.root='3'\"",
     "data.limit=0": "data.limit must be a whole number of at least 1, or null, got 0",
     "data.augment.flip=both": "data.augment.flip must be one of horizontal, vertical, horizontal_and_vertical, null, "
     "got 'both'",
@@ -80,7 +78,21 @@ ONE_PROBLEM = {
     "model@x=cnn": "model@x=cnn must not contain @: a file of a group always sets the keys of that group",
     "~train.zzz": "train.zzz cannot be removed: no file sets it, so it has its default already",
     "~train.epochs=3": "~train.epochs=3 must name the key's present value, 20, or no value: ~train.epochs",
-    "fit": "'fit' must be key=value, group=choice or a flag; see --help",
+    "fit": "'fit' must be key=value, group=choice or a flag; did you mean 'mode=fit'?",
+    "exampels": "'exampels' must be key=value, group=choice or a flag; did you mean 'examples'?",
+    "photos": "'photos' must be key=value, group=choice or a flag; a value with spaces needs quotes, and --help lists "
+    "all keys",
+    "loader.shuffle='yes'": "loader.shuffle must be true or false, got 'yes'; did you mean true?",
+    "data.classes=None": "data.classes must be a list of texts, or null, got 'None'; did you mean null?",
+    "data.classes=cat": "data.classes must be a list of texts, or null, got 'cat'; write 'data.classes=[cat]'",
+    "data.target_size=8": "data.target_size must be a list of 2 whole numbers of at least 1, got 8; "
+    "write 'data.target_size=[8, 8]'",
+    "data.dir=x": "unknown key 'data.dir' for data=digits; did you mean 'data.root'?",
+    "data.folder=x": "unknown key 'data.folder' for data=digits; did you mean 'data.root'?",
+    "mode=train": "mode must be one of run, fit, evaluate, predict, export, check, bench, pack, got 'train'; "
+    "did you mean fit?",
+    "train.learning_rate=cosine": "train.learning_rate must be a number above 0, or a group of keys with a name, got "
+    "'cosine'; did you mean 'train.learning_rate.name=cosine_decay'?",
     "=3": "'=3' must begin with a key, key=value",
     "hydra.run.dir=x": "hydra.run.dir must not be set: each run makes a new folder in outputs/runs",
     "hydra/launcher=joblib": "hydra/launcher must not be set: each job runs in its own process, and "
@@ -119,6 +131,19 @@ def test_bad_override_does_not_hide_others(problems):
     first, second = problems("loader.batch_size=[1,", "seed=x")
     assert first.startswith("loader.batch_size=[1, cannot be read (no viable alternative at input '[1,'); close all")
     assert second.startswith("seed must be a whole number")
+
+
+def test_unreadable_value_is_not_missing_as_well(problems):
+    (told,) = problems("data=directory", "data.root=cats & dogs")
+    assert told.startswith("data.root=cats & dogs cannot be read; close all brackets")
+
+
+def test_form_of_masks_is_shown_by_an_example(problems):
+    told = problems("data=directory", "data.root=.", "data.mask_values={ground: 0}", "data.mask_colors={a: red}")
+    assert [text.partition("; ")[2] for text in told] == [
+        "for example 'data.mask_values={0: background, 255: cat}'",
+        "for example 'data.mask_colors={road: [128, 64, 128]}'",
+    ]
 
 
 def test_missing_mandatory_value_is_reported(problems):

@@ -10,6 +10,7 @@ from runner.data.arrays import Arrays
 from runner.errors import DataError
 
 X = np.arange(12.0).reshape(6, 2)
+MARKS = np.array([[1, 1, 0], [0, 0, 0], [0, 0, 1]] * 2)
 
 
 @pytest.fixture
@@ -83,9 +84,16 @@ def test_split_by_another_name_reaches_workers(opened):
         ({"x": X}, "must hold an array y for data.class_mode=sparse, got x; .*class_mode=null or input"),
         (
             {"x": X, "y": [0, 1]},
-            r"y must hold one class per sample, of shape \(6,\), or one-hot rows; got shape \(2,\)",
+            r"y must have a row for each of 6 samples, got shape \(2,\)",
         ),
-        ({"x": X, "y": X[:, 0] + 0.5}, r"y must hold one class per sample.* of float64"),
+        (
+            {"x": X, "y": X[:, 0] + 0.5},
+            r"one class per sample.* of float64.*class_mode=raw predicts numbers",
+        ),
+        (
+            {"x": X, "y": MARKS},
+            r"one class per sample.*class_mode=multi_label reads a 0 or 1 for each class",
+        ),
         ({"x": X, "y": [0, 1] * 3, "x_test": X[:, :1], "y_test": [0] * 6}, r"x_test must hold samples like those of x"),
     ],
 )
@@ -95,7 +103,7 @@ def test_arrays_that_do_not_fit_are_refused(opened, arrays, message):
 
 
 def test_file_with_python_objects_is_refused(opened):
-    with pytest.raises(DataError, match="must be an .npz file of arrays without Python objects"):
+    with pytest.raises(DataError, match=r"a\.npz: x must hold numbers or texts, .* as in x\.astype\(str\)"):
         opened(x=np.array([{}, []], object))
 
 
@@ -151,6 +159,19 @@ def test_numbers_are_targets(opened, y, values, column):
     assert labels.weights is None
 
 
+def test_rows_of_marks_are_several_classes(opened):
+    splits = opened("multi_label", x=X, y=MARKS, x_test=X[:2], y_test=MARKS[4:].astype(bool)).splits
+    assert [(head.mode, head.class_names) for head in splits["test"].labels.heads] == [("multi_label", ("0", "1", "2"))]
+    assert splits["train"].labels.texts() == ["0|1", "", "2", "0|1", "", "2"]
+    assert splits["test"].labels.encode(np.arange(2), X[:2]).tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("y", [MARKS * 2, MARKS[:5], MARKS[:, 0], MARKS - 0.5])
+def test_other_rows_are_no_marks(opened, y):
+    with pytest.raises(DataError, match=r"y must hold a 0 or 1 for each class, of shape \(6, classes\), for"):
+        opened("multi_label", x=X, y=y)
+
+
 def test_weights_belong_to_their_split(opened):
     y, w = np.arange(6.0), np.arange(6)
     splits = opened("raw", "w", x=X, y=y, W=w, x_val=X[:2], y_val=y[:2], x_test=X[:1], y_test=y[:1], w_test=[5]).splits
@@ -170,7 +191,7 @@ def test_weights_that_are_not_read_are_named(opened):
         ({"y": np.zeros((5, 2, 2))}, r"y must hold a target for each of 6 samples, got 5"),
         ({"y": np.zeros(5)}, r"of shape \(6,\) or \(6, values\); got shape \(5,\)"),
         ({"y": np.array(["a"] * 6)}, "got shape .* of <U1"),
-        ({"y": [0, np.nan, 0, 0, 0, 0]}, "y must hold numbers, got 1 of 1 value is NaN in row 1"),
+        ({"y": [0, np.nan, 0, 0, 0, 0]}, "y must hold numbers, got NaN in row 1"),
         ({"y": X, "x_val": X, "y_val": X[:, 0]}, "y_val must hold as many numbers per sample as y, 2, got 1"),
         ({"y": X, "w": np.full(6, -1)}, "w must hold one weight of at least 0 per sample"),
         ({"y": X, "w": X}, "w must hold one weight of at least 0 per sample"),

@@ -357,11 +357,17 @@ def test_old_class_names_of_numbers_are_honoured(make):
     assert labels.columns[0].tolist() == [0, 0, 2, 1]
 
 
-@pytest.mark.parametrize("content", [b"", b"path,label\n\xff\xfe,1\n", b'path,label\n"a,1\n'])
+@pytest.mark.parametrize("content", [b"", b'path,label\n"a,1\n'])
 def test_file_that_is_no_table_is_refused_by_name(tmp_path, content):
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(DataError, match="m.csv must be a CSV or Parquet file with a header: "):
         component(tmp_path / "m.csv", label_columns=["label"]).open()
+
+
+def test_table_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "m.txt").write_bytes("path;label\na.png;grün\n".encode("cp1252"))
+    with pytest.raises(DataError, match=r"m.txt must be text in UTF-8, got byte 0xfc; .*iconv"):
+        component(tmp_path / "m.txt", label_columns=["label"]).open()
 
 
 def test_row_with_extra_cells_is_refused(tmp_path):
@@ -380,7 +386,7 @@ def test_truncated_parquet_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"manifest": "m.xlsx"}, "manifest must end in .csv or .parquet, got m.xlsx"),
+        ({"manifest": "m.xlsx"}, "manifest must end in .csv, .tsv, .txt or .parquet, got m.xlsx; save it as .csv"),
         ({"label_columns": []}, r"label_columns must name the columns to learn for class_mode=categorical, got \[\]"),
         ({"label_columns": ["a", "a"]}, r"label_columns must name each column once, got \[a, a\]"),
         ({"label_columns": ["a", "b c"]}, "must consist of letters a to z.*, got 'b c'; rename"),

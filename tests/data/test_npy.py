@@ -26,8 +26,8 @@ def make(tmp_path):
             file.parent.mkdir(parents=True, exist_ok=True)
             np.save(file, array)
         for name, content in (("partition", partition), ("labels", labels)):
-            text = content if isinstance(content, str) else json.dumps(content)
-            (tmp_path / f"{name}.json").write_text(text)
+            text = content if isinstance(content, str | bytes) else json.dumps(content)
+            (tmp_path / f"{name}.json").write_bytes(text if isinstance(text, bytes) else text.encode())
         keys = {"validation_split": 0.0, "labels": tmp_path / "labels.json", **keys}
         return Npy(root=tmp_path / "data", partition=tmp_path / "partition.json", **keys)
 
@@ -301,15 +301,21 @@ def test_ids_that_are_numbers_are_text(make):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"id-0": 0}, r"labels.json must have a label for every id, got none for 2 of them: 'id-1', 'id-2'"),
-        ({"id-0": 0, "id-1": 0.5, "id-2": 1}, "must have a class number or name for 'id-1', got 0.5"),
-        ({"id-0": 0, "id-1": None, "id-2": 1}, "must have a class number or name for 'id-1', got None"),
+        ({"id-0": 0}, r"labels.json must have a label for every id, got none for 2 of them: 'id-1', 'id-2'$"),
+        ({"0": 0, "1": 1}, "got none for 3 of them: 'id-0', 'id-1', 'id-2'; its ids are '0', '1'$"),
+        ({"id-0": 0, "id-1": 0.5, "id-2": 1}, "for 'id-1', got 0.5; numbers are predicted with data.class_mode=raw"),
+        ({"id-0": 0, "id-1": 1.0, "id-2": 1}, "for 'id-1', got 1.0; write 1, or predict numbers with"),
+        ({"id-0": 0, "id-1": None, "id-2": 1}, "must have a class number or name for 'id-1', got null$"),
         ({"id-0": 0, "id-1": 0, "id-2": 1}, r"needs at least 2 classes, got 1 \(0\)"),
         ({"id-0": 0, "id-1": 1, "id-2": 7}, "must have only classes of the training ids, got '7' of 'id-2'"),
         ({"id-0": " ", "id-1": 1, "id-2": 1}, "must have a class number or name for 'id-0', got ' '"),
         ({"id-0": 0, "id-1": "\ud800", "id-2": 1}, r"must have a class number or name for 'id-1', got '\\ud800'"),
         ('{"id-0": 0, "id-1": 1, "id-1": 2}', "each key must be given once, got 'id-1' more than once"),
         ('{"id-0"', "labels.json must be a JSON file: "),
+        (
+            b"\x80\x04}.",
+            r"must be a JSON file, got a pickle, which is never loaded; write it with json\.dump",
+        ),
     ],
 )
 def test_labels_that_cannot_be_used_are_refused(make, labels, message):
@@ -359,8 +365,8 @@ def test_numbers_are_targets(make, labels, values, column):
     ("label", "told"),
     [
         ("cat", "a number or a list of numbers for 'id-1', got 'cat'"),
-        (None, "for 'id-1', got None"),
-        (True, "for 'id-1', got True"),
+        (None, "for 'id-1', got null"),
+        (True, "for 'id-1', got true"),
         ([], r"for 'id-1', got \[\]"),
         ([1, 2], "as many numbers for every id, got 2 for 'id-1'"),
         (1e39, "for 'id-1', got 1e"),

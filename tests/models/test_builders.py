@@ -76,7 +76,7 @@ def test_cnn_takes_images_without_a_channel_axis():
 
 
 def test_cnn_refuses_samples_that_are_no_images():
-    with pytest.raises(DataError, match=r"model=cnn needs samples of shape .*, got \(5,\); choose model=mlp"):
+    with pytest.raises(DataError, match=r"needs samples of shape .*, got \(5,\); choose model=cnn3d for volumes"):
         CNN().build(task(TARGETS["sparse"][0], shape=(5,)))
 
 

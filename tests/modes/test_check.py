@@ -174,6 +174,14 @@ def test_equal_files_of_one_split_are_duplicates(check, photos):
     assert ids(document, "leaking") == []
 
 
+def test_long_groups_of_duplicates_are_shortened(check, photos, capsys):
+    for number in range(90, 97):
+        shutil.copy(photos / "test/cat/00.png", photos / f"test/dog/{number}.png")
+    document, _ = check(*of(photos))
+    assert list(map(len, ids(document, "duplicate"))) == [8]
+    assert " = test/dog/93.png (test) and 3 more\n" in capsys.readouterr().out
+
+
 def test_equal_files_of_two_splits_leak(check, photos, capsys):
     shutil.copy(photos / "train/cat/00.png", photos / "test/cat/99.png")
     document, said = check(*of(photos, "data.validation_split=0"))
