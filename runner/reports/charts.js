@@ -6,7 +6,10 @@ const shown = { log: false, time: false, smoothing: 0, zoom: null, ...kept.value
 kept.save("charts", () => shown);
 const MAX_MARKED = 30, LETTER = 6.4, PRINT = 340; // px that half a page is wide
 let isPrinted = false;
-const charts = [], curves = [];
+const NEEDS_TOUCH = matchMedia("(hover: none)").matches; // a finger that drags scrolls the page
+const charts = [], curves = [], spoken = document.body.appendChild(document.createElement("div"));
+spoken.className = "spoken";
+spoken.setAttribute("aria-live", "polite");
 let isFine = false; // whether curves have places within epochs
 
 function collect() {
@@ -24,10 +27,12 @@ function chartOf(figure) {
   chart.tip.className = "tip";
   chart.tip.hidden = true;
   for (const line of chart.data.lines) line.times = line.x.map((x, i) => chart.data.times[i]);
-  plot.tabIndex = 0;
+  Object.assign(plot, { tabIndex: 0, role: "group" });
+  const name = figure.querySelector("figcaption b").textContent;
+  plot.setAttribute("aria-label", chart.data.kind === "curves" ? `${name}; arrow keys move through the epochs` : name);
   plot.addEventListener("pointermove", (event) => point(chart, event));
   plot.addEventListener("pointerdown", (event) => point(chart, event));
-  plot.addEventListener("pointerleave", () => leave(chart));
+  plot.addEventListener("pointerleave", (event) => event.pointerType === "touch" || leave(chart)); // a tap stays
   plot.addEventListener("dblclick", () => zoom(null));
   plot.addEventListener("keydown", (event) => step(chart, event));
   plot.addEventListener("blur", () => leave(chart));
@@ -181,13 +186,13 @@ function drawLine(svg, chart, line) {
 
 function addBrush(svg, chart, width) {
   const brush = d3.brushX().extent([[chart.left, 10], [width - 14, chart.low]]);
-  brush.filter(() => !d3.event.touches && !d3.event.button);
+  brush.filter(() => !d3.event.button);
   brush.on("end", () => {
     const taken = d3.event.selection;
     if (taken && taken[1] - taken[0] > 6) zoom(taken.map(chart.x.invert));
     else if (taken) draw(chart);
   });
-  svg.append("g").attr("class", "brush").call(brush);
+  svg.append("g").attr("class", "brush").call(brush).on("touchstart.brush", null); // it would stop a second finger
 }
 
 // Pointing: an epoch for all curves, the nearest point for other charts
@@ -229,6 +234,8 @@ function step(chart, event) {
   const { x } = chart.data.lines[0], from = shown.epoch === null ? (move > 0 ? -1 : x.length) : indexOf(chart.data.lines[0], shown.epoch);
   shown.epoch = x[Math.max(0, Math.min(x.length - 1, from + move))];
   curves.forEach(show);
+  const said = [...chart.figure.querySelector("figcaption").children].map((part) => part.textContent.trim());
+  spoken.textContent = said.filter(Boolean).join(", ");
 }
 
 // The crosshair and the values of the epoch in question; without one, those of the best or the last epoch.
@@ -309,7 +316,7 @@ for (const place of document.querySelectorAll(".switches")) {
   if (curves.length && curves.every((chart) => chart.data.times.length)) {
     place.append(input("checkbox", "time in place of epochs", (box) => { shown.time = box.checked; zoom(null); }, { checked: shown.time }));
   } else shown.time = false;
-  const hint = Object.assign(document.createElement("span"), { textContent: "drag to zoom, double-click for all" });
+  const hint = Object.assign(document.createElement("span"), { textContent: NEEDS_TOUCH ? "tap a chart for its values" : "drag to zoom, double-click for all" });
   place.append(whole, hint);
 }
 charts.forEach(draw);

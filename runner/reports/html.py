@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from runner.messages import plural
+from runner.messages import format_bytes, plural
 from runner.records.dotted import flat
 from runner.records.output import csv_text, rounded
 
@@ -197,7 +197,14 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = {"number": number, "share": share, "seconds": seconds, "plural": plural, "setting": setting}
+    filters = {
+        "number": number,
+        "share": share,
+        "seconds": seconds,
+        "plural": plural,
+        "setting": setting,
+        "bytes": format_bytes,
+    }
     environment.filters.update(filters, breakable=breakable, headings=headings)
     environment.filters["title"] = lambda text: text.replace("_", " ")
     return environment

@@ -132,7 +132,7 @@ for (const figure of document.querySelectorAll("figure.confusion")) {
   for (const [row, , count] of cells) totals[row] += count;
   Object.assign(tip, { className: "tip", hidden: true });
   figure.append(tip);
-  image.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const at = (place, size) => Math.min(names.length - 1, Math.max(0, Math.floor((place / size) * names.length)));
     const row = at(event.offsetY, image.clientHeight), column = at(event.offsetX, image.clientWidth);
     const count = counts.get(row * names.length + column) ?? 0;
@@ -141,8 +141,11 @@ for (const figure of document.querySelectorAll("figure.confusion")) {
     const most = figure.clientWidth - tip.offsetWidth;
     tip.style.left = `${Math.max(0, Math.min(most, event.offsetX + 14))}px`;
     tip.style.top = `${event.offsetY + 14}px`;
-  });
-  image.addEventListener("pointerleave", () => { tip.hidden = true; });
+  };
+  const leave = () => { tip.hidden = true; };
+  for (const name of ["pointermove", "pointerdown"]) image.addEventListener(name, point);
+  image.addEventListener("pointerleave", (event) => event.pointerType === "touch" || leave()); // what a tap shows stays
+  document.addEventListener("pointerdown", (event) => event.target === image || leave());
 }
 
 // Sections that were opened or closed stay so, and a reload keeps the place.

@@ -26,14 +26,14 @@ for (const figure of document.querySelectorAll("figure.parallel")) {
       svg.append("text").attr("class", "title").attr("x", x(i)).attr("y", 16).attr("text-anchor", "middle").text(axis.title);
       for (const [place, text] of axis.ticks) svg.append("text").attr("x", x(i) + 6).attr("y", y(place) + 4).text(text);
       const brush = d3.brushY().extent([[x(i) - 10, top - 2], [x(i) + 10, height - bottom + 2]]);
-      brush.filter(() => !d3.event.touches && !d3.event.button);
+      brush.filter(() => !d3.event.button);
       brush.on("brush end", () => {
         const taken = d3.event.selection;
         if (taken) ranges.set(i, [y.invert(taken[1]), y.invert(taken[0])]);
         else ranges.delete(i);
         choose();
       });
-      const group = svg.append("g").attr("class", "brush").call(brush);
+      const group = svg.append("g").attr("class", "brush").call(brush).on("touchstart.brush", null); // it would stop a second finger
       group.on("dblclick", () => group.call(brush.move, null));
     });
     ranges.clear();
@@ -55,7 +55,7 @@ for (const figure of document.querySelectorAll("figure.parallel")) {
     return Math.abs(from[1] + ((to[1] - from[1]) * (px - from[0])) / (to[0] - from[0]) - py);
   }
 
-  plot.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const box = plot.firstElementChild.getBoundingClientRect(), [px, py] = [event.clientX - box.left, event.clientY - box.top];
     const away = drawn.points.map((points, i) => (drawn.paths[i].classed("away") ? Infinity : distance(points, px, py)));
     const found = d3.scan(away), isNear = away[found] < 30;
@@ -67,11 +67,14 @@ for (const figure of document.querySelectorAll("figure.parallel")) {
     const at = event.clientX - figure.getBoundingClientRect().left, most = figure.clientWidth - tip.offsetWidth;
     tip.style.left = `${Math.max(0, Math.min(most, at + 14))}px`;
     tip.style.top = `${plot.offsetTop + py + 14}px`;
-  });
-  plot.addEventListener("pointerleave", () => {
+  };
+  const leave = () => {
     tip.hidden = true;
     drawn.paths.forEach((path) => path.classed("chosen", false));
-  });
+  };
+  for (const name of ["pointermove", "pointerdown"]) plot.addEventListener(name, point);
+  plot.addEventListener("pointerleave", (event) => event.pointerType === "touch" || leave()); // what a tap shows stays
+  document.addEventListener("pointerdown", (event) => plot.contains(event.target) || leave());
   new ResizeObserver(() => plot.clientWidth !== drawn?.width && draw()).observe(plot);
   draw();
 }

@@ -156,8 +156,9 @@ def opened(browser):
     """Opens a file in a page of some width; fails at the end if a page said or loaded anything else."""
     said, asked, files, pages = [], [], set(), []
 
-    def open_page(file, width=390, scheme="light", clock=None):
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    def open_page(file, width=390, scheme="light", clock=None, touched=False):
+        viewport = {"width": width, "height": 800}
+        page = browser.new_page(viewport=viewport, color_scheme=scheme, has_touch=touched, is_mobile=touched)
         if clock is not None:
             page.clock.install(time=clock)
         page.on("console", lambda message: said.append(message.text))

@@ -113,6 +113,25 @@ def test_keyboard_walks_through_the_epochs(opened, long_run):
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     assert {epoch for epoch, _ in readings(page)} == {"epoch 3"}
+    assert page.locator("[aria-live]").inner_text() == "accuracy, training 0.75, epoch 3"
+
+
+def test_tap_shows_values_and_two_fingers_scroll(opened, long_run):
+    page = opened(long_run, touched=True)
+    plot, touch = page.locator(".plot").first, page.context.new_cdp_session(page)
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 60)
+    assert {epoch for epoch, _ in readings(page)} == {"epoch 20"}
+    start, middle = page.evaluate("scrollY"), box["y"] + 60
+    for number in range(12):  # the second finger comes after the first
+        points = [{"x": box["x"] + 80 * finger, "y": middle - 10 * number, "id": finger} for finger in (1, 2)]
+        if number == 0:
+            touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[:1]})
+        kind = "touchMove" if number else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    await_size(page, "scrollY", lambda place: place > start + 50)
 
 
 def labels(page):
@@ -315,6 +334,8 @@ def test_print_fits_the_paper(opened, index, long_run, write_sweep, tmp_path):
         page = opened(file, PAPER)
         page.emulate_media(media="print")
         assert page.evaluate("document.documentElement.scrollWidth") == PAPER
+        headings = "getComputedStyle(document.querySelector('thead th button')).display"
+        assert page.evaluate(headings) == "contents"  # Chromium repeats no button on the next page
     assert page.locator("[aria-label='Means over seeds'] tbody tr").count() > 1  # the widest table
 
 

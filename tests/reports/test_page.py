@@ -12,6 +12,7 @@ import yaml
 
 from runner import compose
 from runner.errors import RunnerError, TrainingError
+from runner.messages import format_bytes
 from runner.modes.run import run
 from runner.records.output import rounded
 from runner.report import execute
@@ -134,8 +135,8 @@ def test_curves_have_panels_and_alt_text(digits, read):
 
 def test_wait_has_reasons_and_a_picture(digits, read):
     page, fit = read(digits), read_document(digits)["results"]["fit"]
-    wait, memory = fit["wait"], rounded(fit["peak_memory_bytes"] / 1e6)
-    assert f"took {seconds(fit['cpu_seconds'])} of CPU time and at most {memory} MB of memory" in page.text
+    wait, memory = fit["wait"], format_bytes(fit["peak_memory_bytes"])
+    assert f"took {seconds(fit['cpu_seconds'])} of CPU time and at most {memory} of memory" in page.text
     assert wait["advice"].removeprefix("t") in page.text
     assert [row[0] for row in page.tables["Waiting for data"][1:]] == ["fetch", "decode", "augment", "assemble"]
     (picture,) = page.of("figure", **{"class": "timeline"})

@@ -86,7 +86,7 @@ def test_only_jobs_with_a_page_are_linked(page):
 
 def test_sweep_page_reports_command_and_fairness(page):
     assert "python -m runner -m seed=0,1 'data.root=a b'" in page.text
-    assert "10 jobs differ only in the loader: same batches, same weights." in page.text
+    assert "10 jobs in 5 groups differ only in the loader within their group: same batches, same weights." in page.text
     assert "job 13 = job 0." in page.text
     assert "Best by lowest val_loss: job 8 (train.learning_rate=0.1, loader=sequence, seed=0)" in page.text
 
