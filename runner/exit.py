@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +28,7 @@ def guarded(action: Callable[[], int], what: str = "the configuration") -> int:
 
     Several problems at once are reported as problems in `what`.
     """
+    accept_any_text()
     try:
         return action()
     except ConfigurationError as error:
@@ -64,6 +66,13 @@ def run_command(arguments: Sequence[str], help_text: str, action: Callable[[Sequ
     else:
         action(arguments)
     return 0
+
+
+def accept_any_text() -> None:
+    """Have stdout and stderr escape what their encoding lacks, as × in ASCII, in place of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def complain(first: str, *others: str) -> None:

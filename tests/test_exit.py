@@ -1,5 +1,6 @@
 """Signals: what ends a run after its step, what ends it at once, and what a process leaves to its parent."""
 
+import io
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from runner import exit as ends
 from runner.errors import Terminated
+from runner.modes.terminal import Terminal
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,6 +46,23 @@ def test_second_request_ends_at_once(handlers, monkeypatch):
     monkeypatch.setattr(ends, "SAME_SECONDS", -1)
     with pytest.raises(KeyboardInterrupt), ends.interruptible():
         send(signal.SIGINT, signal.SIGINT)
+
+
+def by_command():
+    ends.guarded(lambda: sys.stdout.write("8×8 of ❤"))
+
+
+def from_python():
+    Terminal().lines([("data", "8×8 of ❤")])
+
+
+@pytest.mark.parametrize("write", [by_command, from_python])
+def test_text_that_no_encoding_has_is_escaped(write, monkeypatch):
+    printed = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", printed)
+    write()
+    printed.flush()
+    assert rb"8\xd78 of \u2764" in printed.buffer.getvalue()
 
 
 def test_terminal_is_kept_for_python(tmp_path, capfd):

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from runner.exit import accept_any_text
 from runner.messages import format_bytes, printable, wrapped
 from runner.modes.progress_line import ProgressLine, epoch_text, value_text
 from runner.records.output import UNBOUNDED, fitting
@@ -46,6 +47,7 @@ class Terminal:
     """Prints a run to a person: with live progress on a terminal, in plain lines elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
+        accept_any_text()
         self._console = console or Console(highlight=False, soft_wrap=True)
 
     def lines(self, lines: Iterable[Line]) -> None:
