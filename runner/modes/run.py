@@ -51,7 +51,7 @@ from runner.reports.page import MOST_PREDICTIONS_BYTES, write_report
 from runner.settings import READING, Settings
 from runner.sweeps.members import runs_to_use
 from runner.sweeps.sweep_plan import SWEEP_JSON
-from runner.training.backend import require_backend
+from runner.training.backend import alone_in_process, require_backend
 from runner.watchdog import Watchdog
 
 
@@ -82,6 +82,7 @@ def _for_keras(loader: Loader) -> Loader:
     return KerasFlow.of(loader) if isinstance(loader, DirectoryFlowLoader) else loader
 
 
+@alone_in_process()
 def run(
     config: Settings,
     *,
@@ -95,7 +96,7 @@ def run(
 
     `model` is a function that builds the model, in place of `model.target`; `callbacks` are further ones of Keras, or
     of yours. A resume needs them again.
-    With `distribute.processes`, other processes do it, of which `rank` is one.
+    With `distribute.processes`, other processes do it, of which `rank` is one. A process does one run at a time.
 
     Without a `folder`, a new one is made in `runs` of `config.output_dir`; a resumed run keeps its own. An error closes
     the record as failed, Ctrl-C as interrupted; both are raised again. A resume that ends before its first step changes

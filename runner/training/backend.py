@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -25,6 +26,38 @@ Backend = Literal["tensorflow", "jax", "torch"]
 XLA_DETERMINISM = "xla_gpu_deterministic_ops"
 
 log = logging.getLogger("runner.backend")
+
+
+RETRACING = "triggered tf.function retracing"
+"""A warning of TensorFlow's, which counts the models of a process that it traces."""
+
+_COMPUTING = threading.RLock()
+
+
+@contextlib.contextmanager
+def alone_in_process() -> Iterator[None]:
+    """Refuse a run while another thread does one: Keras's random numbers are one sequence for all threads."""
+    if not _COMPUTING.acquire(blocking=False):
+        raise ConfigurationError(
+            "a process does one run at a time, but another thread is doing one, and both would draw from the random "
+            "numbers of Keras; wait until that run has ended, or start a process for each"
+        )
+    try:
+        yield
+    finally:
+        _COMPUTING.release()
+
+
+def log_retracing() -> None:
+    """Have TensorFlow say in run.log, not on stderr, that it traces again: this process has several models."""
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    if RETRACING not in record.getMessage():
+        return True
+    log.info("%s", record.getMessage())
+    return False
 
 
 def package_of(name: Backend) -> Package:
@@ -68,6 +101,8 @@ def start_backend(name: Backend, *, seed: int, deterministic: bool, user_code: b
         with nullcontext() if user_code or name == "tensorflow" else _without_tensorflow():
             keras.utils.set_random_seed(seed)
         if name == "tensorflow":
+            if not is_first:
+                log_retracing()
             _start_tensorflow(deterministic=deterministic)
         else:
             _save_without_tensorflow()

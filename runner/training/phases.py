@@ -7,7 +7,6 @@ phases is one phase, in which nothing of this happens.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,18 +19,11 @@ from runner.messages import plural
 from runner.models.phase_optimizer import carry_over, inner_optimizer
 from runner.models.trainable import TrainableLayers
 from runner.records.state import State
+from runner.training.backend import log_retracing
 from runner.training.settings import Train
 
 Compile = Callable[[keras.Model, Callable[[], keras.Optimizer], int], None]
 """Compiles a model for the phase of a number, with the optimizer that the function makes: where its variables are."""
-
-
-RETRACING = "triggered tf.function retracing"
-"""A warning of TensorFlow's, on stderr, from the third phase on: each compiles the model, and so traces it."""
-
-
-def _is_no_retracing(record: logging.LogRecord) -> bool:
-    return RETRACING not in record.getMessage()
 
 
 @dataclass(frozen=True)
@@ -128,7 +120,7 @@ class Phases:
     def begin(self, model: keras.Model) -> None:
         """Set the layers that this phase trains, and compile the model."""
         if self._are_given:
-            logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+            log_retracing()
             self._layers = TrainableLayers(model)
             place, places = self.place, [PhasePlace(number) for number in range(len(self))]
             for self.place in (*places, place):  # a phase that cannot be trained is refused before the first one is

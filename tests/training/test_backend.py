@@ -6,12 +6,14 @@ import logging
 import os
 import random
 import sys
+import threading
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
+from runner import compose, run
 from runner.errors import ConfigurationError
 from runner.records.provenance import environment
 from runner.training import backend
@@ -74,6 +76,32 @@ def test_stderr_output_goes_to_the_log(caplog, capfd):
         os.write(2, b"no driver found\n")
     assert "no driver found" in caplog.text
     assert capfd.readouterr().err == ""
+
+
+def test_traces_of_a_later_model_go_to_the_log(caplog):
+    backend.start_backend("tensorflow", seed=0, deterministic=False)  # Keras is imported already
+    text = "5 out of the last 9 calls to <f> triggered tf.function retracing."
+    records = [logging.makeLogRecord({"msg": each}) for each in (text, "another warning")]
+    with caplog.at_level(logging.INFO, "runner"):
+        assert [bool(logging.getLogger("tensorflow").filter(record)) for record in records] == [False, True]
+    assert caplog.messages == [text]
+
+
+def test_a_process_does_one_run_at_a_time(tmp_path):
+    refusals = []
+
+    def begin():
+        try:
+            run(compose(["mode=check"]), folder=tmp_path / "run")
+        except ConfigurationError as error:
+            refusals.append(str(error))
+
+    with backend.alone_in_process(), backend.alone_in_process():  # a run may start one, as in a callback
+        thread = threading.Thread(target=begin)
+        thread.start()
+        thread.join()
+    assert "a process does one run at a time, but another thread is doing one" in refusals[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
