@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from runner.errors import ConfigurationError
 from runner.exit import guarded, leave, terminable
 from runner.machine import no_garbage_collection
+from runner.messages import lines_for
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -178,7 +179,8 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
     from runner.config.jobs import prepare
 
     job = prepare(overrides)
-    sys.stdout.write("".join(f"note: {note}\n" for note in job.notes))
+    notes = [line for note in job.notes for line in lines_for(sys.stdout, f"note: {note}")]
+    sys.stdout.write("".join(f"{line}\n" for line in notes))
     # Imported after the check: a configuration error is reported before the rest is loaded.
     from runner.config.launch import write_hydra_files
     from runner.distribute.launch import refuse_apart

@@ -263,7 +263,9 @@ class EpochTable:
             self._names = self._fitting(every) if self._console.is_terminal else every
             titles = "".join(f"  {_title(name):>{_width(name)}}" for name in self._names)
             if left_out := [_title(name) for name in every if name not in self._names]:
-                self._console.print(f"[dim]{'':<9}  left out: {shown(', '.join(left_out))}; metrics.csv has all[/dim]")
+                text = f"left out: {', '.join(left_out)}; metrics.csv has all"
+                for part in wrapped(text, self._console.width - INDENT):
+                    self._console.print(f"[dim]{'':<{INDENT}}{shown(part)}[/dim]")
             self._console.print(f"[bold]{'epoch':<9}[/bold][dim]{titles}[/dim]")
         number = f"{epoch:>{len(str(self.epochs))}}/{self.epochs}"
         cells = "".join(f"  {_number(name, row.get(name)):>{_width(name)}}" for name in self._names)

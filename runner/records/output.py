@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from runner.messages import printable
+from runner.messages import first_few, printable, wrapped
 from runner.records.cells import to_cell
 from runner.records.files import to_json
 
@@ -31,6 +31,9 @@ UNBOUNDED = 10_000
 
 GAP = 2
 """The spaces between two columns."""
+
+MOST_NAMED = 12
+"""The most columns that are left out and named."""
 
 TEXT_WIDTH = 20
 """The least width of a column of texts, which are folded; numbers never are."""
@@ -158,7 +161,8 @@ def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], kept: Se
     chosen = fitting([_least_width(columns, rows, number) for number in range(len(columns))], console.width, stay)
     console.print(_table([columns[each] for each in chosen], [[row[each] for each in chosen] for row in rows]))
     if left_out := [name for number, name in enumerate(columns) if number not in chosen]:
-        console.print(f"left out: {', '.join(left_out)}; format=csv shows all", soft_wrap=True)
+        text = f"left out: {first_few(left_out, most=MOST_NAMED)}; format=csv shows all"
+        console.out("\n".join(wrapped(text, console.width)), highlight=False)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:

@@ -34,6 +34,9 @@ LABEL = 10
 UNFINISHED = ("failed", "killed", UNRECORDED, DAMAGED)
 """The statuses of runs that `clean` removes."""
 
+JOINED = "\N{NO-BREAK SPACE}"
+"""Between a key and its value, which stay on one line."""
+
 YOUNG_SECONDS = 60.0
 """A younger folder without a record may belong to a run that is starting."""
 
@@ -41,6 +44,10 @@ YOUNG_SECONDS = 60.0
 def list_runs(query: Query) -> None:
     """Print a line for each run: the requested columns, or its name, status, first results and overrides."""
     runs = query.runs()
+    if not runs and query.format == "table":
+        matching = " match these conditions" if query.conditions else ", and python -m runner makes one"
+        sys.stdout.write(f"no runs below {query.root}{matching}\n")
+        return
     named = [key for key in ("name", "tags") if any(run.value(key) for run in runs)]
     shown = list(query.columns or [*named, "status", *_results(runs)[:NUM_RESULTS], "seconds.total"])
     rows = [[run.name, *(_shown(run, key, run.value(key)) for key in shown)] for run in runs]
@@ -55,9 +62,12 @@ def list_runs(query: Query) -> None:
 def compare(query: Query) -> None:
     """Print the keys in which runs differ, their results, and the columns that compare loaders.
 
-    A table has a line for each of these, and a column for each run. Raises `RunnerError` for fewer than two runs.
+    A table has a line for each of these, and a column for each run; runs that are not named or sorted have the newest
+    first, as a terminal may have no room for all. Raises `RunnerError` for fewer than two runs.
     """
     runs = query.runs()
+    if query.format == "table" and not query.names and query.sort is None:
+        runs.reverse()
     if len(runs) < 2:
         raise RunnerError(f"compare needs at least 2 runs, got {len(runs)}; python -m runner.runs list shows all runs")
     runs = _completed(runs)
@@ -125,7 +135,7 @@ def show(query: Query) -> None:
         return
     rows = [("run", str(run.path)), ("", run.name), *_lines(run)]
     for label, text in rows:
-        lines = lines_for(sys.stdout, printable(text), LABEL) if text else []
+        lines = [line.replace(JOINED, " ") for line in lines_for(sys.stdout, printable(text), LABEL)] if text else []
         sys.stdout.writelines(f"{'' if number else label:<{LABEL}}{line}\n" for number, line in enumerate(lines))
 
 
@@ -163,7 +173,7 @@ def _component(run: RunFolder, group: str) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"{key} {brief(value)}" for key, value in values.items())
+    return "  ".join(f"{key}{JOINED}{brief(value)}" for key, value in values.items())
 
 
 def best(query: Query) -> None:

@@ -122,4 +122,15 @@ def test_columns_that_stay_are_folded_not_cut(monkeypatch):
     write_rows(["run", "evaluate.loss", "evaluate.accuracy", "overrides"], rows, "table", kept=["overrides"])
     lines = [line.rstrip() for line in file.getvalue().splitlines()]
     assert lines[1:3] == ["2026-01-03_00-00-00_cccccc  loader=sequence", "                            data.root=photos"]
-    assert lines[3] == "left out: evaluate.loss, evaluate.accuracy; format=csv shows all"
+    assert lines[3:] == ["left out: evaluate.loss, evaluate.accuracy;", "format=csv shows all"]
+
+
+def test_many_columns_left_out_are_counted(monkeypatch):
+    file = io.StringIO()
+    made = partial(Console, file=file, force_terminal=True, width=60, color_system=None)
+    monkeypatch.setattr(output, "Console", made)
+    names = [f"2026-01-{day:02}_00-00-00_cccccc" for day in range(1, 21)]
+    write_rows(["run", *names], [["status", *["completed"] * 20]], "table")
+    text = " ".join(line.strip() for line in file.getvalue().splitlines())  # no name is broken
+    assert f"completed left out: {names[2]}, {names[3]}, " in text
+    assert text.endswith(f"{names[13]} and 6 more; format=csv shows all")

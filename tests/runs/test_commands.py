@@ -93,6 +93,21 @@ def test_compare_shows_differences_and_results(answer):
     assert [row["train.epochs"] for row in rows] == [3, 2]
 
 
+def test_compare_of_all_begins_with_the_newest(answer):
+    listed = [row["run"] for row in json.loads(answer("compare", "status=completed", "format=json"))]
+    assert answer("compare", "status=completed").split()[: len(listed) + 1] == ["run", *reversed(listed)]
+    assert answer("compare", "aaaaaa", "bbbbbb").split()[1].endswith("aaaaaa")
+
+
+def test_list_of_nothing_says_so(answer, tmp_path):
+    assert (
+        answer("list", f"output_dir={tmp_path}/none")
+        == f"no runs below {tmp_path}/none, and python -m runner makes one\n"
+    )
+    assert answer("list", "seed=77").endswith(" match these conditions\n")
+    assert json.loads(answer("list", "seed=77", "format=json")) == []
+
+
 def test_diff_compares_part_by_part(answer):
     rows = json.loads(answer("diff", "aaaaaa", "bbbbbb", "format=json"))
     assert [(row["part"], row["key"]) for row in rows] == [
@@ -212,7 +227,7 @@ def test_show_breaks_lines_between_words(answer, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
     lines = answer("show", "aaaaaa").splitlines()
-    assert "last      epoch 3  loss 0.3  val_loss" in lines and "          0.4  seconds 3" in lines
+    assert "last      epoch 3  loss 0.3" in lines and "          val_loss 0.4  seconds 3" in lines
     assert max(map(len, lines[2:])) <= 40
 
 
