@@ -169,7 +169,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
     """The cells of a row on one line, numbers at the right of their columns."""
     spaces = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
     parts = zip(cells, spaces, numeric, strict=True)
-    return (" " * GAP).join(space + cell if right else cell + space for cell, space, right in parts)
+    return (" " * GAP).join(space + cell if right else cell + space for cell, space, right in parts).rstrip()
 
 
 def fitting(widths: Sequence[int], width: int, stay: Container[int]) -> list[int]:

@@ -3,11 +3,20 @@
 "use strict";
 {
 const data = JSON.parse(document.getElementById("data").textContent), MOST = data.styles.length;
-const part = document.getElementById("comparison"), boxes = [...document.querySelectorAll("table[data-filter] input[type=checkbox]")];
-const note = document.querySelector(".chosen"), invitation = note.textContent;
-const link = document.querySelector("nav a[href='#compare']"), runs = new Map(data.runs.map((run) => [run.name, run]));
+const part = document.getElementById("comparison"), boxes = [...document.querySelector("table[data-filter]").tBodies[0].rows].map(boxOf);
+const note = document.querySelector(".chosen"), invitation = `Tick up to ${MOST} runs to see them side by side.`;
+note.textContent = invitation;
+const link = document.querySelector("nav a[href='#compare']"), runs = new Map(data.runs.map((run) => [run.name, { title: run.name, ...run }]));
 const clear = Object.assign(document.createElement("button"), { type: "button", textContent: "untick all" });
 clear.addEventListener("click", () => { boxes.forEach((box) => { box.checked = false; }); compare(); });
+
+function boxOf({ cells: [cell] }) {
+  const name = (cell.querySelector("a") ?? cell.firstChild).textContent.trim();
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", value: name });
+  box.setAttribute("aria-label", `Compare ${name}`);
+  cell.prepend(box, " ");
+  return box;
+}
 
 function make(tag, text = "", options = {}) {
   const made = Object.assign(document.createElement(tag), options);
@@ -70,19 +79,19 @@ function resultOf(run, key) {
 
 function rows(chosen) {
   if (!chosen.length) return [];
-  const head = make("thead"), body = make("tbody"), titles = make("tr", make("th"));
+  const head = make("thead"), body = make("tbody"), titles = make("tr", make("td"));
   for (const [place, run] of chosen.entries()) {
-    const title = make("th", sample(place), { className: "n" });
+    const title = make("th", sample(place), { className: "n", scope: "col" });
     title.append(run.title);
     titles.append(title);
   }
   head.append(titles);
   const add = (key, texts, better) => {
-    const row = make("tr", make("th", key));
+    const row = make("tr", make("th", key, { scope: "row" }));
     texts.forEach((text, i) => row.append(make("td", text ?? "–", { className: better[i] ? "n better" : "n" })));
     body.append(row);
   };
-  const section = (text) => body.append(make("tr", make("th", text, { colSpan: chosen.length + 1, className: "muted" })));
+  const section = (text) => body.append(make("tr", make("th", text, { colSpan: chosen.length + 1, scope: "rowgroup", className: "muted" })));
   section("results");
   for (const [key, goal] of results(chosen)) {
     const texts = chosen.map((run) => resultOf(run, key)), numbers = texts.map((text) => (text === null ? NaN : Number(text)));

@@ -19,7 +19,7 @@ from runner.records.run_folder import is_number
 from runner.records.summary import MOST_POINTS, SummarizedRun, thinned
 from runner.reports.plot import MARKS, Style, key_svg
 
-CURVES_BYTES = 700_000
+CURVES_BYTES = 500_000
 """About what all curves together may take; with more runs, each has fewer points."""
 
 LEAST_POINTS, NUMBER_BYTES = 8, 7
@@ -46,8 +46,6 @@ STYLES = (
     Style("rank8", "up"),
 )
 """The lines of chosen runs, in the order of the table: they differ in dash and mark, not only in colour."""
-
-MOST_CHOSEN = len(STYLES)
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def line_of(run: SummarizedRun, layout: RunsLayout, common: Mapping[str, str], s
     kept = thinned(len(epochs), layout.points)
     line = {
         "name": run.name,
-        "title": run.config.get("name") or run.name,
+        **({"title": run.config["name"]} if run.config.get("name") else {}),
         "keys": keys,
         "results": shared.place([[key, goal] for key, goal, _ in results]),
         "values": [f"{value:.5g}" for _, _, value in results],

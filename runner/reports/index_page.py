@@ -17,7 +17,7 @@ from runner.records.files import write_atomically
 from runner.records.folder import call
 from runner.records.run_names import MADE, all_runs
 from runner.reports.html import render_page
-from runner.reports.index_data import MOST_CHOSEN, data_of
+from runner.reports.index_data import data_of
 from runner.reports.index_rows import IndexRow, columns_of, draw_rows, link_of
 
 INDEX_HTML = "index.html"
@@ -86,7 +86,6 @@ def render_index(root: Path) -> str:
         sweeps=_sweeps(rows, root),
         unlinked=next((call(root / "runs" / name) for name in unlinked), None),
         num_left_out=len(found) - len(rows),
-        most=MOST_CHOSEN,
         data=Markup(data_of([row.line for _, row in rows], layout, table.common, table.shared)),
     )
 

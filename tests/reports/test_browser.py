@@ -309,7 +309,7 @@ def test_ticked_runs_stand_side_by_side(opened, index):
 
 def test_index_sorts_filters_and_fits_a_phone(opened, index):
     page = opened(index)
-    table = page.locator("[aria-label='All runs'] table")
+    table = page.locator("[aria-label='Table of runs'] table")
     heading = table.locator("th", has_text="best val_loss")
     heading.locator("button").focus()
     for descending in (False, True):

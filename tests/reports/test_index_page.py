@@ -27,12 +27,12 @@ def data_of(text):
 
 
 def rows_of(text):
-    return re.findall(r'<tr><th scope="row"><input type="checkbox".*', text)
+    return re.findall(r'<tr><th scope="row">.*', text.partition("</table>")[0])
 
 
 def test_index_lists_every_run_newest_first(store):  # noqa: F811
     text = write_index(store).read_text()
-    names = [re.search(r'aria-label="Compare (.*?)"', row)[1] for row in rows_of(text)]
+    names = [re.search(r'<th scope="row">(?:<a [^>]*>)?([^<]*)', row)[1] for row in rows_of(text)]
     assert names == [run.name for run in reversed(all_runs(store))]
     assert "8 runs below" in text and "4 completed" in text and "1 killed" in text
     assert '<th scope="row">2026-01-03_00-00-00_cccccc</th><td class="n">2</td><td>2 completed</td>' in text
@@ -142,11 +142,17 @@ def test_index_escapes_what_runs_say(make, root):  # noqa: F811
 def test_thousand_runs_take_one_and_a_half_mb(make, root):  # noqa: F811
     losses = [1 / (1 + epoch) + 1e-7 for epoch in range(300)]
     model = {"kind": "cnn", **{f"key_{number}": number for number in range(60)}}
-    run = summarize(RunFolder(make("2026-01-01_00-00-00_aaaaaa", losses=losses, more={"model": model})), write=False)
+    folder = make("2026-01-01_00-00-00_aaaaaa", losses=losses, more={"model": model})
+    (folder / "report.html").touch()
+    typed = ["train.epochs=300", "train.learning_rate=0.09639946219465856", "seed=983", "model.filters=[16,32]"]
+    document = json.loads((folder / "run.json").read_text()) | {"overrides": typed}
+    (folder / "run.json").write_text(json.dumps(document))
+    run = summarize(RunFolder(folder), write=False)
     layout = layout_of([facts_of(run)] * 1000)
-    assert len(line_of(run, layout, common_keys([run]), Shared())) < 1000
-    (row,) = rows_of(render_index(root))
-    assert len(row) < 500  # with the library and the style, 0.3 MB, less than 1.5 MB
+    line = line_of(run, layout, common_keys([run]), Shared())
+    (row,) = rows_of(text := render_index(root))
+    library = len(text) - len(row) - len(line)  # and what else is there once
+    assert library + 1000 * (len(row) + len(line)) < 1_400_000  # each has its own values of some keys, too
 
 
 def test_more_runs_than_fit_are_named(store, monkeypatch):  # noqa: F811

@@ -253,6 +253,8 @@ def test_every_head_has_a_section_of_its_own_kind(started, table, read):
     page = read(folder)
     for head in ("bi", "multi", "tags", "brightness"):
         assert f"Predictions: {head}" in page.text
+    labels = [region["aria-label"] for region in page.of("div", role="region")]
+    assert "Scores per class: multi" in labels and len(set(labels)) == len(labels)
     assert "A sample may have several classes, so there is no confusion matrix." in page.text
     (scored,) = page.tables["Errors"][1:]
     assert scored[0] == "value"
