@@ -43,12 +43,18 @@ Line = tuple[str, str]
 """A label, and the text after it; lines without a label continue the one before."""
 
 
+def _console() -> Console:
+    """Standard output; a notebook gets plain lines, of which Rich would make an output each, with space between."""
+    is_terminal = False if Console().is_jupyter else None  # None: as it says itself, which is yes in a notebook
+    return Console(highlight=False, soft_wrap=True, force_jupyter=False, force_terminal=is_terminal)
+
+
 class Terminal:
     """Prints a run to a person: with live progress on a terminal, in plain lines elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         accept_any_text()
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or _console()
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Print lines, the labels in a column of their own."""

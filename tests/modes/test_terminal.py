@@ -37,6 +37,14 @@ def test_lines_stand_in_two_columns():
 ADVICE = "the model waited 17% of the time, mostly for reading: set loader.cache=memory (all samples take 80.4 kB)"
 
 
+def test_notebook_gets_lines_of_text(capsys, monkeypatch):
+    shell = type("ZMQInteractiveShell", (), {})
+    monkeypatch.setattr("rich.console.get_ipython", shell, raising=False)
+    assert Console().is_jupyter
+    Terminal().lines([("data", "digits"), ("", "10 classes")])
+    assert capsys.readouterr().out == "data      digits\n          10 classes\n"
+
+
 def test_terminal_breaks_lines_between_words():
     def act(terminal):
         terminal.lines([("wait", ADVICE), ("next", f"python -m runner resume={'a' * 70} train.epochs=3")])
