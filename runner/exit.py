@@ -126,6 +126,7 @@ class Requests:
 
 
 REQUESTS = Requests()
+AGAIN_SECONDS = 0.02
 
 
 @contextmanager
@@ -142,13 +143,28 @@ def terminable() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    REQUESTS.forget()
+    def raise_again(ignored: sys.UnraisableHookArgs) -> None:
+        if not isinstance(ignored.exc_value, KeyboardInterrupt):
+            hook(ignored)
+            return
+        # Raised where nothing can be raised, as in JAX's callback of the garbage collector, which Python goes on from.
+        REQUESTS.forget()
+        number = signal.SIGTERM if isinstance(ignored.exc_value, Terminated) else signal.SIGINT
+        if number == signal.SIGTERM:
+            signal.signal(number, terminate)
+        thread = threading.main_thread().ident or 0
+        later = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (thread, number))  # now it would be raised here
+        later.daemon = True
+        later.start()
 
+    REQUESTS.forget()
+    hook, sys.unraisablehook = sys.unraisablehook, raise_again
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
 
 
 class SignalsOfTheParent:
@@ -218,17 +234,20 @@ class Interruption:
             raise self.requested
 
 
-NOTICE = b"interrupted: ending after this step, once its state is saved\n  press Ctrl-C again to end at once\n"
+AFTER_STEP = "after this step, once its state is saved"
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
+def interruptible(when: str = AFTER_STEP) -> Iterator[Interruption]:
     """Note the first signal in the block, to end after the step; a second request acts as it did before the block.
+
+    The notice in the terminal says `when` the process will end.
 
     Python delivers signals to the main thread only; in other threads the block changes nothing, nor in a process that
     leaves signals to its parent.
     """
     interruption = Interruption()
+    notice = f"interrupted: ending {when}\n  press Ctrl-C again to end at once\n".encode()
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or isinstance(signal.getsignal(signal.SIGTERM), SignalsOfTheParent):
         yield interruption
@@ -241,7 +260,7 @@ def interruptible() -> Iterator[Interruption]:
             interruption.requested = SIGNALS[signal.Signals(number)]
             terminal = _stderr_descriptor()
             line = b"\n" if os.isatty(terminal) else b""  # below the progress and the ^C of the terminal
-            os.write(terminal, line + NOTICE)  # not by a stream, which may be in the middle of a write
+            os.write(terminal, line + notice)  # not by a stream, which may be in the middle of a write
         else:
             REQUESTS.forget()
             restore()

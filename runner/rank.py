@@ -21,7 +21,7 @@ from runner.distribute.group import NOT_CONNECTED
 from runner.distribute.rank_files import DONE, log_file, note_error
 from runner.distribute.ranks import Rank
 from runner.errors import LostRankError, Terminated
-from runner.exit import SignalsOfTheParent, guarded, keep_terminal, leave, terminable
+from runner.exit import SignalsOfTheParent, guarded, interruptible, keep_terminal, leave, terminable
 
 STDIN = 0
 
@@ -115,31 +115,32 @@ def _noting_error(number: int, address: str, scratch: Path, order: dict[str, Any
 
 def _take_part(number: int, address: str, scratch: Path, order: dict[str, Any], parent: Parent) -> int:
     """Connect to the other ranks, do the run, and leave together with them."""
-    from runner.training.backend import require_backend
+    with interruptible("once all processes are connected") as interruption:  # imports lose what is raised in them
+        from runner.training.backend import require_backend
 
-    require_backend("jax")
-    from runner.distribute.devices import connect, disconnect
-    from runner.modes.follow import await_states, follow, naming_lost_rank
-    from runner.modes.run import run
-    from runner.modes.together import Origin
-    from runner.settings import Settings
+        require_backend("jax")
+        from runner.distribute.devices import connect, disconnect
+        from runner.modes.follow import await_states, follow, naming_lost_rank
+        from runner.modes.run import run
+        from runner.modes.together import Origin
+        from runner.settings import Settings
 
-    settings = Settings.model_validate_json(json.dumps(order["settings"]))
-    await_states(Path(order["folder"]), order["step"])
-    rank, folder = Rank(number, settings.distribute.world), Path(order["folder"])
-    try:
-        connect(rank, address, settings.distribute)
-    except Exception as error:  # another process took the port
-        sys.stderr.write(f"rank {number}: {error}\n")
-        return NOT_CONNECTED
+        settings = Settings.model_validate_json(json.dumps(order["settings"]))
+        await_states(Path(order["folder"]), order["step"])
+        rank, folder = Rank(number, settings.distribute.world), Path(order["folder"])
+        try:
+            connect(rank, address, settings.distribute)
+        except Exception as error:  # another process took the port
+            interruption.raise_if_requested()
+            sys.stderr.write(f"rank {number}: {error}\n")
+            return NOT_CONNECTED
+    interruption.raise_if_requested()
     done = folder / DONE
     if rank.leads:
         origin = Origin(order["argv"], order["overrides"], tuple(map(Path, order["foreign_files"])))
-        with terminable():  # JAX has taken SIGTERM
-            run(settings, folder=folder, origin=origin, rank=rank)
+        run(settings, folder=folder, origin=origin, rank=rank)
         done.touch()
     else:
-        parent.take_signals()  # likewise
         with naming_lost_rank(rank, folder):
             follow(settings, rank, folder, scratch)
         while not done.exists():  # rank 0 writes predictions and the page

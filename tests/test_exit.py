@@ -1,10 +1,12 @@
 """Signals: what ends a run after its step, what ends it at once, and what a process leaves to its parent."""
 
+import gc
 import io
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -74,6 +76,20 @@ keep_terminal(Path(sys.argv[1])); print("epoch 1"); sys.stderr.write("note")
     subprocess.run([sys.executable, "-c", written, str(tmp_path / "0.log")], check=True)
     assert tuple(capfd.readouterr()) == ("epoch 1\n", "note")
     assert (tmp_path / "0.log").read_text() == "C++C++"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_while_garbage_is_collected_counts(handlers, number):
+    def interrupted(phase, info):
+        gc.callbacks.remove(interrupted)
+        send(number)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(ends.SIGNALS[number]), ends.terminable():
+        gc.callbacks.append(interrupted)
+        gc.collect()
+        for _ in range(1000):
+            time.sleep(0.01)
 
 
 def test_signals_are_left_to_the_parent(handlers):

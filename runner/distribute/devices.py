@@ -77,6 +77,7 @@ def connect(rank: Rank, address: str, settings: DeviceChoice) -> None:
     """
     import jax
 
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM, and do nothing
     num = settings.devices if isinstance(settings.devices, int) else 1
     local = rank.number % settings.processes
     jax.distributed.initialize(
