@@ -22,11 +22,12 @@ HELP = """\
 usage: python -m runner.report RUN|SWEEP [output_dir=outputs]
 
 Draw report.html of a run again, from the files in its folder. For a sweep,
-given by its folder or its name, write report.html, sweep.csv and summary.md
-again, and the pages of all jobs; SWEEP/NUMBER draws the page of one job.
+write report.html, sweep.csv and summary.md again, and the pages of all jobs;
+SWEEP/NUMBER draws the page of one job.
 
-run
-  a folder, latest, or any part of a run's name that no other run has
+run, sweep
+  a folder, or any part of a name that no other run or sweep has; latest is
+  the newest run
 
 options
   output_dir=outputs    the folder that holds runs/ and sweeps/; root=outputs is
@@ -58,12 +59,21 @@ def _draw(texts: Sequence[str]) -> None:
         raise ConfigurationError(problems)
     given = [Path(str(folder)) for folder in words.options.values()]
     root, name = outputs(given[0] if given else None), words.names[0]
-    for folder in (Path(name), root / "sweeps" / name):
-        if (folder / SWEEP_JSON).exists():
-            _draw_sweep(folder)
-            return
+    if (sweep := _sweep_folder(root, name)) is not None:
+        _draw_sweep(sweep)
+        return
     run = find_run(root, name)
     sys.stdout.write(f"report    {write_report(run.path)}\n")
+
+
+def _sweep_folder(root: Path, name: str) -> Path | None:
+    """The folder of the sweep that is given by its folder, or by a part of its name that no run and no other has."""
+    for folder in (Path(name), root / "sweeps" / name):
+        if (folder / SWEEP_JSON).exists():
+            return folder
+    sweeps = [file.parent for file in (root / "sweeps").glob(f"*/{SWEEP_JSON}") if name in file.parent.name]
+    has_run = any(name in folder.name for folder in (root / "runs").glob("*"))
+    return sweeps[0] if len(sweeps) == 1 and not has_run else None
 
 
 def _draw_sweep(folder: Path) -> None:

@@ -13,7 +13,7 @@ from runner.records.run_folder import RunFolder
 Section = Mapping[str, Any]
 
 OF_ONE_RUN = (
-    *("process", "started", "finished", "argv", "overrides", "stage", "seconds", "seeds", "loader"),
+    *("process", "started", "finished", "argv", "overrides", "changed", "stage", "seconds", "seeds", "loader"),
     *("rerun", "verified", "goals"),
 )
 """Sections of run.json that differ between any two runs, or repeat what config.yaml says."""

@@ -6,12 +6,14 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod
+from rich.console import Console, ConsoleOptions, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from runner.messages import first_few, printable, wrapped
 from runner.records.cells import to_cell
@@ -35,8 +37,14 @@ GAP = 2
 MOST_NAMED = 12
 """The most columns that are left out and named."""
 
-TEXT_WIDTH = 20
-"""The least width of a column of texts, which are folded; numbers never are."""
+TEXT_WIDTH, LONGEST_PIECE = 20, 30
+"""The least width of a column of texts, which break between their pieces, and of a piece for which it is wider."""
+
+PIECE = re.compile(r".+?(?:[=,](?=\S)|\s+|$)")
+"""What a text may be broken behind: words, `key=` and the items of a list, never within a number."""
+
+LONG_TITLE = 14
+"""The longest title that is not broken behind an underscore."""
 
 
 def phase_texts(network: Mapping[str, Any]) -> list[str]:
@@ -187,12 +195,39 @@ def fitting(widths: Sequence[int], width: int, stay: Container[int]) -> list[int
 
 def _least_width(columns: Sequence[str], rows: Sequence[Sequence[Any]], number: int) -> int:
     """The width of a column in a narrow table."""
-    cells = [columns[number], *(brief(row[number]) for row in rows)]
-    if not _is_numeric(rows, number):
-        widest = max(map(cell_len, cells))
-        return widest if number == 0 else min(widest, TEXT_WIDTH)
-    lines = [_in_two_lines(cells[0]), *map(_above_deviation, cells[1:])]
-    return max(cell_len(part) for line in lines for part in line.split("\n"))
+    title, cells = _in_two_lines(columns[number]), [brief(row[number]) for row in rows]
+    if _is_numeric(rows, number):
+        return max(_width(line) for line in (title, *map(_above_deviation, cells)))
+    widest = max(map(cell_len, cells), default=0)
+    if number:
+        longest = max((cell_len(piece.rstrip()) for cell in cells for piece in PIECE.findall(cell)), default=0)
+        widest = min(widest, max(TEXT_WIDTH, min(longest, LONGEST_PIECE)))
+    return max(_width(title), widest)
+
+
+def _width(lines: str) -> int:
+    return max(map(cell_len, lines.split("\n")))
+
+
+class _Pieces:
+    """A text that a table breaks between its words, and a word that is wider than its column between its pieces."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        least = max((cell_len(piece.rstrip()) for piece in PIECE.findall(self._text)), default=0)
+        return Measurement(least, max(least, cell_len(self._text))).with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        lines = [""]
+        for word in re.findall(r"\S+\s*", self._text):
+            is_wide = cell_len(word.rstrip()) > options.max_width
+            for piece in PIECE.findall(word) if is_wide else [word]:
+                if lines[-1] and cell_len(lines[-1] + piece.rstrip()) > options.max_width:
+                    lines.append("")
+                lines[-1] += piece
+        yield Text("\n".join(line.rstrip() for line in lines), overflow="fold")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
@@ -202,8 +237,10 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
         numeric = _is_numeric(rows, number)
         justify: JustifyMethod = "right" if numeric else "left"
         table.add_column(_in_two_lines(column), justify=justify, overflow="fold", no_wrap=number == 0 or numeric)
+    are_texts = [number > 0 and not _is_numeric(rows, number) for number in range(len(columns))]
     for row in rows:
-        table.add_row(*map(_above_deviation, map(brief, row)))
+        cells = map(_above_deviation, map(brief, row))
+        table.add_row(*(_Pieces(cell) if is_text else cell for cell, is_text in zip(cells, are_texts, strict=True)))
     return table
 
 
@@ -220,12 +257,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _in_two_lines(title: str) -> str:
-    r"""A title, broken after the dot or space that gives the shortest lines; a single word stays whole.
+    r"""A title, broken after the dot, space or underscore that gives the shortest lines; a single word stays whole.
 
     >>> _in_two_lines("train.optimizer.name"), _in_two_lines("first batch s"), _in_two_lines("status")
     ('train.\noptimizer.name', 'first\nbatch s', 'status')
     """
-    places = [place.end() for place in re.finditer(r"[. ]", title)]
+    places = [place.end() for place in re.finditer("[. _]" if len(title) > LONG_TITLE else "[. ]", title)]
     if not places:
         return title
     place = min(places, key=lambda place: max(place, len(title) - place))

@@ -25,7 +25,7 @@ from runner.records.run_names import all_runs
 from runner.records.secret_keys import masked
 
 SUMMARY_JSON = "summary.json"
-VERSION = 1
+VERSION = 2
 """Raised when the content of the file changes; a file of another version does not count."""
 
 MADE_FROM = (RUN_JSON, CONFIG_YAML, METRICS_CSV)
@@ -33,7 +33,7 @@ MADE_FROM = (RUN_JSON, CONFIG_YAML, METRICS_CSV)
 LARGE = ("argv", "code", "packages", "environment", "machine", "distribute", "resumed", "verified")
 """Sections of run.json that a summary leaves out."""
 
-MOST_LETTERS = 300
+MOST_LETTERS = 2000
 """The longest text, or list as text, that a summary holds; longer ones are left out."""
 
 MOST_POINTS, MOST_CURVES = 60, 8

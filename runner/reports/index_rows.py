@@ -24,7 +24,7 @@ from runner.reports.html import REPORT_HTML, render_part, seconds
 from runner.reports.index_data import RunFacts, RunsLayout, Shared, common_keys, facts_of, layout_of, line_of
 
 ROWS_JSON = ".index.html.json"
-VERSION = 3
+VERSION = 4
 """Raised when rows or lines change; a file of another version does not count."""
 
 MOST_LETTERS = 160
@@ -156,7 +156,7 @@ def _cut(text: str, most: int) -> str:
 
 def _setting(run: SummarizedRun) -> str:
     """What was set for a run: its overrides, else the keys that differ from the defaults."""
-    overrides = run.document.get("overrides") or [
+    overrides = run.value("overrides") or [
         f"{key}={csv_text(value)}" for key, value in flat(run.document.get("changed") or {}) if key
     ]
     return " ".join(map(str, overrides))

@@ -117,7 +117,7 @@ def _shown(run: RunFolder, key: str, value: Any) -> Any:
 
 
 def _overrides(run: RunFolder) -> str:
-    return " ".join(_shown(run, "overrides", run.document.get("overrides") or []))
+    return " ".join(_shown(run, "overrides", run.value("overrides") or []))
 
 
 def _plain_value(run: RunFolder, key: str) -> Any:

@@ -132,5 +132,16 @@ def test_many_columns_left_out_are_counted(monkeypatch):
     names = [f"2026-01-{day:02}_00-00-00_cccccc" for day in range(1, 21)]
     write_rows(["run", *names], [["status", *["completed"] * 20]], "table")
     text = " ".join(line.strip() for line in file.getvalue().splitlines())  # no name is broken
-    assert f"completed left out: {names[2]}, {names[3]}, " in text
-    assert text.endswith(f"{names[13]} and 6 more; format=csv shows all")
+    assert f"completed left out: {names[3]}, {names[4]}, " in text
+    assert text.endswith(f"{names[14]} and 5 more; format=csv shows all")
+
+
+def test_texts_break_between_words_not_in_numbers(monkeypatch):
+    file = io.StringIO()
+    made = partial(Console, file=file, force_terminal=True, width=38, color_system=None)
+    monkeypatch.setattr(output, "Console", made)
+    typed = "train.epochs=4 train.learning_rate=0.0005089 data.labels=[first,second,third,fourth]"
+    write_rows(["run", "overrides"], [["2026-01-03_00", typed]], "table", kept=["overrides"])
+    lines = [line[15:].rstrip() for line in file.getvalue().splitlines()]
+    assert lines[1:4] == ["train.epochs=4", "train.learning_rate=", "0.0005089 data.labels="]
+    assert lines[4:] == ["[first,second,third,", "fourth]"]

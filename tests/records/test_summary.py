@@ -12,7 +12,7 @@ from runner.records.summary import MOST_POINTS, SUMMARY_JSON, SummarizedRun, rea
 from runner.settings import Settings
 from tests.support.run_store import make, root, store  # noqa: F401
 
-LONG = {"data": {"kind": "directory", "classes": [f"class {number}" for number in range(100)]}}
+LONG = {"data": {"kind": "directory", "classes": [f"class {number}" for number in range(300)]}}
 
 
 def summary_of(folder):

@@ -212,6 +212,13 @@ def test_page_is_drawn_again_by_the_command(folder, capsys):
     assert (folder / REPORT_HTML).read_text() == first
 
 
+def test_sweep_is_found_by_part_of_its_name(written, tmp_path, capsys):
+    root = tmp_path / "outputs"
+    shutil.copytree(written, root / "sweeps" / written.name)
+    assert report.execute(["_cccccc", f"output_dir={root}"]) == 0
+    assert f"report    {root / 'sweeps' / written.name / REPORT_HTML}" in capsys.readouterr().out
+
+
 def test_numbers_of_a_column_are_aligned(folder):
     write_sweep_report(read_results(folder))
     waits = re.findall(r'data-value="(2[.]\d+)">([^<]*)</td>', (folder / REPORT_HTML).read_text())

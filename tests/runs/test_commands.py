@@ -15,6 +15,8 @@ from runner.errors import ConfigurationError, RunnerError
 from runner.exit import guarded
 from runner.records.config_yaml import write_config
 from runner.records.metrics import MetricsTable
+from runner.records.run_folder import RunFolder
+from runner.records.summary import summarize
 from runner.runs.__main__ import COMMANDS, HELP, execute
 from runner.runs.query import OPTIONS
 
@@ -47,6 +49,15 @@ def test_list_shows_every_run(answer):
     statuses = [line.split()[1] for line in lines]
     assert statuses == ["completed"] * 4 + ["failed", "killed", "unrecorded", "damaged"]
     assert lines[1].split()[2:4] == ["0.95", "0.05"]
+
+
+def test_long_overrides_are_shown(answer, store):
+    folder = store / "runs" / "2026-01-01_00-00-00_aaaaaa"
+    typed = [f"data.classes=[{','.join(f'class {number}' for number in range(number))}]" for number in (30, 300)]
+    (folder / "run.json").write_text(json.dumps(json.loads((folder / "run.json").read_text()) | {"overrides": typed}))
+    summarize(RunFolder(folder), write=True)
+    (row,) = (row for row in json.loads(answer("list", "format=json")) if row["run"] == folder.name)
+    assert row["overrides"] == " ".join(typed)
 
 
 def test_names_and_tags_are_shown_where_given(answer, make):
