@@ -149,6 +149,8 @@ class _Errors:
         if "examples" in node:
             example = yaml_text(node["examples"][0]).replace("'", "")  # the shell's quotes are around it
             return f"; for example '{place.key}={example}'"
+        if (names := list(self.schema.resolve(node).get("properties", ()))) and "[" not in place.key:
+            return f"; set its keys one by one, as in {place.key}.{nearest(value, names) or names[0]}=…"
         for shape in self.schema.shapes(node) if "[" not in place.key else ():
             items: Node = shape["prefixItems"][0] if "prefixItems" in shape else shape.get("items", {})
             if shape.get("type") == "array" and type(value) is TYPES.get(items.get("type", "")):

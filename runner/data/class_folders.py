@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -111,7 +111,9 @@ class ClassFolders(Data, ImageSettings):
         if self.classes is not None:
             refuse_missing(folder, self.classes)
             return self.classes
-        return vocabulary(list_folders(folder)) if self._has_classes else ()
+        if not self._has_classes:
+            return ()
+        return vocabulary(list_folders(folder) or _refuse_flat(folder))
 
     def _list(self, folder: Path, classes: tuple[str, ...]) -> SplitFiles:
         if self._has_classes and self.classes is None:
@@ -132,10 +134,14 @@ class ClassFolders(Data, ImageSettings):
         return file_samples(folder, Ids(ids), labels, decoder)
 
 
+def _refuse_flat(folder: Path) -> NoReturn:
+    raise DataError(
+        f"{folder} holds no images in class folders; expected {folder}/CLASS/IMAGE.jpg (or .png, …); "
+        "for images without classes set data.class_mode=null or input"
+    )
+
+
 def _first_images(folder: Path, ids: list[str]) -> list[Path]:
     if not ids:
-        raise DataError(
-            f"{folder} holds no images in class folders; expected {folder}/CLASS/IMAGE.jpg (or .png, …); "
-            "for images without classes set data.class_mode=null or input"
-        )
+        _refuse_flat(folder)
     return [folder / name for name in ids]

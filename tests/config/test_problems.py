@@ -88,6 +88,8 @@ ONE_PROBLEM = {
     "data.target_size=8": "data.target_size must be a list of 2 whole numbers of at least 1, got 8; "
     "write 'data.target_size=[8, 8]'",
     "data.dir=x": "unknown key 'data.dir' for data=digits; did you mean 'data.root'?",
+    "train.early_stopping=3": "train.early_stopping must be a group of keys (patience, min_delta, "
+    "restore_best_weights), or null, got 3; set its keys one by one, as in train.early_stopping.patience=…",
     "data.folder=x": "unknown key 'data.folder' for data=digits; did you mean 'data.root'?",
     "mode=train": "mode must be one of run, fit, evaluate, predict, export, check, bench, pack, got 'train'; "
     "did you mean fit?",

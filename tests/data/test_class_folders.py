@@ -158,6 +158,12 @@ def test_binary_needs_two_classes(root):
         directory(root, class_mode="binary").open()
 
 
+def test_images_without_folders_explain_layout(tmp_path):
+    image(tmp_path / "0.png")
+    with pytest.raises(DataError, match=r"holds no images in class folders; expected .*/CLASS/IMAGE.jpg"):
+        directory(tmp_path).open()
+
+
 def test_folder_without_images_explains_layout(tmp_path):
     with pytest.raises(DataError, match=r"holds no images in class folders; expected .*/CLASS/IMAGE.jpg"):
         directory(tmp_path).open()
