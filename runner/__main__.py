@@ -43,8 +43,10 @@ SHARED_CONF = "KERAS_RUNNER_CONFIG_DIR"
 SUBCOMMANDS = {"runs": "runner.runs.__main__", "report": "runner.report", "examples": "runner.examples"}
 """First words that are no override, and the module whose `main` gets the words after them."""
 
-COMPLETION = re.compile("(install|uninstall|query)=(bash|zsh|fish)")
+COMPLETION = re.compile("(install|uninstall)=(bash|zsh|fish)")
 """What Hydra's `--shell-completion` needs."""
+QUERY = re.compile("query=(bash|zsh|fish)")
+"""What the installed completion asks for, with the line in the environment variable COMP_LINE."""
 
 YES: dict[str, Any] = {"action": "store_true"}
 FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
@@ -120,6 +122,13 @@ def _obey(flags: argparse.Namespace, arguments: Sequence[str]) -> int:
     if flags.info or flags.hydra_help or flags.shell_completion:
         from runner.config.launch import hydra_itself
 
+        if flags.shell_completion and (query := QUERY.fullmatch(" ".join(flags.overrides))):
+            from runner.config.completion import completions
+
+            names = [name for names in FLAGS for name in names]
+            found = completions(os.environ.get("COMP_LINE", ""), names)
+            sys.stdout.write(("\n" if query[1] == "fish" else " ").join(found) + "\n")
+            return 0
         if flags.shell_completion and not any(COMPLETION.fullmatch(word) for word in flags.overrides):
             got = " ".join(flags.overrides) or "nothing"
             raise ConfigurationError(

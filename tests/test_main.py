@@ -259,6 +259,15 @@ def test_unknown_or_unsupported_flag_is_refused(arguments, message, here, capsys
     assert capsys.readouterr().err == f"error: {message}\n"
 
 
+@pytest.mark.parametrize(
+    ("shell", "found"), [("bash", "--schema --shell-completion\n"), ("fish", "--schema\n--shell-completion\n")]
+)
+def test_completion_answers_the_shell(shell, found, here, capsys, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "keras-runner --s")
+    assert cli.execute(["-sc", f"query={shell}"]) == 0
+    assert capsys.readouterr().out == found
+
+
 @pytest.mark.parametrize("name", ["runs", "report", "examples"])
 def test_subcommand_answers_as_its_module(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["keras-runner", name, "--help"])
