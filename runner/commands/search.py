@@ -70,7 +70,8 @@ def run_search(plan: SweepPlan, search: SearchPlan, begun: Sequence[JobAttempt],
         results = report_end(plan.folder)
     is_lost = best_trial(results) is None
     if is_lost:
-        complain(f"no trial has a value of {results.objective.key}", *unfinished_lines(results))
+        problem = f"no trial has a value of {results.objective.key}{results.objective_problem()}"
+        complain(problem, *unfinished_lines(results))
     else:
         sys.stdout.writelines(f"{line}\n" for line in unfinished_lines(results))
     return int(is_lost)
@@ -86,6 +87,7 @@ class Trials:
         self._searcher = self._open_searcher()
         self._pruner = Pruner(self._searcher, lambda run: self._objective([run]))
         self._mean_pruner = MeanPruner(self._searcher)
+        self._has_objective: bool | None = None
         self._numbers = {_identity_of(plan, job.number): job.number for job in plan.jobs if job.is_frozen}
         for number in range(plan.num_trials):
             self._settle(number)
@@ -93,10 +95,11 @@ class Trials:
     def attempts(self, begun: Sequence[JobAttempt]) -> Iterator[JobAttempt]:
         """The jobs of trials that were begun, then of new ones, each proposed when it is needed.
 
-        What a trial has come to is looked up before each of its jobs.
+        What a trial has come to is looked up before each of its jobs. None is proposed once the first that completed
+        turns out to lack the objective, as all would.
         """
         yield from (attempt for attempt in begun if self._is_to_run(attempt.number))
-        while self.plan.num_trials < self.search.trials:
+        while self.plan.num_trials < self.search.trials and self._has_objective is not False:
             for job in self._next():
                 if self._is_to_run(job.number):
                     yield JobAttempt(job)
@@ -173,6 +176,8 @@ class Trials:
             trial = self._report(trial, objective)
         if trial.failed is not None:
             self._give_up(trial, skipped=f"job {trial.failed.planned.number} of its trial failed")
+        if trial.status == "completed" and not self._has_objective:
+            self._has_objective = any(objective.value(job.run) is not None for job in trial.jobs)
         if trial.status != "unfinished":
             self._searcher.finish(number, trial.value(objective), pruned=trial.status == "pruned")
 

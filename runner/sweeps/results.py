@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runner.messages import did_you_mean
 from runner.records.columns import COLUMNS, Objective, in_unit, monitored, objective_of
+from runner.records.metrics import EPOCH, FACTS
 from runner.records.output import csv_text
 from runner.records.run_folder import UNRECORDED, RunFolder
 from runner.records.secret_keys import masked
@@ -114,6 +116,15 @@ class SweepResults:
         measured = (column.key for column in COLUMNS)
         wanted = [self.objective.key, monitored(runs).key, *_evaluated(runs), *measured]
         return tuple(key for key in dict.fromkeys(wanted) if any(run.value(key) is not None for run in runs))
+
+    def objective_problem(self) -> str:
+        """The end of a message that no job has the objective: the names that a job has, and the closest."""
+        runs = [job.run for job in self.jobs if job.status == "completed"][:1]
+        figures = [name for run in runs for row in run.metrics[:1] for name in row if name not in (EPOCH, *FACTS)]
+        names = list(dict.fromkeys([*figures, *_evaluated(runs), *(column.key for column in COLUMNS)]))
+        if not runs or self.objective.key in names:  # which is no number, as after training that diverged
+            return ""
+        return f"; a job has {', '.join(names)}{did_you_mean(self.objective.key, names)}"
 
     @cached_property
     def best(self) -> SweepJob | None:

@@ -224,7 +224,9 @@ def _order(results: SweepResults) -> str:
     objective = results.objective
     if objective.key in results.columns:
         return f"; sorted by {objective.key}, {'lowest' if objective.goal == 'min' else 'highest'} first"
-    return f"; no job has {objective.key} (sweep.objective)" if results.jobs and results.plan.objective else ""
+    if not results.jobs or not results.plan.objective:
+        return ""
+    return f"; no job has {objective.key} (sweep.objective){results.objective_problem()}"
 
 
 def _has_other_columns(results: SweepResults) -> bool:

@@ -160,6 +160,18 @@ def test_search_without_any_value_fails(sweep, capsys):
     assert "error: no trial has a value of loss" in capsys.readouterr().err
 
 
+def test_search_for_a_missing_column_ends_early(sweep, capsys):
+    code, folder = sweep("sweep.search=random", "sweep.trials=9", "data.split_seed=choice(1,2,3,4,5)",
+                         "sweep.objective=evaluate.acuracy", "sweep.goal=max")  # fmt: skip
+    assert code == 1
+    assert len(read_sweep(folder).jobs) == 1
+    printed = capsys.readouterr()
+    names = "; a job has loss, val_loss, evaluate.accuracy, images_per_second, "
+    assert f"error: no trial has a value of evaluate.acuracy{names}" in printed.err
+    assert printed.err.endswith("; did you mean 'evaluate.accuracy'?\n")
+    assert f"no job has evaluate.acuracy (sweep.objective){names}" in printed.out
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [

@@ -115,7 +115,8 @@ def test_completed_job_with_findings_fails_sweep(here, sweep, capsys):
 
 def test_objective_missing_in_jobs_is_reported(sweep, capsys):
     sweep("seed=1,2", "sweep.objective=val_top_accuracy")
-    assert "2 jobs: 2 completed; no job has val_top_accuracy (sweep.objective)\n" in capsys.readouterr().out
+    problem = "no job has val_top_accuracy (sweep.objective); a job has loss, val_loss, evaluate.accuracy, images"
+    assert f"2 jobs: 2 completed; {problem}" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("started")
