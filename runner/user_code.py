@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from runner.errors import ConfigurationError
+from runner.errors import ConfigurationError, RunnerError
 from runner.messages import nearest
 
 
@@ -116,6 +116,25 @@ def call(
             f"{also or f'{group}.arguments must be those of {name}{signature}'}"
         ) from error
     return function(**values)
+
+
+def make(
+    name: str,
+    group: str,
+    arguments: Mapping[str, Any],
+    offered: Mapping[str, Any] | None = None,
+    *,
+    key: str = "target",
+) -> Any:
+    """As `call`, for what is made before training: an error of the user's code there is one of the configuration."""
+    try:
+        return call(name, group, arguments, offered, key=key)
+    except RunnerError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"{group}.{key}={name} cannot be made: {error_text(error, name)}; correct it there, or {group}.arguments"
+        ) from error
 
 
 def kind_of(value: Any) -> str:

@@ -53,14 +53,18 @@ def _of_whole_labels(metric: keras.metrics.Metric, *, exclusive: bool) -> keras.
 def columns_of(metric: keras.metrics.Metric, output: Output, key: str) -> list[str]:
     """The names of the values of `metric`: its own; with several, one for each class of the output.
 
-    Computes it for a few samples, which changes it. Raises `ConfigurationError` if that fails, or if it has several
-    values that are not those of classes.
+    Computes it for a few samples, which changes it. Raises `ConfigurationError` if that fails, also within a compiled
+    step, or if it has several values that are not those of classes.
     """
     try:
         with on_own_cpu(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             metric.update_state(*example(output))
-            value = np.asarray(keras.ops.convert_to_numpy(metric.result()))
+            result = metric.result()
+            refuse_unnumbered(result, key)
+            value = np.asarray(keras.ops.convert_to_numpy(result), np.float64)
+    except ConfigurationError:
+        raise
     except Exception as error:  # of the user's own code, or of the backend
         raise ConfigurationError(uncomputable(key, output, error)) from error
     if value.ndim == 0:
@@ -72,6 +76,19 @@ def columns_of(metric: keras.metrics.Metric, output: Output, key: str) -> list[s
             f"{plural(value.size, 'value')}"
         )
     return [f"{metric.name}_{name}" for name in names]
+
+
+def refuse_unnumbered(result: Any, key: str) -> None:
+    """Raise `ConfigurationError` if a metric's result cannot be a column, or cannot leave a compiled step."""
+    if isinstance(result, keras.Variable) and keras.backend.backend() == "jax":
+        raise ConfigurationError(
+            f"{key} must return a tensor from result(), got a keras.Variable, which JAX cannot return from a step; "
+            "return its value, as in self.total.value"
+        )
+    if isinstance(result, dict | list | tuple):
+        raise ConfigurationError(
+            f"{key} must return one tensor from result(), got {len(result)} values; write a metric for each of them"
+        )
 
 
 def _own(part: Part, output: Output, key: str) -> keras.metrics.Metric:

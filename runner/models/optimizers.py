@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, Strict, model_validator
 from runner.component import Arguments, Component, DottedName, Fraction, PositiveInt
 from runner.errors import ConfigurationError
 from runner.models.parts import own_target
-from runner.user_code import call, kind_of, module_of
+from runner.user_code import kind_of, make, module_of
 
 if TYPE_CHECKING:
     import keras
@@ -275,7 +275,7 @@ class OwnOptimizer(Component):
         from runner.models.savable import refuse_unloadable
 
         given = {"learning_rate": learning_rate, **self.arguments}
-        made = call(self.target, "train.optimizer", given)
+        made = make(self.target, "train.optimizer", given)
         if not isinstance(made, keras.Optimizer):
             raise ConfigurationError(
                 f"train.optimizer.target={self.target} must make a keras.Optimizer, got {kind_of(made)}"

@@ -16,7 +16,7 @@ from runner.messages import did_you_mean, first_few
 from runner.models.base import DICE, Output
 from runner.models.parts import Part, squeezed
 from runner.models.savable import refuse_unloadable
-from runner.user_code import call, error_text, kind_of, load, module_of
+from runner.user_code import error_text, kind_of, load, make, module_of
 
 ROWS = 7
 """The samples that a loss or a metric is tried on."""
@@ -56,7 +56,7 @@ def own_part(part: Part, key: str, base: type) -> Any:
     """
     found, kind = load(part.name), f"keras.{base.__module__.split('.')[2]}.{base.__name__}"
     is_made = isinstance(found, base) or (_is_of_labels(found) and not part.arguments)
-    made = found if is_made else call(part.name, key, part.arguments, key="name")
+    made = found if is_made else make(part.name, key, part.arguments, key="name")
     if not (isinstance(made, base) or _is_of_labels(made)):
         raise ConfigurationError(
             f"{key}={part.name} must be a function of y_true and y_pred, or make a {kind}, got {kind_of(made)}"

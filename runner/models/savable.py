@@ -20,6 +20,7 @@ from runner.errors import ConfigurationError
 
 REGISTER = "@keras.saving.register_keras_serializable()"
 NOT_FOUND = re.compile(r"Could not locate (class|function) '(\w+)'")
+NOT_RETURNED = re.compile(r"(\w+)\.__init__\(\) missing \d+ required [\w-]+ arguments?: '(\w+)'")
 NO_CONFIG = re.compile(r"Object (\w+) was created by passing")
 LAMBDA = re.compile(r"Requested the deserialization of .*lambda", re.IGNORECASE)
 
@@ -106,6 +107,12 @@ def _reason(message: str, module: str) -> str:
         return (
             f"one with a lambda, which no file can hold; write a function at the top level of {module}, with "
             f"{REGISTER} above it, in its place"
+        )
+    if found := NOT_RETURNED.search(message):
+        kind, name = found.groups()
+        return (
+            f"one with the class {kind}, whose get_config() leaves out the argument {name}; give it a method "
+            f"get_config() that returns {{**super().get_config(), {name!r}: self.{name}}}"
         )
     if found := NO_CONFIG.search(message):
         name = found[1]

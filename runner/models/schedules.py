@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Strict, Tag, model_v
 from runner.component import Arguments, Component, Count, DottedName, PositiveInt
 from runner.errors import ConfigurationError
 from runner.models.parts import own_target
-from runner.user_code import call, kind_of, module_of
+from runner.user_code import kind_of, make, module_of
 
 if TYPE_CHECKING:
     import keras
@@ -205,7 +205,7 @@ class OwnSchedule(Schedule):
 
         from runner.models.savable import refuse_unloadable
 
-        made = call(self.target, "train.learning_rate", self.arguments, {"num_steps": num_steps})
+        made = make(self.target, "train.learning_rate", self.arguments, {"num_steps": num_steps})
         if not isinstance(made, keras.optimizers.schedules.LearningRateSchedule):
             raise ConfigurationError(
                 f"train.learning_rate.target={self.target} must make a "

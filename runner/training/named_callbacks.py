@@ -12,7 +12,7 @@ from runner.models.own_parts import class_of, construct
 from runner.models.parts import Part, replaced_callback
 from runner.models.schedules import Schedule
 from runner.training.settings import Train
-from runner.user_code import call, kind_of, load
+from runner.user_code import kind_of, load, make
 
 
 def callbacks_of(settings: Train, given: Iterable[keras.callbacks.Callback] = ()) -> tuple[UserCallback, ...]:
@@ -55,7 +55,7 @@ def _made(part: Part) -> object:
         return construct(class_of(keras.callbacks, part.name), part.arguments, "train.callbacks", part.name)
     found = load(part.name)
     is_made = isinstance(found, keras.callbacks.Callback) and not part.arguments
-    return found if is_made else call(part.name, "train.callbacks", part.arguments, key="name")
+    return found if is_made else make(part.name, "train.callbacks", part.arguments, key="name")
 
 
 def _problem(name: str, callback: object, settings: Train) -> str | None:

@@ -143,5 +143,13 @@ def _columns(objectives: Objectives) -> Iterator[tuple[str, str]]:
             owner = f"the metric {metric.name}"
             trial = _copy(metric)
             yield from (
-                (f"{prefix}{column}", owner) for column in columns_of(trial, output, f"train.metrics={metric.name}")
+                (f"{prefix}{column}", owner)
+                for column in columns_of(trial, output, f"train.metrics={_name_of(metric)}")
             )
+
+
+def _name_of(metric: keras.metrics.Metric) -> str:
+    """How messages call a metric: one of the user's own by its class, whose file they name."""
+    kind = type(metric)
+    is_own = kind.__module__.partition(".")[0] not in ("keras", "runner")
+    return f"{kind.__module__}.{kind.__qualname__}" if is_own else metric.name

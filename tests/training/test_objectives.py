@@ -11,6 +11,7 @@ from runner.batch import ArraySpec
 from runner.data.labels import Head
 from runner.errors import ConfigurationError
 from runner.models.base import DICE, Task, output_of
+from runner.models.metrics import refuse_unnumbered
 from runner.training.objectives import objectives_of
 from runner.training.settings import Train
 
@@ -40,6 +41,32 @@ def distance(y_true, y_pred):
 @register
 def branching(y_true, y_pred):
     return y_pred.shape[7]
+
+@register
+class Unsaved(keras.losses.Loss):
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+
+    def call(self, y_true, y_pred):
+        return y_true
+
+@register
+class Count(keras.metrics.Metric):
+    def __init__(self, gives="value", name="count", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.gives, self.total = gives, self.add_weight(initializer="zeros")
+        self.results = {"value": self.total.value, "variable": self.total, "several": {"a": 1.0, "b": 1.0}}
+        if gives not in self.results:
+            raise ValueError("no such result")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(len(y_true))
+
+    def result(self):
+        return self.results[self.gives]
+
+    def get_config(self):
+        return {**super().get_config(), "gives": self.gives}
 
 def unregistered(y_true, y_pred):
     return y_true
@@ -239,6 +266,20 @@ def test_own_parts_are_made_and_tried():
     assert objectives("categorical", metrics=["mine_l.distance"]).metrics["label"][0].name == "distance"
 
 
+def counted(gives):
+    return {"metrics": [{"name": "mine_l.Count", "gives": gives}]}
+
+
+def test_variable_as_a_result_is_refused_on_jax(monkeypatch):
+    objectives("raw", **counted("variable"))
+    total = keras.Variable(0.0)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(
+        ConfigurationError, match=r"^train.metrics=count must return a tensor from result\(\), got a keras"
+    ):
+        refuse_unnumbered(total, "train.metrics=count")
+
+
 @pytest.mark.parametrize(
     ("train", "message"),
     [
@@ -248,6 +289,15 @@ def test_own_parts_are_made_and_tried():
         ({"loss": "mine_l.make"}, "train.loss.name=mine_l.make must accept the arguments ()"),
         ({"loss": {"name": "mine_l.Scaled", "scale": 3, "forgets": True}}, "one that loads with another scale"),
         ({"loss": "mine_l.branching"}, "cannot be computed for labels of shape n and outputs of shape n×1"),
+        (
+            {"loss": {"name": "mine_l.Unsaved", "scale": 3}},
+            "whose get_config() leaves out the argument scale",
+        ),
+        (counted("none"), "train.metrics.name=mine_l.Count cannot be made: ValueError: no such result ("),
+        (
+            counted("several"),
+            "mine_l.Count must return one tensor from result(), got 2 values",
+        ),
         ({"metrics": ["mine_l.distance"]}, "must give one value for each sample, got one for each pair of samples"),
     ],
 )
