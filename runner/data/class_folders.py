@@ -68,6 +68,7 @@ class ClassFolders(Data, ImageSettings):
 
     def _open(self, known: tuple[Head, ...] | None = None) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
+        from runner.images.exact import orientation_notes
         from runner.images.fast import FIRST, open_decoder
 
         found = self.split_folders()
@@ -80,7 +81,8 @@ class ClassFolders(Data, ImageSettings):
         sources = {split: self._source(files, heads=heads, decoder=decoder) for split, files in listed.items()}
         dataset = self.dataset(sources, heads)
         notes = self.notes(listed, () if known else classes)
-        return replace(dataset, notes=(*found.notes, *notes, *dataset.notes))
+        turned = orientation_notes(folders["train"], listed["train"].images)
+        return replace(dataset, notes=(*found.notes, *notes, *turned, *dataset.notes))
 
     def array_settings(self) -> Mapping[str, Any]:
         """The settings of the pixels."""

@@ -91,6 +91,7 @@ class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):
 
     def _open(self, known: Known) -> Dataset:
         # Imported here because decoders are slow to import and the configuration imports this module.
+        from runner.images.exact import orientation_notes
         from runner.images.fast import FIRST, open_decoder
 
         tables, left_out = self._tables()
@@ -109,7 +110,8 @@ class DataFrame(TableSettings, Data, ImageSettings, MaskFileSettings):
             for split, members in rows.items()
         }
         dataset = self.dataset(sources, heads, self._files, self._groups_of(manifest, rows))
-        return replace(dataset, notes=(*left_out, *dataset.notes))
+        turned = orientation_notes(folder, ids.select(rows["train"]))
+        return replace(dataset, notes=(*left_out, *turned, *dataset.notes))
 
     def _open_masks(self, manifest: Manifest, ids: Ids, rows: Mapping[str, Indices], known: Known) -> Dataset:
         from runner.images.fast import FIRST, open_decoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from runner.errors import BadSampleError, reason
 from runner.images.crop import crop_box
 from runner.images.decoder import Decoder, refuse_bomb
 from runner.images.settings import ImageSettings
+from runner.messages import plural
 from runner.place import Bytes, Place, open_file
 
 MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
@@ -30,6 +32,11 @@ FILTERS = {
 }
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP")
 """Pillow's names of the formats that are read; those of the listed suffixes, whatever a file's own suffix is."""
+
+MOST_HEADERS = 10
+"""Files whose orientation is looked at."""
+ORIENTATION, UPRIGHT = 0x0112, 1
+"""The EXIF tag of the orientation, and its value for an image that is stored as it is shown."""
 
 _WHITE = 65_535
 """White in a 16-bit image."""
@@ -99,6 +106,19 @@ def is_16_bit(*files: Path | Place) -> bool:
         with suppress(Exception), _stream(one) as file, opened(file) as image:
             return _has_16_bits(image)
     return False
+
+
+def orientation_notes(folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """A note if some of ten JPEG files in `folder`, spread over `names`, have an EXIF orientation: it is not used."""
+    chosen, turned = names[:: max(1, len(names) // MOST_HEADERS)][:MOST_HEADERS], 0
+    for name in chosen:
+        with suppress(Exception), _stream(folder / name) as file, opened(file) as image:
+            turned += image.format == "JPEG" and image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT
+    if turned:
+        yield (
+            f"{turned} of {plural(len(chosen), 'image')} looked at {'has' if turned == 1 else 'have'} an EXIF "
+            "orientation, and images are read as they are stored; PIL.ImageOps.exif_transpose turns them beforehand"
+        )
 
 
 def _stream(one: Path | Place) -> IO[bytes]:

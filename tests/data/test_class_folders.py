@@ -210,3 +210,10 @@ def test_labels_are_those_of_keras(root, mode):
         y, theirs = train.labels.encode(np.arange(8), x), flow[0][1]
         assert (y.dtype, y.shape) == (theirs.dtype, theirs.shape)
         assert np.array_equal(y, theirs)
+
+
+def test_photographs_that_lie_are_noted(root):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.new("RGB", (8, 6)).save(root / "cat" / "0.jpg", exif=exif)
+    assert any(note.startswith("1 of ") and "has an EXIF orientation" in note for note in directory(root).open().notes)

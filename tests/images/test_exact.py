@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.images.exact import FILTERS, MODES
+from runner.images.exact import FILTERS, MODES, orientation_notes
 from runner.images.fast import open_decoder
 from runner.images.settings import ImageSettings
 from runner.place import Place
@@ -58,3 +58,14 @@ def test_exact_refuses_an_image_too_thin_to_crop(tmp_path):
     settings = ImageSettings(decode="exact", target_size=(10, 300), keep_aspect_ratio=True)
     with pytest.raises(Exception, match=r"thin.png: 90x1 pixels are too thin to crop"):
         _read(tmp_path / "thin.png", settings)
+
+
+def test_note_counts_photographs_that_lie(tmp_path):
+    exif, names = Image.Exif(), [f"{number:03}.jpg" for number in range(95)]
+    exif[0x0112] = 6
+    for number, name in enumerate(names):
+        Image.new("RGB", (4, 6)).save(tmp_path / name, exif=exif if number > 45 else Image.Exif())
+    (tmp_path / names[36]).write_bytes(b"torn")
+    (note,) = orientation_notes(tmp_path, names)
+    assert note.startswith("4 of 10 images looked at have an EXIF orientation, and images are read as they are stored;")
+    assert list(orientation_notes(tmp_path, names[:46])) == []
