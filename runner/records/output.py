@@ -60,12 +60,17 @@ def phase_texts(network: Mapping[str, Any]) -> list[str]:
 
 
 def write_rows(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], form: Format, *, kept: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    form: Format,
+    *,
+    kept: Sequence[str] = (),
+    rest: str = "format=csv shows all",
 ) -> None:
     """Write `rows` to stdout: a table with rounded numbers, or CSV or a JSON list of objects with all digits.
 
     A table that is wider than the terminal leaves columns out, from the right, and names them; the first column and
-    those in `kept` stay.
+    those in `kept` stay. `rest` says where those that were left out are.
     """
     if form == "json":
         sys.stdout.write(to_json([dict(zip(columns, row, strict=True)) for row in rows]))
@@ -76,7 +81,7 @@ def write_rows(
         )
         sys.stdout.write(text.getvalue())
     else:
-        _write_table(columns, rows, kept)
+        _write_table(columns, rows, kept, rest)
 
 
 def brief(value: Any) -> str:
@@ -152,7 +157,7 @@ def _part_text(value: Any) -> str:
     return "null" if value is None else csv_text(value) or "''"
 
 
-def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], kept: Sequence[str]) -> None:
+def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], kept: Sequence[str], rest: str) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=UNBOUNDED)
@@ -169,7 +174,7 @@ def _write_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], kept: Se
     chosen = fitting([_least_width(columns, rows, number) for number in range(len(columns))], console.width, stay)
     console.print(_table([columns[each] for each in chosen], [[row[each] for each in chosen] for row in rows]))
     if left_out := [name for number, name in enumerate(columns) if number not in chosen]:
-        text = f"left out: {first_few(left_out, most=MOST_NAMED)}; format=csv shows all"
+        text = f"left out: {first_few(left_out, most=MOST_NAMED)}; {rest}"
         console.out("\n".join(wrapped(text, console.width)), highlight=False)
 
 

@@ -48,9 +48,23 @@ def next_step(
     trains = run.config.get("mode") in ("run", "fit") and not run.is_debug
     if run.status in ("failed", "interrupted", "killed"):
         return _after_stop(run, document) if trains else _again(run, document)
+    if run.status == "completed" and run.config.get("mode") in ("check", "bench"):
+        return _train(document)
     if run.status != "completed" or not trains or not run.metrics or run.path.resolve().parent.name != "runs":
         return None
     return _wait_less(document) or _train_longer(run, best, objective) or _use(run, best, objective)
+
+
+def _train(document: Mapping[str, Any]) -> NextStep | None:
+    """Train on what was checked or measured, with the fastest loader."""
+    bench = document["results"].get("bench") or {}
+    if bench and not bench.get("best"):
+        return None
+    words = [word for word in _typed(document) if not word.startswith(("mode=", "bench."))]
+    if not bench:
+        return NextStep("To train on these data:", ("mode=run", *words))
+    kept = [word for word in words if not word.startswith("loader=")]
+    return NextStep("To train with the fastest loader:", (*kept, *str(bench["best"]).split()))
 
 
 def _after_stop(run: RunFolder, document: Mapping[str, Any]) -> NextStep:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -85,9 +85,20 @@ def progress(run: RunFolder) -> list[str]:
 def facts(run: RunFolder, document: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the run is made of, as labelled lines: the model and how it is trained, then the data."""
     model, data = list(_model(run, document)), list(_data(document))
+    has_model = run.config.get("mode") in ("run", "fit") or document.get("from_run")
     phases = " · ".join(phase_texts(document["network"]))
-    lines = [("model", " · ".join(model)), ("phases", phases), ("data", " · ".join(data))]
+    lines = [("model" if has_model else "loader", " · ".join(model)), ("phases", phases), ("data", " · ".join(data))]
+    lines.append(("resumed", _resumed(document.get("resumed") or ())))
     return [(name, text) for name, text in lines if text]
+
+
+def _resumed(resumes: Sequence[Mapping[str, Any]]) -> str:
+    """How often a run was resumed, with which keys, and whether exactly."""
+    if not resumes:
+        return ""
+    typed = dict.fromkeys(word for one in resumes for word in one.get("overrides") or () if word[:6] != "resume")
+    inexact = ", not exactly (resume_inexact=true)" if any(one.get("inexact") for one in resumes) else ""
+    return f"{plural(len(resumes), 'time')}{inexact}{f', with {chr(32).join(typed)}' if typed else ''}"
 
 
 def mixed(run: RunFolder, document: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from runner.records.secret_keys import masked
 from runner.reports.charts import learning_curves
 from runner.reports.exports import exports_section
 from runner.reports.html import REPORT_HTML, TITLES, render_page, seconds, sections_of
+from runner.reports.mode_results import mode_results
 from runner.reports.next_step import next_step
 from runner.reports.overview import changed, facts, figures, mixed, progress
 from runner.reports.sections import class_tables, examples, prediction_sections, wait_section
@@ -32,6 +33,9 @@ ABSENT: Mapping[str, Any] = {
     **dict.fromkeys(("overrides", "foreign_files"), ()),
 }
 """Stand-ins for sections that a half-written run.json lacks."""
+
+NO_MODEL = ("check", "bench", "pack")
+"""Modes that use no model."""
 
 STOPPED_BY = {"KeyboardInterrupt": "Stopped by Ctrl-C", "Terminated": "Stopped by SIGTERM"}
 """What a person calls errors that are none."""
@@ -81,6 +85,7 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
         examples=_or_nothing(examples, run),
         curves=curves,
         mixed=_or_nothing(mixed, run, document),
+        mode_results=_or_nothing(mode_results, document),
         system=system,
         gpu_note=_or_nothing(gpu_note, document),
         wait=_or_nothing(wait_section, run),
@@ -94,7 +99,15 @@ def render(run: RunFolder, max_bytes: int | None = None) -> str:
 def _subtitle(run: RunFolder) -> list[str]:
     folder = [run.path.resolve().name] if run.value("name") else []
     tags = run.value("tags") or []
-    parts = [*folder, *tags, run.value("model"), run.value("data"), run.value("loader"), run.value("backend")]
+    mode = run.config.get("mode")
+    parts = [
+        *folder,
+        *tags,
+        mode if mode in NO_MODEL else run.value("model"),
+        run.value("data"),
+        run.value("loader"),
+        run.value("backend"),
+    ]
     names = [part for part in parts if isinstance(part, str)]
     took = run.value("seconds.total")
     return [*names, *progress(run), *([seconds(took)] if took is not None else []), *_start_date(run)]

@@ -33,7 +33,7 @@ def report_results(results: SweepResults) -> None:
     """Write the files, and print the table and its notes; the table is over seeds and folds if these are varied."""
     files = write_files(results)
     if results.jobs:
-        write_rows(*(over_repeats(results) or (header(results), rows(results))), "table")
+        write_rows(*(over_repeats(results) or (header(results), rows(results))), "table", rest=f"{SWEEP_CSV} has all")
         sys.stdout.write("\n")
     sys.stdout.writelines(f"{line}\n" for note in notes(results) for line in lines_for(sys.stdout, note))
     sys.stdout.writelines(f"table     {file}\n" for file in files)

@@ -79,7 +79,7 @@ def printed(monkeypatch):
         file = io.StringIO()
         made = partial(Console, file=file, force_terminal=True, width=width, color_system=None)
         monkeypatch.setattr(output, "Console", made)
-        write_rows(COLUMNS, ROWS, "table")
+        write_rows(COLUMNS, ROWS, "table", rest="sweep.csv has all")
         return [line.rstrip() for line in file.getvalue().splitlines()]
 
     return on_terminal
@@ -111,7 +111,7 @@ def test_narrow_table_leaves_columns_out(printed):
         "job  learning_rate   accuracy  batch s",
         "  0           0.01     0.9750      1.5",
     ]
-    assert lines[-1] == "left out: status; format=csv shows all"
+    assert lines[-1] == "left out: status; sweep.csv has all"
 
 
 def test_columns_that_stay_are_folded_not_cut(monkeypatch):
