@@ -113,7 +113,7 @@ def stop_lines(config: Settings, record: RunRecord, error: BaseException) -> Ite
     if isinstance(config.data, DataFrame) and isinstance(error, BadSampleError) and error.reason == NO_SUCH_FILE:
         table, folder = config.data.manifest, config.data.folder
         yield "note", f"paths in {table} are relative to data.root, here {folder}; set data.root if they are elsewhere"
-    if config.mode not in (*PREDICTING, "evaluate") or record.is_held or record.document["debug"]:
+    if config.mode not in (*PREDICTING, "evaluate", "bench") or record.is_held or record.document["debug"]:
         return
     epochs, step = len(read_metrics(record.path)), newest_step(record.path / CHECKPOINTS)
     interrupted = isinstance(error, KeyboardInterrupt) and config.mode in TRAINING

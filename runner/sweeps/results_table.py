@@ -13,6 +13,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+from runner.errors import BadSampleError
 from runner.messages import lines_for, plural
 from runner.records.columns import title_of
 from runner.records.earlier import OF_THE_BATCHES
@@ -49,6 +50,15 @@ def _next(results: SweepResults) -> Iterator[str]:
         command = shlex.join(["-m", f"sweep.resume={results.plan.folder}", *modules])
         yield f"next      python -m runner {command}\n"
         yield f"          runs the {plural(number, 'job')} that did not complete\n"
+        yield from _bad_samples(results.jobs)
+
+
+def _bad_samples(jobs: Sequence[SweepJob]) -> Iterator[str]:
+    """Lines on jobs that a bad sample ended: resumed, they would end in the same way."""
+    errors = [(job.run.document.get("error") or {}).get("type") for job in jobs]
+    if number := errors.count(BadSampleError.__name__):
+        yield f"          a bad sample ended {plural(number, 'job')}: repair it, or start the sweep again with\n"
+        yield "          data.on_bad=skip, which leaves bad samples out; mode=check lists all of them\n"
 
 
 def header(results: SweepResults) -> list[str]:

@@ -76,7 +76,7 @@ def test_bad_sample_of_any_rank_is_substituted(stopped):
     assert len(stopped(LostRankError("rank 1: killed by SIGKILL"), *keys, parent="b/runs")) == 1
 
 
-@pytest.mark.parametrize("mode", ["run", "evaluate", "predict"])
+@pytest.mark.parametrize("mode", ["run", "evaluate", "predict", "bench"])
 def test_bad_sample_before_any_state_starts_again(mode, stopped):
     document = {"debug": {}, "argv": ["train=default"], "overrides": ["train=default"]}
     assert stopped(BadSampleError("a.png", "torn"), mode=mode, epochs=0, steps=(), document=document) == [

@@ -15,7 +15,15 @@ from runner import report
 from runner.records.columns import Objective, goal_of_column
 from runner.reports.sweep_page import write_sweep_report
 from runner.sweeps.results import SweepResults, read_results
-from runner.sweeps.results_table import agreements, header, notes, over_repeats, unfinished_lines, write_files
+from runner.sweeps.results_table import (
+    agreements,
+    header,
+    notes,
+    over_repeats,
+    report_results,
+    unfinished_lines,
+    write_files,
+)
 from runner.sweeps.sweep_plan import PlannedJob, SearchPlan, SweepPlan, read_sweep
 
 NAME = "2026-01-03_00-00-00_cccccc"
@@ -169,6 +177,16 @@ def test_files_hold_only_the_keys_that_vary(planned):
     assert [row[:3] for row in rows[1:]] == [["1", "1", "completed"], ["0", "0", "completed"]]
     assert header(results)[:3] == ["job", "seed", "status"]
     assert summary.read_text().startswith(f"# Sweep {NAME}\n\n    python -m runner -m seed=0,1\n")
+
+
+def test_jobs_that_a_bad_sample_ended_are_counted(planned, root, capsys):
+    results = planned({"seed": 0}, {"seed": 1, "status": "failed"})
+    report_results(results)
+    assert "a bad sample" not in capsys.readouterr().out
+    file = root / "sweeps" / NAME / "1" / "run.json"
+    file.write_text(file.read_text().replace("ValueError", "BadSampleError"))
+    report_results(read_results(results.plan.folder))
+    assert "a bad sample ended 1 job: repair it, or start the sweep again with\n" in capsys.readouterr().out
 
 
 def test_killed_sweep_can_be_tabled_afterwards(planned, capsys):
