@@ -193,12 +193,14 @@ def _begin(overrides: Sequence[str]) -> tuple[Job, Path | None]:
     # Imported after the check: a configuration error is reported before the rest is loaded.
     from runner.config.launch import write_hydra_files
     from runner.distribute.launch import refuse_apart
+    from runner.modes.given import refuse_other_script
     from runner.modes.resume import resumable
     from runner.records.folder import new_run_folder, outputs
     from runner.settings import READING, TRAINING
 
     if job.settings.mode not in READING:
         refuse_apart(job.settings.backend, hosts=job.settings.distribute.hosts)
+    refuse_other_script(job.settings)
     resumed = resumable(job.settings)
     if job.settings.distribute.hosts > 1:
         from runner.modes.together import joins

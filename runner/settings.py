@@ -26,7 +26,7 @@ from runner.sweeps.settings import SweepSettings
 from runner.trackers.base import NoTracker
 from runner.training.backend import Backend, package_of
 from runner.training.settings import Export, Predict, Train
-from runner.user_code import module_of
+from runner.user_code import SCRIPT, module_of
 
 Mode = Literal["run", "fit", "evaluate", "predict", "export", "check", "bench", "pack"]
 READING: tuple[Mode, ...] = ("check", "bench", "pack")
@@ -173,7 +173,7 @@ class Settings(Component):
     def _extensions_are_listed(self) -> Self:
         groups = {"data": self.data, "loader": self.loader, "model": self.model, "train": self.train}
         named = {f"{group}.{key}": name for group, part in groups.items() for key, name in part.names()}
-        foreign = {key: name for key, name in named.items() if module_of(name) not in self.extensions}
+        foreign = {key: name for key, name in named.items() if module_of(name) not in (SCRIPT, *self.extensions)}
         if foreign:
             modules = dict.fromkeys(module_of(name) or "my_module" for name in named.values())
             raise ValueError(

@@ -9,7 +9,7 @@ import ast
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -87,6 +87,28 @@ def load(name: str) -> Any:
             "the name"
         )
     return getattr(imported, attribute)
+
+
+SCRIPT = "__main__"
+"""The module of a script or notebook that calls the runner."""
+
+
+def script_problem(name: str) -> str | None:
+    """The problem with an object of a script or notebook that does not run in this process; None if it does."""
+    module, _, attribute = name.rpartition(".")
+    if module != SCRIPT or hasattr(sys.modules[SCRIPT], attribute):
+        return None
+    return (
+        f"{name} is in a script or notebook that this process does not run; call runner.run there, or move it into "
+        f"my_module.py and name it my_module.{attribute}, with 'extensions=[my_module]'"
+    )
+
+
+def import_code(names: Iterable[str]) -> None:
+    """Import the modules of `names`, without a script that does not run: a saved model may need what they register."""
+    for name in names:
+        if script_problem(name) is None:
+            load(name)
 
 
 def call(
@@ -190,6 +212,8 @@ def code_problem(module: str) -> str | None:
 
 def missing_attribute(name: str) -> str | None:
     """The problem with `my_module.f` if my_module.py can be read and defines no `f`; None otherwise."""
+    if (problem := script_problem(name)) is not None:
+        return problem
     module, _, attribute = name.rpartition(".")
     tree = _read(module)
     if tree is None or isinstance(tree, SyntaxError) or hasattr(sys.modules.get(module), attribute):

@@ -34,7 +34,7 @@ class Mine:
         return np.full((4, 4, 1), index, np.uint8)
 
 GUARD
-    keys = ["extensions=[__main__]", "data=custom", "data.target=__main__.Mine", "data.class_mode=null",
+    keys = ["data=custom", "data.target=__main__.Mine", "data.class_mode=null",
             "data.validation_split=0", "loader.batch_size=4", "loader.workers=1", "loader.use_multiprocessing=true"]
     with runner.build_loader(runner.compose(keys)) as loader:
         print(sorted(int(x[0, 0, 0]) for batch in loader.epoch(0) for x in batch.x))

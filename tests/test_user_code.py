@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from runner.errors import ConfigurationError
-from runner.user_code import module_exists, module_of, resolve
+from runner.user_code import import_code, missing_attribute, module_exists, module_of, resolve
 
 
 @pytest.fixture
@@ -80,3 +80,10 @@ def test_missing_name_is_reported_with_its_file(module):
     with pytest.raises(ConfigurationError) as refused:
         resolve("mine_a.g", ["mine_a"])
     assert str(refused.value) == f"mine_a.g must be in {file}, which has no 'g'; define it there, or correct the name"
+
+
+def test_names_of_another_script_are_reported(monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "here", test_missing_name_is_reported_with_its_file, raising=False)
+    assert missing_attribute("__main__.here") is None
+    assert missing_attribute("__main__.there").startswith("__main__.there is in a script or notebook that this process")
+    import_code(["__main__.there"])  # as a saved model may well load without it

@@ -11,7 +11,7 @@ from runner.component import Arguments, DottedName
 from runner.errors import ConfigurationError
 from runner.fields import Layout, SampleSpec
 from runner.models.base import ModelSettings, Scaling, Task
-from runner.user_code import call, kind_of, load, module_of
+from runner.user_code import call, import_code, kind_of, module_of
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +41,7 @@ class Custom(ModelSettings):
 
     def import_code(self) -> None:
         """Import the function's module: a saved model may need layers that it registers."""
-        load(self.target)
+        import_code([self.target])
 
     def refuse_unsavable(self, model: keras.Model) -> None:
         """Try to save and load the model."""

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from runner.component import Component
 from runner.errors import ConfigurationError
 from runner.models.custom import Custom as CustomModel
 from runner.settings import TRAINING, Settings
-from runner.user_code import kind_of
+from runner.user_code import kind_of, script_problem
 
 
 def refuse_uncomposed(config: object) -> None:
@@ -20,6 +21,17 @@ def refuse_uncomposed(config: object) -> None:
         raise ConfigurationError(
             f"config must be what runner.compose([...]) returns, got {kind_of(config)}; give compose the overrides"
         )
+
+
+def refuse_other_script(config: Settings) -> None:
+    """Raise `ConfigurationError` if settings that are used name objects of a script that does not run here."""
+    used: dict[str, Component] = {"data": config.data, "loader": config.loader}
+    if config.mode in TRAINING:
+        used |= {"model": config.model, "train": config.train}
+    for group, component in used.items():
+        for key, name in component.names():
+            if (problem := script_problem(name)) is not None:
+                raise ConfigurationError(f"{group}.{key}={problem}")
 
 
 def with_model(config: Settings, model: Callable[..., Any] | None) -> Settings:

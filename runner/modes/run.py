@@ -25,7 +25,7 @@ from runner.modes.evaluate import use_model
 from runner.modes.export import export_model
 from runner.modes.fit import train_model
 from runner.modes.follow import gather_ranks, naming_lost_rank
-from runner.modes.given import callback_digests, refuse_uncomposed, with_model
+from runner.modes.given import callback_digests, refuse_other_script, refuse_uncomposed, with_model
 from runner.modes.initial_weights import fetch_weights
 from runner.modes.model_means import refuse_unaveraged
 from runner.modes.open_data import open_dataset
@@ -105,6 +105,7 @@ def run(
     """
     refuse_uncomposed(config)
     given = with_model(config, model)
+    refuse_other_script(given)
     digests, config = callback_digests(given, callbacks), debugged(given)
     origin = origin or Origin((), given.composed.overrides, given.composed.foreign_files)
     require(config.packages())

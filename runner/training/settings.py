@@ -28,7 +28,7 @@ from runner.training.phase_settings import (
     Phase,
     with_sum_of_epochs,
 )
-from runner.user_code import load
+from runner.user_code import import_code
 
 if TYPE_CHECKING:
     import keras
@@ -215,8 +215,7 @@ class Train(Component):
 
     def import_code(self) -> None:
         """Import the modules of the user's own parts: a saved model may need what they register."""
-        for _, name in self.names():
-            load(name)
+        import_code(name for _, name in self.names())
 
     def without_effect(self, typed: Iterable[str], *, repeats: bool) -> list[str]:
         """The keys of compiling that the user has set, which change nothing in a model that is compiled already.

@@ -8,6 +8,7 @@ import pytest
 
 from runner import compose
 from runner.errors import ConfigurationError
+from runner.models.custom import Custom
 from runner.modes.run import build_loader, run
 from runner.records.run_folder import RunFolder
 
@@ -201,5 +202,8 @@ def test_python_gives_a_model_and_callbacks(keys, digits_root):
     for use in (run, build_loader):
         with pytest.raises(ConfigurationError, match="config must be what runner.compose.* returns, got .* type list"):
             use(["mode=check"])
+    absent = config.model_copy(update={"model": Custom(target="__main__.absent")})
+    with pytest.raises(ConfigurationError, match=r"model.target=__main__.absent is in a script or notebook that this"):
+        run(absent)
     with pytest.raises(ConfigurationError, match="callbacks must go with mode=run or mode=fit, got mode=check"):
         run(compose([f"data.root={digits_root}", "mode=check"]), callbacks=[stop])
