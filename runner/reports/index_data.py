@@ -150,13 +150,13 @@ def data_of(lines: Sequence[str], layout: RunsLayout, common: Mapping[str, str],
 
 
 def _texts(run: SummarizedRun) -> Iterable[tuple[str, str]]:
-    """The keys of the configuration of a run, with their values as text."""
+    """The keys that are set in the configuration of a run, with their values as text: kinds have different keys."""
     config = {name: value for name, value in run.config.items() if name not in IDENTITY}
-    return ((key, _text(value)) for key, value in flat_items(config) if "]" not in key or not is_unset(key, value))
+    return ((key, _text(value)) for key, value in flat_items(config) if not is_unset(key, value))
 
 
 def _text(value: Any) -> str:
-    text = "null" if value is None else f"{value:.6g}" if isinstance(value, float) else csv_text(value)
+    text = f"{value:.6g}" if isinstance(value, float) else csv_text(value)
     return text if len(text) <= LETTERS else f"{text[:LETTERS]}…"
 
 

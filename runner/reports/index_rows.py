@@ -24,7 +24,7 @@ from runner.reports.html import REPORT_HTML, render_part, seconds
 from runner.reports.index_data import RunFacts, RunsLayout, Shared, common_keys, facts_of, layout_of, line_of
 
 ROWS_JSON = ".index.html.json"
-VERSION = 4
+VERSION = 5
 """Raised when rows or lines change; a file of another version does not count."""
 
 MOST_LETTERS = 160

@@ -60,8 +60,9 @@ def test_index_links_pages_that_there_are(store):  # noqa: F811
 
 
 def test_data_have_what_differs_for_each_run(make, root):  # noqa: F811
-    make("2026-01-01_00-00-00_aaaaaa", losses=[1 / (1 + epoch) for epoch in range(100)])
-    make("2026-01-02_00-00-00_bbbbbb", loader="generator", seed=3, losses=(0.9, float("nan"), 0.4))
+    make("2026-01-01_00-00-00_aaaaaa", losses=[1 / (1 + epoch) for epoch in range(100)], more={"data": {"limit": None}})
+    unset = {"data": {"masks": None, "mask_suffix": ""}}  # keys that the other run does not have
+    make("2026-01-02_00-00-00_bbbbbb", loader="generator", seed=3, losses=(0.9, float("nan"), 0.4), more=unset)
     data = data_of(render_index(root))
     second, first = data["runs"]
     differing = {"seed", "loader.kind", "train.epochs"}
