@@ -183,15 +183,16 @@ def _open_record(
     """The run's record; that of a resumed run is held until its training begins. `given` are more digests of code."""
     typed = masked({"argv": origin.argv, "overrides": origin.overrides}, secret_values(config.document()))
     origin = replace(origin, **typed)
+    changed = masked(chosen_keys(config), secret_values(config.document()))
     if resumed is not None:
         phases = {"phases": config.train.document()["phases"]} if config.train.phases else {}
         how = {"inexact": config.resume_inexact, "epochs": config.train.epochs, **phases}
-        return RunRecord.reopen(folder, resumed.document, **vars(origin), **how)
+        of_run = {key: value for key, value in changed.items() if not key.startswith("resume")}
+        return RunRecord.reopen(folder, {**resumed.document, "changed": of_run}, **vars(origin), **how)
     write_config(folder, config.document())
     seeds = {"seed": config.seed, **config.data.model_dump(include={"split_seed"})}
     rerun = {} if config.rerun is None else {"path": config.rerun}
     code = {**code_digests(config.extensions), **given}
-    changed = masked(chosen_keys(config), secret_values(config.document()))
     sections = {"seeds": seeds, "rerun": rerun, "code": code, "changed": changed}
     return RunRecord.open(folder, backend=config.backend, **sections, **vars(origin))
 

@@ -63,10 +63,13 @@ def killed(configured, digits_root):
 def test_killed_run_ends_like_uninterrupted_one(killed, whole, tmp_path):
     assert read_run(killed)["status"] == "killed"
     folder = shutil.copytree(killed, tmp_path / "killed")
-    overrides = [f"resume={folder}", "loader=in_memory"]
+    overrides = [f"resume={folder}", "loader=in_memory", "loader.timeout_seconds=77"]
     run(compose(overrides))
     assert outcome(folder) == outcome(whole)
     document = read_run(folder)
+    before = read_run(killed)["changed"]
+    assert before.pop("loader.workers") == 2  # of the loader that was left
+    assert document["changed"] == before | {"loader.timeout_seconds": 77}
     assert [again["overrides"] for again in document["resumed"]] == [overrides]
     assert document["process"]["pid"] == os.getpid()
 
