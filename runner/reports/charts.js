@@ -26,7 +26,11 @@ function chartOf(figure) {
   chart.tip = plot.parentNode.insertBefore(document.createElement("div"), plot.nextSibling);
   chart.tip.className = "tip";
   chart.tip.hidden = true;
-  for (const line of chart.data.lines) line.times = line.x.map((x, i) => chart.data.times[i]);
+  for (const line of chart.data.lines) {
+    line.times = line.x.map((x, i) => chart.data.times[i]);
+    line.said = line.y; // "nan" and "inf" are no places
+    line.y = line.y.map((y) => (typeof y === "string" ? null : y));
+  }
   Object.assign(plot, { tabIndex: 0, role: "group" });
   const name = figure.querySelector("figcaption b").textContent;
   plot.setAttribute("aria-label", chart.data.kind === "curves" ? `${name}; arrow keys move through the epochs` : name);
@@ -168,7 +172,7 @@ function drawLine(svg, chart, line) {
   const { x, y } = chart, places = across(line);
   const drawn = (values) => d3.range(places.length).filter((i) => values[i] !== null && isFinite(places[i])).map((i) => [x(places[i]), y(values[i]), i]);
   const group = svg.append("g"), raw = drawn(line.y);
-  const add = (points, classes) => group.append("path").attr("class", classes).attr("d", d3.line()(points));
+  const add = (points, classes) => group.append("path").attr("class", classes).attr("d", broken(points, line));
   const isSmooth = shown.smoothing && chart.data.kind === "curves";
   if (!line.marksOnly) {
     if (isSmooth) add(raw, `line raw ${line.style}`);
@@ -182,6 +186,17 @@ function drawLine(svg, chart, line) {
     group.append("path").attr("class", `mark ${line.style}${isSmooth ? " raw" : ""}`).attr("d", path);
   }
   return group;
+}
+
+// A line through the points, apart where a value between them is no number; one that is missing is passed over.
+function broken(points, line) {
+  const pieces = [[]];
+  points.forEach((point, k) => {
+    const between = k ? line.said.slice(points[k - 1][2] + 1, point[2]) : [];
+    if (between.some((y) => typeof y === "string")) pieces.push([]);
+    pieces[pieces.length - 1].push(point);
+  });
+  return pieces.map((piece) => d3.line()(piece) ?? "").join("");
 }
 
 function addBrush(svg, chart, width) {
@@ -246,10 +261,10 @@ function show(chart) {
   const at = indexOf(first, epoch), place = chart.x(across(first)[at]);
   chart.cross.attr("d", isHover && at >= 0 ? `M${place} 10V${chart.low}` : null);
   data.lines.forEach((line, i) => {
-    const value = line.y[indexOf(line, epoch)] ?? null, isDrawn = isHover && value !== null && data.lines.length <= 5;
+    const value = line.y[indexOf(line, epoch)] ?? null, said = line.said[indexOf(line, epoch)] ?? "–", isDrawn = isHover && value !== null && data.lines.length <= 5;
     chart.dots[i].style("display", isDrawn ? null : "none");
     if (isDrawn) chart.dots[i].attr("cx", place).attr("cy", chart.y(value));
-    if (chart.keys[i]) chart.keys[i].textContent = value === null ? "–" : data.unit ? d3.format(",.3~r")(value) + data.unit : number(value);
+    if (chart.keys[i]) chart.keys[i].textContent = value === null ? said : data.unit ? d3.format(",.3~r")(value) + data.unit : number(value);
   });
   if (!chart.at) return;
   const which = isHover ? "" : epoch === data.best ? " (best)" : " (last)";

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from runner.messages import plural
 from runner.records.columns import Objective
 from runner.records.metrics import EPOCH, PHASE
 from runner.reports.axes import can_draw, value_axis, whole_axis
@@ -78,6 +79,8 @@ class LearningCurves:
     """The first epochs of later phases."""
     every: int
     """1 where all epochs are drawn, 3 where 1 of every 3 is."""
+    no_numbers: Sequence[str] = ()
+    """The columns that have values which are no numbers, with how many, and the first epoch."""
 
 
 def learning_curves(rows: Rows, objective: Objective | None = None) -> LearningCurves:
@@ -99,6 +102,7 @@ def learning_curves(rows: Rows, objective: Objective | None = None) -> LearningC
         best,
         phase_starts(rows),
         every,
+        [text for group in groups for column in group if (text := _no_numbers(column, rows))],
     )
 
 
@@ -112,6 +116,11 @@ def best_row(rows: Rows, objective: Objective) -> Mapping[str, Any] | None:
 def _is_constant(rows: Rows, group: tuple[str, ...]) -> bool:
     values = [{row.get(name) for row in rows if row.get(name) is not None} for name in group]
     return all(len(found) == 1 and can_draw(next(iter(found))) for found in values)
+
+
+def _no_numbers(column: str, rows: Rows) -> str:
+    epochs = [row["epoch"] for row in rows if (value := row.get(column)) is not None and not can_draw(value)]
+    return f"{column} in {plural(len(epochs), 'epoch')}, first in epoch {epochs[0]}" if epochs else ""
 
 
 def _learning_curve(group: tuple[str, ...], rows: Rows, all_rows: Rows, best: Mapping[str, Any] | None) -> Chart:

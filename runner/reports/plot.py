@@ -45,7 +45,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through the points that have a value; with `only_marks`, the points alone.
+    """A line through the points that have a value; with `only_marks`, the points alone. It breaks at NaN and infinity.
 
     `texts`: what each point says; `bars`: the ends of a bar through each.
     """
@@ -62,6 +62,16 @@ class Line:
         """The points that can be drawn."""
         pairs = zip(self.x, self.y, strict=True)
         return [(x, y) for x, y in pairs if y is not None and can_draw(x) and can_draw(y)]
+
+    def pieces(self) -> list[list[tuple[float, float]]]:
+        """The points between values that are no numbers; a value that is missing is passed over."""
+        pieces: list[list[tuple[float, float]]] = [[]]
+        for x, y in zip(self.x, self.y, strict=True):
+            if y is not None and can_draw(y) and can_draw(x):
+                pieces[-1].append((x, y))
+            elif y is not None:
+                pieces.append([])
+        return [piece for piece in pieces if piece]
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ def _line_data(line: Line) -> dict[str, Any]:
         "mark": MARKS.get(line.style.mark, ""),
         "marksOnly": line.only_marks,
         "x": [short(x) for x in line.x],
-        "y": [short(y) if y is not None and can_draw(y) else None for y in line.y],
+        "y": [y if y is None else short(y) if can_draw(y) else f"{y:.4g}" for y in line.y],
         "texts": list(line.texts),
         "bars": [[*map(short, ends)] for ends in line.bars],
     }
@@ -174,8 +184,9 @@ class _Drawing:
         places = [self._place(*point) for point in line.points()]
         parts = []
         if places and not line.only_marks:
-            path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-            parts.append(f'<path class="line {line.style.name}" d="M{path}"/>')
+            pieces = [[self._place(*point) for point in piece] for piece in line.pieces()]
+            path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in piece) for piece in pieces)
+            parts.append(f'<path class="line {line.style.name}" d="{path}"/>')
         for (x, _), bar in zip(line.points(), line.bars, strict=False):
             (across, low), (_, high) = (self._place(x, end) for end in bar)
             parts.append(f'<path class="line {line.style.name}" d="M{across:.1f} {low:.1f}V{high:.1f}"/>')

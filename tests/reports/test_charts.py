@@ -1,6 +1,7 @@
 """Learning curves: what is drawn, folded and marked, and where."""
 
 import math
+import re
 
 import pytest
 
@@ -42,8 +43,19 @@ def test_data_are_the_values_of_the_table():
 def test_missing_values_are_passed_over():
     rows = rows_of(loss=(1, 2, 3), val_loss=(None, 5, math.nan))
     data = charts_of(rows)["loss"].data
-    assert data["lines"][1]["y"] == [None, 5, None]
+    assert data["lines"][1]["y"] == [None, 5, "nan"]
     assert charts_of(rows_of(loss=(math.nan, math.inf)))["loss"].plot.y.ticks[0][0] == 0
+
+
+def test_lines_break_where_values_are_no_numbers():
+    rows = rows_of(loss=(5, math.nan, 3, math.inf, 1), val_loss=(4, None, 2, None, 0))
+    curves = learning_curves(rows)
+    (chart,) = curves.charts
+    first, second = chart.data["lines"]
+    assert (first["y"], second["y"]) == ([5, "nan", 3, "inf", 1], [4, None, 2, None, 0])
+    paths = re.findall(r'class="line \w+" d="(.*?)"', chart.svg)
+    assert [path.count("M") for path in paths] == [3, 1]  # a missing value is passed over
+    assert curves.no_numbers == ["loss in 2 epochs, first in epoch 2"]
 
 
 def test_best_epoch_is_the_first_best():
@@ -119,4 +131,4 @@ def test_scatter_names_each_sample():
     chart, errors = scatters("area", [1, 2], [1.5, math.inf], ["a.png", "<b>"])
     points = chart.data["lines"][1]
     assert points["texts"][0] == "a.png: true 1, predicted value 1.5"
-    assert (points["y"], errors.data["lines"][1]["y"]) == ([1.5, None], [0.5, None])
+    assert (points["y"], errors.data["lines"][1]["y"]) == ([1.5, "inf"], [0.5, "inf"])
