@@ -259,7 +259,16 @@ def _unknown(flag: str) -> str:
     from runner.messages import did_you_mean
 
     known = [name for names in (*FLAGS, *REFUSED) for name in names if name.startswith("--")]
-    return f"unknown flag {flag}{did_you_mean(flag.partition('=')[0], known) or '; see --help'}"
+    name = flag.partition("=")[0]
+    return f"unknown flag {flag}{did_you_mean(name, known) or _as_key(name) or '; see --help'}"
+
+
+def _as_key(flag: str) -> str:
+    """The end of a message about an unknown flag that has the name of a key; nothing if none has it."""
+    from runner.config.schema import Schema
+
+    suggestion = Schema().elsewhere(flag.lstrip("-").replace("-", "_"))
+    return suggestion and f"; keys have no dashes{suggestion}"
 
 
 def _version() -> str:

@@ -239,6 +239,11 @@ def test_hydra_answers_its_own_flags(here, capsys):
     [
         (["--hepl"], "unknown flag --hepl; did you mean '--help'?"),
         (["-x"], "unknown flag -x; see --help"),
+        (["--epochs=3"], "unknown flag --epochs=3; keys have no dashes; did you mean 'train.epochs'?"),
+        (
+            ["--batch-size", "seed=3"],
+            "unknown flag --batch-size; keys have no dashes; did you mean 'loader.batch_size'?",
+        ),
         (
             ["--shell-completion", "install=tcsh"],
             "--shell-completion must go with install=bash, install=zsh or install=fish, got install=tcsh",

@@ -37,6 +37,7 @@ RUN_KEYS = ("from_run", "resume", "rerun")
 SUBCOMMANDS = ("runs", "report", "examples", "--help")
 """What may stand in place of overrides, as the first word."""
 
+BRACKET = re.compile(r"[][(){}'\"]")
 UNREAD, CALLED = "cannot be read", "is read as a function of Hydra's"
 QUOTES = "; a value with spaces needs quotes, and --help lists all keys"
 
@@ -208,15 +209,19 @@ def is_unread(key: str, problems: Sequence[str]) -> bool:
 
 
 def _unreadable(text: str, error: HydraException) -> str:
-    key, equals, _ = text.partition("=")
+    key, equals, value = text.partition("=")
     if not equals:
         mode = f"; did you mean 'mode={text}'?" if text in get_args(Mode) else did_you_mean(text, SUBCOMMANDS)
         return f"{text!r} must be key=value, group=choice or a flag{mode or QUOTES}"
     if item := ITEM.match(key):
         return f"{text} must not name an item of a list; give the whole list, {item[1]}=[…]"
-    lines = str(error).splitlines()
+    if (written := f"{key.strip()}={value.strip()}") != text and " " in (key[-1:], value[:1]):
+        return f"{text} {UNREAD}; leave out the spaces around =: {written}"
+    if value[:1] + value[-1:] == "()":
+        return f"{text} {UNREAD}; a list has square brackets: '{key}=[{value[1:-1]}]'"
+    lines = [line for line in str(error).splitlines() if " expecting {" not in line]
     reasons = [line for line in lines if not line.startswith(("Error parsing", "See http", " ", "LexerNoViableAlt"))]
-    quotes = f"quotes within quotes: \"{key}='…'\""
+    quotes = f"quotes within quotes: \"{key}='{'…' if BRACKET.search(value) else value}'\""
     if call := CALL.search(str(error)):
         return f"{text} {CALLED}, which fails: {call[1]}; put text with brackets into {quotes}"
     reason = f" ({reasons[0]})" if reasons else ""

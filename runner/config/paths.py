@@ -58,7 +58,8 @@ def why_missing(path: Path) -> str:
     except OSError as error:
         return f" ({reason(error)})"
     looked = next((parent for parent in path.parents if is_folder(parent)), Path())
-    near = _nearest_path(path, looked)
+    home = path.expanduser() if path.parts[:1] == ("~",) else path  # a shell expands ~ where a word begins
+    near = home if home != path and home.exists() else _nearest_path(path, looked)
     return f" (looked in {looked.resolve()})" + (f"; did you mean {str(near)!r}?" if near is not None else "")
 
 

@@ -28,6 +28,12 @@ def test_distant_paths_are_not_suggested(photos, problems, tmp_path):
     assert told == f"data.root must be an existing folder, got zzzzzzzz (looked in {tmp_path})"
 
 
+def test_home_folder_is_suggested_for_a_tilde(photos, problems, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "data"))
+    (told,) = problems("data=directory", "data.root='~/photos'")
+    assert told.endswith(f"got ~/photos (looked in {tmp_path}); did you mean '{tmp_path}/data/photos'?")
+
+
 def test_file_instead_of_a_folder_is_reported(photos, problems):
     told = problems("data=directory", "data.root=notes.txt")
     assert told == ["data.root must be an existing folder, got notes.txt, which is a file"]

@@ -140,6 +140,21 @@ def test_unreadable_value_is_not_missing_as_well(problems):
     assert told.startswith("data.root=cats & dogs cannot be read; close all brackets")
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("data.root=~/photos", "into quotes within quotes: \"data.root='~/photos'\""),
+        ("data.root=it's", "into quotes within quotes: \"data.root='…'\""),
+        ("data.root = photos", "leave out the spaces around =: data.root=photos"),
+        ("data.target_size=(8,8)", "a list has square brackets: 'data.target_size=[8,8]'"),
+    ],
+)
+def test_unreadable_value_shows_how_to_write_it(text, fix, problems):
+    (told,) = problems("data=directory", "data.root=.", text)
+    assert told.startswith(f"{text} cannot be read; ")
+    assert told.endswith(fix)
+
+
 def test_form_of_masks_is_shown_by_an_example(problems):
     told = problems("data=directory", "data.root=.", "data.mask_values={ground: 0}", "data.mask_colors={a: red}")
     assert [text.partition("; ")[2] for text in told] == [
