@@ -42,7 +42,9 @@ def _empty(head: Head, column: Array, where: str) -> Iterator[str]:
     empty = [name for name, count in zip(head.class_names, counts.tolist(), strict=True) if not count]
     if empty:
         number = plural(len(head.class_names), "class", "classes")
-        yield f"no training samples of {len(empty):,} of {number}{where}: {first_few(empty)}"
+        only = len(head.class_names) - len(empty) == 1 and column.ndim == 1
+        learns = "; all are of one class, so the model can learn nothing" if only else ""
+        yield f"no training samples of {len(empty):,} of {number}{where}: {first_few(empty)}{learns}"
 
 
 def _alike(head: Head, where: str) -> Iterator[str]:

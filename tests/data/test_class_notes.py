@@ -18,7 +18,10 @@ def notes(names, codes, mode="sparse", name="", limited=False):
 def test_classes_without_samples_are_named():
     assert notes("abc", [0, 0, 2]) == ["no training samples of 1 of 3 classes: b"]
     assert notes("abc", [[1, 0, 0], [0, 0, 0]], "multi_label") == ["no training samples of 2 of 3 classes: b, c"]
-    assert notes("abc", [0, 0], name="kind") == ["no training samples of 2 of 3 classes of kind: b, c"]
+    assert notes("abc", [0, 2], name="kind") == ["no training samples of 1 of 3 classes of kind: b"]
+    assert notes("abc", [0, 0]) == [
+        "no training samples of 2 of 3 classes: b, c; all are of one class, so the model can learn nothing"
+    ]
     assert notes("abc", [0, 0], limited=True) == []
 
 
