@@ -150,6 +150,7 @@ def _lines(run: RunFolder) -> Iterable[tuple[str, str | None]]:
     yield "status", f"{run.status}{during}"
     yield "error", ": ".join(filter(None, (error["type"], error["message"]))) if error else None
     yield "overrides", _overrides(run)
+    yield from (("resumed", " ".join(resume.get("overrides") or ())) for resume in document.get("resumed") or ())
     yield "started", document.get("started")
     yield "model", _component(run, "model")
     yield "loader", _component(run, "loader")

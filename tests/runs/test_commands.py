@@ -234,6 +234,17 @@ def test_show_summarises_a_run(answer):
     assert json.loads(answer("show", "cccccc/0", "format=json"))["config"]["seed"] == 1
 
 
+def test_show_lists_what_each_resume_changed(answer, make):
+    resumes = [{"overrides": ["resume=latest", keys]} for keys in ("train.epochs=4", "loader=in_memory")]
+    file = make("2026-01-09_00-00-00_defabc") / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"resumed": resumes}))
+    lines = answer("show", "defabc").splitlines()
+    assert [line for line in lines if line.startswith("resumed")] == [
+        "resumed   resume=latest train.epochs=4",
+        "resumed   resume=latest loader=in_memory",
+    ]
+
+
 def test_show_breaks_lines_between_words(answer, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
