@@ -20,11 +20,12 @@ from runner.distribute.rank_files import (
     DONE,
     RANKS,
     START,
+    error_of,
     log_file,
     note_death,
     remove_handed_in,
 )
-from runner.errors import RunnerError
+from runner.errors import RunnerError, Terminated
 from runner.exit import INTERRUPTED, noting_signals
 
 COMMAND = (sys.executable, "-m", "runner.rank")
@@ -42,6 +43,8 @@ GRACE_SECONDS = 2.0
 """From SIGTERM to SIGKILL. A rank that waits for another one in a collective runs no handler of a signal."""
 
 WATCH_SECONDS = 0.05
+INTERRUPTIONS = (INTERRUPTED, Terminated.exit_code)
+
 SETTLE_SECONDS = 0.5
 """How long to wait for the cause after a rank has ended: the others may notice it first, and end with an error."""
 
@@ -236,10 +239,11 @@ def _supervised(world: World, restarts: int | None, order_of: Callable[[int], by
             _say(f"error: rank {end.rank} could not connect at {address}, nor at {MOST_PORTS - 1} before it", others)
             return 1
         if not end.is_death:
-            if end.rank:
-                _say(error_text_of(end, folder), others)
-            elif end.code:  # in the terminal of this host already
+            has_said = end.rank == 0 and (error_of(folder, 0) is not None or end.code in INTERRUPTIONS)
+            if end.code and has_said:  # in the terminal of this host
                 others.say(error_text_of(end, folder))
+            elif end.code:
+                _say(error_text_of(end, folder), others)
             return end.code
         if group.num_signals:  # before rank 0 could handle one
             _say("error: interrupted", others)

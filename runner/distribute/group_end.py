@@ -56,8 +56,8 @@ def error_text_of(end: GroupEnd, folder: Path) -> str:
 
     The record gets it if rank 0 could not write it: one that compiles for seconds is killed.
     """
-    where = f"its log is {log_file(folder, end.rank)}" if end.rank else "see host 0"
-    error = error_of(folder, end.rank) or RankError((f"error: exit code {end.code}; {where}",))
+    silent = f"error: ended with exit code {end.code}, and no error; its log is {log_file(folder, end.rank)}"
+    error = error_of(folder, end.rank) or RankError((silent,))
     mark_killed(folder, {"type": error.kind or RunnerError.__name__, "message": f"rank {end.rank}: {error}"})
     return "\n".join([f"rank {end.rank}:", *error.lines])
 

@@ -111,6 +111,14 @@ def test_error_ends_the_run_with_its_message(supervise, capsys):
     assert capsys.readouterr().err == "rank 1:\nerror: cat.jpg cannot be read\n"
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_rank_that_ends_without_an_error_is_named(supervise, capsys, rank):
+    ranks = ["sys.exit(3)", WAIT]
+    assert supervise(ranks if rank == 0 else ranks[::-1])[0] == 3
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"rank {rank}:\nerror: ended with exit code 3, and no error; its log is ")
+
+
 @pytest.mark.parametrize(
     ("rank", "error"),
     [
