@@ -118,9 +118,10 @@ def _refuse_shared(objectives: Objectives, *, has_phases: bool) -> None:
     problems = []
     for column, owner in _columns(objectives):
         if (other := taken.get(column)) is not None:
+            name = owner.removeprefix("the metric ")  # its column may have the name of an output before it
             problems.append(
                 f"train.metrics must fill columns of their own, got {column!r} of {owner}, which {other} has already; "
-                f"give one of them another name: {{name: …, arguments: {{name: {column}_2}}}}"
+                f"give one of them another name: {{name: …, arguments: {{name: {name}_2}}}}"
             )
         elif column.startswith("val_"):
             problems.append(f"train.metrics must not begin with val_, as validation does, got {column!r} of {owner}")

@@ -156,6 +156,8 @@ def test_each_head_has_its_own_loss():
     assert "class_mode=raw, got 'categorical_crossentropy'" in text
     assert "class_mode=binary, got 'categorical_crossentropy'" in text
     assert "class_mode=raw, got 'accuracy'" in text
+    taken = refusal("", *heads, metrics={"sex": [{"name": "auc", "arguments": {"name": "loss"}}]})
+    assert "got 'sex_loss' of the metric loss" in taken and taken.endswith("{name: …, arguments: {name: loss_2}}")
     smoothed = objectives("", *heads, label_smoothing=0.1).losses
     assert list(smoothed) == ["kind", "sex"]
 
