@@ -11,6 +11,7 @@ from typing import Any
 from runner.data.dataset import Data, Dataset
 from runner.distribute.exchange import WITHOUT_OTHERS, Exchange, rank_folders
 from runner.distribute.ranks import Rank, Share
+from runner.exit import interruptible
 from runner.loaders.blocks import gap_note
 from runner.loaders.cache import cache_section
 from runner.loaders.loader import Loader
@@ -73,9 +74,14 @@ def data_stage(run: RunContext) -> Iterator[None]:
 
 def _start_backend(run: RunContext) -> None:
     config = run.config
-    with run.record.stage("import"), run.terminal.waiting(f"starting {config.backend}"):
+    with (
+        run.record.stage("import"),
+        run.terminal.waiting(f"starting {config.backend}"),
+        interruptible(f"once {config.backend} has started") as interruption,  # imports lose what is raised, or crash
+    ):
         own = bool(config.extensions)
         start_backend(config.backend, seed=config.seed, deterministic=config.deterministic, user_code=own)
+    interruption.raise_if_requested()
     if config.distribute.devices is not None or run.rank.world > 1 or run.record.document["distribute"]:
         _note_devices(run)
 

@@ -4,7 +4,9 @@ import contextlib
 import functools
 import io
 import json
+import os
 import shutil
+import signal
 from collections import namedtuple
 
 import numpy as np
@@ -219,6 +221,19 @@ def test_interrupt_closes_the_record(quick, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "done      0 of 2 epochs; no state is saved yet\n" in printed
     assert f"next      python -m runner resume={folder}\n          starts again\n" in printed
+
+
+def test_signal_while_the_backend_starts_waits(quick, folder, monkeypatch):
+    started = []
+
+    def start(*args, **settings):
+        os.kill(os.getpid(), signal.SIGINT)
+        started.append(args)
+
+    monkeypatch.setattr("runner.modes.context.start_backend", start)
+    with pytest.raises(KeyboardInterrupt):
+        run(quick(), folder=folder)
+    assert started and read_document(folder)["status"] == "interrupted"
 
 
 def test_in_memory_refuses_what_does_not_fit(quick, folder, monkeypatch):
