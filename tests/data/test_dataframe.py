@@ -271,6 +271,7 @@ def test_paths_of_a_mac_find_their_files(make, tmp_path):
     assert [int(source.read(index)[0, 0, 0]) for index in range(3)] == [0, 1, 2]
 
 
+@pytest.mark.skipif(int(pd.__version__[0]) < 3, reason="pandas 2 ends a text at a NUL character")
 def test_path_with_a_nul_names_its_row(make):
     data = make({"path": [IMAGES[0], "x\0y.png"], "label": list("ab")})
     with pytest.raises(DataError, match="row 2, .* must hold the path of an image, without a NUL character"):
