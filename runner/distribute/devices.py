@@ -16,6 +16,9 @@ from runner.distribute.ranks import Rank
 from runner.errors import ConfigurationError
 from runner.messages import plural
 
+PREEMPTION = "jax_enable_preemption_service"
+"""An option of JAX from 0.8.2 on: a service that takes SIGTERM, and does nothing."""
+
 
 class DeviceChoice(Protocol):
     """The keys of `distribute` that choose devices."""
@@ -77,7 +80,8 @@ def connect(rank: Rank, address: str, settings: DeviceChoice) -> None:
     """
     import jax
 
-    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM, and do nothing
+    if PREEMPTION in jax.config.values:
+        jax.config.update(PREEMPTION, False)
     num = settings.devices if isinstance(settings.devices, int) else 1
     local = rank.number % settings.processes
     jax.distributed.initialize(
