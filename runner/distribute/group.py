@@ -15,7 +15,7 @@ from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner.distribute.group_end import GroupEnd, cause_of, death_text_of, error_text_of
+from runner.distribute.group_end import GroupEnd, cause_of, record_death, record_error
 from runner.distribute.rank_files import (
     DONE,
     RANKS,
@@ -241,16 +241,16 @@ def _supervised(world: World, restarts: int | None, order_of: Callable[[int], by
         if not end.is_death:
             has_said = end.rank == 0 and (error_of(folder, 0) is not None or end.code in INTERRUPTIONS)
             if end.code and has_said:  # in the terminal of this host
-                others.say(error_text_of(end, folder))
+                others.say(record_error(end, folder))
             elif end.code:
-                _say(error_text_of(end, folder), others)
+                _say(record_error(end, folder), others)
             return end.code
         if group.num_signals:  # before rank 0 could handle one
             _say("error: interrupted", others)
             return 128 - end.code if end.code < 0 else INTERRUPTED
         attempt += 1
         if restarts is None or attempt > restarts:
-            _say(death_text_of(end, folder, restarts), others)
+            _say(record_death(end, folder, restarts), others)
             return 1
         _say(f"{end}: all ranks start again from the newest state", others)
 

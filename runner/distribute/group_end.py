@@ -51,10 +51,10 @@ def cause_of(ended: Mapping[int, int], world: int) -> GroupEnd:
     return next(iter([*killed, *errors, *stalled, *aborted]), GroupEnd(0, 0))
 
 
-def error_text_of(end: GroupEnd, folder: Path) -> str:
-    """The message of the rank whose error ended the run in `folder`, with its number.
+def record_error(end: GroupEnd, folder: Path) -> str:
+    """Record the error that ended the run in `folder`, unless rank 0 has; returns the message, with the rank's number.
 
-    The record gets it if rank 0 could not write it: one that compiles for seconds is killed.
+    Rank 0 has not if it was killed, as one that compiles for seconds is.
     """
     silent = f"error: ended with exit code {end.code}, and no error; its log is {log_file(folder, end.rank)}"
     error = error_of(folder, end.rank) or RankError((silent,))
@@ -62,8 +62,8 @@ def error_text_of(end: GroupEnd, folder: Path) -> str:
     return "\n".join([f"rank {end.rank}:", *error.lines])
 
 
-def death_text_of(end: GroupEnd, folder: Path, restarts: int | None) -> str:
-    """The message after the last death; None restarts: of a run that keeps no state. The record gets the cause."""
+def record_death(end: GroupEnd, folder: Path, restarts: int | None) -> str:
+    """Record the death that ended the run in `folder`; returns the message. None restarts: the run keeps no state."""
     mark_killed(folder, {"type": LostRankError.__name__, "message": str(end)})
     after = "; start the run again" if restarts is None else f", after {plural(restarts, 'restart')}"
     is_resumable = folder.parent.name == "runs" and newest_step(folder / CHECKPOINTS) is not None
